@@ -1,0 +1,90 @@
+"""Data sets by name, and a user's own files: split, standardized and checked.
+
+>>> d = load("digits")
+>>> d.task, d.train.x.shape, d.validation.x.shape, d.test.x.shape, d.n_outputs
+('classification', (1294, 64), (144, 64), (359, 64), 10)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fastsnn.data.assemble import assemble
+from fastsnn.data.dataset import Dataset, Split
+from fastsnn.data.digits import digits
+from fastsnn.data.download import Progress
+from fastsnn.data.mnist import mnist
+from fastsnn.data.split import split
+from fastsnn.data.standardize import PER, Standardizer
+from fastsnn.data.table import SUFFIXES, Table, is_table, read_features, read_table
+
+DATASETS: dict[str, Callable[..., Table]] = {"digits": digits, "mnist": mnist}
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Split",
+    "Standardizer",
+    "Table",
+    "load",
+    "read_features",
+    "read_table",
+    "split",
+]
+
+
+def load(
+    data: str | os.PathLike[str],
+    *,
+    target: str | int | Sequence[str] | None = None,
+    task: str = "auto",
+    validation: float = 0.1,
+    seed: int = 0,
+    standardize: str | Standardizer = "auto",
+    progress: Progress | None = None,
+) -> Dataset:
+    """Load a data set by name or from a file, ready to train on.
+
+    Parameters
+    ----------
+    data : "digits", "mnist", or the path of a .csv, .csv.gz or .npz file.
+    target, task : what to predict, for a file: see `read_table`.
+    validation : fraction in [0, 1) of the training rows that is held back, by `split`; not used
+        where a file brings a validation part of its own. 0 holds nothing back.
+    standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
+        (digits, mnist, uint8 in .npz), else "feature". Or a Standardizer, such as a model's own.
+    progress : called as progress(file name, bytes so far, bytes in all or None) while downloading.
+
+    Raises
+    ------
+    ValueError : an argument or a file's content is not usable; the message says where and why.
+    FileNotFoundError : there is no such file.
+    RuntimeError : a download failed on every mirror.
+    """
+    if not isinstance(standardize, Standardizer) and standardize not in ("auto", *PER):
+        raise ValueError(
+            f"standardize: must be one of auto, {', '.join(PER)} or a Standardizer, "
+            f"got {standardize!r}"
+        )
+    name = os.fspath(data)
+    if name in DATASETS:
+        if target is not None or task not in ("auto", "classification"):
+            raise ValueError(
+                f"{name}: its target and task (classification) are fixed, got target={target!r} "
+                f"and task={task!r}; leave them out"
+            )
+        table, image = DATASETS[name](progress), True
+    elif is_table(name):
+        table = read_table(name, target, task)
+        image = table.train.x.dtype == np.uint8
+    else:
+        raise ValueError(
+            f"data: must be one of {', '.join(DATASETS)}, or a file ending in "
+            f"{', '.join(SUFFIXES)}, got {name!r}"
+        )
+    if not isinstance(standardize, Standardizer) and standardize == "auto":
+        standardize = "all" if image else "feature"
+    return assemble(name, table, validation, seed, standardize)

@@ -1,0 +1,110 @@
+"""Fetch a file from the first mirror that has it: checked, resumable, never half-written.
+
+pooch knows the per-user cache and the checksums; a download that continues after an interruption
+it does not have, so the transfer itself is made here. Its heavier imports wait for the first use.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+CHUNK = 1 << 18
+TIMEOUT_S = 30
+
+Progress = Callable[[str, int, int | None], None]  # (file name, bytes so far, bytes in all)
+
+
+def cache_folder() -> Path:
+    """$FASTSNN_CACHE, or this user's cache folder of the operating system."""
+    import pooch
+
+    return Path(os.environ.get("FASTSNN_CACHE") or pooch.os_cache("fastsnn"))
+
+
+def file_sha256(path: Path) -> str:
+    import pooch
+
+    return pooch.file_hash(str(path), alg="sha256")
+
+
+def fetch(
+    name: str,
+    urls: Sequence[str],
+    sha256: str,
+    folder: Path,
+    progress: Progress | None = None,
+) -> Path:
+    """The path of `folder/name`, downloaded from `urls` in turn unless it is there already.
+
+    An interrupted download stays in NAME.part and is continued by the next call, or the next
+    mirror. Raises RuntimeError, with the cause for each mirror, when none gives the right file.
+    """
+    path, causes = Path(folder, name), []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{path}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits, then finds the file
+            if path.exists() and file_sha256(path) == sha256:
+                return path
+            part = Path(f"{path}.part")
+            for url in urls:
+                cause = _try(url, part, sha256, lambda *n: progress and progress(name, *n))
+                if cause is None:
+                    os.replace(part, path)
+                    return path
+                causes.append(f"{url}: {cause}")
+    except OSError as error:
+        raise RuntimeError(
+            f"{name}: cannot be stored in {folder} ({error}); set FASTSNN_CACHE to a folder that "
+            "can be written and has space"
+        ) from error
+    raise RuntimeError(
+        f"{name}: could not be downloaded, no mirror gave the right file; put it into the folder "
+        f"{Path(folder).name} and set FASTSNN_DATA to the folder above\n  " + "\n  ".join(causes)
+    )
+
+
+def _try(url, part, sha256, progress) -> str | None:
+    """Complete `part` from `url`; the cause if that failed. What is no prefix of it is removed."""
+    import requests
+    import urllib3
+
+    resumed = part.exists() and part.stat().st_size > 0
+    if resumed and file_sha256(part) == sha256:
+        return None
+    try:
+        _transfer(url, part, progress)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        return f"{type(error).__name__}: {error}"
+    found = file_sha256(part)
+    if found == sha256:
+        return None
+    part.unlink()
+    if resumed:  # perhaps only the old beginning was wrong
+        return _try(url, part, sha256, progress)
+    return f"the file has the sha256 {found}, must have {sha256}"
+
+
+def _transfer(url, part, progress) -> None:
+    import requests
+
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # the checksum is that of the packed file
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+        if response.status_code == 416:  # the server has no bytes beyond ours: start over
+            part.unlink()
+            return _transfer(url, part, progress)
+        response.raise_for_status()
+        start = start if response.status_code == 206 else 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        with open(part, "ab" if start else "wb") as file:
+            for chunk in response.raw.stream(CHUNK, decode_content=False):
+                file.write(chunk)
+                progress(file.tell(), total)
+    return None

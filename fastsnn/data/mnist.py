@@ -1,0 +1,71 @@
+"""MNIST: 60,000 training and 10,000 test images of 28 x 28 pixels with values 0..255."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from fastsnn.data.dataset import Split
+from fastsnn.data.download import Progress, cache_folder, fetch, file_sha256
+from fastsnn.data.idx import read_idx
+from fastsnn.data.table import Table
+
+MIRRORS = [
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+]
+SHA256 = {
+    "train-images-idx3-ubyte.gz": (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+    ),
+    "t10k-images-idx3-ubyte.gz": (
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+    ),
+    "t10k-labels-idx1-ubyte.gz": (
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+    ),
+}
+
+
+def mnist(progress: Progress | None = None) -> Table:
+    """Both parts with uint8 pixels, from $FASTSNN_DATA/mnist, the per-user cache, or a mirror."""
+    return Table(
+        task="classification",
+        train=_part("train", progress),
+        validation=None,
+        test=_part("t10k", progress),
+        class_names=tuple("0123456789"),
+        feature_names=None,
+        target_names=None,
+    )
+
+
+def _part(prefix, progress) -> Split:
+    images = read_idx(locate(f"{prefix}-images-idx3-ubyte.gz", progress), ndim=3)
+    labels = read_idx(locate(f"{prefix}-labels-idx1-ubyte.gz", progress), ndim=1)
+    return Split(images.reshape(len(images), -1), labels.astype(np.int64))
+
+
+def locate(name: str, progress: Progress | None = None) -> Path:
+    """Where the file `name` of `SHA256` lies on this machine, after a download if need be."""
+    given = os.environ.get("FASTSNN_DATA")
+    if given and (path := Path(given, "mnist", name)).exists():
+        found = file_sha256(path)
+        if found != SHA256[name]:
+            raise ValueError(
+                f"{path}: must have the sha256 {SHA256[name]}, has {found}; replace it by the "
+                "original file, or unset FASTSNN_DATA to download it"
+            )
+        return path
+    try:
+        urls = [mirror + name for mirror in MIRRORS]
+        return fetch(name, urls, SHA256[name], cache_folder() / "mnist", progress)
+    except RuntimeError as error:
+        if not given:
+            raise
+        raise RuntimeError(f"{error}\n  FASTSNN_DATA is set, but there is no {path}") from error

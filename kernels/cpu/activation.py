@@ -1,0 +1,193 @@
+"""Activation and dropout on rows of a panel, and their gradient, in vector code."""
+
+from llvmlite import ir
+
+from fastsnn.kernels import jit, scalar
+from fastsnn.kernels.cpu.code import loop, vector_code
+from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
+from fastsnn.kernels.emit import I32, I64, Value, at, load, splat, store, where
+
+NONE, SELU, RELU, TANH = range(4)  # the codes in a program, in the order of scalar.ACTIVATIONS
+CODES = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
+
+
+def _dropped(builder, bits, row, j):
+    """Which lanes of vector j of this row are dropped: one bit a sample, sample 0 lowest."""
+    word = splat(builder, load(builder, at(builder, bits, row, I32), 1, I32), LANES)
+    lane = [1 << (j * LANES + i) for i in range(LANES)]
+    return (word & Value(builder, ir.Constant(ir.VectorType(I32, LANES), lane))).differs(0)
+
+
+def _rows(builder, rows, body):
+    """`body(row, offset, j)` for every vector of `rows` rows."""
+
+    def row(i):
+        for j in range(VECTORS):
+            body(i, builder.add(builder.mul(i, I64(PANEL)), I64(j * LANES)), j)
+
+    loop(builder, rows, row)
+
+
+def _forward_code(name):
+    activation = scalar.ACTIVATIONS[name][0]
+
+    @vector_code
+    def plain(builder, h, h_at, rows):
+        def one(i, place, j):
+            address = at(builder, h, builder.add(h_at, place))
+            store(builder, activation(load(builder, address, LANES)), address)
+
+        _rows(builder, rows, one)
+
+    @vector_code
+    def dropping(builder, h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b):
+        value, a, b = (splat(builder, v, LANES) for v in (drop_value, affine_a, affine_b))
+        words = at(builder, bits, bits_at, I32)
+
+        def one(i, place, j):
+            address = at(builder, h, builder.add(h_at, place))
+            y = activation(load(builder, address, LANES))
+            store(builder, where(_dropped(builder, words, i, j), value, y) * a + b, address)
+
+        _rows(builder, rows, one)
+
+    return plain, dropping
+
+
+def _backward_code(name):
+    slope = scalar.ACTIVATIONS[name][1]
+
+    @vector_code
+    def plain(builder, h, h_at, rows, tile):
+        def one(i, place, j):
+            address = at(builder, h, builder.add(h_at, place))
+            dh = load(builder, at(builder, tile, place), LANES)
+            store(builder, dh * slope(load(builder, address, LANES)), address)
+
+        _rows(builder, rows, one)
+
+    def dropping_code(remask):
+        @vector_code
+        def dropping(builder, h, h_at, rows, tile, bits, bits_at, affine_a, affine_b):
+            a, b = (splat(builder, v, LANES) for v in (affine_a, affine_b))
+            inverse = 1 / a
+            words = at(builder, bits, bits_at, I32)
+
+            def one(i, place, j):
+                address = at(builder, h, builder.add(h_at, place))
+                y = (load(builder, address, LANES) - b) * inverse
+                dz = load(builder, at(builder, tile, place), LANES) * a * slope(y)
+                if remask:
+                    dz = where(_dropped(builder, words, i, j), 0, dz)
+                store(builder, dz, address)
+
+            _rows(builder, rows, one)
+
+        return dropping
+
+    return plain, dropping_code(False), dropping_code(True)
+
+
+_selu, _selu_dropping = _forward_code("selu")
+_relu, _relu_dropping = _forward_code("relu")
+_tanh, _tanh_dropping = _forward_code("tanh")
+_, _none_dropping = _forward_code("none")
+_selu_back, _selu_back_alpha, _selu_back_mask = _backward_code("selu")
+_relu_back, _relu_back_dropping, _ = _backward_code("relu")
+_tanh_back, _, _tanh_back_mask = _backward_code("tanh")
+_none_back, _, _none_back_mask = _backward_code("none")
+
+
+@jit.helper
+def activate(h, h_at, rows, activation):
+    if activation == SELU:
+        _selu(h, h_at, rows)
+    elif activation == RELU:
+        _relu(h, h_at, rows)
+    elif activation == TANH:
+        _tanh(h, h_at, rows)
+
+
+@jit.helper
+def activate_and_drop(h, h_at, rows, activation, bits, bits_at, drop_value, affine_a, affine_b):
+    if activation == SELU:
+        _selu_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
+    elif activation == RELU:
+        _relu_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
+    elif activation == TANH:
+        _tanh_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
+    else:
+        _none_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
+
+
+@jit.helper
+def activation_backward(h, h_at, rows, tile, activation):
+    """h = tile * activation'(.), from the output that h holds: h becomes dz in place."""
+    if activation == SELU:
+        _selu_back(h, h_at, rows, tile)
+    elif activation == RELU:
+        _relu_back(h, h_at, rows, tile)
+    elif activation == TANH:
+        _tanh_back(h, h_at, rows, tile)
+    else:
+        _none_back(h, h_at, rows, tile)
+
+
+@jit.helper
+def dropout_backward(h, h_at, rows, tile, activation, remask, bits, bits_at, affine_a, affine_b):
+    """The same through dropout. Only with `remask` are the bits read: see `needs_mask`."""
+    if activation == SELU:
+        if remask:
+            _selu_back_mask(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+        else:
+            _selu_back_alpha(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+    elif activation == RELU:
+        _relu_back_dropping(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+    elif activation == TANH:
+        _tanh_back_mask(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+    else:
+        _none_back_mask(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+
+
+def needs_mask(activation, dropout):
+    """Whether the backward pass must make the mask again, because the output does not tell what was dropped.
+
+    SELU with alpha-dropout: the slope is 0 at the dropped value by itself. ReLU: the dropped value, ALPHA_PRIME or 0,
+    lies where the slope is 0. Every other pair needs the mask.
+    """
+    return not ((activation == "selu" and dropout == "alpha") or activation == "relu")
+
+
+def _map_code(function, lanes):
+    """out[i] = function(x[i]) for `count` groups of `lanes` elements from element `first` on; out may be x."""
+
+    @vector_code
+    def mapped(builder, out, x, first, count):
+        def one(i):
+            place = builder.add(first, builder.mul(i, I64(lanes)))
+            value = load(builder, at(builder, x, place), lanes)
+            store(builder, function(value), at(builder, out, place))
+
+        loop(builder, count, one)
+
+    return mapped
+
+
+exp_vectors = _map_code(scalar.exp_nonpositive, LANES)
+_exp_single = _map_code(scalar.exp_nonpositive, 1)
+_expm1_vectors = _map_code(scalar.expm1_nonpositive, LANES)
+_expm1_single = _map_code(scalar.expm1_nonpositive, 1)
+
+
+@jit.entry
+def exponential(out, x):
+    n = x.size // LANES
+    exp_vectors(out, x, 0, n)
+    _exp_single(out, x, n * LANES, x.size - n * LANES)
+
+
+@jit.entry
+def exponential_minus_one(out, x):
+    n = x.size // LANES
+    _expm1_vectors(out, x, 0, n)
+    _expm1_single(out, x, n * LANES, x.size - n * LANES)

@@ -1,0 +1,97 @@
+"""From a Python function that emits instructions to a function that kernels can call."""
+
+import inspect
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from fastsnn.kernels.emit import F32, I64, at, load
+
+
+def vector_code(body):
+    """`body(builder, *operands)` as a call inside kernels: arrays arrive as pointers to their first element, integers
+    as 64-bit values, real numbers as float32 values. Nothing is returned: it writes to memory.
+    """
+
+    def typing(typing_context, *argument_types):
+        def generate(context, builder, signature, arguments):
+            operands = [
+                _operand(context, builder, type_, value)
+                for type_, value in zip(signature.args, arguments, strict=True)
+            ]
+            body(builder, *operands)
+            return context.get_dummy_value()
+
+        return types.void(*argument_types), generate
+
+    typing.__name__ = typing.__qualname__ = body.__name__
+    typing.__signature__ = inspect.signature(body)  # Numba wants the parameters by name
+    typing.__doc__ = body.__doc__
+    return intrinsic(typing)
+
+
+def _operand(context, builder, type_, value):
+    if isinstance(type_, types.Array):
+        return cgutils.create_struct_proxy(type_)(context, builder, value).data
+    if isinstance(type_, types.Integer | types.Boolean):
+        return context.cast(builder, value, type_, types.int64)
+    return context.cast(builder, value, type_, types.float32)
+
+
+def fold(builder, count, carried, body):
+    """Loop i = 0 .. count - 1 with values carried from round to round: `body(i, carried) -> carried`; returns the last.
+
+    `carried`: a list of LLVM values, kept in registers (phi nodes).
+    """
+    count = I64(count) if isinstance(count, int) else count
+    before = builder.basic_block
+    loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
+    builder.cbranch(builder.icmp_signed(">", count, I64(0)), loop, done)
+    builder.position_at_end(loop)
+    i = builder.phi(I64)
+    phis = [builder.phi(value.type) for value in carried]
+    new = body(i, list(phis))
+    after = builder.basic_block
+    following = builder.add(i, I64(1))
+    for phi, first, next_ in zip([i, *phis], [I64(0), *carried], [following, *new], strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(next_, after)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    builder.position_at_end(done)
+    last = []
+    for first, value in zip(carried, new, strict=True):
+        phi = builder.phi(value.type)
+        phi.add_incoming(first, before)
+        phi.add_incoming(value, after)
+        last.append(phi)
+    return last
+
+
+def loop(builder, count, body):
+    """Loop i = 0 .. count - 1: `body(i)`."""
+
+    def step(i, carried):
+        body(i)
+        return carried
+
+    fold(builder, count, [], step)
+
+
+def row_pointers(builder, pointer, offset, stride, valid, rows):
+    """Addresses of `rows` rows; the ones behind the last valid row repeat it, so that edge tiles need no other code."""
+    last = builder.sub(valid, I64(1))
+    pointers = []
+    for i in range(rows):
+        row = builder.select(builder.icmp_signed("<", I64(i), valid), I64(i), last) if i else I64(0)
+        pointers.append(at(builder, pointer, builder.add(offset, builder.mul(row, stride))))
+    return pointers
+
+
+def broadcast(builder, pointer, offset, lanes):
+    """One float of memory in every lane."""
+    value = load(builder, at(builder, pointer, offset), 1).ir
+    undefined = ir.Constant(ir.VectorType(F32, lanes), ir.Undefined)
+    one = builder.insert_element(undefined, value, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return builder.shuffle_vector(one, undefined, zeros)

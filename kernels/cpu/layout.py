@@ -1,0 +1,79 @@
+"""Between rows of samples and panels: transposes in vector registers."""
+
+import numpy as np
+from llvmlite import ir
+
+from fastsnn.kernels import jit
+from fastsnn.kernels.cpu.code import vector_code
+from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
+from fastsnn.kernels.emit import Value, at, load, shuffle, store
+
+ZERO = np.float32(0)
+
+
+def _transposed(rows):
+    """LANES vectors, transposed: log2(LANES) rounds, each swapping halves of pairs of vectors."""
+    n = len(rows)
+    distance = n // 2
+    while distance:
+        new = list(rows)
+        for i in range(n):
+            if i & distance:
+                continue
+            a, b = rows[i], rows[i + distance]
+            # lane l of the first result: a[l] where l has the bit clear, else b[l - distance]
+            low = [l if not l & distance else n + l - distance for l in range(n)]
+            high = [l + distance if not l & distance else n + l for l in range(n)]
+            new[i], new[i + distance] = shuffle(a, b, low), shuffle(a, b, high)
+        rows = new
+        distance //= 2
+    return rows
+
+
+@vector_code
+def _transpose_square(builder, out, out_at, source, source_at):
+    rows = [
+        load(builder, at(builder, source, builder.add(source_at, ir.IntType(64)(i * PANEL))), LANES)
+        for i in range(LANES)
+    ]
+    for i, row in enumerate(_transposed(rows)):
+        store(builder, row, at(builder, out, builder.add(out_at, ir.IntType(64)(i * PANEL))))
+
+
+@vector_code
+def _copy_panel_row(builder, out, out_at, source, source_at):
+    for j in range(VECTORS):
+        shift = ir.IntType(64)(j * LANES)
+        value: Value = load(builder, at(builder, source, builder.add(source_at, shift)), LANES)
+        store(builder, value, at(builder, out, builder.add(out_at, shift)))
+
+
+@jit.helper
+def transpose_block(out, out_at, source, source_at):
+    """out[j, i] = source[i, j] for a block of PANEL x PANEL floats."""
+    for i in range(VECTORS):
+        for j in range(VECTORS):
+            _transpose_square(
+                out, out_at + (j * PANEL + i) * LANES, source, source_at + (i * PANEL + j) * LANES
+            )
+
+
+@jit.helper
+def gather_block(out, out_at, x, index, first, count, column):
+    """out[s, f] = x[index[first + s], column + f] for PANEL samples and features; 0 beyond `count` and beyond x.
+
+    An empty index takes the rows in order.
+    """
+    width = min(PANEL, x.shape[1] - column)
+    flat = x.reshape(x.size)
+    for s in range(PANEL):
+        at = out_at + s * PANEL
+        if s < count:
+            row = index[first + s] if index.size else first + s
+            if width == PANEL:
+                _copy_panel_row(out, at, flat, row * x.shape[1] + column)
+                continue
+            for f in range(width):
+                out[at + f] = x[row, column + f]
+        for f in range(width if s < count else 0, PANEL):
+            out[at + f] = ZERO

@@ -1,0 +1,41 @@
+"""The shapes that the host's vector registers ask for: read once, at import.
+
+LANES   float32 numbers of one vector
+PANEL   samples of one panel: two vectors. Activations live as panels [feature][sample of the panel]
+ROWS    rows of one tile of a product: ROWS x 2 accumulators, 2 vectors of the panel and one broadcast fit the registers
+
+| host            | LANES | PANEL | ROWS | accumulators of registers |
+| AVX-512         |    16 |    32 |    8 | 16 of 32 |
+| AVX, AVX2       |     8 |    16 |    6 | 12 of 16 |
+| NEON            |     4 |     8 |    8 | 16 of 32 |
+| SSE             |     4 |     8 |    6 | 12 of 16 |
+"""
+
+import platform
+
+from numba.core.registry import cpu_target
+
+VECTORS = 2
+
+
+def host_features():
+    """Names of the CPU features that Numba compiles for (NUMBA_CPU_FEATURES and NUMBA_CPU_NAME count)."""
+    text = cpu_target.target_context.codegen().magic_tuple()[2]
+    return {word[1:] for word in text.split(",") if word.startswith("+")}
+
+
+def _shape(features):
+    if "avx512f" in features:
+        return 16, 8
+    if "avx" in features:
+        return 8, 6
+    return 4, 8 if platform.machine().lower() in ("aarch64", "arm64") else 6
+
+
+LANES, ROWS = _shape(host_features())
+PANEL = VECTORS * LANES
+# Floats behind each panel: without them, widths that are powers of two would put the same feature of every panel
+# into the same few cache sets. Eight cache lines.
+PANEL_GAP = 128
+# Columns copied at once when a strip of a weight matrix is packed, and floats that may be read behind its end.
+STRIP = 8

@@ -1,0 +1,143 @@
+"""The mathematics of one element, written once; `emit.py` compiles it for vectors, for single elements, for any target.
+
+Arguments and results are float32 `Value`s. References: Klambauer et al. 2017, "Self-Normalizing Neural Networks".
+"""
+
+from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
+
+# The fixed point (mean 0, variance 1) of the paper, section "SNN", with the appendix's digits.
+ALPHA = 1.6732632423543772848170429916717
+LAMBDA = 1.0507009873554804934193349852946
+LAMBDA_ALPHA = LAMBDA * ALPHA
+ALPHA_PRIME = -LAMBDA_ALPHA  # what SELU tends to far below zero, and what alpha-dropout puts in
+
+LOG2_E = 1.4426950408889634
+LN2_HIGH = 0.693359375  # few bits: n * LN2_HIGH is exact for every exponent n
+LN2_LOW = -2.12194440e-4
+ROUND = 12582912.0  # 1.5 * 2**23: adding it leaves the nearest integer in the low mantissa bits
+ROUND_BITS = 0x4B400000
+
+# exp(r) = 1 + r + r**2 * (sum of these), |r| <= ln(2) / 2; Cephes, expf.
+EXP_POLYNOMIAL = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+)
+EXP_UNDERFLOW = -104.0  # exp of anything below rounds to 0 in float32
+EXPM1_SATURATION = -32.0  # expm1 of anything below rounds to -1
+
+
+def _reduce(x):
+    """(n, p) with exp(x) = 2**n (1 + p): the integer nearest x / ln 2, and exp of the rest less 1.
+
+    The integer comes from the bits of x log2(e) + ROUND: no conversion instruction, and defined for a NaN.
+    """
+    shifted = fma(x, LOG2_E, ROUND)
+    n = as_bits(shifted) - ROUND_BITS
+    whole = shifted - ROUND
+    r = fma(whole, -LN2_HIGH, x)
+    r = fma(whole, -LN2_LOW, r)
+    q = fma(r, EXP_POLYNOMIAL[0], EXP_POLYNOMIAL[1])
+    for c in EXP_POLYNOMIAL[2:]:
+        q = fma(q, r, c)
+    return n, fma(q * r, r, r)
+
+
+def _power_of_two(n):
+    """2**n for an integer n in [-126, 127]."""
+    return as_float((n + 127) << 23)
+
+
+def exp_nonpositive(x):
+    """exp(x) for x <= 0, within 2 ulp; denormal results are right, -inf gives 0, NaN stays NaN."""
+    n, p = _reduce(where(x < EXP_UNDERFLOW, EXP_UNDERFLOW, x))
+    half = n.shift_right(1, arithmetic=True)  # 2**n in two factors: n goes down to -150
+    s = _power_of_two(half)
+    return fma(p, s, s) * _power_of_two(n - half)
+
+
+def expm1_nonpositive(x):
+    """exp(x) - 1 for x <= 0, within 2 ulp and without cancellation near 0; NaN stays NaN."""
+    n, p = _reduce(where(x < EXPM1_SATURATION, EXPM1_SATURATION, x))
+    s = _power_of_two(n)
+    return fma(p, s, s - 1)
+
+
+# Activations: y from the pre-activation z; and the slope dy/dz from the *output* y, so that z need not be kept.
+
+
+def selu(z):
+    """lambda z for z > 0, else lambda alpha (exp(z) - 1).   Eq. (2)"""
+    return where(z > 0, z * LAMBDA, expm1_nonpositive(where(z > 0, 0, z)) * LAMBDA_ALPHA)
+
+
+def selu_slope(y):
+    """lambda for y > 0, else lambda alpha exp(z) = y + lambda alpha: exactly 0 at the dropped value ALPHA_PRIME.
+
+    Below z = -10 the relative error of the slope grows; the absolute error stays below 3e-7.
+    """
+    return where(y > 0, LAMBDA, y + LAMBDA_ALPHA)
+
+
+def relu(z):
+    return where(z < 0, 0, z)  # this way round a NaN stays NaN
+
+
+def relu_slope(y):
+    return where(y > 0, y * 0 + 1, 0)
+
+
+def tanh(z):
+    """sign(z) (1 - e) / (1 + e), e = exp(-2 |z|), through exp - 1: no cancellation near 0."""
+    e = expm1_nonpositive(absolute(z) * -2)
+    return copysign(e / (e + 2), z)
+
+
+def tanh_slope(y):
+    return fma(-y, y, 1)
+
+
+def identity(z):
+    return z
+
+
+def identity_slope(y):
+    return y * 0 + 1
+
+
+ACTIVATIONS = {
+    "none": (identity, identity_slope),
+    "selu": (selu, selu_slope),
+    "relu": (relu, relu_slope),
+    "tanh": (tanh, tanh_slope),
+}
+
+
+# Optimizers: PyTorch's formulas. p: parameter, g: gradient, m, v: state; the scalars come as vectors too.
+
+
+def sgd_update(p, g, learning_rate, weight_decay):
+    """p - learning_rate (g + weight_decay p)"""
+    return fma(-learning_rate, fma(weight_decay, p, g), p)
+
+
+def momentum_update(p, g, m, learning_rate, weight_decay, momentum, nesterov):
+    """m = momentum m + g;  p - learning_rate (g + momentum m if nesterov else m).  Returns p, m."""
+    g = fma(weight_decay, p, g)
+    m = fma(momentum, m, g)
+    return fma(-learning_rate, fma(momentum, m, g) if nesterov else m, p), m
+
+
+def adam_update(p, g, m, v, step_size, l2, decay, beta1, beta2, root_correction2, eps):
+    """Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019).  Returns p, m, v.
+
+    step_size = learning_rate / (1 - beta1**t); root_correction2 = sqrt(1 - beta2**t); l2: weight decay added to the
+    gradient (Adam); decay = 1 - learning_rate * weight_decay, on the parameter itself (AdamW), else 1.
+    """
+    g = fma(l2, p, g)
+    m = fma(1 - beta1, g - m, m)
+    v = fma(v, beta2, (1 - beta2) * (g * g))
+    return fma(-step_size, m / (sqrt(v) / root_correction2 + eps), p * decay), m, v
