@@ -14,14 +14,13 @@ import numpy as np
 
 from fastsnn.data.assemble import assemble
 from fastsnn.data.dataset import Dataset, Split
-from fastsnn.data.digits import digits
+from fastsnn.data.digits import load_digits
 from fastsnn.data.download import Progress
-from fastsnn.data.mnist import mnist
-from fastsnn.data.split import split
+from fastsnn.data.mnist import load_mnist
 from fastsnn.data.standardize import PER, Standardizer
 from fastsnn.data.table import SUFFIXES, Table, is_table, read_features, read_table
 
-DATASETS: dict[str, Callable[..., Table]] = {"digits": digits, "mnist": mnist}
+DATASETS: dict[str, Callable[..., Table]] = {"digits": load_digits, "mnist": load_mnist}
 
 __all__ = [
     "DATASETS",
@@ -32,7 +31,6 @@ __all__ = [
     "load",
     "read_features",
     "read_table",
-    "split",
 ]
 
 
@@ -52,8 +50,8 @@ def load(
     ----------
     data : "digits", "mnist", or the path of a .csv, .csv.gz or .npz file.
     target, task : what to predict, for a file: see `read_table`.
-    validation : fraction in [0, 1) of the training rows that is held back, by `split`; not used
-        where a file brings a validation part of its own. 0 holds nothing back.
+    validation : fraction in [0, 1) of the training rows to hold back (0: none), see `split.split`;
+        not used where a file brings a validation part of its own.
     standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
         (digits, mnist, uint8 in .npz), else "feature". Or a Standardizer, such as a model's own.
     progress : called as progress(file name, bytes so far, bytes in all or None) while downloading.

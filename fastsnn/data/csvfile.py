@@ -60,7 +60,9 @@ def read_csv(
                     f"{len(features)}; leave out target columns, or give a header with the names "
                     "that the model was trained with"
                 )
-            names = header or [f"index {i}" for i in range(len(first))]
+            names = [repr(name) for name in header or ()] or [
+                f"{i} (from 0)" for i in range(len(first))
+            ]
             values, labels, lines = array("f"), [[] for _ in targets], array("q")
             for line, row in rows:
                 if len(row) != len(first):
@@ -117,6 +119,9 @@ def _has_header(first, second, target, feature_names) -> bool:
     named = [number(cell) is None and not is_missing(cell) for cell in first]
     if second is None:
         return all(named)
+    numbers = [value for value in map(number, first) if value is not None]
+    if len(set(numbers)) < len(numbers) or not all(value.is_integer() for value in numbers):
+        return False  # columns may be called 0, 1, 2, but these are values
     return any(a and number(b) is not None for a, b in zip(named, second, strict=False))
 
 
@@ -132,7 +137,9 @@ def _target_columns(path, target, header, width) -> list[int]:
     if target is None:
         return [width - 1]
     names = _names(target)
-    if isinstance(target, str):  # the whole text where it is a name, with its commas; else the parts
+    if isinstance(
+        target, str
+    ):  # the whole text where it is a name, with its commas; else the parts
         names = names[:1] if header and target in header else names[1:]
     columns = []
     for name in names:
@@ -176,19 +183,19 @@ def _feature_columns(path, header, width, targets, wanted) -> list[int]:
     for i in [*columns, *targets] if header else []:
         if not header[i]:
             raise ValueError(
-                f"{path}, line 1: column {i} (from 0) needs a name, the header has none; is it a "
+                f"{path}, header: column {i} (from 0) needs a name, the header has none; is it a "
                 "row number? remove the column (pandas: to_csv(..., index=False)) or name it"
             )
         if header.count(header[i]) > 1:
             raise ValueError(
-                f"{path}, line 1: column names must differ, {header[i]!r} occurs "
+                f"{path}, header: column names must differ, {header[i]!r} occurs "
                 f"{header.count(header[i])} times; rename or remove the others"
             )
     return columns
 
 
 def _numbers(path, line, row, columns, names) -> list[float]:
-    """The row's features; the three quick checks pass nearly always, the slow one finds the cell."""
+    """The features of a row. The quick checks nearly always pass; the slow one finds the cell."""
     try:
         values = [float(row[i]) for i in columns]
         quick = math.isfinite(sum(values)) and max(map(abs, values)) <= LARGEST
@@ -199,7 +206,7 @@ def _numbers(path, line, row, columns, names) -> list[float]:
     for i in columns:
         if not is_finite(row[i]):
             raise ValueError(
-                f"{path}, line {line}, column {names[i]!r}: must be a finite number, got "
+                f"{path}, line {line}, column {names[i]}: must be a finite number, got "
                 f"{row[i]!r}; fill or drop missing values, write text as numbers, "
                 "or name the column as the target"
             )

@@ -14,7 +14,7 @@ from fastsnn.data.dataset import Split
 from fastsnn.data.table import Table, read_table
 
 
-def digits(progress=None) -> Table:
+def load_digits(progress=None) -> Table:
     """The 1438 training and 359 test images; `progress` is not called, nothing is downloaded."""
     with resources.as_file(resources.files("fastsnn.data") / "digits.csv.gz") as path:
         whole = read_table(path, "class", "classification")

@@ -1,4 +1,4 @@
-"""The idx format of MNIST: two zero bytes, type, number of dimensions, sizes, values, big-endian."""
+"""The idx format of MNIST: two zero bytes, type, number of dimensions, sizes, values."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ SHA256 = {
 }
 
 
-def mnist(progress: Progress | None = None) -> Table:
+def load_mnist(progress: Progress | None = None) -> Table:
     """Both parts with uint8 pixels, from $FASTSNN_DATA/mnist, the per-user cache, or a mirror."""
     return Table(
         task="classification",

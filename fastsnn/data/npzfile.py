@@ -1,10 +1,12 @@
-"""Read the arrays of an .npz file: x and y, or x_train, y_train, x_validation, ... x_test, y_test."""
+"""Read an .npz file: the arrays x and y, or x_train, y_train, x_test, y_test and so on."""
 
 from __future__ import annotations
 
 import math
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +53,25 @@ def read_npz_features(path: Path) -> np.ndarray:
         return _features(path, file, names["x"]).astype(np.float32, copy=False)
 
 
-def _open(path: Path) -> np.lib.npyio.NpzFile:
+@contextmanager
+def _open(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     require_file(path)
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path}: must be a complete .npz archive (numpy.savez), is cut off or something else; "
-            "copy it again, or save it with numpy.savez"
-        )
-    return np.load(path, allow_pickle=False)
+    with open(path, "rb") as raw:  # opened here: np.load forgets to close what is no archive
+        cause = "no archive, or cut off"
+        try:
+            archive = None
+            if zipfile.is_zipfile(raw):
+                raw.seek(0)
+                archive = np.load(raw, allow_pickle=False)
+        except (zipfile.BadZipFile, EOFError) as error:
+            cause = str(error)
+        if archive is None:
+            raise ValueError(
+                f"{path}: must be a complete .npz archive, is not ({cause}); "
+                "copy it again, or save it with numpy.savez"
+            )
+        with archive:
+            yield archive
 
 
 def _array(path, file, name) -> np.ndarray:
@@ -74,8 +87,8 @@ def _array(path, file, name) -> np.ndarray:
                 f"{path}: {name} is not a NumPy array ({error}); save it with numpy.savez"
             ) from error
         raise ValueError(
-            f"{path}: {name} is a pickled object array, which is refused because unpickling can run "
-            "any program; save numbers or fixed-width text, x.astype(float) or y.astype(str)"
+            f"{path}: {name} is a pickled object array, which is refused because unpickling "
+            "can run any program; save it as numbers or text, by x.astype(float) or y.astype(str)"
         ) from error
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufUS":
         kind = f"dtype {value.dtype}" if isinstance(value, np.ndarray) else "no NumPy array"
@@ -113,7 +126,13 @@ def _targets(path, file, name) -> np.ndarray:
         raise ValueError(
             f"{path}: {name} must have the shape (rows,) or (rows, targets), has {y.shape}"
         )
-    y = np.char.decode(y, "utf-8") if y.dtype.kind == "S" else y
+    if y.dtype.kind == "S":
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{path}: the text in {name} must be UTF-8, is not ({error})"
+            ) from error
     return y.reshape(len(y), -1)
 
 

@@ -11,10 +11,11 @@ def split(
     """Divide the rows 0..n-1; returns (training rows, validation rows), sorted int64 arrays.
 
     Row i draws the i-th 64-bit number of `numpy.random.Philox(seed)`; the validation part is the
-    round(fraction n) rows (at least one) with the smallest numbers. With `labels` (n,) it takes them
-    class by class, in proportion to the classes and leaving each at least one row to train on,
-    unless some class has a single row. The numbers are Philox's raw output, which NumPy promises
-    never to change, so the same seed gives the same rows everywhere.
+    round(fraction n) rows (at least one) with the smallest numbers. With `labels` (n,) they are
+    taken class by class, in proportion to the classes and leaving each at least one row to train
+    on; not so where some class has a single row. The numbers are
+    Philox's raw output, which NumPy promises never to change: the same seed gives the same rows
+    everywhere.
 
     fraction in [0, 1); 0 leaves the validation part empty.
     """
@@ -46,7 +47,6 @@ def _by_class(order, held, labels):
     held = min(held, len(labels) - len(classes))
     # Largest remainders, in whole numbers: no rounding error decides which class gets the odd row.
     take, remainder = np.divmod(counts * held, len(labels))
-    take = np.minimum(take, counts - 1)
     by_remainder = np.argsort(-remainder, kind="stable")
     while take.sum() < held:
         room = [k for k in by_remainder if take[k] < counts[k] - 1]

@@ -1,4 +1,4 @@
-"""Mean 0 and deviation 1 for the inputs: the one preparation a self-normalizing network asks for."""
+"""Mean 0 and deviation 1 for the inputs, the one preparation a self-normalizing network needs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Standardizer:
         if len(x if rows is None else rows) == 0:
             raise ValueError("standardize: needs at least one row, got 0")
         axis = 0 if per == "feature" else None
-        # Differences from one row or value: a constant column then has a deviation of exactly 0.
+        # Differences from one row or value, in float64: those of a constant column are exactly 0.
         first = x[0 if rows is None else rows[0]].astype(np.float64)
         first = first if per == "feature" else first[0]
         count = len(x if rows is None else rows) * (1 if per == "feature" else features)
@@ -81,7 +81,7 @@ class Standardizer:
 def _blocks(x, rows):
     for start in range(0, len(x if rows is None else rows), BLOCK):
         part = slice(start, start + BLOCK)
-        yield x[part if rows is None else rows[part]].astype(np.float64)
+        yield x[part if rows is None else rows[part]]
 
 
 def _filled(features, value):

@@ -63,17 +63,16 @@ def read_table(
         return _from_npz(path, target, task, class_names, n_features)
     csv = read_csv(path, target, feature_names, n_features)
 
-    def where(row: int, target: int) -> str:
-        if csv.target_names is None:
-            return f"{path}, line {csv.lines[row]}"
-        return f"{path}, line {csv.lines[row]}, column {csv.target_names[target]!r}"
+    def where(row: int | None = None, target: int | None = None) -> str:
+        line = "" if row is None else f", line {csv.lines[row]}"
+        if csv.target_names is None or target is None:
+            return f"{path}{line}"
+        return f"{path}{line}, column {csv.target_names[target]!r}"
 
     columns = [parse_column(cells) for cells in csv.targets]
     task = infer_task(columns, where) if task == "auto" else task
     y, names = encode(columns, task, class_names, where)
-    return Table(
-        task, Split(csv.x, y), None, None, names, csv.feature_names, csv.target_names
-    )
+    return Table(task, Split(csv.x, y), None, None, names, csv.feature_names, csv.target_names)
 
 
 def read_features(
@@ -102,8 +101,10 @@ def _from_npz(path, target, task, class_names, n_features) -> Table:
     parts = read_npz(path)
     for part, (x, y) in parts.items():
 
-        def where(row: int, target: int, part=part) -> str:
-            return f"{path}, y of the {part} part, row {row} (from 0)"
+        def where(row: int | None = None, target: int | None = None, part=part) -> str:
+            return f"{path}, y of the {part} part" + (
+                "" if row is None else f", row {row} (from 0)"
+            )
 
         _check_width(path, x, n_features)
         columns = [

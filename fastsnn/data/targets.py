@@ -13,7 +13,7 @@ MANY_CLASSES = 20  # more different whole numbers than this are taken as amounts
 ROWS_PER_CLASS = 10  # unless they are exactly 0..k-1 with so many rows each
 
 Column = np.ndarray | Sequence[str]  # float64 with NaN where missing; or text
-Where = Callable[[int, int], str]  # (row, target) -> "FILE, line 7, column 'y'"
+Where = Callable[..., str]  # (row, target), both optional -> "FILE, line 7, column 'y'"
 
 
 def parse_column(cells: Sequence[str]) -> Column:
@@ -34,6 +34,11 @@ def infer_task(columns: Sequence[Column], where: Where) -> str:
     """
     if len(columns) > 1:
         binary = all(_is_numeric(c) and np.isin(c[~np.isnan(c)], (0, 1)).all() for c in columns)
+        if binary and np.all(np.sum(columns, axis=0) == 1):
+            raise ValueError(
+                f"{where()}: the {len(columns)} targets look like one class in one-hot form (one 1 "
+                "in every row); give the class number (argmax), or ask for the task multitask"
+            )
         return "multitask" if binary else "regression"
     column = columns[0]
     if not _is_numeric(column):
@@ -50,14 +55,14 @@ def infer_task(columns: Sequence[Column], where: Where) -> str:
         return "regression"
     k = len(values)
     few = k <= 2 or (k <= MANY_CLASSES and 2 * k <= counts.sum())
-    numbered = np.array_equal(values, np.arange(k)) and counts.min(initial=0) >= ROWS_PER_CLASS
+    numbered = np.array_equal(values, np.arange(k)) and np.all(counts >= ROWS_PER_CLASS)
     return "classification" if few or numbered else "regression"
 
 
 def encode(
     columns: Sequence[Column], task: str, class_names: Sequence[str] | None, where: Where
 ) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """(y, class names) for a task of `TASKS`; class_names: those of a model, None to collect them."""
+    """(y, class names) for a task of `TASKS`; class_names: a model's, or None to collect them."""
     if task not in TASKS:
         raise ValueError(f"task: must be one of auto, {', '.join(TASKS)}, got {task!r}")
     if task == "classification":
@@ -83,14 +88,14 @@ def encode(
             f"{_shown(y[row, target])}; correct or drop the row"
         )
     if np.isnan(y).all():
-        raise ValueError(f"{where(0, 0)}: at least one target must not be missing, all are")
+        raise ValueError(f"{where()}: at least one target must not be missing, all are")
     return y.astype(np.float32), None
 
 
 def _encode_classes(columns, class_names, where):
     if len(columns) != 1:
         raise ValueError(
-            f"{where(0, 0)}: classification needs one target column, got {len(columns)}; "
+            f"{where()}: classification needs one target column, got {len(columns)}; "
             "for one-hot columns give the class number (argmax) instead"
         )
     column = columns[0]
@@ -113,7 +118,7 @@ def _encode_classes(columns, class_names, where):
     names = tuple(class_names or sorted(set(spellings), key=class_order))
     if class_names is None and len(names) < 2:
         raise ValueError(
-            f"{where(0, 0)}: a classification needs at least two classes, every row has "
+            f"{where(None, 0)}: a classification needs at least two classes, every row has "
             f"{names[0]!r}; is this the target column?"
         )
     label = {name: i for i, name in enumerate(names)}
