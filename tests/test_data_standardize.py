@@ -50,6 +50,10 @@ def test_standardize_accumulates_in_float64():
     x[::2] += 1
     s = Standardizer.fit(x)
     assert s.mean[0] == 10000.5 and s.scale[0] == 0.5
+    x = np.random.default_rng(1).normal(5, 1, (50_000, 8)).astype(np.float32)
+    s = Standardizer.fit(x)
+    assert np.array_equal(s.mean, x.mean(0, dtype=np.float64).astype(np.float32))
+    assert np.array_equal(s.scale, x.std(0, dtype=np.float64).astype(np.float32))
 
 
 def test_standardize_of_some_rows_equals_that_of_their_copy(rng):

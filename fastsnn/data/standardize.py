@@ -26,7 +26,9 @@ class Standardizer:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, x: np.ndarray, per: str = "feature", rows: np.ndarray | None = None):
+    def fit(
+        cls, x: np.ndarray, per: str = "feature", rows: np.ndarray | None = None
+    ) -> Standardizer:
         """Measure mean and deviation of x (n, features), of its `rows` only where given.
 
         per: "feature" takes each column by itself; "all" takes one mean and one deviation for all
