@@ -1,4 +1,4 @@
-"""Ten losses of a fixed network against stored ones of PyTorch 2.13.0 (golden.py), without torch."""
+"""Ten losses of a fixed network against stored ones of PyTorch 2.13.0 (golden.py)."""
 
 import golden
 import numpy as np
