@@ -8,6 +8,7 @@ dropped and compiled anew.
 """
 
 import hashlib
+import inspect
 import logging
 import os
 import stat
@@ -18,7 +19,10 @@ from pathlib import Path
 
 import numba
 import platformdirs
+from llvmlite import ir
 from numba.core import caching
+from numba.core.sigutils import normalize_signature
+from numba.extending import intrinsic
 
 log = logging.getLogger("fastsnn")
 
@@ -52,7 +56,9 @@ def _private(folder):
 
 def _cache_folder():
     name = f"kernels-{_sources_hash()}"
-    base = os.environ.get("FASTSNN_CACHE") or platformdirs.user_cache_dir("fastsnn", appauthor=False)
+    base = os.environ.get("FASTSNN_CACHE") or platformdirs.user_cache_dir(
+        "fastsnn", appauthor=False
+    )
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     for folder in (Path(base, name), Path(tempfile.gettempdir(), f"fastsnn-{user}", name)):
         if _private(folder):
@@ -70,7 +76,9 @@ class _Cache(caching.FunctionCache):
         try:
             return super().load_overload(signature, target_context)
         except Exception as error:  # a damaged pickle can raise anything
-            log.warning("fastsnn: cache entry of %s is damaged (%r); compiling anew", self._name, error)
+            log.warning(
+                "fastsnn: cache entry of %s is damaged (%r); compiling anew", self._name, error
+            )
             try:
                 self.flush()
             except OSError as problem:
@@ -84,58 +92,103 @@ class _Cache(caching.FunctionCache):
             log.warning("fastsnn: compiled code could not be cached (%s)", problem)
 
 
-_decorate = threading.Lock()
-
-
-def _cached(dispatcher):
-    if CACHE_FOLDER is not None:
-        with _decorate:  # Numba reads the folder from its own setting, once, while the cache object is made
-            before = numba.config.CACHE_DIR
-            numba.config.CACHE_DIR = str(CACHE_FOLDER)
-            try:
-                dispatcher._cache = _Cache(dispatcher.py_func)
-            finally:
-                numba.config.CACHE_DIR = before
-    ENTRIES.append(dispatcher)
-    return dispatcher
-
-
-ENTRIES = []  # every function that Python calls
-
-
-def entry(function):
-    """A serial kernel that Python calls: compiled at its first call, cached, free of the GIL."""
-    return _cached(numba.njit(**FLAGS)(function))
-
-
-def parallel_entry(function):
-    """The same with `prange` over threads."""
-    return _cached(numba.njit(parallel=True, **FLAGS)(function))
-
-
 def helper(function):
     """A function that kernels call; compiled into its callers."""
     return numba.njit(**FLAGS)(function)
 
 
-class compiling:
-    """Context of a first call: says that it compiles and for how long; silent when the cache has the code."""
+class Entry:
+    """A kernel that Python calls, with one signature for good: nothing is ever compiled a second time.
 
-    def __init__(self, *entries, report=log.warning):
-        self.entries, self.report = entries, report
+    Other kernels call it through its `address`: linked in, it would be compiled again with each of them.
+    """
 
-    def __enter__(self):
-        self.pending = [e for e in self.entries if not e.signatures]
-        self.start = time.perf_counter()
-        self.announced = bool(self.pending) and not all(_on_disk(e) for e in self.pending)
-        if self.announced:
-            self.report("fastsnn: compiling kernels for this machine (once; up to half a minute) ...")
+    def __init__(self, function, signature, parallel):
+        self.dispatcher = numba.njit(parallel=parallel, **FLAGS)(function)
+        arguments, result = normalize_signature(signature)
+        self.signature = result(*arguments)
+        self.address = None
+        self.__doc__ = function.__doc__
+        if CACHE_FOLDER is not None:
+            with (
+                _lock
+            ):  # Numba reads the folder from its own setting, once, while the cache object is made
+                before = numba.config.CACHE_DIR
+                numba.config.CACHE_DIR = str(CACHE_FOLDER)
+                try:
+                    self.dispatcher._cache = _Cache(self.dispatcher.py_func)
+                finally:
+                    numba.config.CACHE_DIR = before
 
-    def __exit__(self, *problem):
-        if self.announced and problem == (None, None, None):
-            self.report(f"fastsnn: compiled in {time.perf_counter() - self.start:.1f} s")
+    def __call__(self, *arguments):
+        if self.address is None:
+            load(self)
+        return self.dispatcher(*arguments)
+
+    def compile(self):
+        self.dispatcher.compile(self.signature)
+        self.dispatcher.disable_compile()
+        result = self.dispatcher.get_compile_result(self.signature)
+        self.address = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+
+    def on_disk(self):
+        cache = self.dispatcher._cache
+        return isinstance(cache, _Cache) and os.path.exists(cache._cache_file._index_path)
 
 
-def _on_disk(dispatcher):
-    cache = dispatcher._cache
-    return isinstance(cache, _Cache) and Path(cache._cache_file._index_path).exists()
+_lock = threading.Lock()
+_compiling = threading.RLock()
+
+
+def entry(signature, parallel=False):
+    """Decorator: a kernel that Python calls, with its signature as Numba writes it; with `prange` if parallel."""
+    return lambda function: Entry(function, signature, parallel)
+
+
+def load(*entries, report=log.warning):
+    """Make kernels ready: from the cache, else compiled, and then says so and for how long. Returns the seconds."""
+    start = time.perf_counter()
+    with _compiling:
+        pending = [e for e in entries if e.address is None]
+        fresh = [e for e in pending if not e.on_disk()]
+        if fresh:
+            report("fastsnn: compiling kernels for this machine (once; up to half a minute) ...")
+        for e in pending:
+            e.compile()
+    seconds = time.perf_counter() - start
+    if fresh:
+        report(f"fastsnn: compiled in {seconds:.1f} s")
+    return seconds
+
+
+def native_call(target):
+    """The Entry `target` as a function inside other kernels: `call(address, *arguments)`, through its address."""
+    signature = target.signature
+
+    def typing(typing_context, address, *arguments):
+        if len(arguments) != len(signature.args):
+            return None
+
+        def generate(context, builder, own, values):
+            cast = [
+                context.cast(builder, value, given, wanted)
+                for value, given, wanted in zip(
+                    values[1:], own.args[1:], signature.args, strict=True
+                )
+            ]
+            kind = ir.FunctionType(
+                context.get_value_type(signature.return_type), [value.type for value in cast]
+            )
+            function = builder.inttoptr(values[0], kind.as_pointer())
+            return builder.call(function, cast)
+
+        return signature.return_type(address, *arguments), generate
+
+    names = inspect.signature(target.dispatcher.py_func).parameters
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for name in ("typing_context", "address", *names)
+    ]
+    typing.__signature__ = inspect.Signature(parameters)
+    typing.__name__ = typing.__qualname__ = target.dispatcher.py_func.__name__
+    return intrinsic(typing)

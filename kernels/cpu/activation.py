@@ -1,11 +1,10 @@
 """Activation and dropout on rows of a panel, and their gradient, in vector code."""
 
-from llvmlite import ir
-
 from fastsnn.kernels import jit, scalar
 from fastsnn.kernels.cpu.code import loop, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
 from fastsnn.kernels.emit import I32, I64, Value, at, load, splat, store, where
+from llvmlite import ir
 
 NONE, SELU, RELU, TANH = range(4)  # the codes in a program, in the order of scalar.ACTIVATIONS
 CODES = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
@@ -179,14 +178,14 @@ _expm1_vectors = _map_code(scalar.expm1_nonpositive, LANES)
 _expm1_single = _map_code(scalar.expm1_nonpositive, 1)
 
 
-@jit.entry
+@jit.entry("void(float32[::1], float32[::1])")
 def exponential(out, x):
     n = x.size // LANES
     exp_vectors(out, x, 0, n)
     _exp_single(out, x, n * LANES, x.size - n * LANES)
 
 
-@jit.entry
+@jit.entry("void(float32[::1], float32[::1])")
 def exponential_minus_one(out, x):
     n = x.size // LANES
     _expm1_vectors(out, x, 0, n)

@@ -2,11 +2,10 @@
 
 import inspect
 
+from fastsnn.kernels.emit import F32, I64, at, load
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
-
-from fastsnn.kernels.emit import F32, I64, at, load
 
 
 def vector_code(body):

@@ -32,7 +32,7 @@ def dense_forward(
             if dropping:
                 bits_at = p * bits.shape[1] + n
                 activate_and_drop(
-                    h, tile_at, valid, activation, bits.reshape(bits.size), bits_at,
+                    h, tile_at, valid, activation, bits, bits_at,
                     drop_value, affine_a, affine_b,
                 )  # fmt: skip
             else:
@@ -66,7 +66,7 @@ def dense_input_backward(
             if dropping:
                 bits_at = p * bits.shape[1] + k
                 dropout_backward(
-                    h, rows_at, valid, tile, activation, remask, bits.reshape(bits.size), bits_at,
+                    h, rows_at, valid, tile, activation, remask, bits, bits_at,
                     affine_a, affine_b,
                 )  # fmt: skip
             else:

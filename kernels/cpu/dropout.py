@@ -1,13 +1,12 @@
 """The mask of one panel as bits, from Philox: a row of the panel is one word, sample 0 the lowest bit."""
 
 import numpy as np
-from llvmlite import ir
-
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.code import loop, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL
 from fastsnn.kernels.emit import I16, I32, I64, Value, at, load, shuffle, splat, store
 from fastsnn.kernels.philox import LOW_WORD, SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
+from llvmlite import ir
 
 CALLS = LANES // 2  # generator calls of one vector: 64 bits each
 BLOCKS = PANEL // SAMPLES_PER_BLOCK  # generator calls of one unit
@@ -31,16 +30,16 @@ def _halves_in_order(words):
     for unit in range(UNITS):
         order = [i for pair in pairs[unit * unit_calls : (unit + 1) * unit_calls] for i in pair]
         joined = shuffle(first, second, order)
-        yield Value(
-            joined.builder, joined.builder.bitcast(joined.ir, ir.VectorType(I16, PANEL))
-        )
+        yield Value(joined.builder, joined.builder.bitcast(joined.ir, ir.VectorType(I16, PANEL)))
 
 
 @vector_code
 def mask_bits(builder, bits, bits_at, units, first_block, site, step, seed, threshold):
     """bits[u] = which samples of the panel drop unit u, for all units; written in groups of UNITS_AT_ONCE."""
     out = at(builder, bits, bits_at, I32)
-    blocks = splat(builder, first_block, CALLS) + _lanes(builder, [c % BLOCKS for c in range(CALLS)])
+    blocks = splat(builder, first_block, CALLS) + _lanes(
+        builder, [c % BLOCKS for c in range(CALLS)]
+    )
     key = (splat(builder, seed, CALLS), splat(builder, seed, CALLS).shift_right(32))
     fixed = splat(builder, site, CALLS), splat(builder, step, CALLS)
     limit = splat(builder, builder.trunc(threshold, I16), PANEL)
@@ -49,7 +48,9 @@ def mask_bits(builder, bits, bits_at, units, first_block, site, step, seed, thre
     def group(i):
         for v in range(UNROLL):
             base = builder.add(builder.mul(i, I64(UNITS_AT_ONCE)), I64(v * UNITS))
-            unit = splat(builder, base, CALLS) + _lanes(builder, [c // BLOCKS for c in range(CALLS)])
+            unit = splat(builder, base, CALLS) + _lanes(
+                builder, [c // BLOCKS for c in range(CALLS)]
+            )
             words = philox4x32_10((blocks, unit, *fixed), key)
             for u, numbers in enumerate(_halves_in_order(words)):
                 below = builder.icmp_unsigned("<", numbers.ir, limit.ir)
@@ -66,7 +67,10 @@ def mask_bits(builder, bits, bits_at, units, first_block, site, step, seed, thre
 def _blocks(builder, out, counters, count, seed):
     def one(i):
         place = builder.mul(i, I64(4))
-        words = [load(builder, at(builder, counters, builder.add(place, I64(j)), I32), 1, I32) for j in range(4)]
+        words = [
+            load(builder, at(builder, counters, builder.add(place, I64(j)), I32), 1, I32)
+            for j in range(4)
+        ]
         wide = [Value(builder, builder.zext(w.ir, I64)) for w in words]
         key = Value(builder, seed)
         for j, word in enumerate(philox4x32_10(wide, (key, key.shift_right(32)))):
@@ -76,12 +80,12 @@ def _blocks(builder, out, counters, count, seed):
     loop(builder, count, one)
 
 
-@jit.entry
+@jit.entry("void(uint32[:, ::1], uint32[:, ::1], int64)")
 def _philox_blocks(out, counters, seed):
     _blocks(out, counters, counters.shape[0], seed)
 
 
-@jit.entry
+@jit.entry("void(uint32[:, ::1], int64, int64, int64, int64, int64, int64)")
 def _mask_words(bits, units, first_block, site, step, seed, threshold):
     for panel in range(bits.shape[0]):
         block = first_block + panel * BLOCKS
@@ -100,7 +104,9 @@ def philox_blocks(out, counters, seed):
 
 def drop_mask(seed, step, site, first_sample, n_samples, n_units, rate):
     """The mask that the forward pass uses, as (n_samples, n_units) bool; first_sample is a multiple of 8."""
-    bits = np.zeros((-(-n_samples // PANEL), -(-n_units // UNITS_AT_ONCE) * UNITS_AT_ONCE), np.uint32)
+    bits = np.zeros(
+        (-(-n_samples // PANEL), -(-n_units // UNITS_AT_ONCE) * UNITS_AT_ONCE), np.uint32
+    )
     block = first_sample // SAMPLES_PER_BLOCK
     _mask_words(bits, n_units, block, site, step, signed64(seed), drop_threshold(rate))
     unpacked = (bits[:, :n_units, None] >> np.arange(PANEL, dtype=np.uint32)) & 1

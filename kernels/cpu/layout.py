@@ -1,12 +1,11 @@
 """Between rows of samples and panels: transposes in vector registers."""
 
 import numpy as np
-from llvmlite import ir
-
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.code import vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
 from fastsnn.kernels.emit import Value, at, load, shuffle, store
+from llvmlite import ir
 
 ZERO = np.float32(0)
 
@@ -65,13 +64,12 @@ def gather_block(out, out_at, x, index, first, count, column):
     An empty index takes the rows in order.
     """
     width = min(PANEL, x.shape[1] - column)
-    flat = x.reshape(x.size)
     for s in range(PANEL):
         at = out_at + s * PANEL
         if s < count:
             row = index[first + s] if index.size else first + s
             if width == PANEL:
-                _copy_panel_row(out, at, flat, row * x.shape[1] + column)
+                _copy_panel_row(out, at, x, row * x.shape[1] + column)
                 continue
             for f in range(width):
                 out[at + f] = x[row, column + f]

@@ -6,7 +6,6 @@ A panel sums its own samples in order, and the caller sums the panels in order: 
 import math
 
 import numpy as np
-
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.activation import exp_vectors
 from fastsnn.kernels.cpu.shape import PANEL, VECTORS
@@ -22,14 +21,14 @@ def sample_weight_of(sample_weight, row):
 
 
 @jit.helper
-def total_weight(kind, index, count, labels, targets, sample_weight, class_weight):
+def total_weight(kind, index, first, count, labels, targets, sample_weight, class_weight):
     """What the weighted sum of the losses is divided by.
 
     `class_weight` has one number a class (softmax), or one a task for the positive label (sigmoid), or none.
     """
     total = 0.0
     for i in range(count):
-        row = index[i]
+        row = index[first + i]
         weight = np.float64(sample_weight_of(sample_weight, row))
         if kind == SOFTMAX:
             if class_weight.size:
@@ -45,7 +44,9 @@ def total_weight(kind, index, count, labels, targets, sample_weight, class_weigh
 
 
 @jit.helper
-def _softmax(z, z_at, n_classes, scratch, first, count, index, labels, sample_weight, class_weight, scale):
+def _softmax(
+    z, z_at, n_classes, scratch, first, count, index, labels, sample_weight, class_weight, scale
+):
     """loss = log sum exp(z) - z[label];  dz = (softmax(z) - onehot) * weight * scale"""
     top, sums = scratch[:PANEL], scratch[PANEL : 2 * PANEL]
     for s in range(PANEL):

@@ -1,8 +1,8 @@
-"""Updates of a span of parameters from its gradient, in vector code."""
+"""Updates of a tile of parameters from its gradient, in vector code."""
 
 from fastsnn.kernels import jit, scalar
 from fastsnn.kernels.cpu.code import loop, vector_code
-from fastsnn.kernels.cpu.shape import LANES
+from fastsnn.kernels.cpu.shape import LANES, PANEL
 from fastsnn.kernels.emit import I64, at, load, splat, store
 
 STORE, SGD, MOMENTUM, NESTEROV, ADAM = range(5)  # STORE: the gradient itself goes to the state
@@ -32,59 +32,69 @@ def _adam(p, g, state, hyper):
     return p, [m, v]
 
 
-def _span_code(update, n_state):
+def _tile_code(update, n_state):
     @vector_code
-    def span(builder, params, state, state_stride, first, gradient, gradient_at, count, hyper):
+    def tile_update(
+        builder, params, state, state_stride, first, stride, gradient, rows, count, hyper
+    ):  # fmt: skip
         whole = builder.sdiv(count, I64(LANES))
         done = builder.mul(whole, I64(LANES))
-        for lanes, rounds, start in (
-            (LANES, whole, I64(0)),
-            (1, builder.sub(count, done), done),
-        ):
-            scalars = [
-                splat(builder, load(builder, at(builder, hyper, i), 1), lanes) for i in range(HYPER)
-            ]
+        single = [load(builder, at(builder, hyper, i), 1) for i in range(HYPER)]
+        scalars = {lanes: [splat(builder, s, lanes) for s in single] for lanes in (1, LANES)}
 
-            def one(i, lanes=lanes, start=start, scalars=scalars):
-                place = builder.add(start, builder.mul(i, I64(lanes)))
-                here = builder.add(first, place)
-                p = at(builder, params, here)
-                states = [
-                    at(builder, state, builder.add(here, builder.mul(state_stride, I64(s))))
-                    for s in range(n_state)
-                ]
-                g = load(builder, at(builder, gradient, builder.add(gradient_at, place)), lanes)
-                old = [load(builder, s, lanes) for s in states]
-                value = load(builder, p, lanes)
-                new, new_state = update(value, g, old, scalars)
-                if new is not value:
-                    store(builder, new, p)
-                for address, s in zip(states, new_state, strict=True):
-                    store(builder, s, address)
+        def row(r):
+            here = builder.add(first, builder.mul(r, stride))
+            there = builder.mul(r, I64(PANEL))
 
-            loop(builder, rounds, one)
+            def columns(lanes, start):
+                def one(i):
+                    column = builder.add(start, builder.mul(i, I64(lanes)))
+                    place = builder.add(here, column)
+                    p = at(builder, params, place)
+                    states = [
+                        at(builder, state, builder.add(place, builder.mul(state_stride, I64(s))))
+                        for s in range(n_state)
+                    ]
+                    g = load(builder, at(builder, gradient, builder.add(there, column)), lanes)
+                    value = load(builder, p, lanes)
+                    old = [load(builder, s, lanes) for s in states]
+                    new, new_state = update(value, g, old, scalars[lanes])
+                    if new is not value:
+                        store(builder, new, p)
+                    for address, s in zip(states, new_state, strict=True):
+                        store(builder, s, address)
 
-    return span
+                return one
+
+            loop(builder, whole, columns(LANES, I64(0)))
+            loop(builder, builder.sub(count, done), columns(1, done))
+
+        loop(builder, rows, row)
+
+    return tile_update
 
 
-_store_span = _span_code(_store, 1)
-_sgd_span = _span_code(_sgd, 0)
-_momentum_span = _span_code(_momentum, 1)
-_nesterov_span = _span_code(_nesterov, 1)
-_adam_span = _span_code(_adam, 2)
+_store_tile = _tile_code(_store, 1)
+_sgd_tile = _tile_code(_sgd, 0)
+_momentum_tile = _tile_code(_momentum, 1)
+_nesterov_tile = _tile_code(_nesterov, 1)
+_adam_tile = _tile_code(_adam, 2)
 
 
 @jit.helper
-def update_span(kind, params, state, first, gradient, gradient_at, count, hyper):
-    """Update params[first : first + count] from gradient[gradient_at ...]; state: (n, number of parameters)."""
-    flat, stride = state.reshape(state.size), state.shape[1]
+def update_tile(kind, params, state, first, stride, gradient, rows, count, hyper):
+    """Update params[first + r * stride + c] from gradient[r * PANEL + c] for r < rows, c < count.
+
+    state: (number of state arrays, number of parameters)
+    """
+    step = state.shape[1]
     if kind == STORE:
-        _store_span(params, flat, stride, first, gradient, gradient_at, count, hyper)
+        _store_tile(params, state, step, first, stride, gradient, rows, count, hyper)
     elif kind == SGD:
-        _sgd_span(params, flat, stride, first, gradient, gradient_at, count, hyper)
+        _sgd_tile(params, state, step, first, stride, gradient, rows, count, hyper)
     elif kind == MOMENTUM:
-        _momentum_span(params, flat, stride, first, gradient, gradient_at, count, hyper)
+        _momentum_tile(params, state, step, first, stride, gradient, rows, count, hyper)
     elif kind == NESTEROV:
-        _nesterov_span(params, flat, stride, first, gradient, gradient_at, count, hyper)
+        _nesterov_tile(params, state, step, first, stride, gradient, rows, count, hyper)
     else:
-        _adam_span(params, flat, stride, first, gradient, gradient_at, count, hyper)
+        _adam_tile(params, state, step, first, stride, gradient, rows, count, hyper)

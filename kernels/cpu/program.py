@@ -6,20 +6,42 @@ summed over the whole batch and handed to the optimizer while it is in the first
 """
 
 import numpy as np
-
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.dense import dense_forward, dense_input_backward
 from fastsnn.kernels.cpu.dropout import mask_bits
 from fastsnn.kernels.cpu.layout import gather_block, transpose_block
 from fastsnn.kernels.cpu.loss import loss_and_gradient
-from fastsnn.kernels.cpu.optimizer import update_span
+from fastsnn.kernels.cpu.optimizer import update_tile
 from fastsnn.kernels.cpu.shape import PANEL, ROWS
 from fastsnn.kernels.cpu.tile import weight_gradient_tile
 from fastsnn.kernels.philox import SAMPLES_PER_BLOCK
 from fastsnn.kernels.program import (
-    ACTIVATION, AFFINE_A, AFFINE_B, B_AT, DROP_VALUE, DROPPING, FAN_IN, FAN_OUT, H_AT, H_STRIDE, REMASK, SITE,
-    T_AT, T_STRIDE, THRESHOLD, W_AT, X_AT, X_STRIDE,
+    ACTIVATION,
+    AFFINE_A,
+    AFFINE_B,
+    B_AT,
+    DROP_VALUE,
+    DROPPING,
+    FAN_IN,
+    FAN_OUT,
+    H_AT,
+    H_STRIDE,
+    REMASK,
+    SITE,
+    T_AT,
+    T_STRIDE,
+    THRESHOLD,
+    W_AT,
+    X_AT,
+    X_STRIDE,
 )  # fmt: skip
+
+# Parts of the signatures of the entries below.
+I64, F32, F64 = "int64", "float32", "float64"
+TABLES = f"{I64}[:, ::1], {F32}[:, ::1], {F32}[::1]"  # program, constants, params
+BUFFERS = f"{F32}[::1], uint32[:, ::1], {F32}[::1]"  # acts, bits, work
+# index, labels, targets, sample_weight, class_weight
+BATCH = f"{I64}[::1], {I64}[::1], {F32}[:, ::1], {F32}[::1], {F32}[::1]"
 
 BLOCK = PANEL * PANEL
 TILE = ROWS * PANEL
@@ -27,29 +49,30 @@ WORK_HEAD = BLOCK + TILE + 2 * PANEL  # floats of a thread's work space before t
 
 
 @jit.helper
-def load_panels(program, acts, work, x, index, samples, first_panel, last_panel, keep_transposed):
-    """The rows of the slice as panels; and, for the weight gradient, in blocks [features of a block][sample]."""
+def load_panels(
+    program, acts, work, x, index, first_row, samples, first_panel, last_panel, training
+):
+    """The rows of the slice as panels; in training also in blocks [sample][feature], for the weight gradient."""
     fan_in, x_at, x_stride = program[0, FAN_IN], program[0, X_AT], program[0, X_STRIDE]
     for p in range(first_panel, last_panel):
         first = p * PANEL
         for k in range(0, fan_in, PANEL):
             target = x_at + p * x_stride + k * PANEL
-            if keep_transposed:
+            if training:
                 block = program[0, T_AT] + (k // PANEL) * program[0, T_STRIDE] + p * BLOCK
-                gather_block(acts, block, x, index, first, samples - first, k)
+                gather_block(acts, block, x, index, first_row + first, samples - first, k)
                 transpose_block(acts, target, acts, block)
             else:
-                gather_block(work, 0, x, index, first, samples - first, k)
+                gather_block(work, 0, x, index, first_row + first, samples - first, k)
                 transpose_block(acts, target, work, 0)
 
 
 @jit.helper
 def make_masks(program, row, bits, first_panel, last_panel, first_sample, step, seed):
-    flat = bits.reshape(bits.size)
     for p in range(first_panel, last_panel):
         block = (first_sample + p * PANEL) // SAMPLES_PER_BLOCK
         mask_bits(
-            flat, p * bits.shape[1], program[row, FAN_OUT], block, program[row, SITE], step, seed,
+            bits, p * bits.shape[1], program[row, FAN_OUT], block, program[row, SITE], step, seed,
             program[row, THRESHOLD],
         )  # fmt: skip
 
@@ -98,29 +121,45 @@ def backward_layers(
         )  # fmt: skip
 
 
-@jit.entry
-def run_rows(
-    losses, program, constants, params, acts, bits, work, x, index, labels, targets, sample_weight,
-    class_weight, samples, first_panel, last_panel, first_sample, step, seed, loss, scale,
+@jit.entry(
+    f"void({TABLES}, {BUFFERS}, {F32}[:, ::1], {I64}[::1], {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64})"
+)
+def run_forward(
+    program, constants, params, acts, bits, work, x, index, first_row, samples, first_panel,
+    last_panel, first_sample, step, seed, training,
 ):  # fmt: skip
-    """Region 1 for panels [first_panel, last_panel): forward, loss, input gradients. losses[p] gets the panel's sum.
+    """All layers forward for panels [first_panel, last_panel) of a batch of `samples` rows of x.
 
-    A negative `loss` stops after the forward pass: the activations stay in `acts`.
+    The batch is x[index[first_row]], x[index[first_row + 1]], ...; with an empty index x[first_row], ... Its first
+    row counts as sample `first_sample` of the dropout masks (a multiple of 8). `training`: with dropout, and the
+    transposed activations that the weight gradient reads are kept.
     """
-    load_panels(program, acts, work, x, index, samples, first_panel, last_panel, True)
+    load_panels(
+        program, acts, work, x, index, first_row, samples, first_panel, last_panel, training
+    )
     forward_layers(
-        program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed, True
+        program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed, training
     )  # fmt: skip
-    if loss < 0:
-        return
+
+
+@jit.entry(
+    f"void({F64}[::1], {TABLES}, {BUFFERS}, {BATCH}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {F32})"
+)
+def run_backward(
+    losses, program, constants, params, acts, bits, work, index, labels, targets, sample_weight,
+    class_weight, first_row, samples, first_panel, last_panel, first_sample, step, seed, loss, scale,
+):  # fmt: skip
+    """Loss and input gradients for panels [first_panel, last_panel), after `run_forward`.
+
+    losses[p]: the weighted sum of the losses of panel p; `scale`: 1 / the sum of the weights of the batch.
+    """
     top = program[program.shape[0] - 1]
     scratch = work[BLOCK + TILE : WORK_HEAD]
     for p in range(first_panel, last_panel):
-        first = p * PANEL
-        count = min(PANEL, samples - first)
+        count = min(PANEL, samples - p * PANEL)
         losses[p] = loss_and_gradient(
-            loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT], scratch, first, count, index, labels,
-            targets, sample_weight, class_weight, scale,
+            loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT], scratch, first_row + p * PANEL, count,
+            index, labels, targets, sample_weight, class_weight, scale,
         )  # fmt: skip
     backward_layers(
         program, constants, params, acts, bits, work, first_panel, last_panel, first_sample, step, seed
@@ -155,8 +194,10 @@ def count_tiles(program):
     return total
 
 
-@jit.entry
-def run_weights(program, params, state, acts, work, hyper, update, panels, part, parts):
+@jit.entry(
+    f"void({TABLES}, {F32}[:, ::1], {F32}[::1], {F32}[::1], {F32}[::1], {I64}, {I64}, {I64}, {I64})"
+)
+def run_weights(program, constants, params, state, acts, work, hyper, update, panels, part, parts):
     """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch, and the update."""
     tile, sums = work[BLOCK : BLOCK + TILE], work[BLOCK + TILE : WORK_HEAD]
     total = count_tiles(program)
@@ -174,30 +215,11 @@ def run_weights(program, params, state, acts, work, hyper, update, panels, part,
             weight_gradient_tile(
                 tile, acts, dz_at, row[H_STRIDE], acts, row[T_AT] + (k // PANEL) * row[T_STRIDE], panels, valid
             )  # fmt: skip
-            for i in range(valid):
-                w_at = row[W_AT] + (n + i) * fan_in + k
-                update_span(update, params, state, w_at, tile, i * PANEL, min(PANEL, fan_in - k), hyper)
+            w_at = row[W_AT] + n * fan_in + k
+            update_tile(
+                update, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper
+            )
             if k == 0:
                 bias_gradient(tile, acts, dz_at, row[H_STRIDE], panels, valid, sums)
-                update_span(update, params, state, row[B_AT] + n, tile, 0, valid, hyper)
+                update_tile(update, params, state, row[B_AT] + n, 0, tile, 1, valid, hyper)
         start = end
-
-
-@jit.entry
-def run_prediction(out, program, constants, params, acts, work, bits, x, first_row, last_row):
-    """out[i] = raw outputs for x[i], rows [first_row, last_row); `acts` has room for PREDICT_PANELS panels of two layers."""
-    top = program[program.shape[0] - 1]
-    chunk = PREDICT_PANELS * PANEL
-    index = np.empty(0, np.int64)
-    for first in range(first_row, last_row, chunk):
-        samples = min(chunk, last_row - first)
-        panels = (samples + PANEL - 1) // PANEL
-        load_panels(program, acts, work, x[first:last_row], index, samples, 0, panels, False)
-        forward_layers(program, constants, params, acts, bits, 0, panels, 0, 0, 0, False)
-        for i in range(samples):
-            at = top[H_AT] + (i // PANEL) * top[H_STRIDE] + i % PANEL
-            for j in range(top[FAN_OUT]):
-                out[first + i, j] = acts[at + j * PANEL]
-
-
-PREDICT_PANELS = 8

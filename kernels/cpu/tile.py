@@ -4,11 +4,10 @@ The vector operand is read as [step][PANEL]; the other one is broadcast, a float
 of its index, whatever the tile: so results do not depend on how work was cut.
 """
 
-from llvmlite import ir
-
 from fastsnn.kernels.cpu.code import broadcast, fold, row_pointers, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, ROWS, VECTORS
 from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store
+from llvmlite import ir
 
 VECTOR = ir.VectorType(F32, LANES)
 UNROLL = 4
@@ -51,9 +50,7 @@ def _accumulate(builder, sums, rows, row_step, panel, count):
     whole = builder.sdiv(count, I64(UNROLL))
     sums = fold(builder, whole, sums, several)
     done = builder.mul(whole, I64(UNROLL))
-    return fold(
-        builder, builder.sub(count, done), sums, lambda k, s: one(builder.add(k, done), s)
-    )
+    return fold(builder, builder.sub(count, done), sums, lambda k, s: one(builder.add(k, done), s))
 
 
 def _store_rows(builder, rows, sums):

@@ -1,0 +1,148 @@
+"""The CPU backend: buffers, and calls of the kernels. The only file of the package that runs them."""
+
+import logging
+
+import numpy as np
+
+from fastsnn import threads as threading
+from fastsnn.kernels import jit
+from fastsnn.kernels.cpu import checks, loss, optimizer, program, regions
+from fastsnn.kernels.cpu.dropout import signed64
+from fastsnn.kernels.cpu.shape import PANEL
+from fastsnn.plan import aligned_zeros, plan, round_up
+
+log = logging.getLogger("fastsnn")
+
+LOSSES = loss.CODES
+NOT_FINITE, OUT_OF_RANGE = checks.NOT_FINITE, checks.OUT_OF_RANGE
+NO_INTEGERS = np.zeros(0, np.int64)
+NO_NUMBERS = np.zeros(0, np.float32)
+NO_TARGETS = np.zeros((0, 1), np.float32)
+TRAINING = (checks.check_batch, program.run_forward, program.run_backward, program.run_weights)
+PREDICTION = (checks.check_batch, program.run_forward)
+
+
+def load_kernels(threads, training=True, report=log.warning):
+    """Compile what is needed, or take it from the cache; returns the seconds."""
+    serial = threads == 1
+    entries = [regions.predict_serial if serial else regions.predict_parallel]
+    if training:
+        entries.append(regions.step_serial if serial else regions.step_parallel)
+    return jit.load(*(TRAINING if training else PREDICTION), *entries, report=report)
+
+
+def check_batch(x, labels, n_classes):
+    """GOOD (0), NOT_FINITE or OUT_OF_RANGE."""
+    return checks.check_batch(x.view(np.int32), labels, n_classes)
+
+
+class TrainingEngine:
+    """Buffers for the steps of one trainer; they grow with the largest batch seen, and with nothing else."""
+
+    def __init__(self, network, threads, n_state):
+        self.network, self.threads = network, threads
+        self.state = aligned_zeros(n_state, network.parameters.size)
+        self.hyper = np.zeros(optimizer.HYPER, np.float32)
+        self.job = np.zeros(regions.JOB, np.int64)
+        self.rows = NO_INTEGERS
+        self.plan = None
+
+    def reserve(self, samples):
+        if self.plan is not None and samples <= self.plan.panels * PANEL:
+            return
+        panels = round_up(samples, PANEL) // PANEL
+        net = self.network
+        self.plan = plan(net.nodes, net.layout, panels, training=True)
+        self.acts = aligned_zeros(self.plan.activations)
+        self.bits = aligned_zeros(panels, self.plan.mask_columns, dtype=np.uint32)
+        self.work = aligned_zeros(self.threads, self.plan.work)
+        self.losses = np.zeros(panels)
+        self.rows = np.arange(panels * PANEL)
+        self.job[regions.FORWARD] = program.run_forward.address
+        self.job[regions.BACKWARD] = program.run_backward.address
+        self.job[regions.WEIGHTS] = program.run_weights.address
+
+    def _set_job(self, first_row, samples, step, seed, loss_code, update, first_sample=0):
+        job = self.job
+        job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
+        job[regions.FIRST_SAMPLE] = first_sample
+        job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)
+        job[regions.LOSS], job[regions.UPDATE] = loss_code, update
+        job[regions.THREADS] = self.threads
+
+    def _run(self, state, x, index, labels, targets, sample_weight, class_weight):
+        plan_ = self.plan
+        threads = threading.resolve(self.threads)
+        if threads > 1:
+            threading.use(threads)
+        run = regions.step_parallel if threads > 1 else regions.step_serial
+        return run(
+            self.job, self.losses, plan_.table, plan_.constants, self.network.parameters, state,
+            self.acts, self.bits, self.work, x, index, labels, targets, sample_weight, class_weight,
+            self.hyper,
+        )  # fmt: skip
+
+    def step(self, batch, first_row, samples, step, seed, loss_code, update, hyper):
+        """One update; returns the mean loss before it. `batch`: x, index, labels, targets, sample and class weights."""
+        self.reserve(samples)
+        self._set_job(first_row, samples, step, seed, loss_code, update)
+        self.hyper[: len(hyper)] = hyper
+        return self._run(self.state, *batch)
+
+    def gradients(self, batch, samples, step, seed, loss_code):
+        """(mean loss, flat gradient) of what `step` would do; changes no parameter and no state."""
+        self.reserve(samples)
+        self._set_job(0, samples, step, seed, loss_code, optimizer.STORE)
+        gradient = aligned_zeros(1, self.network.parameters.size)
+        return self._run(gradient, *batch), gradient[0]
+
+
+class PredictionEngine:
+    """Buffers for the predictions of one thread of the user's."""
+
+    def __init__(self, network):
+        self.network = network
+        self.threads = 0
+
+    def reserve(self, threads):
+        if threads <= self.threads:
+            return
+        load_kernels(threads, training=False)
+        net = self.network
+        self.plan = plan(net.nodes, net.layout, regions.PREDICT_PANELS, training=False)
+        self.acts = aligned_zeros(threads, round_up(self.plan.activations, 16))
+        self.work = aligned_zeros(threads, self.plan.work)
+        self.bits = np.zeros((regions.PREDICT_PANELS, 1), np.uint32)
+        self.threads = threads
+
+    def run(self, out, x, threads):
+        self.reserve(threads)
+        parallel = threads > 1 and len(x) > PANEL
+        if parallel:
+            regions_call = regions.predict_parallel
+            threading.use(threads)
+        else:
+            regions_call = regions.predict_serial
+        regions_call(
+            program.run_forward.address, threads, out, self.plan.table, self.plan.constants,
+            self.network.parameters, self.acts, self.bits, self.work, x,
+        )  # fmt: skip
+
+
+def activations(network, x, training, seed, step, chunk=8 * PANEL):
+    """Outputs of all nodes but the last for rows of x, as one sample range; a list of (n, fan_out)."""
+    load_kernels(1, training=False)
+    run = plan(network.nodes, network.layout, chunk // PANEL, training=True)
+    acts, work = aligned_zeros(run.activations), aligned_zeros(run.work)
+    bits = np.zeros((run.panels, run.mask_columns), np.uint32)
+    hidden = [np.empty((len(x), node.fan_out), np.float32) for node in network.nodes[:-1]]
+    for first in range(0, len(x), chunk):
+        samples = min(chunk, len(x) - first)
+        program.run_forward(
+            run.table, run.constants, network.parameters, acts, bits, work, x, NO_INTEGERS, first,
+            samples, 0, round_up(samples, PANEL) // PANEL, first, step & 0xFFFFFFFF, signed64(seed),
+            int(training),
+        )  # fmt: skip
+        for row, out in enumerate(hidden):
+            out[first : first + samples] = run.hidden(row, acts, samples)
+    return hidden

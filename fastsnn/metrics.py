@@ -1,0 +1,55 @@
+"""What a model is judged by: named figures from raw outputs."""
+
+import numpy as np
+
+from fastsnn.losses import FOR_TASK, mean_loss
+
+# Watched by early stopping and by the choice of the best model, and whether more is better.
+MAIN = {"classification": "accuracy", "multitask": "auc", "regression": "rmse"}
+LARGER_IS_BETTER = {"accuracy": True, "auc": True, "r2": True, "rmse": False, "loss": False}
+TASKS = {loss: task for task, loss in FOR_TASK.items()}
+
+
+def roc_auc(score: np.ndarray, label: np.ndarray) -> float:
+    """Area under the ROC curve: the probability that a positive scores above a negative, ties counted half.
+
+    NaN where one of the two classes is missing.
+    """
+    positive = label > 0.5
+    n_positive, n_negative = positive.sum(), (~positive).sum()
+    if not n_positive or not n_negative:
+        return float("nan")
+    values, place, counts = np.unique(score, return_inverse=True, return_counts=True)
+    rank = np.cumsum(counts) - (counts - 1) / 2  # of each distinct value, ties share the mean
+    total = rank[place][positive].sum()
+    return float((total - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def evaluate(
+    task: str, z: np.ndarray, y: np.ndarray, scale: np.ndarray | None = None
+) -> dict[str, float]:
+    """Figures for raw outputs z (n, outputs) and labels y, by the task.
+
+    classification: loss, accuracy in [0, 1]. multitask: loss, auc (mean over the tasks that have both labels).
+    regression: loss, rmse and r2; with `scale` (outputs,) the rmse is in the units before standardization.
+    """
+    figures = {"loss": mean_loss(FOR_TASK[task], z, y)}
+    if task == "classification":
+        figures["accuracy"] = float((z.argmax(axis=1) == y).mean())
+    elif task == "multitask":
+        areas = []
+        for j in range(z.shape[1]):
+            labelled = ~np.isnan(y[:, j])
+            areas.append(roc_auc(z[labelled, j], y[labelled, j]))
+        areas = [a for a in areas if not np.isnan(a)]
+        figures["auc"] = float(np.mean(areas)) if areas else float("nan")
+    else:
+        error = z.astype(np.float64) - y.reshape(z.shape)
+        if scale is not None:
+            error = error * scale
+        spread = y.reshape(z.shape).astype(np.float64)
+        spread = (spread - spread.mean(axis=0)) * (1 if scale is None else scale)
+        figures["rmse"] = float(np.sqrt((error**2).mean()))
+        variance = (spread**2).sum()
+        figures["r2"] = float(1 - (error**2).sum() / variance) if variance else float("nan")
+    return figures

@@ -1,0 +1,139 @@
+"""A network: its layers, its parameters in one flat buffer, prediction."""
+
+import threading as python_threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fastsnn import backend, check, graph, initialize
+from fastsnn import threads as processors
+from fastsnn.layers import SELU, AlphaDropout, Dense, Layer
+from fastsnn.plan import aligned_zeros, parameter_layout
+
+
+class Network:
+    """Layers one after another; every Dense with the activation and the dropout behind it is one fused node.
+
+    Parameters
+    ----------
+    layers : sequence of Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout
+        Dense first and last; an activation and a dropout may follow each Dense but the last.
+    input_size : int >= 1
+        Features of a row.
+    seed : int in [0, 2**64)
+        Of the starting weights: LeCun-normal, see `fastsnn.initialize.lecun_normal`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For layers in an order that has no meaning, and for sizes out of range.
+    """
+
+    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0):
+        if isinstance(input_size, bool) or not isinstance(input_size, int):
+            raise TypeError(f"Network: input_size must be an int, got {input_size!r}")
+        if input_size < 1:
+            raise ValueError(f"Network: input_size must be at least 1, got {input_size}")
+        self.layers = tuple(layers)
+        self.input_size = input_size
+        self.nodes = graph.fuse(self.layers, input_size)
+        self.output_size = self.nodes[-1].fan_out
+        self.layout = parameter_layout(self.nodes)
+        self.parameters = aligned_zeros(self.layout.size)
+        self._tensors = self.layout.views(self.parameters)
+        self._engines = python_threading.local()
+        initialize.lecun_normal(self.nodes, self._tensors, check.seed(seed))
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(tensor.size for tensor in self._tensors.values())
+
+    def __repr__(self):
+        inside = ", ".join(map(repr, self.layers[:4])) + (", ..." if len(self.layers) > 4 else "")
+        return (
+            f"Network([{inside}], input_size={self.input_size})  # {self.n_parameters:,} parameters"
+        )
+
+    def __getstate__(self):
+        return {"layers": self.layers, "input_size": self.input_size, "arrays": self.state_dict()}
+
+    def __setstate__(self, state):
+        self.__init__(state["layers"], state["input_size"])
+        self.load_state_dict(state["arrays"])
+
+    def forward(self, x: np.ndarray, threads: int | None = None) -> np.ndarray:
+        """Raw outputs in evaluation mode: x (n, input_size) float32 -> (n, output_size) float32.
+
+        A row's outputs depend neither on the other rows nor on `threads` (default: all processors; 1 touches no
+        threading layer, and may be called from many Python threads at once). NaN or infinity in x give NaN.
+        """
+        x = check.features(x, self.input_size)
+        out = np.empty((len(x), self.output_size), np.float32)
+        engine = getattr(self._engines, "prediction", None)
+        if engine is None:
+            engine = self._engines.prediction = backend.PredictionEngine(self)
+        engine.run(out, x, processors.resolve(threads))
+        return out
+
+    def activations(
+        self, x: np.ndarray, training: bool = False, seed: int = 0, step: int = 0
+    ) -> list[np.ndarray]:
+        """Outputs of the hidden nodes for x (n, input_size): a list of (n, units) float32, from the first to the last.
+
+        With `training`, after dropout with the masks of a trainer with this seed at this step, rows of x counted as
+        the samples of one batch.
+        """
+        x = check.features(x, self.input_size)
+        return backend.activations(self, x, training, check.seed(seed), step)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of the parameters: "{index in the list}.weight" (units, fan_in) and ".bias" (units,), float32."""
+        return {name: tensor.copy() for name, tensor in self._tensors.items()}
+
+    def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take parameters over, all or none. Raises ValueError for missing or unknown names, shapes, non-finite numbers."""
+        missing, unknown = (
+            self._tensors.keys() - arrays.keys(),
+            arrays.keys() - self._tensors.keys(),
+        )
+        if missing or unknown:
+            raise ValueError(
+                f"state_dict: the network needs {sorted(missing) or 'nothing more'} and does not know "
+                f"{sorted(unknown) or 'nothing'}; were the layers the same?"
+            )
+        new = {}
+        for name, tensor in self._tensors.items():
+            new[name] = np.asarray(arrays[name], np.float32)
+            if new[name].shape != tensor.shape:
+                raise ValueError(
+                    f"state_dict: {name} has shape {new[name].shape}, the network needs {tensor.shape}; "
+                    "was it trained on other data?"
+                )
+            if not np.isfinite(new[name]).all():
+                raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
+        for name, tensor in self._tensors.items():
+            tensor[:] = new[name]
+
+    def save(self, path) -> None:
+        """Write the network to a safetensors file, replaced atomically."""
+        from fastsnn import checkpoint
+
+        checkpoint.save_network(path, self)
+
+
+def mlp(
+    input_size: int,
+    output_size: int,
+    layers: int = 32,
+    width: int = 256,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> Network:
+    """`layers` hidden layers of Dense(width), SELU and, with dropout > 0, AlphaDropout; and Dense(output_size)."""
+    for name, value in (("layers", layers), ("width", width), ("output_size", output_size)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"mlp: {name} must be an int, got {value!r}")
+        if value < 1:
+            raise ValueError(f"mlp: {name} must be at least 1, got {value}")
+    hidden = [Dense(width), SELU(), *([AlphaDropout(dropout)] if dropout else [])]
+    return Network([*hidden * layers, Dense(output_size)], input_size, seed)

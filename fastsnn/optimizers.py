@@ -1,0 +1,120 @@
+"""Optimizers as frozen descriptions; the formulas are PyTorch's (kernels/scalar.py), the state is the trainer's."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+from fastsnn.kernels.cpu import optimizer as code
+
+
+def _check(where, **ranges):
+    for name, (value, low, high) in ranges.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{where}: {name} must be a number, got {value!r}")
+        if not (isfinite(value) and low <= value < high):
+            raise ValueError(f"{where}: {name} must be in [{low:g}, {high:g}), got {value}")
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent.
+
+        g = g + weight_decay p;   m = momentum m + g;   p = p - learning_rate (g + momentum m if nesterov else m)
+
+    Parameters
+    ----------
+    learning_rate : float >= 0
+    momentum : float in [0, 1)
+    nesterov : bool
+        Needs momentum > 0.
+    weight_decay : float >= 0
+        L2, on weights and biases, as in PyTorch.
+    """
+
+    learning_rate: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self):
+        _check(
+            "SGD",
+            learning_rate=(self.learning_rate, 0, float("inf")),
+            momentum=(self.momentum, 0, 1),
+            weight_decay=(self.weight_decay, 0, float("inf")),
+        )
+        if self.nesterov and not self.momentum:
+            raise ValueError("SGD: nesterov needs momentum > 0, got momentum=0")
+
+    @property
+    def update(self):
+        """Code of the update in the kernels."""
+        if not self.momentum:
+            return code.SGD
+        return code.NESTEROV if self.nesterov else code.MOMENTUM
+
+    @property
+    def n_state(self):
+        """Arrays of state, each of the size of the parameters."""
+        return 1 if self.momentum else 0
+
+    def hyper(self, learning_rate, step):
+        """The scalars of one update."""
+        return learning_rate, self.weight_decay, self.momentum
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015). t counts updates from 1:
+
+        g = g + weight_decay p;   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
+        p = p - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+
+    Parameters
+    ----------
+    learning_rate, weight_decay : float >= 0
+    beta1, beta2 : float in [0, 1)
+    eps : float >= 0
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    update = code.ADAM
+    n_state = 2
+
+    def __post_init__(self):
+        _check(
+            type(self).__name__,
+            learning_rate=(self.learning_rate, 0, float("inf")),
+            beta1=(self.beta1, 0, 1),
+            beta2=(self.beta2, 0, 1),
+            eps=(self.eps, 0, float("inf")),
+            weight_decay=(self.weight_decay, 0, float("inf")),
+        )
+
+    def _decays(self, learning_rate):
+        """(L2 added to the gradient, factor on the parameter)"""
+        return self.weight_decay, 1.0
+
+    def hyper(self, learning_rate, step):
+        """The scalars of the update number `step` (from 0)."""
+        t = step + 1
+        step_size = learning_rate / (1 - self.beta1**t)
+        root = (1 - self.beta2**t) ** 0.5
+        return step_size, *self._decays(learning_rate), self.beta1, self.beta2, root, self.eps
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): p = p (1 - learning_rate weight_decay) first."""
+
+    weight_decay: float = 0.01
+
+    def _decays(self, learning_rate):
+        return 0.0, 1 - learning_rate * self.weight_decay
+
+
+OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}

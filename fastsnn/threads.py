@@ -1,0 +1,57 @@
+"""How many threads, and when none: the processors that this process may really use."""
+
+import os
+from pathlib import Path
+
+import numba
+
+_forked = False
+
+
+def _after_fork():
+    # GNU OpenMP kills a forked child at its first parallel region; the serial kernels give the same bits.
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def cgroup_limit(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Processors that the cgroup's quota allows (version 2, then 1); infinity where there is none."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()[:2]
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text()
+        except OSError:  # no cgroup file system here: no limit to obey
+            return float("inf")
+    if quota == "max" or int(quota) <= 0:
+        return float("inf")
+    return int(quota) / int(period)
+
+
+def available() -> int:
+    """Processors of this process: affinity, cgroup quota and NUMBA_NUM_THREADS, at least 1."""
+    return max(1, int(min(numba.config.NUMBA_NUM_THREADS, cgroup_limit())))
+
+
+def resolve(threads: int | None) -> int:
+    """Slices of the work: `threads`, by default all available processors. 1 in a forked child.
+
+    More slices than processors are allowed, and change no bit of the result.
+    """
+    if threads is None:
+        threads = available()
+    elif not isinstance(threads, int) or isinstance(threads, bool):
+        raise TypeError(f"threads: an int >= 1 or None is required, got {threads!r}")
+    elif threads < 1:
+        raise ValueError(f"threads: at least 1 is required, got {threads}; None takes all")
+    return 1 if _forked else threads
+
+
+def use(threads: int) -> None:
+    """Let the next parallel region of the calling thread run on this many processors."""
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))

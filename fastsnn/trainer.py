@@ -1,0 +1,236 @@
+"""Training: one step, and the loop over epochs."""
+
+import time
+from collections.abc import Iterable, Mapping
+from math import isfinite
+
+import numpy as np
+
+from fastsnn import check, metrics
+from fastsnn import threads as processors
+from fastsnn.backend import LOSSES, TrainingEngine, load_kernels
+from fastsnn.losses import check_targets
+from fastsnn.network import Network
+from fastsnn.optimizers import SGD, Adam
+from fastsnn.schedules import Constant
+
+EXPLODED = 1e6  # times the first loss: such a training does not come back
+
+
+def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
+    """Order of the rows in an epoch (from 0), a function of its arguments alone: a resumed training needs no state."""
+    key = seed + ((epoch + 1) << 64)
+    return np.random.Generator(np.random.Philox(key=key)).permutation(n)
+
+
+class Trainer:
+    """Trains a network.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters change in place.
+    loss : {"softmax_cross_entropy", "sigmoid_cross_entropy", "mse"}
+        Integer classes (n,); labels (n, outputs) in [0, 1] with NaN where missing; targets (n, outputs). All means
+        are over the labelled entries.
+    optimizer : SGD, Adam, AdamW
+    threads : int >= 1, optional
+        Default: all processors. The bits of the result do not depend on it; 1 touches no threading layer.
+    seed : int in [0, 2**64)
+        Of the dropout masks and of the order of the rows.
+    backend : {"cpu"}
+    class_weight : (outputs,) array, optional
+        Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of the positive label
+        of each task, as BCEWithLogitsLoss(pos_weight).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: str = "softmax_cross_entropy",
+        optimizer: SGD | Adam | None = None,
+        threads: int | None = None,
+        seed: int = 0,
+        backend: str = "cpu",
+        class_weight=None,
+    ):
+        if not isinstance(network, Network):
+            raise TypeError(f"Trainer: a Network is required, got {type(network).__name__}")
+        if loss not in LOSSES:
+            raise ValueError(f"Trainer: loss must be one of {', '.join(LOSSES)}; got {loss!r}")
+        if backend != "cpu":
+            raise ValueError(f'Trainer: backend must be "cpu", got {backend!r}')
+        self.network, self.loss = network, loss
+        self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
+        if not isinstance(self.optimizer, SGD | Adam):
+            raise TypeError(
+                f"Trainer: optimizer must be SGD, Adam or AdamW, got {self.optimizer!r}"
+            )
+        if class_weight is not None and loss == "mse":
+            raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
+        self.class_weight = check.weights(class_weight, (network.output_size,), "class_weight")
+        self.threads = processors.resolve(threads)
+        self.seed = check.seed(seed)
+        self.step_count = 0
+        self._first_loss = None
+        self._engine = TrainingEngine(network, self.threads, self.optimizer.n_state)
+        self._loaded = False
+
+    def step(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> float:
+        """One mini-batch forward, backward and update; returns the mean loss before the update.
+
+        Raises ValueError or TypeError for a bad batch, FloatingPointError when the loss is not finite any more (the
+        parameters then stay as they were before this step).
+        """
+        batch = self._single(x, y, sample_weight)
+        return self._step(batch, 0, len(x), self.optimizer.learning_rate)
+
+    def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
+        """The gradients that `step` would use now, by the names of `state_dict`; changes nothing."""
+        batch = self._single(x, y, sample_weight)
+        _, flat = self._engine.gradients(
+            batch, len(x), self.step_count, self.seed, LOSSES[self.loss]
+        )
+        return {name: g.copy() for name, g in self.network.layout.views(flat).items()}
+
+    def _checked(self, x, y, sample_weight):
+        net = self.network
+        if not self._loaded:
+            load_kernels(self.threads)
+            self._loaded = True
+        x = check.features(x, net.input_size)
+        n = len(x)
+        labels, targets = check_targets(self.loss, y, n, net.output_size)
+        check.batch(x, labels, net.output_size)
+        weight = check.weights(sample_weight, (n,), "sample_weight")
+        return x, labels, targets, weight, self.class_weight
+
+    def _single(self, x, y, sample_weight):
+        """A checked batch of its own: the rows in their order."""
+        x, *rest = self._checked(x, y, sample_weight)
+        self._engine.reserve(len(x))
+        return x, self._engine.rows, *rest
+
+    def _step(self, batch, first_row, samples, learning_rate):
+        loss = self._engine.step(
+            batch, first_row, samples, self.step_count, self.seed, LOSSES[self.loss],
+            self.optimizer.update, self.optimizer.hyper(learning_rate, self.step_count),
+        )  # fmt: skip
+        if self._first_loss is None:
+            self._first_loss = loss
+        if not isfinite(loss) or loss > EXPLODED * max(1.0, self._first_loss):
+            raise FloatingPointError(
+                f"training diverged in step {self.step_count}: the loss is {loss:.4g} with learning rate "
+                f"{learning_rate:.4g}; try a rate 10 times smaller, and standardized inputs"
+            )
+        self.step_count += 1
+        return loss
+
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        epochs: int = 10,
+        batch_size: int = 128,
+        validation_data: tuple[np.ndarray, np.ndarray] | None = None,
+        callbacks: Iterable = (),
+        schedule=None,
+        sample_weight=None,
+        history: list[dict] | None = None,
+    ) -> list[dict]:
+        """Train up to `epochs` epochs; returns the history, a record per epoch.
+
+        Parameters
+        ----------
+        x, y
+            All rows; each epoch takes them in a new order, the last batch may be smaller.
+        validation_data : (x, y), optional
+            Judged after each epoch: "validation_loss" and the figures of the task (`fastsnn.metrics`) in the record.
+        callbacks : objects with any of on_fit_start(trainer, epochs, batches), on_batch_end(trainer, samples, loss),
+            on_epoch_end(trainer, history) and on_fit_end(trainer, history); see `fastsnn.callbacks`. A true answer
+            of on_epoch_end stops the training.
+        schedule : Constant, Step, Cosine, Plateau, optional
+            Factor on the optimizer's learning rate.
+        history : list, optional
+            Records of the epochs that a resumed training has behind it; it is continued.
+        """
+        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"fit: {name} must be an int >= 1, got {value!r}")
+        x, *rest = self._checked(x, y, sample_weight)
+        if validation_data is not None:
+            validation_data = self._checked_validation(*validation_data)
+        callbacks, schedule = list(callbacks), schedule or Constant()
+        history = [] if history is None else history
+        batches = -(-len(x) // batch_size)
+        _call(callbacks, "on_fit_start", self, epochs, batches)
+        after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
+        for epoch in range(len(history), epochs):
+            start, total = time.perf_counter(), 0.0
+            rows = shuffled(len(x), self.seed, epoch)
+            batch = (x, rows, *rest)
+            for first in range(0, len(x), batch_size):
+                samples = min(batch_size, len(x) - first)
+                factor = schedule.factor(
+                    epoch * batches + first // batch_size, epochs * batches, history
+                )
+                rate = self.optimizer.learning_rate * factor
+                loss = self._step(batch, first, samples, rate)
+                total += loss * samples
+                for call in after_batch:
+                    call(self, samples, loss)
+            seconds = time.perf_counter() - start
+            record = {
+                "epoch": epoch + 1,
+                "train_loss": total / len(x),
+                "learning_rate": rate,
+                "seconds": seconds,
+                "samples_per_second": len(x) / seconds,
+            }
+            if validation_data is not None:
+                for name, value in self.evaluate(*validation_data).items():
+                    record[f"validation_{name}"] = value
+            history.append(record)
+            if any(_call(callbacks, "on_epoch_end", self, history)):
+                break
+        _call(callbacks, "on_fit_end", self, history)
+        return history
+
+    def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or "rmse", "r2"."""
+        task = metrics.TASKS[self.loss]
+        return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
+
+    def state_dict(self) -> tuple[dict[str, np.ndarray], dict]:
+        """What a resumed training needs beside the network's parameters: arrays by name, and numbers."""
+        arrays = {
+            f"{name}.state{i}": view.copy()
+            for i in range(len(self._engine.state))
+            for name, view in self.network.layout.views(self._engine.state[i]).items()
+        }
+        return arrays, {"step_count": self.step_count, "first_loss": self._first_loss}
+
+    def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
+        """Take over what `state_dict` gave. Raises ValueError where it does not fit."""
+        for i in range(len(self._engine.state)):
+            for name, view in self.network.layout.views(self._engine.state[i]).items():
+                found = arrays.get(f"{name}.state{i}")
+                if found is None or found.shape != view.shape:
+                    raise ValueError(
+                        f"trainer state: {name}.state{i} of shape {view.shape} is required, got "
+                        f"{'nothing' if found is None else found.shape}; was the optimizer the same?"
+                    )
+                view[:] = found
+        self.step_count = int(numbers["step_count"])
+        self._first_loss = numbers["first_loss"]
+
+    def _checked_validation(self, x, y):
+        net = self.network
+        x = check.features(x, net.input_size, "validation x")
+        labels, _ = check_targets(self.loss, y, len(x), net.output_size)
+        check.batch(x, labels, net.output_size)
+        return x, y
+
+
+def _call(callbacks, name, *arguments):
+    return [getattr(c, name)(*arguments) for c in callbacks if hasattr(c, name)]

@@ -1,0 +1,15 @@
+"""The version, written once: in pyproject.toml."""
+
+import importlib.metadata
+import tomllib
+from pathlib import Path
+
+
+def _version():
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    if project.is_file():  # a checkout: its own file, whatever else is installed
+        return tomllib.loads(project.read_text())["project"]["version"]
+    return importlib.metadata.version("fastsnn")
+
+
+__version__ = _version()

@@ -1,0 +1,20 @@
+"""What must hold of a batch before it is used, in one pass and without arrays."""
+
+from fastsnn.kernels import jit
+
+GOOD, NOT_FINITE, OUT_OF_RANGE = range(3)
+EXPONENT = 0x7F800000  # all bits set: infinity or NaN
+
+
+@jit.entry("int64(int32[:, ::1], int64[::1], int64)")
+def check_batch(bits, labels, n_classes):
+    """bits: x (M, K) float32 viewed as int32; labels (M,) in [0, n_classes), or empty."""
+    bad = 0
+    for i in range(bits.shape[0]):
+        for j in range(bits.shape[1]):
+            bad |= (bits[i, j] & EXPONENT) == EXPONENT
+    if bad:
+        return NOT_FINITE
+    for i in range(labels.size):
+        bad |= (labels[i] < 0) | (labels[i] >= n_classes)
+    return OUT_OF_RANGE if bad else GOOD

@@ -1,0 +1,147 @@
+"""One training step as two parallel regions, and prediction as one; each with one slice per thread.
+
+The kernels of `program.py` are called through their addresses, so that this file compiles in a moment. The same work
+without threads (`threads` = 1) touches no threading layer: it is safe after a fork and from many Python threads.
+"""
+
+import math
+
+import numpy as np
+from fastsnn.kernels import jit
+from fastsnn.kernels.cpu import program as serial
+from fastsnn.kernels.cpu.loss import total_weight
+from fastsnn.kernels.cpu.program import BATCH, F32, F64, I64, TABLES
+from fastsnn.kernels.cpu.shape import PANEL
+from fastsnn.kernels.program import FAN_OUT, H_AT, H_STRIDE
+from numba import prange
+
+PREDICT_PANELS = 8  # panels that go through all layers together in a prediction
+
+forward_at = jit.native_call(serial.run_forward)
+backward_at = jit.native_call(serial.run_backward)
+weights_at = jit.native_call(serial.run_weights)
+
+# Columns of a job, int64: what changes from step to step.
+(
+    FORWARD, BACKWARD, WEIGHTS,  # addresses
+    FIRST_ROW, SAMPLES, FIRST_SAMPLE, STEP, SEED, LOSS, UPDATE, THREADS, JOB,
+) = range(12)  # fmt: skip
+
+
+@jit.helper
+def _rows(
+    job, losses, program, constants, params, acts, bits, work, x, index, labels, targets,
+    sample_weight, class_weight, scale, first_panel, last_panel,
+):  # fmt: skip
+    forward_at(
+        job[FORWARD], program, constants, params, acts, bits, work, x, index, job[FIRST_ROW],
+        job[SAMPLES], first_panel, last_panel, job[FIRST_SAMPLE], job[STEP], job[SEED], 1,
+    )  # fmt: skip
+    backward_at(
+        job[BACKWARD], losses, program, constants, params, acts, bits, work, index, labels, targets,
+        sample_weight, class_weight, job[FIRST_ROW], job[SAMPLES], first_panel, last_panel,
+        job[FIRST_SAMPLE], job[STEP], job[SEED], job[LOSS], scale,
+    )  # fmt: skip
+
+
+@jit.helper
+def _scale(job, index, labels, targets, sample_weight, class_weight):
+    total = total_weight(
+        job[LOSS], index, job[FIRST_ROW], job[SAMPLES], labels, targets, sample_weight, class_weight
+    )
+    return 1 / total if total > 0 else 0.0  # no labelled entry: no loss and no gradient
+
+
+@jit.helper
+def _mean(losses, panels, scale):
+    total = 0.0
+    for p in range(panels):
+        total += losses[p]
+    return total * scale
+
+
+STEP_SIGNATURE = (
+    f"{F64}({I64}[::1], {F64}[::1], {TABLES}, {F32}[:, ::1], {F32}[::1], uint32[:, ::1], {F32}[:, ::1], "
+    f"{F32}[:, ::1], {BATCH}, {F32}[::1])"
+)
+
+
+@jit.entry(STEP_SIGNATURE)
+def step_serial(
+    job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
+    sample_weight, class_weight, hyper,
+):  # fmt: skip
+    """`step_parallel` in the calling thread."""
+    panels = (job[SAMPLES] + PANEL - 1) // PANEL
+    scale = _scale(job, index, labels, targets, sample_weight, class_weight)
+    _rows(
+        job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
+        sample_weight, class_weight, scale, 0, panels,
+    )  # fmt: skip
+    loss = _mean(losses, panels, scale)
+    if math.isfinite(loss):
+        weights_at(
+            job[WEIGHTS], program, constants, params, state, acts, work[0], hyper, job[UPDATE], panels, 0, 1
+        )  # fmt: skip
+    return loss
+
+
+@jit.entry(STEP_SIGNATURE, parallel=True)
+def step_parallel(
+    job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
+    sample_weight, class_weight, hyper,
+):  # fmt: skip
+    """One step; returns the mean loss before the update. A loss that is not finite updates nothing."""
+    panels = (job[SAMPLES] + PANEL - 1) // PANEL
+    threads = job[THREADS]
+    scale = _scale(job, index, labels, targets, sample_weight, class_weight)
+    for t in prange(threads):
+        _rows(
+            job, losses, program, constants, params, acts, bits, work[t], x, index, labels, targets,
+            sample_weight, class_weight, scale, t * panels // threads, (t + 1) * panels // threads,
+        )  # fmt: skip
+    loss = _mean(losses, panels, scale)
+    if math.isfinite(loss):
+        for t in prange(threads):
+            weights_at(
+                job[WEIGHTS], program, constants, params, state, acts, work[t], hyper, job[UPDATE],
+                panels, t, threads,
+            )  # fmt: skip
+    return loss
+
+
+@jit.helper
+def _predict(address, out, program, constants, params, acts, bits, work, x, first_row, last_row):
+    """Rows [first_row, last_row), PREDICT_PANELS panels at a time; `acts` holds the panels of two layers."""
+    top = program[program.shape[0] - 1]
+    index = np.empty(0, np.int64)
+    for first in range(first_row, last_row, PREDICT_PANELS * PANEL):
+        samples = min(PREDICT_PANELS * PANEL, last_row - first)
+        panels = (samples + PANEL - 1) // PANEL
+        forward_at(
+            address, program, constants, params, acts, bits, work, x, index, first, samples, 0, panels,
+            0, 0, 0, 0,
+        )  # fmt: skip
+        for i in range(samples):
+            place = top[H_AT] + (i // PANEL) * top[H_STRIDE] + i % PANEL
+            for j in range(top[FAN_OUT]):
+                out[first + i, j] = acts[place + j * PANEL]
+
+
+PREDICT_SIGNATURE = f"void({I64}, {I64}, {F32}[:, ::1], {TABLES}, {F32}[:, ::1], uint32[:, ::1], {F32}[:, ::1], {F32}[:, ::1])"
+
+
+@jit.entry(PREDICT_SIGNATURE)
+def predict_serial(address, threads, out, program, constants, params, acts, bits, work, x):
+    """`predict_parallel` in the calling thread."""
+    _predict(address, out, program, constants, params, acts[0], bits, work[0], x, 0, x.shape[0])
+
+
+@jit.entry(PREDICT_SIGNATURE, parallel=True)
+def predict_parallel(address, threads, out, program, constants, params, acts, bits, work, x):
+    """out[i] = raw outputs for x[i]; acts and work have a row per thread. Slices are whole panels."""
+    panels = (x.shape[0] + PANEL - 1) // PANEL
+    for t in prange(threads):
+        first = (t * panels // threads) * PANEL
+        last = min(((t + 1) * panels // threads) * PANEL, x.shape[0])
+        _predict(address, out, program, constants, params, acts[t], bits, work[t], x, first, last)
