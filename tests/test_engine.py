@@ -11,6 +11,9 @@ import tolerance
 
 import fastsnn as fs
 
+# Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
+
 SEED = (7 << 32) + 11  # of the masks; more than 32 bits
 STEPS = 10
 

@@ -12,6 +12,9 @@ from fastsnn.kernels.cpu.dropout import drop_mask, philox_blocks
 
 import fastsnn as fs
 
+# Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
+
 SEED = 0x0123456789ABCDEF
 
 

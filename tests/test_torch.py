@@ -15,7 +15,11 @@ import fastsnn as fs
 
 NO_TORCH = "PyTorch 2.13.0 is not installed (pip install torch==2.13.0)"
 torch = pytest.importorskip("torch", reason=NO_TORCH)
-pytestmark = pytest.mark.torch
+# Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning"),
+]
 
 STEPS = 10
 HIDDEN = {
