@@ -25,6 +25,7 @@ from fastsnn.trainer import Trainer
 from fastsnn.version import __version__
 
 __all__ = [
-    "SELU", "SGD", "Adam", "AdamW", "AlphaDropout", "Constant", "Cosine", "Dense", "Dropout", "EarlyStopping",
-    "Model", "Network", "Plateau", "ReLU", "Step", "Tanh", "Trainer", "__version__", "load", "load_model", "mlp",
+    "SELU", "SGD", "Adam", "AdamW", "AlphaDropout", "Constant", "Cosine", "Dense", "Dropout",
+    "EarlyStopping", "Model", "Network", "Plateau", "ReLU", "Step", "Tanh", "Trainer",
+    "__version__", "load", "load_model", "mlp",
 ]  # fmt: skip

@@ -1,4 +1,6 @@
-"""The CPU backend: buffers, and calls of the kernels. The only file of the package that runs them."""
+"""The CPU backend: buffers, and calls of the kernels. The only file of the package that runs
+them.
+"""
 
 import logging
 
@@ -37,7 +39,9 @@ def check_batch(x, labels, n_classes):
 
 
 class TrainingEngine:
-    """Buffers for the steps of one trainer; they grow with the largest batch seen, and with nothing else."""
+    """Buffers for the steps of one trainer; they grow with the largest batch seen, and with nothing
+    else.
+    """
 
     def __init__(self, network, threads, n_state):
         self.network, self.threads = network, threads
@@ -83,7 +87,9 @@ class TrainingEngine:
         )  # fmt: skip
 
     def step(self, batch, first_row, samples, step, seed, loss_code, update, hyper):
-        """One update; returns the mean loss before it. `batch`: x, index, labels, targets, sample and class weights."""
+        """One update; returns the mean loss before it. `batch`: x, index, labels, targets, sample
+        and class weights.
+        """
         self.reserve(samples)
         self._set_job(first_row, samples, step, seed, loss_code, update)
         self.hyper[: len(hyper)] = hyper
@@ -130,7 +136,9 @@ class PredictionEngine:
 
 
 def activations(network, x, training, seed, step, chunk=8 * PANEL):
-    """Outputs of all nodes but the last for rows of x, as one sample range; a list of (n, fan_out)."""
+    """Outputs of all nodes but the last for rows of x, as one sample range; a list of (n,
+    fan_out).
+    """
     load_kernels(1, training=False)
     run = plan(network.nodes, network.layout, chunk // PANEL, training=True)
     acts, work = aligned_zeros(run.activations), aligned_zeros(run.work)

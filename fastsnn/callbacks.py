@@ -1,11 +1,15 @@
-"""What may happen between epochs. A callback is any object with some of the methods that `Trainer.fit` calls."""
+"""What may happen between epochs. A callback is any object with some of the methods that
+`Trainer.fit` calls.
+"""
 
 from fastsnn.metrics import LARGER_IS_BETTER
 from fastsnn.schedules import improves
 
 
 def best_epoch(history: list[dict], monitor: str) -> int:
-    """Index of the best record by `monitor`, the first among equals. Raises ValueError where it is not measured."""
+    """Index of the best record by `monitor`, the first among equals. Raises ValueError where it is
+    not measured.
+    """
     if monitor not in history[0] or monitor.rsplit("_", 1)[-1] not in LARGER_IS_BETTER:
         known = [name for name in history[0] if name.rsplit("_", 1)[-1] in LARGER_IS_BETTER]
         raise ValueError(

@@ -6,7 +6,9 @@ from fastsnn import backend
 
 
 def features(x, width: int, where: str = "x") -> np.ndarray:
-    """x as the kernels take it: (n, width) float32, C-contiguous, writeable flag set; finite numbers not checked here."""
+    """x as the kernels take it: (n, width) float32, C-contiguous, writeable flag set; finite
+    numbers not checked here.
+    """
     if not isinstance(x, np.ndarray):
         raise TypeError(
             f"{where}: a NumPy array is required, got {type(x).__name__}; use numpy.asarray"
@@ -42,7 +44,9 @@ def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
 
 
 def targets(y, n: int, n_outputs: int, where: str = "y", missing: bool = False) -> np.ndarray:
-    """Targets (n, n_outputs) float32; with `missing`, each is 0, 1 or NaN (no label), else any finite number."""
+    """Targets (n, n_outputs) float32; with `missing`, each is 0, 1 or NaN (no label), else any
+    finite number.
+    """
     y = _array(y, where)
     if y.dtype != np.float32:
         raise TypeError(
@@ -66,7 +70,9 @@ def targets(y, n: int, n_outputs: int, where: str = "y", missing: bool = False) 
 
 
 def batch(x: np.ndarray, y: np.ndarray, n_classes: int) -> None:
-    """x finite, and y, if these are classes, in [0, n_classes). Raises ValueError with the place."""
+    """x finite, and y, if these are classes, in [0, n_classes). Raises ValueError with the
+    place.
+    """
     found = backend.check_batch(x, y, n_classes)
     if found == backend.NOT_FINITE:
         row, column = np.argwhere(~np.isfinite(x))[0]

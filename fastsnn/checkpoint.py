@@ -1,7 +1,8 @@
 """Model files: safetensors with a JSON description. Never pickle; replaced atomically.
 
-Tensors are named as in `state_dict`; "inputs.mean", "inputs.scale", "targets.mean", "targets.scale" are the
-standardization; "trainer.*" is what a resumed training needs. The metadata entry "fastsnn" is JSON.
+Tensors are named as in `state_dict`; "inputs.mean", "inputs.scale", "targets.mean", "targets.scale"
+are the standardization; "trainer.*" is what a resumed training needs. The metadata entry "fastsnn"
+is JSON.
 """
 
 import json
@@ -43,7 +44,9 @@ def save_training(path, model: Model, trainer, history: list[dict], config: dict
 
 
 def load(path: str | os.PathLike) -> Network:
-    """The network of a file. Raises ValueError for a file that is none of ours, damaged or of a newer format."""
+    """The network of a file. Raises ValueError for a file that is none of ours, damaged or of a
+    newer format.
+    """
     return _network(path, *_read(path))
 
 
@@ -95,8 +98,8 @@ def _read(path):
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path}: a safetensors file is required, and this one is damaged or something else ({error}); "
-            "take an earlier copy or train again"
+            f"{path}: a safetensors file is required, and this one is damaged or something "
+            f"else ({error}); take an earlier copy or train again"
         ) from error
     if text is None:
         raise ValueError(

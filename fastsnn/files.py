@@ -6,9 +6,11 @@ from pathlib import Path
 
 
 def replace(path: str | os.PathLike, content: bytes) -> None:
-    """Write `content` beside `path` and move it there in one step; the previous file stays until then.
+    """Write `content` beside `path` and move it there in one step; the previous file stays until
+    then.
 
-    Raises RuntimeError where the machine refuses (full disk, read-only folder); the previous file is kept.
+    Raises RuntimeError where the machine refuses (full disk, read-only folder); the previous file
+    is kept.
     """
     path = Path(path)
     part = None
@@ -23,8 +25,8 @@ def replace(path: str | os.PathLike, content: bytes) -> None:
         part = None
     except OSError as error:
         raise RuntimeError(
-            f"{path}: it could not be written ({error.strerror or error}); the previous file, if any, is kept; "
-            "free some space or choose another folder"
+            f"{path}: it could not be written ({error.strerror or error}); the previous file, "
+            "if any, is kept; free some space or choose another folder"
         ) from error
     finally:
         if part is not None:

@@ -1,4 +1,6 @@
-"""What is computed: the list of layers fused into nodes of dense + activation + dropout. No arrays."""
+"""What is computed: the list of layers fused into nodes of dense + activation + dropout. No
+arrays.
+"""
 
 import warnings
 from collections.abc import Sequence
@@ -12,7 +14,9 @@ DROPOUTS = {AlphaDropout: "alpha", Dropout: "plain"}
 
 @dataclass(frozen=True)
 class Node:
-    """One fused layer. `index` is the place of its Dense in the list: its parameters are "{index}.weight", "{index}.bias"."""
+    """One fused layer. `index` is the place of its Dense in the list: its parameters are
+    "{index}.weight", "{index}.bias".
+    """
 
     index: int
     fan_in: int
@@ -32,7 +36,8 @@ class Node:
 
 
 def fuse(layers: Sequence[Layer], input_size: int) -> tuple[Node, ...]:
-    """Dense [+ activation] [+ dropout], again and again, and a Dense at the end: its outputs are the raw ones.
+    """Dense [+ activation] [+ dropout], again and again, and a Dense at the end: its outputs are
+    the raw ones.
 
     Raises ValueError for another order and TypeError for what is no layer.
     """

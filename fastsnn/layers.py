@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Dense:
     """y[n] = b[n] + sum_k w[n, k] x[k]      weight (units, fan_in), bias (units,)
 
-    Weights start LeCun-normal: mean 0, variance 1 / fan_in; biases 0 (Klambauer et al. 2017, section "Initialization").
+    Weights start LeCun-normal: mean 0, variance 1 / fan_in; biases 0 (Klambauer et al. 2017,
+    section "Initialization").
 
     Parameters
     ----------
@@ -41,14 +42,17 @@ class Tanh:
 
 @dataclass(frozen=True)
 class AlphaDropout:
-    """Dropout that keeps mean 0 and variance 1 (Klambauer et al. 2017, section "New Dropout Technique").
+    """Dropout that keeps mean 0 and variance 1 (Klambauer et al. 2017, section "New Dropout
+    Technique").
 
-    With probability `rate` an element becomes ALPHA_PRIME = -lambda alpha; every element is then mapped to
-    affine_a * x + affine_b. With q = 1 - rate:
+    With probability `rate` an element becomes ALPHA_PRIME = -lambda alpha; every element is then
+    mapped to affine_a * x + affine_b. With q = 1 - rate:
 
-        affine_a = (q + ALPHA_PRIME**2 q (1 - q)) ** -0.5        affine_b = -affine_a (1 - q) ALPHA_PRIME
+        affine_a = (q + ALPHA_PRIME**2 q (1 - q)) ** -0.5        affine_b = -affine_a (1 - q)
+        ALPHA_PRIME
 
-    In training only. The rate is rounded to a multiple of 1/65536 (the generator gives 16 bits an element).
+    In training only. The rate is rounded to a multiple of 1/65536 (the generator gives 16 bits an
+    element).
 
     Parameters
     ----------
@@ -64,7 +68,8 @@ class AlphaDropout:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Plain dropout: with probability `rate` an element becomes 0, the others are divided by 1 - rate.
+    """Plain dropout: with probability `rate` an element becomes 0, the others are divided by 1 -
+    rate.
 
     For comparisons with ReLU and tanh; a SELU network wants `AlphaDropout`.
 

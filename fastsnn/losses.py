@@ -1,4 +1,6 @@
-"""Losses by name. Training computes them in the kernels; here their values for evaluation, in float64."""
+"""Losses by name. Training computes them in the kernels; here their values for evaluation, in
+float64.
+"""
 
 import numpy as np
 

@@ -11,7 +11,8 @@ TASKS = {loss: task for task, loss in FOR_TASK.items()}
 
 
 def roc_auc(score: np.ndarray, label: np.ndarray) -> float:
-    """Area under the ROC curve: the probability that a positive scores above a negative, ties counted half.
+    """Area under the ROC curve: the probability that a positive scores above a negative, ties
+    counted half.
 
     NaN where one of the two classes is missing.
     """
@@ -30,8 +31,9 @@ def evaluate(
 ) -> dict[str, float]:
     """Figures for raw outputs z (n, outputs) and labels y, by the task.
 
-    classification: loss, accuracy in [0, 1]. multitask: loss, auc (mean over the tasks that have both labels).
-    regression: loss, rmse and r2; with `scale` (outputs,) the rmse is in the units before standardization.
+    classification: loss, accuracy in [0, 1]. multitask: loss, auc (mean over the tasks that have
+    both labels). regression: loss, rmse and r2; with `scale` (outputs,) the rmse is in the units
+    before standardization.
     """
     figures = {"loss": mean_loss(FOR_TASK[task], z, y)}
     if task == "classification":

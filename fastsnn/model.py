@@ -16,8 +16,8 @@ class Model:
 
     network : Network
     task : "classification", "multitask" or "regression"
-    inputs : Standardizer of the features; targets : Standardizer of the targets (regression), or None
-    class_names, feature_names, target_names : tuples of str, or None where the data has none
+    inputs : Standardizer of the features; targets : Standardizer of the targets (regression), or
+    None class_names, feature_names, target_names : tuples of str, or None where the data has none
     """
 
     network: Network
@@ -39,8 +39,8 @@ class Model:
     def predict(self, x: np.ndarray, threads: int | None = None) -> np.ndarray:
         """Predictions for raw features x (n, features).
 
-        classification: probabilities (n, classes) float32, their argmax the class. multitask: probabilities (n, tasks).
-        regression: values (n, targets) in the units of the data.
+        classification: probabilities (n, classes) float32, their argmax the class. multitask:
+        probabilities (n, tasks). regression: values (n, targets) in the units of the data.
         """
         z = self.network.forward(self.inputs.apply(x), threads)
         if self.task == "classification":
@@ -52,7 +52,9 @@ class Model:
     def evaluate(
         self, x: np.ndarray, y: np.ndarray, threads: int | None = None
     ) -> dict[str, float]:
-        """Figures (`fastsnn.metrics.evaluate`) for standardized x and y, as a `Dataset` holds them."""
+        """Figures (`fastsnn.metrics.evaluate`) for standardized x and y, as a `Dataset` holds
+        them.
+        """
         z = self.network.forward(x, threads)
         scale = None if self.targets is None else self.targets.scale
         return metrics.evaluate(self.task, z, y, scale)

@@ -12,7 +12,8 @@ from fastsnn.plan import aligned_zeros, parameter_layout
 
 
 class Network:
-    """Layers one after another; every Dense with the activation and the dropout behind it is one fused node.
+    """Layers one after another; every Dense with the activation and the dropout behind it is one
+    fused node.
 
     Parameters
     ----------
@@ -64,8 +65,9 @@ class Network:
     def forward(self, x: np.ndarray, threads: int | None = None) -> np.ndarray:
         """Raw outputs in evaluation mode: x (n, input_size) float32 -> (n, output_size) float32.
 
-        A row's outputs depend neither on the other rows nor on `threads` (default: all processors; 1 touches no
-        threading layer, and may be called from many Python threads at once). NaN or infinity in x give NaN.
+        A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
+        1 touches no threading layer, and may be called from many Python threads at once). NaN or
+        infinity in x give NaN.
         """
         x = check.features(x, self.input_size)
         out = np.empty((len(x), self.output_size), np.float32)
@@ -78,36 +80,41 @@ class Network:
     def activations(
         self, x: np.ndarray, training: bool = False, seed: int = 0, step: int = 0
     ) -> list[np.ndarray]:
-        """Outputs of the hidden nodes for x (n, input_size): a list of (n, units) float32, from the first to the last.
+        """Outputs of the hidden nodes for x (n, input_size): a list of (n, units) float32, from the
+        first to the last.
 
-        With `training`, after dropout with the masks of a trainer with this seed at this step, rows of x counted as
-        the samples of one batch.
+        With `training`, after dropout with the masks of a trainer with this seed at this step, rows
+        of x counted as the samples of one batch.
         """
         x = check.features(x, self.input_size)
         return backend.activations(self, x, training, check.seed(seed), step)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of the parameters: "{index in the list}.weight" (units, fan_in) and ".bias" (units,), float32."""
+        """Copies of the parameters: "{index in the list}.weight" (units, fan_in) and ".bias"
+        (units,), float32.
+        """
         return {name: tensor.copy() for name, tensor in self._tensors.items()}
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take parameters over, all or none. Raises ValueError for missing or unknown names, shapes, non-finite numbers."""
+        """Take parameters over, all or none. Raises ValueError for missing or unknown names,
+        shapes, non-finite numbers.
+        """
         missing, unknown = (
             self._tensors.keys() - arrays.keys(),
             arrays.keys() - self._tensors.keys(),
         )
         if missing or unknown:
             raise ValueError(
-                f"state_dict: the network needs {sorted(missing) or 'nothing more'} and does not know "
-                f"{sorted(unknown) or 'nothing'}; were the layers the same?"
+                f"state_dict: the network needs {sorted(missing) or 'nothing more'} and does not "
+                f"know {sorted(unknown) or 'nothing'}; were the layers the same?"
             )
         new = {}
         for name, tensor in self._tensors.items():
             new[name] = np.asarray(arrays[name], np.float32)
             if new[name].shape != tensor.shape:
                 raise ValueError(
-                    f"state_dict: {name} has shape {new[name].shape}, the network needs {tensor.shape}; "
-                    "was it trained on other data?"
+                    f"state_dict: {name} has shape {new[name].shape}, the network needs "
+                    f"{tensor.shape}; was it trained on other data?"
                 )
             if not np.isfinite(new[name]).all():
                 raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
@@ -129,7 +136,9 @@ def mlp(
     dropout: float = 0.0,
     seed: int = 0,
 ) -> Network:
-    """`layers` hidden layers of Dense(width), SELU and, with dropout > 0, AlphaDropout; and Dense(output_size)."""
+    """`layers` hidden layers of Dense(width), SELU and, with dropout > 0, AlphaDropout; and
+    Dense(output_size).
+    """
     for name, value in (("layers", layers), ("width", width), ("output_size", output_size)):
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"mlp: {name} must be an int, got {value!r}")

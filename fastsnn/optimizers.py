@@ -1,4 +1,6 @@
-"""Optimizers as frozen descriptions; the formulas are PyTorch's (kernels/scalar.py), the state is the trainer's."""
+"""Optimizers as frozen descriptions; the formulas are PyTorch's (kernels/scalar.py), the state is
+the trainer's.
+"""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -18,7 +20,8 @@ def _check(where, **ranges):
 class SGD:
     """Stochastic gradient descent.
 
-        g = g + weight_decay p;   m = momentum m + g;   p = p - learning_rate (g + momentum m if nesterov else m)
+        g = g + weight_decay p;   m = momentum m + g;   p = p - learning_rate (g + momentum m if
+        nesterov else m)
 
     Parameters
     ----------
@@ -109,7 +112,9 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): p = p (1 - learning_rate weight_decay) first."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): p = p (1 - learning_rate
+    weight_decay) first.
+    """
 
     weight_decay: float = 0.01
 

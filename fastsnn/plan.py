@@ -1,4 +1,6 @@
-"""Where everything lives: one flat parameter buffer, one flat activation buffer, and the program over them."""
+"""Where everything lives: one flat parameter buffer, one flat activation buffer, and the program
+over them.
+"""
 
 from dataclasses import dataclass
 
@@ -27,7 +29,9 @@ def aligned_zeros(*dimensions, dtype=np.float32):
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Tensors by name in the flat parameter buffer: first float and shape, in the order of the network."""
+    """Tensors by name in the flat parameter buffer: first float and shape, in the order of the
+    network.
+    """
 
     tensors: dict[str, tuple[int, tuple[int, ...]]]
     size: int  # floats, with what kernels may read behind the last tensor
@@ -64,7 +68,9 @@ class Plan:
     work: int  # floats of one thread
 
     def hidden(self, row: int, acts: np.ndarray, samples: int) -> np.ndarray:
-        """Output of node `row` for the first samples, (samples, fan_out), copied from its panels."""
+        """Output of node `row` for the first samples, (samples, fan_out), copied from its
+        panels.
+        """
         entry = self.table[row]
         count = round_up(samples, shape.PANEL) // shape.PANEL
         stride, units = entry[program.H_STRIDE], entry[program.FAN_OUT]
@@ -75,7 +81,9 @@ class Plan:
 
 
 def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training: bool) -> Plan:
-    """Lay the activations out: in training every layer keeps its own; else two buffers take turns."""
+    """Lay the activations out: in training every layer keeps its own; else two buffers take
+    turns.
+    """
     table = np.zeros((len(nodes), program.COLUMNS), np.int64)
     constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
     used = 0

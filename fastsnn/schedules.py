@@ -1,4 +1,5 @@
-"""Learning-rate schedules: a factor on the optimizer's rate as a function of where the training stands.
+"""Learning-rate schedules: a factor on the optimizer's rate as a function of where the training
+stands.
 
 Nothing is kept between steps, so a resumed training goes on with the same rates.
 """
@@ -42,7 +43,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Linear from 0 over the first `warmup` of the training, then half a cosine down to `floor` (both in [0, 1))."""
+    """Linear from 0 over the first `warmup` of the training, then half a cosine down to `floor`
+    (both in [0, 1)).
+    """
 
     warmup: float = 0.02
     floor: float = 0.0
@@ -63,7 +66,8 @@ class Cosine:
 class Plateau:
     """Times `gamma` whenever `monitor` has not improved for `patience` epochs.
 
-    monitor: a figure of the epochs' records, such as "validation_loss"; gamma in (0, 1); patience >= 1
+    monitor: a figure of the epochs' records, such as "validation_loss"; gamma in (0, 1); patience
+    >= 1
     """
 
     monitor: str = "validation_loss"
@@ -79,7 +83,8 @@ class Plateau:
         for record in history:
             if self.monitor not in record:
                 raise ValueError(
-                    f"Plateau: an epoch has {sorted(record)}, not {self.monitor!r}; give validation data"
+                    f"Plateau: an epoch has {sorted(record)}, not {self.monitor!r}; "
+                    "give validation data"
                 )
             value = record[self.monitor]
             if best is None or improves(self.monitor, value, best):

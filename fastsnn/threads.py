@@ -9,7 +9,8 @@ _forked = False
 
 
 def _after_fork():
-    # GNU OpenMP kills a forked child at its first parallel region; the serial kernels give the same bits.
+    # GNU OpenMP kills a forked child at its first parallel region; the serial kernels give the same
+    # bits.
     global _forked
     _forked = True
 
@@ -19,7 +20,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def cgroup_limit(root: Path = Path("/sys/fs/cgroup")) -> float:
-    """Processors that the cgroup's quota allows (version 2, then 1); infinity where there is none."""
+    """Processors that the cgroup's quota allows (version 2, then 1); infinity where there is
+    none.
+    """
     try:
         quota, period = (root / "cpu.max").read_text().split()[:2]
     except (OSError, ValueError):

@@ -18,7 +18,9 @@ EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Order of the rows in an epoch (from 0), a function of its arguments alone: a resumed training needs no state."""
+    """Order of the rows in an epoch (from 0), a function of its arguments alone: a resumed training
+    needs no state.
+    """
     key = seed + ((epoch + 1) << 64)
     return np.random.Generator(np.random.Philox(key=key)).permutation(n)
 
@@ -31,17 +33,18 @@ class Trainer:
     network : Network
         Its parameters change in place.
     loss : {"softmax_cross_entropy", "sigmoid_cross_entropy", "mse"}
-        Integer classes (n,); labels (n, outputs) in [0, 1] with NaN where missing; targets (n, outputs). All means
-        are over the labelled entries.
+        Integer classes (n,); labels (n, outputs) in [0, 1] with NaN where missing; targets (n,
+        outputs). All means are over the labelled entries.
     optimizer : SGD, Adam, AdamW
     threads : int >= 1, optional
-        Default: all processors. The bits of the result do not depend on it; 1 touches no threading layer.
+        Default: all processors. The bits of the result do not depend on it; 1 touches no threading
+        layer.
     seed : int in [0, 2**64)
         Of the dropout masks and of the order of the rows.
     backend : {"cpu"}
     class_weight : (outputs,) array, optional
-        Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of the positive label
-        of each task, as BCEWithLogitsLoss(pos_weight).
+        Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
+        the positive label of each task, as BCEWithLogitsLoss(pos_weight).
     """
 
     def __init__(
@@ -79,14 +82,16 @@ class Trainer:
     def step(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> float:
         """One mini-batch forward, backward and update; returns the mean loss before the update.
 
-        Raises ValueError or TypeError for a bad batch, FloatingPointError when the loss is not finite any more (the
-        parameters then stay as they were before this step).
+        Raises ValueError or TypeError for a bad batch, FloatingPointError when the loss is not
+        finite any more (the parameters then stay as they were before this step).
         """
         batch = self._single(x, y, sample_weight)
         return self._step(batch, 0, len(x), self.optimizer.learning_rate)
 
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
-        """The gradients that `step` would use now, by the names of `state_dict`; changes nothing."""
+        """The gradients that `step` would use now, by the names of `state_dict`; changes
+        nothing.
+        """
         batch = self._single(x, y, sample_weight)
         _, flat = self._engine.gradients(
             batch, len(x), self.step_count, self.seed, LOSSES[self.loss]
@@ -120,8 +125,9 @@ class Trainer:
             self._first_loss = loss
         if not isfinite(loss) or loss > EXPLODED * max(1.0, self._first_loss):
             raise FloatingPointError(
-                f"training diverged in step {self.step_count}: the loss is {loss:.4g} with learning rate "
-                f"{learning_rate:.4g}; try a rate 10 times smaller, and standardized inputs"
+                f"training diverged in step {self.step_count}: the loss is {loss:.4g} with "
+                f"learning rate {learning_rate:.4g}; try a rate 10 times smaller, and "
+                "standardized inputs"
             )
         self.step_count += 1
         return loss
@@ -145,10 +151,12 @@ class Trainer:
         x, y
             All rows; each epoch takes them in a new order, the last batch may be smaller.
         validation_data : (x, y), optional
-            Judged after each epoch: "validation_loss" and the figures of the task (`fastsnn.metrics`) in the record.
-        callbacks : objects with any of on_fit_start(trainer, epochs, batches), on_batch_end(trainer, samples, loss),
-            on_epoch_end(trainer, history) and on_fit_end(trainer, history); see `fastsnn.callbacks`. A true answer
-            of on_epoch_end stops the training.
+            Judged after each epoch: "validation_loss" and the figures of the task
+            (`fastsnn.metrics`) in the record.
+        callbacks : objects with any of on_fit_start(trainer, epochs, batches),
+        on_batch_end(trainer, samples, loss),
+            on_epoch_end(trainer, history) and on_fit_end(trainer, history); see
+            `fastsnn.callbacks`. A true answer of on_epoch_end stops the training.
         schedule : Constant, Step, Cosine, Plateau, optional
             Factor on the optimizer's learning rate.
         history : list, optional
@@ -197,12 +205,16 @@ class Trainer:
         return history
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-        """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or "rmse", "r2"."""
+        """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
+        "rmse", "r2".
+        """
         task = metrics.TASKS[self.loss]
         return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
 
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict]:
-        """What a resumed training needs beside the network's parameters: arrays by name, and numbers."""
+        """What a resumed training needs beside the network's parameters: arrays by name, and
+        numbers.
+        """
         arrays = {
             f"{name}.state{i}": view.copy()
             for i in range(len(self._engine.state))
@@ -218,7 +230,8 @@ class Trainer:
                 if found is None or found.shape != view.shape:
                     raise ValueError(
                         f"trainer state: {name}.state{i} of shape {view.shape} is required, got "
-                        f"{'nothing' if found is None else found.shape}; was the optimizer the same?"
+                        f"{'nothing' if found is None else found.shape}; "
+                        "was the optimizer the same?"
                     )
                 view[:] = found
         self.step_count = int(numbers["step_count"])

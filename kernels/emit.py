@@ -1,8 +1,9 @@
 """Values of a function under construction: arithmetic in Python that becomes vector instructions.
 
-A `Value` is one float32 or one integer, or a vector of them; operators on it emit LLVM instructions. So the
-mathematics of `scalar.py` is written once and compiled at any width: 8 or 16 lanes on a CPU, one lane for the
-end of a row or for one GPU thread. Nothing here sets fast-math flags: every operation rounds as it is written.
+A `Value` is one float32 or one integer, or a vector of them; operators on it emit LLVM
+instructions. So the mathematics of `scalar.py` is written once and compiled at any width: 8 or 16
+lanes on a CPU, one lane for the end of a row or for one GPU thread. Nothing here sets fast-math
+flags: every operation rounds as it is written.
 """
 
 import numpy as np
@@ -124,7 +125,9 @@ def where(condition, yes, no):
 
 
 def _call(name, *values):
-    """The LLVM intrinsic `name` (declared by hand: `declare_intrinsic` cannot name vector types)."""
+    """The LLVM intrinsic `name` (declared by hand: `declare_intrinsic` cannot name vector
+    types).
+    """
     first = values[0]
     lanes = lanes_of(first.type)
     full = f"{name}.{'' if lanes == 1 else f'v{lanes}'}f32"

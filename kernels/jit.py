@@ -1,10 +1,10 @@
 """The only place with compile flags, and the rule of the cache.
 
-Numba's cache does not notice an edit in a function that a cached function calls. So the cache lies in a folder
-named after the version and a hash of all kernel sources: an edit anywhere means a new folder. The folder is the
-user's own (`$FASTSNN_CACHE`, else the per-user cache of the platform, else a private one under the temporary
-folder); where none can be written, kernels are compiled for this process alone. An entry that cannot be read is
-dropped and compiled anew.
+Numba's cache does not notice an edit in a function that a cached function calls. So the cache lies
+in a folder named after the version and a hash of all kernel sources: an edit anywhere means a new
+folder. The folder is the user's own (`$FASTSNN_CACHE`, else the per-user cache of the platform,
+else a private one under the temporary folder); where none can be written, kernels are compiled for
+this process alone. An entry that cannot be read is dropped and compiled anew.
 """
 
 import hashlib
@@ -26,7 +26,8 @@ from numba.extending import intrinsic
 
 log = logging.getLogger("fastsnn")
 
-# No nnan, no ninf: a NaN must stay visible. No reassoc: the order of every sum is part of the promise of equal bits.
+# No nnan, no ninf: a NaN must stay visible. No reassoc: the order of every sum is part of the
+# promise of equal bits.
 FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "arcp", "afn"}}
 
 
@@ -39,7 +40,9 @@ def _sources_hash():
 
 
 def _private(folder):
-    """Create `folder` for this user alone; False where that cannot be (read-only, or somebody else's)."""
+    """Create `folder` for this user alone; False where that cannot be (read-only, or somebody
+    else's).
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
@@ -97,10 +100,18 @@ def helper(function):
     return numba.njit(**FLAGS)(function)
 
 
-class Entry:
-    """A kernel that Python calls, with one signature for good: nothing is ever compiled a second time.
+# Types in signatures.
+INT, INTS, TABLE = "int64", "int64[::1]", "int64[:, ::1]"
+FLOAT, FLOATS, MATRIX = "float32", "float32[::1]", "float32[:, ::1]"
+DOUBLE, DOUBLES, WORDS = "float64", "float64[::1]", "uint32[:, ::1]"
 
-    Other kernels call it through its `address`: linked in, it would be compiled again with each of them.
+
+class Entry:
+    """A kernel that Python calls, with one signature for good: nothing is ever compiled a second
+    time.
+
+    Other kernels call it through its `address`: linked in, it would be compiled again with each of
+    them.
     """
 
     def __init__(self, function, signature, parallel):
@@ -140,13 +151,17 @@ _lock = threading.Lock()
 _compiling = threading.RLock()
 
 
-def entry(signature, parallel=False):
-    """Decorator: a kernel that Python calls, with its signature as Numba writes it; with `prange` if parallel."""
-    return lambda function: Entry(function, signature, parallel)
+def entry(result, *arguments, parallel=False):
+    """Decorator: a kernel that Python calls, with the types of its result and arguments as Numba
+    writes them; `parallel`: with `prange` over threads.
+    """
+    return lambda function: Entry(function, f"{result}({', '.join(arguments)})", parallel)
 
 
 def load(*entries, report=log.warning):
-    """Make kernels ready: from the cache, else compiled, and then says so and for how long. Returns the seconds."""
+    """Make kernels ready: from the cache, else compiled, and then says so and for how long. Returns
+    the seconds.
+    """
     start = time.perf_counter()
     with _compiling:
         pending = [e for e in entries if e.address is None]
@@ -162,7 +177,9 @@ def load(*entries, report=log.warning):
 
 
 def native_call(target):
-    """The Entry `target` as a function inside other kernels: `call(address, *arguments)`, through its address."""
+    """The Entry `target` as a function inside other kernels: `call(address, *arguments)`, through
+    its address.
+    """
     signature = target.signature
 
     def typing(typing_context, address, *arguments):

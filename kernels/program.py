@@ -1,4 +1,5 @@
-"""The columns of a program: a row per fused layer (dense + bias + activation + dropout), int64; and its constants, float32.
+"""The columns of a program: a row per fused layer (dense + bias + activation + dropout), int64; and
+its constants, float32.
 
 Offsets (_AT) and strides count floats. Backends read the table; `fastsnn/plan.py` writes it.
 """
@@ -12,7 +13,7 @@ Offsets (_AT) and strides count floats. Backends read the table; `fastsnn/plan.p
     X_STRIDE,  # from one panel to the next
     H_AT,  # in the activations: output panels; after the backward pass dz
     H_STRIDE,
-    T_AT,  # in the activations: the input again, in blocks [block of features][sample][feature of the block]
+    T_AT,  # in the activations: the input again, [block of features][sample][feature of the block]
     T_STRIDE,  # from one block of features to the next
     ACTIVATION,
     DROPPING,  # 0: no dropout

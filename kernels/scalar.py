@@ -1,6 +1,8 @@
-"""The mathematics of one element, written once; `emit.py` compiles it for vectors, for single elements, for any target.
+"""The mathematics of one element, written once; `emit.py` compiles it for vectors, for single
+elements, for any target.
 
-Arguments and results are float32 `Value`s. References: Klambauer et al. 2017, "Self-Normalizing Neural Networks".
+Arguments and results are float32 `Value`s. References: Klambauer et al. 2017, "Self-Normalizing
+Neural Networks".
 """
 
 from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
@@ -33,7 +35,8 @@ EXPM1_SATURATION = -32.0  # expm1 of anything below rounds to -1
 def _reduce(x):
     """(n, p) with exp(x) = 2**n (1 + p): the integer nearest x / ln 2, and exp of the rest less 1.
 
-    The integer comes from the bits of x log2(e) + ROUND: no conversion instruction, and defined for a NaN.
+    The integer comes from the bits of x log2(e) + ROUND: no conversion instruction, and defined for
+    a NaN.
     """
     shifted = fma(x, LOG2_E, ROUND)
     n = as_bits(shifted) - ROUND_BITS
@@ -66,7 +69,8 @@ def expm1_nonpositive(x):
     return fma(p, s, s - 1)
 
 
-# Activations: y from the pre-activation z; and the slope dy/dz from the *output* y, so that z need not be kept.
+# Activations: y from the pre-activation z; and the slope dy/dz from the *output* y, so that z need
+# not be kept.
 
 
 def selu(z):
@@ -75,7 +79,8 @@ def selu(z):
 
 
 def selu_slope(y):
-    """lambda for y > 0, else lambda alpha exp(z) = y + lambda alpha: exactly 0 at the dropped value ALPHA_PRIME.
+    """lambda for y > 0, else lambda alpha exp(z) = y + lambda alpha: exactly 0 at the dropped value
+    ALPHA_PRIME.
 
     Below z = -10 the relative error of the slope grows; the absolute error stays below 3e-7.
     """
@@ -116,7 +121,8 @@ ACTIVATIONS = {
 }
 
 
-# Optimizers: PyTorch's formulas. p: parameter, g: gradient, m, v: state; the scalars come as vectors too.
+# Optimizers: PyTorch's formulas. p: parameter, g: gradient, m, v: state; the scalars come as
+# vectors too.
 
 
 def sgd_update(p, g, learning_rate, weight_decay):
@@ -134,8 +140,9 @@ def momentum_update(p, g, m, learning_rate, weight_decay, momentum, nesterov):
 def adam_update(p, g, m, v, step_size, l2, decay, beta1, beta2, root_correction2, eps):
     """Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019).  Returns p, m, v.
 
-    step_size = learning_rate / (1 - beta1**t); root_correction2 = sqrt(1 - beta2**t); l2: weight decay added to the
-    gradient (Adam); decay = 1 - learning_rate * weight_decay, on the parameter itself (AdamW), else 1.
+    step_size = learning_rate / (1 - beta1**t); root_correction2 = sqrt(1 - beta2**t); l2: weight
+    decay added to the gradient (Adam); decay = 1 - learning_rate * weight_decay, on the parameter
+    itself (AdamW), else 1.
     """
     g = fma(l2, p, g)
     m = fma(1 - beta1, g - m, m)

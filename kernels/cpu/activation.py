@@ -1,10 +1,11 @@
 """Activation and dropout on rows of a panel, and their gradient, in vector code."""
 
+from llvmlite import ir
+
 from fastsnn.kernels import jit, scalar
 from fastsnn.kernels.cpu.code import loop, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
 from fastsnn.kernels.emit import I32, I64, Value, at, load, splat, store, where
-from llvmlite import ir
 
 NONE, SELU, RELU, TANH = range(4)  # the codes in a program, in the order of scalar.ACTIVATIONS
 CODES = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
@@ -149,16 +150,19 @@ def dropout_backward(h, h_at, rows, tile, activation, remask, bits, bits_at, aff
 
 
 def needs_mask(activation, dropout):
-    """Whether the backward pass must make the mask again, because the output does not tell what was dropped.
+    """Whether the backward pass must make the mask again, because the output does not tell what was
+    dropped.
 
-    SELU with alpha-dropout: the slope is 0 at the dropped value by itself. ReLU: the dropped value, ALPHA_PRIME or 0,
-    lies where the slope is 0. Every other pair needs the mask.
+    SELU with alpha-dropout: the slope is 0 at the dropped value by itself. ReLU: the dropped value,
+    ALPHA_PRIME or 0, lies where the slope is 0. Every other pair needs the mask.
     """
     return not ((activation == "selu" and dropout == "alpha") or activation == "relu")
 
 
 def _map_code(function, lanes):
-    """out[i] = function(x[i]) for `count` groups of `lanes` elements from element `first` on; out may be x."""
+    """out[i] = function(x[i]) for `count` groups of `lanes` elements from element `first` on; out
+    may be x.
+    """
 
     @vector_code
     def mapped(builder, out, x, first, count):
@@ -178,14 +182,14 @@ _expm1_vectors = _map_code(scalar.expm1_nonpositive, LANES)
 _expm1_single = _map_code(scalar.expm1_nonpositive, 1)
 
 
-@jit.entry("void(float32[::1], float32[::1])")
+@jit.entry("void", jit.FLOATS, jit.FLOATS)
 def exponential(out, x):
     n = x.size // LANES
     exp_vectors(out, x, 0, n)
     _exp_single(out, x, n * LANES, x.size - n * LANES)
 
 
-@jit.entry("void(float32[::1], float32[::1])")
+@jit.entry("void", jit.FLOATS, jit.FLOATS)
 def exponential_minus_one(out, x):
     n = x.size // LANES
     _expm1_vectors(out, x, 0, n)

@@ -2,15 +2,17 @@
 
 import inspect
 
-from fastsnn.kernels.emit import F32, I64, at, load
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from fastsnn.kernels.emit import F32, I64, at, load
+
 
 def vector_code(body):
-    """`body(builder, *operands)` as a call inside kernels: arrays arrive as pointers to their first element, integers
-    as 64-bit values, real numbers as float32 values. Nothing is returned: it writes to memory.
+    """`body(builder, *operands)` as a call inside kernels: arrays arrive as pointers to their first
+    element, integers as 64-bit values, real numbers as float32 values. Nothing is returned: it
+    writes to memory.
     """
 
     def typing(typing_context, *argument_types):
@@ -39,7 +41,8 @@ def _operand(context, builder, type_, value):
 
 
 def fold(builder, count, carried, body):
-    """Loop i = 0 .. count - 1 with values carried from round to round: `body(i, carried) -> carried`; returns the last.
+    """Loop i = 0 .. count - 1 with values carried from round to round: `body(i, carried) ->
+    carried`; returns the last.
 
     `carried`: a list of LLVM values, kept in registers (phi nodes).
     """
@@ -78,7 +81,9 @@ def loop(builder, count, body):
 
 
 def row_pointers(builder, pointer, offset, stride, valid, rows):
-    """Addresses of `rows` rows; the ones behind the last valid row repeat it, so that edge tiles need no other code."""
+    """Addresses of `rows` rows; the ones behind the last valid row repeat it, so that edge tiles
+    need no other code.
+    """
     last = builder.sub(valid, I64(1))
     pointers = []
     for i in range(rows):

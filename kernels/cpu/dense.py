@@ -1,6 +1,7 @@
 """The three products of a dense layer over panels and strips, with what is fused into them.
 
-Loops: a strip of ROWS rows of the weight matrix stays in the first-level cache while the panels of the slice pass by.
+Loops: a strip of ROWS rows of the weight matrix stays in the first-level cache while the panels of
+the slice pass by.
 """
 
 from fastsnn.kernels import jit
@@ -41,7 +42,9 @@ def dense_forward(
 
 @vector_code
 def pack_strip(builder, strip, w, w_at, fan_in, fan_out):
-    """strip[n, i] = w[n, i] for ROWS columns of w; written STRIP at a time, the next row overwrites the surplus."""
+    """strip[n, i] = w[n, i] for ROWS columns of w; written STRIP at a time, the next row overwrites
+    the surplus.
+    """
     source, out = at(builder, w, w_at), at(builder, strip, 0)
 
     def row(n):
@@ -56,7 +59,9 @@ def dense_input_backward(
     h, h_at, h_stride, dz, dz_at, dz_stride, params, w_at, fan_in, fan_out, panels,
     activation, dropping, remask, bits, affine_a, affine_b, strip, tile,
 ):  # fmt: skip
-    """h, the output of the layer below with its `activation` and dropout, becomes that layer's dz in place."""
+    """h, the output of the layer below with its `activation` and dropout, becomes that layer's dz
+    in place.
+    """
     for k in range(0, fan_in, ROWS):
         valid = min(ROWS, fan_in - k)
         pack_strip(strip, params, w_at + k, fan_in, fan_out)

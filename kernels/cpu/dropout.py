@@ -1,12 +1,15 @@
-"""The mask of one panel as bits, from Philox: a row of the panel is one word, sample 0 the lowest bit."""
+"""The mask of one panel as bits, from Philox: a row of the panel is one word, sample 0 the lowest
+bit.
+"""
 
 import numpy as np
+from llvmlite import ir
+
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.code import loop, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL
 from fastsnn.kernels.emit import I16, I32, I64, Value, at, load, shuffle, splat, store
 from fastsnn.kernels.philox import LOW_WORD, SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
-from llvmlite import ir
 
 CALLS = LANES // 2  # generator calls of one vector: 64 bits each
 BLOCKS = PANEL // SAMPLES_PER_BLOCK  # generator calls of one unit
@@ -35,7 +38,9 @@ def _halves_in_order(words):
 
 @vector_code
 def mask_bits(builder, bits, bits_at, units, first_block, site, step, seed, threshold):
-    """bits[u] = which samples of the panel drop unit u, for all units; written in groups of UNITS_AT_ONCE."""
+    """bits[u] = which samples of the panel drop unit u, for all units; written in groups of
+    UNITS_AT_ONCE.
+    """
     out = at(builder, bits, bits_at, I32)
     blocks = splat(builder, first_block, CALLS) + _lanes(
         builder, [c % BLOCKS for c in range(CALLS)]
@@ -80,12 +85,12 @@ def _blocks(builder, out, counters, count, seed):
     loop(builder, count, one)
 
 
-@jit.entry("void(uint32[:, ::1], uint32[:, ::1], int64)")
+@jit.entry("void", jit.WORDS, jit.WORDS, jit.INT)
 def _philox_blocks(out, counters, seed):
     _blocks(out, counters, counters.shape[0], seed)
 
 
-@jit.entry("void(uint32[:, ::1], int64, int64, int64, int64, int64, int64)")
+@jit.entry("void", jit.WORDS, *[jit.INT] * 6)
 def _mask_words(bits, units, first_block, site, step, seed, threshold):
     for panel in range(bits.shape[0]):
         block = first_block + panel * BLOCKS
@@ -103,7 +108,9 @@ def philox_blocks(out, counters, seed):
 
 
 def drop_mask(seed, step, site, first_sample, n_samples, n_units, rate):
-    """The mask that the forward pass uses, as (n_samples, n_units) bool; first_sample is a multiple of 8."""
+    """The mask that the forward pass uses, as (n_samples, n_units) bool; first_sample is a multiple
+    of 8.
+    """
     bits = np.zeros(
         (-(-n_samples // PANEL), -(-n_units // UNITS_AT_ONCE) * UNITS_AT_ONCE), np.uint32
     )

@@ -1,11 +1,12 @@
 """Between rows of samples and panels: transposes in vector registers."""
 
 import numpy as np
+from llvmlite import ir
+
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.code import vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
 from fastsnn.kernels.emit import Value, at, load, shuffle, store
-from llvmlite import ir
 
 ZERO = np.float32(0)
 
@@ -59,7 +60,8 @@ def transpose_block(out, out_at, source, source_at):
 
 @jit.helper
 def gather_block(out, out_at, x, index, first, count, column):
-    """out[s, f] = x[index[first + s], column + f] for PANEL samples and features; 0 beyond `count` and beyond x.
+    """out[s, f] = x[index[first + s], column + f] for PANEL samples and features; 0 beyond `count`
+    and beyond x.
 
     An empty index takes the rows in order.
     """

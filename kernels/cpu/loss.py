@@ -1,11 +1,13 @@
 """Losses on panels of outputs: the loss of each panel, and dz in place of the outputs.
 
-A panel sums its own samples in order, and the caller sums the panels in order: bits do not depend on threads.
+A panel sums its own samples in order, and the caller sums the panels in order: bits do not depend
+on threads.
 """
 
 import math
 
 import numpy as np
+
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.activation import exp_vectors
 from fastsnn.kernels.cpu.shape import PANEL, VECTORS
@@ -24,7 +26,8 @@ def sample_weight_of(sample_weight, row):
 def total_weight(kind, index, first, count, labels, targets, sample_weight, class_weight):
     """What the weighted sum of the losses is divided by.
 
-    `class_weight` has one number a class (softmax), or one a task for the positive label (sigmoid), or none.
+    `class_weight` has one number a class (softmax), or one a task for the positive label (sigmoid),
+    or none.
     """
     total = 0.0
     for i in range(count):
@@ -90,7 +93,9 @@ def _softmax(
 
 @jit.helper
 def _sigmoid(z, z_at, n_tasks, first, count, index, targets, sample_weight, class_weight, scale):
-    """loss = (1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the task's weight of positives; t NaN: no label"""
+    """loss = (1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the task's weight of positives; t
+    NaN: no label
+    """
     loss = 0.0
     for task in range(n_tasks):
         positive = class_weight[task] if class_weight.size else ONE
@@ -136,7 +141,9 @@ def loss_and_gradient(
     kind, z, z_at, n_outputs, scratch, first, count, index, labels, targets, sample_weight,
     class_weight, scale,
 ):  # fmt: skip
-    """The weighted sum of the losses of `count` samples of one panel; z becomes dz, 0 for samples beyond."""
+    """The weighted sum of the losses of `count` samples of one panel; z becomes dz, 0 for samples
+    beyond.
+    """
     if kind == SOFTMAX:
         return _softmax(
             z, z_at, n_outputs, scratch, first, count, index, labels, sample_weight,

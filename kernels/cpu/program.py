@@ -1,11 +1,14 @@
-"""The interpreter: runs a program (a table with a row per fused layer) over a slice of the batch or of the weights.
+"""The interpreter: runs a program (a table with a row per fused layer) over a slice of the batch or
+of the weights.
 
-A step is two regions. *Rows*: a slice of panels goes through all layers forward, the loss, and all layers backward;
-each layer's output panel becomes its dz in place. *Weights*: a slice of the weight tiles; each tile's gradient is
-summed over the whole batch and handed to the optimizer while it is in the first-level cache.
+A step is two regions. *Rows*: a slice of panels goes through all layers forward, the loss, and all
+layers backward; each layer's output panel becomes its dz in place. *Weights*: a slice of the weight
+tiles; each tile's gradient is summed over the whole batch and handed to the optimizer while it is
+in the first-level cache.
 """
 
 import numpy as np
+
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.dense import dense_forward, dense_input_backward
 from fastsnn.kernels.cpu.dropout import mask_bits
@@ -14,6 +17,7 @@ from fastsnn.kernels.cpu.loss import loss_and_gradient
 from fastsnn.kernels.cpu.optimizer import update_tile
 from fastsnn.kernels.cpu.shape import PANEL, ROWS
 from fastsnn.kernels.cpu.tile import weight_gradient_tile
+from fastsnn.kernels.jit import DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
 from fastsnn.kernels.philox import SAMPLES_PER_BLOCK
 from fastsnn.kernels.program import (
     ACTIVATION,
@@ -37,11 +41,9 @@ from fastsnn.kernels.program import (
 )  # fmt: skip
 
 # Parts of the signatures of the entries below.
-I64, F32, F64 = "int64", "float32", "float64"
-TABLES = f"{I64}[:, ::1], {F32}[:, ::1], {F32}[::1]"  # program, constants, params
-BUFFERS = f"{F32}[::1], uint32[:, ::1], {F32}[::1]"  # acts, bits, work
-# index, labels, targets, sample_weight, class_weight
-BATCH = f"{I64}[::1], {I64}[::1], {F32}[:, ::1], {F32}[::1], {F32}[::1]"
+PROGRAM = TABLE, MATRIX, FLOATS  # program, constants, params
+BUFFERS = FLOATS, WORDS, FLOATS  # acts, bits, work
+BATCH = INTS, INTS, MATRIX, FLOATS, FLOATS  # index, labels, targets, sample and class weights
 
 BLOCK = PANEL * PANEL
 TILE = ROWS * PANEL
@@ -52,7 +54,9 @@ WORK_HEAD = BLOCK + TILE + 2 * PANEL  # floats of a thread's work space before t
 def load_panels(
     program, acts, work, x, index, first_row, samples, first_panel, last_panel, training
 ):
-    """The rows of the slice as panels; in training also in blocks [sample][feature], for the weight gradient."""
+    """The rows of the slice as panels; in training also in blocks [sample][feature], for the weight
+    gradient.
+    """
     fan_in, x_at, x_stride = program[0, FAN_IN], program[0, X_AT], program[0, X_STRIDE]
     for p in range(first_panel, last_panel):
         first = p * PANEL
@@ -79,7 +83,8 @@ def make_masks(program, row, bits, first_panel, last_panel, first_sample, step, 
 
 @jit.helper
 def forward_layers(
-    program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed, training
+    program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed,
+    training,
 ):  # fmt: skip
     n_rows = program.shape[0]
     for r in range(n_rows):
@@ -121,48 +126,49 @@ def backward_layers(
         )  # fmt: skip
 
 
-@jit.entry(
-    f"void({TABLES}, {BUFFERS}, {F32}[:, ::1], {I64}[::1], {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64})"
-)
+@jit.entry("void", *PROGRAM, *BUFFERS, MATRIX, INTS, *[INT] * 8)
 def run_forward(
     program, constants, params, acts, bits, work, x, index, first_row, samples, first_panel,
     last_panel, first_sample, step, seed, training,
 ):  # fmt: skip
     """All layers forward for panels [first_panel, last_panel) of a batch of `samples` rows of x.
 
-    The batch is x[index[first_row]], x[index[first_row + 1]], ...; with an empty index x[first_row], ... Its first
-    row counts as sample `first_sample` of the dropout masks (a multiple of 8). `training`: with dropout, and the
-    transposed activations that the weight gradient reads are kept.
+    The batch is x[index[first_row]], x[index[first_row + 1]], ...; with an empty index
+    x[first_row], ... Its first row counts as sample `first_sample` of the dropout masks (a multiple
+    of 8). `training`: with dropout, and the transposed activations that the weight gradient reads
+    are kept.
     """
     load_panels(
         program, acts, work, x, index, first_row, samples, first_panel, last_panel, training
     )
     forward_layers(
-        program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed, training
+        program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed,
+        training,
     )  # fmt: skip
 
 
-@jit.entry(
-    f"void({F64}[::1], {TABLES}, {BUFFERS}, {BATCH}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {I64}, {F32})"
-)
+@jit.entry("void", DOUBLES, *PROGRAM, *BUFFERS, *BATCH, *[INT] * 8, FLOAT)
 def run_backward(
     losses, program, constants, params, acts, bits, work, index, labels, targets, sample_weight,
-    class_weight, first_row, samples, first_panel, last_panel, first_sample, step, seed, loss, scale,
+    class_weight, first_row, samples, first_panel, last_panel, first_sample, step, seed, loss,
+    scale,
 ):  # fmt: skip
     """Loss and input gradients for panels [first_panel, last_panel), after `run_forward`.
 
-    losses[p]: the weighted sum of the losses of panel p; `scale`: 1 / the sum of the weights of the batch.
+    losses[p]: the weighted sum of the losses of panel p; `scale`: 1 / the sum of the weights of the
+    batch.
     """
     top = program[program.shape[0] - 1]
     scratch = work[BLOCK + TILE : WORK_HEAD]
     for p in range(first_panel, last_panel):
         count = min(PANEL, samples - p * PANEL)
         losses[p] = loss_and_gradient(
-            loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT], scratch, first_row + p * PANEL, count,
-            index, labels, targets, sample_weight, class_weight, scale,
+            loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT], scratch, first_row + p * PANEL,
+            count, index, labels, targets, sample_weight, class_weight, scale,
         )  # fmt: skip
     backward_layers(
-        program, constants, params, acts, bits, work, first_panel, last_panel, first_sample, step, seed
+        program, constants, params, acts, bits, work, first_panel, last_panel, first_sample, step,
+        seed,
     )  # fmt: skip
 
 
@@ -194,11 +200,11 @@ def count_tiles(program):
     return total
 
 
-@jit.entry(
-    f"void({TABLES}, {F32}[:, ::1], {F32}[::1], {F32}[::1], {F32}[::1], {I64}, {I64}, {I64}, {I64})"
-)
+@jit.entry("void", *PROGRAM, MATRIX, FLOATS, FLOATS, FLOATS, *[INT] * 4)
 def run_weights(program, constants, params, state, acts, work, hyper, update, panels, part, parts):
-    """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch, and the update."""
+    """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
+    and the update.
+    """
     tile, sums = work[BLOCK : BLOCK + TILE], work[BLOCK + TILE : WORK_HEAD]
     total = count_tiles(program)
     first, last = part * total // parts, (part + 1) * total // parts
@@ -213,7 +219,8 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, pa
             valid = min(ROWS, fan_out - n)
             dz_at = row[H_AT] + n * PANEL
             weight_gradient_tile(
-                tile, acts, dz_at, row[H_STRIDE], acts, row[T_AT] + (k // PANEL) * row[T_STRIDE], panels, valid
+                tile, acts, dz_at, row[H_STRIDE], acts, row[T_AT] + (k // PANEL) * row[T_STRIDE],
+                panels, valid,
             )  # fmt: skip
             w_at = row[W_AT] + n * fan_in + k
             update_tile(

@@ -1,19 +1,22 @@
 """One training step as two parallel regions, and prediction as one; each with one slice per thread.
 
-The kernels of `program.py` are called through their addresses, so that this file compiles in a moment. The same work
-without threads (`threads` = 1) touches no threading layer: it is safe after a fork and from many Python threads.
+The kernels of `program.py` are called through their addresses, so that this file compiles in a
+moment. The same work without threads (`threads` = 1) touches no threading layer: it is safe after a
+fork and from many Python threads.
 """
 
 import math
 
 import numpy as np
+from numba import prange
+
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import program as serial
 from fastsnn.kernels.cpu.loss import total_weight
-from fastsnn.kernels.cpu.program import BATCH, F32, F64, I64, TABLES
+from fastsnn.kernels.cpu.program import BATCH, PROGRAM
 from fastsnn.kernels.cpu.shape import PANEL
+from fastsnn.kernels.jit import DOUBLE, DOUBLES, FLOATS, INT, INTS, MATRIX, WORDS
 from fastsnn.kernels.program import FAN_OUT, H_AT, H_STRIDE
-from numba import prange
 
 PREDICT_PANELS = 8  # panels that go through all layers together in a prediction
 
@@ -60,13 +63,12 @@ def _mean(losses, panels, scale):
     return total * scale
 
 
-STEP_SIGNATURE = (
-    f"{F64}({I64}[::1], {F64}[::1], {TABLES}, {F32}[:, ::1], {F32}[::1], uint32[:, ::1], {F32}[:, ::1], "
-    f"{F32}[:, ::1], {BATCH}, {F32}[::1])"
-)
+STEP_TYPES = (
+    DOUBLE, INTS, DOUBLES, *PROGRAM, MATRIX, FLOATS, WORDS, MATRIX, MATRIX, *BATCH, FLOATS,
+)  # fmt: skip
 
 
-@jit.entry(STEP_SIGNATURE)
+@jit.entry(*STEP_TYPES)
 def step_serial(
     job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
     sample_weight, class_weight, hyper,
@@ -81,17 +83,20 @@ def step_serial(
     loss = _mean(losses, panels, scale)
     if math.isfinite(loss):
         weights_at(
-            job[WEIGHTS], program, constants, params, state, acts, work[0], hyper, job[UPDATE], panels, 0, 1
+            job[WEIGHTS], program, constants, params, state, acts, work[0], hyper, job[UPDATE],
+            panels, 0, 1,
         )  # fmt: skip
     return loss
 
 
-@jit.entry(STEP_SIGNATURE, parallel=True)
+@jit.entry(*STEP_TYPES, parallel=True)
 def step_parallel(
     job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
     sample_weight, class_weight, hyper,
 ):  # fmt: skip
-    """One step; returns the mean loss before the update. A loss that is not finite updates nothing."""
+    """One step; returns the mean loss before the update. A loss that is not finite updates
+    nothing.
+    """
     panels = (job[SAMPLES] + PANEL - 1) // PANEL
     threads = job[THREADS]
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
@@ -112,15 +117,17 @@ def step_parallel(
 
 @jit.helper
 def _predict(address, out, program, constants, params, acts, bits, work, x, first_row, last_row):
-    """Rows [first_row, last_row), PREDICT_PANELS panels at a time; `acts` holds the panels of two layers."""
+    """Rows [first_row, last_row), PREDICT_PANELS panels at a time; `acts` holds the panels of two
+    layers.
+    """
     top = program[program.shape[0] - 1]
     index = np.empty(0, np.int64)
     for first in range(first_row, last_row, PREDICT_PANELS * PANEL):
         samples = min(PREDICT_PANELS * PANEL, last_row - first)
         panels = (samples + PANEL - 1) // PANEL
         forward_at(
-            address, program, constants, params, acts, bits, work, x, index, first, samples, 0, panels,
-            0, 0, 0, 0,
+            address, program, constants, params, acts, bits, work, x, index, first, samples, 0,
+            panels, 0, 0, 0, 0,
         )  # fmt: skip
         for i in range(samples):
             place = top[H_AT] + (i // PANEL) * top[H_STRIDE] + i % PANEL
@@ -128,18 +135,20 @@ def _predict(address, out, program, constants, params, acts, bits, work, x, firs
                 out[first + i, j] = acts[place + j * PANEL]
 
 
-PREDICT_SIGNATURE = f"void({I64}, {I64}, {F32}[:, ::1], {TABLES}, {F32}[:, ::1], uint32[:, ::1], {F32}[:, ::1], {F32}[:, ::1])"
+PREDICT_TYPES = "void", INT, INT, MATRIX, *PROGRAM, MATRIX, WORDS, MATRIX, MATRIX
 
 
-@jit.entry(PREDICT_SIGNATURE)
+@jit.entry(*PREDICT_TYPES)
 def predict_serial(address, threads, out, program, constants, params, acts, bits, work, x):
     """`predict_parallel` in the calling thread."""
     _predict(address, out, program, constants, params, acts[0], bits, work[0], x, 0, x.shape[0])
 
 
-@jit.entry(PREDICT_SIGNATURE, parallel=True)
+@jit.entry(*PREDICT_TYPES, parallel=True)
 def predict_parallel(address, threads, out, program, constants, params, acts, bits, work, x):
-    """out[i] = raw outputs for x[i]; acts and work have a row per thread. Slices are whole panels."""
+    """out[i] = raw outputs for x[i]; acts and work have a row per thread. Slices are whole
+    panels.
+    """
     panels = (x.shape[0] + PANEL - 1) // PANEL
     for t in prange(threads):
         first = (t * panels // threads) * PANEL

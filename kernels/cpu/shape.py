@@ -2,7 +2,8 @@
 
 LANES   float32 numbers of one vector
 PANEL   samples of one panel: two vectors. Activations live as panels [feature][sample of the panel]
-ROWS    rows of one tile of a product: ROWS x 2 accumulators, 2 vectors of the panel and one broadcast fit the registers
+ROWS    rows of one tile of a product: ROWS x 2 accumulators, 2 vectors of the panel and one
+broadcast fit the registers
 
 | host            | LANES | PANEL | ROWS | accumulators of registers |
 | AVX-512         |    16 |    32 |    8 | 16 of 32 |
@@ -19,7 +20,9 @@ VECTORS = 2
 
 
 def host_features():
-    """Names of the CPU features that Numba compiles for (NUMBA_CPU_FEATURES and NUMBA_CPU_NAME count)."""
+    """Names of the CPU features that Numba compiles for (NUMBA_CPU_FEATURES and NUMBA_CPU_NAME
+    count).
+    """
     text = cpu_target.target_context.codegen().magic_tuple()[2]
     return {word[1:] for word in text.split(",") if word.startswith("+")}
 
@@ -34,8 +37,9 @@ def _shape(features):
 
 LANES, ROWS = _shape(host_features())
 PANEL = VECTORS * LANES
-# Floats behind each panel: without them, widths that are powers of two would put the same feature of every panel
-# into the same few cache sets. Eight cache lines.
+# Floats behind each panel: without them, widths that are powers of two would put the same feature
+# of every panel into the same few cache sets. Eight cache lines.
 PANEL_GAP = 128
-# Columns copied at once when a strip of a weight matrix is packed, and floats that may be read behind its end.
+# Columns copied at once when a strip of a weight matrix is packed, and floats that may be read
+# behind its end.
 STRIP = 8

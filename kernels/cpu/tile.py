@@ -1,13 +1,15 @@
-"""Matrix products of one tile: ROWS x PANEL accumulators held in registers. The three products of a dense layer.
+"""Matrix products of one tile: ROWS x PANEL accumulators held in registers. The three products of a
+dense layer.
 
-The vector operand is read as [step][PANEL]; the other one is broadcast, a float at a time. Every sum runs in the order
-of its index, whatever the tile: so results do not depend on how work was cut.
+The vector operand is read as [step][PANEL]; the other one is broadcast, a float at a time. Every
+sum runs in the order of its index, whatever the tile: so results do not depend on how work was cut.
 """
+
+from llvmlite import ir
 
 from fastsnn.kernels.cpu.code import broadcast, fold, row_pointers, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, ROWS, VECTORS
 from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store
-from llvmlite import ir
 
 VECTOR = ir.VectorType(F32, LANES)
 UNROLL = 4
@@ -31,7 +33,9 @@ def _multiply_add(builder, sums, coefficients, vectors):
 
 
 def _accumulate(builder, sums, rows, row_step, panel, count):
-    """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1, the loop unrolled."""
+    """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1, the loop
+    unrolled.
+    """
 
     def one(k, sums):
         line = at(builder, panel, builder.mul(k, I64(PANEL)))
@@ -61,7 +65,9 @@ def _store_rows(builder, rows, sums):
 
 @vector_code
 def forward_tile(builder, z, z_at, w, w_at, x, x_at, b, b_at, fan_in, valid):
-    """z[i, s] = b[i] + sum_k w[i, k] x[k, s]   for the `valid` rows i of the tile. w has `fan_in` columns."""
+    """z[i, s] = b[i] + sum_k w[i, k] x[k, s]   for the `valid` rows i of the tile. w has `fan_in`
+    columns.
+    """
     bias_rows = row_pointers(builder, b, b_at, I64(1), valid, ROWS)
     sums = [broadcast(builder, row, 0, LANES) for row in bias_rows for _ in range(VECTORS)]
     weight_rows = row_pointers(builder, w, w_at, fan_in, valid, ROWS)
@@ -79,7 +85,9 @@ def input_gradient_tile(builder, tile, strip, dz, dz_at, fan_out):
 
 @vector_code
 def weight_gradient_tile(builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid):
-    """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `panels` panels of PANEL samples each."""
+    """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `panels` panels of PANEL samples
+    each.
+    """
     rows = row_pointers(builder, dz, dz_at, I64(PANEL), valid, ROWS)
     source = at(builder, xt, xt_at)
 
