@@ -26,11 +26,20 @@ PREDICTION = (checks.check_batch, program.run_forward)
 
 def load_kernels(threads, training=True, report=log.warning):
     """Compile what is needed, or take it from the cache; returns the seconds."""
+    return jit.load(*_entries(threads, training), report=report)
+
+
+def compiled(threads) -> bool:
+    """Whether training with so many threads finds all its kernels in the cache."""
+    return all(entry.on_disk() for entry in _entries(threads, training=True))
+
+
+def _entries(threads, training):
     serial = threads == 1
     entries = [regions.predict_serial if serial else regions.predict_parallel]
     if training:
         entries.append(regions.step_serial if serial else regions.step_parallel)
-    return jit.load(*(TRAINING if training else PREDICTION), *entries, report=report)
+    return (*(TRAINING if training else PREDICTION), *entries)
 
 
 def check_batch(x, labels, n_classes):
@@ -60,7 +69,7 @@ class TrainingEngine:
         self.acts = aligned_zeros(self.plan.activations)
         self.bits = aligned_zeros(panels, self.plan.mask_columns, dtype=np.uint32)
         self.work = aligned_zeros(self.threads, self.plan.work)
-        self.losses = np.zeros(panels)
+        self.losses = np.zeros(panels * PANEL)
         self.rows = np.arange(panels * PANEL)
         self.job[regions.FORWARD] = program.run_forward.address
         self.job[regions.BACKWARD] = program.run_backward.address

@@ -1,7 +1,6 @@
-"""Losses on panels of outputs: the loss of each panel, and dz in place of the outputs.
+"""Losses on panels of outputs: the loss of each sample, and dz in place of the outputs.
 
-A panel sums its own samples in order, and the caller sums the panels in order: bits do not depend
-on threads.
+The caller sums the samples in their order: bits depend neither on threads nor on the panel's size.
 """
 
 import math
@@ -48,8 +47,9 @@ def total_weight(kind, index, first, count, labels, targets, sample_weight, clas
 
 @jit.helper
 def _softmax(
-    z, z_at, n_classes, scratch, first, count, index, labels, sample_weight, class_weight, scale
-):
+    losses, at, z, z_at, n_classes, scratch, first, count, index, labels, sample_weight,
+    class_weight, scale,
+):  # fmt: skip
     """loss = log sum exp(z) - z[label];  dz = (softmax(z) - onehot) * weight * scale"""
     top, sums = scratch[:PANEL], scratch[PANEL : 2 * PANEL]
     for s in range(PANEL):
@@ -58,13 +58,8 @@ def _softmax(
         for s in range(PANEL):
             v = z[z_at + c * PANEL + s]
             top[s] = v if v > top[s] or v != v else top[s]
-    loss = 0.0
     for s in range(count):  # the label's own output, before it is overwritten
-        row = index[first + s]
-        weight = sample_weight_of(sample_weight, row)
-        if class_weight.size:
-            weight *= class_weight[labels[row]]
-        loss += weight * (top[s] - z[z_at + labels[row] * PANEL + s])
+        losses[at + s] = top[s] - z[z_at + labels[index[first + s]] * PANEL + s]
     for c in range(n_classes):
         for s in range(PANEL):
             z[z_at + c * PANEL + s] -= top[s]
@@ -80,7 +75,7 @@ def _softmax(
             weight = sample_weight_of(sample_weight, row)
             if class_weight.size:
                 weight *= class_weight[labels[row]]
-            loss += weight * math.log(sums[s])
+            losses[at + s] = weight * (losses[at + s] + math.log(sums[s]))
         top[s] = weight * scale
         sums[s] = top[s] / sums[s]
     for c in range(n_classes):
@@ -88,15 +83,16 @@ def _softmax(
             z[z_at + c * PANEL + s] *= sums[s]
     for s in range(count):
         z[z_at + labels[index[first + s]] * PANEL + s] -= top[s]
-    return loss
 
 
 @jit.helper
-def _sigmoid(z, z_at, n_tasks, first, count, index, targets, sample_weight, class_weight, scale):
+def _sigmoid(
+    losses, at, z, z_at, n_tasks, first, count, index, targets, sample_weight, class_weight, scale
+):
     """loss = (1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the task's weight of positives; t
     NaN: no label
     """
-    loss = 0.0
+    losses[at : at + count] = 0
     for task in range(n_tasks):
         positive = class_weight[task] if class_weight.size else ONE
         for s in range(PANEL):
@@ -112,16 +108,15 @@ def _sigmoid(z, z_at, n_tasks, first, count, index, targets, sample_weight, clas
                     common = math.log1p(e)
                     if_zero = common + (v if v >= ZERO else ZERO)
                     if_one = common + (ZERO if v >= ZERO else -v)
-                    loss += weight * ((ONE - t) * if_zero + positive * t * if_one)
+                    losses[at + s] += weight * ((ONE - t) * if_zero + positive * t * if_one)
                     dz = ((ONE - t) * yes - positive * t * no) / (ONE + e) * weight * scale
             z[place] = dz
-    return loss
 
 
 @jit.helper
-def _mse(z, z_at, n_outputs, first, count, index, targets, sample_weight, scale):
+def _mse(losses, at, z, z_at, n_outputs, first, count, index, targets, sample_weight, scale):
     """loss = (z - t)^2"""
-    loss = 0.0
+    losses[at : at + count] = 0
     for j in range(n_outputs):
         for s in range(PANEL):
             place = z_at + j * PANEL + s
@@ -130,27 +125,28 @@ def _mse(z, z_at, n_outputs, first, count, index, targets, sample_weight, scale)
                 row = index[first + s]
                 weight = sample_weight_of(sample_weight, row)
                 difference = z[place] - targets[row, j]
-                loss += weight * difference * difference
+                losses[at + s] += weight * difference * difference
                 dz = (difference + difference) * weight * scale
             z[place] = dz
-    return loss
 
 
 @jit.helper
 def loss_and_gradient(
-    kind, z, z_at, n_outputs, scratch, first, count, index, labels, targets, sample_weight,
-    class_weight, scale,
+    losses, at, kind, z, z_at, n_outputs, scratch, first, count, index, labels, targets,
+    sample_weight, class_weight, scale,
 ):  # fmt: skip
-    """The weighted sum of the losses of `count` samples of one panel; z becomes dz, 0 for samples
-    beyond.
+    """losses[at + s] = weighted loss of sample s of one panel, s < count; z becomes dz, 0 for
+    samples beyond.
     """
     if kind == SOFTMAX:
-        return _softmax(
-            z, z_at, n_outputs, scratch, first, count, index, labels, sample_weight,
+        _softmax(
+            losses, at, z, z_at, n_outputs, scratch, first, count, index, labels, sample_weight,
             class_weight, scale,
         )  # fmt: skip
-    if kind == SIGMOID:
-        return _sigmoid(
-            z, z_at, n_outputs, first, count, index, targets, sample_weight, class_weight, scale
-        )
-    return _mse(z, z_at, n_outputs, first, count, index, targets, sample_weight, scale)
+    elif kind == SIGMOID:
+        _sigmoid(
+            losses, at, z, z_at, n_outputs, first, count, index, targets, sample_weight,
+            class_weight, scale,
+        )  # fmt: skip
+    else:
+        _mse(losses, at, z, z_at, n_outputs, first, count, index, targets, sample_weight, scale)

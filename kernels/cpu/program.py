@@ -47,6 +47,7 @@ BATCH = INTS, INTS, MATRIX, FLOATS, FLOATS  # index, labels, targets, sample and
 
 BLOCK = PANEL * PANEL
 TILE = ROWS * PANEL
+EIGHT = 8  # the narrowest panel
 WORK_HEAD = BLOCK + TILE + 2 * PANEL  # floats of a thread's work space before the strip
 
 
@@ -155,16 +156,16 @@ def run_backward(
 ):  # fmt: skip
     """Loss and input gradients for panels [first_panel, last_panel), after `run_forward`.
 
-    losses[p]: the weighted sum of the losses of panel p; `scale`: 1 / the sum of the weights of the
-    batch.
+    losses[s]: the weighted loss of sample s; `scale`: 1 / the sum of the weights of the batch.
     """
     top = program[program.shape[0] - 1]
     scratch = work[BLOCK + TILE : WORK_HEAD]
     for p in range(first_panel, last_panel):
         count = min(PANEL, samples - p * PANEL)
-        losses[p] = loss_and_gradient(
-            loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT], scratch, first_row + p * PANEL,
-            count, index, labels, targets, sample_weight, class_weight, scale,
+        loss_and_gradient(
+            losses, p * PANEL, loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT],
+            scratch,
+            first_row + p * PANEL, count, index, labels, targets, sample_weight, class_weight, scale,
         )  # fmt: skip
     backward_layers(
         program, constants, params, acts, bits, work, first_panel, last_panel, first_sample, step,
@@ -174,16 +175,17 @@ def run_backward(
 
 @jit.helper
 def bias_gradient(gradient, dz, dz_at, dz_stride, panels, rows, sums):
-    """gradient[i] = sum_p sum_s dz[p, i, s]"""
+    """gradient[i] = sum_p sum_s dz[p, i, s], in eight partial sums whatever the width of a panel"""
     for i in range(rows):
-        sums[:PANEL] = np.float32(0)
+        sums[:EIGHT] = np.float32(0)
         for p in range(panels):
             at = dz_at + p * dz_stride + i * PANEL
-            for s in range(PANEL):
-                sums[s] += dz[at + s]
+            for s in range(0, PANEL, EIGHT):
+                for j in range(EIGHT):
+                    sums[j] += dz[at + s + j]
         total = np.float32(0)
-        for s in range(PANEL):
-            total += sums[s]
+        for j in range(EIGHT):
+            total += sums[j]
         gradient[i] = total
 
 

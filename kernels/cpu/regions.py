@@ -56,10 +56,10 @@ def _scale(job, index, labels, targets, sample_weight, class_weight):
 
 
 @jit.helper
-def _mean(losses, panels, scale):
+def _mean(losses, samples, scale):
     total = 0.0
-    for p in range(panels):
-        total += losses[p]
+    for s in range(samples):
+        total += losses[s]
     return total * scale
 
 
@@ -80,7 +80,7 @@ def step_serial(
         job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
         sample_weight, class_weight, scale, 0, panels,
     )  # fmt: skip
-    loss = _mean(losses, panels, scale)
+    loss = _mean(losses, job[SAMPLES], scale)
     if math.isfinite(loss):
         weights_at(
             job[WEIGHTS], program, constants, params, state, acts, work[0], hyper, job[UPDATE],
@@ -105,7 +105,7 @@ def step_parallel(
             job, losses, program, constants, params, acts, bits, work[t], x, index, labels, targets,
             sample_weight, class_weight, scale, t * panels // threads, (t + 1) * panels // threads,
         )  # fmt: skip
-    loss = _mean(losses, panels, scale)
+    loss = _mean(losses, job[SAMPLES], scale)
     if math.isfinite(loss):
         for t in prange(threads):
             weights_at(
