@@ -1,0 +1,248 @@
+"""The command line: words for what fastsnn does. `fastsnn train | evaluate | predict | info`."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+START = time.perf_counter()
+
+import click  # noqa: E402
+from click.core import ParameterSource  # noqa: E402
+
+from fastsnn import __version__  # noqa: E402
+from fastsnn.config import RunConfig, default_text  # noqa: E402
+from fastsnn.data.dataset import TASKS  # noqa: E402
+from fastsnn.data.standardize import PER  # noqa: E402
+from fastsnn.optimizers import OPTIMIZERS  # noqa: E402
+from fastsnn.schedules import SCHEDULES  # noqa: E402
+
+COUNT = click.IntRange(min=1)
+FRACTION = click.FloatRange(0, 1, max_open=True)
+INTERRUPTED = 130  # as shells count: 128 + SIGINT
+FAILURES = (ValueError, TypeError, RuntimeError, OSError, FloatingPointError, MemoryError)
+
+
+class OneLine(click.Group):
+    """Every failure is one line on stderr: exit code 2 for usage, 1 for the run, 130 for Ctrl-C."""
+
+    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        try:
+            code = super().main(args, prog_name, complete_var, False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            code = error.exit_code
+        except click.ClickException as error:
+            path, hint = "fastsnn", ""
+            if isinstance(error, click.UsageError) and error.ctx is not None:
+                path, hint = error.ctx.command_path, f" (see {error.ctx.command_path} --help)"
+            complain(f"{path}: {error.format_message()}{hint}")
+            code = error.exit_code
+        except click.Abort as error:
+            complain(f"fastsnn: {error.__cause__ or 'interrupted'}")
+            code = INTERRUPTED
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # click ends quietly: the reader of the pipe has gone
+        except FAILURES as error:
+            if isinstance(error, click.exceptions.Exit | click.Abort):
+                raise
+            raise click.ClickException(str(error) or type(error).__name__) from error
+
+
+def complain(line):
+    click.echo("; ".join(part.strip() for part in line.splitlines() if part.strip()), err=True)
+
+
+def report(line):
+    click.echo(line, err=True)
+
+
+def show(values, as_json):
+    from fastsnn.console import table
+    from fastsnn.folder import to_json
+
+    click.echo(to_json(values)) if as_json else table(values)
+
+
+def setting(name, help, type=None, **more):
+    """An option of RunConfig; the default is only shown here, RunConfig.of applies it."""
+    default = getattr(RunConfig, name)
+    text = default_text(name)
+    more.setdefault("show_default", True if text == str(default) else text)
+    if isinstance(type, click.IntRange | click.FloatRange):
+        more["metavar"] = "N" if isinstance(type, click.IntRange) else "X"
+    return click.option(
+        f"--{name.replace('_', '-')}", name, type=type, help=help, default=default, **more
+    )
+
+
+def json_option(command):
+    return click.option(
+        "--json", "as_json", is_flag=True, show_default="off", help="One JSON object on stdout."
+    )(command)
+
+
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", show_default="all processors",
+    help="Changes the speed, and no bit of the result.",
+)  # fmt: skip
+model_option = click.option(
+    "--model", "model_file", required=True, metavar="FILE",
+    help="model.safetensors, or the folder of a run.",
+)  # fmt: skip
+
+
+@click.group(
+    cls=OneLine,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="First steps: fastsnn train",
+)
+@click.version_option(__version__, prog_name="fastsnn")
+def main():
+    """Very deep self-normalizing networks (SELU, alpha-dropout) on fused CPU kernels."""
+
+
+# fmt: off
+@main.command()
+@setting("data", "digits, mnist, or a file: .csv, .csv.gz, .npz.", metavar="NAME|FILE")
+@setting("target", "CSV column(s) to predict: a name, an index from 0, or several with commas.",
+         metavar="COLUMN", show_default="the last column")
+@setting("task", "What to learn; auto looks at the target.", click.Choice(["auto", *TASKS]))
+@setting("layers", "Hidden layers; the output layer comes on top.", COUNT)
+@setting("width", "Units of a hidden layer.", COUNT)
+@setting("dropout", "Probability that alpha-dropout drops an output of a hidden layer.", FRACTION)
+@setting("epochs", "Times that the training goes over the data.", COUNT)
+@setting("batch_size", "Rows of a step.", COUNT)
+@setting("optimizer", "Rule of the update.", click.Choice(list(OPTIMIZERS)))
+@setting("learning_rate", "The highest of the schedule.", click.FloatRange(min=0))
+@setting("momentum", "Of sgd.", FRACTION)
+@setting("weight_decay", "L2 for sgd and adam, decoupled for adamw.", click.FloatRange(min=0))
+@setting("schedule", "Course of the learning rate.", click.Choice(list(SCHEDULES)))
+@setting("patience", "Stop after so many epochs without a better validation figure; 0: never.",
+         click.IntRange(min=0))
+@setting("validation", "Fraction of training rows to choose the best epoch by; 0: none.", FRACTION)
+@setting("standardize", "Give the inputs mean 0 and variance 1: each feature, or all together; "
+         "auto: all for images, else feature.", click.Choice(["auto", *PER]))
+@setting("seed", "Of weights, masks, order and split.", click.IntRange(0, 2**64 - 1))
+@threads_option
+@setting("backend", "What runs the network.", click.Choice(["cpu"]))
+@click.option(
+    "--out",
+    metavar="DIR",
+    show_default="the next free runs/DATA-N",
+    help="Folder for config.toml, metrics.jsonl, model.safetensors (best), last.safetensors.",
+)
+@click.option(
+    "--resume",
+    "resuming",
+    is_flag=True,
+    show_default="off",
+    help="Continue the run in --out with its own options; --epochs may grow with the schedules "
+    "constant and plateau.",
+)
+@json_option
+@click.pass_context
+# fmt: on
+def train(ctx, out, resuming, as_json, **options):
+    """Train a network, judge the best epoch's on the test set, and keep it in a folder."""
+    from fastsnn import console
+    from fastsnn.folder import RunFolder
+    from fastsnn.run import resume, run
+
+    given = {
+        name: value
+        for name, value in options.items()
+        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT
+    }
+    if resuming and out is None:
+        raise click.UsageError("--resume needs the folder of the run: add --out DIR", ctx)
+    if out is not None and not resuming and RunFolder(out).holds_run():
+        raise click.UsageError(
+            f"--out {out}: there is a run in this folder already; add --resume to continue it, or "
+            "choose another folder", ctx,
+        )  # fmt: skip
+    shown = console.progress()
+    more = {"report": report, "callbacks": [shown], "progress": console.download_line(report)}
+    try:
+        if resuming:
+            result = resume(out, **more, **given)
+        else:
+            result = run(RunConfig.of(**given), out, **more)
+    finally:
+        shown.close()
+    result["seconds"] = time.perf_counter() - START
+    show(result, as_json)
+
+
+@main.command()
+@model_option
+@click.option(
+    "--data",
+    required=True,
+    metavar="NAME|FILE",
+    help="digits, mnist (their test part), or a labelled file.",
+)
+@click.option(
+    "--target",
+    metavar="COLUMN",
+    show_default="the columns that the model was trained on",
+    help="Column(s) of a CSV file that hold the truth.",
+)
+@threads_option
+@json_option
+def evaluate(model_file, data, target, threads, as_json):
+    """Compare a saved model's predictions with the truth."""
+    from fastsnn import console, inference
+
+    path, model = inference.load(model_file)
+    progress = console.download_line(report)
+    figures = inference.evaluate(model, data, target, threads, progress)
+    show({"model": str(path), **figures}, as_json)
+
+
+@main.command()
+@model_option
+@click.option(
+    "--data",
+    required=True,
+    metavar="NAME|FILE",
+    help="A file .csv, .csv.gz or .npz; digits, mnist: their test part.",
+)
+@click.option("--out", metavar="FILE.csv", show_default="stdout", help="Where the predictions go.")
+@threads_option
+def predict(model_file, data, out, threads):
+    """Write predictions as CSV, a line for each row of the data.
+
+    Classification: class and the probability of each, p_NAME. Several tasks: p_NAME of each.
+    Regression: the targets in their units.
+    """
+    from fastsnn import console, files, inference
+
+    _, model = inference.load(model_file)
+    predictions = inference.predict(model, data, threads, console.download_line(report))
+    text = inference.to_csv(model, predictions)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        files.replace(out, text.encode())
+        report(f"{len(predictions):,} predictions in {out}")
+
+
+@main.command()
+@json_option
+def info(as_json):
+    """Versions, processor, threads and caches of this machine."""
+    from fastsnn.info import info as collect
+
+    show(collect(), as_json)
+
+
+if __name__ == "__main__":
+    main(prog_name="fastsnn")

@@ -1,0 +1,99 @@
+"""The folder of a training run: its files, and who may write them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+
+from fastsnn import files
+
+FILES = ("config.toml", "metrics.jsonl", "model.safetensors", "last.safetensors")
+
+
+class RunFolder:
+    """config.toml (the options), metrics.jsonl (a line per epoch), model.safetensors (the best so
+    far) and last.safetensors (all that a resumed run needs).
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.config, self.metrics, self.model, self.last = (self.path / name for name in FILES)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike | None, name: str) -> RunFolder:
+        """Make the folder `path`, by default the next free runs/NAME-1, runs/NAME-2, ..."""
+        try:
+            if path is not None:
+                Path(path).mkdir(parents=True, exist_ok=True)
+                return cls(path)
+            number = 1
+            while True:
+                path = Path("runs", f"{name}-{number}")
+                try:
+                    path.mkdir(parents=True)
+                    return cls(path)
+                except FileExistsError:
+                    number += 1
+                    if not path.parent.is_dir():
+                        raise
+        except OSError as error:
+            raise RuntimeError(
+                f"{path}: a folder for the run is required, and it could not be made "
+                f"({error.strerror}); choose another with --out"
+            ) from error
+
+    def holds_run(self) -> bool:
+        return any((self.path / name).exists() for name in FILES)
+
+    def require_none(self) -> None:
+        if self.holds_run():
+            raise ValueError(
+                f"{self.path}: there is a run in this folder already; continue it with --resume, "
+                "or choose another folder with --out"
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training into this folder; the lock dies with the process."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._remove(f".{name}.*" for name in FILES)  # unfinished files of a killed process
+            yield
+        except BlockingIOError:
+            raise RuntimeError(
+                f"{self.path}: another process is training into this folder; wait for it, or "
+                "choose another folder with --out"
+            ) from None
+        finally:
+            os.close(descriptor)
+
+    def write_metrics(self, history: Sequence[dict]) -> None:
+        files.replace(self.metrics, "".join(f"{to_json(r)}\n" for r in history).encode())
+
+    def discard(self) -> None:
+        """Remove the files of a run, and the folder if it is empty then."""
+        self._remove(FILES)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def _remove(self, patterns):
+        for pattern in patterns:
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
+
+
+def to_json(values: dict) -> str:
+    """Strict JSON: null for what is no finite number."""
+    return json.dumps(
+        {
+            name: None if isinstance(value, float) and not isfinite(value) else value
+            for name, value in values.items()
+        },
+        allow_nan=False,
+    )

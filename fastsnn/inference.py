@@ -1,0 +1,116 @@
+"""A saved model on other data: its figures there, and its predictions as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastsnn import checkpoint
+from fastsnn.data import DATASETS, Progress, read_features, read_table
+from fastsnn.model import Model
+
+
+def load(path: str | os.PathLike) -> tuple[Path, Model]:
+    """(file, model) of a model file, or of the folder of a run."""
+    path = Path(path)
+    path = path / "model.safetensors" if path.is_dir() else path
+    return path, checkpoint.load_model(path)
+
+
+def evaluate(
+    model: Model,
+    name: str,
+    target: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Figures of the model on a data set's test part, or on a labelled file (its test part, if it
+    has one). target: as in `read_table`; by default the model's own target columns.
+    """
+    if name in DATASETS:
+        if target is not None:
+            raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
+        table = DATASETS[name](progress)
+    else:
+        if target is None and model.target_names and not name.lower().endswith(".npz"):
+            target = list(model.target_names)
+        table = read_table(
+            name, target, model.task, class_names=model.class_names,
+            feature_names=model.feature_names, n_features=model.network.input_size,
+        )  # fmt: skip
+    part = "train" if table.test is None else "test"
+    rows = getattr(table, part)
+    _require_fitting(model, name, table, rows)
+    y = rows.y if model.targets is None else model.targets.apply(rows.y)
+    figures = model.evaluate(model.inputs.apply(rows.x), y, threads)
+    return {"data": name, "task": model.task, "rows": len(rows), **figures}
+
+
+def predict(
+    model: Model, name: str, threads: int | None = None, progress: Progress | None = None
+) -> np.ndarray:
+    """`Model.predict` for the rows of a file, or of a data set's test part."""
+    if name in DATASETS:
+        x = DATASETS[name](progress).test.x
+        _require_width(model, name, x)
+    else:
+        x = read_features(name, model.feature_names, model.network.input_size)
+    return model.predict(x, threads)
+
+
+def to_csv(model: Model, predictions: np.ndarray) -> str:
+    """A header, and a line for each row in its order. Numbers are as short as float32 allows.
+
+    classification: class, p_NAME for each class. multitask: p_NAME for each task. regression: the
+    targets by name. Without names: numbers from 0.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = model.class_names or model.target_names
+    if names is None:
+        names = [str(i) for i in range(predictions.shape[1])]
+    if model.task == "regression":
+        writer.writerow(names if model.target_names else [f"y_{name}" for name in names])
+    else:
+        first = ["class"] if model.task == "classification" else []
+        writer.writerow([*first, *(f"p_{name}" for name in names)])
+    for row in predictions:
+        first = [names[row.argmax()]] if model.task == "classification" else []
+        writer.writerow([*first, *(str(value) for value in row)])
+    return out.getvalue()
+
+
+def _require_fitting(model, name, table, rows):
+    _require_width(model, name, rows.x)
+    outputs = model.network.output_size
+    if table.task != model.task or table.class_names != model.class_names:
+        raise ValueError(
+            f"{name}: the model was trained for {_purpose(model.task, model.class_names)}, the "
+            f"data are for {_purpose(table.task, table.class_names)}; give data like those it "
+            "was trained on"
+        )
+    if model.task != "classification" and rows.y.shape[1] != outputs:
+        raise ValueError(
+            f"{name}: the model has {outputs} targets, the data {rows.y.shape[1]}; "
+            "name the target columns"
+        )
+
+
+def _require_width(model, name, x):
+    if x.shape[1] != model.network.input_size:
+        raise ValueError(
+            f"{name}: the model needs {model.network.input_size} features, the data have "
+            f"{x.shape[1]}; was the model trained on other data?"
+        )
+
+
+def _purpose(task, class_names):
+    if not class_names:
+        return task
+    shown = ", ".join(class_names[:5]) + (", ..." if len(class_names) > 5 else "")
+    return f"{task} of {len(class_names)} classes ({shown})"

@@ -1,0 +1,71 @@
+"""What this machine is for fastsnn: versions, processor, threads, caches."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding
+import numba
+import numpy as np
+
+from fastsnn import backend, threads
+from fastsnn.data.download import cache_folder
+from fastsnn.kernels import jit
+from fastsnn.kernels.cpu import shape
+from fastsnn.version import __version__
+
+FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bf16", "neon", "sve")
+
+
+def info() -> dict[str, Any]:
+    """Names and plain values, ready for JSON."""
+    n_threads = threads.available()
+    folder = jit.CACHE_FOLDER
+    features = shape.host_features()
+    return {
+        "fastsnn": __version__,
+        "python": platform.python_version(),
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cpu_target": llvmlite.binding.get_host_cpu_name(),
+        "cpu_features": [name for name in FEATURES if name in features],
+        "vector_width": shape.LANES,
+        "panel_samples": shape.PANEL,
+        "tile_rows": shape.ROWS,
+        "threads": n_threads,
+        "threading_layer": _threading_layer(n_threads),
+        "kernel_cache": None if folder is None else str(folder),
+        "kernel_cache_bytes": _size(folder),
+        "kernels_compiled": backend.compiled(n_threads),
+        "data_cache": str(cache_folder()),
+        "data_cache_bytes": _size(cache_folder() / "mnist"),
+        "FASTSNN_DATA": os.environ.get("FASTSNN_DATA"),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:  # no such file on this system
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _threading_layer(n_threads: int) -> str:
+    threads.use(n_threads)  # numba chooses its layer at the first use
+    return numba.threading_layer()
+
+
+def _size(folder: Path | None) -> int:
+    if folder is None:
+        return 0
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,219 @@
+"""A training run from its options to a folder with the best model; can be killed and resumed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from fastsnn import backend, checkpoint, data, files, optimizers, schedules
+from fastsnn.config import RunConfig
+from fastsnn.folder import RunFolder
+from fastsnn.keeper import Keeper, best
+from fastsnn.losses import FOR_TASK
+from fastsnn.model import Model
+from fastsnn.network import mlp
+from fastsnn.trainer import Trainer
+
+log = logging.getLogger("fastsnn")
+Report = Callable[[str], None]
+
+
+def run(
+    config: RunConfig,
+    out: str | os.PathLike | None = None,
+    report: Report = log.info,
+    callbacks: Iterable = (),
+    progress: data.Progress | None = None,
+) -> dict[str, Any]:
+    """Train by `config` into the folder `out`, by default the next free one under runs/.
+
+    Parameters
+    ----------
+    report : called with a line of text where something is worth knowing.
+    callbacks : more of them for `Trainer.fit`.
+    progress : of a download, see `fastsnn.data.load`.
+
+    Returns
+    -------
+    dict
+        What was trained, and the figures of the best model: those of its epoch, and "test_*" where
+        there is a test set. "seconds" is the time of this call.
+
+    Raises
+    ------
+    ValueError, TypeError : options or data are not usable, or `out` holds a run already.
+    RuntimeError : files cannot be written. FloatingPointError : the training diverged.
+    """
+    start = time.perf_counter()
+    if out is not None:
+        RunFolder(out).require_none()
+    config = config.absolute()
+    dataset = _load(config, progress)
+    network = mlp(
+        dataset.n_features, dataset.n_outputs, config.layers, config.width, config.dropout,
+        config.seed,
+    )  # fmt: skip
+    model = Model.of(network, dataset)
+    trainer = _trainer(config, model)
+    folder = RunFolder.create(out, Path(config.data).name.split(".")[0])
+    with folder.locked():
+        folder.require_none()
+        try:
+            checkpoint.save_training(folder.last, model, trainer, [], config.to_dict())
+            files.replace(folder.config, config.to_toml())
+            return _finish(folder, config, dataset, model, trainer, [], report, callbacks, start)
+        except Exception:
+            if not folder.metrics.exists():  # no epoch was finished: there is nothing to keep
+                folder.discard()
+            raise
+
+
+def resume(
+    out: str | os.PathLike,
+    report: Report = log.info,
+    callbacks: Iterable = (),
+    progress: data.Progress | None = None,
+    **options,
+) -> dict[str, Any]:
+    """Continue the run in the folder `out` with the options stored there; returns what `run` does.
+
+    The result has the bits of a run that was never stopped. `options` may only repeat the stored
+    ones, but for those that `RunConfig.changed` allows.
+    """
+    start = time.perf_counter()
+    folder = RunFolder(out)
+    if not folder.holds_run():
+        raise ValueError(
+            f"{out}: there is no run in this folder to resume; start one without --resume"
+        )
+    with folder.locked():
+        if not folder.last.exists():
+            raise ValueError(
+                f"{folder.last}: it is needed to resume, and is not there; start another run"
+            )
+        model, state, history, stored = checkpoint.load_training(folder.last)
+        config = RunConfig.from_dict(stored).changed(options, len(history), f"{out}")
+        dataset = _load(config, progress)
+        _require_same(dataset, model, config)
+        trainer = _trainer(config, model)
+        trainer.load_state_dict(*state)
+        files.replace(folder.config, config.to_toml())
+        if history:
+            folder.write_metrics(history)
+        report(f"resuming {out} after epoch {len(history)} of {config.epochs}")
+        return _finish(folder, config, dataset, model, trainer, history, report, callbacks, start)
+
+
+def _finish(folder, config, dataset, model, trainer, history, report, callbacks, start):
+    report(_describe(config, dataset, model, trainer, folder))
+    keeper = Keeper(folder, config, dataset, model, trainer.threads)
+    keeper.saved = len(history)
+    compile_s = 0.0
+    try:
+        if not history or not keeper.finished(history):
+            compile_s = backend.load_kernels(trainer.threads, report=report)
+            schedule = _schedule(config, dataset)
+            trainer.fit(
+                dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
+                callbacks=[keeper, *callbacks], schedule=schedule, history=history,
+            )  # fmt: skip
+    except FloatingPointError as error:
+        kept = "no epoch was finished, so there is no model"
+        if history:
+            kept = f"{folder.model} keeps the best model, of epoch {best(history, model.task) + 1}"
+        raise FloatingPointError(f"{error}; {kept}") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; {folder.last} keeps the state after epoch {keeper.saved}, "
+            f"continue with: fastsnn train --resume --out {folder.path}"
+        ) from None
+    return _result(folder, config, dataset, trainer, history, compile_s, start)
+
+
+def _result(folder, config, dataset, trainer, history, compile_s, start):
+    chosen = best(history, dataset.task)
+    model = checkpoint.load_model(folder.model)
+    figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
+    if dataset.test is not None:
+        test = model.evaluate(dataset.test.x, dataset.test.y, trainer.threads)
+        figures |= {f"test_{name}": value for name, value in test.items()}
+    return {
+        "data": config.data,
+        "task": dataset.task,
+        "layers": config.layers,
+        "width": config.width,
+        "dropout": config.dropout,
+        "parameters": model.network.n_parameters,
+        "epochs": len(history),
+        "best_epoch": chosen + 1,
+        **figures,
+        "seconds": time.perf_counter() - start,
+        "compile_seconds": compile_s,
+        "samples_per_second": median(record["samples_per_second"] for record in history),
+        "seed": config.seed,
+        "threads": trainer.threads,
+        "model": str(folder.model),
+    }
+
+
+def _load(config, progress):
+    dataset = data.load(
+        config.data, target=config.target, task=config.task, validation=config.validation,
+        seed=config.seed, standardize=config.standardize, progress=progress,
+    )  # fmt: skip
+    if config.patience and dataset.validation is None:
+        raise ValueError(
+            f"patience: validation data are required to stop early, got patience {config.patience} "
+            "and none of them; give a --validation above 0"
+        )
+    return dataset
+
+
+def _trainer(config, model):
+    options = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == "sgd":
+        options["momentum"] = config.momentum
+    optimizer = optimizers.OPTIMIZERS[config.optimizer](**options)
+    loss = FOR_TASK[model.task]
+    return Trainer(model.network, loss, optimizer, config.threads, config.seed, config.backend)
+
+
+def _schedule(config, dataset):
+    if config.schedule == "plateau" and dataset.validation is None:
+        return schedules.Plateau(monitor="train_loss")
+    return schedules.SCHEDULES[config.schedule]()
+
+
+def _require_same(dataset, model, config):
+    same = (
+        dataset.task == model.task
+        and dataset.class_names == model.class_names
+        and np.array_equal(dataset.inputs.mean, model.inputs.mean)
+        and np.array_equal(dataset.inputs.scale, model.inputs.scale)
+    )
+    if not same:
+        raise ValueError(
+            f"{config.data}: the data are not those that the run was started with; "
+            "bring them back, or start another run"
+        )
+
+
+def _describe(config, dataset, model, trainer, folder):
+    rows = ", ".join(
+        f"{len(part):,} {name}"
+        for name in ("train", "validation", "test")
+        if (part := getattr(dataset, name)) is not None
+    )
+    return (
+        f"{Path(config.data).name}: {dataset.task}, rows: {rows}; {dataset.n_features} features, "
+        f"{dataset.n_outputs} outputs\n"
+        f"{config.layers} hidden layers of {config.width}, {model.network.n_parameters:,} "
+        f"parameters; {trainer.threads} thread{'s'[: trainer.threads != 1]}; into {folder.path}"
+    )
