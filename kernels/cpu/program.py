@@ -163,9 +163,9 @@ def run_backward(
     for p in range(first_panel, last_panel):
         count = min(PANEL, samples - p * PANEL)
         loss_and_gradient(
-            losses, p * PANEL, loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT],
-            scratch,
-            first_row + p * PANEL, count, index, labels, targets, sample_weight, class_weight, scale,
+            losses, p * PANEL, loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT], scratch,
+            first_row + p * PANEL, count, index, labels, targets, sample_weight, class_weight,
+            scale,
         )  # fmt: skip
     backward_layers(
         program, constants, params, acts, bits, work, first_panel, last_panel, first_sample, step,
