@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from math import isnan
 from typing import Any, TextIO
 
 REFRESH_S = 0.2  # of the live line; a step takes 0.1 to 30 ms
-LARGER_FIRST = ("accuracy", "auc", "r2", "rmse")
+FIGURES = ("accuracy", "auc", "r2", "rmse")
 
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a live display makes sense there."""
-    import os
-
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -64,7 +63,7 @@ class LiveProgress(LineProgress):
         from rich.progress import BarColumn, Progress, TextColumn
 
         super().on_fit_start(trainer, epochs, batches)
-        self.batches, self.epoch, self.figure = batches, None, ""
+        self.batches, self.figure = batches, ""
         self.start = time.perf_counter()
         self.done = self.samples = 0  # batches of this fit, samples of this epoch
         self.losses, self.shown = 0.0, 0.0
@@ -121,7 +120,7 @@ class LiveProgress(LineProgress):
 
 def main_figure(record: dict[str, Any]) -> tuple[str, float]:
     """("accuracy", 0.97): the validation figure that tells a reader most, or ("", nan)."""
-    for name in LARGER_FIRST:
+    for name in FIGURES:
         if f"validation_{name}" in record:
             return name, record[f"validation_{name}"]
     return "", float("nan")

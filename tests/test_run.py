@@ -1,0 +1,147 @@
+"""A training run as a library function: its folder, its best epoch, its end."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import fastsnn as fs
+from fastsnn import checkpoint, data
+from fastsnn.config import BY_DATA, BY_OPTIMIZER, RunConfig
+from fastsnn.folder import RunFolder
+from fastsnn.run import resume, run
+
+SMALL = {"layers": 3, "width": 16, "epochs": 5, "batch_size": 64, "learning_rate": 0.05}
+
+
+def small(**options):
+    return RunConfig.of(**(SMALL | {"threads": 1} | options))
+
+
+class DivergesAfter:
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def on_batch_end(self, trainer, samples, loss):
+        if trainer.step_count > self.epochs * -(-1294 // 64):
+            raise FloatingPointError("training diverged in step 7")
+
+
+def test_folder_and_figures(tmp_path):
+    result = run(small(), tmp_path / "r")
+    folder = RunFolder(result["model"].removesuffix("/model.safetensors"))
+    assert tomllib.loads(folder.config.read_text()) == small().to_dict()
+    lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+
+    accuracies = [line["validation_accuracy"] for line in lines]
+    chosen = lines[int(np.argmax(accuracies))]
+    assert result["best_epoch"] == chosen["epoch"]
+    for name in ("train_loss", "validation_loss", "validation_accuracy"):
+        assert result[name] == chosen[name]
+
+    digits = data.load("digits")
+    model = fs.load_model(folder.model)
+    figures = model.evaluate(digits.validation.x, digits.validation.y)
+    assert figures["accuracy"] == result["validation_accuracy"]
+    assert model.evaluate(digits.test.x, digits.test.y)["loss"] == result["test_loss"]
+
+
+def test_bits_do_not_depend_on_threads(tmp_path):
+    one, two = (run(small(threads=n), tmp_path / str(n)) for n in (1, 2))
+    assert (tmp_path / "1/model.safetensors").read_bytes() == (
+        tmp_path / "2/model.safetensors"
+    ).read_bytes()
+    timed = {"seconds", "compile_seconds", "samples_per_second", "threads", "model"}
+    assert {k: v for k, v in one.items() if k not in timed} == {
+        k: v for k, v in two.items() if k not in timed
+    }
+
+
+def test_without_validation_data_the_last_epoch_is_kept(tmp_path):
+    result = run(small(validation=0.0, epochs=2, schedule="plateau"), tmp_path)
+    assert result["best_epoch"] == 2 and "validation_loss" not in result
+    best, last = (load_file(tmp_path / f"{name}.safetensors") for name in ("model", "last"))
+    assert all(np.array_equal(best[name], last[name]) for name in best)
+
+
+def test_patience(tmp_path):
+    """With rate 0 nothing improves after the first epoch."""
+    result = run(small(learning_rate=0.0, patience=2, epochs=50), tmp_path)
+    assert result["epochs"] == 3 and result["best_epoch"] == 1
+    assert resume(tmp_path)["epochs"] == 3
+
+
+def test_regression_is_judged_in_the_units_of_the_data(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2)).astype(np.float32)
+    y = x * [1000, 10] + 7
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    result = run(small(data=str(tmp_path / "d.npz"), epochs=20), tmp_path / "r")
+    loaded = data.load(tmp_path / "d.npz")
+    model = fs.load_model(result["model"])
+    error = model.predict(model.inputs.invert(loaded.validation.x)) - loaded.targets.invert(
+        loaded.validation.y
+    )
+    assert result["validation_rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
+
+
+def test_diverged_training_keeps_the_best_model(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"model.safetensors keeps the best .* epoch 2"):
+        run(small(), tmp_path, callbacks=[DivergesAfter(2)])
+    assert fs.load_model(tmp_path / "model.safetensors").task == "classification"
+    assert len(checkpoint.load_training(tmp_path / "last.safetensors")[2]) == 2
+
+
+def test_diverged_in_the_first_epoch_leaves_nothing(tmp_path):
+    with pytest.raises(FloatingPointError, match="step .* 10 times smaller.* there is no model"):
+        run(small(learning_rate=1e9), tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "notes.txt").write_text("mine")
+    with pytest.raises(FloatingPointError):
+        run(small(learning_rate=1e9), tmp_path / "r")
+    assert [path.name for path in (tmp_path / "r").iterdir()] == ["notes.txt"]
+
+
+def test_no_run_is_overwritten(tmp_path):
+    run(small(epochs=1), tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="--resume"):
+        run(small(epochs=1, seed=1), tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+def test_one_process_a_folder(tmp_path):
+    folder = RunFolder(tmp_path)
+    with folder.locked(), pytest.raises(RuntimeError, match="another process"):
+        run(small(), tmp_path)
+
+
+def test_defaults_by_data_and_optimizer():
+    plain = RunConfig.of(data="x.csv")
+    assert plain == RunConfig(data="x.csv")
+    assert RunConfig.of().epochs == BY_DATA["digits"]["epochs"]
+    adam = RunConfig.of(optimizer="adam")
+    assert adam.learning_rate == BY_OPTIMIZER["adam"]["learning_rate"]
+    assert RunConfig.of(optimizer="adam", learning_rate=1).learning_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    "options, error, words",
+    [
+        ({"epochs": 0}, ValueError, "epochs: at least 1"),
+        ({"epochs": 1.5}, TypeError, "epochs: a whole number"),
+        ({"batch_size": True}, TypeError, "batch_size"),
+        ({"patience": -1}, ValueError, "patience"),
+        ({"optimizer": "sdg"}, ValueError, "one of sgd, adam, adamw"),
+        ({"schedule": "cos"}, ValueError, "one of constant"),
+        ({"optimizer": "adam", "momentum": 0.9}, ValueError, "only sgd"),
+        ({"seed": -1}, ValueError, "seed"),
+    ],
+)
+def test_options_are_checked(options, error, words):
+    with pytest.raises(error, match=words):
+        RunConfig(**options)
