@@ -1,0 +1,43 @@
+"""The same bits with vectors of 4 lanes as with the host's own."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+TRAIN = """
+import hashlib, numpy as np, fastsnn as fs
+from fastsnn.kernels.cpu.shape import LANES
+rng = np.random.default_rng(0)
+x = rng.standard_normal((100, 37), dtype=np.float32)
+y = {"softmax_cross_entropy": rng.integers(0, 7, 100)}
+y["mse"] = rng.standard_normal((100, 7), dtype=np.float32)
+digest = hashlib.sha256()
+for loss, optimizer in ("softmax_cross_entropy", fs.SGD(0.01, momentum=0.9)), ("mse", fs.Adam()):
+    net = fs.mlp(37, 7, layers=9, width=45, dropout=0.05)
+    trainer = fs.Trainer(net, loss=loss, optimizer=optimizer, threads=1)
+    for _ in range(5):
+        trainer.step(x, y[loss])
+    for tensor in net.state_dict().values():
+        digest.update(tensor.tobytes())
+    digest.update(net.forward(x, threads=1).tobytes())
+print(LANES, digest.hexdigest())
+"""
+
+
+def _train(**environment):
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN], env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="narrows the vectors of x86-64 only")
+def test_bits_do_not_depend_on_the_vector_width():
+    lanes, bits = _train()
+    narrow_lanes, narrow_bits = _train(NUMBA_CPU_NAME="x86-64-v2", NUMBA_CPU_FEATURES="")
+    assert int(narrow_lanes) == 4 and int(lanes) > 4
+    assert bits == narrow_bits
