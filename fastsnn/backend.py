@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from fastsnn import threads as threading
+from fastsnn import threads as processors
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import checks, loss, optimizer, program, regions
 from fastsnn.kernels.cpu.dropout import signed64
@@ -84,16 +84,16 @@ class TrainingEngine:
         job[regions.THREADS] = self.threads
 
     def _run(self, state, x, index, labels, targets, sample_weight, class_weight):
-        plan_ = self.plan
-        threads = threading.resolve(self.threads)
-        if threads > 1:
-            threading.use(threads)
-        run = regions.step_parallel if threads > 1 else regions.step_serial
-        return run(
-            self.job, self.losses, plan_.table, plan_.constants, self.network.parameters, state,
-            self.acts, self.bits, self.work, x, index, labels, targets, sample_weight, class_weight,
-            self.hyper,
+        arguments = (
+            self.job, self.losses, self.plan.table, self.plan.constants, self.network.parameters,
+            state, self.acts, self.bits, self.work, x, index, labels, targets, sample_weight,
+            class_weight, self.hyper,
         )  # fmt: skip
+        threads = processors.resolve(self.threads)
+        if threads == 1:
+            return regions.step_serial(*arguments)
+        with processors.region(threads):
+            return regions.step_parallel(*arguments)
 
     def step(self, batch, first_row, samples, step, seed, loss_code, update, hyper):
         """One update; returns the mean loss before it. `batch`: x, index, labels, targets, sample
@@ -132,16 +132,15 @@ class PredictionEngine:
 
     def run(self, out, x, threads):
         self.reserve(threads)
-        parallel = threads > 1 and len(x) > PANEL
-        if parallel:
-            regions_call = regions.predict_parallel
-            threading.use(threads)
-        else:
-            regions_call = regions.predict_serial
-        regions_call(
+        arguments = (
             program.run_forward.address, threads, out, self.plan.table, self.plan.constants,
             self.network.parameters, self.acts, self.bits, self.work, x,
         )  # fmt: skip
+        if threads == 1 or len(x) <= PANEL:
+            regions.predict_serial(*arguments)
+        else:
+            with processors.region(threads):
+                regions.predict_parallel(*arguments)
 
 
 def activations(network, x, training, seed, step, chunk=8 * PANEL):

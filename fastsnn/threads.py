@@ -1,9 +1,13 @@
 """How many threads, and when none: the processors that this process may really use."""
 
+import contextlib
+import functools
 import os
+import threading
 from pathlib import Path
 
 import numba
+from numba.np.ufunc import parallel
 
 _forked = False
 
@@ -55,6 +59,18 @@ def resolve(threads: int | None) -> int:
     return 1 if _forked else threads
 
 
-def use(threads: int) -> None:
-    """Let the next parallel region of the calling thread run on this many processors."""
+@functools.cache
+def _guard():
+    """What a parallel region is entered with: Numba's own `workqueue` layer, the last resort where
+    there is no OpenMP and no TBB, aborts the process when two threads enter it.
+    """
+    parallel._launch_threads()
+    alone = numba.threading_layer() == "workqueue"
+    return threading.Lock() if alone else contextlib.nullcontext()
+
+
+def region(threads: int) -> contextlib.AbstractContextManager:
+    """The context of a parallel region on this many processors, for the calling thread."""
+    guard = _guard()
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    return guard

@@ -38,6 +38,8 @@ def _train(**environment):
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="narrows the vectors of x86-64 only")
 def test_bits_do_not_depend_on_the_vector_width():
     lanes, bits = _train()
+    if lanes == "4":
+        pytest.skip("this host's own vectors have 4 lanes")
     narrow_lanes, narrow_bits = _train(NUMBA_CPU_NAME="x86-64-v2", NUMBA_CPU_FEATURES="")
-    assert int(narrow_lanes) == 4 and int(lanes) > 4
+    assert narrow_lanes == "4"
     assert bits == narrow_bits

@@ -1,0 +1,42 @@
+"""Every threading layer of Numba serves many Python threads at once, and gives the same bits."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SERVE = """
+import hashlib, threading, numba, numpy as np, fastsnn as fs
+x = np.random.default_rng(0).standard_normal((300, 20), dtype=np.float32)
+net = fs.mlp(20, 3, layers=4, width=24)
+found = []
+def serve():
+    for _ in range(30):
+        found.append(hashlib.sha256(net.forward(x, threads=2).tobytes()).hexdigest())
+threads = [threading.Thread(target=serve) for _ in range(4)]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+print(numba.threading_layer(), len(found), *set(found))
+"""
+
+
+def _serve(layer):
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE],
+        env=os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+    )
+    if "No threading layer could be loaded" in done.stderr:
+        pytest.skip(f"Numba has no {layer} layer here")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_many_python_threads_at_once():
+    used, count, *bits = _serve("omp")
+    assert (used, count, len(bits)) == ("omp", "120", 1)
+    assert _serve("workqueue") == ["workqueue", "120", *bits]
