@@ -53,7 +53,12 @@ class OneLine(click.Group):
         except FAILURES as error:
             if isinstance(error, click.exceptions.Exit | click.Abort):
                 raise
-            raise click.ClickException(str(error) or type(error).__name__) from error
+            text = str(error) or type(error).__name__
+            if isinstance(error, MemoryError):
+                text = (
+                    f"not enough memory ({text}); choose a smaller --width, --layers, --batch-size"
+                )
+            raise click.ClickException(text) from error
 
 
 def complain(line):

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import signal
 import time
 
@@ -193,10 +192,11 @@ def test_full_disk(tmp_path):
     more = ("--schedule", "constant", "--epochs")
     result_of(*RUN, *more, 2, "--out", tmp_path)
     before = state_of(tmp_path)
-    process = start(
-        "train", "--resume", "--out", tmp_path, "--epochs", 4,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
-    )  # fmt: skip
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "import fastsnn.cli; fastsnn.cli.main()"
+    )
+    process = start("train", "--resume", "--out", tmp_path, "--epochs", 4, how=("-c", limited))
     _, err = process.communicate()
     assert process.returncode == 1 and "Traceback" not in err
     assert "could not be written (File too large); the previous file" in err.splitlines()[-1]
