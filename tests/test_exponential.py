@@ -6,6 +6,7 @@ without computing it, the comparison is with that: see `REGIONS`; else with floa
 
 import numpy as np
 import pytest
+
 from fastsnn.kernels.cpu.activation import exponential, exponential_minus_one
 
 CHUNK = 1 << 18

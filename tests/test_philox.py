@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import oracle
 import pytest
-from fastsnn.kernels.cpu.dropout import drop_mask, philox_blocks
 
 import fastsnn as fs
+from fastsnn.kernels.cpu.dropout import drop_mask, philox_blocks
 
 # Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
