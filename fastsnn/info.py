@@ -61,7 +61,7 @@ def _cpu_name() -> str:
 
 
 def _threading_layer(n_threads: int) -> str:
-    threads.use(n_threads)  # numba chooses its layer at the first use
+    threads.region(n_threads)  # numba chooses its layer at the first use
     return numba.threading_layer()
 
 
