@@ -132,12 +132,15 @@ def epoch_line(record: dict[str, Any], epochs: int) -> str:
         for name, value in record.items()
         if name.startswith("validation_") and not isnan(value)
     }
-    judged = ", ".join(f"{name} {number(value)}" for name, value in figures.items())
-    return (
-        f"epoch {record['epoch']:{len(str(epochs))}}/{epochs}  loss {number(record['train_loss'])}"
-        + (f"  validation: {judged}" if judged else "")
-        + f"  {record['samples_per_second']:,.0f} samples/s"
-    )
+    loss = figures.pop("loss", None)  # the other names say by themselves what they are
+    words = [
+        f"epoch {record['epoch']:{len(str(epochs))}}/{epochs}",
+        f"loss {number(record['train_loss'])}",
+        *([] if loss is None else [f"validation {number(loss)}"]),
+        *(f"{name} {number(value)}" for name, value in figures.items()),
+        f"{record['samples_per_second']:,.0f} samples/s",
+    ]
+    return "  ".join(words)
 
 
 def table(values: dict[str, Any], stream: TextIO | None = None) -> None:
