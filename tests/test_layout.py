@@ -1,0 +1,277 @@
+"""House rules: what may import what, what is shipped, where compile flags stand."""
+
+import ast
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+import fastsnn
+from fastsnn.kernels import jit
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE, KERNELS = ROOT / "fastsnn", ROOT / "kernels"
+MOST_LINES = 400
+
+AGREED = {
+    ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "README.md", "bench",
+    "cli.py", "fastsnn", "kernels", "pyproject.toml", "setup.py", "tests",
+}  # fmt: skip
+
+# The files of the package that know kernels; all others go through them.
+KNOW_KERNELS = {"backend.py", "info.py", "optimizers.py", "plan.py"}
+KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs"}
+PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
+IN_FUNCTIONS = {"rich", "pooch", "requests", "urllib3", "tomli_w"}  # imported at their first use
+NOT_LOADED = {
+    "click", "rich", "pooch", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
+    "pandas", "numba.cuda", "fastsnn.cli",
+}  # fmt: skip
+
+
+def sources(folder):
+    return sorted(folder.rglob("*.py"))
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def parsed(path):
+    return ast.parse(path.read_text(), str(path))
+
+
+def imports(path, functions=True):
+    """(module, name or None, line) of each import; without `functions` only those of the module."""
+    nodes = [parsed(path)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name_of(path)}:{node.lineno}: imports are absolute"
+            yield from ((node.module, alias.name, node.lineno) for alias in node.names)
+        inner = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if functions or not inner:
+            nodes.extend(ast.iter_child_nodes(node))
+
+
+def outside(path, **options):
+    """Imports from beyond the standard library and fastsnn: {package: line}."""
+    found = {module.split(".")[0]: line for module, _, line in imports(path, **options)}
+    return {m: line for m, line in found.items() if m not in {*sys.stdlib_module_names, "fastsnn"}}
+
+
+def inside(path):
+    """The modules of fastsnn that it imports: "fastsnn.kernels.jit", ..."""
+    for module, name, _ in imports(path):
+        if module == "fastsnn":
+            yield f"fastsnn.{name}" if name else module
+        elif module.startswith("fastsnn."):
+            yield module
+
+
+@pytest.mark.parametrize("path", sources(KERNELS), ids=name_of)
+def test_kernels_import_downwards(path):
+    assert outside(path).keys() <= KERNELS_MAY_IMPORT
+    for module in inside(path):
+        assert module.startswith("fastsnn.kernels"), module
+    if path.parent == KERNELS:  # what both targets share knows neither
+        for module in inside(path):
+            assert not re.match(r"fastsnn\.kernels\.(cpu|cuda)\b", module), module
+
+
+@pytest.mark.parametrize("path", sources(PACKAGE), ids=name_of)
+def test_the_package_imports_downwards(path):
+    assert outside(path).keys() <= PACKAGE_MAY_IMPORT | IN_FUNCTIONS
+    assert not outside(path, functions=False).keys() & IN_FUNCTIONS
+    place = str(path.relative_to(PACKAGE))
+    for module in inside(path):
+        assert module != "fastsnn.cli" or place == "__main__.py"
+        assert not module.startswith("fastsnn.kernels") or place in KNOW_KERNELS, module
+        assert module != "fastsnn", "inside the package, take names from where they are made"
+
+
+def test_every_listed_file_knows_kernels():
+    for name in KNOW_KERNELS:
+        assert any(m.startswith("fastsnn.kernels") for m in inside(PACKAGE / name)), name
+
+
+def test_cli_knows_no_kernels():
+    assert outside(ROOT / "cli.py").keys() == {"click"}
+    assert not any(module.startswith("fastsnn.kernels") for module in inside(ROOT / "cli.py"))
+
+
+def test_import_is_light():
+    code = "import sys, json, fastsnn; print(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    loaded = set(json.loads(run.stdout))
+    assert {"fastsnn.trainer", "fastsnn.kernels.cpu.program", "numba"} <= loaded
+    assert not loaded & NOT_LOADED
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_the_package_list_is_what_lies_on_disk():
+    settings = project()["tool"]["setuptools"]
+    assert settings["package-dir"] == {"fastsnn": "fastsnn", "fastsnn.kernels": "kernels"}
+    on_disk = {"fastsnn" + dotted(p, PACKAGE) for p in PACKAGE.rglob("__init__.py")}
+    on_disk |= {"fastsnn.kernels" + dotted(p, KERNELS) for p in KERNELS.rglob("__init__.py")}
+    assert sorted(settings["packages"]) == sorted(on_disk)
+    for folder in (PACKAGE, KERNELS):
+        for path in sources(folder):
+            assert (path.parent / "__init__.py").is_file(), f"{path} would not be shipped"
+
+
+def dotted(path, folder):
+    return "".join(f".{part}" for part in path.parent.relative_to(folder).parts)
+
+
+def test_package_data_is_what_lies_on_disk():
+    data = project()["tool"]["setuptools"]["package-data"]
+    folders = {"fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS}
+    assert data.keys() == folders.keys()
+    for package, names in data.items():
+        on_disk = {p.name for p in folders[package].iterdir() if p.is_file() and p.suffix != ".py"}
+        assert set(names) == on_disk, package
+
+
+def tracked():
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if run.returncode:
+        pytest.skip(f"git does not read this checkout: {run.stderr.strip()}")
+    return [path for path in run.stdout.splitlines() if (ROOT / path).exists()]
+
+
+def test_top_level():
+    assert {path.split("/")[0] for path in tracked()} == AGREED
+
+
+def test_files_are_short():
+    long = {}
+    for path in tracked():
+        if path.endswith(".py"):
+            count = len((ROOT / path).read_text().splitlines())
+            if count > MOST_LINES:
+                long[path] = count
+    assert not long
+
+
+def test_the_version_stands_in_one_place():
+    version = project()["project"]["version"]
+    assert fastsnn.__version__ == version
+    for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py", ROOT / "setup.py"]:
+        assert version not in path.read_text(), name_of(path)
+    headings = re.findall(r"^## \[?(\d[\w.]*)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert not headings or headings[0] == version
+
+
+def test_dependencies_are_those_that_are_imported():
+    """Each import has its line in pyproject.toml, and each line its import."""
+    declared = {
+        re.split(r"[><=~! \[]", line)[0].replace("-", "_")
+        for line in project()["project"]["dependencies"]
+    }
+    used = set()
+    for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py"]:
+        used |= outside(path).keys()
+    assert declared == used - {"requests", "urllib3"} and "pooch" in declared  # which brings them
+
+
+def mentions(path):
+    """Every name that a file speaks: variables, attributes, keywords, imported names."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Name):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.Attribute):
+            yield node.attr, node.lineno
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield node.arg, node.value.lineno
+        elif isinstance(node, ast.alias):
+            yield from ((part, node.lineno) for part in node.name.split("."))
+        elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
+            yield "@", node.lineno
+
+
+PRODUCTS = {
+    "@", "dot", "vdot", "matmul", "inner", "outer", "tensordot", "einsum", "linalg", "scipy",
+}  # fmt: skip
+COMPILERS = {
+    "njit", "vectorize", "guvectorize", "generated_jit", "cfunc", "stencil", "jitclass",
+    "fastmath", "error_model", "nogil", "boundscheck", "inline", "target_backend",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sources(KERNELS), ids=name_of)
+def test_no_matrix_product_of_a_library(path):
+    assert not {(name, line) for name, line in mentions(path) if name in PRODUCTS}
+
+
+BUT_JIT = [path for path in sources(PACKAGE) + sources(KERNELS) if path.name != "jit.py"]
+
+
+@pytest.mark.parametrize("path", BUT_JIT, ids=name_of)
+def test_compile_flags_stand_in_jit(path):
+    assert not {(name, line) for name, line in mentions(path) if name in COMPILERS}
+    for module, name, line in imports(path):
+        assert (module, name) != ("numba", "jit"), line
+        assert not module.startswith("numba.core.decorators"), line
+    assert "numba.jit" not in path.read_text()
+
+
+def all_modules():
+    for folder, package in ((PACKAGE, "fastsnn"), (KERNELS, "fastsnn.kernels")):
+        for path in sources(folder):
+            parts = path.relative_to(folder).with_suffix("").parts
+            if parts[-1] != "__main__":
+                parts = parts[:-1] if parts[-1] == "__init__" else parts
+                yield importlib.import_module(".".join([package, *parts]))
+
+
+def test_what_python_calls_is_an_entry():
+    """Kernels are `jit.entry`s of one signature; helpers have the same flags and never run alone"""
+    entries = set()
+    for module in all_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, jit.Entry):
+                entries.add(name)
+                assert value.dispatcher.py_func.__module__.startswith("fastsnn.kernels.")
+                assert_flags(value.dispatcher)
+            elif isinstance(value, Dispatcher):
+                where = f"{module.__name__}.{name}"
+                assert module.__name__.startswith("fastsnn.kernels."), f"{where} is no entry"
+                assert_flags(value)
+                assert not value.targetoptions.get("parallel") and not value.signatures, where
+    assert {"step_parallel", "step_serial", "run_forward", "exponential"} <= entries
+
+
+def assert_flags(dispatcher):
+    options = dict(dispatcher.targetoptions)
+    for name in ("parallel", "nopython", "boundscheck"):
+        options.pop(name, None)
+    assert options == jit.FLAGS and "nnan" not in jit.FLAGS["fastmath"]
+
+
+def test_a_parallel_loop_needs_an_entry():
+    """`prange` in a helper would be a plain loop, in a serial entry too."""
+    for path in sources(KERNELS):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.FunctionDef):
+                names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+                parallel = any("parallel=True" in ast.unparse(d) for d in node.decorator_list)
+                assert ("prange" in names) == parallel, f"{name_of(path)}: {node.name}"
