@@ -41,7 +41,7 @@ class OneLine(click.Group):
             complain(f"{path}: {error.format_message()}{hint}")
             code = error.exit_code
         except click.Abort as error:
-            complain(f"fastsnn: {error.__cause__ or 'interrupted'}")
+            complain(f"fastsnn: {str(error.__cause__ or '') or 'interrupted'}")
             code = INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -181,6 +181,26 @@ def test_a_figure_that_cannot_be_measured_is_null(folder):
     assert json.loads(lines[0])["validation_auc"] is None
 
 
+def test_ctrl_c_before_the_run_begins(monkeypatch, folder):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastsnn.data.load", interrupted)
+    result = call("train", *SMALL)
+    assert result.exit_code == 130 and not result.stdout
+    assert result.stderr.split("\n")[-2:] == ["fastsnn: interrupted", ""]
+    assert not list(folder.iterdir())
+
+
+def test_reader_of_the_pipe_has_gone(folder):
+    good("train", *SMALL, "--out", "run")
+    process = start("predict", "--model", "run", "--data", "digits")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    process.wait()
+
+
 def test_live_display_on_a_terminal(folder):
     """Text that moves goes to stderr, which is a terminal here; stdout stays clean."""
     ours, theirs = pty.openpty()
