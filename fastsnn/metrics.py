@@ -39,7 +39,7 @@ def evaluate(
     if task == "classification":
         figures["accuracy"] = float((z.argmax(axis=1) == y).mean())
     elif task == "multitask":
-        areas = []
+        areas, y = [], y.reshape(z.shape)
         for j in range(z.shape[1]):
             labelled = ~np.isnan(y[:, j])
             areas.append(roc_auc(z[labelled, j], y[labelled, j]))

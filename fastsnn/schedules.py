@@ -5,7 +5,7 @@ Nothing is kept between steps, so a resumed training goes on with the same rates
 """
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, isnan, pi
 
 from fastsnn.metrics import LARGER_IS_BETTER
 
@@ -38,7 +38,8 @@ class Step:
         _require("Step", 0 < self.gamma <= 1, "gamma in (0, 1]", self.gamma)
 
     def factor(self, step, n_steps, history):
-        return self.gamma ** int(step / n_steps / self.every)
+        passed = step / n_steps / self.every
+        return self.gamma ** int(passed + 1e-9)  # 3 / 10 / 0.1 is a little less than 3
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ class Plateau:
 
 
 def improves(monitor: str, value: float, best: float) -> bool:
-    """Whether a figure such as "validation_accuracy" is better than the best so far."""
+    """Whether a figure such as "validation_accuracy" is better than the best so far; any number is
+    better than NaN (nothing could be measured).
+    """
+    if isnan(best):
+        return not isnan(value)
     larger = LARGER_IS_BETTER[monitor.rsplit("_", 1)[-1]]
     return value > best if larger else value < best
 

@@ -167,7 +167,10 @@ class Trainer:
                 raise ValueError(f"fit: {name} must be an int >= 1, got {value!r}")
         x, *rest = self._checked(x, y, sample_weight)
         if validation_data is not None:
-            validation_data = self._checked_validation(*validation_data)
+            try:
+                self._checked_labelled(*validation_data)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"validation_data: {error}") from error
         callbacks, schedule = list(callbacks), schedule or Constant()
         history = [] if history is None else history
         batches = -(-len(x) // batch_size)
@@ -208,6 +211,7 @@ class Trainer:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
+        x = self._checked_labelled(x, y)
         task = metrics.TASKS[self.loss]
         return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
 
@@ -215,34 +219,43 @@ class Trainer:
         """What a resumed training needs beside the network's parameters: arrays by name, and
         numbers.
         """
-        arrays = {
-            f"{name}.state{i}": view.copy()
-            for i in range(len(self._engine.state))
-            for name, view in self.network.layout.views(self._engine.state[i]).items()
-        }
+        arrays = {name: view.copy() for name, view in self._state_views().items()}
         return arrays, {"step_count": self.step_count, "first_loss": self._first_loss}
 
+    def _state_views(self):
+        return {
+            f"{name}.state{i}": view
+            for i, flat in enumerate(self._engine.state)
+            for name, view in self.network.layout.views(flat).items()
+        }
+
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
-        """Take over what `state_dict` gave. Raises ValueError where it does not fit."""
-        for i in range(len(self._engine.state)):
-            for name, view in self.network.layout.views(self._engine.state[i]).items():
-                found = arrays.get(f"{name}.state{i}")
-                if found is None or found.shape != view.shape:
-                    raise ValueError(
-                        f"trainer state: {name}.state{i} of shape {view.shape} is required, got "
-                        f"{'nothing' if found is None else found.shape}; "
-                        "was the optimizer the same?"
-                    )
-                view[:] = found
+        """Take over what `state_dict` gave, all or nothing. Raises ValueError where it does not
+        fit.
+        """
+        views = self._state_views()
+        for name in sorted(views.keys() | arrays.keys()):
+            wanted = views[name].shape if name in views else "nothing"
+            given = np.shape(arrays[name]) if name in arrays else "nothing"
+            if given != wanted:
+                raise ValueError(
+                    f"trainer state: {name}: {wanted} is required, got {given}; "
+                    "was the optimizer the same?"
+                )
+        missing = {"step_count", "first_loss"} - numbers.keys()
+        if missing:
+            raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
+        for name, view in views.items():
+            view[:] = arrays[name]
         self.step_count = int(numbers["step_count"])
         self._first_loss = numbers["first_loss"]
 
-    def _checked_validation(self, x, y):
+    def _checked_labelled(self, x, y):
         net = self.network
-        x = check.features(x, net.input_size, "validation x")
+        x = check.features(x, net.input_size)
         labels, _ = check_targets(self.loss, y, len(x), net.output_size)
         check.batch(x, labels, net.output_size)
-        return x, y
+        return x
 
 
 def _call(callbacks, name, *arguments):

@@ -1,0 +1,148 @@
+"""Schedules: factors at places worked out by hand, and what they refuse."""
+
+from math import cos, pi
+
+import pytest
+
+import fastsnn as fs
+from fastsnn.schedules import SCHEDULES, improves
+
+
+def factors(schedule, n_steps, history=()):
+    return [schedule.factor(step, n_steps, list(history)) for step in range(n_steps)]
+
+
+def records(*values, monitor="validation_loss"):
+    return [{monitor: value} for value in values]
+
+
+def test_constant():
+    assert factors(fs.Constant(), 5) == [1.0] * 5
+
+
+@pytest.mark.parametrize("n_steps", [3, 9, 30, 999])
+def test_step_makes_three_plateaus(n_steps):
+    third = n_steps // 3
+    expected = [1.0] * third + [0.1] * third + [0.01] * third
+    assert factors(fs.Step(), n_steps) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("n_plateaus", range(1, 50))
+def test_step_changes_at_the_exact_place(n_plateaus):
+    """Whatever 1 / n_plateaus and the divisions round to."""
+    n_steps = 7 * n_plateaus
+    expected = [0.5 ** (step // 7) for step in range(n_steps)]
+    assert factors(fs.Step(1 / n_plateaus, 0.5), n_steps) == pytest.approx(expected, rel=1e-12)
+
+
+def test_step_with_plateaus_between_steps():
+    assert factors(fs.Step(0.4, 0.5), 4) == [1, 1, 0.5, 0.5]  # at 1.6, not before
+    assert factors(fs.Step(1.0, 0.5), 4) == [1, 1, 1, 1]
+
+
+def test_cosine_without_warmup():
+    expected = [0.5 * (1 + cos(pi * step / 8)) for step in range(8)]
+    assert factors(fs.Cosine(warmup=0), 8) == pytest.approx(expected, rel=1e-12)
+
+
+def test_cosine_warms_up_linearly_and_comes_down_to_the_floor():
+    found = factors(fs.Cosine(warmup=0.1, floor=0.2), 1000)
+    assert found[:100] == pytest.approx([(step + 1) / 101 for step in range(100)], rel=1e-12)
+    assert found[100] == 1
+    assert found[550] == pytest.approx(0.6, rel=1e-12)  # half way down from 1 to 0.2
+    assert all(a > b for a, b in zip(found[100:-1], found[101:], strict=True))
+    assert 0.2 < found[-1] < 0.2 + 1e-5
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 49, 50, 51])
+@pytest.mark.parametrize("warmup", [0.0, 0.02, 0.5, 0.99])
+def test_no_step_of_a_cosine_is_wasted(n_steps, warmup):
+    found = factors(fs.Cosine(warmup), n_steps)
+    assert all(0 < factor <= 1 for factor in found)
+
+
+@pytest.mark.parametrize(
+    "values, patience, expected",
+    [
+        ([], 2, 1),
+        ([3.0, 2.0, 1.0], 1, 1),
+        ([1.0, 2.0], 2, 1),
+        ([1.0, 2.0, 3.0], 2, 0.5),
+        ([1.0, 1.0, 1.0], 2, 0.5),  # equal is no improvement
+        ([1.0, 2.0, 0.5, 2.0], 2, 1),  # an improvement starts the count anew
+        ([1.0, 2.0, 3.0, 4.0], 2, 0.5),  # and so does a cut
+        ([1.0, 2.0, 3.0, 4.0, 5.0], 2, 0.25),
+        ([1.0, 2.0, 2.0, 2.0], 1, 0.125),
+    ],
+)
+def test_plateau(values, patience, expected):
+    schedule = fs.Plateau(patience=patience, gamma=0.5)
+    assert factors(schedule, 3, records(*values)) == [expected] * 3
+
+
+def test_plateau_knows_which_way_is_better():
+    rising = records(0.1, 0.2, 0.3, monitor="validation_accuracy")
+    assert fs.Plateau("validation_accuracy", patience=1).factor(0, 9, rising) == 1
+    assert fs.Plateau("validation_accuracy", patience=1).factor(0, 9, rising[::-1]) == 0.25
+    rising = records(0.1, 0.2, 0.3, monitor="train_loss")
+    assert fs.Plateau("train_loss", patience=1).factor(0, 9, rising) == 0.25
+
+
+@pytest.mark.parametrize("name", ["accuracy", "validation_auc", "test_r2"])
+def test_larger_is_better(name):
+    assert improves(name, 2.0, 1.0) and not improves(name, 1.0, 2.0)
+    assert not improves(name, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["train_loss", "validation_rmse"])
+def test_smaller_is_better(name):
+    assert improves(name, 1.0, 2.0) and not improves(name, 2.0, 1.0)
+    assert not improves(name, 1.0, 1.0)
+
+
+def test_plateau_says_what_it_misses():
+    with pytest.raises(ValueError, match="Plateau: .*train_loss.*'validation_loss'.*validation"):
+        fs.Plateau().factor(0, 9, records(1.0, monitor="train_loss"))
+
+
+BAD = {
+    fs.Step: [{"every": 0}, {"every": 1.1}, {"every": -1}, {"gamma": 0}, {"gamma": 1.5}],
+    fs.Cosine: [{"warmup": -0.1}, {"warmup": 1}, {"floor": -0.1}, {"floor": 1.0}],
+    fs.Plateau: [{"patience": 0}, {"gamma": 0}, {"gamma": 1}],
+}
+BAD = [(kind, arguments) for kind, many in BAD.items() for arguments in many]
+
+
+@pytest.mark.parametrize("kind, arguments", BAD, ids=str)
+def test_out_of_range(kind, arguments):
+    ((name, value),) = arguments.items()
+    with pytest.raises(ValueError) as caught:
+        kind(**arguments)
+    text = str(caught.value)
+    assert text.startswith(f"{kind.__name__}: {name} ")
+    assert "is required" in text and text.endswith(f"got {value}")
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), float("-inf")], ids=["nan", "inf", "-inf"]
+)
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        (fs.Step, "every"),
+        (fs.Step, "gamma"),
+        (fs.Cosine, "warmup"),
+        (fs.Cosine, "floor"),
+        (fs.Plateau, "gamma"),
+    ],
+)
+def test_no_number(kind, name, value):
+    with pytest.raises(ValueError, match=f"{kind.__name__}: {name} "):
+        kind(**{name: value})
+
+
+def test_names():
+    kinds = {"constant": fs.Constant, "step": fs.Step, "cosine": fs.Cosine, "plateau": fs.Plateau}
+    assert kinds == SCHEDULES
+    for kind in kinds.values():
+        assert kind() == kind()  # all options have defaults
