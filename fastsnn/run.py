@@ -70,7 +70,7 @@ def run(
             files.replace(folder.config, config.to_toml())
             return _finish(folder, config, dataset, model, trainer, [], report, callbacks, start)
         except Exception:
-            if not folder.metrics.exists():  # no epoch was finished: there is nothing to keep
+            if not folder.model.exists():  # no epoch was finished: there is nothing to keep
                 folder.discard()
             raise
 

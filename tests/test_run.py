@@ -106,6 +106,20 @@ def test_diverged_in_the_first_epoch_leaves_nothing(tmp_path):
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["notes.txt"]
 
 
+def test_a_disk_that_fills_up_in_the_first_epoch(tmp_path, monkeypatch):
+    """What was written before stays, and the run can go on."""
+
+    def full(*_):
+        raise RuntimeError("no space")
+
+    monkeypatch.setattr(RunFolder, "write_metrics", full)
+    with pytest.raises(RuntimeError, match="no space"):
+        run(small(), tmp_path)
+    assert fs.load_model(tmp_path / "model.safetensors").task == "classification"
+    monkeypatch.undo()
+    assert resume(tmp_path)["epochs"] == 5
+
+
 def test_no_run_is_overwritten(tmp_path):
     run(small(epochs=1), tmp_path)
     before = (tmp_path / "model.safetensors").read_bytes()
