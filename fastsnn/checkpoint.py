@@ -2,11 +2,12 @@
 
 Tensors are named as in `state_dict`; "inputs.mean", "inputs.scale", "targets.mean", "targets.scale"
 are the standardization; "trainer.*" is what a resumed training needs. The metadata entry "fastsnn"
-is JSON.
+is JSON; "crc32" is of all the rest, for safetensors itself has no checksum.
 """
 
 import json
 import os
+import zlib
 from dataclasses import asdict
 
 import numpy as np
@@ -84,7 +85,19 @@ def _write(path, network, arrays, description):
         "layers": [{"type": type(layer).__name__} | asdict(layer) for layer in network.layers],
     } | description
     arrays = network.state_dict() | {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    files.replace(path, to_bytes(arrays, metadata={"fastsnn": json.dumps(description)}))
+    text = json.dumps(description)
+    metadata = {"fastsnn": text, "crc32": _checksum(text, arrays)}
+    files.replace(path, to_bytes(arrays, metadata=metadata))
+
+
+def _checksum(text, tensors):
+    """Of the description, and of the tensors with their names, types and shapes."""
+    crc = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        crc = zlib.crc32(f"{name} {tensor.dtype} {tensor.shape}".encode(), crc)
+        crc = zlib.crc32(tensor, crc)
+    return f"{crc:08x}"
 
 
 def _read(path):
@@ -94,23 +107,30 @@ def _read(path):
         )
     try:
         with safe_open(path, framework="numpy") as handle:
-            text = (handle.metadata() or {}).get("fastsnn")
+            metadata = handle.metadata() or {}
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path}: a safetensors file is required, and this one is damaged or something "
             f"else ({error}); take an earlier copy or train again"
         ) from error
+    text = metadata.get("fastsnn")
     if text is None:
         raise ValueError(
             f"{path}: a model file of fastsnn is required; this one was written by another program"
         )
-    description = json.loads(text)
+    damaged = f"{path}: it is damaged (its checksum is wrong); take an earlier copy or train again"
+    try:
+        description = json.loads(text)
+    except ValueError as error:
+        raise ValueError(damaged) from error
     if description.get("format") != FORMAT:
         raise ValueError(
             f"{path}: format {FORMAT} is required, got {description.get('format')}; "
             f"it was written by fastsnn {description.get('version')}: use that version"
         )
+    if metadata.get("crc32") != _checksum(text, tensors):
+        raise ValueError(damaged)
     return tensors, description
 
 
