@@ -2,13 +2,14 @@
 `Trainer.fit` calls.
 """
 
+from math import isnan
+
 from fastsnn.metrics import LARGER_IS_BETTER
-from fastsnn.schedules import improves
 
 
 def best_epoch(history: list[dict], monitor: str) -> int:
-    """Index of the best record by `monitor`, the first among equals. Raises ValueError where it is
-    not measured.
+    """Index of the best record by `monitor`; among equals the one of the lowest loss, then the
+    first. Raises ValueError where it is not measured.
     """
     if monitor not in history[0] or monitor.rsplit("_", 1)[-1] not in LARGER_IS_BETTER:
         known = [name for name in history[0] if name.rsplit("_", 1)[-1] in LARGER_IS_BETTER]
@@ -16,11 +17,14 @@ def best_epoch(history: list[dict], monitor: str) -> int:
             f"monitor: one of {', '.join(known)} is required, got {monitor!r}; "
             "figures that begin with validation_ need validation_data"
         )
-    best = 0
-    for i, record in enumerate(history):
-        if improves(monitor, record[monitor], history[best][monitor]):
-            best = i
-    return best
+    part, figure = monitor.rsplit("_", 1)
+    sign = -1 if LARGER_IS_BETTER[figure] else 1
+
+    def rank(i):
+        value, loss = history[i][monitor], history[i].get(f"{part}_loss", 0.0)
+        return isnan(value), sign * value, loss
+
+    return min(range(len(history)), key=rank)
 
 
 class EarlyStopping:

@@ -14,7 +14,7 @@ from fastsnn.schedules import SCHEDULES
 
 # What is better than the general default: for a data set, and for an optimizer.
 BY_DATA: dict[str, dict[str, Any]] = {
-    "digits": {"epochs": 60, "batch_size": 32, "learning_rate": 0.01},
+    "digits": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01},
 }
 BY_OPTIMIZER: dict[str, dict[str, Any]] = {
     "adam": {"learning_rate": 1e-4},
@@ -42,7 +42,7 @@ class RunConfig:
     layers: int = 32
     width: int = 256
     dropout: float = 0.01
-    epochs: int = 14
+    epochs: int = 22
     batch_size: int = 128
     optimizer: str = "sgd"
     learning_rate: float = 0.03

@@ -36,8 +36,7 @@ def test_folder_and_figures(tmp_path):
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
 
-    accuracies = [line["validation_accuracy"] for line in lines]
-    chosen = lines[int(np.argmax(accuracies))]
+    chosen = max(lines, key=lambda r: (r["validation_accuracy"], -r["validation_loss"]))
     assert result["best_epoch"] == chosen["epoch"]
     for name in ("train_loss", "validation_loss", "validation_accuracy"):
         assert result[name] == chosen[name]
