@@ -1,0 +1,122 @@
+"""Callbacks: when they are called, and early stopping."""
+
+import numpy as np
+import pytest
+
+import fastsnn as fs
+from fastsnn.callbacks import best_epoch
+
+
+def problem(n=40, features=6):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(n, features)).astype(np.float32)
+    return x, (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
+
+
+def trainer_of(optimizer=None):
+    net = fs.mlp(6, 3, layers=2, width=8, seed=2)
+    return fs.Trainer(net, optimizer=optimizer or fs.SGD(0.05), threads=1)
+
+
+class Log:
+    def __init__(self, events, stop_after=None):
+        self.events, self.stop_after = events, stop_after
+
+    def on_fit_start(self, trainer, epochs, batches):
+        self.events.append(("start", epochs, batches))
+
+    def on_batch_end(self, trainer, samples, loss):
+        self.events.append(("batch", samples, loss))
+
+    def on_epoch_end(self, trainer, history):
+        self.events.append(("epoch", len(history)))
+        return self.stop_after == len(history)
+
+    def on_fit_end(self, trainer, history):
+        self.events.append(("end", len(history)))
+
+
+def test_callbacks_in_order():
+    events = []
+
+    class OnlyEpochs:
+        def on_epoch_end(self, trainer, history):
+            events.append("second")
+
+    log = Log(events, stop_after=2)
+    history = trainer_of().fit(
+        *problem(), 5, batch_size=25, callbacks=[log, OnlyEpochs(), object()]
+    )
+    assert len(history) == 2
+    kinds = [event if event == "second" else event[0] for event in events]
+    epoch = ["batch", "batch", "epoch", "second"]
+    assert kinds == ["start", *epoch, *epoch, "end"]
+    assert events[0] == ("start", 5, 2) and events[-1] == ("end", 2)
+
+
+class Script:
+    """Puts figures into the history as if they had been measured, and marks the parameters."""
+
+    def __init__(self, values, name="validation_loss"):
+        self.values, self.name = values, name
+
+    def on_epoch_end(self, trainer, history):
+        history[-1][self.name] = self.values[len(history) - 1]
+        trainer.network.parameters[0] = len(history)
+
+
+@pytest.mark.parametrize(
+    "values, patience, stops_after, best",
+    [
+        ([3, 2, 1, 2, 3, 4], 2, 5, 3),
+        ([1, 2, 3, 4, 5, 6], 1, 2, 1),
+        ([1, 1, 1, 1, 1, 1], 3, 4, 1),  # equal is no improvement; the first of equals is kept
+        ([6, 5, 4, 3, 2, 1], 1, 6, 6),
+        ([3, 2, 3, 1, 3, 3], 2, 6, 4),
+        ([2, 1, 3, 3, 3, 3], None, 6, 2),
+        ([float("nan"), 2, 1, 3, 3, 3], 2, 5, 3),  # what could not be measured is no best
+    ],
+)
+def test_early_stopping(values, patience, stops_after, best):
+    trainer = trainer_of()
+    stopping = fs.EarlyStopping("validation_loss", patience)
+    history = trainer.fit(*problem(), epochs=6, callbacks=[Script(values), stopping])
+    assert len(history) == stops_after and trainer.network.parameters[0] == best
+    assert best_epoch(history, "validation_loss") == best - 1
+
+
+def test_early_stopping_of_what_should_grow():
+    trainer = trainer_of()
+    script = Script([0.1, 0.5, 0.4, 0.3], "validation_accuracy")
+    stopping = fs.EarlyStopping("validation_accuracy", patience=2)
+    assert len(trainer.fit(*problem(), epochs=4, callbacks=[script, stopping])) == 4
+    assert trainer.network.parameters[0] == 2
+
+
+def test_early_stopping_without_restoring():
+    trainer = trainer_of()
+    stopping = fs.EarlyStopping("validation_loss", patience=1, restore_best=False)
+    trainer.fit(*problem(), epochs=4, callbacks=[Script([1, 2, 3, 4]), stopping])
+    assert trainer.network.parameters[0] == 2
+
+
+def test_early_stopping_restores_all_of_the_best_weights():
+    """Weights that were really trained, on data that it cannot generalize from."""
+    rng = np.random.default_rng(3)
+    x, xv = rng.normal(size=(2, 60, 6)).astype(np.float32)
+    y, yv = rng.integers(3, size=(2, 60))
+    trainer = trainer_of(optimizer=fs.Adam(0.02))
+    stopping = fs.EarlyStopping(patience=5)
+    history = trainer.fit(
+        x, y, epochs=200, batch_size=10, validation_data=(xv, yv), callbacks=[stopping]
+    )
+    best = best_epoch(history, "validation_loss")
+    assert best < len(history) - 1 == best + 5
+    assert trainer.evaluate(xv, yv)["loss"] == history[best]["validation_loss"]
+
+
+def test_early_stopping_says_what_it_misses():
+    with pytest.raises(ValueError, match="monitor: one of train_loss is required, got 'validat"):
+        trainer_of().fit(*problem(), epochs=2, callbacks=[fs.EarlyStopping()])
+    with pytest.raises(ValueError, match="EarlyStopping: patience must be at least 1, got 0"):
+        fs.EarlyStopping(patience=0)
