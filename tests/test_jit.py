@@ -1,0 +1,273 @@
+"""The cache of compiled kernels: where it lies, when it is left aside, and what damage does to it.
+
+What concerns whole processes runs in processes of its own, with one small kernel.
+"""
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba.core import caching
+from numba.core.event import install_recorder
+
+from fastsnn.kernels import jit
+
+ROOT = Path(__file__).resolve().parents[1]
+KERNEL = """
+import logging
+logging.basicConfig(format="%(message)s")
+import numpy as np
+from fastsnn.kernels import jit
+from fastsnn.kernels.cpu.activation import exponential
+x = np.arange(0, -9, -1, dtype=np.float32)
+y = np.empty_like(x)
+exponential(y, x)
+print(jit.CACHE_FOLDER)
+print("right" if np.allclose(y, np.exp(x.astype(float))) else "wrong")
+"""
+
+
+def run(cache, root=ROOT, temporary=None):
+    """A new process with this cache: (cache folder, "right" or "wrong", what it says)."""
+    env = os.environ | {"FASTSNN_CACHE": str(cache), "PYTHONPATH": str(root)}
+    env |= {} if temporary is None else {"TMPDIR": str(temporary)}
+    command = [sys.executable, "-W", "error", "-c", KERNEL]
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return (*done.stdout.splitlines(), done.stderr)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache folder with the kernel in it, to be copied."""
+    cache = tmp_path_factory.mktemp("cache")
+    folder, result, said = run(cache)
+    assert Path(folder).parent == cache and result == "right"
+    assert re.search(r"compiling kernels .*\nfastsnn: compiled in \d+\.\d s\n$", said)
+    return cache
+
+
+@pytest.fixture
+def cache(filled, tmp_path):
+    return Path(shutil.copytree(filled, tmp_path / "cache"))
+
+
+def entries(cache, suffix):
+    found = list(cache.rglob(f"*exponential*{suffix}"))
+    assert found
+    return found
+
+
+def test_a_second_process_compiles_nothing(cache):
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+    folder, result, said = run(cache)
+    assert Path(folder).parent == cache and result == "right" and said == ""
+    assert before == {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+
+
+def test_an_edit_in_a_called_file_gives_another_folder(cache, tmp_path):
+    """Numba itself looks at the file of the kernel alone, which stays as it was."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("fastsnn", "kernels"):
+        shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "copy")
+    called = tmp_path / "copy" / "kernels" / "scalar.py"
+    first = run(cache, tmp_path / "copy")
+    assert first[0] == run(cache)[0]  # the same sources in another place share the folder
+    text, count = re.subn(r"\nEXP_UNDERFLOW = .*", "\nEXP_UNDERFLOW = -1.0", called.read_text())
+    assert count == 1
+    called.write_text(text)
+    folder, result, said = run(cache, tmp_path / "copy")
+    assert folder != first[0] and Path(folder).parent == cache
+    assert result == "wrong" and "compiling" in said
+
+
+DAMAGE = {
+    "index cut": (".nbi", lambda data: data[: len(data) // 2]),
+    "index of noise": (".nbi", lambda data: bytes(range(256)) * 4),
+    "code cut": (".nbc", lambda data: data[:-100]),
+    "code empty": (".nbc", lambda data: b""),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_entry_is_dropped(cache, name):
+    suffix, damage = DAMAGE[name]
+    for path in entries(cache, suffix):
+        path.write_bytes(damage(path.read_bytes()))
+    _, result, said = run(cache)
+    assert result == "right"
+    assert re.search(r"cache entry of .*exponential.* is damaged \(.*\); compiling anew", said)
+    assert run(cache)[1:] == ("right", "")  # the next process finds a good one
+
+
+def test_a_lost_file_is_compiled_anew(cache):
+    for path in entries(cache, ".nbc"):
+        path.unlink()
+    assert run(cache)[1] == "right"
+    assert entries(cache, ".nbc") and run(cache)[1:] == ("right", "")
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    """Compiled for this process alone; a file stands where each folder would be."""
+    (tmp_path / "cache").write_text("")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (temporary / f"fastsnn-{os.getuid()}").write_text("")
+    folder, result, said = run(tmp_path / "cache", temporary=temporary)
+    assert folder == "None" and result == "right" and "compiling" in said
+    assert sorted(os.listdir(temporary)) == [f"fastsnn-{os.getuid()}"]
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """(the folder that FASTSNN_CACHE names, the one to fall back on), neither made yet."""
+    monkeypatch.setenv("FASTSNN_CACHE", str(tmp_path / "own"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    name = jit.CACHE_FOLDER.name if jit.CACHE_FOLDER else f"kernels-{jit._sources_hash()}"
+    return tmp_path / "own" / name, tmp_path / "temporary" / f"fastsnn-{os.getuid()}" / name
+
+
+def test_the_folder_is_named_by_the_variable(places, monkeypatch, tmp_path):
+    own, fallback = places
+    assert jit._cache_folder() == own
+    assert own.stat().st_mode & 0o777 == 0o700 and not fallback.exists()
+    for unset in (lambda: monkeypatch.delenv("FASTSNN_CACHE"),
+                  lambda: monkeypatch.setenv("FASTSNN_CACHE", "")):  # fmt: skip
+        unset()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+        folder = jit._cache_folder()
+        assert folder.name == own.name and folder.parent.name == "fastsnn"
+        assert tmp_path / "xdg" in folder.parents or sys.platform == "darwin"
+
+
+def test_the_name_tells_sources_and_version(monkeypatch):
+    name = jit._sources_hash()
+    assert re.fullmatch(r"[0-9a-f]{16}", name) and name == jit._sources_hash()
+    monkeypatch.setattr(jit.numba, "__version__", "0.0")
+    assert jit._sources_hash() != name
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_a_folder_that_others_may_write_is_left_aside(places, mode):
+    own, fallback = places
+    own.mkdir(parents=True)
+    own.chmod(mode)
+    assert jit._cache_folder() == fallback
+    own.chmod(0o755)
+    assert jit._cache_folder() == own
+
+
+def test_a_folder_of_somebody_else_is_left_aside(places):
+    own, fallback = places
+    if os.getuid():
+        pytest.skip("only root can give a folder away")
+    own.mkdir(parents=True, mode=0o700)
+    os.chown(own, 12345, -1)
+    assert jit._cache_folder() == fallback
+    os.chown(fallback, 12345, -1)
+    assert jit._cache_folder() is None
+
+
+def test_a_folder_that_cannot_be_made(places, tmp_path):
+    _, fallback = places
+    (tmp_path / "own").write_text("a file")
+    assert jit._cache_folder() == fallback and fallback.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_read_only_folder_is_left_aside(places, monkeypatch):
+    own, fallback = places
+    make = tempfile.TemporaryFile
+
+    def refuse(*arguments, dir=None, **keywords):
+        if own in (dir, *Path(dir).parents):
+            raise PermissionError(13, "Permission denied")
+        return make(*arguments, dir=dir, **keywords)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert jit._cache_folder() == fallback
+    monkeypatch.undo()
+
+
+def triple(x):
+    """Three times x."""
+    return 3 * x
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "CACHE_FOLDER", tmp_path)
+    return jit.entry("int64", "int64")(triple)
+
+
+def test_an_entry_has_one_signature(entry, tmp_path):
+    assert entry.__doc__ == "Three times x." and not entry.on_disk()
+    assert entry(7) == 21 and entry.on_disk() and entry.address
+    assert list(tmp_path.rglob("*.nbc"))
+    with pytest.raises(TypeError, match="[Nn]o matching definition"):
+        entry("7")
+    assert len(entry.dispatcher.signatures) == 1
+
+
+def test_loading_is_told_once(entry):
+    told = []
+    seconds = jit.load(entry, report=told.append)
+    assert len(told) == 2 and told[1] == f"fastsnn: compiled in {seconds:.1f} s"
+    jit.load(entry, report=told.append)
+    jit.load(jit.entry("int64", "int64")(triple), report=told.append)  # from the cache
+    assert len(told) == 2
+
+
+def test_many_python_threads_compile_once(entry, monkeypatch):
+    monkeypatch.setattr(jit.log, "disabled", True)
+    results, start = [], threading.Barrier(4)
+
+    def use(k):
+        start.wait()
+        results.append(entry(k))
+
+    workers = [threading.Thread(target=use, args=(k,)) for k in range(4)]
+    with install_recorder("numba:compile") as recorder:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    assert sorted(results) == [0, 3, 6, 9]
+    assert len([e for _, e in recorder.buffer if e.is_start]) == 1
+
+
+def test_a_full_disk_does_not_stop_a_training(entry, monkeypatch, caplog):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(caching.FunctionCache, "save_overload", full)
+    with caplog.at_level(logging.WARNING, "fastsnn"):
+        assert entry(5) == 15
+    assert "compiled code could not be cached ([Errno 28] No space left on device)" in caplog.text
+
+
+def test_without_a_folder_an_entry_works(monkeypatch):
+    monkeypatch.setattr(jit, "CACHE_FOLDER", None)
+    entry = jit.entry("int64", "int64")(triple)
+    assert entry(4) == 12 and not entry.on_disk()
+
+
+def test_fast_math_keeps_nan_and_order():
+    """x - x is NaN for infinity, (a + b) - b is not a, a product and a sum round by themselves."""
+    x = np.array([np.inf, 1e8, 1 + 2.0**-12], np.float32)
+
+    def rounded(x):
+        return np.array(
+            [x[0] - x[0], (np.float32(1) + x[1]) - x[1], x[2] * x[2] - np.float32(1 + 2.0**-11)]
+        )
+
+    found = jit.helper(rounded)(x)
+    assert np.isnan(found[0]) and found[1:].tolist() == [0, 0]
