@@ -11,7 +11,7 @@ import click  # noqa: E402
 from click.core import ParameterSource  # noqa: E402
 
 from fastsnn import __version__  # noqa: E402
-from fastsnn.config import RunConfig, default_text  # noqa: E402
+from fastsnn.config import BY_ROWS, RunConfig  # noqa: E402
 from fastsnn.data.dataset import TASKS  # noqa: E402
 from fastsnn.data.standardize import PER  # noqa: E402
 from fastsnn.optimizers import OPTIMIZERS  # noqa: E402
@@ -77,10 +77,9 @@ def show(values, as_json):
 
 
 def setting(name, help, type=None, **more):
-    """An option of RunConfig; the default is only shown here, RunConfig.of applies it."""
+    """An option of RunConfig, with its default; None is settled when the data are known."""
     default = getattr(RunConfig, name)
-    text = default_text(name)
-    more.setdefault("show_default", True if text == str(default) else text)
+    more.setdefault("show_default", BY_ROWS.get(name, True))
     if isinstance(type, click.IntRange | click.FloatRange):
         more["metavar"] = "N" if isinstance(type, click.IntRange) else "X"
     return click.option(
@@ -179,7 +178,7 @@ def train(ctx, out, resuming, as_json, **options):
         if resuming:
             result = resume(out, **more, **given)
         else:
-            result = run(RunConfig.of(**given), out, **more)
+            result = run(RunConfig(**given), out, **more)
     finally:
         shown.close()
     result["seconds"] = time.perf_counter() - START

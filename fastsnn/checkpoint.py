@@ -85,14 +85,14 @@ def _write(path, network, arrays, description):
         "layers": [{"type": type(layer).__name__} | asdict(layer) for layer in network.layers],
     } | description
     arrays = network.state_dict() | {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    text = json.dumps(description)
-    metadata = {"fastsnn": text, "crc32": _checksum(text, arrays)}
-    files.replace(path, to_bytes(arrays, metadata=metadata))
+    # One entry: safetensors writes several in any order, and equal models shall be equal files.
+    description["crc32"] = _checksum(description, arrays)
+    files.replace(path, to_bytes(arrays, metadata={"fastsnn": json.dumps(description)}))
 
 
-def _checksum(text, tensors):
+def _checksum(description, tensors):
     """Of the description, and of the tensors with their names, types and shapes."""
-    crc = zlib.crc32(text.encode())
+    crc = zlib.crc32(json.dumps(description).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         crc = zlib.crc32(f"{name} {tensor.dtype} {tensor.shape}".encode(), crc)
@@ -107,14 +107,13 @@ def _read(path):
         )
     try:
         with safe_open(path, framework="numpy") as handle:
-            metadata = handle.metadata() or {}
+            text = (handle.metadata() or {}).get("fastsnn")
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path}: a safetensors file is required, and this one is damaged or something "
             f"else ({error}); take an earlier copy or train again"
         ) from error
-    text = metadata.get("fastsnn")
     if text is None:
         raise ValueError(
             f"{path}: a model file of fastsnn is required; this one was written by another program"
@@ -129,7 +128,7 @@ def _read(path):
             f"{path}: format {FORMAT} is required, got {description.get('format')}; "
             f"it was written by fastsnn {description.get('version')}: use that version"
         )
-    if metadata.get("crc32") != _checksum(text, tensors):
+    if description.pop("crc32", None) != _checksum(description, tensors):
         raise ValueError(damaged)
     return tensors, description
 

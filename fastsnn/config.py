@@ -9,16 +9,23 @@ from typing import Any, get_type_hints
 
 from fastsnn import check
 from fastsnn.data.table import is_table
-from fastsnn.optimizers import OPTIMIZERS
+from fastsnn.optimizers import OPTIMIZERS, AdamW
 from fastsnn.schedules import SCHEDULES
 
-# What is better than the general default: for a data set, and for an optimizer.
-BY_DATA: dict[str, dict[str, Any]] = {
-    "digits": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01},
-}
-BY_OPTIMIZER: dict[str, dict[str, Any]] = {
-    "adam": {"learning_rate": 1e-4},
-    "adamw": {"learning_rate": 1e-4, "weight_decay": 0.01},
+# Fewer training rows than this are few: they want smaller batches and more epochs.
+FEW_ROWS = 5000
+BATCH_SIZE, BATCH_SIZE_FEW = 128, 32
+EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 22, 40, 400
+STEPS_FEW = 1600  # so many steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
+LEARNING_RATE = {"sgd": 0.03, "adam": 1e-4, "adamw": 1e-4}
+LEARNING_RATE_FEW = LEARNING_RATE | {"sgd": 0.01}
+# How the defaults that depend on the data read in a help text.
+BY_ROWS = {
+    "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
+    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
+    "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
+    f"{LEARNING_RATE_FEW['sgd']}; adam, adamw: {LEARNING_RATE['adam']}",
+    "weight_decay": f"0; adamw: {AdamW.weight_decay}",
 }
 
 # Schedules whose rates do not depend on the length of the training: it may change on the way.
@@ -30,10 +37,10 @@ CHANGEABLE = ("data", "epochs", "threads")
 class RunConfig:
     """All that decides what a run computes (and `threads`, which changes no bit of it).
 
-    The defaults below are the general ones; `RunConfig.of` knows better ones for some data sets and
-    optimizers. target, task, validation, standardize: see `fastsnn.data.load`. layers: hidden ones.
-    patience: epochs without a better validation figure before the run stops; 0 never stops.
-    threads: None takes all processors.
+    epochs, batch_size, learning_rate, weight_decay: None takes what is best known for the number of
+    rows and the optimizer, see `settled`. target, task, validation, standardize: see
+    `fastsnn.data.load`. layers: hidden ones. patience: epochs without a better validation figure
+    before the run stops; 0 never stops. threads: None takes all processors.
     """
 
     data: str = "digits"
@@ -42,12 +49,12 @@ class RunConfig:
     layers: int = 32
     width: int = 256
     dropout: float = 0.01
-    epochs: int = 22
-    batch_size: int = 128
+    epochs: int | None = None
+    batch_size: int | None = None
     optimizer: str = "sgd"
-    learning_rate: float = 0.03
+    learning_rate: float | None = None
     momentum: float = 0.0
-    weight_decay: float = 0.0
+    weight_decay: float | None = None
     schedule: str = "cosine"
     patience: int = 0
     validation: float = 0.1
@@ -59,7 +66,7 @@ class RunConfig:
     def __post_init__(self):
         for name, kind in get_type_hints(type(self)).items():
             value = getattr(self, name)
-            if kind is float and type(value) is int:
+            if kind in (float, float | None) and type(value) is int:
                 object.__setattr__(self, name, float(value))
             elif isinstance(value, bool) or not isinstance(value, kind):
                 raise TypeError(f"{name}: {_words(kind)} is required, got {value!r}")
@@ -68,8 +75,9 @@ class RunConfig:
                 given = getattr(self, name)
                 raise ValueError(f"{name}: must be one of {', '.join(known)}; got {given!r}")
         for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: at least {least} is required, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name}: at least {least} is required, got {value}")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(
                 f"momentum: only sgd has one, got {self.momentum} with {self.optimizer}; "
@@ -77,12 +85,18 @@ class RunConfig:
             )
         check.seed(self.seed)
 
-    @classmethod
-    def of(cls, **given) -> RunConfig:
-        """The options `given`; the others as is best known for the data and the optimizer."""
-        by_data = BY_DATA.get(given.get("data", cls.data), {})
-        by_optimizer = BY_OPTIMIZER.get(given.get("optimizer", cls.optimizer), {})
-        return cls(**(by_data | by_optimizer | given))
+    def settled(self, rows: int) -> RunConfig:
+        """With a value for every option that is None, for so many training rows."""
+        few = rows < FEW_ROWS
+        steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
+        known = {
+            "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,
+            "batch_size": BATCH_SIZE_FEW if few else BATCH_SIZE,
+            "learning_rate": (LEARNING_RATE_FEW if few else LEARNING_RATE)[self.optimizer],
+            "weight_decay": OPTIMIZERS[self.optimizer].weight_decay,
+        }
+        missing = {k: value for k, value in known.items() if getattr(self, k) is None}
+        return dataclasses.replace(self, **missing)
 
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> RunConfig:
@@ -133,16 +147,7 @@ class RunConfig:
         return (head + tomli_w.dumps(self.to_dict())).encode()
 
 
-def default_text(name: str) -> str:
-    """How a default reads in a help text: "14; digits: 60"."""
-    value = getattr(RunConfig, name)
-    special = {
-        who: options[name]
-        for who, options in (BY_DATA | BY_OPTIMIZER).items()
-        if options.get(name, value) != value
-    }
-    return "; ".join([str(value), *(f"{who}: {better}" for who, better in special.items())])
-
-
 def _words(kind) -> str:
-    return {int: "a whole number", float: "a number", str: "a text"}.get(kind, str(kind))
+    words = {int: "a whole number", float: "a number", str: "a text"}
+    parts = [words[k] for k in getattr(kind, "__args__", (kind,)) if k in words]
+    return " or ".join(parts)

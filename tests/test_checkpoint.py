@@ -187,9 +187,8 @@ def rewritten(path, change):
     """The file with another description and other tensors, its checksum right."""
     tensors, description = checkpoint._read(path)
     change(tensors, description)
-    text = json.dumps(description)
-    metadata = {"fastsnn": text, "crc32": checkpoint._checksum(text, tensors)}
-    path.write_bytes(to_bytes(tensors, metadata=metadata))
+    description["crc32"] = checkpoint._checksum(description, tensors)
+    path.write_bytes(to_bytes(tensors, metadata={"fastsnn": json.dumps(description)}))
 
 
 def test_a_newer_format(written):

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 import fastsnn as fs
 from fastsnn import checkpoint, data
-from fastsnn.config import BY_DATA, BY_OPTIMIZER, RunConfig
+from fastsnn.config import RunConfig
 from fastsnn.folder import RunFolder
 from fastsnn.run import resume, run
 
@@ -17,7 +17,7 @@ SMALL = {"layers": 3, "width": 16, "epochs": 5, "batch_size": 64, "learning_rate
 
 
 def small(**options):
-    return RunConfig.of(**(SMALL | {"threads": 1} | options))
+    return RunConfig(**(SMALL | {"threads": 1} | options))
 
 
 class DivergesAfter:
@@ -32,7 +32,7 @@ class DivergesAfter:
 def test_folder_and_figures(tmp_path):
     result = run(small(), tmp_path / "r")
     folder = RunFolder(result["model"].removesuffix("/model.safetensors"))
-    assert tomllib.loads(folder.config.read_text()) == small().to_dict()
+    assert tomllib.loads(folder.config.read_text()) == small().settled(1294).to_dict()
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
 
@@ -133,13 +133,19 @@ def test_one_process_a_folder(tmp_path):
         run(small(), tmp_path)
 
 
-def test_defaults_by_data_and_optimizer():
-    plain = RunConfig.of(data="x.csv")
-    assert plain == RunConfig(data="x.csv")
-    assert RunConfig.of().epochs == BY_DATA["digits"]["epochs"]
-    adam = RunConfig.of(optimizer="adam")
-    assert adam.learning_rate == BY_OPTIMIZER["adam"]["learning_rate"]
-    assert RunConfig.of(optimizer="adam", learning_rate=1).learning_rate == 1.0
+@pytest.mark.parametrize(
+    "rows, epochs, batch_size, rate",
+    [(54000, 22, 128, 0.03), (5000, 22, 128, 0.03), (4999, 40, 32, 0.01), (1294, 40, 32, 0.01),
+     (400, 128, 32, 0.01), (20, 400, 32, 0.01)],
+)  # fmt: skip
+def test_defaults_by_the_number_of_rows(rows, epochs, batch_size, rate):
+    plain = RunConfig().settled(rows)
+    assert (plain.epochs, plain.batch_size, plain.learning_rate) == (epochs, batch_size, rate)
+    assert plain.weight_decay == 0.0
+    adamw = RunConfig(optimizer="adamw").settled(rows)
+    assert (adamw.learning_rate, adamw.weight_decay) == (1e-4, 0.01)
+    given = RunConfig(epochs=3, batch_size=7, learning_rate=1, weight_decay=0.5)
+    assert given.settled(rows) == given and given.learning_rate == 1.0
 
 
 @pytest.mark.parametrize(
