@@ -2,7 +2,7 @@
 
 Tensors are named as in `state_dict`; "inputs.mean", "inputs.scale", "targets.mean", "targets.scale"
 are the standardization; "trainer.*" is what a resumed training needs. The metadata entry "fastsnn"
-is JSON; "crc32" is of all the rest, for safetensors itself has no checksum.
+is JSON, with a checksum in it, for safetensors itself has none.
 """
 
 import json
