@@ -28,7 +28,8 @@ def best_epoch(history: list[dict], monitor: str) -> int:
 
 
 class EarlyStopping:
-    """Stop after `patience` epochs without a better `monitor`, and put the best weights back.
+    """Stop after `patience` epochs without a better `monitor`, and put the best weights back: those
+    of the best epoch of this `fit` (one that is continued does not hold the earlier weights).
 
     Parameters
     ----------

@@ -7,6 +7,8 @@ from math import isfinite
 
 from fastsnn.kernels.cpu import optimizer as code
 
+HIGHEST_RATE = 1e30  # far inside float32
+
 
 def _check(where, **ranges):
     for name, (value, low, high) in ranges.items():
@@ -41,7 +43,7 @@ class SGD:
     def __post_init__(self):
         _check(
             "SGD",
-            learning_rate=(self.learning_rate, 0, float("inf")),
+            learning_rate=(self.learning_rate, 0, HIGHEST_RATE),
             momentum=(self.momentum, 0, 1),
             weight_decay=(self.weight_decay, 0, float("inf")),
         )
@@ -91,7 +93,7 @@ class Adam:
     def __post_init__(self):
         _check(
             type(self).__name__,
-            learning_rate=(self.learning_rate, 0, float("inf")),
+            learning_rate=(self.learning_rate, 0, HIGHEST_RATE),
             beta1=(self.beta1, 0, 1),
             beta2=(self.beta2, 0, 1),
             eps=(self.eps, 0, float("inf")),

@@ -82,8 +82,9 @@ class Trainer:
     def step(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> float:
         """One mini-batch forward, backward and update; returns the mean loss before the update.
 
-        Raises ValueError or TypeError for a bad batch, FloatingPointError when the loss is not
-        finite any more (the parameters then stay as they were before this step).
+        Raises ValueError or TypeError for a bad batch, FloatingPointError when the training has
+        diverged: a loss that is not finite (then the parameters stay as they were before this
+        step), or a million times the first one.
         """
         batch = self._single(x, y, sample_weight)
         return self._step(batch, 0, len(x), self.optimizer.learning_rate)
@@ -165,13 +166,16 @@ class Trainer:
         for name, value in (("epochs", epochs), ("batch_size", batch_size)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"fit: {name} must be an int >= 1, got {value!r}")
+        schedule = schedule or Constant()
+        if not hasattr(schedule, "factor"):
+            raise TypeError(f"fit: schedule must be one of fastsnn.schedules, got {schedule!r}")
         x, *rest = self._checked(x, y, sample_weight)
         if validation_data is not None:
             try:
                 self._checked_labelled(*validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
-        callbacks, schedule = list(callbacks), schedule or Constant()
+        callbacks = list(callbacks)
         history = [] if history is None else history
         batches = -(-len(x) // batch_size)
         _call(callbacks, "on_fit_start", self, epochs, batches)

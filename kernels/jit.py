@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import logging
 import os
+import pickle
 import stat
 import tempfile
 import threading
@@ -63,17 +64,49 @@ def _cache_folder():
         "fastsnn", appauthor=False
     )
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    for folder in (Path(base, name), Path(tempfile.gettempdir(), f"fastsnn-{user}", name)):
-        if _private(folder):
-            return folder
-    return None
+    if _private(Path(base, name)):
+        return Path(base, name)
+    # Everybody may write in the temporary folder: ours in it must be ours, too.
+    own = Path(tempfile.gettempdir(), f"fastsnn-{user}")
+    return own / name if _private(own) and _private(own / name) else None
 
 
 CACHE_FOLDER = _cache_folder()
 
 
+class _CacheFile(caching.IndexDataCacheFile):
+    """With a checksum of the compiled code: a single wrong bit in it can end the process."""
+
+    def _save_data(self, name, data):
+        data = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+
+    def _load_data(self, name):
+        data = Path(self._data_path(name)).read_bytes()
+        if hashlib.sha256(data[32:]).digest() != data[:32]:
+            raise ValueError("its checksum is wrong")
+        return pickle.loads(data[32:])
+
+
 class _Cache(caching.FunctionCache):
     """Numba's cache of one function, in our folder; an unreadable entry is dropped."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        plain = self._cache_file
+        self._name = function.__name__
+        self._cache_file = _CacheFile(
+            plain._cache_path, self._impl.filename_base, plain._source_stamp
+        )
+
+    def has(self, signature, target_context):
+        """Whether the index of this kernel, for this processor and these sources, lists it."""
+        key = self._index_key(signature, target_context.codegen())
+        try:
+            return key in self._cache_file._load_index()
+        except Exception:  # damaged: `load_overload` will say so
+            return False
 
     def load_overload(self, signature, target_context):
         try:
@@ -144,7 +177,7 @@ class Entry:
 
     def on_disk(self):
         cache = self.dispatcher._cache
-        return isinstance(cache, _Cache) and os.path.exists(cache._cache_file._index_path)
+        return isinstance(cache, _Cache) and cache.has(self.signature, self.dispatcher.targetctx)
 
 
 _lock = threading.Lock()

@@ -72,7 +72,7 @@ USAGE = {
 }
 TRAIN = {
     "rate nan": ("--dropout nan", "rate must be in [0, 1), got nan"),
-    "learning rate nan": ("--learning-rate nan", "learning_rate must be in [0, inf), got nan"),
+    "learning rate nan": ("--learning-rate nan", "learning_rate must be in [0, 1e+30), got nan"),
     "momentum": ("--optimizer adam --momentum 0.9", "only sgd"),
     "no run": ("--resume --out full", "no run in this folder"),
     "patience": ("--patience 2 --validation 0", "validation data are required"),

@@ -271,3 +271,21 @@ def test_fast_math_keeps_nan_and_order():
 
     found = jit.helper(rounded)(x)
     assert np.isnan(found[0]) and found[1:].tolist() == [0, 0]
+
+
+def test_one_bit_of_the_compiled_code(cache):
+    (path,) = entries(cache, ".nbc")
+    whole = path.read_bytes()
+    for place in (40, len(whole) // 2, len(whole) - 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        _, result, said = run(cache)
+        assert result == "right" and "damaged" in said and run(cache)[1:] == ("right", "")
+
+
+def test_another_processor_compiles_anew_and_says_so(cache, monkeypatch):
+    """A home folder may be shared by machines; the index of a kernel knows them all."""
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    _, result, said = run(cache)
+    assert result == "right" and "compiling" in said
+    assert run(cache)[1:] == ("right", "")
