@@ -11,7 +11,7 @@ import click  # noqa: E402
 from click.core import ParameterSource  # noqa: E402
 
 from fastsnn import __version__  # noqa: E402
-from fastsnn.config import BY_ROWS, RunConfig  # noqa: E402
+from fastsnn.config import BY_RULE, RunConfig  # noqa: E402
 from fastsnn.data.dataset import TASKS  # noqa: E402
 from fastsnn.data.standardize import PER  # noqa: E402
 from fastsnn.optimizers import OPTIMIZERS  # noqa: E402
@@ -79,7 +79,7 @@ def show(values, as_json):
 def setting(name, help, type=None, **more):
     """An option of RunConfig, with its default; None is settled when the data are known."""
     default = getattr(RunConfig, name)
-    more.setdefault("show_default", BY_ROWS.get(name, True))
+    more.setdefault("show_default", BY_RULE.get(name, True))
     if isinstance(type, click.IntRange | click.FloatRange):
         more["metavar"] = "N" if isinstance(type, click.IntRange) else "X"
     return click.option(

@@ -15,16 +15,21 @@ from fastsnn.schedules import SCHEDULES
 # Fewer training rows than this are few: they want smaller batches and more epochs.
 FEW_ROWS = 5000
 BATCH_SIZE, BATCH_SIZE_FEW = 128, 32
-EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 22, 40, 400
+EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 26, 40, 400
 STEPS_FEW = 1600  # so many steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
-LEARNING_RATE = {"sgd": 0.03, "adam": 1e-4, "adamw": 1e-4}
+# Of networks of up to DEPTH hidden layers; sgd's falls with the root of the depth beyond.
+LEARNING_RATE = {"sgd": 0.04, "adam": 1e-4, "adamw": 1e-4}
 LEARNING_RATE_FEW = LEARNING_RATE | {"sgd": 0.01}
-# How the defaults that depend on the data read in a help text.
-BY_ROWS = {
+DEPTH = 32
+# Each layer adds the noise of its dropout: what a network bears is rate x layers.
+DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
+# How the defaults that depend on other options and on the data read in a help text.
+BY_RULE = {
+    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}",
     "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
     "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
-    f"{LEARNING_RATE_FEW['sgd']}; adam, adamw: {LEARNING_RATE['adam']}",
+    f"{LEARNING_RATE_FEW['sgd']}, less above {DEPTH} layers; adam, adamw: {LEARNING_RATE['adam']}",
     "weight_decay": f"0; adamw: {AdamW.weight_decay}",
 }
 
@@ -37,10 +42,10 @@ CHANGEABLE = ("data", "epochs", "threads")
 class RunConfig:
     """All that decides what a run computes (and `threads`, which changes no bit of it).
 
-    epochs, batch_size, learning_rate, weight_decay: None takes what is best known for the number of
-    rows and the optimizer, see `settled`. target, task, validation, standardize: see
-    `fastsnn.data.load`. layers: hidden ones. patience: epochs without a better validation figure
-    before the run stops; 0 never stops. threads: None takes all processors.
+    dropout, epochs, batch_size, learning_rate, weight_decay: None takes what is best known for the
+    depth, the number of rows and the optimizer, see `settled`. target, task, validation,
+    standardize: see `fastsnn.data.load`. layers: hidden ones. patience: epochs without a better
+    validation figure before the run stops; 0 never stops. threads: None takes all processors.
     """
 
     data: str = "digits"
@@ -48,7 +53,7 @@ class RunConfig:
     task: str = "auto"
     layers: int = 32
     width: int = 256
-    dropout: float = 0.01
+    dropout: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
     optimizer: str = "sgd"
@@ -74,7 +79,8 @@ class RunConfig:
             if getattr(self, name) not in known:
                 given = getattr(self, name)
                 raise ValueError(f"{name}: must be one of {', '.join(known)}; got {given!r}")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0)):
+        sizes = {"layers": 1, "width": 1, "epochs": 1, "batch_size": 1, "patience": 0}
+        for name, least in sizes.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name}: at least {least} is required, got {value}")
@@ -89,10 +95,14 @@ class RunConfig:
         """With a value for every option that is None, for so many training rows."""
         few = rows < FEW_ROWS
         steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
+        rate = (LEARNING_RATE_FEW if few else LEARNING_RATE)[self.optimizer]
+        if self.optimizer == "sgd":
+            rate *= min(1.0, DEPTH / self.layers) ** 0.5
         known = {
+            "dropout": min(DROPOUT_OF_ALL / self.layers, DROPOUT_MOST),
             "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,
             "batch_size": BATCH_SIZE_FEW if few else BATCH_SIZE,
-            "learning_rate": (LEARNING_RATE_FEW if few else LEARNING_RATE)[self.optimizer],
+            "learning_rate": rate,
             "weight_decay": OPTIMIZERS[self.optimizer].weight_decay,
         }
         missing = {k: value for k, value in known.items() if getattr(self, k) is None}

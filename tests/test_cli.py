@@ -13,7 +13,7 @@ from commands import ROOT, SMALL, call, good, result_of, start, write_table
 
 import fastsnn.cli
 from fastsnn import __version__
-from fastsnn.config import BY_ROWS
+from fastsnn.config import BY_RULE
 
 FIGURES = {
     "data", "task", "layers", "width", "dropout", "parameters", "epochs", "best_epoch", "seconds",
@@ -56,7 +56,7 @@ def test_help_shows_every_default(command):
 
 def test_help_follows_the_defaults_table():
     assert "[default: 32; x>=1]" in good("train", "--help")
-    assert BY_ROWS["epochs"] in " ".join(good("train", "--help").split())
+    assert BY_RULE["epochs"] in " ".join(good("train", "--help").split())
 
 
 def test_version_and_help_load_nothing_heavy():

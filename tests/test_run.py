@@ -135,17 +135,26 @@ def test_one_process_a_folder(tmp_path):
 
 @pytest.mark.parametrize(
     "rows, epochs, batch_size, rate",
-    [(54000, 22, 128, 0.03), (5000, 22, 128, 0.03), (4999, 40, 32, 0.01), (1294, 40, 32, 0.01),
+    [(54000, 26, 128, 0.04), (5000, 26, 128, 0.04), (4999, 40, 32, 0.01), (1294, 40, 32, 0.01),
      (400, 128, 32, 0.01), (20, 400, 32, 0.01)],
 )  # fmt: skip
 def test_defaults_by_the_number_of_rows(rows, epochs, batch_size, rate):
     plain = RunConfig().settled(rows)
     assert (plain.epochs, plain.batch_size, plain.learning_rate) == (epochs, batch_size, rate)
     assert plain.weight_decay == 0.0
-    adamw = RunConfig(optimizer="adamw").settled(rows)
+    adamw = RunConfig(optimizer="adamw", layers=64).settled(rows)
     assert (adamw.learning_rate, adamw.weight_decay) == (1e-4, 0.01)
-    given = RunConfig(epochs=3, batch_size=7, learning_rate=1, weight_decay=0.5)
+    given = RunConfig(epochs=3, batch_size=7, learning_rate=1, weight_decay=0.5, dropout=0)
     assert given.settled(rows) == given and given.learning_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    "layers, dropout, rate",
+    [(1, 0.05, 0.04), (10, 0.05, 0.04), (32, 0.015625, 0.04), (128, 0.00390625, 0.02)],
+)
+def test_defaults_by_depth(layers, dropout, rate):
+    settled = RunConfig(layers=layers).settled(54000)
+    assert (settled.dropout, settled.learning_rate) == (dropout, rate)
 
 
 @pytest.mark.parametrize(
