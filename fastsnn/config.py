@@ -20,6 +20,7 @@ STEPS_FEW = 1600  # so many steps, if that makes EPOCHS_FEW to EPOCHS_MOST epoch
 # Of networks of up to DEPTH hidden layers; sgd's falls with the root of the depth beyond.
 LEARNING_RATE = {"sgd": 0.04, "adam": 1e-4, "adamw": 1e-4}
 LEARNING_RATE_FEW = LEARNING_RATE | {"sgd": 0.01}
+REGRESSION = 0.25  # of those rates: slopes of a squared error have no bound
 DEPTH = 32
 # Each layer adds the noise of its dropout: what a network bears is rate x layers.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
@@ -29,7 +30,8 @@ BY_RULE = {
     "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
     "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
-    f"{LEARNING_RATE_FEW['sgd']}, less above {DEPTH} layers; adam, adamw: {LEARNING_RATE['adam']}",
+    f"{LEARNING_RATE_FEW['sgd']}, less above {DEPTH} layers and for regression; "
+    f"adam, adamw: {LEARNING_RATE['adam']}",
     "weight_decay": f"0; adamw: {AdamW.weight_decay}",
 }
 
@@ -91,13 +93,14 @@ class RunConfig:
             )
         check.seed(self.seed)
 
-    def settled(self, rows: int) -> RunConfig:
-        """With a value for every option that is None, for so many training rows."""
+    def settled(self, rows: int, task: str) -> RunConfig:
+        """With a value for every option that is None, for so many training rows and this task."""
         few = rows < FEW_ROWS
         steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
         rate = (LEARNING_RATE_FEW if few else LEARNING_RATE)[self.optimizer]
         if self.optimizer == "sgd":
             rate *= min(1.0, DEPTH / self.layers) ** 0.5
+            rate *= REGRESSION if task == "regression" else 1.0
         known = {
             "dropout": min(DROPOUT_OF_ALL / self.layers, DROPOUT_MOST),
             "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,

@@ -41,15 +41,29 @@ class Tanh:
 
 
 @dataclass(frozen=True)
-class AlphaDropout:
+class _Dropping:
+    rate: float
+
+    def __post_init__(self):
+        where = type(self).__name__
+        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float):
+            raise TypeError(f"{where}: rate must be a number in [0, 1), got {self.rate!r}")
+        if not 0 <= self.rate < 1:
+            raise ValueError(
+                f"{where}: rate must be in [0, 1), got {self.rate}; "
+                "it is the probability of dropping"
+            )
+
+
+class AlphaDropout(_Dropping):
     """Dropout that keeps mean 0 and variance 1 (Klambauer et al. 2017, section "New Dropout
     Technique").
 
     With probability `rate` an element becomes ALPHA_PRIME = -lambda alpha; every element is then
     mapped to affine_a * x + affine_b. With q = 1 - rate:
 
-        affine_a = (q + ALPHA_PRIME**2 q (1 - q)) ** -0.5        affine_b = -affine_a (1 - q)
-        ALPHA_PRIME
+        affine_a = (q + ALPHA_PRIME**2 q (1 - q)) ** -0.5
+        affine_b = -affine_a (1 - q) ALPHA_PRIME
 
     In training only. The rate is rounded to a multiple of 1/65536 (the generator gives 16 bits an
     element).
@@ -60,16 +74,10 @@ class AlphaDropout:
         Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
     """
 
-    rate: float
 
-    def __post_init__(self):
-        _check_rate("AlphaDropout", self.rate)
-
-
-@dataclass(frozen=True)
-class Dropout:
-    """Plain dropout: with probability `rate` an element becomes 0, the others are divided by 1 -
-    rate.
+class Dropout(_Dropping):
+    """Plain dropout: with probability `rate` an element becomes 0, the others are divided by
+    1 - rate.
 
     For comparisons with ReLU and tanh; a SELU network wants `AlphaDropout`.
 
@@ -78,20 +86,6 @@ class Dropout:
     rate : float in [0, 1)
         Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
     """
-
-    rate: float
-
-    def __post_init__(self):
-        _check_rate("Dropout", self.rate)
-
-
-def _check_rate(where, rate):
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise TypeError(f"{where}: rate must be a number in [0, 1), got {rate!r}")
-    if not 0 <= rate < 1:
-        raise ValueError(
-            f"{where}: rate must be in [0, 1), got {rate}; it is the probability of dropping"
-        )
 
 
 LAYERS = {cls.__name__: cls for cls in (Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout)}

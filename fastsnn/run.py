@@ -56,7 +56,7 @@ def run(
         RunFolder(out).require_none()
     config = config.absolute()
     dataset = _load(config, progress)
-    config = config.settled(len(dataset.train))
+    config = config.settled(len(dataset.train), dataset.task)
     network = mlp(
         dataset.n_features, dataset.n_outputs, config.layers, config.width, config.dropout,
         config.seed,

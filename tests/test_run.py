@@ -32,7 +32,10 @@ class DivergesAfter:
 def test_folder_and_figures(tmp_path):
     result = run(small(), tmp_path / "r")
     folder = RunFolder(result["model"].removesuffix("/model.safetensors"))
-    assert tomllib.loads(folder.config.read_text()) == small().settled(1294).to_dict()
+    assert (
+        tomllib.loads(folder.config.read_text())
+        == small().settled(1294, "classification").to_dict()
+    )
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5]
 
@@ -139,13 +142,13 @@ def test_one_process_a_folder(tmp_path):
      (400, 128, 32, 0.01), (20, 400, 32, 0.01)],
 )  # fmt: skip
 def test_defaults_by_the_number_of_rows(rows, epochs, batch_size, rate):
-    plain = RunConfig().settled(rows)
+    plain = RunConfig().settled(rows, "classification")
     assert (plain.epochs, plain.batch_size, plain.learning_rate) == (epochs, batch_size, rate)
     assert plain.weight_decay == 0.0
-    adamw = RunConfig(optimizer="adamw", layers=64).settled(rows)
+    adamw = RunConfig(optimizer="adamw", layers=64).settled(rows, "classification")
     assert (adamw.learning_rate, adamw.weight_decay) == (1e-4, 0.01)
     given = RunConfig(epochs=3, batch_size=7, learning_rate=1, weight_decay=0.5, dropout=0)
-    assert given.settled(rows) == given and given.learning_rate == 1.0
+    assert given.settled(rows, "classification") == given and given.learning_rate == 1.0
 
 
 @pytest.mark.parametrize(
@@ -153,8 +156,9 @@ def test_defaults_by_the_number_of_rows(rows, epochs, batch_size, rate):
     [(1, 0.05, 0.04), (10, 0.05, 0.04), (32, 0.015625, 0.04), (128, 0.00390625, 0.02)],
 )
 def test_defaults_by_depth(layers, dropout, rate):
-    settled = RunConfig(layers=layers).settled(54000)
+    settled = RunConfig(layers=layers).settled(54000, "multitask")
     assert (settled.dropout, settled.learning_rate) == (dropout, rate)
+    assert RunConfig(layers=layers).settled(54000, "regression").learning_rate == rate / 4
 
 
 @pytest.mark.parametrize(
