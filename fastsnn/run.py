@@ -6,13 +6,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from threading import Thread
 from typing import Any
 
 import numpy as np
 
 from fastsnn import backend, checkpoint, data, files, optimizers, schedules
+from fastsnn import threads as processors
 from fastsnn.config import RunConfig
 from fastsnn.folder import RunFolder
 from fastsnn.keeper import Keeper, best
@@ -164,11 +167,29 @@ def _result(folder, config, dataset, trainer, history, compile_s, start):
     }
 
 
+@contextmanager
+def _kernels_meanwhile(threads):
+    """Take compiled kernels from the cache beside other work; what must be compiled waits, so that
+    bad data are told of at once.
+    """
+    threads = processors.resolve(threads)
+    if not backend.compiled(threads):
+        yield
+        return
+    loader = Thread(target=backend.load_kernels, args=(threads,))
+    loader.start()
+    try:
+        yield
+    finally:
+        loader.join()
+
+
 def _load(config, progress):
-    dataset = data.load(
-        config.data, target=config.target, task=config.task, validation=config.validation,
-        seed=config.seed, standardize=config.standardize, progress=progress,
-    )  # fmt: skip
+    with _kernels_meanwhile(config.threads):
+        dataset = data.load(
+            config.data, target=config.target, task=config.task, validation=config.validation,
+            seed=config.seed, standardize=config.standardize, progress=progress,
+        )  # fmt: skip
     if config.patience and dataset.validation is None:
         raise ValueError(
             f"patience: validation data are required to stop early, got patience {config.patience} "

@@ -5,20 +5,36 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 
-@contextmanager
-def open_file(path: Path, mode: str = "rb", **text) -> Iterator:
+def open_file(path: Path, mode: str = "rb", **text) -> AbstractContextManager:
     """`open(path, mode)`, unpacking on the fly where the name ends in .gz.
 
     While the file is read, a damaged archive or text that is not UTF-8 raises ValueError.
     """
     require_file(path)
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    opener = gzip.open if _packed(path) else open
+    return _plainly(path, lambda: opener(path, mode, **text))
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file, unpacked at once where the name ends in .gz; errors as with `open_file`."""
+    require_file(path)
+    with _plainly(path, lambda: open(path, "rb")) as file:
+        data = file.read()
+        return gzip.decompress(data) if _packed(path) else data
+
+
+def _packed(path):
+    return path.name.lower().endswith(".gz")
+
+
+@contextmanager
+def _plainly(path, opened) -> Iterator:
     try:
-        with opener(path, mode, **text) as file:
+        with opened() as file:
             yield file
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(

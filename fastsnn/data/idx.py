@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.files import open_file
+from fastsnn.data.files import read_bytes
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -18,8 +18,7 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
     ndim: the number of dimensions that is required, any by default.
     """
     path = Path(path)
-    with open_file(path) as file:
-        data = file.read()
+    data = read_bytes(path)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or data[3] == 0:
         raise ValueError(
             f"{path}: must be an idx file (first bytes 00 00, type, dimensions), "
