@@ -197,7 +197,8 @@ def test_reader_of_the_pipe_has_gone(folder):
     good("train", *SMALL, "--out", "run")
     process = start("predict", "--model", "run", "--data", "digits")
     process.stdout.close()
-    assert process.stderr.read() == ""
+    said = [line for line in process.stderr if not line.startswith("fastsnn: compil")]
+    assert said == []  # on a new machine it may say that it compiles, and nothing else
     process.stderr.close()
     process.wait()
 
