@@ -9,14 +9,7 @@ flags: every operation rounds as it is written.
 import numpy as np
 from llvmlite import ir
 
-F32, I1, I8, I16, I32, I64 = (
-    ir.FloatType(),
-    ir.IntType(1),
-    ir.IntType(8),
-    ir.IntType(16),
-    ir.IntType(32),
-    ir.IntType(64),
-)
+F32, I16, I32, I64 = ir.FloatType(), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 
 
 def of_lanes(element, lanes):

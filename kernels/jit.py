@@ -34,7 +34,8 @@ FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz"}}
 
 def _sources_hash():
     root = Path(__file__).parent
-    digest = hashlib.sha256(numba.__version__.encode())
+    settings = numba.__version__, numba.config.BOUNDSCHECK, numba.config.OPT
+    digest = hashlib.sha256(repr(settings).encode())  # Numba's own key knows nothing of these
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
