@@ -15,7 +15,7 @@ from fastsnn.schedules import SCHEDULES
 # Fewer training rows than this are few: they want smaller batches and more epochs.
 FEW_ROWS = 5000
 BATCH_SIZE, BATCH_SIZE_FEW = 128, 32
-EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 26, 40, 400
+EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 22, 40, 400
 STEPS_FEW = 1600  # so many steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
 # Of networks of up to DEPTH hidden layers; sgd's falls with the root of the depth beyond.
 LEARNING_RATE = {"sgd": 0.04, "adam": 1e-4, "adamw": 1e-4}

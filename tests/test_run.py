@@ -138,7 +138,7 @@ def test_one_process_a_folder(tmp_path):
 
 @pytest.mark.parametrize(
     "rows, epochs, batch_size, rate",
-    [(54000, 26, 128, 0.04), (5000, 26, 128, 0.04), (4999, 40, 32, 0.01), (1294, 40, 32, 0.01),
+    [(54000, 22, 128, 0.04), (5000, 22, 128, 0.04), (4999, 40, 32, 0.01), (1294, 40, 32, 0.01),
      (400, 128, 32, 0.01), (20, 400, 32, 0.01)],
 )  # fmt: skip
 def test_defaults_by_the_number_of_rows(rows, epochs, batch_size, rate):
