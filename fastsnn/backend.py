@@ -75,10 +75,9 @@ class TrainingEngine:
         self.job[regions.BACKWARD] = program.run_backward.address
         self.job[regions.WEIGHTS] = program.run_weights.address
 
-    def _set_job(self, first_row, samples, step, seed, loss_code, update, first_sample=0):
+    def _set_job(self, first_row, samples, step, seed, loss_code, update):
         job = self.job
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
-        job[regions.FIRST_SAMPLE] = first_sample
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)
         job[regions.LOSS], job[regions.UPDATE] = loss_code, update
         job[regions.THREADS] = self.threads

@@ -100,15 +100,11 @@ class Trainer:
         return {name: g.copy() for name, g in self.network.layout.views(flat).items()}
 
     def _checked(self, x, y, sample_weight):
-        net = self.network
         if not self._loaded:
             load_kernels(self.threads)
             self._loaded = True
-        x = check.features(x, net.input_size)
-        n = len(x)
-        labels, targets = check_targets(self.loss, y, n, net.output_size)
-        check.batch(x, labels, net.output_size)
-        weight = check.weights(sample_weight, (n,), "sample_weight")
+        x, labels, targets = self._checked_labelled(x, y)
+        weight = check.weights(sample_weight, (len(x),), "sample_weight")
         return x, labels, targets, weight, self.class_weight
 
     def _single(self, x, y, sample_weight):
@@ -154,10 +150,10 @@ class Trainer:
         validation_data : (x, y), optional
             Judged after each epoch: "validation_loss" and the figures of the task
             (`fastsnn.metrics`) in the record.
-        callbacks : objects with any of on_fit_start(trainer, epochs, batches),
-        on_batch_end(trainer, samples, loss),
-            on_epoch_end(trainer, history) and on_fit_end(trainer, history); see
-            `fastsnn.callbacks`. A true answer of on_epoch_end stops the training.
+        callbacks : objects, see `fastsnn.callbacks`
+            With any of on_fit_start(trainer, epochs, batches), on_batch_end(trainer, samples,
+            loss), on_epoch_end(trainer, history), whose true answer stops the training, and
+            on_fit_end(trainer, history).
         schedule : Constant, Step, Cosine, Plateau, optional
             Factor on the optimizer's learning rate.
         history : list, optional
@@ -215,7 +211,7 @@ class Trainer:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
-        x = self._checked_labelled(x, y)
+        x, _, _ = self._checked_labelled(x, y)
         task = metrics.TASKS[self.loss]
         return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
 
@@ -257,9 +253,9 @@ class Trainer:
     def _checked_labelled(self, x, y):
         net = self.network
         x = check.features(x, net.input_size)
-        labels, _ = check_targets(self.loss, y, len(x), net.output_size)
+        labels, targets = check_targets(self.loss, y, len(x), net.output_size)
         check.batch(x, labels, net.output_size)
-        return x
+        return x, labels, targets
 
 
 def _call(callbacks, name, *arguments):

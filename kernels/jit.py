@@ -155,9 +155,8 @@ class Entry:
         self.address = None
         self.__doc__ = function.__doc__
         if CACHE_FOLDER is not None:
-            with (
-                _lock
-            ):  # Numba reads the folder from its own setting, once, while the cache object is made
+            # Numba reads the folder from its own setting, once, while the cache object is made.
+            with _lock:
                 before = numba.config.CACHE_DIR
                 numba.config.CACHE_DIR = str(CACHE_FOLDER)
                 try:

@@ -27,8 +27,8 @@ weights_at = jit.native_call(serial.run_weights)
 # Columns of a job, int64: what changes from step to step.
 (
     FORWARD, BACKWARD, WEIGHTS,  # addresses
-    FIRST_ROW, SAMPLES, FIRST_SAMPLE, STEP, SEED, LOSS, UPDATE, THREADS, JOB,
-) = range(12)  # fmt: skip
+    FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS, JOB,
+) = range(11)  # fmt: skip
 
 
 @jit.helper
@@ -38,12 +38,12 @@ def _rows(
 ):  # fmt: skip
     forward_at(
         job[FORWARD], program, constants, params, acts, bits, work, x, index, job[FIRST_ROW],
-        job[SAMPLES], first_panel, last_panel, job[FIRST_SAMPLE], job[STEP], job[SEED], 1,
+        job[SAMPLES], first_panel, last_panel, 0, job[STEP], job[SEED], 1,
     )  # fmt: skip
     backward_at(
         job[BACKWARD], losses, program, constants, params, acts, bits, work, index, labels, targets,
         sample_weight, class_weight, job[FIRST_ROW], job[SAMPLES], first_panel, last_panel,
-        job[FIRST_SAMPLE], job[STEP], job[SEED], job[LOSS], scale,
+        0, job[STEP], job[SEED], job[LOSS], scale,
     )  # fmt: skip
 
 
