@@ -11,6 +11,7 @@ import click  # noqa: E402
 from click.core import ParameterSource  # noqa: E402
 
 from fastsnn import __version__  # noqa: E402
+from fastsnn.bench.command import bench, compare  # noqa: E402
 from fastsnn.config import BY_RULE, RunConfig  # noqa: E402
 from fastsnn.data.dataset import TASKS  # noqa: E402
 from fastsnn.data.standardize import PER  # noqa: E402
@@ -247,6 +248,9 @@ def info(as_json):
 
     show(collect(), as_json)
 
+
+main.add_command(bench)
+main.add_command(compare)
 
 if __name__ == "__main__":
     main(prog_name="fastsnn")

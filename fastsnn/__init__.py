@@ -11,7 +11,7 @@ from pathlib import Path as _Path
 
 if not (
     _Path(__file__).parent / "kernels"
-).is_dir():  # a bare checkout: kernels/ and cli.py lie beside
+).is_dir():  # a bare checkout: kernels/, bench/ and cli.py lie beside
     __path__.append(str(_Path(__file__).parents[1]))
 
 from fastsnn.callbacks import EarlyStopping

@@ -17,7 +17,7 @@ import fastsnn
 from fastsnn.kernels import jit
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE, KERNELS = ROOT / "fastsnn", ROOT / "kernels"
+PACKAGE, KERNELS, BENCH = ROOT / "fastsnn", ROOT / "kernels", ROOT / "bench"
 MOST_LINES = 400
 
 AGREED = {
@@ -29,6 +29,8 @@ AGREED = {
 KNOW_KERNELS = {"backend.py", "info.py", "optimizers.py", "plan.py"}
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
+BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
+PEERS = {"torch", "jax", "onnxruntime", "matplotlib"}  # imported where they are used, if installed
 IN_FUNCTIONS = {"rich", "pooch", "requests", "urllib3", "tomli_w"}  # imported at their first use
 NOT_LOADED = {
     "click", "rich", "pooch", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
@@ -94,9 +96,17 @@ def test_the_package_imports_downwards(path):
     assert not outside(path, functions=False).keys() & IN_FUNCTIONS
     place = str(path.relative_to(PACKAGE))
     for module in inside(path):
+        assert not module.startswith("fastsnn.bench"), module
         assert module != "fastsnn.cli" or place == "__main__.py"
         assert not module.startswith("fastsnn.kernels") or place in KNOW_KERNELS, module
         assert module != "fastsnn", "inside the package, take names from where they are made"
+
+
+@pytest.mark.parametrize("path", sources(BENCH), ids=name_of)
+def test_bench_imports_downwards(path):
+    assert outside(path).keys() <= BENCH_MAY_IMPORT | IN_FUNCTIONS | PEERS
+    assert not outside(path, functions=False).keys() & (IN_FUNCTIONS | PEERS)
+    assert "fastsnn.cli" not in inside(path)
 
 
 def test_every_listed_file_knows_kernels():
@@ -126,11 +136,14 @@ def project():
 
 def test_the_package_list_is_what_lies_on_disk():
     settings = project()["tool"]["setuptools"]
-    assert settings["package-dir"] == {"fastsnn": "fastsnn", "fastsnn.kernels": "kernels"}
-    on_disk = {"fastsnn" + dotted(p, PACKAGE) for p in PACKAGE.rglob("__init__.py")}
-    on_disk |= {"fastsnn.kernels" + dotted(p, KERNELS) for p in KERNELS.rglob("__init__.py")}
+    assert settings["package-dir"] == {
+        "fastsnn": "fastsnn", "fastsnn.bench": "bench", "fastsnn.kernels": "kernels",
+    }  # fmt: skip
+    on_disk = set()
+    for name, folder in settings["package-dir"].items():
+        on_disk |= {name + dotted(p, ROOT / folder) for p in (ROOT / folder).rglob("__init__.py")}
     assert sorted(settings["packages"]) == sorted(on_disk)
-    for folder in (PACKAGE, KERNELS):
+    for folder in (PACKAGE, KERNELS, BENCH):
         for path in sources(folder):
             assert (path.parent / "__init__.py").is_file(), f"{path} would not be shipped"
 
@@ -141,7 +154,9 @@ def dotted(path, folder):
 
 def test_package_data_is_what_lies_on_disk():
     data = project()["tool"]["setuptools"]["package-data"]
-    folders = {"fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS}
+    folders = {
+        "fastsnn.bench": BENCH, "fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS,
+    }  # fmt: skip
     assert data.keys() == folders.keys()
     for package, names in data.items():
         on_disk = {p.name for p in folders[package].iterdir() if p.is_file() and p.suffix != ".py"}
