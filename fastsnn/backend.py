@@ -155,7 +155,7 @@ def activations(network, x, training, seed, step, chunk=8 * PANEL):
         samples = min(chunk, len(x) - first)
         program.run_forward(
             run.table, run.constants, network.parameters, acts, bits, work, x, NO_INTEGERS, first,
-            samples, 0, round_up(samples, PANEL) // PANEL, first, step & 0xFFFFFFFF, signed64(seed),
+            samples, 0, len(run.table) + 1, 0, 0, 1, first, step & 0xFFFFFFFF, signed64(seed),
             int(training),
         )  # fmt: skip
         for row, out in enumerate(hidden):

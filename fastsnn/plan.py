@@ -8,7 +8,8 @@ import numpy as np
 
 from fastsnn.graph import Node
 from fastsnn.kernels import philox, program
-from fastsnn.kernels.cpu import activation, dropout, shape
+from fastsnn.kernels.cpu import activation, caches, dropout, shape
+from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.kernels.scalar import ALPHA_PRIME
 
@@ -110,6 +111,11 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
             row[program.T_STRIDE] = panels * shape.PANEL**2
             row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
         row[program.ACTIVATION] = activation.CODES[node.activation]
+        K, N = node.fan_in, node.fan_out
+        row[program.FORWARD_DEPTH] = caches.depth_of(K, shape.PANEL, shape.UNROLL)
+        row[program.BACKWARD_DEPTH] = caches.depth_of(N, shape.PANEL, shape.UNROLL)
+        row[program.FORWARD_BLOCK] = caches.rows_of(K, shape.NARROW_ROWS)
+        row[program.BACKWARD_BLOCK] = min(caches.rows_of(N, shape.ROWS), round_up(K, shape.ROWS))
         if philox.drop_threshold(node.rate):
             _set_dropout(node, row, constants[i])
     return Plan(
@@ -118,8 +124,14 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
         panels=panels,
         activations=used,
         mask_columns=round_up(max(widths), dropout.UNITS_AT_ONCE),
-        work=round_up(WORK_HEAD + max(widths) * shape.ROWS + shape.STRIP, LINE),
+        work=round_up(max(map(_work, table)), LINE),
     )
+
+
+def _work(row):
+    """Floats of one thread's work space for a layer: its head, tiles, and packed strips."""
+    strips = row[program.BACKWARD_BLOCK] // shape.ROWS
+    return WORK_HEAD + strips * (row[program.FAN_OUT] * shape.ROWS + STRIP_GAP + shape.TILE)
 
 
 def _set_dropout(node, row, constants):

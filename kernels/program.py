@@ -20,7 +20,11 @@ Offsets (_AT) and strides count floats. Backends read the table; `fastsnn/plan.p
     SITE,  # number of this dropout layer in the network
     THRESHOLD,  # a 16-bit number below it drops
     REMASK,  # the backward pass needs the mask again
+    FORWARD_BLOCK,  # units whose weights are worked on together, forward
+    FORWARD_DEPTH,  # terms of their sums that are added at a time
+    BACKWARD_BLOCK,  # the same backward: inputs whose weights are packed together
+    BACKWARD_DEPTH,
     COLUMNS,
-) = range(16)
+) = range(20)
 
 DROP_VALUE, AFFINE_A, AFFINE_B, CONSTANTS = range(4)

@@ -58,17 +58,17 @@ def _backward_code(name):
     slope = scalar.ACTIVATIONS[name][1]
 
     @vector_code
-    def plain(builder, h, h_at, rows, tile):
+    def plain(builder, h, h_at, rows, tile, tile_at):
         def one(i, place, j):
             address = at(builder, h, builder.add(h_at, place))
-            dh = load(builder, at(builder, tile, place), LANES)
+            dh = load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
             store(builder, dh * slope(load(builder, address, LANES)), address)
 
         _rows(builder, rows, one)
 
     def dropping_code(remask):
         @vector_code
-        def dropping(builder, h, h_at, rows, tile, bits, bits_at, affine_a, affine_b):
+        def dropping(builder, h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b):
             a, b = (splat(builder, v, LANES) for v in (affine_a, affine_b))
             inverse = 1 / a
             words = at(builder, bits, bits_at, I32)
@@ -76,7 +76,7 @@ def _backward_code(name):
             def one(i, place, j):
                 address = at(builder, h, builder.add(h_at, place))
                 y = (load(builder, address, LANES) - b) * inverse
-                dz = load(builder, at(builder, tile, place), LANES) * a * slope(y)
+                dz = load(builder, at(builder, tile, builder.add(tile_at, place)), LANES) * a * slope(y)
                 if remask:
                     dz = where(_dropped(builder, words, i, j), 0, dz)
                 store(builder, dz, address)
@@ -121,32 +121,32 @@ def activate_and_drop(h, h_at, rows, activation, bits, bits_at, drop_value, affi
 
 
 @jit.helper
-def activation_backward(h, h_at, rows, tile, activation):
+def activation_backward(h, h_at, rows, tile, tile_at, activation):
     """h = tile * activation'(.), from the output that h holds: h becomes dz in place."""
     if activation == SELU:
-        _selu_back(h, h_at, rows, tile)
+        _selu_back(h, h_at, rows, tile, tile_at)
     elif activation == RELU:
-        _relu_back(h, h_at, rows, tile)
+        _relu_back(h, h_at, rows, tile, tile_at)
     elif activation == TANH:
-        _tanh_back(h, h_at, rows, tile)
+        _tanh_back(h, h_at, rows, tile, tile_at)
     else:
-        _none_back(h, h_at, rows, tile)
+        _none_back(h, h_at, rows, tile, tile_at)
 
 
 @jit.helper
-def dropout_backward(h, h_at, rows, tile, activation, remask, bits, bits_at, affine_a, affine_b):
+def dropout_backward(h, h_at, rows, tile, tile_at, activation, remask, bits, bits_at, affine_a, affine_b):
     """The same through dropout. Only with `remask` are the bits read: see `needs_mask`."""
     if activation == SELU:
         if remask:
-            _selu_back_mask(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+            _selu_back_mask(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
         else:
-            _selu_back_alpha(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+            _selu_back_alpha(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
     elif activation == RELU:
-        _relu_back_dropping(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+        _relu_back_dropping(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
     elif activation == TANH:
-        _tanh_back_mask(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+        _tanh_back_mask(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
     else:
-        _none_back_mask(h, h_at, rows, tile, bits, bits_at, affine_a, affine_b)
+        _none_back_mask(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
 
 
 def needs_mask(activation, dropout):

@@ -99,3 +99,31 @@ def broadcast(builder, pointer, offset, lanes):
     one = builder.insert_element(undefined, value, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
     return builder.shuffle_vector(one, undefined, zeros)
+
+
+def prefetch(builder, pointer, write=False):
+    """Ask for the cache line at `pointer`; any address will do, none faults."""
+    kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
+    name = "llvm.prefetch.p0"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), kinds), name)
+    flags = [ir.IntType(32)(flag) for flag in (int(write), 3, 1)]  # every level; data
+    builder.call(function, [builder.bitcast(pointer, kinds[0]), *flags])
+
+
+def choose(builder, condition, yes, no):
+    """The values of `yes()` if `condition` (a truth value) holds, else those of `no()`."""
+    ends, results = [], []
+    with builder.if_else(condition) as (then, otherwise):
+        for branch, values in ((then, yes), (otherwise, no)):
+            with branch:
+                results.append(values())
+                ends.append(builder.basic_block)
+    chosen = []
+    for pair in zip(*results, strict=True):
+        phi = builder.phi(pair[0].type)
+        for value, end in zip(pair, ends, strict=True):
+            phi.add_incoming(value, end)
+        chosen.append(phi)
+    return chosen

@@ -1,7 +1,8 @@
-"""The three products of a dense layer over panels and strips, with what is fused into them.
+"""The products of a dense layer over blocks of the operands, with what is fused into them.
 
-Loops: a strip of ROWS rows of the weight matrix stays in the first-level cache while the panels of
-the slice pass by.
+Both loop nests are alike: a block of the weights fits the second-level cache, a block of terms of
+one panel the first, and the tiles pass by. What follows the product (activation, dropout) comes
+with the last block of terms, on the tile that has just been stored.
 """
 
 from fastsnn.kernels import jit
@@ -11,68 +12,131 @@ from fastsnn.kernels.cpu.activation import (
     activation_backward,
     dropout_backward,
 )
-from fastsnn.kernels.cpu.code import loop, vector_code
-from fastsnn.kernels.cpu.shape import PANEL, ROWS, STRIP
-from fastsnn.kernels.cpu.tile import forward_tile, input_gradient_tile
+from fastsnn.kernels.cpu.code import loop, prefetch, vector_code
+from fastsnn.kernels.cpu.shape import NARROW_ROWS, PANEL, ROWS, STRIP, TILE
+from fastsnn.kernels.cpu.tile import forward_tile, input_gradient_tile, narrow_forward_tile
 from fastsnn.kernels.emit import I64, at, load, store
+from fastsnn.kernels.program import (
+    ACTIVATION,
+    AFFINE_A,
+    AFFINE_B,
+    B_AT,
+    BACKWARD_BLOCK,
+    BACKWARD_DEPTH,
+    DROP_VALUE,
+    DROPPING,
+    FAN_IN,
+    FAN_OUT,
+    FORWARD_BLOCK,
+    FORWARD_DEPTH,
+    H_AT,
+    H_STRIDE,
+    REMASK,
+    W_AT,
+    X_AT,
+    X_STRIDE,
+)
+
+STRIP_GAP = 16  # floats behind a packed strip: the surplus of its last line goes there
 
 
 @jit.helper
 def dense_forward(
-    h, h_at, h_stride, x, x_at, x_stride, params, w_at, b_at, fan_in, fan_out, panels,
-    activation, dropping, bits, drop_value, affine_a, affine_b,
+    row, constants, params, acts, bits, first_panel, last_panel, wide_panels, first_unit, last_unit,
+    dropping,
 ):  # fmt: skip
-    for n in range(0, fan_out, ROWS):
-        valid = min(ROWS, fan_out - n)
-        for p in range(panels):
-            tile_at = h_at + p * h_stride + n * PANEL
-            forward_tile(
-                h, tile_at, params, w_at + n * fan_in, x, x_at + p * x_stride,
-                params, b_at + n, fan_in, valid,
-            )  # fmt: skip
-            if dropping:
-                bits_at = p * bits.shape[1] + n
-                activate_and_drop(
-                    h, tile_at, valid, activation, bits, bits_at,
-                    drop_value, affine_a, affine_b,
-                )  # fmt: skip
-            else:
-                activate(h, tile_at, valid, activation)
+    """Units [first_unit, last_unit) of the layer in `row` for panels [first_panel, last_panel); of
+    panels from `wide_panels` on only the first LANES samples.
+    """
+    fan_in, depth, w_at, b_at = row[FAN_IN], row[FORWARD_DEPTH], row[W_AT], row[B_AT]
+    for start in range(first_unit, last_unit, row[FORWARD_BLOCK]):
+        end = min(start + row[FORWARD_BLOCK], last_unit)
+        for p in range(first_panel, last_panel):
+            x_at, h_at = row[X_AT] + p * row[X_STRIDE], row[H_AT] + p * row[H_STRIDE]
+            rows = ROWS if p < wide_panels else NARROW_ROWS
+            for k in range(0, fan_in, depth):
+                count = min(depth, fan_in - k)
+                for n in range(start, end, rows):
+                    valid = min(rows, end - n)
+                    z_at, w = h_at + n * PANEL, w_at + n * fan_in
+                    if p < wide_panels:
+                        forward_tile(
+                            acts, z_at, params, w, fan_in, acts, x_at, params, b_at + n, k, count,
+                            valid,
+                        )  # fmt: skip
+                    else:
+                        narrow_forward_tile(
+                            acts, z_at, params, w, fan_in, acts, x_at, params, b_at + n, k, count,
+                            valid,
+                        )  # fmt: skip
+                    if k + count < fan_in:
+                        continue
+                    if dropping:
+                        activate_and_drop(
+                            acts, z_at, valid, row[ACTIVATION], bits, p * bits.shape[1] + n,
+                            constants[DROP_VALUE], constants[AFFINE_A], constants[AFFINE_B],
+                        )  # fmt: skip
+                    else:
+                        activate(acts, z_at, valid, row[ACTIVATION])
 
 
 @vector_code
-def pack_strip(builder, strip, w, w_at, fan_in, fan_out):
-    """strip[n, i] = w[n, i] for ROWS columns of w; written STRIP at a time, the next row overwrites
-    the surplus.
+def _pack(builder, packed, packed_at, stride, w, w_at, fan_in, fan_out, strips):
+    """packed[j, n, i] = w[n, j * ROWS + i] for `strips` strips of ROWS columns, `stride` floats
+    apart; written STRIP at a time, the next row overwrites the surplus.
     """
-    source, out = at(builder, w, w_at), at(builder, strip, 0)
+    source, out = at(builder, w, w_at), at(builder, packed, packed_at)
+    further = builder.mul(fan_in, I64(8))  # rows ahead
 
     def row(n):
-        line = load(builder, at(builder, source, builder.mul(n, fan_in)), STRIP)
-        store(builder, line, at(builder, out, builder.mul(n, I64(ROWS))))
+        line = at(builder, source, builder.mul(n, fan_in))
+        target = at(builder, out, builder.mul(n, I64(ROWS)))
+
+        def strip(j):
+            columns = at(builder, line, builder.mul(j, I64(ROWS)))
+            prefetch(builder, at(builder, columns, further))
+            values = load(builder, columns, STRIP)
+            store(builder, values, at(builder, target, builder.mul(j, stride)))
+
+        loop(builder, strips, strip)
 
     loop(builder, fan_out, row)
 
 
 @jit.helper
 def dense_input_backward(
-    h, h_at, h_stride, dz, dz_at, dz_stride, params, w_at, fan_in, fan_out, panels,
-    activation, dropping, remask, bits, affine_a, affine_b, strip, tile,
+    row, below, constants, params, acts, bits, space, first_panel, last_panel, first_unit, last_unit
 ):  # fmt: skip
-    """h, the output of the layer below with its `activation` and dropout, becomes that layer's dz
-    in place.
+    """The output of the layer in `below` becomes that layer's dz in place, for its units
+    [first_unit, last_unit). `row`, whose dz is there, is the layer above it. space: tiles, then
+    packed strips.
     """
-    for k in range(0, fan_in, ROWS):
-        valid = min(ROWS, fan_in - k)
-        pack_strip(strip, params, w_at + k, fan_in, fan_out)
-        for p in range(panels):
-            input_gradient_tile(tile, strip, dz, dz_at + p * dz_stride, fan_out)
-            rows_at = h_at + p * h_stride + k * PANEL
-            if dropping:
-                bits_at = p * bits.shape[1] + k
-                dropout_backward(
-                    h, rows_at, valid, tile, activation, remask, bits, bits_at,
-                    affine_a, affine_b,
-                )  # fmt: skip
-            else:
-                activation_backward(h, rows_at, valid, tile, activation)
+    fan_in, fan_out, depth = row[FAN_IN], row[FAN_OUT], row[BACKWARD_DEPTH]
+    strip_stride = fan_out * ROWS + STRIP_GAP
+    tile_step = TILE if depth < fan_out else 0  # else one tile serves all
+    packed_at = row[BACKWARD_BLOCK] // ROWS * TILE
+    for start in range(first_unit, last_unit, row[BACKWARD_BLOCK]):
+        end = min(start + row[BACKWARD_BLOCK], last_unit)
+        strips = (end - start + ROWS - 1) // ROWS
+        _pack(space, packed_at, strip_stride, params, row[W_AT] + start, fan_in, fan_out, strips)
+        for p in range(first_panel, last_panel):
+            dz_at = row[H_AT] + p * row[H_STRIDE]
+            for n in range(0, fan_out, depth):
+                count = min(depth, fan_out - n)
+                for j in range(strips):
+                    k = start + j * ROWS
+                    h_at, tile_at = row[X_AT] + p * row[X_STRIDE] + k * PANEL, j * tile_step
+                    input_gradient_tile(
+                        space, tile_at, space, packed_at + j * strip_stride, acts, dz_at, n, count,
+                        acts, h_at,
+                    )  # fmt: skip
+                    if n + count < fan_out:
+                        continue
+                    valid = min(ROWS, end - k)
+                    if below[DROPPING]:
+                        dropout_backward(
+                            acts, h_at, valid, space, tile_at, below[ACTIVATION], below[REMASK],
+                            bits, p * bits.shape[1] + k, constants[AFFINE_A], constants[AFFINE_B],
+                        )  # fmt: skip
+                    else:
+                        activation_backward(acts, h_at, valid, space, tile_at, below[ACTIVATION])

@@ -37,9 +37,11 @@ def _halves_in_order(words):
 
 
 @vector_code
-def mask_bits(builder, bits, bits_at, units, first_block, site, step, seed, threshold):
-    """bits[u] = which samples of the panel drop unit u, for all units; written in groups of
-    UNITS_AT_ONCE.
+def mask_bits(
+    builder, bits, bits_at, first_unit, units, first_block, site, step, seed, threshold
+):
+    """bits[u] = which samples of the panel drop unit first_unit + u, for `units` units; written in
+    groups of UNITS_AT_ONCE.
     """
     out = at(builder, bits, bits_at, I32)
     blocks = splat(builder, first_block, CALLS) + _lanes(
@@ -53,7 +55,7 @@ def mask_bits(builder, bits, bits_at, units, first_block, site, step, seed, thre
     def group(i):
         for v in range(UNROLL):
             base = builder.add(builder.mul(i, I64(UNITS_AT_ONCE)), I64(v * UNITS))
-            unit = splat(builder, base, CALLS) + _lanes(
+            unit = splat(builder, builder.add(base, first_unit), CALLS) + _lanes(
                 builder, [c // BLOCKS for c in range(CALLS)]
             )
             words = philox4x32_10((blocks, unit, *fixed), key)
@@ -94,7 +96,7 @@ def _philox_blocks(out, counters, seed):
 def _mask_words(bits, units, first_block, site, step, seed, threshold):
     for panel in range(bits.shape[0]):
         block = first_block + panel * BLOCKS
-        mask_bits(bits, panel * bits.shape[1], units, block, site, step, seed, threshold)
+        mask_bits(bits, panel * bits.shape[1], 0, units, block, site, step, seed, threshold)
 
 
 def signed64(seed):

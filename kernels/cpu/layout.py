@@ -11,8 +11,8 @@ from fastsnn.kernels.emit import Value, at, load, shuffle, store
 ZERO = np.float32(0)
 
 
-def _transposed(rows):
-    """LANES vectors, transposed: log2(LANES) rounds, each swapping halves of pairs of vectors."""
+def transposed(rows):
+    """n vectors of n elements, transposed: log2(n) rounds, each swapping halves of pairs of vectors."""
     n = len(rows)
     distance = n // 2
     while distance:
@@ -36,7 +36,7 @@ def _transpose_square(builder, out, out_at, source, source_at):
         load(builder, at(builder, source, builder.add(source_at, ir.IntType(64)(i * PANEL))), LANES)
         for i in range(LANES)
     ]
-    for i, row in enumerate(_transposed(rows)):
+    for i, row in enumerate(transposed(rows)):
         store(builder, row, at(builder, out, builder.add(out_at, ir.IntType(64)(i * PANEL))))
 
 

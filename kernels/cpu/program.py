@@ -7,24 +7,18 @@ tiles; each tile's gradient is summed over the whole batch and handed to the opt
 in the first-level cache.
 """
 
-import numpy as np
-
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.dense import dense_forward, dense_input_backward
 from fastsnn.kernels.cpu.dropout import mask_bits
 from fastsnn.kernels.cpu.layout import gather_block, transpose_block
 from fastsnn.kernels.cpu.loss import loss_and_gradient
 from fastsnn.kernels.cpu.optimizer import update_tile
-from fastsnn.kernels.cpu.shape import PANEL, ROWS
-from fastsnn.kernels.cpu.tile import weight_gradient_tile
+from fastsnn.kernels.cpu.shape import CHUNK, LANES, PANEL, ROWS, TILE
+from fastsnn.kernels.cpu.tile import bias_gradient, weight_gradient_tile
 from fastsnn.kernels.jit import DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
 from fastsnn.kernels.philox import SAMPLES_PER_BLOCK
 from fastsnn.kernels.program import (
-    ACTIVATION,
-    AFFINE_A,
-    AFFINE_B,
     B_AT,
-    DROP_VALUE,
     DROPPING,
     FAN_IN,
     FAN_OUT,
@@ -38,7 +32,7 @@ from fastsnn.kernels.program import (
     W_AT,
     X_AT,
     X_STRIDE,
-)  # fmt: skip
+)
 
 # Parts of the signatures of the entries below.
 PROGRAM = TABLE, MATRIX, FLOATS  # program, constants, params
@@ -46,147 +40,149 @@ BUFFERS = FLOATS, WORDS, FLOATS  # acts, bits, work
 BATCH = INTS, INTS, MATRIX, FLOATS, FLOATS  # index, labels, targets, sample and class weights
 
 BLOCK = PANEL * PANEL
-TILE = ROWS * PANEL
-EIGHT = 8  # the narrowest panel
-WORK_HEAD = BLOCK + TILE + 2 * PANEL  # floats of a thread's work space before the strip
+WORK_HEAD = BLOCK + TILE + 2 * PANEL  # floats of a thread's work space before tiles and strips
 
 
 @jit.helper
-def load_panels(
-    program, acts, work, x, index, first_row, samples, first_panel, last_panel, training
-):
-    """The rows of the slice as panels; in training also in blocks [sample][feature], for the weight
-    gradient.
+def share(panels, units, split, part, parts):
+    """The first and the last cell, exclusive, of one of `parts` equal parts of a layer. Cells are
+    CHUNK units of one panel, panel after panel; without `split` parts are whole panels.
     """
-    fan_in, x_at, x_stride = program[0, FAN_IN], program[0, X_AT], program[0, X_STRIDE]
+    chunks = (units + CHUNK - 1) // CHUNK
+    if split:
+        cells = panels * chunks
+        return part * cells // parts, (part + 1) * cells // parts, chunks
+    return part * panels // parts * chunks, (part + 1) * panels // parts * chunks, chunks
+
+
+@jit.helper
+def rectangle(cell, last, chunks, units):
+    """Panels and units of the cells [cell, last) that can be worked on together: a piece of one
+    panel, or whole panels. (first panel, last panel, first unit, last unit, next cell)
+    """
+    panel, chunk = cell // chunks, cell % chunks
+    whole = (last - cell) // chunks
+    if chunk == 0 and whole > 0:
+        return panel, panel + whole, 0, units, cell + whole * chunks
+    end = min(chunk + last - cell, chunks)
+    return panel, panel + 1, chunk * CHUNK, min(end * CHUNK, units), cell + end - chunk
+
+
+@jit.helper
+def load_features(
+    row, acts, work, x, index, first_row, samples, first_panel, last_panel, first, last, training
+):
+    """Features [first, last) of the rows of some panels as panels; in training also in blocks
+    [sample][feature], for the weight gradient.
+    """
     for p in range(first_panel, last_panel):
-        first = p * PANEL
-        for k in range(0, fan_in, PANEL):
-            target = x_at + p * x_stride + k * PANEL
+        sample = p * PANEL
+        for k in range(first, last, PANEL):
+            target = row[X_AT] + p * row[X_STRIDE] + k * PANEL
             if training:
-                block = program[0, T_AT] + (k // PANEL) * program[0, T_STRIDE] + p * BLOCK
-                gather_block(acts, block, x, index, first_row + first, samples - first, k)
+                block = row[T_AT] + (k // PANEL) * row[T_STRIDE] + p * BLOCK
+                gather_block(acts, block, x, index, first_row + sample, samples - sample, k)
                 transpose_block(acts, target, acts, block)
             else:
-                gather_block(work, 0, x, index, first_row + first, samples - first, k)
+                gather_block(work, 0, x, index, first_row + sample, samples - sample, k)
                 transpose_block(acts, target, work, 0)
 
 
 @jit.helper
-def make_masks(program, row, bits, first_panel, last_panel, first_sample, step, seed):
+def make_masks(row, bits, first_panel, last_panel, first, last, first_sample, step, seed):
     for p in range(first_panel, last_panel):
         block = (first_sample + p * PANEL) // SAMPLES_PER_BLOCK
         mask_bits(
-            bits, p * bits.shape[1], program[row, FAN_OUT], block, program[row, SITE], step, seed,
-            program[row, THRESHOLD],
+            bits, p * bits.shape[1] + first, first, last - first, block, row[SITE], step, seed,
+            row[THRESHOLD],
         )  # fmt: skip
 
 
 @jit.helper
-def forward_layers(
-    program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed,
-    training,
-):  # fmt: skip
-    n_rows = program.shape[0]
-    for r in range(n_rows):
-        row = program[r]
-        dropping = training and row[DROPPING]
-        if dropping:
-            make_masks(program, r, bits, first_panel, last_panel, first_sample, step, seed)
-        dense_forward(
-            acts, row[H_AT] + first_panel * row[H_STRIDE], row[H_STRIDE],
-            acts, row[X_AT] + first_panel * row[X_STRIDE], row[X_STRIDE],
-            params, row[W_AT], row[B_AT], row[FAN_IN], row[FAN_OUT], last_panel - first_panel,
-            row[ACTIVATION], dropping, bits[first_panel:], constants[r, DROP_VALUE],
-            constants[r, AFFINE_A], constants[r, AFFINE_B],
-        )  # fmt: skip
-        if training and r + 1 < n_rows:
-            above = program[r + 1]
-            for k in range(0, row[FAN_OUT], PANEL):
-                for p in range(first_panel, last_panel):
-                    block = above[T_AT] + (k // PANEL) * above[T_STRIDE] + p * BLOCK
-                    transpose_block(acts, block, acts, row[H_AT] + p * row[H_STRIDE] + k * PANEL)
+def keep_transposed(row, above, acts, first_panel, last_panel, first, last):
+    """The outputs of a layer again as [block of features][sample][feature]."""
+    for k in range(first, last, PANEL):
+        for p in range(first_panel, last_panel):
+            block = above[T_AT] + (k // PANEL) * above[T_STRIDE] + p * BLOCK
+            transpose_block(acts, block, acts, row[H_AT] + p * row[H_STRIDE] + k * PANEL)
 
 
-@jit.helper
-def backward_layers(
-    program, constants, params, acts, bits, work, first_panel, last_panel, first_sample, step, seed
-):  # fmt: skip
-    tile, strip = work[BLOCK : BLOCK + TILE], work[WORK_HEAD:]
-    for r in range(program.shape[0] - 1, 0, -1):
-        row, below = program[r], program[r - 1]
-        dropping, remask = below[DROPPING], below[REMASK]
-        if dropping and remask:
-            make_masks(program, r - 1, bits, first_panel, last_panel, first_sample, step, seed)
-        dense_input_backward(
-            acts, row[X_AT] + first_panel * row[X_STRIDE], row[X_STRIDE],
-            acts, row[H_AT] + first_panel * row[H_STRIDE], row[H_STRIDE],
-            params, row[W_AT], row[FAN_IN], row[FAN_OUT], last_panel - first_panel,
-            below[ACTIVATION], dropping, remask, bits[first_panel:],
-            constants[r - 1, AFFINE_A], constants[r - 1, AFFINE_B], strip, tile,
-        )  # fmt: skip
-
-
-@jit.entry("void", *PROGRAM, *BUFFERS, MATRIX, INTS, *[INT] * 8)
+@jit.entry("void", *PROGRAM, *BUFFERS, MATRIX, INTS, *[INT] * 11)
 def run_forward(
-    program, constants, params, acts, bits, work, x, index, first_row, samples, first_panel,
-    last_panel, first_sample, step, seed, training,
+    program, constants, params, acts, bits, work, x, index, first_row, samples, first_stage,
+    last_stage, split, part, parts, first_sample, step, seed, training,
 ):  # fmt: skip
-    """All layers forward for panels [first_panel, last_panel) of a batch of `samples` rows of x.
+    """Stages [first_stage, last_stage) of one of `parts` parts of a batch of `samples` rows of x:
+    stage 0 loads the rows, stage r + 1 is layer r. With `split`, parts meet after every stage.
 
     The batch is x[index[first_row]], x[index[first_row + 1]], ...; with an empty index
     x[first_row], ... Its first row counts as sample `first_sample` of the dropout masks (a multiple
     of 8). `training`: with dropout, and the transposed activations that the weight gradient reads
     are kept.
     """
-    load_panels(
-        program, acts, work, x, index, first_row, samples, first_panel, last_panel, training
-    )
-    forward_layers(
-        program, constants, params, acts, bits, first_panel, last_panel, first_sample, step, seed,
-        training,
-    )  # fmt: skip
+    layers = program.shape[0]
+    panels = (samples + PANEL - 1) // PANEL
+    wide_panels = panels
+    if not training and samples - (panels - 1) * PANEL <= LANES:
+        wide_panels -= 1
+    for stage in range(first_stage, last_stage):
+        r = max(stage - 1, 0)
+        row = program[r]
+        units = row[FAN_OUT] if stage else row[FAN_IN]
+        cell, last, chunks = share(panels, units, split, part, parts)
+        dropping = training and row[DROPPING]
+        while cell < last:
+            p, q, n, m, cell = rectangle(cell, last, chunks, units)
+            if stage == 0:
+                load_features(row, acts, work, x, index, first_row, samples, p, q, n, m, training)
+                continue
+            if dropping:
+                make_masks(row, bits, p, q, n, m, first_sample, step, seed)
+            dense_forward(
+                row, constants[r], params, acts, bits, p, q, wide_panels, n, m, dropping
+            )
+            if training and stage < layers:
+                keep_transposed(row, program[stage], acts, p, q, n, m)
 
 
-@jit.entry("void", DOUBLES, *PROGRAM, *BUFFERS, *BATCH, *[INT] * 8, FLOAT)
+@jit.entry(
+    "void", DOUBLES, *PROGRAM, *BUFFERS, *BATCH, *[INT] * 9, jit.INT, FLOAT
+)  # fmt: skip
 def run_backward(
     losses, program, constants, params, acts, bits, work, index, labels, targets, sample_weight,
-    class_weight, first_row, samples, first_panel, last_panel, first_sample, step, seed, loss,
+    class_weight, first_row, samples, first_stage, last_stage, split, part, parts, step, seed, loss,
     scale,
 ):  # fmt: skip
-    """Loss and input gradients for panels [first_panel, last_panel), after `run_forward`.
+    """After `run_forward`: stage 0 is the loss, stage s the input gradient of layer s from the top.
 
     losses[s]: the weighted loss of sample s; `scale`: 1 / the sum of the weights of the batch.
     """
-    top = program[program.shape[0] - 1]
+    layers = program.shape[0]
+    panels = (samples + PANEL - 1) // PANEL
     scratch = work[BLOCK + TILE : WORK_HEAD]
-    for p in range(first_panel, last_panel):
-        count = min(PANEL, samples - p * PANEL)
-        loss_and_gradient(
-            losses, p * PANEL, loss, acts, top[H_AT] + p * top[H_STRIDE], top[FAN_OUT], scratch,
-            first_row + p * PANEL, count, index, labels, targets, sample_weight, class_weight,
-            scale,
-        )  # fmt: skip
-    backward_layers(
-        program, constants, params, acts, bits, work, first_panel, last_panel, first_sample, step,
-        seed,
-    )  # fmt: skip
-
-
-@jit.helper
-def bias_gradient(gradient, dz, dz_at, dz_stride, panels, rows, sums):
-    """gradient[i] = sum_p sum_s dz[p, i, s], in eight partial sums whatever the width of a panel"""
-    for i in range(rows):
-        sums[:EIGHT] = np.float32(0)
-        for p in range(panels):
-            at = dz_at + p * dz_stride + i * PANEL
-            for s in range(0, PANEL, EIGHT):
-                for j in range(EIGHT):
-                    sums[j] += dz[at + s + j]
-        total = np.float32(0)
-        for j in range(EIGHT):
-            total += sums[j]
-        gradient[i] = total
+    top = program[layers - 1]
+    for stage in range(first_stage, last_stage):
+        row = program[layers - max(stage, 1)]
+        units = row[FAN_IN] if stage else CHUNK  # a loss looks at all outputs of a sample
+        cell, last, chunks = share(panels, units, split, part, parts)
+        while cell < last:
+            p, q, k, m, cell = rectangle(cell, last, chunks, units)
+            if stage == 0:
+                for panel in range(p, q):
+                    first = panel * PANEL
+                    loss_and_gradient(
+                        losses, first, loss, acts, top[H_AT] + panel * top[H_STRIDE], top[FAN_OUT],
+                        scratch, first_row + first, min(PANEL, samples - first), index, labels,
+                        targets, sample_weight, class_weight, scale,
+                    )  # fmt: skip
+                continue
+            below = program[layers - stage - 1]
+            if below[DROPPING] and below[REMASK]:
+                make_masks(below, bits, p, q, k, m, 0, step, seed)
+            dense_input_backward(
+                row, below, constants[layers - stage - 1], params, acts, bits, work[WORK_HEAD:], p,
+                q, k, m,
+            )  # fmt: skip
 
 
 @jit.helper
@@ -207,7 +203,7 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, pa
     """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
     and the update.
     """
-    tile, sums = work[BLOCK : BLOCK + TILE], work[BLOCK + TILE : WORK_HEAD]
+    tile = work[BLOCK : BLOCK + TILE]
     total = count_tiles(program)
     first, last = part * total // parts, (part + 1) * total // parts
     start = 0
@@ -220,15 +216,15 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, pa
             k, n = (t // strips) * PANEL, (t % strips) * ROWS
             valid = min(ROWS, fan_out - n)
             dz_at = row[H_AT] + n * PANEL
+            w_at = row[W_AT] + n * fan_in + k
             weight_gradient_tile(
                 tile, acts, dz_at, row[H_STRIDE], acts, row[T_AT] + (k // PANEL) * row[T_STRIDE],
-                panels, valid,
+                panels, valid, params, w_at, fan_in,
             )  # fmt: skip
-            w_at = row[W_AT] + n * fan_in + k
             update_tile(
                 update, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper
             )
             if k == 0:
-                bias_gradient(tile, acts, dz_at, row[H_STRIDE], panels, valid, sums)
+                bias_gradient(tile, acts, dz_at, row[H_STRIDE], panels, valid)
                 update_tile(update, params, state, row[B_AT] + n, 0, tile, 1, valid, hyper)
         start = end

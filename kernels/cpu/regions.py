@@ -27,24 +27,32 @@ weights_at = jit.native_call(serial.run_weights)
 # Columns of a job, int64: what changes from step to step.
 (
     FORWARD, BACKWARD, WEIGHTS,  # addresses
-    FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS, JOB,
-) = range(11)  # fmt: skip
+    FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
+    SPLIT,  # threads share panels, and meet after every layer
+    JOB,
+) = range(12)  # fmt: skip
 
 
 @jit.helper
 def _rows(
     job, losses, program, constants, params, acts, bits, work, x, index, labels, targets,
-    sample_weight, class_weight, scale, first_panel, last_panel,
+    sample_weight, class_weight, scale, first_stage, last_stage, part,
 ):  # fmt: skip
-    forward_at(
-        job[FORWARD], program, constants, params, acts, bits, work, x, index, job[FIRST_ROW],
-        job[SAMPLES], first_panel, last_panel, 0, job[STEP], job[SEED], 1,
-    )  # fmt: skip
-    backward_at(
-        job[BACKWARD], losses, program, constants, params, acts, bits, work, index, labels, targets,
-        sample_weight, class_weight, job[FIRST_ROW], job[SAMPLES], first_panel, last_panel,
-        0, job[STEP], job[SEED], job[LOSS], scale,
-    )  # fmt: skip
+    """Stages of a step: those of `run_forward`, then those of `run_backward`."""
+    middle = program.shape[0] + 1
+    if first_stage < middle:
+        forward_at(
+            job[FORWARD], program, constants, params, acts, bits, work, x, index, job[FIRST_ROW],
+            job[SAMPLES], first_stage, min(last_stage, middle), job[SPLIT], part, job[THREADS], 0,
+            job[STEP], job[SEED], 1,
+        )  # fmt: skip
+    if last_stage > middle:
+        backward_at(
+            job[BACKWARD], losses, program, constants, params, acts, bits, work, index, labels,
+            targets, sample_weight, class_weight, job[FIRST_ROW], job[SAMPLES],
+            max(first_stage - middle, 0), last_stage - middle, job[SPLIT], part, job[THREADS],
+            job[STEP], job[SEED], job[LOSS], scale,
+        )  # fmt: skip
 
 
 @jit.helper
@@ -78,7 +86,7 @@ def step_serial(
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
     _rows(
         job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
-        sample_weight, class_weight, scale, 0, panels,
+        sample_weight, class_weight, scale, 0, 2 * program.shape[0] + 1, 0,
     )  # fmt: skip
     loss = _mean(losses, job[SAMPLES], scale)
     if math.isfinite(loss):
@@ -96,15 +104,20 @@ def step_parallel(
 ):  # fmt: skip
     """One step; returns the mean loss before the update. A loss that is not finite updates
     nothing.
+
+    Region 1 is one parallel region, or with SPLIT one for each stage.
     """
     panels = (job[SAMPLES] + PANEL - 1) // PANEL
     threads = job[THREADS]
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
-    for t in prange(threads):
-        _rows(
-            job, losses, program, constants, params, acts, bits, work[t], x, index, labels, targets,
-            sample_weight, class_weight, scale, t * panels // threads, (t + 1) * panels // threads,
-        )  # fmt: skip
+    stages = 2 * program.shape[0] + 1
+    together = 1 if job[SPLIT] else stages
+    for stage in range(0, stages, together):
+        for t in prange(threads):
+            _rows(
+                job, losses, program, constants, params, acts, bits, work[t], x, index, labels,
+                targets, sample_weight, class_weight, scale, stage, stage + together, t,
+            )  # fmt: skip
     loss = _mean(losses, job[SAMPLES], scale)
     if math.isfinite(loss):
         for t in prange(threads):
@@ -124,10 +137,9 @@ def _predict(address, out, program, constants, params, acts, bits, work, x, firs
     index = np.empty(0, np.int64)
     for first in range(first_row, last_row, PREDICT_PANELS * PANEL):
         samples = min(PREDICT_PANELS * PANEL, last_row - first)
-        panels = (samples + PANEL - 1) // PANEL
         forward_at(
             address, program, constants, params, acts, bits, work, x, index, first, samples, 0,
-            panels, 0, 0, 0, 0,
+            program.shape[0] + 1, 0, 0, 1, 0, 0, 0, 0,
         )  # fmt: skip
         for i in range(samples):
             place = top[H_AT] + (i // PANEL) * top[H_STRIDE] + i % PANEL

@@ -3,7 +3,8 @@
 LANES   float32 numbers of one vector
 PANEL   samples of one panel: two vectors. Activations live as panels [feature][sample of the panel]
 ROWS    rows of one tile of a product: ROWS x 2 accumulators, 2 vectors of the panel and one
-broadcast fit the registers
+        broadcast fit the registers
+NARROW_ROWS  the same where one vector of samples is all there is
 
 | host            | LANES | PANEL | ROWS | accumulators of registers |
 | AVX-512         |    16 |    32 |    8 | 16 of 32 |
@@ -12,6 +13,7 @@ broadcast fit the registers
 | SSE             |     4 |     8 |    6 | 12 of 16 |
 """
 
+import math
 import platform
 
 from numba.core.registry import cpu_target
@@ -37,9 +39,15 @@ def _shape(features):
 
 LANES, ROWS = _shape(host_features())
 PANEL = VECTORS * LANES
+NARROW_ROWS = VECTORS * ROWS
+TILE = ROWS * PANEL  # floats
 # Floats behind each panel: without them, widths that are powers of two would put the same feature
 # of every panel into the same few cache sets. Eight cache lines.
 PANEL_GAP = 128
 # Columns copied at once when a strip of a weight matrix is packed, and floats that may be read
 # behind its end.
 STRIP = 8
+# Units at which the work on a layer may be cut among threads: whole strips, whole panels of features.
+CHUNK = math.lcm(ROWS, PANEL)
+# Steps of a product's loop that are written out.
+UNROLL = 4

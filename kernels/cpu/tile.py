@@ -1,52 +1,48 @@
-"""Matrix products of one tile: ROWS x PANEL accumulators held in registers. The three products of a
-dense layer.
+"""Matrix products of one tile, its accumulators held in registers: the three products of a dense
+layer.
 
-The vector operand is read as [step][PANEL]; the other one is broadcast, a float at a time. Every
-sum runs in the order of its index, whatever the tile: so results do not depend on how work was cut.
+The vector operand is read as [term][PANEL]; the other one is broadcast, a float at a time. A sum
+may come in blocks of terms, and is then taken up where the last block left it: every sum runs in
+the order of its index, whatever the tile and the blocks, so results do not depend on how work was
+cut.
+
+While a tile is computed, the cache lines that the next one will read are asked for.
 """
 
 from llvmlite import ir
 
-from fastsnn.kernels.cpu.code import broadcast, fold, row_pointers, vector_code
-from fastsnn.kernels.cpu.shape import LANES, PANEL, ROWS, VECTORS
+from fastsnn.kernels.cpu.code import broadcast, choose, fold, prefetch, row_pointers, vector_code
+from fastsnn.kernels.cpu.layout import transposed
+from fastsnn.kernels.cpu.shape import LANES, NARROW_ROWS, PANEL, ROWS, UNROLL, VECTORS
 from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store
 
 VECTOR = ir.VectorType(F32, LANES)
-UNROLL = 4
+LINE = 16  # floats of a cache line
 
 
 def _zeros():
     return [ir.Constant(VECTOR, [0.0] * LANES)] * (ROWS * VECTORS)
 
 
-def _multiply_add(builder, sums, coefficients, vectors):
-    """sums[i][j] += coefficients[i] * vectors[j]"""
-    return [
-        fma(
-            Value(builder, coefficients[i]),
-            vectors[j],
-            Value(builder, sums[i * VECTORS + j]),
-        ).ir
-        for i in range(ROWS)
-        for j in range(VECTORS)
-    ]
-
-
-def _accumulate(builder, sums, rows, row_step, panel, count):
+def _accumulate(builder, sums, rows, row_step, panel, count, ahead, vectors=VECTORS):
     """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1, the loop
-    unrolled.
+    unrolled; `ahead(k)` prefetches what belongs to terms k .. k + UNROLL - 1 of the next tile.
     """
 
     def one(k, sums):
         line = at(builder, panel, builder.mul(k, I64(PANEL)))
-        vectors = [load(builder, at(builder, line, j * LANES), LANES) for j in range(VECTORS)]
+        x = [load(builder, at(builder, line, j * LANES), LANES) for j in range(vectors)]
         place = builder.mul(k, I64(row_step))
-        coefficients = [broadcast(builder, row, place, LANES) for row in rows]
-        return _multiply_add(builder, sums, coefficients, vectors)
+        w = [Value(builder, broadcast(builder, row, place, LANES)) for row in rows]
+        return [
+            fma(w[i // vectors], x[i % vectors], Value(builder, s)).ir for i, s in enumerate(sums)
+        ]
 
     def several(k, sums):
+        first = builder.mul(k, I64(UNROLL))
+        ahead(first)
         for u in range(UNROLL):
-            sums = one(builder.add(builder.mul(k, I64(UNROLL)), I64(u)), sums)
+            sums = one(builder.add(first, I64(u)), sums)
         return sums
 
     if isinstance(count, int) and count % UNROLL == 0:
@@ -57,44 +53,146 @@ def _accumulate(builder, sums, rows, row_step, panel, count):
     return fold(builder, builder.sub(count, done), sums, lambda k, s: one(builder.add(k, done), s))
 
 
-def _store_rows(builder, rows, sums):
-    for i, row in enumerate(rows):
-        for j in range(VECTORS):
-            store(builder, Value(builder, sums[i * VECTORS + j]), at(builder, row, j * LANES))
+def _in_a_row(builder, pointer, floats_per_term):
+    """`ahead` for memory that is read from front to end."""
+
+    def ahead(k):
+        here = at(builder, pointer, builder.mul(k, I64(floats_per_term)))
+        for line in range(-(-UNROLL * floats_per_term // LINE)):
+            prefetch(builder, at(builder, here, line * LINE))
+
+    return ahead
 
 
-@vector_code
-def forward_tile(builder, z, z_at, w, w_at, x, x_at, b, b_at, fan_in, valid):
-    """z[i, s] = b[i] + sum_k w[i, k] x[k, s]   for the `valid` rows i of the tile. w has `fan_in`
-    columns.
+def _down_rows(builder, pointer, stride, rows):
+    """`ahead` for `rows` rows that are read side by side: a line of each in LINE terms."""
+    rounds = LINE // UNROLL  # of the loop in LINE terms
+    rows_a_round = -(-rows // rounds)
+
+    def ahead(k):
+        turn = builder.and_(builder.lshr(k, I64(UNROLL.bit_length() - 1)), I64(rounds - 1))
+        row = builder.mul(builder.mul(turn, I64(rows_a_round)), stride)
+        here = at(builder, pointer, builder.add(row, k))
+        for i in range(rows_a_round):
+            prefetch(builder, at(builder, here, builder.mul(stride, I64(i))))
+
+    return ahead
+
+
+def _loaded(builder, rows, vectors):
+    return [
+        load(builder, at(builder, row, j * LANES), LANES).ir for row in rows for j in range(vectors)
+    ]
+
+
+def _store(builder, rows, sums, vectors=VECTORS):
+    for i, value in enumerate(sums):
+        address = at(builder, rows[i // vectors], i % vectors * LANES)
+        store(builder, Value(builder, value), address)
+
+
+def _forward_code(rows, vectors):
+    @vector_code
+    def tile(builder, z, z_at, w, w_at, stride, x, x_at, b, b_at, first, count, valid):
+        out = row_pointers(builder, z, z_at, I64(PANEL), valid, rows)
+
+        def bias():
+            places = row_pointers(builder, b, b_at, I64(1), valid, rows)
+            return [broadcast(builder, place, 0, LANES) for place in places for _ in range(vectors)]
+
+        begin = builder.icmp_signed("==", first, I64(0))
+        sums = choose(builder, begin, bias, lambda: _loaded(builder, out, vectors))
+        weights = row_pointers(builder, w, builder.add(w_at, first), stride, valid, rows)
+        following = at(
+            builder, w, builder.add(builder.add(w_at, first), builder.mul(stride, I64(rows)))
+        )
+        source = at(builder, x, builder.add(x_at, builder.mul(first, I64(PANEL))))
+        sums = _accumulate(
+            builder, sums, weights, 1, source, count,
+            _down_rows(builder, following, stride, rows), vectors,
+        )  # fmt: skip
+        _store(builder, out, sums, vectors)
+
+    tile.__doc__ = """z[i, s] = b[i] + sum_k w[i, k] x[k, s]   for the `valid` rows i of the tile
+    and terms k = first .. first + count - 1; for first > 0 the sum in z goes on. `stride`: columns
+    of w.
     """
-    bias_rows = row_pointers(builder, b, b_at, I64(1), valid, ROWS)
-    sums = [broadcast(builder, row, 0, LANES) for row in bias_rows for _ in range(VECTORS)]
-    weight_rows = row_pointers(builder, w, w_at, fan_in, valid, ROWS)
-    sums = _accumulate(builder, sums, weight_rows, 1, at(builder, x, x_at), fan_in)
-    _store_rows(builder, row_pointers(builder, z, z_at, I64(PANEL), valid, ROWS), sums)
+    return tile
+
+
+forward_tile = _forward_code(ROWS, VECTORS)
+narrow_forward_tile = _forward_code(NARROW_ROWS, 1)  # the first LANES samples of a panel
 
 
 @vector_code
-def input_gradient_tile(builder, tile, strip, dz, dz_at, fan_out):
-    """tile[i, s] = sum_n strip[n, i] dz[n, s]   for all ROWS columns i of the packed strip."""
-    columns = [at(builder, strip, i) for i in range(ROWS)]
-    sums = _accumulate(builder, _zeros(), columns, ROWS, at(builder, dz, dz_at), fan_out)
-    _store_rows(builder, [at(builder, tile, i * PANEL) for i in range(ROWS)], sums)
+def input_gradient_tile(builder, tile, tile_at, strip, strip_at, dz, dz_at, first, count, h, h_at):
+    """tile[i, s] = sum_n strip[n, i] dz[n, s]   for all ROWS columns i of the packed strip and
+    terms n = first .. first + count - 1; for first > 0 the sum in the tile goes on. The rows of h
+    are what the tile will be multiplied with.
+    """
+    target = at(builder, tile, tile_at)
+    out = [at(builder, target, i * PANEL) for i in range(ROWS)]
+    outputs = at(builder, h, h_at)
+    for line in range(ROWS * PANEL // LINE):
+        prefetch(builder, at(builder, outputs, line * LINE), write=True)
+    begin = builder.icmp_signed("==", first, I64(0))
+    sums = choose(builder, begin, _zeros, lambda: _loaded(builder, out, VECTORS))
+    packed = at(builder, strip, builder.add(strip_at, builder.mul(first, I64(ROWS))))
+    source = at(builder, dz, builder.add(dz_at, builder.mul(first, I64(PANEL))))
+    following = at(builder, packed, builder.mul(count, I64(ROWS)))
+    sums = _accumulate(
+        builder, sums, [at(builder, packed, i) for i in range(ROWS)], ROWS, source, count,
+        _in_a_row(builder, following, ROWS),
+    )  # fmt: skip
+    _store(builder, out, sums)
 
 
 @vector_code
-def weight_gradient_tile(builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid):
+def weight_gradient_tile(
+    builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid, w, w_at, fan_in
+):
     """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `panels` panels of PANEL samples
-    each.
+    each. w: where the gradient will be used.
     """
+    weights = row_pointers(builder, w, w_at, fan_in, valid, ROWS)
+    for row in weights:
+        for line in range(PANEL // LINE + 1):  # rows of w start anywhere in a line
+            prefetch(builder, at(builder, row, line * LINE), write=True)
     rows = row_pointers(builder, dz, dz_at, I64(PANEL), valid, ROWS)
+    below = at(builder, dz, builder.add(dz_at, I64(ROWS * PANEL)))
     source = at(builder, xt, xt_at)
 
     def panel(p, sums):
         shift = builder.mul(p, dz_stride)
         block = at(builder, source, builder.mul(p, I64(PANEL * PANEL)))
-        return _accumulate(builder, sums, [at(builder, r, shift) for r in rows], 1, block, PANEL)
+        rows_here = [at(builder, row, shift) for row in rows]
+        following = _in_a_row(builder, at(builder, below, shift), ROWS)
+        return _accumulate(builder, sums, rows_here, 1, block, PANEL, following)
 
     sums = fold(builder, panels, _zeros(), panel)
-    _store_rows(builder, [at(builder, tile, i * PANEL) for i in range(ROWS)], sums)
+    _store(builder, [at(builder, tile, i * PANEL) for i in range(ROWS)], sums)
+
+
+EIGHT = 8  # the narrowest panel
+
+
+@vector_code
+def bias_gradient(builder, db, dz, dz_at, dz_stride, panels, valid):
+    """db[i] = sum_p sum_s dz[p, i, s]   in eight partial sums, whatever the width of a panel."""
+    zero = ir.Constant(ir.VectorType(F32, EIGHT), [0.0] * EIGHT)
+    rows = row_pointers(builder, dz, dz_at, I64(PANEL), valid, EIGHT)
+
+    def panel(p, sums):
+        shift = builder.mul(p, dz_stride)
+        for s in range(0, PANEL, EIGHT):
+            sums = [
+                (Value(builder, v) + load(builder, at(builder, at(builder, r, shift), s), EIGHT)).ir
+                for v, r in zip(sums, rows, strict=True)
+            ]
+        return sums
+
+    sums = fold(builder, panels, [zero] * EIGHT, panel)
+    total = Value(builder, zero)
+    for column in transposed([Value(builder, v) for v in sums]):
+        total = total + column
+    store(builder, total, at(builder, db, 0))
