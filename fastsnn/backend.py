@@ -8,7 +8,7 @@ import numpy as np
 
 from fastsnn import threads as processors
 from fastsnn.kernels import jit
-from fastsnn.kernels.cpu import checks, loss, optimizer, program, regions
+from fastsnn.kernels.cpu import checks, loss, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.plan import aligned_zeros, plan, round_up
@@ -21,7 +21,8 @@ NO_INTEGERS = np.zeros(0, np.int64)
 NO_NUMBERS = np.zeros(0, np.float32)
 NO_TARGETS = np.zeros((0, 1), np.float32)
 TRAINING = (checks.check_batch, program.run_forward, program.run_backward, program.run_weights)
-PREDICTION = (checks.check_batch, program.run_forward)
+PREDICTION = (program.run_forward, single.run_single)
+FEW = 2  # rows that are predicted one by one
 
 
 def load_kernels(threads, training=True, report=log.warning):
@@ -80,7 +81,8 @@ class TrainingEngine:
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)
         job[regions.LOSS], job[regions.UPDATE] = loss_code, update
-        job[regions.THREADS] = self.threads
+        job[regions.THREADS] = threads = processors.resolve(self.threads)
+        job[regions.SPLIT] = self.plan.shares_panels(samples, threads)
 
     def _run(self, state, x, index, labels, targets, sample_weight, class_weight):
         arguments = (
@@ -88,7 +90,7 @@ class TrainingEngine:
             state, self.acts, self.bits, self.work, x, index, labels, targets, sample_weight,
             class_weight, self.hyper,
         )  # fmt: skip
-        threads = processors.resolve(self.threads)
+        threads = int(self.job[regions.THREADS])
         if threads == 1:
             return regions.step_serial(*arguments)
         with processors.region(threads):
@@ -117,6 +119,7 @@ class PredictionEngine:
     def __init__(self, network):
         self.network = network
         self.threads = 0
+        self.few = None
 
     def reserve(self, threads):
         if threads <= self.threads:
@@ -129,7 +132,19 @@ class PredictionEngine:
         self.bits = np.zeros((regions.PREDICT_PANELS, 1), np.uint32)
         self.threads = threads
 
+    def run_few(self, out, x):
+        """`run` for FEW rows at most: the time is that of reading the weights, and of this call."""
+        if self.few is None:
+            load_kernels(1, training=False)
+            net = self.network
+            self.half = round_up(max(node.fan_out for node in net.nodes), max(PANEL, single.UNITS))
+            self.few = aligned_zeros(single.SQUARES + 2 * self.half)
+            self.table = plan(net.nodes, net.layout, 1, training=False).table
+        single.run_single(out, self.table, self.network.parameters, self.few, x, self.half)
+
     def run(self, out, x, threads):
+        if len(x) <= FEW:
+            return self.run_few(out, x)
         self.reserve(threads)
         arguments = (
             program.run_forward.address, threads, out, self.plan.table, self.plan.constants,

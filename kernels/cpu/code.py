@@ -101,14 +101,14 @@ def broadcast(builder, pointer, offset, lanes):
     return builder.shuffle_vector(one, undefined, zeros)
 
 
-def prefetch(builder, pointer, write=False):
-    """Ask for the cache line at `pointer`; any address will do, none faults."""
+def prefetch(builder, pointer, write=False, level=1):
+    """Ask for the cache line at `pointer`, up to the cache of that `level`; no address faults."""
     kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
     name = "llvm.prefetch.p0"
     function = builder.module.globals.get(name)
     if function is None:
         function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), kinds), name)
-    flags = [ir.IntType(32)(flag) for flag in (int(write), 3, 1)]  # every level; data
+    flags = [ir.IntType(32)(flag) for flag in (int(write), 4 - level, 1)]  # 1: data
     builder.call(function, [builder.bitcast(pointer, kinds[0]), *flags])
 
 

@@ -44,9 +44,10 @@ TILE = ROWS * PANEL  # floats
 # Floats behind each panel: without them, widths that are powers of two would put the same feature
 # of every panel into the same few cache sets. Eight cache lines.
 PANEL_GAP = 128
-# Columns copied at once when a strip of a weight matrix is packed, and floats that may be read
-# behind its end.
+# Columns copied at once when a strip of a weight matrix is packed.
 STRIP = 8
+# Floats that may be read behind the last parameter.
+OVERREAD = 64
 # Units at which the work on a layer may be cut among threads: whole strips, whole panels of features.
 CHUNK = math.lcm(ROWS, PANEL)
 # Steps of a product's loop that are written out.

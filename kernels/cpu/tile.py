@@ -74,7 +74,7 @@ def _down_rows(builder, pointer, stride, rows):
         row = builder.mul(builder.mul(turn, I64(rows_a_round)), stride)
         here = at(builder, pointer, builder.add(row, k))
         for i in range(rows_a_round):
-            prefetch(builder, at(builder, here, builder.mul(stride, I64(i))))
+            prefetch(builder, at(builder, here, builder.mul(stride, I64(i))), level=2)
 
     return ahead
 
