@@ -3,6 +3,7 @@ them.
 """
 
 import logging
+import threading
 
 import numpy as np
 
@@ -22,7 +23,7 @@ NO_NUMBERS = np.zeros(0, np.float32)
 NO_TARGETS = np.zeros((0, 1), np.float32)
 TRAINING = (checks.check_batch, program.run_forward, program.run_backward, program.run_weights)
 PREDICTION = (program.run_forward, single.run_single)
-FEW = 2  # rows that are predicted one by one
+FEW = 4  # rows that are predicted one by one
 
 
 def load_kernels(threads, training=True, report=log.warning):
@@ -103,7 +104,10 @@ class TrainingEngine:
         self.reserve(samples)
         self._set_job(first_row, samples, step, seed, loss_code, update)
         self.hyper[: len(hyper)] = hyper
-        return self._run(self.state, *batch)
+        try:
+            return self._run(self.state, *batch)
+        finally:
+            self.network.version += 1
 
     def gradients(self, batch, samples, step, seed, loss_code):
         """(mean loss, flat gradient) of what `step` would do; changes no parameter and no state."""
@@ -113,13 +117,40 @@ class TrainingEngine:
         return self._run(gradient, *batch), gradient[0]
 
 
+class SingleRows:
+    """Predictions of at most FEW rows for one version of a network's parameters; for any number of
+    threads of the user's at once.
+
+    The time of such a call is that of reading the weights, and of the call itself.
+    """
+
+    def __init__(self, network):
+        load_kernels(1, training=False)
+        nodes = network.nodes
+        self.version = network.version
+        self.table = plan(nodes, network.layout, 1, training=False).table
+        sizes = [single.packed_floats(node.fan_in, node.fan_out) for node in nodes]
+        self.packed, at = aligned_zeros(sum(sizes)), 0
+        tensors = network.layout.views(network.parameters)
+        for node, size in zip(nodes, sizes, strict=True):
+            single.pack(self.packed[at : at + size], tensors[node.weight], tensors[node.bias])
+            at += size
+        self.width = round_up(max(node.fan_out for node in nodes), single.UNITS)
+        self.works = threading.local()
+
+    def run(self, out, x):
+        work = getattr(self.works, "work", None)
+        if work is None:
+            work = self.works.work = aligned_zeros(FEW * 2 * self.width)
+        single.run_single(out, self.table, self.packed, work, x, self.width)
+
+
 class PredictionEngine:
     """Buffers for the predictions of one thread of the user's."""
 
     def __init__(self, network):
         self.network = network
         self.threads = 0
-        self.few = None
 
     def reserve(self, threads):
         if threads <= self.threads:
@@ -132,19 +163,7 @@ class PredictionEngine:
         self.bits = np.zeros((regions.PREDICT_PANELS, 1), np.uint32)
         self.threads = threads
 
-    def run_few(self, out, x):
-        """`run` for FEW rows at most: the time is that of reading the weights, and of this call."""
-        if self.few is None:
-            load_kernels(1, training=False)
-            net = self.network
-            self.half = round_up(max(node.fan_out for node in net.nodes), max(PANEL, single.UNITS))
-            self.few = aligned_zeros(single.SQUARES + 2 * self.half)
-            self.table = plan(net.nodes, net.layout, 1, training=False).table
-        single.run_single(out, self.table, self.network.parameters, self.few, x, self.half)
-
     def run(self, out, x, threads):
-        if len(x) <= FEW:
-            return self.run_few(out, x)
         self.reserve(threads)
         arguments = (
             program.run_forward.address, threads, out, self.plan.table, self.plan.constants,

@@ -58,3 +58,4 @@ class EarlyStopping:
     def on_fit_end(self, trainer, history):
         if self.best is not None:
             trainer.network.parameters[:] = self.best
+            trainer.network.version += 1

@@ -42,7 +42,9 @@ class Network:
         self.layout = parameter_layout(self.nodes)
         self.parameters = aligned_zeros(self.layout.size)
         self._tensors = self.layout.views(self.parameters)
+        self.version = 0  # of the parameters: whoever changes them counts on
         self._engines = python_threading.local()
+        self._single, self._seen = None, -1
         initialize.lecun_normal(self.nodes, self._tensors, check.seed(seed))
 
     @property
@@ -71,11 +73,27 @@ class Network:
         """
         x = check.features(x, self.input_size)
         out = np.empty((len(x), self.output_size), np.float32)
+        if len(x) <= backend.FEW and (single := self._single_rows()) is not None:
+            single.run(out, x)
+            return out
         engine = getattr(self._engines, "prediction", None)
         if engine is None:
             engine = self._engines.prediction = backend.PredictionEngine(self)
         engine.run(out, x, processors.resolve(threads))
         return out
+
+    def _single_rows(self):
+        """The copy of the parameters for a few rows; made when the same parameters are used a
+        second time, since a network in training may never come back to them.
+        """
+        single, version = self._single, self.version
+        if single is not None and single.version == version:
+            return single
+        if self._seen != version:
+            self._seen = version
+            return None
+        self._single = backend.SingleRows(self)
+        return self._single
 
     def activations(
         self, x: np.ndarray, training: bool = False, seed: int = 0, step: int = 0
@@ -120,6 +138,7 @@ class Network:
                 raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
         for name, tensor in self._tensors.items():
             tensor[:] = new[name]
+        self.version += 1
 
     def save(self, path) -> None:
         """Write the network to a safetensors file, replaced atomically."""

@@ -56,7 +56,7 @@ def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
         ):
             tensors[name] = size, dimensions
             size += round_up(int(np.prod(dimensions)), LINE)
-    return ParameterLayout(tensors, size + shape.OVERREAD)
+    return ParameterLayout(tensors, size + round_up(shape.STRIP, LINE))
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,9 @@ TILE = ROWS * PANEL  # floats
 PANEL_GAP = 128
 # Columns copied at once when a strip of a weight matrix is packed.
 STRIP = 8
-# Floats that may be read behind the last parameter.
-OVERREAD = 64
 # Units at which the work on a layer may be cut among threads: whole strips, whole panels of features.
 CHUNK = math.lcm(ROWS, PANEL)
+# Units of a single row that are computed side by side: enough sums that none waits for itself.
+UNITS = 64
 # Steps of a product's loop that are written out.
 UNROLL = 4

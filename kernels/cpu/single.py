@@ -1,102 +1,61 @@
 """Prediction of single rows: what counts is the speed at which the weights are read.
 
-A panel would leave nearly all its lanes empty. Here the lanes are units: squares of the weight
-matrix are transposed in registers, so that every sum still runs over the features in their order,
-and a row has the same bits as in any batch.
+A panel would leave nearly all its lanes empty. Here the lanes are units, over a copy of the
+weights in which they are read from front to end. Every sum still runs over the features in their
+order: a row has the same bits as in any batch.
 """
+
+import numpy as np
 
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.activation import activate
-from fastsnn.kernels.cpu.code import broadcast, fold, loop, prefetch, row_pointers, vector_code
-from fastsnn.kernels.cpu.layout import transposed
-from fastsnn.kernels.cpu.shape import LANES, PANEL
-from fastsnn.kernels.emit import I64, Value, at, fma, load, store
+from fastsnn.kernels.cpu.shape import PANEL, UNITS
+from fastsnn.kernels.cpu.tile import single_row_tile
 from fastsnn.kernels.jit import FLOATS, INT, MATRIX, TABLE
-from fastsnn.kernels.program import ACTIVATION, B_AT, FAN_IN, FAN_OUT, W_AT
-
-GROUPS = 2 if LANES == 16 else 4  # vectors of units at a time: a single sum waits for itself
-UNITS = GROUPS * LANES
-SQUARES = GROUPS * LANES * LANES  # floats
+from fastsnn.kernels.program import ACTIVATION, FAN_IN, FAN_OUT
 
 
-@vector_code
-def _dense(builder, z, z_at, w, w_at, fan_in, x, x_at, b, b_at, valid, squares):
-    """z[n] = b[n] + sum_k w[n, k] x[k]   for `valid` of UNITS units n; the others get numbers
-    without meaning.
+def packed_floats(fan_in, fan_out):
+    """Floats of a layer in the copy."""
+    return -(-fan_out // UNITS) * UNITS * (fan_in + 1)
+
+
+def pack(packed, weight, bias):
+    """packed [group of UNITS][bias, then a line for each feature][unit of the group] from a layer's
+    weight (fan_out, fan_in) and bias (fan_out,); 0 for units that are not there.
     """
-    rows = row_pointers(builder, w, w_at, fan_in, valid, UNITS)
-    source, bias = at(builder, x, x_at), at(builder, b, b_at)
-    sums = [load(builder, at(builder, bias, g * LANES), LANES).ir for g in range(GROUPS)]
-    ahead = builder.mul(fan_in, I64(UNITS))  # to the same columns of the next units
-
-    def columns(g, k):
-        """The square of group g from column k on, transposed."""
-        places = [at(builder, row, k) for row in rows[g * LANES : (g + 1) * LANES]]
-        for place in places:
-            prefetch(builder, at(builder, place, ahead), level=2)
-        return transposed([load(builder, place, LANES) for place in places])
-
-    def add(total, column, k):
-        factor = Value(builder, broadcast(builder, source, k, LANES))
-        return fma(column, factor, Value(builder, total)).ir
-
-    def square(i, sums):
-        k = builder.mul(i, I64(LANES))
-        new = []
-        for g, total in enumerate(sums):
-            for j, column in enumerate(columns(g, k)):
-                total = add(total, column, builder.add(k, I64(j)))
-            new.append(total)
-        return new
-
-    whole = builder.sdiv(fan_in, I64(LANES))
-    sums = fold(builder, whole, sums, square)
-    done = builder.mul(whole, I64(LANES))
-    rest = builder.sub(fan_in, done)
-
-    def keep(_):
-        for g in range(GROUPS):
-            for j, column in enumerate(columns(g, done)):
-                store(builder, column, at(builder, squares, (g * LANES + j) * LANES))
-
-    loop(builder, builder.select(builder.icmp_signed(">", rest, I64(0)), I64(1), I64(0)), keep)
-
-    def one(j, sums):
-        place = at(builder, squares, builder.mul(j, I64(LANES)))
-        kept = [load(builder, at(builder, place, g * LANES * LANES), LANES) for g in range(GROUPS)]
-        k = builder.add(done, j)
-        return [add(total, column, k) for total, column in zip(sums, kept, strict=True)]
-
-    sums = fold(builder, rest, sums, one)
-    target = at(builder, z, z_at)
-    for g, total in enumerate(sums):
-        store(builder, Value(builder, total), at(builder, target, g * LANES))
+    fan_out, fan_in = weight.shape
+    groups = packed.reshape(-1, fan_in + 1, UNITS)
+    for i, group in enumerate(groups):
+        units = slice(i * UNITS, min((i + 1) * UNITS, fan_out))
+        count = units.stop - units.start
+        group[0, :count], group[1:, :count] = bias[units], weight[units].T
+        group[:, count:] = 0
 
 
 @jit.entry("void", MATRIX, TABLE, FLOATS, FLOATS, MATRIX, INT)
-def run_single(out, program, params, work, x, half):
-    """out[i] = raw outputs for x[i], row after row. work: squares, then twice `half` floats for the
-    outputs of two layers.
+def run_single(out, program, packed, work, x, width):
+    """out[i] = raw outputs for x[i]. packed: the copies of all layers, one after another; work: two
+    rows of `width` floats, a multiple of UNITS and PANEL, for each row of x.
     """
-    layers = program.shape[0]
-    for i in range(x.shape[0]):
-        for r in range(layers):
-            row = program[r]
-            fan_in, fan_out = row[FAN_IN], row[FAN_OUT]
-            source, z_at = SQUARES + ((r + 1) % 2) * half, SQUARES + (r % 2) * half
-            for n in range(0, fan_out, UNITS):
-                w_at, b_at = row[W_AT] + n * fan_in, row[B_AT] + n
-                valid = min(UNITS, fan_out - n)
+    layers, rows = program.shape[0], x.shape[0]
+    at = 0
+    for r in range(layers):
+        row = program[r]
+        fan_in, fan_out = row[FAN_IN], row[FAN_OUT]
+        for n in range(0, fan_out, UNITS):
+            for i in range(rows):
+                z_at = (2 * i + r % 2) * width + n
                 if r == 0:
-                    _dense(
-                        work, z_at + n, params, w_at, fan_in, x, i * fan_in, params, b_at, valid,
-                        work,
-                    )  # fmt: skip
+                    single_row_tile(work, z_at, packed, at, x, i * fan_in, fan_in)
                 else:
-                    _dense(
-                        work, z_at + n, params, w_at, fan_in, work, source, params, b_at, valid,
-                        work,
-                    )  # fmt: skip
+                    x_at = (2 * i + 1 - r % 2) * width
+                    single_row_tile(work, z_at, packed, at, work, x_at, fan_in)
+            at += UNITS * (fan_in + 1)
+        for i in range(rows):
+            z_at = (2 * i + r % 2) * width
             activate(work, z_at, (fan_out + PANEL - 1) // PANEL, row[ACTIVATION])
-        for j in range(fan_out):
+    for i in range(rows):
+        z_at = (2 * i + (layers - 1) % 2) * width
+        for j in range(program[layers - 1, FAN_OUT]):
             out[i, j] = work[z_at + j]

@@ -13,24 +13,27 @@ from llvmlite import ir
 
 from fastsnn.kernels.cpu.code import broadcast, choose, fold, prefetch, row_pointers, vector_code
 from fastsnn.kernels.cpu.layout import transposed
-from fastsnn.kernels.cpu.shape import LANES, NARROW_ROWS, PANEL, ROWS, UNROLL, VECTORS
+from fastsnn.kernels.cpu.shape import LANES, NARROW_ROWS, PANEL, ROWS, UNITS, UNROLL, VECTORS
 from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store
 
 VECTOR = ir.VectorType(F32, LANES)
 LINE = 16  # floats of a cache line
+AHEAD = 1024  # floats from what is read to what is asked for, where memory is the limit
 
 
 def _zeros():
     return [ir.Constant(VECTOR, [0.0] * LANES)] * (ROWS * VECTORS)
 
 
-def _accumulate(builder, sums, rows, row_step, panel, count, ahead, vectors=VECTORS):
+def _accumulate(
+    builder, sums, rows, row_step, panel, count, ahead, vectors=VECTORS, panel_step=PANEL
+):
     """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1, the loop
     unrolled; `ahead(k)` prefetches what belongs to terms k .. k + UNROLL - 1 of the next tile.
     """
 
     def one(k, sums):
-        line = at(builder, panel, builder.mul(k, I64(PANEL)))
+        line = at(builder, panel, builder.mul(k, I64(panel_step)))
         x = [load(builder, at(builder, line, j * LANES), LANES) for j in range(vectors)]
         place = builder.mul(k, I64(row_step))
         w = [Value(builder, broadcast(builder, row, place, LANES)) for row in rows]
@@ -122,6 +125,19 @@ def _forward_code(rows, vectors):
 
 forward_tile = _forward_code(ROWS, VECTORS)
 narrow_forward_tile = _forward_code(NARROW_ROWS, 1)  # the first LANES samples of a panel
+
+
+@vector_code
+def single_row_tile(builder, z, z_at, packed, packed_at, x, x_at, count):
+    """z[n] = packed[0, n] + sum_k packed[k + 1, n] x[k]   for UNITS units n and `count` terms."""
+    vectors = UNITS // LANES
+    first = at(builder, packed, packed_at)
+    sums = _loaded(builder, [first], vectors)
+    lines = at(builder, first, UNITS)
+    ahead = _in_a_row(builder, at(builder, lines, AHEAD), UNITS)
+    source = at(builder, x, x_at)
+    sums = _accumulate(builder, sums, [source], 1, lines, count, ahead, vectors, UNITS)
+    _store(builder, [at(builder, z, z_at)], sums, vectors)
 
 
 @vector_code
