@@ -68,6 +68,7 @@ class TrainingEngine:
         panels = round_up(samples, PANEL) // PANEL
         net = self.network
         self.plan = plan(net.nodes, net.layout, panels, training=True)
+        self.shares = {}  # what the plan estimated
         self.acts = aligned_zeros(self.plan.activations)
         self.bits = aligned_zeros(panels, self.plan.mask_columns, dtype=np.uint32)
         self.work = aligned_zeros(self.threads, self.plan.work)
@@ -83,7 +84,13 @@ class TrainingEngine:
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)
         job[regions.LOSS], job[regions.UPDATE] = loss_code, update
         job[regions.THREADS] = threads = processors.resolve(self.threads)
-        job[regions.SPLIT] = self.plan.shares_panels(samples, threads)
+        job[regions.SPLIT] = self._shares_panels(samples, threads)
+
+    def _shares_panels(self, samples, threads):
+        key = samples, threads
+        if key not in self.shares:
+            self.shares[key] = self.plan.shares_panels(samples, threads)
+        return self.shares[key]
 
     def _run(self, state, x, index, labels, targets, sample_weight, class_weight):
         arguments = (

@@ -34,12 +34,14 @@ def features(x, width: int, where: str = "x") -> np.ndarray:
 def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
     """Integer classes (n,) as int64; the range is checked by `batch`."""
     y = _array(y, where)
-    if not np.issubdtype(y.dtype, np.integer):
+    if y.dtype.kind not in "iu":
         raise TypeError(
             f"{where}: integer classes are required, got {y.dtype}; use astype(numpy.int64)"
         )
     if y.shape != (n,):
         raise ValueError(f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}")
+    if y.dtype == np.int64 and y.flags.c_contiguous and y.flags.writeable:
+        return y
     return np.require(y, np.int64, ("C", "W"))
 
 

@@ -72,5 +72,7 @@ def _guard():
 def region(threads: int) -> contextlib.AbstractContextManager:
     """The context of a parallel region on this many processors, for the calling thread."""
     guard = _guard()
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    threads = min(threads, numba.config.NUMBA_NUM_THREADS)
+    if numba.get_num_threads() != threads:
+        numba.set_num_threads(threads)
     return guard
