@@ -22,7 +22,7 @@ NO_INTEGERS = np.zeros(0, np.int64)
 NO_NUMBERS = np.zeros(0, np.float32)
 NO_TARGETS = np.zeros((0, 1), np.float32)
 TRAINING = (checks.check_batch, program.run_forward, program.run_backward, program.run_weights)
-PREDICTION = (program.run_forward, single.run_single)
+PREDICTION = (program.run_forward,)
 FEW = 4  # rows that are predicted one by one
 
 
@@ -132,7 +132,7 @@ class SingleRows:
     """
 
     def __init__(self, network):
-        load_kernels(1, training=False)
+        jit.load(single.run_single)
         nodes = network.nodes
         self.version = network.version
         self.table = plan(nodes, network.layout, 1, training=False).table

@@ -139,6 +139,7 @@ class Network:
         for name, tensor in self._tensors.items():
             tensor[:] = new[name]
         self.version += 1
+        self._seen = self.version  # these are there to be used
 
     def save(self, path) -> None:
         """Write the network to a safetensors file, replaced atomically."""
