@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import fastsnn
 
 THREAD_SETTINGS = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -18,6 +21,8 @@ def run(module: str, request: dict, threads: int) -> dict:
     Raises RuntimeError with the end of its stderr where it fails.
     """
     environment = os.environ | dict.fromkeys(THREAD_SETTINGS, str(threads))
+    here = str(Path(fastsnn.__file__).parents[1])  # a bare checkout is on nobody's path
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-m", module],
         input=json.dumps(request), env=environment, capture_output=True, text=True, check=False,
