@@ -1,11 +1,282 @@
 """The commands `fastsnn bench ...` and `fastsnn compare`."""
 
+import json
+import os
+
 import click
+
+# The networks of the targets; here, so that no measuring module is loaded for `fastsnn train`.
+STEP_CASES = (
+    "4x64x32x0", "32x64x128x0.05", "32x64x128x0", "32x256x128x0.05", "32x256x128x0",
+    "16x512x256x0.05", "8x1024x128x0.05", "32x256x1024x0.05",
+)  # fmt: skip
+PREDICT_CASES = ("32x256x1", "32x256x16", "32x256x128", "8x64x1", "3x64x1x0x8")
 
 
 @click.group()
 def bench():
     """Measure speed against the machine's own peak and against peers."""
+
+
+def seconds_option(default):
+    return click.option(
+        "--seconds", type=click.FloatRange(min=0, min_open=True), default=default,
+        show_default=True, metavar="X", help="Measured seconds for each system and case.",
+    )  # fmt: skip
+
+
+def cases_option(default):
+    return click.option(
+        "--case", "cases", multiple=True, show_default="a table of networks", default=(),
+        metavar="LxWxB[xRATE[xINPUTS]]", callback=lambda ctx, option, texts: texts or default,
+        help="A network: layers, width, batch, dropout rate. Can be given several times.",
+    )  # fmt: skip
+
+
+def against_option(known):
+    return click.option(
+        "--against", default="", show_default="none", metavar="NAMES",
+        help=f"Peers to measure beside, with commas between: {', '.join(known)}.",
+    )  # fmt: skip
+
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="all processors",
+    help="Threads of every system; peers run with one thread, too, and their better time counts.",
+)
+rounds_option = click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How often the systems take turns.",
+)
+json_option = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False),
+    show_default="none",
+    metavar="FILE",
+    help="Also write the figures, the machine and the versions to this file.",
+)
+plot_option = click.option(
+    "--plot",
+    "plot_path",
+    type=click.Path(dir_okay=False),
+    show_default="none",
+    metavar="FILE.png",
+    help="Also draw the figures (needs matplotlib).",
+)
+
+
+def _names(text):
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _report(line):
+    click.echo(f"measuring {line}", err=True)
+
+
+def _writable(*paths):
+    """Whatever could not be written is told of before anything is measured."""
+    for path in filter(None, paths):
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.access(folder, os.W_OK):
+            raise click.ClickException(f"{path}: {folder} is no folder that can be written to")
+
+
+def _begin(json_path, plot_path):
+    from fastsnn.bench import plot
+
+    _writable(json_path, plot_path)
+    if plot_path:
+        plot.require()
+
+
+def _end(result, json_path, text):
+    """Print, and write the JSON; returns the machine."""
+    from fastsnn import files
+    from fastsnn.bench import machine
+
+    described = machine.describe()
+    click.echo(text)
+    if json_path:
+        content = json.dumps({"machine": described, **result}, indent=1)
+        files.replace(json_path, f"{content}\n".encode())
+    return described
+
+
+@bench.command()
+@cases_option(STEP_CASES)
+@click.option(
+    "--optimizer", type=click.Choice(["sgd", "adam", "both"]), default="sgd", show_default=True,
+    help="Which update a step makes.",
+)  # fmt: skip
+@against_option(("torch", "torch-compile", "jax"))
+@threads_option
+@seconds_option(3.0)
+@rounds_option
+@json_option
+@plot_option
+def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_path):
+    """Training steps: time, share of the machine's peak, speed-up over peers."""
+    from fastsnn import threads as processors
+    from fastsnn.bench import plot, show
+    from fastsnn.bench import step as measuring
+    from fastsnn.bench.case import Case
+
+    _begin(json_path, plot_path)
+    peers = _names(against)
+    rows = measuring.measure(
+        tuple(map(Case.parse, cases)), ("sgd", "adam") if optimizer == "both" else (optimizer,),
+        peers, processors.resolve(threads), seconds, rounds, _report,
+    )  # fmt: skip
+    text = show.columns(show.against(rows, "of_peak", peers))
+    described = _end({"what": "step", "rows": rows}, json_path, text)
+    if plot_path:
+        plot.bars(plot_path, rows, described, "One training step")
+
+
+@bench.command()
+@cases_option(STEP_CASES[1:6])
+@seconds_option(3.0)
+@json_option
+def parts(cases, seconds, json_path):
+    """Where the time of a step goes, on one thread."""
+    from fastsnn.bench import parts as measuring
+    from fastsnn.bench import show
+    from fastsnn.bench.case import Case
+
+    _begin(json_path, None)
+    rows = measuring.measure(tuple(map(Case.parse, cases)), seconds, _report)
+    _end({"what": "parts", "rows": rows}, json_path, show.columns(show.parts(rows)))
+
+
+@bench.command()
+@cases_option(PREDICT_CASES)
+@against_option(("torch", "onnxruntime"))
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+    help="Threads of every system.",
+)  # fmt: skip
+@seconds_option(2.0)
+@rounds_option
+@json_option
+@plot_option
+def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
+    """Predictions through the public call: time, and share of what the memory can give."""
+    from fastsnn.bench import plot, show
+    from fastsnn.bench import predict as measuring
+    from fastsnn.bench.case import Case
+
+    _begin(json_path, plot_path)
+    peers = _names(against)
+    cases = tuple(map(Case.parse, cases))
+    rows = measuring.measure(cases, peers, threads, seconds, rounds, _report)
+    table = show.against(rows, "of_peak", peers)
+    for line, row in zip(table, [None, *rows], strict=True):
+        of = row and row["systems"]["fastsnn"]["of_memory"]
+        line.insert(4, show.percent(of) if row else "of memory")
+    described = _end({"what": "predict", "rows": rows}, json_path, show.columns(table))
+    if plot_path:
+        plot.bars(plot_path, rows, described, "One prediction")
+
+
+@bench.command()
+@seconds_option(0.5)
+@json_option
+@plot_option
+def kernels(seconds, json_path, plot_path):
+    """Every kernel on one thread: time, rate, share of its roof, error against float64."""
+    from fastsnn.bench import kernels as measuring
+    from fastsnn.bench import plot, show
+
+    _begin(json_path, plot_path)
+    found = measuring.measure(seconds, _report)
+    text = show.columns(show.kernels(found["rows"]))
+    described = _end({"what": "kernels", **found}, json_path, text)
+    if plot_path:
+        plot.roofline(plot_path, found, described)
+
+
+@bench.command()
+@click.option(
+    "--threads", default="", show_default="1, 2, 4, ... all processors", metavar="N,N",
+    help="Numbers of threads to compare.",
+)  # fmt: skip
+@seconds_option(2.0)
+@json_option
+@plot_option
+def scaling(threads, seconds, json_path, plot_path):
+    """How time grows with depth and batch, and throughput with threads and with trainers."""
+    from fastsnn import threads as processors
+    from fastsnn.bench import plot, show
+    from fastsnn.bench import scaling as measuring
+
+    _begin(json_path, plot_path)
+    try:
+        counts = tuple(map(processors.resolve, map(int, _names(threads))))
+    except ValueError as error:
+        raise click.UsageError(f"--threads: numbers are required, got {threads!r}") from error
+    if not counts:
+        most = processors.available()
+        counts = (*(2**i for i in range(most.bit_length()) if 2**i < most), most)
+    found = measuring.measure(counts, seconds, _report)
+    described = _end({"what": "scaling", **found}, json_path, show.scaling(found))
+    if plot_path:
+        plot.lines(plot_path, found, described)
+
+
+@bench.command()
+@click.option(
+    "--case", "cases", multiple=True, show_default="all 64 cells", metavar="LxWxB",
+    help="Only this cell. Can be given several times.",
+)  # fmt: skip
+@threads_option
+@seconds_option(0.6)
+@rounds_option
+@json_option
+@plot_option
+def grid(cases, threads, seconds, rounds, json_path, plot_path):
+    """Depth x width x batch against PyTorch eager: is any corner slower?"""
+    from fastsnn import threads as processors
+    from fastsnn.bench import grid as measuring
+    from fastsnn.bench import plot, show
+    from fastsnn.bench.case import Case
+
+    _begin(json_path, plot_path)
+    chosen = [Case.parse(text) for text in cases] or measuring.cells()
+    rows = measuring.measure(chosen, processors.resolve(threads), seconds, rounds, _report)
+    described = _end({"what": "grid", "rows": rows}, json_path, show.grid(rows))
+    if plot_path:
+        plot.heat(plot_path, rows, described)
+
+
+@bench.command()
+@click.option(
+    "--layers", type=click.IntRange(min=1), default=32, show_default=True, metavar="N",
+    help="Hidden layers.",
+)  # fmt: skip
+@click.option(
+    "--epochs", type=click.IntRange(min=1), show_default="as `fastsnn train`", metavar="N",
+    help="Epochs of every system.",
+)  # fmt: skip
+@against_option(("torch", "torch-compile"))
+@threads_option
+@json_option
+def train(layers, epochs, against, threads, json_path):
+    """MNIST from process start to finish: seconds, memory, accuracy."""
+    from fastsnn import threads as processors
+    from fastsnn.bench import show
+    from fastsnn.bench import train as measuring
+
+    _begin(json_path, None)
+    rows = measuring.measure(layers, epochs, _names(against), processors.resolve(threads), _report)
+    _end({"what": "train", "rows": rows}, json_path, show.columns(show.train(rows)))
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The machine's own float32 peak: independent fused multiply-adds held in registers."""
+"""What this machine can do at most: arithmetic held in registers, and reading of memory."""
 
 import statistics
 import time
@@ -9,41 +9,93 @@ from numba import njit, prange
 
 from fastsnn.kernels.cpu.code import fold, vector_code
 from fastsnn.kernels.cpu.shape import LANES
-from fastsnn.kernels.emit import Value, fma, load, splat, store
+from fastsnn.kernels.emit import I64, Value, at, fma, load, splat, store
+from fastsnn.plan import aligned_zeros
 
-CHAINS = 12
+CHAINS = 12  # independent sums: more than a multiply-add takes cycles, times units
 ROUNDS = 500_000
+SHORTEST = 0.02  # seconds of one measurement
 
 
-@vector_code
-def _spin(builder, out, t, rounds):
-    start = load(builder, builder.gep(out, [t]), 1)
-    x, y = splat(builder, start, LANES), splat(builder, start * 0.5, LANES)
-    zero = ir.Constant(x.type, [0.0] * LANES)
-    sums = fold(
-        builder, rounds, [zero] * CHAINS, lambda i, s: [fma(x, y, Value(builder, v)).ir for v in s]
-    )
+def _total(builder, sums):
     total = Value(builder, sums[0])
     for s in sums[1:]:
         total = total + Value(builder, s)
-    first = Value(builder, builder.extract_element(total.ir, ir.IntType(32)(0)))
-    store(builder, first, builder.gep(out, [t]))
+    return Value(builder, builder.extract_element(total.ir, ir.IntType(32)(0)))
+
+
+def _zeros(type_):
+    return [ir.Constant(type_, [0.0] * LANES)] * CHAINS
+
+
+@vector_code
+def _multiply_add(builder, out, t, rounds):
+    start = load(builder, at(builder, out, t), 1)
+    x, y = splat(builder, start, LANES), splat(builder, start * 0.5, LANES)
+    sums = fold(
+        builder, rounds, _zeros(x.type), lambda i, s: [fma(x, y, Value(builder, v)).ir for v in s]
+    )
+    store(builder, _total(builder, sums), at(builder, out, t))
+
+
+@vector_code
+def _read(builder, out, t, x, first, rounds):
+    source = at(builder, x, first)
+    type_ = ir.VectorType(ir.FloatType(), LANES)
+
+    def line(i, sums):
+        here = at(builder, source, builder.mul(i, I64(CHAINS * LANES)))
+        return [
+            (Value(builder, s) + load(builder, at(builder, here, j * LANES), LANES)).ir
+            for j, s in enumerate(sums)
+        ]
+
+    sums = fold(builder, rounds, _zeros(type_), line)
+    store(builder, _total(builder, sums), at(builder, out, t))
 
 
 @njit(parallel=True)
-def _run(out, rounds):
+def _multiply_adds(out, rounds):
     for t in prange(out.size):
-        _spin(out, t, rounds)
+        _multiply_add(out, t, rounds)
+
+
+@njit(parallel=True)
+def _reads(out, x, rounds, repeats):
+    for t in prange(out.size):
+        for _ in range(repeats):
+            _read(out, t, x, t * (x.size // out.size), rounds)
 
 
 def peak_gflops(threads: int, repeats: int = 5) -> float:
-    """Median GFLOP/s of `threads` threads."""
+    """Median GFLOP/s of fused multiply-adds on `threads` threads."""
     out = np.full(threads, 1e-3, np.float32)
-    _run(out, 1)
+    _multiply_adds(out, 1)
     times = []
     for _ in range(repeats):
         out[:] = 1e-3
         start = time.perf_counter()
-        _run(out, ROUNDS)
+        _multiply_adds(out, ROUNDS)
         times.append(time.perf_counter() - start)
     return 2 * LANES * CHAINS * ROUNDS * threads / statistics.median(times) / 1e9
+
+
+def read_gb_s(nbytes: int, threads: int, repeats: int = 7) -> float:
+    """Median GB/s (1e9 bytes) at which `nbytes` bytes are read again and again: from whichever
+    cache holds so many, or from memory.
+    """
+    step = CHAINS * LANES
+    rounds = max(1, nbytes // 4 // threads // step)
+    x = aligned_zeros(rounds * step * threads)
+    x[:] = 1  # fresh memory is one page of zeros
+    out = np.zeros(threads, np.float32)
+    _reads(out, x, rounds, 1)
+    start = time.perf_counter()
+    _reads(out, x, rounds, 1)
+    again = max(1, int(SHORTEST / max(time.perf_counter() - start, 1e-6)))
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        _reads(out, x, rounds, again)
+        times.append(time.perf_counter() - start)
+    return x.nbytes * again / statistics.median(times) / 1e9

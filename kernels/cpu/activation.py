@@ -76,7 +76,11 @@ def _backward_code(name):
             def one(i, place, j):
                 address = at(builder, h, builder.add(h_at, place))
                 y = (load(builder, address, LANES) - b) * inverse
-                dz = load(builder, at(builder, tile, builder.add(tile_at, place)), LANES) * a * slope(y)
+                dz = (
+                    load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
+                    * a
+                    * slope(y)
+                )
                 if remask:
                     dz = where(_dropped(builder, words, i, j), 0, dz)
                 store(builder, dz, address)
@@ -134,7 +138,9 @@ def activation_backward(h, h_at, rows, tile, tile_at, activation):
 
 
 @jit.helper
-def dropout_backward(h, h_at, rows, tile, tile_at, activation, remask, bits, bits_at, affine_a, affine_b):
+def dropout_backward(
+    h, h_at, rows, tile, tile_at, activation, remask, bits, bits_at, affine_a, affine_b
+):
     """The same through dropout. Only with `remask` are the bits read: see `needs_mask`."""
     if activation == SELU:
         if remask:

@@ -37,9 +37,7 @@ def _halves_in_order(words):
 
 
 @vector_code
-def mask_bits(
-    builder, bits, bits_at, first_unit, units, first_block, site, step, seed, threshold
-):
+def mask_bits(builder, bits, bits_at, first_unit, units, first_block, site, step, seed, threshold):
     """bits[u] = which samples of the panel drop unit first_unit + u, for `units` units; written in
     groups of UNITS_AT_ONCE.
     """

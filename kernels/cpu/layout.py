@@ -12,7 +12,7 @@ ZERO = np.float32(0)
 
 
 def transposed(rows):
-    """n vectors of n elements, transposed: log2(n) rounds, each swapping halves of pairs of vectors."""
+    """n vectors of n elements, transposed: log2(n) rounds, each swaps halves of pairs."""
     n = len(rows)
     distance = n // 2
     while distance:

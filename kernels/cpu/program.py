@@ -138,9 +138,7 @@ def run_forward(
                 continue
             if dropping:
                 make_masks(row, bits, p, q, n, m, first_sample, step, seed)
-            dense_forward(
-                row, constants[r], params, acts, bits, p, q, wide_panels, n, m, dropping
-            )
+            dense_forward(row, constants[r], params, acts, bits, p, q, wide_panels, n, m, dropping)
             if training and stage < layers:
                 keep_transposed(row, program[stage], acts, p, q, n, m)
 
@@ -219,7 +217,7 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, pa
             w_at = row[W_AT] + n * fan_in + k
             weight_gradient_tile(
                 tile, acts, dz_at, row[H_STRIDE], acts, row[T_AT] + (k // PANEL) * row[T_STRIDE],
-                panels, valid, params, w_at, fan_in,
+                panels, valid, params, w_at, fan_in, state, state.shape[0], state.shape[1],
             )  # fmt: skip
             update_tile(
                 update, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper

@@ -46,7 +46,8 @@ TILE = ROWS * PANEL  # floats
 PANEL_GAP = 128
 # Columns copied at once when a strip of a weight matrix is packed.
 STRIP = 8
-# Units at which the work on a layer may be cut among threads: whole strips, whole panels of features.
+# Units at which the work on a layer may be cut among threads: whole strips, whole blocks of
+# transposed features.
 CHUNK = math.lcm(ROWS, PANEL)
 # Units of a single row that are computed side by side: enough sums that none waits for itself.
 UNITS = 64

@@ -5,8 +5,6 @@ weights in which they are read from front to end. Every sum still runs over the 
 order: a row has the same bits as in any batch.
 """
 
-import numpy as np
-
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.activation import activate
 from fastsnn.kernels.cpu.shape import PANEL, UNITS

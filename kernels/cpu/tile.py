@@ -11,7 +11,15 @@ While a tile is computed, the cache lines that the next one will read are asked 
 
 from llvmlite import ir
 
-from fastsnn.kernels.cpu.code import broadcast, choose, fold, prefetch, row_pointers, vector_code
+from fastsnn.kernels.cpu.code import (
+    broadcast,
+    choose,
+    fold,
+    loop,
+    prefetch,
+    row_pointers,
+    vector_code,
+)
 from fastsnn.kernels.cpu.layout import transposed
 from fastsnn.kernels.cpu.shape import LANES, NARROW_ROWS, PANEL, ROWS, UNITS, UNROLL, VECTORS
 from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store
@@ -165,15 +173,23 @@ def input_gradient_tile(builder, tile, tile_at, strip, strip_at, dz, dz_at, firs
 
 @vector_code
 def weight_gradient_tile(
-    builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid, w, w_at, fan_in
-):
+    builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid, w, w_at, fan_in, state, arrays,
+    size,
+):  # fmt: skip
     """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `panels` panels of PANEL samples
-    each. w: where the gradient will be used.
+    each. w, and `arrays` arrays of `size` floats in state: where the gradient will be used.
     """
-    weights = row_pointers(builder, w, w_at, fan_in, valid, ROWS)
-    for row in weights:
-        for line in range(PANEL // LINE + 1):  # rows of w start anywhere in a line
-            prefetch(builder, at(builder, row, line * LINE), write=True)
+
+    def ask_for(array, start):
+        for row in row_pointers(builder, array, start, fan_in, valid, ROWS):
+            for line in range(PANEL // LINE + 1):  # rows start anywhere in a line
+                prefetch(builder, at(builder, row, line * LINE), write=True)
+
+    ask_for(w, w_at)
+    loop(
+        builder, arrays,
+        lambda i: ask_for(state, builder.add(w_at, builder.mul(i, size))),
+    )  # fmt: skip
     rows = row_pointers(builder, dz, dz_at, I64(PANEL), valid, ROWS)
     below = at(builder, dz, builder.add(dz_at, I64(ROWS * PANEL)))
     source = at(builder, xt, xt_at)

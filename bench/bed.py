@@ -1,0 +1,89 @@
+"""Kernels of a training step called one by one, over the buffers of a real network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import fastsnn as fs
+from fastsnn.backend import (
+    LOSSES,
+    NO_INTEGERS,
+    NO_NUMBERS,
+    NO_TARGETS,
+    TrainingEngine,
+    load_kernels,
+)
+from fastsnn.kernels.cpu import program
+
+SEED, STEP = 7, 3
+
+
+class Bed:
+    """`layers` hidden layers of `width` units over `inputs` inputs (by default as many), and
+    `outputs` outputs; one thread.
+
+    x: (batch, inputs); y: classes, or targets (batch, outputs).
+    """
+
+    def __init__(
+        self, width, batch, rate=0.0, outputs=10, loss="softmax_cross_entropy", layers=2,
+        inputs=None, state=2,
+    ):  # fmt: skip
+        load_kernels(1)
+        rng = np.random.default_rng(1)
+        self.batch, self.rate, self.loss = batch, rate, loss
+        self.network = fs.mlp(inputs or width, outputs, layers, width, rate)
+        self.x = rng.standard_normal((batch, inputs or width), dtype=np.float32)
+        self.y = rng.integers(0, outputs, batch)
+        if loss == "sigmoid_cross_entropy":
+            self.y = rng.integers(0, 2, (batch, outputs)).astype(np.float32)
+        elif loss == "mse":
+            self.y = rng.standard_normal((batch, outputs), dtype=np.float32)
+        self.engine = TrainingEngine(self.network, 1, state)
+        self.engine.reserve(batch)
+        self.layers = len(self.network.nodes)
+
+    def forward(self, first, last, training=1):
+        e = self.engine
+        program.run_forward(
+            e.plan.table, e.plan.constants, self.network.parameters, e.acts, e.bits, e.work[0],
+            self.x, NO_INTEGERS, 0, self.batch, first, last, 0, 0, 1, 0, STEP, SEED, training,
+        )  # fmt: skip
+
+    def backward(self, first, last):
+        e = self.engine
+        softmax = self.loss == "softmax_cross_entropy"
+        scale = 1 / (self.batch if softmax else self.y.size)
+        program.run_backward(
+            e.losses, e.plan.table, e.plan.constants, self.network.parameters, e.acts, e.bits,
+            e.work[0], e.rows, self.y if softmax else NO_INTEGERS,
+            NO_TARGETS if softmax else self.y, NO_NUMBERS, NO_NUMBERS, 0, self.batch, first, last,
+            0, 0, 1, STEP, SEED, LOSSES[self.loss], scale,
+        )  # fmt: skip
+
+    def weights(self, update, hyper, parameters=None):
+        e = self.engine
+        hypers = np.zeros_like(e.hyper)
+        hypers[: len(hyper)] = hyper
+        program.run_weights(
+            e.plan.table, e.plan.constants,
+            self.network.parameters if parameters is None else parameters, e.state, e.acts,
+            e.work[0], hypers, update, e.plan.panels, 0, 1,
+        )  # fmt: skip
+
+    def everything(self):
+        """Forward and backward, from the start: layer r's dz is then `hidden(r)`."""
+        self.forward(0, self.layers + 1)
+        self.backward(0, self.layers)
+
+    def hidden(self, r):
+        """(batch, units) of layer r, as it lies in the buffer."""
+        return self.engine.plan.hidden(r, self.engine.acts, self.batch)
+
+    def tensors(self, flat=None):
+        """(weight, bias) of each layer in float64."""
+        views = self.network.layout.views(self.network.parameters if flat is None else flat)
+        return [
+            (views[n.weight].astype(np.float64), views[n.bias].astype(np.float64))
+            for n in self.network.nodes
+        ]

@@ -1,0 +1,136 @@
+"""Pictures of what was measured; matplotlib is imported where it is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from pathlib import Path
+from typing import Any
+
+from fastsnn.bench.show import NAMES
+
+COLORS = {"fastsnn": "#c1272d", "torch": "#4477aa", "torch-compile": "#88aacc",
+          "jax": "#66994d", "onnxruntime": "#aa8844"}  # fmt: skip
+
+
+def require() -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise RuntimeError("--plot: matplotlib is not installed; pip install 'fastsnn[plot]'")
+
+
+def _figure(width, height):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")
+
+
+def _save(figure, path: Path, machine: dict[str, Any]) -> None:
+    from matplotlib import pyplot
+
+    from fastsnn import files
+
+    figure.text(
+        0.995, 0.003, f"{machine['cpu']}, {machine['processors']} processors, {machine['date']}",
+        ha="right", va="bottom", fontsize=7, color="gray",
+    )  # fmt: skip
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    pyplot.close(figure)
+    files.replace(path, picture.getvalue())
+
+
+def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: str) -> None:
+    """Samples a second of each system, as multiples of fastsnn's best peer or of fastsnn itself."""
+    labels = [f"{r['case']}\n{r.get('optimizer', '')}".strip() for r in rows]
+    systems = [s for s in NAMES if any(s in r["systems"] for r in rows)]
+    figure, axes = _figure(max(6.5, 0.55 + 1.05 * len(rows)), 4.2)
+    width = 0.8 / len(systems)
+    for i, system in enumerate(systems):
+        heights = [
+            r["systems"]["fastsnn"]["median_s"] / r["systems"][system]["median_s"]
+            if system in r["systems"] else 0
+            for r in rows
+        ]  # fmt: skip
+        places = [j + (i - (len(systems) - 1) / 2) * width for j in range(len(rows))]
+        drawn = axes.bar(places, heights, width * 0.92, color=COLORS[system], label=NAMES[system])
+        if system == "fastsnn":
+            shares = [f"{100 * r['systems'][system]['of_peak']:.0f} %" for r in rows]
+            axes.bar_label(drawn, shares, fontsize=7, padding=2)
+    axes.set_xticks(range(len(rows)), labels, fontsize=7)
+    axes.set_ylabel("speed, fastsnn = 1")
+    axes.set_ylim(0, max(1.25, axes.get_ylim()[1] * 1.1))
+    axes.set_title(f"{what}: speed of each system; above fastsnn its share of the machine's peak",
+                   fontsize=9)  # fmt: skip
+    axes.legend(fontsize=8, ncols=len(systems), loc="upper center", frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path, machine)
+
+
+def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
+    """Share of the roof of each kernel: its arithmetic or its memory, whichever limits it."""
+    rows = found["rows"][::-1]
+    figure, axes = _figure(8.5, 1 + 0.23 * len(rows))
+    names = [f"{r['kernel']}  [{r['shape']}]" for r in rows]
+    colors = ["#c1272d" if r["gflops"] else "#4477aa" for r in rows]
+    drawn = axes.barh(range(len(rows)), [100 * r["share"] for r in rows], 0.75, color=colors)
+    rates = [f"{r['gflops']:.0f} GFLOP/s" if r["gflops"] else f"{r['gb_s']:.1f} GB/s" for r in rows]
+    axes.bar_label(drawn, rates, fontsize=7, padding=3)
+    axes.set_yticks(range(len(rows)), names, fontsize=7)
+    axes.set_xlim(0, 118)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.axvline(100, color="black", linewidth=0.8)
+    axes.set_xlabel("share of the roof, %")
+    axes.set_title(
+        f"One thread. Red: of {found['peak_gflops']:.0f} GFLOP/s of multiply-adds in registers; "
+        "blue: of reading as many bytes", fontsize=9,
+    )  # fmt: skip
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path, machine)
+
+
+def lines(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
+    """Time of a step over depth and over batch, with the fitted lines."""
+    figure, axes = _figure(7, 4.2)
+    for name, color in (("depth", "#c1272d"), ("batch", "#4477aa")):
+        part = found[name]
+        x, y = part["sizes"], [1e3 * s for s in part["median_s"]]
+        axes.plot(x, y, "o", color=color, label=f"{part['of']} ({part['base']} else)")
+        line = [1e3 * (part["start_s"] + part["slope_s"] * v) for v in x]
+        axes.plot(x, line, color=color, linewidth=1)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("layers, or samples of a batch")
+    axes.set_ylabel("ms of a step")
+    axes.legend(fontsize=8, frameon=False)
+    axes.set_title("Cost of a step; lines: start + slope x size", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path, machine)
+
+
+def heat(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
+    """Speed-up over PyTorch eager: a row for each depth and width, a column for each batch."""
+    from matplotlib import colors
+
+    sizes = [tuple(map(int, r["case"].split("x")[:3])) for r in rows]
+    left = sorted({s[:2] for s in sizes})
+    batches = sorted({s[2] for s in sizes})
+    values = [[float("nan")] * len(batches) for _ in left]
+    for (layers, width, batch), row in zip(sizes, rows, strict=True):
+        values[left.index((layers, width))][batches.index(batch)] = row["speedup"]
+    figure, axes = _figure(5.5, 1.4 + 0.28 * len(left))
+    norm = colors.LogNorm(1 / 8, 8)
+    axes.imshow(values, aspect="auto", cmap="RdYlGn", norm=norm)
+    for i, line in enumerate(values):
+        for j, value in enumerate(line):
+            axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=8)
+    axes.set_xticks(range(len(batches)), batches)
+    axes.set_yticks(range(len(left)), [f"{a} x {b}" for a, b in left], fontsize=8)
+    axes.set_xlabel("batch")
+    axes.set_ylabel("layers x width")
+    axes.set_title("Speed-up of a step over PyTorch eager", fontsize=9)
+    _save(figure, path, machine)

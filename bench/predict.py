@@ -1,0 +1,31 @@
+"""Predictions through the public call: microseconds, and what limits them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastsnn.bench import child, systems, versus
+from fastsnn.bench.case import Case
+
+
+def measure(
+    cases: tuple[Case, ...], peers: tuple[str, ...], threads: int, seconds: float, rounds: int,
+    report: versus.Report,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A row for each case. "of_peak": of the arithmetic; "of_memory": of the speed at which so many
+    bytes as the weights have can be read on this machine, from whichever cache holds them.
+    """
+    versus.require(peers, systems.OF_PREDICTION)
+    rows = []
+    for case in cases:
+        found = versus.times("predict", case, peers, threads, seconds, rounds, report=report)
+        nbytes = case.weight_bytes()
+        asked = {"what": "read", "nbytes": nbytes, "threads": threads}
+        found["memory_gb_s"] = child.run(versus.WORKER, asked, threads)["gb_s"]
+        for figures in found["systems"].values():
+            figures["gflops"] = case.predict_flops() / figures["median_s"] / 1e9
+            figures["of_peak"] = figures["gflops"] / found["peak_gflops"]
+            figures["gb_s"] = nbytes / figures["median_s"] / 1e9
+            figures["of_memory"] = figures["gb_s"] / found["memory_gb_s"]
+        rows.append({"case": str(case), "threads": threads, **found})
+    return rows

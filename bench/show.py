@@ -1,0 +1,120 @@
+"""What was measured, as rows of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAMES = {"fastsnn": "fastsnn", "torch": "PyTorch", "torch-compile": "torch.compile",
+         "jax": "JAX", "onnxruntime": "ONNX Runtime"}  # fmt: skip
+
+
+def duration(seconds: float) -> str:
+    """Three digits and the unit that suits them."""
+    for unit, scale in (("s", 1.0), ("ms", 1e3)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def columns(rows: list[list[str]]) -> str:
+    """Rows, the first of them the header, in columns: text to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = [not any(c.isdigit() for c in rows[-1][i][:1]) for i in range(len(widths))]
+    lines = [
+        "  ".join(
+            f"{cell:<{w}}" if to_left else f"{cell:>{w}}"
+            for cell, w, to_left in zip(row, widths, left, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def against(rows: list[dict[str, Any]], share: str, others: tuple[str, ...]) -> list[list[str]]:
+    """A line for each case of `step` or `predict`; share: "of_peak" or "of_memory"."""
+    head = ["case", "fastsnn", "GFLOP/s", share.replace("_", " "), *[NAMES[n] for n in others]]
+    table = [head + (["speed-up"] if others else [])]
+    for row in rows:
+        ours = row["systems"]["fastsnn"]
+        line = [f"{row['case']} {row.get('optimizer', '')}".strip(), duration(ours["median_s"]),
+                f"{ours['gflops']:.0f}", percent(ours[share])]  # fmt: skip
+        line += [
+            duration(row["systems"][n]["median_s"]) if n in row["systems"] else "-" for n in others
+        ]
+        table.append(line + ([f"{row['speedup']:.2f}"] if others else []))
+    return table
+
+
+def kernels(rows: list[dict[str, Any]]) -> list[list[str]]:
+    table = [["kernel", "shape", "time", "rate", "share", "error"]]
+    for row in rows:
+        rate = f"{row['gflops']:.0f} GFLOP/s" if row["gflops"] else f"{row['gb_s']:.1f} GB/s"
+        table.append([row["kernel"], row["shape"], duration(row["median_s"]), rate,
+                      percent(row["share"]), f"{row['error']:.1e}"])  # fmt: skip
+    return table
+
+
+def scaling(found: dict[str, Any]) -> str:
+    blocks = []
+    for name in ("depth", "batch"):
+        part = found[name]
+        table = [[part["of"], "step", f"per {part['of'].rstrip('s')}"]]
+        table += [
+            [str(size), duration(s), duration(s / size)]
+            for size, s in zip(part["sizes"], part["median_s"], strict=True)
+        ]
+        blocks.append(
+            f"{part['base']} with other {part['of']}: slope {duration(part['slope_s'])}, "
+            f"exponent {part['exponent']:.3f}, at most {percent(part['worst_deviation'])} off a "
+            f"line\n{columns(table)}"
+        )
+    table = [["case", "threads", "step", "speed-up"]]
+    for row in found["threads"]:
+        table += [
+            [row["case"], str(t), duration(s), f"{u:.2f}"]
+            for t, s, u in zip(row["threads"], row["median_s"], row["speedup"], strict=True)
+        ]
+    many = found["many"]
+    blocks += [
+        columns(table),
+        f"{many['trainers']} trainers of {many['case']} in threads of their own: "
+        f"{many['together_samples_s']:,.0f} samples/s, {percent(many['efficiency'])} of "
+        f"{many['trainers']} times one alone",
+    ]
+    return "\n\n".join(blocks)
+
+
+def grid(rows: list[dict[str, Any]]) -> str:
+    table = [["case", "fastsnn", "PyTorch", "speed-up"]]
+    table += [
+        [r["case"], duration(r["fastsnn_s"]), duration(r["torch_s"]), f"{r['speedup']:.2f}"]
+        for r in rows
+    ]
+    slower = [r["case"] for r in rows if r["speedup"] < 1]
+    verdict = f"slower than PyTorch in {len(slower)} of {len(rows)} cells"
+    return f"{columns(table)}\n\n{verdict}{': ' if slower else ''}{', '.join(slower)}"
+
+
+def train(rows: list[dict[str, Any]]) -> list[list[str]]:
+    table = [["system", "seconds", "memory", "test accuracy", "epochs", "speed-up"]]
+    for row in rows:
+        table.append(
+            [NAMES[row["system"]], f"{row['seconds']:.1f}", f"{row['peak_memory_mib']:.0f} MiB",
+             f"{100 * row['test_accuracy']:.2f} %", str(row["epochs"]),
+             f"{row['speedup']:.2f}" if "speedup" in row else "-"]
+        )  # fmt: skip
+    return table
+
+
+def parts(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Shares of a step on one thread; the last line is what the multiply-adds need at peak."""
+    table = [["part", *[row["case"] for row in rows]]]
+    for name in rows[0]["parts"]:
+        table.append([name, *[percent(row["parts"][name] / row["sum_s"]) for row in rows]])
+    table.append(["all, one thread", *[duration(row["sum_s"]) for row in rows]])
+    table.append(["at peak", *[percent(row["at_peak_s"] / row["sum_s"]) for row in rows]])
+    return table

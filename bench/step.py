@@ -1,0 +1,25 @@
+"""Training steps: milliseconds, the share of the machine's peak, and the peers beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastsnn.bench import systems, versus
+from fastsnn.bench.case import Case
+
+
+def measure(
+    cases: tuple[Case, ...], optimizers: tuple[str, ...], peers: tuple[str, ...], threads: int,
+    seconds: float, rounds: int, report: versus.Report,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A row for each case and optimizer. GFLOP/s count the three matrix products alone."""
+    versus.require(peers, systems.OF_STEP)
+    rows = []
+    for case in cases:
+        for optimizer in optimizers:
+            found = versus.times("step", case, peers, threads, seconds, rounds, optimizer, report)
+            for figures in found["systems"].values():
+                figures["gflops"] = case.step_flops() / figures["median_s"] / 1e9
+                figures["of_peak"] = figures["gflops"] / found["peak_gflops"]
+            rows.append({"case": str(case), "optimizer": optimizer, "threads": threads, **found})
+    return rows

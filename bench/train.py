@@ -1,0 +1,62 @@
+"""MNIST from process start to finish: seconds, memory, accuracy, and the same in PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from fastsnn.bench import child, versus
+
+TORCH = "fastsnn.bench.train_torch"
+MODES = {"torch": "eager", "torch-compile": "compile"}
+
+
+def measure(
+    layers: int, epochs: int | None, peers: tuple[str, ...], threads: int, report: versus.Report
+) -> list[dict[str, Any]]:
+    """A row for each system. Seconds are those of the whole process."""
+    versus.require(peers, tuple(MODES))
+    report("fastsnn")
+    rows = [_fastsnn(layers, epochs, threads)]
+    for name in peers:
+        report(name)
+        request = {
+            "mode": MODES[name], "threads": threads, "layers": layers, "epochs": rows[0]["epochs"],
+        }  # fmt: skip
+        start = time.perf_counter()
+        found = child.run(TORCH, request, threads)
+        rows.append(
+            {"system": name, "seconds": time.perf_counter() - start,
+             "peak_memory_mib": found["peak_memory_mib"], "test_accuracy": found["test_accuracy"],
+             "epochs": rows[0]["epochs"]}
+        )  # fmt: skip
+    for row in rows[1:]:
+        row["speedup"] = row["seconds"] / rows[0]["seconds"]
+        row["memory"] = rows[0]["peak_memory_mib"] / row["peak_memory_mib"]
+    return rows
+
+
+def _fastsnn(layers, epochs, threads):
+    words = ["train", "--data", "mnist", "--layers", layers, "--threads", threads, "--json"]
+    with tempfile.TemporaryDirectory() as folder:
+        words += ["--out", os.path.join(folder, "run")]
+        words += [] if epochs is None else ["--epochs", epochs]
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "fastsnn", *map(str, words)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+            printed = run.stdout.read()
+            _, status, used = os.wait4(run.pid, 0)  # its memory, not that of the largest child
+            run.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - start
+    if run.returncode:
+        raise RuntimeError(f"fastsnn {' '.join(map(str, words))}: exit code {run.returncode}")
+    result, memory = json.loads(printed), used.ru_maxrss
+    return {
+        "system": "fastsnn", "seconds": seconds, "peak_memory_mib": memory / 1024,
+        "test_accuracy": result["test_accuracy"], "epochs": result["epochs"],
+    }  # fmt: skip

@@ -1,0 +1,35 @@
+"""One system in a process of its own: `python -m fastsnn.bench.worker`, the request on stdin.
+
+A request {"what": "step" | "predict" | "peak" | "read", "system", "case" or "cases", "optimizer",
+"threads", "seconds", "least", "nbytes"} is answered by the times of each case, or by a rate.
+"""
+
+from __future__ import annotations
+
+import resource
+
+from fastsnn.bench import child, peak, systems, timing
+from fastsnn.bench.case import Case
+
+
+def main():
+    request = child.request()
+    threads = request["threads"]
+    if request["what"] == "peak":
+        return child.answer({"gflops": peak.peak_gflops(threads)})
+    if request["what"] == "read":
+        return child.answer({"gb_s": peak.read_gb_s(request["nbytes"], threads)})
+    taken = {}
+    for text in request["cases"]:
+        case = Case.parse(text)
+        if request["what"] == "step":
+            call = systems.step(request["system"], case, request["optimizer"], threads)
+        else:
+            call = systems.prediction(request["system"], case, threads)
+        taken[text] = timing.times(call, request["seconds"], request["least"])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    child.answer({"times": taken, "peak_memory_mib": memory})
+
+
+if __name__ == "__main__":
+    main()
