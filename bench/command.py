@@ -280,5 +280,56 @@ def train(layers, epochs, against, threads, json_path):
 
 
 @click.command()
-def compare():
-    """Train the same network here and in PyTorch, and compare."""
+@click.option(
+    "--case", "case_text", default="8x64x128x0.05", show_default=True,
+    metavar="LxWxB[xRATE[xINPUTS]]", help="The network: layers, width, batch, dropout rate.",
+)  # fmt: skip
+@click.option(
+    "--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True,
+    help="Rule of the update.",
+)  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
+    help="Updates whose losses are compared.",
+)  # fmt: skip
+@click.option(
+    "--learning-rate", type=click.FloatRange(min=0), show_default="0.05 for sgd, 0.0003 for adam",
+    metavar="X", help="Of these updates.",
+)  # fmt: skip
+@click.option(
+    "--threads", type=click.IntRange(min=1), show_default="all processors", metavar="N",
+    help="Threads of both.",
+)  # fmt: skip
+@seconds_option(2.0)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N",
+    help="Of starting weights, batches and masks.",
+)  # fmt: skip
+@click.option(
+    "--compile", "compiled", is_flag=True, show_default="off",
+    help="Take the time of torch.compile, too.",
+)  # fmt: skip
+@json_option
+@plot_option
+def compare(case_text, threads, json_path, plot_path, **options):
+    """The same network, starting weights and batches here and in PyTorch: losses, differences of
+    activations and gradients, mean and variance after alpha-dropout, time and memory.
+    """
+    from fastsnn import files
+    from fastsnn import threads as processors
+    from fastsnn.bench import compare as comparison
+    from fastsnn.bench import compare_plot, compare_table
+    from fastsnn.bench.case import Case
+
+    try:
+        case = Case.parse(case_text)
+    except ValueError as error:
+        raise click.UsageError(f"--case: {error}") from error
+    comparison.require(json_path, plot_path)
+    threads = processors.resolve(threads)
+    result = comparison.compare(case, threads, **options, report=_report)
+    compare_table.show(result)
+    if json_path:
+        files.replace(json_path, f"{json.dumps(result, indent=1)}\n".encode())
+    if plot_path:
+        compare_plot.draw(result, plot_path)

@@ -3,9 +3,10 @@
 import statistics
 import time
 
+import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange
+from numba import prange
 
 from fastsnn.kernels.cpu.code import fold, vector_code
 from fastsnn.kernels.cpu.shape import LANES
@@ -54,30 +55,36 @@ def _read(builder, out, t, x, first, rounds):
     store(builder, _total(builder, sums), at(builder, out, t))
 
 
-@njit(parallel=True)
 def _multiply_adds(out, rounds):
     for t in prange(out.size):
         _multiply_add(out, t, rounds)
 
 
-@njit(parallel=True)
 def _reads(out, x, rounds, repeats):
     for t in prange(out.size):
         for _ in range(repeats):
             _read(out, t, x, t * (x.size // out.size), rounds)
 
 
+def _compiled(function, threads):
+    """For one thread without a threading layer: its other threads would be waited for."""
+    if threads > 1:
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    return numba.njit(function, parallel=threads > 1)
+
+
 def peak_gflops(threads: int, repeats: int = 5) -> float:
-    """Median GFLOP/s of fused multiply-adds on `threads` threads."""
+    """GFLOP/s of fused multiply-adds on `threads` threads, the best of `repeats`: a ceiling."""
     out = np.full(threads, 1e-3, np.float32)
-    _multiply_adds(out, 1)
+    run = _compiled(_multiply_adds, threads)
+    run(out, 1)
     times = []
     for _ in range(repeats):
         out[:] = 1e-3
         start = time.perf_counter()
-        _multiply_adds(out, ROUNDS)
+        run(out, ROUNDS)
         times.append(time.perf_counter() - start)
-    return 2 * LANES * CHAINS * ROUNDS * threads / statistics.median(times) / 1e9
+    return 2 * LANES * CHAINS * ROUNDS * threads / min(times) / 1e9
 
 
 def read_gb_s(nbytes: int, threads: int, repeats: int = 7) -> float:
@@ -89,13 +96,14 @@ def read_gb_s(nbytes: int, threads: int, repeats: int = 7) -> float:
     x = aligned_zeros(rounds * step * threads)
     x[:] = 1  # fresh memory is one page of zeros
     out = np.zeros(threads, np.float32)
-    _reads(out, x, rounds, 1)
+    run = _compiled(_reads, threads)
+    run(out, x, rounds, 1)
     start = time.perf_counter()
-    _reads(out, x, rounds, 1)
+    run(out, x, rounds, 1)
     again = max(1, int(SHORTEST / max(time.perf_counter() - start, 1e-6)))
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        _reads(out, x, rounds, again)
+        run(out, x, rounds, again)
         times.append(time.perf_counter() - start)
     return x.nbytes * again / statistics.median(times) / 1e9

@@ -61,8 +61,8 @@ def grid(found):
     slower = [row for row in found["rows"] if row["speedup"] < 1]
     ups = sorted(row["speedup"] for row in found["rows"])
     text = (
-        f"Over {len(ups)} networks (1 to 64 layers of 16 to 1024 units, batches of 1 to 1024) a step "
-        f"is {ups[0]:.1f} to {ups[-1]:.0f} times as fast as in PyTorch eager, in the median "
+        f"Over {len(ups)} networks (1 to 64 layers of 16 to 1024 units, batches of 1 to 1024) a "
+        f"step is {ups[0]:.1f} to {ups[-1]:.0f} times as fast as in PyTorch eager, in the median "
         f"{ups[len(ups) // 2]:.1f} times; "
     )
     names = ", ".join(f"{row['case']} ({row['speedup']:.2f})" for row in slower)

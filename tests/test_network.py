@@ -210,3 +210,31 @@ def test_pairs_that_do_not_fit_warn():
     with pytest.warns(UserWarning, match="AlphaDropout after relu is not what it was made for"):
         fs.Network([D, fs.ReLU(), DROP, D], input_size=3)
     fs.Network([D, SELU, fs.Dropout(0), D], input_size=3)  # drops nothing: no warning
+
+
+def test_single_rows_follow_the_parameters():
+    """They are predicted from a copy of the weights; nobody may see an old one."""
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(60, 7)).astype(np.float32), rng.integers(0, 3, 60)
+    net = fs.mlp(7, 3, layers=2, width=70)
+    trainer = fs.Trainer(net, optimizer=fs.SGD(0.1), threads=1)
+
+    def assert_alike():
+        whole = net.forward(x, threads=1)
+        for count in (1, 2, 4, 5):
+            for _ in range(3):  # the first time without a copy, then with one
+                assert np.array_equal(net.forward(x[:count], threads=1), whole[:count])
+        return whole
+
+    before = assert_alike()
+    stored = net.state_dict()
+    trainer.step(x, y)
+    after = assert_alike()
+    assert not np.array_equal(before, after)
+    net.load_state_dict(stored)
+    assert np.array_equal(assert_alike(), before)
+    best = fs.EarlyStopping("train_loss", patience=1)
+    trainer.fit(x, y, epochs=3, batch_size=20, callbacks=[best])
+    assert_alike()
+    trainer.gradients(x, y)
+    assert_alike()

@@ -29,8 +29,9 @@ weights_at = jit.native_call(serial.run_weights)
     FORWARD, BACKWARD, WEIGHTS,  # addresses
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
     SPLIT,  # threads share panels, and meet after every layer
+    MEETINGS,  # written: parallel regions of the last step
     JOB,
-) = range(12)  # fmt: skip
+) = range(13)  # fmt: skip
 
 
 @jit.helper
@@ -112,7 +113,9 @@ def step_parallel(
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
     stages = 2 * program.shape[0] + 1
     together = 1 if job[SPLIT] else stages
+    job[MEETINGS] = 0
     for stage in range(0, stages, together):
+        job[MEETINGS] += 1
         for t in prange(threads):
             _rows(
                 job, losses, program, constants, params, acts, bits, work[t], x, index, labels,
@@ -120,6 +123,7 @@ def step_parallel(
             )  # fmt: skip
     loss = _mean(losses, job[SAMPLES], scale)
     if math.isfinite(loss):
+        job[MEETINGS] += 1
         for t in prange(threads):
             weights_at(
                 job[WEIGHTS], program, constants, params, state, acts, work[t], hyper, job[UPDATE],
