@@ -1,0 +1,223 @@
+"""One side of `fastsnn compare`, in a process of its own: `python -m fastsnn.bench.compare_twin`.
+
+A request {"what": "parity" | "time", "system": "fastsnn" | "torch" | "torch-compile", "folder",
+"case", "optimizer", "learning_rate", "steps", "threads", "seconds", "seed"} on stdin. Both sides
+read starting weights and batches from FOLDER/inputs.npz. Parity leaves arrays in FOLDER/SYSTEM.npz;
+time is answered by the seconds of each step and the largest memory of the process, in MiB.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastsnn.bench import child, timing
+from fastsnn.bench.case import CLASSES, Case
+from fastsnn.kernels.cpu.dropout import drop_mask
+
+DRAWS = 16  # masks over which mean and variance after dropout are averaged
+TIMED_RATE = 1e-6  # the same work, and thousands of steps on one batch go nowhere
+ALPHA_PRIME = 1.7580993408473766  # PyTorch's, without the sign
+Arrays = dict[str, np.ndarray]
+
+
+def main():
+    request = child.request()
+    case, folder = Case.parse(request["case"]), Path(request["folder"])
+    with np.load(folder / "inputs.npz", allow_pickle=False) as file:
+        inputs = {name: file[name] for name in file.files}
+    x, y = inputs.pop("x"), inputs.pop("y")
+    system = request["system"]
+    if request["what"] == "time":
+        make = _timed_fastsnn if system == "fastsnn" else _timed_torch
+        call = make(case, inputs, x[0], y[0], request)
+        taken = timing.times(call, request["seconds"])
+        return child.answer({"times": taken, "peak_memory_mib": peak_memory_mib()})
+    if system == "fastsnn":
+        found = fastsnn_parity(case, inputs, x, y, request)
+    else:
+        found = torch_parity(case, inputs, x, y, request)
+    np.savez(folder / f"{system}.npz", **found)
+    return child.answer({})
+
+
+def peak_memory_mib() -> float:
+    """Largest resident memory of this process so far.
+
+    Not ru_maxrss: Linux hands that of the parent on to its children.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024
+
+
+def moments(hidden: list[np.ndarray]) -> np.ndarray:
+    """(2, layers): mean and variance over the rows and units of each layer."""
+    return np.array([[h.mean(dtype=np.float64), h.var(dtype=np.float64)] for h in hidden]).T
+
+
+def _trainer(case, weights, request, learning_rate):
+    import fastsnn as fs
+
+    net = fs.mlp(case.inputs, CLASSES, case.layers, case.width, case.rate)
+    net.load_state_dict(weights)
+    rule = {"sgd": fs.SGD, "adam": fs.Adam}[request["optimizer"]](learning_rate)
+    return fs.Trainer(net, optimizer=rule, threads=request["threads"], seed=request["seed"])
+
+
+def fastsnn_parity(case: Case, weights: Arrays, x, y, request: dict[str, Any]) -> Arrays:
+    """Of the first step "activation.{layer}" (batch, units) from 1, "gradient.{parameter}",
+    "outputs" (batch, classes) without dropout; "moments" (2, layers); "losses" (steps,).
+
+    weights by the names of a state_dict   x (batches, batch, inputs)   y (batches, batch)
+    """
+    trainer = _trainer(case, weights, request, request["learning_rate"])
+    net, seed = trainer.network, request["seed"]
+    drawn = [net.activations(x[0], training=True, seed=seed, step=step) for step in range(DRAWS)]
+    found = {f"activation.{k}": h for k, h in enumerate(drawn[0], 1)}
+    found["moments"] = np.mean([moments(hidden) for hidden in drawn], 0)
+    found["outputs"] = net.forward(x[0], threads=request["threads"])
+    gradients = trainer.gradients(x[0], y[0])
+    found |= {f"gradient.{name}": g for name, g in gradients.items()}
+    batches = [step % len(x) for step in range(request["steps"])]
+    found["losses"] = np.array([trainer.step(x[i], y[i]) for i in batches])
+    return found
+
+
+def torch_parity(case: Case, weights: Arrays, x, y, request: dict[str, Any]) -> Arrays:
+    """What `fastsnn_parity` gives, in PyTorch with the same masks: in float64 under the same names,
+    and in float32 under "float32." and the name. "moments" are those of torch.nn.AlphaDropout with
+    PyTorch's own generator; "side.{layer}" (batch, units) are signs of what goes into SELU, 0 where
+    dropped.
+    """
+    import torch
+
+    torch.set_num_threads(request["threads"])
+    found = _torch_run(torch, case, weights, x, y, request, torch.float64)
+    single = _torch_run(torch, case, weights, x, y, request, torch.float32)
+    found |= {f"float32.{name}": array for name, array in single.items()}
+    torch.manual_seed(request["seed"])
+    own = _sequential(torch, case, weights, lambda site: torch.nn.AlphaDropout(case.rate))
+    with torch.no_grad():
+        inputs = torch.from_numpy(x[0])
+        drawn = [moments([h.numpy() for h, _ in _blocks(own, inputs)]) for _ in range(DRAWS)]
+    found["moments"] = np.mean(drawn, 0)
+    return found
+
+
+def _torch_run(torch, case, weights, x, y, request, dtype):
+    dropouts = []
+
+    def dropout(site):
+        dropouts.append(masked_alpha_dropout(torch, case.rate, request["seed"], site))
+        return dropouts[-1]
+
+    model = _sequential(torch, case, weights, dropout).to(dtype)
+    inputs, labels = torch.from_numpy(x).to(dtype), torch.from_numpy(y)
+    loss_of, update = torch.nn.CrossEntropyLoss(), _optimizer(torch, model, request)
+    with torch.no_grad():
+        blocks = _blocks(model, inputs[0])
+        outputs = model.eval()(inputs[0])
+    found, losses = {"outputs": outputs.numpy()}, []
+    for k, (h, z) in enumerate(blocks, 1):
+        kept = h.numpy() != h.numpy().min() if case.rate else True  # nothing is below the dropped
+        found[f"activation.{k}"] = h.numpy()
+        found[f"side.{k}"] = np.sign(z.numpy()).astype(np.int8) * kept
+    model.train()
+    for step in range(request["steps"]):
+        for layer in dropouts:
+            layer.step = step
+        update.zero_grad()
+        loss = loss_of(model(inputs[step % len(x)]), labels[step % len(x)])
+        loss.backward()
+        if step == 0:
+            for name, p in model.named_parameters():
+                found[f"gradient.{name}"] = p.grad.numpy().copy()
+        update.step()
+        losses.append(loss.item())
+    return found | {"losses": np.array(losses)}
+
+
+def affine(rate: float) -> tuple[float, float]:
+    """(a, b) of alpha-dropout, a y + b for the kept, in PyTorch's own form."""
+    p = min(round(rate * 65536), 65535) / 65536  # what 16-bit numbers below a threshold give
+    a = ((ALPHA_PRIME**2 * p + 1) * (1 - p)) ** -0.5
+    return a, ALPHA_PRIME * a * p
+
+
+def masked_alpha_dropout(torch, rate: float, seed: int, site: int):
+    """torch.nn.AlphaDropout that drops what fastsnn drops in its update number `step`."""
+    a, b = affine(rate)
+
+    class MaskedAlphaDropout(torch.nn.Module):
+        step = 0
+
+        def forward(self, y):
+            if not self.training:
+                return y
+            kept = torch.from_numpy(~drop_mask(seed, self.step, site, 0, *y.shape, rate)).to(y)
+            return y * (kept * a) + ((kept - 1) * (ALPHA_PRIME * a) + b)
+
+    return MaskedAlphaDropout()
+
+
+def _sequential(torch, case: Case, weights: Arrays, dropout: Callable[[int], Any]):
+    """torch.nn.Sequential of the modules of `fastsnn.mlp`, in training mode."""
+    modules = [torch.nn.Linear(case.sizes[0], case.sizes[1]), torch.nn.SELU()]
+    for site, (fan_in, units) in enumerate(zip(case.sizes[1:-1], case.sizes[2:], strict=True)):
+        modules += [dropout(site)] if case.rate else []
+        modules += [torch.nn.Linear(fan_in, units), torch.nn.SELU()]
+    model = torch.nn.Sequential(*modules[:-1])  # the outputs are raw
+    model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+    return model.train()
+
+
+def _blocks(model, h):
+    """(output after dropout, input of SELU) of each hidden layer."""
+    found, z = [], None
+    for module in model:
+        if type(module).__name__ == "Linear":
+            if z is not None:
+                found.append((h, z))
+            h = z = module(h)
+        else:
+            h = module(h)
+    return found
+
+
+def _optimizer(torch, model, request, **more):
+    if request["optimizer"] == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=request["learning_rate"])
+    return torch.optim.Adam(model.parameters(), lr=request["learning_rate"], **more)
+
+
+def _timed_fastsnn(case, weights, x, y, request):
+    trainer = _trainer(case, weights, request, TIMED_RATE)
+    return lambda: trainer.step(x, y)
+
+
+def _timed_torch(case, weights, x, y, request):
+    import torch
+
+    torch.set_num_threads(request["threads"])
+    model = _sequential(torch, case, weights, lambda site: torch.nn.AlphaDropout(case.rate))
+    run = torch.compile(model) if request["system"] == "torch-compile" else model
+    # fused: the fastest of PyTorch's forms of Adam
+    update = _optimizer(torch, model, request | {"learning_rate": TIMED_RATE}, fused=True)
+    loss_of, inputs, labels = torch.nn.CrossEntropyLoss(), torch.from_numpy(x), torch.from_numpy(y)
+
+    def call():
+        update.zero_grad(set_to_none=True)
+        loss = loss_of(run(inputs), labels)
+        loss.backward()
+        update.step()
+        return loss.item()  # as fastsnn's step returns it
+
+    return call
+
+
+if __name__ == "__main__":
+    main()
