@@ -127,7 +127,7 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
         K, N = node.fan_in, node.fan_out
         row[program.FORWARD_DEPTH] = caches.depth_of(K, shape.PANEL, shape.UNROLL)
         row[program.BACKWARD_DEPTH] = caches.depth_of(N, shape.PANEL, shape.UNROLL)
-        row[program.FORWARD_BLOCK] = caches.rows_of(K, shape.NARROW_ROWS)
+        row[program.FORWARD_BLOCK] = caches.rows_of(K, shape.ROWS)
         row[program.BACKWARD_BLOCK] = min(caches.rows_of(N, shape.ROWS), round_up(K, shape.ROWS))
         if philox.drop_threshold(node.rate):
             _set_dropout(node, row, constants[i])

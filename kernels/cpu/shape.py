@@ -6,11 +6,11 @@ ROWS    rows of one tile of a product: ROWS x 2 accumulators, 2 vectors of the p
         broadcast fit the registers
 NARROW_ROWS  the same where one vector of samples is all there is
 
-| host            | LANES | PANEL | ROWS | accumulators of registers |
-| AVX-512         |    16 |    32 |    8 | 16 of 32 |
-| AVX, AVX2       |     8 |    16 |    6 | 12 of 16 |
-| NEON            |     4 |     8 |    8 | 16 of 32 |
-| SSE             |     4 |     8 |    6 | 12 of 16 |
+| host            | LANES | PANEL | ROWS | accumulators of registers | NARROW_ROWS |
+| AVX-512         |    16 |    32 |    8 | 16 of 32                  |          16 |
+| AVX, AVX2       |     8 |    16 |    6 | 12 of 16                  |           8 |
+| NEON            |     4 |     8 |    8 | 16 of 32                  |          12 |
+| SSE             |     4 |     8 |    6 | 12 of 16                  |           8 |
 """
 
 import math
@@ -31,15 +31,14 @@ def host_features():
 
 def _shape(features):
     if "avx512f" in features:
-        return 16, 8
+        return 16, 8, 16
     if "avx" in features:
-        return 8, 6
-    return 4, 8 if platform.machine().lower() in ("aarch64", "arm64") else 6
+        return 8, 6, 8
+    return (4, 8, 12) if platform.machine().lower() in ("aarch64", "arm64") else (4, 6, 8)
 
 
-LANES, ROWS = _shape(host_features())
+LANES, ROWS, NARROW_ROWS = _shape(host_features())
 PANEL = VECTORS * LANES
-NARROW_ROWS = VECTORS * ROWS
 TILE = ROWS * PANEL  # floats
 # Floats behind each panel: without them, widths that are powers of two would put the same feature
 # of every panel into the same few cache sets. Eight cache lines.
@@ -50,6 +49,6 @@ STRIP = 8
 # transposed features.
 CHUNK = math.lcm(ROWS, PANEL)
 # Units of a single row that are computed side by side: enough sums that none waits for itself.
-UNITS = 64
+UNITS = 8 * LANES if LANES < 16 else 4 * LANES
 # Steps of a product's loop that are written out.
 UNROLL = 4

@@ -36,8 +36,11 @@ def _zeros():
 def _accumulate(
     builder, sums, rows, row_step, panel, count, ahead, vectors=VECTORS, panel_step=PANEL
 ):
-    """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1, the loop
-    unrolled; `ahead(k)` prefetches what belongs to terms k .. k + UNROLL - 1 of the next tile.
+    """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1.
+
+    The loop is written out UNROLL terms at a time; with more, the compiler would move so many loads
+    forward that sums leave their registers. `ahead(k)` prefetches what belongs to terms k .. k +
+    LINE - 1 of the next tile.
     """
 
     def one(k, sums):
@@ -50,17 +53,27 @@ def _accumulate(
         ]
 
     def several(k, sums):
-        first = builder.mul(k, I64(UNROLL))
-        ahead(first)
         for u in range(UNROLL):
-            sums = one(builder.add(first, I64(u)), sums)
+            sums = one(builder.add(k, I64(u)), sums)
         return sums
 
-    if isinstance(count, int) and count % UNROLL == 0:
-        return fold(builder, count // UNROLL, sums, several)
-    whole = builder.sdiv(count, I64(UNROLL))
-    sums = fold(builder, whole, sums, several)
-    done = builder.mul(whole, I64(UNROLL))
+    count = I64(count) if isinstance(count, int) else count
+    rounds, most = builder.sdiv(count, I64(UNROLL)), I64(LINE // UNROLL)
+
+    def line(i, sums):
+        done = builder.mul(i, most)
+        left = builder.sub(rounds, done)
+        few = builder.select(builder.icmp_signed("<", left, most), left, most)
+        start = builder.mul(done, I64(UNROLL))
+        ahead(start)
+        return fold(
+            builder, few, sums,
+            lambda j, s: several(builder.add(start, builder.mul(j, I64(UNROLL))), s),
+        )  # fmt: skip
+
+    lines = builder.sdiv(builder.add(rounds, I64(LINE // UNROLL - 1)), most)
+    sums = fold(builder, lines, sums, line)
+    done = builder.mul(rounds, I64(UNROLL))
     return fold(builder, builder.sub(count, done), sums, lambda k, s: one(builder.add(k, done), s))
 
 
@@ -69,22 +82,18 @@ def _in_a_row(builder, pointer, floats_per_term):
 
     def ahead(k):
         here = at(builder, pointer, builder.mul(k, I64(floats_per_term)))
-        for line in range(-(-UNROLL * floats_per_term // LINE)):
+        for line in range(floats_per_term):
             prefetch(builder, at(builder, here, line * LINE))
 
     return ahead
 
 
 def _down_rows(builder, pointer, stride, rows):
-    """`ahead` for `rows` rows that are read side by side: a line of each in LINE terms."""
-    rounds = LINE // UNROLL  # of the loop in LINE terms
-    rows_a_round = -(-rows // rounds)
+    """`ahead` for `rows` rows that are read side by side."""
 
     def ahead(k):
-        turn = builder.and_(builder.lshr(k, I64(UNROLL.bit_length() - 1)), I64(rounds - 1))
-        row = builder.mul(builder.mul(turn, I64(rows_a_round)), stride)
-        here = at(builder, pointer, builder.add(row, k))
-        for i in range(rows_a_round):
+        here = at(builder, pointer, k)
+        for i in range(rows):
             prefetch(builder, at(builder, here, builder.mul(stride, I64(i))), level=2)
 
     return ahead
@@ -190,7 +199,9 @@ def weight_gradient_tile(
         builder, arrays,
         lambda i: ask_for(state, builder.add(w_at, builder.mul(i, size))),
     )  # fmt: skip
-    rows = row_pointers(builder, dz, dz_at, I64(PANEL), valid, ROWS)
+    # Rows behind the last valid one are read, and their sums never used: these lie in the panel's
+    # own padding.
+    rows = [at(builder, dz, builder.add(dz_at, I64(i * PANEL))) for i in range(ROWS)]
     below = at(builder, dz, builder.add(dz_at, I64(ROWS * PANEL)))
     source = at(builder, xt, xt_at)
 
