@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +43,12 @@ def request() -> dict:
 def answer(result: dict) -> None:
     """In the child: the last line."""
     print(json.dumps(result), flush=True)
+
+
+def peak_memory_mib() -> float:
+    """Largest resident memory of this process so far.
+
+    Not ru_maxrss: Linux hands that of the parent on to its children.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024

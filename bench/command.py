@@ -1,9 +1,11 @@
 """The commands `fastsnn bench ...` and `fastsnn compare`."""
 
 import json
-import os
 
 import click
+
+from fastsnn.bench import output
+from fastsnn.bench.case import Case, CaseType
 
 # The networks of the targets; here, so that no measuring module is loaded for `fastsnn train`.
 STEP_CASES = (
@@ -27,8 +29,9 @@ def seconds_option(default):
 
 def cases_option(default):
     return click.option(
-        "--case", "cases", multiple=True, show_default="a table of networks", default=(),
-        metavar="LxWxB[xRATE[xINPUTS]]", callback=lambda ctx, option, texts: texts or default,
+        "--case", "cases", type=CaseType(), multiple=True, show_default="a table of networks",
+        metavar="LxWxB[xRATE[xINPUTS]]",
+        callback=lambda ctx, option, given: given or tuple(map(Case.parse, default)),
         help="A network: layers, width, batch, dropout rate. Can be given several times.",
     )  # fmt: skip
 
@@ -81,22 +84,6 @@ def _report(line):
     click.echo(f"measuring {line}", err=True)
 
 
-def _writable(*paths):
-    """Whatever could not be written is told of before anything is measured."""
-    for path in filter(None, paths):
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.access(folder, os.W_OK):
-            raise click.ClickException(f"{path}: {folder} is no folder that can be written to")
-
-
-def _begin(json_path, plot_path):
-    from fastsnn.bench import plot
-
-    _writable(json_path, plot_path)
-    if plot_path:
-        plot.require()
-
-
 def _end(result, json_path, text):
     """Print, and write the JSON; returns the machine."""
     from fastsnn import files
@@ -127,12 +114,11 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
     from fastsnn import threads as processors
     from fastsnn.bench import plot, show
     from fastsnn.bench import step as measuring
-    from fastsnn.bench.case import Case
 
-    _begin(json_path, plot_path)
+    output.require(json_path, plot_path)
     peers = _names(against)
     rows = measuring.measure(
-        tuple(map(Case.parse, cases)), ("sgd", "adam") if optimizer == "both" else (optimizer,),
+        cases, ("sgd", "adam") if optimizer == "both" else (optimizer,),
         peers, processors.resolve(threads), seconds, rounds, _report,
     )  # fmt: skip
     text = show.columns(show.against(rows, "of_peak", peers))
@@ -149,10 +135,9 @@ def parts(cases, seconds, json_path):
     """Where the time of a step goes, on one thread."""
     from fastsnn.bench import parts as measuring
     from fastsnn.bench import show
-    from fastsnn.bench.case import Case
 
-    _begin(json_path, None)
-    rows = measuring.measure(tuple(map(Case.parse, cases)), seconds, _report)
+    output.require(json_path)
+    rows = measuring.measure(cases, seconds, _report)
     _end({"what": "parts", "rows": rows}, json_path, show.columns(show.parts(rows)))
 
 
@@ -171,11 +156,9 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
     """Predictions through the public call: time, and share of what the memory can give."""
     from fastsnn.bench import plot, show
     from fastsnn.bench import predict as measuring
-    from fastsnn.bench.case import Case
 
-    _begin(json_path, plot_path)
+    output.require(json_path, plot_path)
     peers = _names(against)
-    cases = tuple(map(Case.parse, cases))
     rows = measuring.measure(cases, peers, threads, seconds, rounds, _report)
     table = show.against(rows, "of_peak", peers)
     for line, row in zip(table, [None, *rows], strict=True):
@@ -195,7 +178,7 @@ def kernels(seconds, json_path, plot_path):
     from fastsnn.bench import kernels as measuring
     from fastsnn.bench import plot, show
 
-    _begin(json_path, plot_path)
+    output.require(json_path, plot_path)
     found = measuring.measure(seconds, _report)
     text = show.columns(show.kernels(found["rows"]))
     described = _end({"what": "kernels", **found}, json_path, text)
@@ -217,7 +200,7 @@ def scaling(threads, seconds, json_path, plot_path):
     from fastsnn.bench import plot, show
     from fastsnn.bench import scaling as measuring
 
-    _begin(json_path, plot_path)
+    output.require(json_path, plot_path)
     try:
         counts = tuple(map(processors.resolve, map(int, _names(threads))))
     except ValueError as error:
@@ -233,7 +216,8 @@ def scaling(threads, seconds, json_path, plot_path):
 
 @bench.command()
 @click.option(
-    "--case", "cases", multiple=True, show_default="all 64 cells", metavar="LxWxB",
+    "--case", "cases", type=CaseType(), multiple=True, show_default="all 64 cells",
+    metavar="LxWxB",
     help="Only this cell. Can be given several times.",
 )  # fmt: skip
 @threads_option
@@ -246,10 +230,9 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
     from fastsnn import threads as processors
     from fastsnn.bench import grid as measuring
     from fastsnn.bench import plot, show
-    from fastsnn.bench.case import Case
 
-    _begin(json_path, plot_path)
-    chosen = [Case.parse(text) for text in cases] or measuring.cells()
+    output.require(json_path, plot_path)
+    chosen = list(cases) or measuring.cells()
     rows = measuring.measure(chosen, processors.resolve(threads), seconds, rounds, _report)
     described = _end({"what": "grid", "rows": rows}, json_path, show.grid(rows))
     if plot_path:
@@ -274,14 +257,14 @@ def train(layers, epochs, against, threads, json_path):
     from fastsnn.bench import show
     from fastsnn.bench import train as measuring
 
-    _begin(json_path, None)
+    output.require(json_path)
     rows = measuring.measure(layers, epochs, _names(against), processors.resolve(threads), _report)
     _end({"what": "train", "rows": rows}, json_path, show.columns(show.train(rows)))
 
 
 @click.command()
 @click.option(
-    "--case", "case_text", default="8x64x128x0.05", show_default=True,
+    "--case", type=CaseType(), default="8x64x128x0.05", show_default=True,
     metavar="LxWxB[xRATE[xINPUTS]]", help="The network: layers, width, batch, dropout rate.",
 )  # fmt: skip
 @click.option(
@@ -311,7 +294,7 @@ def train(layers, epochs, against, threads, json_path):
 )  # fmt: skip
 @json_option
 @plot_option
-def compare(case_text, threads, json_path, plot_path, **options):
+def compare(case, threads, json_path, plot_path, **options):
     """The same network, starting weights and batches here and in PyTorch: losses, differences of
     activations and gradients, mean and variance after alpha-dropout, time and memory.
     """
@@ -319,13 +302,9 @@ def compare(case_text, threads, json_path, plot_path, **options):
     from fastsnn import threads as processors
     from fastsnn.bench import compare as comparison
     from fastsnn.bench import compare_plot, compare_table
-    from fastsnn.bench.case import Case
 
-    try:
-        case = Case.parse(case_text)
-    except ValueError as error:
-        raise click.UsageError(f"--case: {error}") from error
-    comparison.require(json_path, plot_path)
+    output.require(json_path, plot_path)
+    comparison.require()
     threads = processors.resolve(threads)
     result = comparison.compare(case, threads, **options, report=_report)
     compare_table.show(result)

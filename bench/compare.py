@@ -24,37 +24,12 @@ TWIN = "fastsnn.bench.compare_twin"
 ROUNDS = 3  # of processes that take turns, so that a drift of the machine hits all of them
 BATCHES = 2  # they come again and again: the losses fall
 LEARNING_RATE = {"sgd": 0.05, "adam": 3e-4}
-PICTURES = (".png", ".svg", ".pdf")
 
 
-def require(json_file: str | None = None, plot_file: str | None = None) -> None:
-    """Raises RuntimeError, or ValueError for a picture of unknown kind, before anything is
-    measured.
-    """
+def require() -> None:
+    """Raises RuntimeError before anything is measured."""
     if importlib.util.find_spec("torch") is None:
         raise RuntimeError("compare: PyTorch is not installed; pip install torch==2.13.0")
-    if plot_file is not None:
-        if Path(plot_file).suffix not in PICTURES:
-            raise ValueError(f"--plot {plot_file}: a name that ends in {', '.join(PICTURES)}")
-        if importlib.util.find_spec("matplotlib") is None:
-            raise RuntimeError(
-                "compare: --plot needs matplotlib, which is not installed; "
-                "pip install 'fastsnn[plot]'"
-            )
-    for option, path in (("--json", json_file), ("--plot", plot_file)):
-        if path is not None:
-            _require_writable(option, Path(path))
-
-
-def _require_writable(option, path):
-    reason = "it is a folder" if path.is_dir() else None
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror or str(error)
-    if reason:
-        raise RuntimeError(f"{option} {path}: it cannot be written ({reason}); choose another file")
 
 
 def compare(

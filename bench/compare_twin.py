@@ -8,7 +8,6 @@ time is answered by the seconds of each step and the largest memory of the proce
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,22 +35,13 @@ def main():
         make = _timed_fastsnn if system == "fastsnn" else _timed_torch
         call = make(case, inputs, x[0], y[0], request)
         taken = timing.times(call, request["seconds"])
-        return child.answer({"times": taken, "peak_memory_mib": peak_memory_mib()})
+        return child.answer({"times": taken, "peak_memory_mib": child.peak_memory_mib()})
     if system == "fastsnn":
         found = fastsnn_parity(case, inputs, x, y, request)
     else:
         found = torch_parity(case, inputs, x, y, request)
     np.savez(folder / f"{system}.npz", **found)
     return child.answer({})
-
-
-def peak_memory_mib() -> float:
-    """Largest resident memory of this process so far.
-
-    Not ru_maxrss: Linux hands that of the parent on to its children.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024
 
 
 def moments(hidden: list[np.ndarray]) -> np.ndarray:

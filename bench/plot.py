@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,6 @@ from fastsnn.bench.show import NAMES
 
 COLORS = {"fastsnn": "#c1272d", "torch": "#4477aa", "torch-compile": "#88aacc",
           "jax": "#66994d", "onnxruntime": "#aa8844"}  # fmt: skip
-
-
-def require() -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise RuntimeError("--plot: matplotlib is not installed; pip install 'fastsnn[plot]'")
 
 
 def _figure(width, height):
@@ -37,7 +31,7 @@ def _save(figure, path: Path, machine: dict[str, Any]) -> None:
         ha="right", va="bottom", fontsize=7, color="gray",
     )  # fmt: skip
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=150)
+    figure.savefig(picture, format=Path(path).suffix[1:], dpi=150)
     pyplot.close(figure)
     files.replace(path, picture.getvalue())
 

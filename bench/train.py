@@ -55,8 +55,10 @@ def _fastsnn(layers, epochs, threads):
         seconds = time.perf_counter() - start
     if run.returncode:
         raise RuntimeError(f"fastsnn {' '.join(map(str, words))}: exit code {run.returncode}")
-    result, memory = json.loads(printed), used.ru_maxrss
+    result, memory = json.loads(printed), used.ru_maxrss / 1024
+    if memory <= child.peak_memory_mib():  # Linux starts a child's figure at its parent's
+        raise RuntimeError("bench train: this process is larger than the one that it measures")
     return {
-        "system": "fastsnn", "seconds": seconds, "peak_memory_mib": memory / 1024,
+        "system": "fastsnn", "seconds": seconds, "peak_memory_mib": memory,
         "test_accuracy": result["test_accuracy"], "epochs": result["epochs"],
     }  # fmt: skip

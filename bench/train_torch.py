@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 
 import numpy as np
@@ -57,7 +56,7 @@ def main():
     child.answer(
         {
             "test_accuracy": _evaluate(net, dataset.test, torch), "epoch_s": seconds,
-            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "peak_memory_mib": child.peak_memory_mib(),
         }
     )  # fmt: skip
 

@@ -6,8 +6,6 @@ A request {"what": "step" | "predict" | "peak" | "read", "system", "case" or "ca
 
 from __future__ import annotations
 
-import resource
-
 from fastsnn.bench import child, peak, systems, timing
 from fastsnn.bench.case import Case
 
@@ -27,8 +25,7 @@ def main():
         else:
             call = systems.prediction(request["system"], case, threads)
         taken[text] = timing.times(call, request["seconds"], request["least"])
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    child.answer({"times": taken, "peak_memory_mib": memory})
+    child.answer({"times": taken, "peak_memory_mib": child.peak_memory_mib()})
 
 
 if __name__ == "__main__":

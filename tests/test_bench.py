@@ -56,7 +56,7 @@ def test_a_case():
 @pytest.mark.parametrize("text", ["", "3", "3x4", "axbxc", "0x4x4", "3x4x4x1", "3x4x4x0.1x0", "x"])
 def test_no_case(text):
     result = call("bench", "step", "--case", text)
-    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
 
 
 def test_step(tmp_path):
@@ -190,7 +190,7 @@ def test_a_peer_that_is_not_installed(monkeypatch, peer):
     [
         (("step", "--against", "caffe"), "one of torch, torch-compile, jax is required"),
         (("predict", "--against", "jax"), "one of torch, onnxruntime is required"),
-        (("step", "--json", "nowhere/x.json"), "nowhere is no folder that can be written to"),
+        (("step", "--json", "nowhere/x.json"), "nowhere/x.json: it cannot be written"),
         (("scaling", "--threads", "1,a"), "numbers are required"),
     ],
 )

@@ -185,7 +185,7 @@ def test_a_folder_that_is_not_there(monkeypatch, tmp_path, option, name):
 def test_words_that_make_no_sense(monkeypatch, tmp_path):
     missing(monkeypatch)
     result = call("compare", "--case", "8x64")
-    assert result.exit_code == 2 and "--case: 8x64: a case is" in result.stderr
+    assert result.exit_code == 2 and "'--case': 8x64: a case is" in result.stderr
     result = call("compare", *SMALL, "--plot", tmp_path / "c.txt")
     assert result.exit_code == 1 and ".png, .svg, .pdf" in result.stderr
 

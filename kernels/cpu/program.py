@@ -217,7 +217,7 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, pa
             w_at = row[W_AT] + n * fan_in + k
             weight_gradient_tile(
                 tile, acts, dz_at, row[H_STRIDE], acts, row[T_AT] + (k // PANEL) * row[T_STRIDE],
-                panels, valid, params, w_at, fan_in, state, state.shape[0], state.shape[1],
+                panels, valid, params, w_at, fan_in,
             )  # fmt: skip
             update_tile(
                 update, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper

@@ -15,7 +15,6 @@ from fastsnn.kernels.cpu.code import (
     broadcast,
     choose,
     fold,
-    loop,
     prefetch,
     row_pointers,
     vector_code,
@@ -182,23 +181,14 @@ def input_gradient_tile(builder, tile, tile_at, strip, strip_at, dz, dz_at, firs
 
 @vector_code
 def weight_gradient_tile(
-    builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid, w, w_at, fan_in, state, arrays,
-    size,
-):  # fmt: skip
+    builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid, w, w_at, fan_in
+):
     """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `panels` panels of PANEL samples
-    each. w, and `arrays` arrays of `size` floats in state: where the gradient will be used.
+    each. w: where the gradient will be used.
     """
-
-    def ask_for(array, start):
-        for row in row_pointers(builder, array, start, fan_in, valid, ROWS):
-            for line in range(PANEL // LINE + 1):  # rows start anywhere in a line
-                prefetch(builder, at(builder, row, line * LINE), write=True)
-
-    ask_for(w, w_at)
-    loop(
-        builder, arrays,
-        lambda i: ask_for(state, builder.add(w_at, builder.mul(i, size))),
-    )  # fmt: skip
+    for row in row_pointers(builder, w, w_at, fan_in, valid, ROWS):
+        for line in range(PANEL // LINE + 1):  # rows of w start anywhere in a line
+            prefetch(builder, at(builder, row, line * LINE), write=True)
     # Rows behind the last valid one are read, and their sums never used: these lie in the panel's
     # own padding.
     rows = [at(builder, dz, builder.add(dz_at, I64(i * PANEL))) for i in range(ROWS)]

@@ -1,0 +1,34 @@
+"""Where figures and pictures go: what cannot be written is told of before anything is measured."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from pathlib import Path
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def require(json_path: str | None = None, plot_path: str | None = None) -> None:
+    """Raises RuntimeError, or ValueError for a picture of unknown kind."""
+    if plot_path is not None:
+        if Path(plot_path).suffix not in PICTURES:
+            raise ValueError(f"--plot {plot_path}: a name that ends in {', '.join(PICTURES)}")
+        if importlib.util.find_spec("matplotlib") is None:
+            raise RuntimeError(
+                "--plot needs matplotlib, which is not installed; pip install 'fastsnn[plot]'"
+            )
+    for option, path in (("--json", json_path), ("--plot", plot_path)):
+        if path is not None:
+            _require_writable(option, Path(path))
+
+
+def _require_writable(option, path):
+    reason = "it is a folder" if path.is_dir() else None
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise RuntimeError(f"{option} {path}: it cannot be written ({reason}); choose another file")
