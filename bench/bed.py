@@ -68,7 +68,7 @@ class Bed:
         program.run_weights(
             e.plan.table, e.plan.constants,
             self.network.parameters if parameters is None else parameters, e.state, e.acts,
-            e.work[0], hypers, update, e.plan.panels, 0, 1,
+            e.work[0], hypers, update, self.batch, 0, 1,
         )  # fmt: skip
 
     def everything(self):

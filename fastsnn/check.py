@@ -31,6 +31,18 @@ def features(x, width: int, where: str = "x") -> np.ndarray:
     return x
 
 
+def byte_rows(x, width: int, where: str = "x"):
+    """`ByteRows` of the right width: bytes are finite whatever they are."""
+    if x.shape[1] != width:
+        raise ValueError(
+            f"{where}: the network has {width} inputs, got {x.shape[1]} features; "
+            "was the network made for other data?"
+        )
+    if not len(x):
+        raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")
+    return x
+
+
 def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
     """Integer classes (n,) as int64; the range is checked by `batch`."""
     y = _array(y, where)

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastsnn import backend, check, graph, initialize
 from fastsnn import threads as processors
+from fastsnn.data.byterows import ByteRows
 from fastsnn.layers import SELU, AlphaDropout, Dense, Layer
 from fastsnn.plan import aligned_zeros, parameter_layout
 
@@ -64,13 +65,15 @@ class Network:
         self.__init__(state["layers"], state["input_size"])
         self.load_state_dict(state["arrays"])
 
-    def forward(self, x: np.ndarray, threads: int | None = None) -> np.ndarray:
+    def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
         """Raw outputs in evaluation mode: x (n, input_size) float32 -> (n, output_size) float32.
 
         A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
         1 touches no threading layer, and may be called from many Python threads at once). NaN or
         infinity in x give NaN.
         """
+        if isinstance(x, ByteRows):
+            return np.concatenate([self.forward(block, threads) for block in x.blocks()])
         x = check.features(x, self.input_size)
         out = np.empty((len(x), self.output_size), np.float32)
         if len(x) <= backend.FEW and (single := self._single_rows()) is not None:

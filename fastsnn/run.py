@@ -188,7 +188,7 @@ def _load(config, progress):
     with _kernels_meanwhile(config.threads):
         dataset = data.load(
             config.data, target=config.target, task=config.task, validation=config.validation,
-            seed=config.seed, standardize=config.standardize, progress=progress,
+            seed=config.seed, standardize=config.standardize, progress=progress, keep_bytes=True,
         )  # fmt: skip
     if config.patience and dataset.validation is None:
         raise ValueError(

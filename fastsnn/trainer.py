@@ -9,11 +9,13 @@ import numpy as np
 from fastsnn import check, metrics
 from fastsnn import threads as processors
 from fastsnn.backend import LOSSES, TrainingEngine, load_kernels
+from fastsnn.data.byterows import ByteRows
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam
 from fastsnn.schedules import Constant
 
+NO_FEATURES = np.zeros((0, 1), np.float32)
 EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
@@ -146,7 +148,8 @@ class Trainer:
         Parameters
         ----------
         x, y
-            All rows; each epoch takes them in a new order, the last batch may be smaller.
+            All rows, x as an array or as `fastsnn.data.ByteRows`; each epoch takes them in a new
+            order, the last batch may be smaller.
         validation_data : (x, y), optional
             Judged after each epoch: "validation_loss" and the figures of the task
             (`fastsnn.metrics`) in the record.
@@ -179,12 +182,9 @@ class Trainer:
         for epoch in range(len(history), epochs):
             start, total = time.perf_counter(), 0.0
             rows = shuffled(len(x), self.seed, epoch)
-            batch = (x, rows, *rest)
-            for first in range(0, len(x), batch_size):
-                samples = min(batch_size, len(x) - first)
-                factor = schedule.factor(
-                    epoch * batches + first // batch_size, epochs * batches, history
-                )
+            taken = enumerate(self._batches(x, rest, rows, batch_size))
+            for number, (batch, first, samples) in taken:
+                factor = schedule.factor(epoch * batches + number, epochs * batches, history)
                 rate = self.optimizer.learning_rate * factor
                 loss = self._step(batch, first, samples, rate)
                 total += loss * samples
@@ -206,6 +206,21 @@ class Trainer:
                 break
         _call(callbacks, "on_fit_end", self, history)
         return history
+
+    def _batches(self, x, rest, order, size):
+        """The batches of an epoch as (what the engine takes, first row, samples)."""
+        if not isinstance(x, ByteRows):
+            for first in range(0, len(x), size):
+                yield (x, order, *rest), first, min(size, len(x) - first)
+            return
+        *of_rows, class_weight = rest
+        buffer = np.empty((min(size, len(x)), x.shape[1]), np.float32)
+        for first in range(0, len(x), size):
+            rows = order[first : first + size]
+            part = x.take(rows, buffer[: len(rows)])
+            chosen = [array[rows] if len(array) else array for array in of_rows]
+            self._engine.reserve(len(rows))
+            yield (part, self._engine.rows, *chosen, class_weight), 0, len(rows)
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
@@ -252,9 +267,12 @@ class Trainer:
 
     def _checked_labelled(self, x, y):
         net = self.network
-        x = check.features(x, net.input_size)
+        if isinstance(x, ByteRows):
+            x, numbers = check.byte_rows(x, net.input_size), NO_FEATURES
+        else:
+            x = numbers = check.features(x, net.input_size)
         labels, targets = check_targets(self.loss, y, len(x), net.output_size)
-        check.batch(x, labels, net.output_size)
+        check.batch(numbers, labels, net.output_size)
         return x, labels, targets
 
 

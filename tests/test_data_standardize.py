@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastsnn.data import Standardizer
+from fastsnn.data import ByteRows, Standardizer
 
 
 @pytest.fixture
@@ -73,3 +73,16 @@ def test_standardize_errors():
         Standardizer.fit(x[:0])
     with pytest.raises(ValueError, match=r"3 features, got the shape \(2, 2\); was it"):
         Standardizer.fit(x).apply(x[:, :2])
+
+
+def test_byte_rows_give_the_same_rows():
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 256, (3000, 7)).astype(np.uint8)
+    inputs = Standardizer.fit(x, "all")
+    chosen = rng.permutation(3000)[:2500]
+    whole, rows = inputs.apply(x)[chosen], ByteRows(x, inputs, chosen)
+    assert len(rows) == 2500 and rows.shape == whole.shape
+    assert np.array_equal(np.concatenate(list(rows.blocks())), whole)
+    out = np.empty((3, 7), np.float32)
+    assert rows.take(np.array([5, 0, 2499]), out) is out and np.array_equal(out, whole[[5, 0, -1]])
+    assert ByteRows(x, inputs).shape == (3000, 7)

@@ -23,7 +23,7 @@ def tiles(a, p, n):
     tile.forward_tile(a, p, a, p, n, a, p, a, p, p, n, n)
     tile.narrow_forward_tile(a, p, a, p, n, a, p, a, p, p, n, n)
     tile.input_gradient_tile(a, p, a, p, a, p, p, n, a, p)
-    tile.weight_gradient_tile(a, a, p, n, a, p, n, n, a, p, n)
+    tile.weight_gradient_tile(a, a, p, n, a, p, n, n, a, p, n, a, n, n)
     tile.single_row_tile(a, p, a, p, a, p, n)
 
 made = numba.njit(_nrt=False, **jit.FLAGS)(tiles)

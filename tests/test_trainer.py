@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
+from fastsnn import data
 from fastsnn.data import load as load_data
 
 RNG = np.random.default_rng
@@ -189,3 +190,27 @@ def test_targets_of_one_output_may_be_a_list():
             record = trainer.fit(x, labels, epochs=1, validation_data=(x, labels))[0]
             results.append((record["train_loss"], record["validation_loss"]))
         assert results[0] == results[1]
+
+
+def test_bytes_train_to_the_same_bits():
+    """Images that stay bytes until a batch needs them: the same history, weights and figures."""
+    rng = np.random.default_rng(4)
+    x, y = rng.integers(0, 256, (300, 30)).astype(np.uint8), rng.integers(0, 4, 300)
+    inputs = data.Standardizer.fit(x, "all")
+    rows = data.ByteRows(x, inputs)
+    weight = rng.random(300).astype(np.float32)
+    results = []
+    for features in (inputs.apply(x), rows):
+        net = fs.mlp(30, 4, layers=3, width=20, dropout=0.1)
+        trainer = fs.Trainer(net, optimizer=fs.SGD(0.01, momentum=0.9))
+        history = trainer.fit(
+            features, y, epochs=2, batch_size=64, sample_weight=weight,
+            validation_data=(features, y), schedule=fs.Cosine(),
+        )  # fmt: skip
+        timeless = [{k: v for k, v in r.items() if "second" not in k} for r in history]
+        results.append((timeless, net.parameters.tobytes(), net.forward(features).tobytes()))
+    assert results[0] == results[1]
+    with pytest.raises(ValueError, match="x: the network has 3 inputs, got 30 features"):
+        fs.Trainer(fs.mlp(3, 4, layers=1, width=2)).fit(rows, y)
+    with pytest.raises(ValueError, match="classes in"):
+        fs.Trainer(fs.mlp(30, 2, layers=1, width=2)).fit(rows, y)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fastsnn.data.assemble import assemble
+from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.digits import load_digits
 from fastsnn.data.download import Progress
@@ -24,6 +25,7 @@ DATASETS: dict[str, Callable[..., Table]] = {"digits": load_digits, "mnist": loa
 
 __all__ = [
     "DATASETS",
+    "ByteRows",
     "Dataset",
     "Split",
     "Standardizer",
@@ -43,6 +45,7 @@ def load(
     seed: int = 0,
     standardize: str | Standardizer = "auto",
     progress: Progress | None = None,
+    keep_bytes: bool = False,
 ) -> Dataset:
     """Load a data set by name or from a file, ready to train on.
 
@@ -54,6 +57,8 @@ def load(
         not used where a file brings a validation part of its own.
     standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
         (digits, mnist, uint8 in .npz), else "feature". Or a Standardizer, such as a model's own.
+    keep_bytes : leave images as the bytes they are, see `ByteRows`: `Trainer.fit` and
+        `Model.evaluate` take these, too, with the same results.
     progress : called as progress(file name, bytes so far, bytes in all or None) while downloading.
 
     Raises
@@ -85,4 +90,4 @@ def load(
         )
     if not isinstance(standardize, Standardizer) and standardize == "auto":
         standardize = "all" if image else "feature"
-    return assemble(name, table, validation, seed, standardize)
+    return assemble(name, table, validation, seed, standardize, keep_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
@@ -11,9 +12,10 @@ from fastsnn.data.table import Table
 
 
 def assemble(
-    name: str, table: Table, validation: float, seed: int, standardize: str | Standardizer
-) -> Dataset:
-    """The data set of a table.
+    name: str, table: Table, validation: float, seed: int, standardize: str | Standardizer,
+    keep_bytes: bool = False,
+) -> Dataset:  # fmt: skip
+    """The data set of a table. With `keep_bytes`, uint8 features become `ByteRows`.
 
     Without a validation part of its own, the fraction `validation` of its training rows becomes
     one. standardize: "feature", "all" or "none", or a model's Standardizer to be used as it is.
@@ -33,7 +35,11 @@ def assemble(
         if source is None:
             return None
         y = source.y if targets is None else targets.apply(source.y)
-        return Split(inputs.apply(source.x, rows=rows), y if rows is None else y[rows])
+        if keep_bytes and source.x.dtype == np.uint8:
+            x = ByteRows(source.x, inputs, rows)
+        else:
+            x = inputs.apply(source.x, rows=rows)
+        return Split(x, y if rows is None else y[rows])
 
     held_part = part(table.train, held) if held is not None and len(held) else None
     return Dataset(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
 
 TASKS = ("classification", "multitask", "regression")
@@ -15,11 +16,12 @@ TASKS = ("classification", "multitask", "regression")
 class Split:
     """One part.
 
-    x (n, features) float32, C-contiguous. y is int64 (n,) for classification; float32 (n, tasks)
-    of 0, 1 and NaN (missing) for multitask; float32 (n, targets) for regression.
+    x (n, features) float32, C-contiguous, or ByteRows where bytes are kept. y is int64 (n,) for
+    classification; float32 (n, tasks) of 0, 1 and NaN (missing) for multitask; float32 (n, targets)
+    for regression.
     """
 
-    x: np.ndarray
+    x: np.ndarray | ByteRows
     y: np.ndarray
 
     def __len__(self) -> int:

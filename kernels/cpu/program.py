@@ -197,11 +197,12 @@ def count_tiles(program):
 
 
 @jit.entry("void", *PROGRAM, MATRIX, FLOATS, FLOATS, FLOATS, *[INT] * 4)
-def run_weights(program, constants, params, state, acts, work, hyper, update, panels, part, parts):
+def run_weights(program, constants, params, state, acts, work, hyper, update, samples, part, parts):
     """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
     and the update.
     """
     tile = work[BLOCK : BLOCK + TILE]
+    panels = (samples + PANEL - 1) // PANEL
     total = count_tiles(program)
     first, last = part * total // parts, (part + 1) * total // parts
     start = 0
@@ -217,7 +218,7 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, pa
             w_at = row[W_AT] + n * fan_in + k
             weight_gradient_tile(
                 tile, acts, dz_at, row[H_STRIDE], acts, row[T_AT] + (k // PANEL) * row[T_STRIDE],
-                panels, valid, params, w_at, fan_in,
+                samples, valid, params, w_at, fan_in, state, state.shape[0], state.shape[1],
             )  # fmt: skip
             update_tile(
                 update, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper

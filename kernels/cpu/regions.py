@@ -83,7 +83,6 @@ def step_serial(
     sample_weight, class_weight, hyper,
 ):  # fmt: skip
     """`step_parallel` in the calling thread."""
-    panels = (job[SAMPLES] + PANEL - 1) // PANEL
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
     _rows(
         job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
@@ -93,7 +92,7 @@ def step_serial(
     if math.isfinite(loss):
         weights_at(
             job[WEIGHTS], program, constants, params, state, acts, work[0], hyper, job[UPDATE],
-            panels, 0, 1,
+            job[SAMPLES], 0, 1,
         )  # fmt: skip
     return loss
 
@@ -108,7 +107,6 @@ def step_parallel(
 
     Region 1 is one parallel region, or with SPLIT one for each stage.
     """
-    panels = (job[SAMPLES] + PANEL - 1) // PANEL
     threads = job[THREADS]
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
     stages = 2 * program.shape[0] + 1
@@ -127,7 +125,7 @@ def step_parallel(
         for t in prange(threads):
             weights_at(
                 job[WEIGHTS], program, constants, params, state, acts, work[t], hyper, job[UPDATE],
-                panels, t, threads,
+                job[SAMPLES], t, threads,
             )  # fmt: skip
     return loss
 

@@ -181,14 +181,27 @@ def input_gradient_tile(builder, tile, tile_at, strip, strip_at, dz, dz_at, firs
 
 @vector_code
 def weight_gradient_tile(
-    builder, tile, dz, dz_at, dz_stride, xt, xt_at, panels, valid, w, w_at, fan_in
-):
-    """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `panels` panels of PANEL samples
-    each. w: where the gradient will be used.
+    builder, tile, dz, dz_at, dz_stride, xt, xt_at, samples, valid, w, w_at, fan_in, state, arrays,
+    size,
+):  # fmt: skip
+    """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `samples` samples in panels; in whole
+    rounds of the loop, in which samples that are not there add 0. w, and `arrays` arrays of `size`
+    floats in state: where the gradient will be used.
     """
-    for row in row_pointers(builder, w, w_at, fan_in, valid, ROWS):
-        for line in range(PANEL // LINE + 1):  # rows of w start anywhere in a line
-            prefetch(builder, at(builder, row, line * LINE), write=True)
+    parameters = at(builder, w, w_at)
+    states = at(builder, state, w_at)
+
+    def ask_for_update(p):
+        """The parameters with the first panel, an array of the state with each further one."""
+        array = at(builder, states, builder.mul(builder.sub(p, I64(1)), size))
+        known = builder.and_(
+            builder.icmp_signed(">", p, I64(0)), builder.icmp_signed("<=", p, arrays)
+        )
+        array = builder.select(known, array, parameters)
+        for row in row_pointers(builder, array, I64(0), fan_in, valid, ROWS):
+            for line in range(PANEL // LINE + 1):  # rows start anywhere in a line
+                prefetch(builder, at(builder, row, line * LINE), write=True)
+
     # Rows behind the last valid one are read, and their sums never used: these lie in the panel's
     # own padding.
     rows = [at(builder, dz, builder.add(dz_at, I64(i * PANEL))) for i in range(ROWS)]
@@ -196,12 +209,17 @@ def weight_gradient_tile(
     source = at(builder, xt, xt_at)
 
     def panel(p, sums):
+        ask_for_update(p)
         shift = builder.mul(p, dz_stride)
         block = at(builder, source, builder.mul(p, I64(PANEL * PANEL)))
         rows_here = [at(builder, row, shift) for row in rows]
         following = _in_a_row(builder, at(builder, below, shift), ROWS)
-        return _accumulate(builder, sums, rows_here, 1, block, PANEL, following)
+        left = builder.sub(whole, builder.mul(p, I64(PANEL)))
+        count = builder.select(builder.icmp_signed("<", left, I64(PANEL)), left, I64(PANEL))
+        return _accumulate(builder, sums, rows_here, 1, block, count, following)
 
+    whole = builder.and_(builder.add(samples, I64(UNROLL - 1)), I64(-UNROLL))
+    panels = builder.sdiv(builder.add(samples, I64(PANEL - 1)), I64(PANEL))
     sums = fold(builder, panels, _zeros(), panel)
     _store(builder, [at(builder, tile, i * PANEL) for i in range(ROWS)], sums)
 
