@@ -24,8 +24,8 @@ def measure(
         found["memory_gb_s"] = child.run(versus.WORKER, asked, threads)["gb_s"]
         for figures in found["systems"].values():
             figures["gflops"] = case.predict_flops() / figures["median_s"] / 1e9
-            figures["of_peak"] = figures["gflops"] / found["peak_gflops"]
             figures["gb_s"] = nbytes / figures["median_s"] / 1e9
             figures["of_memory"] = figures["gb_s"] / found["memory_gb_s"]
         rows.append({"case": str(case), "threads": threads, **found})
+    versus.set_shares(rows)
     return rows

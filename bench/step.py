@@ -20,6 +20,6 @@ def measure(
             found = versus.times("step", case, peers, threads, seconds, rounds, optimizer, report)
             for figures in found["systems"].values():
                 figures["gflops"] = case.step_flops() / figures["median_s"] / 1e9
-                figures["of_peak"] = figures["gflops"] / found["peak_gflops"]
             rows.append({"case": str(case), "optimizer": optimizer, "threads": threads, **found})
+    versus.set_shares(rows)
     return rows

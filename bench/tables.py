@@ -14,7 +14,7 @@ from typing import Any
 
 from fastsnn.bench import show
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path("bench", "results")  # beside the document
 
 
 def markdown(rows: list[list[str]]) -> str:
@@ -22,21 +22,26 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rest])
 
 
-def where(machine: dict[str, Any]) -> str:
-    versions = {k: v for k, v in machine["versions"].items() if k not in ("llvmlite", "jaxlib")}
+def machine(found: dict[str, Any]) -> str:
+    known = found["machine"]
+    versions = {k: v for k, v in known["versions"].items() if k not in ("llvmlite", "jaxlib")}
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lanes = machine["vector_lanes"]
     return (
-        f"{machine['cpu']} ({machine['cpu_target']}, vectors of {lanes} lanes), "
-        f"{machine['processors']} processors, {named}; {machine['date']}; `{machine['command']}`"
+        f"{known['processors']} processors {known['cpu']} ({known['cpu_target']}, vectors of "
+        f"{known['vector_lanes']} lanes), {named}."
     )
+
+
+def when(found: dict[str, Any]) -> str:
+    command = re.sub(r" --(?:json|plot) \S+", "", found["machine"]["command"])
+    return f"`{command}`, {found['machine']['date']}"
 
 
 def step(found):
     peers = [n for n in show.NAMES if n in found["rows"][0]["systems"] and n != "fastsnn"]
     rows = show.against(found["rows"], "of_peak", tuple(peers))
-    peaks = [row["peak_gflops"] for row in found["rows"]]
-    return f"{markdown(rows)}\n\nPeak {min(peaks):.0f} - {max(peaks):.0f} GFLOP/s. "
+    peak = found["rows"][0]["peak_gflops"]
+    return f"{markdown(rows)}\n\nPeak {peak:.0f} GFLOP/s; {machine(found)}\n"
 
 
 def predict(found):
@@ -92,20 +97,22 @@ def parts(found):
 TABLES = {f.__name__: f for f in (step, predict, train, kernels, grid, scaling, parts)}
 
 
-def block(name: str) -> str:
-    found = json.loads((RESULTS / f"{name}.json").read_text())
-    return f"{TABLES[name](found)}{where(found['machine'])}."
+def block(name: str, results: Path) -> str:
+    found = json.loads((results / f"{name}.json").read_text())
+    return f"{TABLES[name](found)}{when(found)}"
 
 
-def filled(text: str) -> str:
+def filled(path: Path) -> str:
     """A document with its blocks made anew."""
+    text = path.read_text(encoding="utf-8")
     for name in re.findall(r"^<!-- (\w+) -->$", text, re.M):
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, rest = text.split(begin, 1)
-        text = f"{before}{begin}{block(name)}{end}{rest.split(end, 1)[1]}"
+        _, after = rest.split(end, 1)
+        text = f"{before}{begin}{block(name, path.parent / RESULTS)}\n{end}{after}"
     return text
 
 
 if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]):
-        path.write_text(filled(path.read_text()))
+    for document in map(Path, sys.argv[1:]):
+        document.write_text(filled(document), encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -71,5 +70,15 @@ def times(
     result = {"systems": figures, "peak_gflops": max(peaks), "best_peer": best}
     if best is not None:
         result["speedup"] = figures[best]["median_s"] / figures["fastsnn"]["median_s"]
-    result["peak_spread"] = [min(peaks), statistics.median(peaks), max(peaks)]
     return result
+
+
+def set_shares(rows: list[dict[str, Any]]) -> None:
+    """Each system's share of the highest peak that this machine showed during all rows: a peak that
+    was measured while the machine was busy with something else is none.
+    """
+    highest = max(row["peak_gflops"] for row in rows)
+    for row in rows:
+        row["peak_gflops"] = highest
+        for figures in row["systems"].values():
+            figures["of_peak"] = figures["gflops"] / highest

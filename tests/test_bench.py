@@ -78,8 +78,14 @@ def test_predict(tmp_path):
     assert row["systems"]["fastsnn"]["of_memory"] > 0
 
 
+def pytorch():
+    reason = "PyTorch 2.13.0 is not installed (pip install torch==2.13.0)"
+    return pytest.importorskip("torch", reason=reason)
+
+
 @pytest.mark.torch
 def test_against_pytorch(tmp_path):
+    pytorch()
     path = tmp_path / "step.json"
     good("bench", "step", *SMALL, *QUICK, "--against", "torch", "--json", path)
     (row,) = written(path)["rows"]
@@ -96,8 +102,7 @@ def test_against_pytorch(tmp_path):
 @pytest.mark.parametrize("rate", [0.0, 0.3])
 def test_the_twin_is_the_same_network(rate):
     """Modules one by one, and the number of parameters: what is timed is the same work."""
-    import torch
-
+    torch = pytorch()
     case = Case(3, 8, 4, rate, 5)
     twin, ours = systems.torch_network(case, 1), systems.network(case)
     names = [type(module).__name__ for module in twin if not isinstance(module, torch.nn.Linear)]
@@ -249,8 +254,7 @@ def test_columns():
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md"])
 def test_documents_show_what_was_measured(name):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert tables.filled(text) == text
-    assert "<!-- " in text
+    assert "<!-- " in text and tables.filled(ROOT / name) == text
 
 
 def test_every_measuring_command_explains_itself():
