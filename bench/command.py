@@ -170,16 +170,17 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
 
 
 @bench.command()
+@against_option(("torch", "torch-compile", "jax", "onnxruntime"))
 @seconds_option(0.5)
 @json_option
 @plot_option
-def kernels(seconds, json_path, plot_path):
+def kernels(against, seconds, json_path, plot_path):
     """Every kernel on one thread: time, rate, share of its roof, error against float64."""
     from fastsnn.bench import kernels as measuring
     from fastsnn.bench import plot, show
 
     output.require(json_path, plot_path)
-    found = measuring.measure(seconds, _report)
+    found = measuring.measure(seconds, _report, _names(against))
     text = show.columns(show.kernels(found["rows"]))
     described = _end({"what": "kernels", **found}, json_path, text)
     if plot_path:
@@ -191,10 +192,11 @@ def kernels(seconds, json_path, plot_path):
     "--threads", default="", show_default="1, 2, 4, ... all processors", metavar="N,N",
     help="Numbers of threads to compare.",
 )  # fmt: skip
+@against_option(("torch", "torch-compile", "jax"))
 @seconds_option(2.0)
 @json_option
 @plot_option
-def scaling(threads, seconds, json_path, plot_path):
+def scaling(threads, against, seconds, json_path, plot_path):
     """How time grows with depth and batch, and throughput with threads and with trainers."""
     from fastsnn import threads as processors
     from fastsnn.bench import plot, show
@@ -208,7 +210,7 @@ def scaling(threads, seconds, json_path, plot_path):
     if not counts:
         most = processors.available()
         counts = (*(2**i for i in range(most.bit_length()) if 2**i < most), most)
-    found = measuring.measure(counts, seconds, _report)
+    found = measuring.measure(counts, seconds, _report, _names(against))
     described = _end({"what": "scaling", **found}, json_path, show.scaling(found))
     if plot_path:
         plot.lines(plot_path, found, described)

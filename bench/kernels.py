@@ -10,7 +10,7 @@ import numpy as np
 
 from fastsnn import optimizers
 from fastsnn.backend import NO_INTEGERS, SingleRows, check_batch
-from fastsnn.bench import peak, reference, timing
+from fastsnn.bench import child, kernel_peers, peak, reference, timing, versus
 from fastsnn.bench.bed import SEED, STEP, Bed
 from fastsnn.kernels.cpu import activation, dropout, optimizer
 from fastsnn.kernels.cpu.shape import PANEL
@@ -145,10 +145,24 @@ def _first_panels(bed):
     return float((found.reshape(BATCH, 256) != bed.x).sum())
 
 
-def measure(seconds: float, report) -> dict[str, Any]:
+def _peers(names: tuple[str, ...], seconds: float, report) -> dict[str, dict[str, float]]:
+    """Median seconds of "kernel|shape" in each peer that has it."""
+    found = {}
+    for name in names:
+        report(f"kernels in {name}")
+        asked = {
+            "system": name, "widths": list(WIDTHS), "batch": BATCH, "rate": RATE,
+            "elements": ELEMENTS, "seconds": seconds,
+        }  # fmt: skip
+        found[name] = child.run("fastsnn.bench.kernel_peers", asked, 1)
+    return found
+
+
+def measure(seconds: float, report, peers: tuple[str, ...] = ()) -> dict[str, Any]:
     """Rows of all kernels on one thread. "share": of the machine's own peak of multiply-adds, or of
-    the speed at which it reads so many bytes.
+    the speed at which it reads so many bytes; "peers": median seconds of the same work elsewhere.
     """
+    versus.require(peers, kernel_peers.KNOWN)
     rows, peaks = [], []
     for group in (*(_products(w, seconds) for w in WIDTHS), _elementwise(seconds),
                   _others(seconds)):  # fmt: skip
@@ -165,6 +179,9 @@ def measure(seconds: float, report) -> dict[str, Any]:
         if nbytes not in memory:
             memory[nbytes] = peak.read_gb_s(nbytes, 1)
         row["share"] = row["gb_s"] / memory[nbytes]
+    others = _peers(peers, seconds, report)
     for row in rows:
         row.pop("bytes", None)
+        key = f"{row['kernel']}|{row['shape']}"
+        row["peers"] = {name: times[key] for name, times in others.items() if key in times}
     return {"rows": rows, "peak_gflops": max(peaks), "threads": 1}

@@ -26,19 +26,22 @@ def _save(figure, path: Path, machine: dict[str, Any]) -> None:
 
     from fastsnn import files
 
-    figure.text(
-        0.995, 0.003, f"{machine['cpu']}, {machine['processors']} processors, {machine['date']}",
-        ha="right", va="bottom", fontsize=7, color="gray",
-    )  # fmt: skip
+    where = f"{machine['cpu']}, {machine['processors']} processors, {machine['date']}"
+    figure.supxlabel(where, fontsize=7, color="gray", x=0.99, ha="right")
     picture = io.BytesIO()
     figure.savefig(picture, format=Path(path).suffix[1:], dpi=150)
     pyplot.close(figure)
     files.replace(path, picture.getvalue())
 
 
+def _label(row):
+    layers, width, *others = row["case"].split("x")
+    return f"{layers}x{width}\nx{'x'.join(others)}\n{row.get('optimizer', '')}".rstrip()
+
+
 def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: str) -> None:
     """Samples a second of each system, as multiples of fastsnn's best peer or of fastsnn itself."""
-    labels = [f"{r['case']}\n{r.get('optimizer', '')}".strip() for r in rows]
+    labels = [_label(row) for row in rows]
     systems = [s for s in NAMES if any(s in r["systems"] for r in rows)]
     figure, axes = _figure(max(6.5, 0.55 + 1.05 * len(rows)), 4.2)
     width = 0.8 / len(systems)
@@ -78,8 +81,8 @@ def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None
     axes.axvline(100, color="black", linewidth=0.8)
     axes.set_xlabel("share of the roof, %")
     axes.set_title(
-        f"One thread. Red: of {found['peak_gflops']:.0f} GFLOP/s of multiply-adds in registers; "
-        "blue: of reading as many bytes", fontsize=9,
+        f"One thread. Red: of {found['peak_gflops']:.0f} GFLOP/s of multiply-adds in registers\n"
+        "blue: of the speed at which as many bytes are read", fontsize=9,
     )  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path, machine)
@@ -92,6 +95,10 @@ def lines(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
         part = found[name]
         x, y = part["sizes"], [1e3 * s for s in part["median_s"]]
         axes.plot(x, y, "o", color=color, label=f"{part['of']} ({part['base']} else)")
+        for peer, times in part["peers"].items():
+            label = NAMES[peer] if name == "depth" else None
+            style = "--" if name == "depth" else ":"
+            axes.plot(x, [1e3 * s for s in times], style, color=COLORS[peer], label=label)
         line = [1e3 * (part["start_s"] + part["slope_s"] * v) for v in x]
         axes.plot(x, line, color=color, linewidth=1)
     axes.set_xscale("log", base=2)

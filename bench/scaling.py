@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fastsnn as fs
-from fastsnn.bench import systems, timing
+from fastsnn.bench import child, systems, timing, versus
 from fastsnn.bench.case import CLASSES, Case
 
 DEPTHS = (8, 16, 32, 64, 128, 256)
@@ -45,12 +45,22 @@ def fit(sizes: list[int], seconds: list[float]) -> dict[str, float]:
     }
 
 
-def growth(name: str, sizes: tuple[int, ...], threads: int, seconds: float) -> dict[str, Any]:
-    """Steps of BASE with another number of `layers`, or another `batch`."""
+def growth(
+    name: str, sizes: tuple[int, ...], threads: int, seconds: float, peers: tuple[str, ...]
+) -> dict[str, Any]:
+    """Steps of BASE with another number of `layers`, or another `batch`; in the peers, too."""
     cases = [replace(BASE, **{name: size}) for size in sizes]
     medians = _times(cases, threads, seconds)
+    others = {}
+    for peer in peers:
+        asked = {
+            "what": "step", "system": peer, "cases": list(map(str, cases)), "optimizer": "sgd",
+            "threads": threads, "seconds": seconds, "least": 5,
+        }  # fmt: skip
+        found = child.run(versus.WORKER, asked, threads)["times"]
+        others[peer] = [timing.spread(found[str(case)])["median_s"] for case in cases]
     return {"of": name, "base": str(BASE), "sizes": list(sizes), "median_s": medians,
-            **fit(list(sizes), medians)}  # fmt: skip
+            "peers": others, **fit(list(sizes), medians)}  # fmt: skip
 
 
 def over_threads(cases: tuple[Case, ...], threads: tuple[int, ...], seconds: float) -> list[dict]:
@@ -105,12 +115,15 @@ def many_trainers(count: int, seconds: float, rounds: int = 5) -> dict[str, Any]
     }  # fmt: skip
 
 
-def measure(threads: tuple[int, ...], seconds: float, report) -> dict[str, Any]:
+def measure(
+    threads: tuple[int, ...], seconds: float, report, peers: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    versus.require(peers, systems.OF_STEP)
     most = max(threads)
     report(f"depths {DEPTHS}")
-    depth = growth("layers", DEPTHS, most, seconds)
+    depth = growth("layers", DEPTHS, most, seconds, peers)
     report(f"batches {BATCHES}")
-    batch = growth("batch", BATCHES, most, seconds)
+    batch = growth("batch", BATCHES, most, seconds, peers)
     report(f"threads {threads}")
     over = over_threads(
         (BASE, Case(32, 256, 128, 0.05), Case(8, 1024, 128, 0.05)), threads, seconds

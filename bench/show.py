@@ -50,11 +50,15 @@ def against(rows: list[dict[str, Any]], share: str, others: tuple[str, ...]) -> 
 
 
 def kernels(rows: list[dict[str, Any]]) -> list[list[str]]:
-    table = [["kernel", "shape", "time", "rate", "share", "error"]]
+    peers = [name for name in NAMES if any(name in row.get("peers", {}) for row in rows)]
+    head = ["kernel", "shape", "time", "rate", "share", "error"]
+    table = [head + [NAMES[name] for name in peers]]
     for row in rows:
         rate = f"{row['gflops']:.0f} GFLOP/s" if row["gflops"] else f"{row['gb_s']:.1f} GB/s"
-        table.append([row["kernel"], row["shape"], duration(row["median_s"]), rate,
-                      percent(row["share"]), f"{row['error']:.1e}"])  # fmt: skip
+        line = [row["kernel"], row["shape"], duration(row["median_s"]), rate]
+        line += [percent(row["share"]), f"{row['error']:.1e}"]
+        others = [row["peers"].get(name) for name in peers]
+        table.append(line + ["-" if seconds is None else duration(seconds) for seconds in others])
     return table
 
 
@@ -62,11 +66,11 @@ def scaling(found: dict[str, Any]) -> str:
     blocks = []
     for name in ("depth", "batch"):
         part = found[name]
-        table = [[part["of"], "step", f"per {part['of'].rstrip('s')}"]]
-        table += [
-            [str(size), duration(s), duration(s / size)]
-            for size, s in zip(part["sizes"], part["median_s"], strict=True)
-        ]
+        one = "layer" if name == "depth" else "sample"
+        table = [[part["of"], "step", f"per {one}", *[NAMES[peer] for peer in part["peers"]]]]
+        for i, (size, s) in enumerate(zip(part["sizes"], part["median_s"], strict=True)):
+            others = [duration(times[i]) for times in part["peers"].values()]
+            table.append([str(size), duration(s), duration(s / size), *others])
         blocks.append(
             f"{part['base']} with other {part['of']}: slope {duration(part['slope_s'])}, "
             f"exponent {part['exponent']:.3f}, at most {percent(part['worst_deviation'])} off a "

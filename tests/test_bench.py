@@ -99,6 +99,26 @@ def test_against_pytorch(tmp_path):
 
 
 @pytest.mark.torch
+def test_kernels_and_scaling_against_pytorch(tmp_path, monkeypatch):
+    pytorch()
+    monkeypatch.setattr(kernels, "WIDTHS", (64,))
+    monkeypatch.setattr(kernels, "ELEMENTS", 1 << 10)
+    path = tmp_path / "kernels.json"
+    good("bench", "kernels", "--seconds", "0.001", "--against", "torch", "--json", path)
+    rows = written(path)["rows"]
+    named = [row["kernel"] for row in rows if row["peers"].get("torch", 0) > 0]
+    assert len(named) == 9  # six of a dense layer, two exponentials, one prediction
+    monkeypatch.setattr(scaling, "DEPTHS", (1, 2))
+    monkeypatch.setattr(scaling, "BATCHES", (4, 8))
+    monkeypatch.setattr(scaling, "STEPS", 2)
+    path = tmp_path / "scaling.json"
+    words = ("--threads", "1", "--seconds", "0.01", "--against", "torch", "--json", path)
+    assert "PyTorch" in good("bench", "scaling", *words)
+    found = written(path)
+    assert all(len(found[name]["peers"]["torch"]) == 2 for name in ("depth", "batch"))
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("rate", [0.0, 0.3])
 def test_the_twin_is_the_same_network(rate):
     """Modules one by one, and the number of parameters: what is timed is the same work."""
