@@ -19,13 +19,7 @@ def features(x, width: int, where: str = "x") -> np.ndarray:
         )
     if x.ndim != 2:
         raise ValueError(f"{where}: shape (n, {width}) is required, got {x.shape}; reshape it")
-    if x.shape[1] != width:
-        raise ValueError(
-            f"{where}: the network has {width} inputs, got {x.shape[1]} features; "
-            "was the network made for other data?"
-        )
-    if not len(x):
-        raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")
+    _require_size(x, width, where)
     if not (x.flags.c_contiguous and x.flags.writeable):
         x = np.require(x, requirements=("C", "W"))  # kernels have one signature
     return x
@@ -33,13 +27,7 @@ def features(x, width: int, where: str = "x") -> np.ndarray:
 
 def byte_rows(x, width: int, where: str = "x"):
     """`ByteRows` of the right width: bytes are finite whatever they are."""
-    if x.shape[1] != width:
-        raise ValueError(
-            f"{where}: the network has {width} inputs, got {x.shape[1]} features; "
-            "was the network made for other data?"
-        )
-    if not len(x):
-        raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")
+    _require_size(x, width, where)
     return x
 
 
@@ -122,6 +110,16 @@ def seed(value, where: str = "seed") -> int:
     if not 0 <= value < 1 << 64:
         raise ValueError(f"{where}: an int in [0, 2**64) is required, got {value}")
     return int(value)
+
+
+def _require_size(x, width, where):
+    if x.shape[1] != width:
+        raise ValueError(
+            f"{where}: the network has {width} inputs, got {x.shape[1]} features; "
+            "was the network made for other data?"
+        )
+    if not len(x):
+        raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")
 
 
 def _array(y, where):
