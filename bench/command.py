@@ -121,7 +121,7 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
         cases, ("sgd", "adam") if optimizer == "both" else (optimizer,),
         peers, processors.resolve(threads), seconds, rounds, _report,
     )  # fmt: skip
-    text = show.columns(show.against(rows, "of_peak", peers))
+    text = show.columns(show.against(rows, peers))
     described = _end({"what": "step", "rows": rows}, json_path, text)
     if plot_path:
         plot.bars(plot_path, rows, described, "One training step")
@@ -160,11 +160,8 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
     output.require(json_path, plot_path)
     peers = _names(against)
     rows = measuring.measure(cases, peers, threads, seconds, rounds, _report)
-    table = show.against(rows, "of_peak", peers)
-    for line, row in zip(table, [None, *rows], strict=True):
-        of = row and row["systems"]["fastsnn"]["of_memory"]
-        line.insert(4, show.percent(of) if row else "of memory")
-    described = _end({"what": "predict", "rows": rows}, json_path, show.columns(table))
+    text = show.columns(show.predictions(rows, peers))
+    described = _end({"what": "predict", "rows": rows}, json_path, text)
     if plot_path:
         plot.bars(plot_path, rows, described, "One prediction")
 

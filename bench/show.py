@@ -34,18 +34,27 @@ def columns(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def against(rows: list[dict[str, Any]], share: str, others: tuple[str, ...]) -> list[list[str]]:
-    """A line for each case of `step` or `predict`; share: "of_peak" or "of_memory"."""
-    head = ["case", "fastsnn", "GFLOP/s", share.replace("_", " "), *[NAMES[n] for n in others]]
+def against(rows: list[dict[str, Any]], others: tuple[str, ...]) -> list[list[str]]:
+    """A line for each case of `step` or `predict`."""
+    head = ["case", "fastsnn", "GFLOP/s", "of peak", *[NAMES[n] for n in others]]
     table = [head + (["speed-up"] if others else [])]
     for row in rows:
         ours = row["systems"]["fastsnn"]
         line = [f"{row['case']} {row.get('optimizer', '')}".strip(), duration(ours["median_s"]),
-                f"{ours['gflops']:.0f}", percent(ours[share])]  # fmt: skip
+                f"{ours['gflops']:.0f}", percent(ours["of_peak"])]  # fmt: skip
         line += [
             duration(row["systems"][n]["median_s"]) if n in row["systems"] else "-" for n in others
         ]
         table.append(line + ([f"{row['speedup']:.2f}"] if others else []))
+    return table
+
+
+def predictions(rows: list[dict[str, Any]], others: tuple[str, ...]) -> list[list[str]]:
+    """`against`, with the share of the memory's speed beside that of the arithmetic's peak."""
+    table = against(rows, others)
+    table[0].insert(4, "of memory")
+    for line, row in zip(table[1:], rows, strict=True):
+        line.insert(4, percent(row["systems"]["fastsnn"]["of_memory"]))
     return table
 
 

@@ -37,20 +37,19 @@ def when(found: dict[str, Any]) -> str:
     return f"`{command}`, {found['machine']['date']}"
 
 
+def peers(found):
+    measured = found["rows"][0]["systems"]
+    return tuple(name for name in show.NAMES if name in measured and name != "fastsnn")
+
+
 def step(found):
-    peers = [n for n in show.NAMES if n in found["rows"][0]["systems"] and n != "fastsnn"]
-    rows = show.against(found["rows"], "of_peak", tuple(peers))
+    rows = show.against(found["rows"], peers(found))
     peak = found["rows"][0]["peak_gflops"]
     return f"{markdown(rows)}\n\nPeak {peak:.0f} GFLOP/s; {machine(found)}\n"
 
 
 def predict(found):
-    peers = [n for n in show.NAMES if n in found["rows"][0]["systems"] and n != "fastsnn"]
-    rows = show.against(found["rows"], "of_peak", tuple(peers))
-    for line, row in zip(rows, [None, *found["rows"]], strict=True):
-        of = row and show.percent(row["systems"]["fastsnn"]["of_memory"])
-        line.insert(4, of if row else "of memory")
-    return f"{markdown(rows)}\n\n"
+    return f"{markdown(show.predictions(found['rows'], peers(found)))}\n\n"
 
 
 def train(found):
