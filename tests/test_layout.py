@@ -30,11 +30,18 @@ KNOW_KERNELS = {"backend.py", "info.py", "optimizers.py", "plan.py"}
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
-PEERS = {"torch", "jax", "onnxruntime", "matplotlib"}  # imported where they are used, if installed
-IN_FUNCTIONS = {"rich", "pooch", "requests", "urllib3", "tomli_w"}  # imported at their first use
+# Imported where they are used, if installed.
+PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
+# What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
+OPTIONAL = {
+    "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
+    "PIL": "cifar10",
+}  # fmt: skip
+# Imported at their first use.
+IN_FUNCTIONS = {"rich", "pooch", "requests", "urllib3", "tomli_w", *OPTIONAL}
 NOT_LOADED = {
     "click", "rich", "pooch", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
-    "pandas", "numba.cuda", "fastsnn.cli",
+    "pandas", "numba.cuda", "fastsnn.cli", "optuna", "distributed", "rdkit", "PIL",
 }  # fmt: skip
 
 
@@ -205,7 +212,9 @@ def test_dependencies_are_those_that_are_imported():
     used = set()
     for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py"]:
         used |= outside(path).keys()
-    assert declared == used - {"requests", "urllib3"} and "pooch" in declared  # which brings them
+    used -= {"requests", "urllib3", *OPTIONAL}  # pooch brings the first two
+    assert declared == used and "pooch" in declared
+    assert set(OPTIONAL.values()) <= project()["project"]["optional-dependencies"].keys()
 
 
 def mentions(path):
