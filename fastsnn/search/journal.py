@@ -1,0 +1,132 @@
+"""The file of a search: a line per finished trial, on the disk before the next one is looked at.
+
+Appending a line and one fsync is all that a finished trial costs, the order of finishing is kept,
+and one file can be read with any tool. What a kill can leave behind is a last line without its end:
+it is cut off, and its trial is run again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NAME = "trials.jsonl"
+
+
+class Journal:
+    """trials.jsonl in `folder`: what the search is about, then the records of trials.
+
+    Parameters
+    ----------
+    folder : made where there is none; None keeps nothing.
+    about : JSON object
+        What results depend on beside the options of a trial; a search is resumed by the same only.
+    resume : whether the folder may hold trials already.
+
+    Raises
+    ------
+    ValueError : a search is there and `resume` is false, or it is about something else, or the file
+        was changed by somebody. RuntimeError : the file cannot be written, or another process is
+        searching into this folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike | None, about: Mapping[str, Any], resume: bool):
+        self.records: list[dict[str, Any]] = []
+        self._file = None
+        if folder is None:
+            return
+        self.path = Path(folder, NAME)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise RuntimeError(
+                f"{self.path}: it could not be opened ({error.strerror}); choose another folder"
+            ) from error
+        try:
+            self._lock()
+            self._begin(json.loads(json.dumps(about)), resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self):
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
+        except BlockingIOError:
+            raise RuntimeError(
+                f"{self.path}: another process is searching into this folder; wait for it, or "
+                "choose another folder"
+            ) from None
+
+    def _begin(self, about, resume):
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self._file, whole)
+        lines = [self._parsed(n, line) for n, line in enumerate(content[:whole].splitlines(), 1)]
+        if not lines:
+            self.append({"search": about})
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)  # of the file's name
+            os.close(folder)
+            return
+        if not resume:
+            raise ValueError(
+                f"{self.path.parent}: there is a search in this folder already; resume it, or "
+                "choose another folder"
+            )
+        stored, *self.records = lines
+        self._require_same(stored["search"], about)
+
+    def _parsed(self, number, line):
+        try:
+            record = json.loads(line)
+            needed = {"search"} if number == 1 else {"number", "options", "figures", "error"}
+            if isinstance(record, dict) and needed <= record.keys():
+                return record
+        except ValueError:
+            pass
+        raise ValueError(
+            f"{self.path}, line {number}: a record of a search is required, got "
+            f"{line[:40].decode(errors='replace')!r}; remove the line, and its trial is run again"
+        )
+
+    def _require_same(self, stored, about):
+        for name in sorted(stored.keys() | about.keys()):
+            old, new = stored.get(name), about.get(name)
+            if old != new:
+                raise ValueError(
+                    f"{self.path.parent}: the search was started with {name} {old}, got {new}; "
+                    "leave it as it was, or choose another folder"
+                )
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """On the disk when this returns."""
+        if self._file is None:
+            return
+        line = (json.dumps(record, allow_nan=False) + "\n").encode()
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+            os.fsync(self._file)
+        except OSError as error:
+            raise RuntimeError(
+                f"{self.path}: it could not be written ({error.strerror}); free some space, and "
+                "resume the search"
+            ) from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,34 @@
+"""Trials that are known beforehand: a grid, a list, or random draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastsnn.search.trial import Trial
+
+
+class Listed:
+    """Hands out the options of a list, the most costly first, so that no long trial is left for the
+    end; among equals in the order of the list.
+    """
+
+    about = {"sampler": "list"}
+
+    def __init__(self, options: Sequence[dict[str, Any]], cost: Callable[[dict[str, Any]], float]):
+        self.options, self.cost = options, cost
+        self.total = len(options)
+        costs = [cost(one) for one in options]
+        self._cost = sum(costs)
+        self._order = iter(sorted(range(self.total), key=lambda n: -costs[n]))
+
+    def next(self) -> tuple[int, dict[str, Any]] | None:
+        """(number, options) of the next trial; None where none can begin now."""
+        number = next(self._order, None)
+        return None if number is None else (number, self.options[number])
+
+    def tell(self, trial: Trial) -> None:
+        """A trial has finished."""
+
+    def total_cost(self) -> float:
+        return self._cost

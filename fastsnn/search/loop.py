@@ -1,0 +1,234 @@
+"""The loop of a search: hands trials to workers, keeps what comes back, knows the best so far."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fastsnn.search import space as spaces
+from fastsnn.search.journal import Journal
+from fastsnn.search.listed import Listed
+from fastsnn.search.protocol import Protocol
+from fastsnn.search.trial import Trial, key_of, plain
+from fastsnn.search.workers import TrialFunction, workers_of
+
+SAMPLERS = ("grid", "random", "optuna")
+REFRESH_S = 0.5  # of the progress
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found: `trials` in the order of their numbers, and how it went.
+
+    seconds: of this call. busy: share of the workers' processors that this process used meanwhile,
+    in [0, 1]; None where the trials ran elsewhere.
+    """
+
+    trials: list[Trial]
+    protocol: Protocol
+    seconds: float
+    busy: float | None
+
+    @property
+    def best(self) -> Trial:
+        """See `Protocol.select`."""
+        return self.protocol.select(self.trials)
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """See `Protocol.ranked`."""
+        return self.protocol.ranked(self.trials)
+
+
+@dataclass(frozen=True)
+class Status:
+    """Of a search that is going on. seconds_left: None before anything can be said."""
+
+    done: int
+    total: int
+    seconds_left: float | None
+    best: Trial | None
+
+
+def search(
+    trial: TrialFunction,
+    space: spaces.Space | Sequence[Mapping[str, Any]],
+    *,
+    protocol: Protocol | None = None,
+    workers: int | None = None,
+    folder: str | os.PathLike | None = None,
+    resume: bool = False,
+    sampler: str = "grid",
+    trials: int | None = None,
+    seed: int = 0,
+    ahead: int = 16,
+    dask: Any = None,
+    cost: Callable[[dict[str, Any]], float] = spaces.cost,
+    about: Mapping[str, Any] | None = None,
+    progress: Callable[[Status], None] | None = None,
+) -> Found:
+    """Run `trial` for many options, several at once; which, when and where changes no result.
+
+    Parameters
+    ----------
+    trial : function (options, report) -> figures
+        A training. `options` is a dict of its own; figures is a dict of numbers, texts and lists of
+        them, with "score" for the protocol (NaN or None: worst). It runs in a Python thread beside
+        others, so train with `threads=1`, and load data once for all. Its result must be a function
+        of the options alone. A FloatingPointError is a training that diverged: it is recorded as
+        such and ranks last; any other exception ends the search. `report(fraction)` tells how much
+        of the training is done, in [0, 1], and is where an interrupted search leaves the trial:
+        call it at least once an epoch.
+    space : dict of name -> values (or `Range`), or a list of options
+        All combinations of the values, or just the list.
+    protocol : Protocol
+        Whether more is better, and who wins among equals. By default the paper's, on accuracy.
+    workers : int >= 1
+        Trials at once, default: all processors, one each.
+    folder : path
+        Keeps trials.jsonl, a line per finished trial, see `journal`. None: keeps nothing.
+    resume : bool
+        Take the finished trials from the folder, if there are any, and run the others. A grid, a
+        list or the number of trials may have grown meanwhile.
+    sampler : {"grid", "random", "optuna"}
+        All combinations; `trials` draws from them; `trials` proposals of Optuna's TPE.
+    trials : int >= 1
+        For random and optuna.
+    seed : int in [0, 2**64)
+        Of the drawn and proposed options. A training's own seed is one of its options.
+    ahead : int >= 1
+        For optuna, the most trials at once: trial n is proposed from the results of the trials
+        before n - ahead + 1 alone, so that proposals do not depend on who finishes first.
+    dask : address of a scheduler ("tcp://host:port") or distributed.Client
+        Run the trials on its workers. `trial` and its options are pickled then, for each trial.
+    cost : function (options) -> float
+        Estimate of a trial's time in any unit: long ones begin first, and time left is told by it.
+    about : dict
+        JSON of all else that results depend on; a resumed search must say the same.
+    progress : function (Status)
+        Called about twice a second and at the end.
+
+    Raises
+    ------
+    ValueError, TypeError : arguments are not usable, or the folder holds another search.
+    RuntimeError : a trial failed, the folder cannot be written, an extra is not installed.
+    KeyboardInterrupt : with what has been kept.
+    """
+    protocol = protocol or Protocol()
+    source = _source(space, sampler, trials, seed, ahead, cost, protocol)
+    start, cpu = time.perf_counter(), time.process_time()
+    about = plain({**(about or {}), "protocol": asdict(protocol), **source.about})
+    with (
+        Journal(folder, about, resume) as journal,
+        workers_of(trial, workers, dask) as crew,
+    ):
+        watch = _Watch(source, protocol, progress)
+        try:
+            _run(source, crew, journal, watch)
+        except KeyboardInterrupt:
+            kept = "nothing was kept" if folder is None else f"{folder} keeps them, resume it"
+            raise KeyboardInterrupt(
+                f"interrupted after {len(watch.done)} of {source.total} trials; {kept}"
+            ) from None
+        seconds = time.perf_counter() - start
+        share = (time.process_time() - cpu) / (seconds * crew.most)
+    found = [watch.done[number] for number in sorted(watch.done)]
+    return Found(found, protocol, seconds, min(share, 1.0) if crew.local else None)
+
+
+def _source(space, sampler, trials, seed, ahead, cost, protocol):
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}; got {sampler!r}")
+    drawn = sampler != "grid"
+    if drawn == (trials is None):
+        wanted = "a number is required" if drawn else "a grid has as many as it has combinations"
+        raise ValueError(f"trials: {wanted}, got {trials} with the sampler {sampler}")
+    for name, value in (("trials", trials), ("ahead", ahead)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: at least 1 is required, got {value}")
+    if not isinstance(space, Mapping):
+        if drawn:
+            raise ValueError(f"space: {sampler} needs names with values, got a list of options")
+        return Listed(spaces.unique(space), cost)
+    if sampler == "grid":
+        return Listed(spaces.unique(spaces.grid(space)), cost)
+    if sampler == "random":
+        return Listed(spaces.drawn(space, trials, seed), cost)
+    from fastsnn.search.tpe import Proposed
+
+    return Proposed(space, trials, seed, ahead, cost, protocol)
+
+
+def _run(source, crew, journal, watch):
+    known = {key_of(r["options"]): Trial(**r) for r in journal.records}
+    running = {}
+    while len(watch.done) < source.total:
+        while len(running) < crew.queued and (item := source.next()) is not None:
+            number, options = item
+            before = known.get(key_of(options))
+            if before is not None:
+                watch.finished(replace(before, number=number, options=options))
+            else:
+                report = crew.report()
+                running[crew.submit(options, report)] = number, options, report
+        done, _ = wait(running, REFRESH_S, FIRST_COMPLETED)
+        for future in sorted(done, key=lambda f: running[f][0]):
+            number, options, _ = running.pop(future)
+            trial = _outcome(future, number, options)
+            journal.append(trial.record())
+            known[key_of(options)] = trial
+            watch.finished(trial, new=True)
+        watch.show([(options, report) for _, options, report in running.values()])
+
+
+def _outcome(future, number, options) -> Trial:
+    error = future.exception()
+    if error is not None:
+        if not isinstance(error, Exception):
+            raise error
+        text = str(error) or type(error).__name__
+        raise RuntimeError(f"trial {number}, {options}: {text}") from error
+    figures, diverged, seconds = future.result()
+    if diverged is None and not (isinstance(figures, Mapping) and "score" in figures):
+        raise TypeError(
+            f'trial {number}, {options}: a dict of figures with "score" is required, got '
+            f"{figures!r}"
+        )
+    return Trial(number, options, plain(figures), diverged, round(seconds, 3))
+
+
+class _Watch:
+    """What has been done, by number, and what the progress shows of it."""
+
+    def __init__(self, source, protocol, progress):
+        self.source, self.protocol, self.progress = source, protocol, progress
+        self.done: dict[int, Trial] = {}
+        self.best: Trial | None = None
+        self.start, self.shown = time.perf_counter(), 0.0
+        self.cost_done = self.cost_now = 0.0  # of all finished trials, and of those of this call
+
+    def finished(self, trial, new=False):
+        self.done[trial.number] = trial
+        cost = self.source.cost(trial.options)
+        self.cost_done += cost
+        self.cost_now += cost if new else 0.0
+        if trial.score is not None:
+            both = [trial] if self.best is None else [self.best, trial]
+            self.best = self.protocol.ranked(both)[0]
+        self.source.tell(trial)
+
+    def show(self, running):
+        now = time.perf_counter()
+        end = len(self.done) == self.source.total
+        if self.progress is None or (now - self.shown < REFRESH_S and not end):
+            return
+        self.shown = now
+        under_way = sum(self.source.cost(options) * r.fraction for options, r in running)
+        left, speed = None, (self.cost_now + under_way) / (now - self.start)
+        if speed:
+            left = max(0.0, self.source.total_cost() - self.cost_done - under_way) / speed
+        self.progress(Status(len(self.done), self.source.total, left, self.best))

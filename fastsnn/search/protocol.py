@@ -1,0 +1,170 @@
+"""How an epoch and a configuration are chosen: the protocol of the paper's UCI experiments.
+
+A fraction of the training data is held back. The validation curve over the epochs is smoothed by a
+moving average; the best smoothed epoch is where the training would have been stopped, and its
+smoothed value is the score of the configuration. The configuration of the best score wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import fsum, isfinite, nan
+
+import numpy as np
+
+from fastsnn.metrics import LARGER_IS_BETTER
+from fastsnn.search.trial import Trial
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The choice by a smoothed validation curve.
+
+    Parameters
+    ----------
+    epochs : int >= 1
+        Of every training.
+    window : int >= 1
+        Epochs that the moving average looks back over, the epoch itself among them. Only full
+        windows count: the first epoch that can be chosen is the `window`-th. A curve shorter than
+        that is one window, and its last epoch is chosen.
+    validation : float in [0, 1)
+        Fraction of the training rows that is held back, where the data bring no such rows.
+    metric : str
+        The validation figure that is smoothed: "accuracy", "auc", "loss", "rmse", "r2", or a name
+        of your own together with `maximize`.
+    maximize : bool, optional
+        Whether more is better; known for the five names.
+    """
+
+    epochs: int = 100
+    window: int = 10
+    validation: float = 0.15
+    metric: str = "accuracy"
+    maximize: bool | None = None
+
+    def __post_init__(self):
+        for name in ("epochs", "window"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"Protocol: {name} must be an int >= 1, got {value!r}")
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"Protocol: validation must be in [0, 1), got {self.validation!r}")
+        if self.maximize is None:
+            if self.metric not in LARGER_IS_BETTER:
+                raise ValueError(
+                    f"Protocol: metric must be one of {', '.join(LARGER_IS_BETTER)}, got "
+                    f"{self.metric!r}; for another figure say whether to maximize it"
+                )
+            object.__setattr__(self, "maximize", LARGER_IS_BETTER[self.metric])
+
+    def smooth(self, curve: Sequence[float]) -> np.ndarray:
+        """Mean of each epoch and the window - 1 before it, float64 (epochs,); NaN where there are
+        not so many, and where a figure among them is NaN or infinite.
+        """
+        curve = [float(value) for value in curve]
+        if not curve:
+            raise ValueError("Protocol: a curve of at least one epoch is required, got none")
+        first = min(self.window, len(curve))
+        means = [_mean(curve[end - first : end]) for end in range(first, len(curve) + 1)]
+        return np.array([nan] * (first - 1) + means)
+
+    def best_epoch(self, curve: Sequence[float]) -> tuple[int, float]:
+        """(epoch, smoothed value) of the best smoothed epoch, counted from 1; the first of equal
+        ones. Where no window is finite: (the last epoch, NaN).
+        """
+        smooth = self.smooth(curve)
+        if np.isnan(smooth).all():
+            return len(smooth), nan
+        best = int(np.nanargmax(smooth) if self.maximize else np.nanargmin(smooth))
+        return best + 1, float(smooth[best])
+
+    def better(self, value: float, than: float) -> bool:
+        """Whether a score beats another one; any number beats NaN."""
+        if not isfinite(than):
+            return isfinite(value)
+        return value > than if self.maximize else value < than
+
+    def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
+        """The best first. Equal scores: more "layers", then the lower "learning_rate", then the
+        higher "dropout" of the options (a missing one counts as 0), then the lower number.
+        Trainings without a score, because they diverged, come last.
+        """
+
+        def rank(trial):
+            score = trial.score
+            sign = -1 if self.maximize else 1
+            layers, rate, dropout = (
+                trial.options.get(name) or 0 for name in ("layers", "learning_rate", "dropout")
+            )
+            value = 0.0 if score is None else sign * score
+            return score is None, value, -layers, rate, -dropout, trial.number
+
+        return sorted(trials, key=rank)
+
+    def select(self, trials: Iterable[Trial]) -> Trial:
+        """The winner, see `ranked`. Raises ValueError without trials, FloatingPointError where all
+        of them have diverged.
+        """
+        ranked = self.ranked(trials)
+        if not ranked:
+            raise ValueError("Protocol: at least one trial is required to select from, got none")
+        if ranked[0].score is None:
+            raise FloatingPointError(
+                f"no configuration has a score, all {len(ranked)} diverged (the first: "
+                f"{ranked[0].error or 'its figure is no number'}); try lower learning rates"
+            )
+        return ranked[0]
+
+
+def _mean(window):
+    # Rounded once, whatever the order: windows with the same figures are equal to the bit, so that
+    # ties are ties.
+    return fsum(window) / len(window) if all(map(isfinite, window)) else nan
+
+
+class Selection:
+    """Callback for `Trainer.fit`: watches "validation_METRIC" of the history, copies the parameters
+    whenever the smoothed figure improves, and at the end puts those of the best epoch back. So test
+    figures are taken of the very network that was chosen; nothing is trained again.
+
+    A callback that adds the figure to the history must come before this one.
+    """
+
+    def __init__(self, protocol: Protocol):
+        self.protocol = protocol
+        self.epoch, self.value = 0, nan  # what was chosen, after the training
+        self._best = None
+
+    def on_fit_start(self, trainer, epochs, batches):
+        self.epoch, self.value, self._best = 0, nan, None
+        self._window = min(self.protocol.window, epochs)
+
+    def on_epoch_end(self, trainer, history):
+        name = f"validation_{self.protocol.metric}"
+        if name not in history[-1]:
+            known = ", ".join(k for k in history[-1] if k.startswith("validation_")) or "none"
+            raise ValueError(
+                f"Selection: {name} is required in the history, got {known}; give validation data "
+                "and a metric of the task"
+            )
+        if len(history) < self._window:
+            return
+        value = _mean([record[name] for record in history[-self._window :]])
+        if self.protocol.better(value, self.value):
+            self.epoch, self.value = len(history), value
+            self._best = trainer.network.parameters.copy()
+
+    def on_fit_end(self, trainer, history):
+        if self._best is None:  # stopped before a window was full, or nothing but NaN
+            name = f"validation_{self.protocol.metric}"
+            self.epoch, self.value = self.protocol.best_epoch([r[name] for r in history])
+        else:
+            trainer.network.parameters[:] = self._best
+            trainer.network.version += 1
+            self._best = None
+
+    def figures(self) -> dict[str, float]:
+        """{"score": smoothed value, "epoch": chosen one, from 1}: a trial's own figures."""
+        return {"score": self.value, "epoch": self.epoch}

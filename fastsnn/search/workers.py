@@ -1,0 +1,117 @@
+"""Who runs the trials: threads of this process, or the workers of a dask cluster."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from fastsnn import threads as processors
+
+Report = Callable[[float], None]
+TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
+
+
+class Stopped(BaseException):
+    """Raised inside a trial whose search was interrupted: no trial may hold it for an error."""
+
+
+class LocalReport:
+    """`report` of a trial in this process."""
+
+    def __init__(self, stop: threading.Event):
+        self.fraction, self._stop = 0.0, stop
+
+    def __call__(self, fraction: float) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        self.fraction = min(max(float(fraction), 0.0), 1.0)
+
+
+class RemoteReport:
+    """`report` of a trial elsewhere: nobody listens."""
+
+    fraction = 0.0
+
+    def __call__(self, fraction: float) -> None:
+        pass
+
+
+def attempt(trial: TrialFunction, options: dict[str, Any], report: Report):
+    """(figures, how it diverged or None, seconds)."""
+    start = time.perf_counter()
+    try:
+        figures, diverged = trial(dict(options), report), None
+    except FloatingPointError as error:
+        figures, diverged = {}, str(error) or "diverged"
+    return figures, diverged, time.perf_counter() - start
+
+
+class Crew:
+    """Takes trials. most: how many run at once. queued: how many may wait or run, so that nobody
+    waits for this process to wake up.
+    """
+
+    def __init__(self, trial: TrialFunction, executor: Executor, most: int, report, local: bool):
+        self.trial, self.executor, self.report = trial, executor, report
+        self.most, self.queued, self.local = most, 2 * most, local
+
+    def submit(self, options: dict[str, Any], report: Report) -> Future:
+        return self.executor.submit(attempt, self.trial, options, report)
+
+
+@contextmanager
+def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Crew]:
+    """The crew of a search; at the end nothing of it is left running."""
+    if workers is not None and (isinstance(workers, bool) or workers < 1):
+        raise ValueError(f"workers: at least 1 is required, got {workers}")
+    with _local(trial, workers) if dask is None else _remote(trial, workers, dask) as crew:
+        yield crew
+
+
+@contextmanager
+def _local(trial, workers):
+    # Threads: the kernels hold no lock of the interpreter, and data are there once.
+    most = workers or processors.available()
+    stop = threading.Event()
+    executor = ThreadPoolExecutor(most, "trial")
+    try:
+        yield Crew(trial, executor, most, lambda: LocalReport(stop), local=True)
+    finally:
+        stop.set()
+        executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _remote(trial, workers, dask):
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise RuntimeError(
+            "dask: distributed is required, and it is not installed; "
+            "pip install 'fastsnn[dask]', here and for the workers"
+        ) from error
+    own = None
+    if not isinstance(dask, Client):
+        try:
+            dask = own = Client(dask, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise RuntimeError(
+                f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"
+            ) from error
+    executor = dask.get_executor(pure=False)
+    try:
+        most = workers or sum(dask.nthreads().values())
+        if not most:
+            raise RuntimeError(
+                f"dask {dask.scheduler.address}: at least one worker is required, got none; "
+                f"start some with: dask worker {dask.scheduler.address}"
+            )
+        yield Crew(trial, executor, most, RemoteReport, local=False)
+    finally:
+        executor.shutdown(wait=False)
+        if own is not None:
+            own.close()
