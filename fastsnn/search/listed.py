@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastsnn.search.trial import Trial
@@ -21,6 +21,9 @@ class Listed:
         costs = [cost(one) for one in options]
         self._cost = sum(costs)
         self._order = iter(sorted(range(self.total), key=lambda n: -costs[n]))
+
+    def recall(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Records of a search that is resumed: here they change nothing, options tell trials."""
 
     def next(self) -> tuple[int, dict[str, Any]] | None:
         """(number, options) of the next trial; None where none can begin now."""

@@ -165,6 +165,7 @@ def _source(space, sampler, trials, seed, ahead, cost, protocol):
 
 def _run(source, crew, journal, watch):
     known = {key_of(r["options"]): Trial(**r) for r in journal.records}
+    source.recall(journal.records)
     running = {}
     while len(watch.done) < source.total:
         while len(running) < crew.queued and (item := source.next()) is not None:

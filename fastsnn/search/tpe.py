@@ -1,0 +1,106 @@
+"""Trials proposed by Optuna's tree-structured Parzen estimator, one after another.
+
+Which trial is proposed must not depend on who finishes first. So trial n is proposed from the
+results of trials 0 to n - ahead alone, told in the order of their numbers, by a sampler with a seed
+of its own: a function of the seed, n and these results. A resumed search replays its trials into a
+new study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from fastsnn.search.space import Range, Space
+from fastsnn.search.trial import Trial, plain
+
+
+class Proposed:
+    """Hands out proposals, at most `ahead` of them without a result."""
+
+    def __init__(
+        self, space: Space, trials: int, seed: int, ahead: int,
+        cost: Callable[[dict[str, Any]], float], protocol,
+    ):  # fmt: skip
+        self.optuna = _optuna()
+        self.distributions = {name: self._distribution(space[name]) for name in space}
+        self.total, self.seed, self.ahead, self.cost = trials, seed, ahead, cost
+        self.worst = -inf if protocol.maximize else inf
+        self.about = {
+            "sampler": "optuna", "space": _described(space), "sampler_seed": seed, "ahead": ahead,
+        }  # fmt: skip
+        level = self.optuna.logging.get_verbosity()
+        self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
+        direction = "maximize" if protocol.maximize else "minimize"
+        self.study = self.optuna.create_study(direction=direction)
+        self.optuna.logging.set_verbosity(level)
+        self.replay: dict[int, dict[str, Any]] = {}
+        self.scores: dict[int, float | None] = {}
+        self.asked = self.told = 0
+        self.costs = 0.0  # of all that were asked
+
+    def recall(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Take the options of finished trials from the journal, instead of proposing them."""
+        self.replay = {record["number"]: record["options"] for record in records}
+
+    def next(self) -> tuple[int, dict[str, Any]] | None:
+        number = self.asked
+        if number == self.total or not self._tell_until(number - self.ahead):
+            return None
+        options = self.replay.get(number)
+        if options is None:
+            entropy = np.random.SeedSequence([self.seed, number]).generate_state(1)
+            self.study.sampler = self.optuna.samplers.TPESampler(seed=int(entropy[0]))
+            options = self.study.ask(self.distributions).params
+        else:
+            running = self.optuna.trial.TrialState.RUNNING
+            self.study.add_trial(
+                self.optuna.trial.create_trial(
+                    state=running, params=options, distributions=self.distributions
+                )
+            )
+        self.asked += 1
+        self.costs += self.cost(options)
+        return number, options
+
+    def _tell_until(self, number):
+        """Tell the results of the trials up to this one; whether they are all there."""
+        while self.told <= number and self.told in self.scores:
+            score = self.scores.pop(self.told)
+            self.study.tell(self.told, self.worst if score is None else score)
+            self.told += 1
+        return self.told > number
+
+    def tell(self, trial: Trial) -> None:
+        self.scores[trial.number] = trial.score
+
+    def total_cost(self) -> float:
+        return self.costs / max(self.asked, 1) * self.total
+
+    def _distribution(self, values):
+        of = self.optuna.distributions
+        if not isinstance(values, Range):
+            return of.CategoricalDistribution(values)
+        kind = of.IntDistribution if values.whole else of.FloatDistribution
+        return kind(values.low, values.high, log=values.log)
+
+
+def _described(space):
+    return {
+        name: f"{v.low}:{v.high}{':log' * v.log}" if isinstance(v, Range) else plain(v)
+        for name, v in space.items()
+    }
+
+
+def _optuna():
+    try:
+        import optuna
+    except ImportError as error:
+        raise RuntimeError(
+            "sampler optuna: Optuna is required, and it is not installed; "
+            "pip install 'fastsnn[search]', or choose the sampler grid or random"
+        ) from error
+    return optuna
