@@ -60,12 +60,7 @@ def run(
     config = config.absolute()
     dataset = _load(config, progress)
     config = config.settled(len(dataset.train), dataset.task)
-    network = mlp(
-        dataset.n_features, dataset.n_outputs, config.layers, config.width, config.dropout,
-        config.seed,
-    )  # fmt: skip
-    model = Model.of(network, dataset)
-    trainer = _trainer(config, model)
+    model, trainer, _ = build(config, dataset)
     folder = RunFolder.create(out, Path(config.data).name.split(".")[0])
     with folder.locked():
         folder.require_none()
@@ -77,6 +72,16 @@ def run(
             if not folder.model.exists():  # no epoch was finished: there is nothing to keep
                 folder.discard()
             raise
+
+
+def build(config: RunConfig, dataset: data.Dataset):
+    """(model, trainer, schedule) of settled options, before the first step."""
+    network = mlp(
+        dataset.n_features, dataset.n_outputs, config.layers, config.width, config.dropout,
+        config.seed,
+    )  # fmt: skip
+    model = Model.of(network, dataset)
+    return model, _trainer(config, model), _schedule(config, dataset)
 
 
 def resume(
