@@ -8,30 +8,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from fastsnn.data.assemble import assemble
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
-from fastsnn.data.digits import load_digits
 from fastsnn.data.download import Progress
-from fastsnn.data.mnist import load_mnist
+from fastsnn.data.folds import Folds
+from fastsnn.data.named import DATASETS, IMAGES, is_named, load_folds, read_named, unknown
 from fastsnn.data.standardize import PER, Standardizer
-from fastsnn.data.table import SUFFIXES, Table, is_table, read_features, read_table
-
-DATASETS: dict[str, Callable[..., Table]] = {"digits": load_digits, "mnist": load_mnist}
+from fastsnn.data.table import Table, is_table, read_features, read_table
 
 __all__ = [
     "DATASETS",
     "ByteRows",
     "Dataset",
+    "Folds",
     "Split",
     "Standardizer",
     "Table",
+    "is_named",
     "load",
+    "load_folds",
     "read_features",
+    "read_named",
     "read_table",
 ]
 
@@ -51,12 +53,14 @@ def load(
 
     Parameters
     ----------
-    data : "digits", "mnist", or the path of a .csv, .csv.gz or .npz file.
+    data : a name (`DATASETS`, or "uci/NAME": see `uci.names`), or the path of a .csv, .csv.gz or
+        .npz file. Of data sets with folds, fold 1; `load_folds` has them all.
     target, task : what to predict, for a file: see `read_table`.
     validation : fraction in [0, 1) of the training rows to hold back (0: none), see `split.split`;
-        not used where a file brings a validation part of its own.
+        not used where the data bring a validation part of their own.
     standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
-        (digits, mnist, uint8 in .npz), else "feature". Or a Standardizer, such as a model's own.
+        (digits, mnist, cifar10, uint8 in .npz ...), else "feature". Or a Standardizer, such as a
+        model's own.
     keep_bytes : leave images as the bytes they are, see `ByteRows`: `Trainer.fit` and
         `Model.evaluate` take these, too, with the same results.
     progress : called as progress(file name, bytes so far, bytes in all or None) while downloading.
@@ -73,21 +77,18 @@ def load(
             f"got {standardize!r}"
         )
     name = os.fspath(data)
-    if name in DATASETS:
-        if target is not None or task not in ("auto", "classification"):
+    if is_named(name):
+        table, image = read_named(name, progress), name in IMAGES
+        if target is not None or task not in ("auto", table.task):
             raise ValueError(
-                f"{name}: its target and task (classification) are fixed, got target={target!r} "
+                f"{name}: its target and task ({table.task}) are fixed, got target={target!r} "
                 f"and task={task!r}; leave them out"
             )
-        table, image = DATASETS[name](progress), True
     elif is_table(name):
         table = read_table(name, target, task)
         image = table.train.x.dtype == np.uint8
     else:
-        raise ValueError(
-            f"data: must be one of {', '.join(DATASETS)}, or a file ending in "
-            f"{', '.join(SUFFIXES)}, got {name!r}"
-        )
+        raise unknown(name)
     if not isinstance(standardize, Standardizer) and standardize == "auto":
         standardize = "all" if image else "feature"
     return assemble(name, table, validation, seed, standardize, keep_bytes)

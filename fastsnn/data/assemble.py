@@ -53,4 +53,5 @@ def assemble(
         target_names=table.target_names,
         inputs=inputs,
         targets=targets,
+        note=table.note,
     )

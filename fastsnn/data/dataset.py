@@ -34,7 +34,8 @@ class Dataset:
 
     task: "classification", "multitask" or "regression". inputs: the map that was applied to x in
     every part, measured on the training part alone. targets: the same for y, in regression only;
-    `targets.invert(prediction)` is in the units of the file.
+    `targets.invert(prediction)` is in the units of the file. note: what must be said with any
+    result on these data, such as that they are not the original ones.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Dataset:
     target_names: tuple[str, ...] | None
     inputs: Standardizer
     targets: Standardizer | None
+    note: str | None = None
 
     @property
     def n_features(self) -> int:

@@ -7,7 +7,10 @@ it does not have, so the transfer itself is made here. Its heavier imports wait 
 from __future__ import annotations
 
 import fcntl
+import gzip
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,28 +33,62 @@ def file_sha256(path: Path) -> str:
     return pooch.file_hash(str(path), alg="sha256")
 
 
+def fault(path: Path, checksum: str | None) -> str | None:
+    """What is wrong with a file, in words that go on after "the file"; None: nothing.
+
+    checksum: "sha256:..." or "md5:..."; without a kind it is a sha256. None, where none is known:
+    then .zip and .gz archives are read through and held against their own sums, and others need
+    only have a byte.
+    """
+    import pooch
+
+    if checksum is None:
+        return _damage(path)
+    kind, _, wanted = checksum.rpartition(":")
+    kind = kind or "sha256"
+    found = pooch.file_hash(str(path), alg=kind)
+    return None if found == wanted else f"must have the {kind} {wanted}, has {found}"
+
+
+def _damage(path) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            if path.name.removesuffix(".part").endswith(".zip"):
+                bad = zipfile.ZipFile(file).testzip()
+                return f"must be whole, the member {bad} is damaged" if bad else None
+            if path.name.removesuffix(".part").endswith(".gz"):
+                with gzip.open(file) as content:
+                    while content.read(CHUNK):
+                        pass
+                return None
+            return None if file.read(1) else "must have content, is empty"
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+        return f"must be a complete archive, is not ({error})"
+
+
 def fetch(
     name: str,
     urls: Sequence[str],
-    sha256: str,
+    checksum: str | None,
     folder: Path,
     progress: Progress | None = None,
 ) -> Path:
     """The path of `folder/name`, downloaded from `urls` in turn unless it is there already.
 
-    An interrupted download stays in NAME.part and is continued by the next call, or the next
-    mirror. Raises RuntimeError, with the cause for each mirror, when none gives the right file.
+    checksum: see `fault`. An interrupted download stays in NAME.part and is continued by the next
+    call, or the next mirror. Raises RuntimeError, with the cause for each mirror, when none gives
+    the right file.
     """
     path, causes = Path(folder, name), []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{path}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits, then finds the file
-            if path.exists() and file_sha256(path) == sha256:
+            if path.exists() and fault(path, checksum) is None:
                 return path
             part = Path(f"{path}.part")
             for url in urls:
-                cause = _try(url, part, sha256, lambda *n: progress and progress(name, *n))
+                cause = _try(url, part, checksum, lambda *n: progress and progress(name, *n))
                 if cause is None:
                     os.replace(part, path)
                     return path
@@ -67,25 +104,25 @@ def fetch(
     )
 
 
-def _try(url, part, sha256, progress) -> str | None:
+def _try(url, part, checksum, progress) -> str | None:
     """Complete `part` from `url`; the cause if that failed. What is no prefix of it is removed."""
     import requests
     import urllib3
 
     resumed = part.exists() and part.stat().st_size > 0
-    if resumed and file_sha256(part) == sha256:
+    if resumed and fault(part, checksum) is None and checksum is not None:
         return None
     try:
         _transfer(url, part, progress)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         return f"{type(error).__name__}: {error}"
-    found = file_sha256(part)
-    if found == sha256:
+    found = fault(part, checksum)
+    if found is None:
         return None
     part.unlink()
     if resumed:  # perhaps only the old beginning was wrong
-        return _try(url, part, sha256, progress)
-    return f"the file has the sha256 {found}, must have {sha256}"
+        return _try(url, part, checksum, progress)
+    return f"the file {found}"
 
 
 def _transfer(url, part, progress) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from fastsnn.data.dataset import Split
-from fastsnn.data.download import Progress, cache_folder, fetch, file_sha256
+from fastsnn.data.download import Progress
 from fastsnn.data.idx import read_idx
+from fastsnn.data.locate import File
+from fastsnn.data.locate import locate as locate_file
 from fastsnn.data.table import Table
 
 MIRRORS = [
@@ -29,6 +30,12 @@ SHA256 = {
     "t10k-labels-idx1-ubyte.gz": (
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
     ),
+}
+SIZES = {
+    "train-images-idx3-ubyte.gz": 9_912_422,
+    "train-labels-idx1-ubyte.gz": 28_881,
+    "t10k-images-idx3-ubyte.gz": 1_648_877,
+    "t10k-labels-idx1-ubyte.gz": 4_542,
 }
 
 
@@ -53,19 +60,9 @@ def _part(prefix, progress) -> Split:
 
 def locate(name: str, progress: Progress | None = None) -> Path:
     """Where the file `name` of `SHA256` lies on this machine, after a download if need be."""
-    given = os.environ.get("FASTSNN_DATA")
-    if given and (path := Path(given, "mnist", name)).exists():
-        found = file_sha256(path)
-        if found != SHA256[name]:
-            raise ValueError(
-                f"{path}: must have the sha256 {SHA256[name]}, has {found}; replace it by the "
-                "original file, or unset FASTSNN_DATA to download it"
-            )
-        return path
-    try:
-        urls = [mirror + name for mirror in MIRRORS]
-        return fetch(name, urls, SHA256[name], cache_folder() / "mnist", progress)
-    except RuntimeError as error:
-        if not given:
-            raise
-        raise RuntimeError(f"{error}\n  FASTSNN_DATA is set, but there is no {path}") from error
+    return locate_file("mnist", file_of(name), progress)
+
+
+def file_of(name: str) -> File:
+    urls = tuple(mirror + name for mirror in MIRRORS)
+    return File(name, SIZES[name], f"sha256:{SHA256[name]}", True, urls)

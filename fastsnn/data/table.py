@@ -20,7 +20,8 @@ SUFFIXES = (".csv", ".csv.gz", ".npz")
 class Table:
     """A file's content, not yet standardized: x is float32, or uint8 if it was stored so (images).
 
-    A CSV file and an .npz file of x and y have the part `train` only.
+    A CSV file and an .npz file of x and y have the part `train` only. note: what must be said with
+    any result on these data.
     """
 
     task: str
@@ -30,6 +31,7 @@ class Table:
     class_names: tuple[str, ...] | None
     feature_names: tuple[str, ...] | None
     target_names: tuple[str, ...] | None
+    note: str | None = None
 
 
 def is_table(path: str | Path) -> bool:

@@ -1,0 +1,101 @@
+"""HTRU2: 17,898 pulsar candidates, 1,639 of them pulsars (Lyon et al. 2016), in ten folds.
+
+The paper tests on fold M and takes fold M - 1 (for M = 1: fold 10) as validation, but does not say
+which rows are in which fold. Here: row i draws the i-th 64-bit number of `numpy.random.Philox(0)`,
+and the rows, first those of class 0 and then those of class 1, each by the size of their numbers,
+are dealt out to the folds 1, 2, ..., 10, 1, ... in turn. The numbers are Philox's raw output, which
+NumPy promises never to change.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from fastsnn.data.download import Progress
+from fastsnn.data.files import read_bytes
+from fastsnn.data.folds import Folds
+from fastsnn.data.locate import File, find, locate
+
+FOLDER, ROWS, FOLDS = "htru2", 17_898, 10
+FEATURES = tuple(
+    f"{curve} {figure}"
+    for curve in ("profile", "DM-SNR")
+    for figure in ("mean", "deviation", "excess kurtosis", "skewness")
+)
+CLASSES = ("spurious", "pulsar")
+ARCHIVE = File(
+    "htru2.zip",
+    checksum="sha256:ba442c076dd22a8952700f26e38499fc1806037dcf7bea0e125e6bfba393f379",
+    published=True,
+    urls=(
+        "https://archive.ics.uci.edu/static/public/372/htru2.zip",
+        "https://archive.ics.uci.edu/ml/machine-learning-databases/00372/HTRU2.zip",
+    ),
+)
+PLAIN = ("HTRU_2.csv", "HTRU_2.arff")
+
+
+def load(progress: Progress | None = None) -> Folds:
+    """All rows in the order of the file, and ten folds, each stratified by class.
+
+    HTRU_2.csv or HTRU_2.arff from $FASTSNN_DATA/htru2 or the per-user cache, else out of htru2.zip,
+    downloaded if need be.
+    """
+    found = [path for name in PLAIN if (path := find(FOLDER, name))]
+    path = found[0] if found else locate(FOLDER, ARCHIVE, progress)
+    values = _numbers(path, _text(path))
+    y = values[:, -1].astype(np.int64)
+    test = folds(y)
+    return Folds(
+        name="htru2", x=values[:, :-1].astype(np.float32), y=y, test=test,
+        validation=np.roll(test, 1, axis=1), class_names=CLASSES, feature_names=FEATURES,
+    )  # fmt: skip
+
+
+def folds(y: np.ndarray) -> np.ndarray:
+    """(n, 10) bool: the test rows of each fold by the rule above."""
+    drawn = np.random.Philox(0).random_raw(len(y))
+    order = np.lexsort((drawn, y))  # by class, then by number
+    test = np.zeros((len(y), FOLDS), bool)
+    test[order, np.arange(len(y)) % FOLDS] = True
+    return test
+
+
+def _text(path: Path) -> str:
+    if path.suffix != ".zip":
+        return read_bytes(path).decode("ascii", "replace")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("HTRU_2.csv").decode("ascii", "replace")
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(
+            f"{path}: must be a zip archive with HTRU_2.csv, is not ({error}); remove it to "
+            "download it again"
+        ) from error
+
+
+def _numbers(path: Path, text: str) -> np.ndarray:
+    """(n, 9) float64: the lines of numbers; the original's lines end with a bare CR."""
+    rows = [line for line in text.splitlines() if line.strip() and line[0] not in "@%"]
+    try:
+        values = np.loadtxt(io.StringIO("\n".join(rows)), delimiter=",", ndmin=2, comments=None)
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: must hold lines of 9 numbers joined by commas ({error}); copy or download it "
+            "again"
+        ) from error
+    if values.shape != (ROWS, len(FEATURES) + 1):
+        raise ValueError(
+            f"{path}: must have {ROWS:,} rows of 9 numbers, has {len(values):,} of "
+            f"{values.shape[1]}; copy or download it again"
+        )
+    if not np.isfinite(values).all() or not np.isin(values[:, -1], (0, 1)).all():
+        raise ValueError(
+            f"{path}: must hold finite numbers, and 0 or 1 in the last column; copy or download it "
+            "again"
+        )
+    return values

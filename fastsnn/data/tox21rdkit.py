@@ -1,0 +1,120 @@
+"""Features of Tox21 computed from the structures: NOT those of the paper, whose files are larger.
+
+217 descriptors of RDKit, 2048 bits of Morgan fingerprints of radius 2 (ECFP4) and 167 MACCS keys.
+They come from derived/tox21_rdkit_features.npz beside the data where it is, else from the per-user
+cache, else are computed from tox21.sdf.gz with RDKit (`pip install 'fastsnn[tox21]'`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fastsnn.data.cache import keep, kept
+from fastsnn.data.download import Progress, cache_folder, file_sha256
+from fastsnn.data.files import read_bytes
+from fastsnn.data.locate import find, locate
+from fastsnn.data.show import track
+from fastsnn.data.tox21files import DERIVED, FOLDER, SDF
+
+RADIUS, BITS, KEYS = 2, 2048, 167
+ARRAYS = ("rdkit_desc", "ecfp4_2048_packed", "maccs167_packed")
+END = "$$$$\n"  # of a molecule in an SDF file
+
+
+def at_hand() -> bool:
+    """Whether the features, or the structures to compute them from, are on this machine."""
+    return any(find(FOLDER, name) for name in (DERIVED, SDF.name))
+
+
+def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarray, int, str]:
+    """(x (n, features) float32, number of dense features, which come first, note).
+
+    titles: of the n molecules in the SDF file, whose order x has. NaN where a descriptor is not
+    defined.
+    """
+    path = find(FOLDER, DERIVED)
+    arrays = (
+        _computed(locate(FOLDER, SDF, progress), titles) if path is None else kept(path, ARRAYS)
+    )
+    if arrays is None or {len(array) for array in arrays.values()} != {len(titles)}:
+        raise ValueError(
+            f"{path}: must be a complete .npz archive of {', '.join(ARRAYS)} for the "
+            f"{len(titles):,} compounds of tox21_compoundData.csv; copy it again, or remove it to "
+            "have them computed"
+        )
+    dense, bits, keys = arrays.values()
+    bits = np.unpackbits(bits, axis=1, count=BITS)
+    keys = np.unpackbits(keys, axis=1, count=KEYS)
+    x = np.concatenate([part.astype(np.float32) for part in (dense, bits, keys)], axis=1)
+    note = "features computed with RDKit from the structures, not those of the paper"
+    return x, dense.shape[1], note
+
+
+def _computed(sdf: Path, titles: list[str]) -> dict[str, np.ndarray]:
+    """From the per-user cache for these structures and this RDKit, or computed."""
+    try:
+        import rdkit
+    except ImportError as error:
+        raise RuntimeError(
+            "tox21: its features are computed with RDKit, which is not installed; "
+            "pip install 'fastsnn[tox21]'"
+        ) from error
+    name = f"rdkit-{rdkit.__version__}-{file_sha256(sdf)[:16]}.npz"
+    path = cache_folder() / FOLDER / name
+    arrays = kept(path, ARRAYS)
+    if arrays is None:
+        blocks = read_bytes(sdf).decode("utf-8", "replace").replace("\r\n", "\n").split(END)[:-1]
+        if [block.partition("\n")[0].strip() for block in blocks] != titles:
+            raise ValueError(
+                f"{sdf}: must have the {len(titles):,} molecules of tox21_compoundData.csv in "
+                f"their order, has {len(blocks):,} that differ; copy or download both again"
+            )
+        arrays = compute(blocks)
+        keep(path, arrays)
+    return arrays
+
+
+def compute(blocks: list[str]) -> dict[str, np.ndarray]:
+    """ARRAYS: descriptors (n, 217) float32, and the packed bits of fingerprints and keys.
+
+    Ipc, which reaches 1e300, is replaced by log10(1 + Ipc).
+    """
+    from rdkit import rdBase
+    from rdkit.Chem import Descriptors, MACCSkeys, rdFingerprintGenerator
+
+    names = [name for name, _ in Descriptors.descList]
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
+    dense, bits, keys = [], [], []
+    with rdBase.BlockLogs():
+        for block in track(blocks, "computing the features of Tox21"):
+            molecule = _molecule(block)
+            bits.append(np.packbits(np.array(generator.GetFingerprint(molecule), np.uint8)))
+            keys.append(np.packbits(np.array(MACCSkeys.GenMACCSKeys(molecule), np.uint8)))
+            values = Descriptors.CalcMolDescriptors(molecule)
+            values["Ipc"] = np.log10(1 + values["Ipc"])
+            dense.append([values[name] for name in names])
+    return {
+        "rdkit_desc": np.array(dense, np.float64).astype(np.float32),
+        "ecfp4_2048_packed": np.array(bits),
+        "maccs167_packed": np.array(keys),
+    }
+
+
+def _molecule(block):
+    """Five of the molecules break the rules of valence or aromaticity: they are read without."""
+    from rdkit import Chem
+
+    molecule = Chem.MolFromMolBlock(block)
+    if molecule is None:
+        molecule = Chem.MolFromMolBlock(block, sanitize=False)
+        if molecule is None:
+            raise ValueError(
+                f"tox21.sdf.gz: RDKit cannot read the molecule {block.partition(chr(10))[0]!r}; "
+                "copy or download the file again"
+            )
+        molecule.UpdatePropertyCache(strict=False)
+        left_out = Chem.SanitizeFlags.SANITIZE_PROPERTIES | Chem.SanitizeFlags.SANITIZE_KEKULIZE
+        Chem.SanitizeMol(molecule, Chem.SanitizeFlags.SANITIZE_ALL ^ left_out)
+    return molecule

@@ -1,0 +1,133 @@
+"""The 121 UCI tasks of the paper, from the authors' data_py.zip: NAME/NAME_py.dat and its folds.
+
+Each task has four folds with given test and validation rows; nothing is split again. What to know:
+the features are standardized over all rows of their file, test rows among them; the test folds of
+most sets overlap and do not cover all rows; 19 sets have one given test part in all four folds; the
+100 test rows of annealing are not standardized. Copies of the archive may lack sets.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from fastsnn.data.cache import keep, kept
+from fastsnn.data.download import Progress, cache_folder
+from fastsnn.data.folds import Folds
+from fastsnn.data.locate import File, locate
+from fastsnn.data.ucinames import SHAPES
+
+FOLDER, FOLDS = "uci121", 4
+# Nobody has published its checksum: a download is held against the sums inside the archive, and
+# each set against its numbers of rows, features and classes.
+ARCHIVE = File("data_py.zip", urls=("http://www.bioinf.jku.at/people/klambauer/data_py.zip",))
+PARTS = ("{}_py.dat", "labels_py.dat", "folds_py.dat", "validation_folds_py.dat")
+ARRAYS = ("x", "y", "test", "validation")
+CACHED_FROM = 1 << 20  # bytes of text; less is parsed in the time that a cached file takes
+
+
+def load(name: str, progress: Progress | None = None) -> Folds:
+    """One task, "iris" or "uci/iris", with its four folds.
+
+    Raises ValueError for a name that is not among the 121, or not in the copy at hand.
+    """
+    name = name.removeprefix("uci/")
+    if name not in SHAPES:
+        near = difflib.get_close_matches(name, SHAPES, n=5, cutoff=0.5)
+        hint = f"near names: {', '.join(near)}" if near else "fastsnn.data.uci.SHAPES has the names"
+        raise ValueError(f"uci/{name}: must be one of the {len(SHAPES)} UCI tasks; {hint}")
+    path = locate(FOLDER, ARCHIVE, progress)
+    with _opened(path) as archive:
+        members = _members(archive).get(name, {})
+        if len(members) < len(PARTS):
+            lost = [part.format(name) for part in PARTS if part.format(name) not in members]
+            raise ValueError(
+                f"uci/{name}: {path} does not have its {', '.join(lost)} (this copy has "
+                f"{len(_complete(archive))} of {len(SHAPES)} tasks); take the authors' archive "
+                f"from {ARCHIVE.urls[0]}, or another task"
+            )
+        x, labels, test, validation = _arrays(path, archive, members, name)
+    return Folds(
+        name=f"uci/{name}", x=x, y=labels, test=test, validation=validation,
+        class_names=tuple(str(i) for i in range(SHAPES[name].classes)),
+    )  # fmt: skip
+
+
+def names(progress: Progress | None = None) -> list[str]:
+    """The tasks that the copy at hand has whole, sorted."""
+    with _opened(locate(FOLDER, ARCHIVE, progress)) as archive:
+        return _complete(archive)
+
+
+def missing(progress: Progress | None = None) -> list[str]:
+    """Those of the 121 that it lacks, sorted."""
+    return sorted(SHAPES.keys() - set(names(progress)))
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(
+            f"{path}: must be a complete zip archive, is not ({error}); copy or download it again"
+        ) from error
+
+
+def _members(archive) -> dict[str, dict[str, zipfile.ZipInfo]]:
+    """{task: {file: member}}, whatever the folder above them is called."""
+    found = {}
+    for info in archive.infolist():
+        *_, folder, file = ["", *info.filename.split("/")][-2:]
+        if file in {part.format(folder) for part in PARTS}:
+            found.setdefault(folder, {})[file] = info
+    return found
+
+
+def _complete(archive) -> list[str]:
+    have = {name for name, members in _members(archive).items() if len(members) == len(PARTS)}
+    return sorted(have & SHAPES.keys())
+
+
+def _arrays(path, archive, members, name):
+    infos = [members[part.format(name)] for part in PARTS]
+    cached = None
+    if infos[0].file_size >= CACHED_FROM:
+        key = "-".join(f"{info.CRC:08x}" for info in infos)  # of the content, wherever it lies
+        cached = cache_folder() / FOLDER / f"{name}-{key}.npz"
+        if (arrays := kept(cached, ARRAYS)) is not None:
+            return tuple(arrays.values())
+    x, labels, test, validation = (_numbers(path, archive, info) for info in infos)
+    shape, where = SHAPES[name], f"{path}, {name}"
+    wanted = [(shape.rows, shape.features), (shape.rows, 1), *[(shape.rows, FOLDS)] * 2]
+    for part, array, size in zip(PARTS, (x, labels, test, validation), wanted, strict=True):
+        if array.shape != size:
+            raise ValueError(
+                f"{where}: {part.format(name)} must have {size[0]} rows of {size[1]} numbers, has "
+                f"{array.shape[0]} of {array.shape[1]}; copy or download the archive again"
+            )
+    if not np.isin(labels, np.arange(shape.classes)).all():
+        raise ValueError(f"{where}: labels must be 0 to {shape.classes - 1}, one is not")
+    if not (np.isin(test, (0, 1)).all() and np.isin(validation, (0, 1)).all()):
+        raise ValueError(f"{where}: folds must be 0 or 1, one is not")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{where}: features must be finite numbers, one is not")
+    arrays = x.astype(np.float32), labels[:, 0].astype(np.int64), test == 1, validation == 1
+    if cached is not None:
+        keep(cached, dict(zip(ARRAYS, arrays, strict=True)))
+    return arrays
+
+
+def _numbers(path, archive, info) -> np.ndarray:
+    try:
+        text = io.BytesIO(archive.read(info))
+        return np.loadtxt(text, delimiter=",", ndmin=2, comments=None)
+    except (zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise ValueError(
+            f"{path}, {info.filename}: must hold lines of numbers joined by commas ({error}); copy "
+            "or download the archive again"
+        ) from error
