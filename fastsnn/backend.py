@@ -9,7 +9,7 @@ import numpy as np
 
 from fastsnn import threads as processors
 from fastsnn.kernels import jit
-from fastsnn.kernels.cpu import checks, loss, optimizer, program, regions, single
+from fastsnn.kernels.cpu import checks, directions, loss, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.plan import aligned_zeros, plan, round_up
@@ -21,8 +21,11 @@ NOT_FINITE, OUT_OF_RANGE = checks.NOT_FINITE, checks.OUT_OF_RANGE
 NO_INTEGERS = np.zeros(0, np.int64)
 NO_NUMBERS = np.zeros(0, np.float32)
 NO_TARGETS = np.zeros((0, 1), np.float32)
-TRAINING = (checks.check_batch, program.run_forward, program.run_backward, program.run_weights)
-PREDICTION = (program.run_forward,)
+PREDICTION = (program.run_forward, directions.derive_weights)
+TRAINING = (
+    *PREDICTION, checks.check_batch, program.run_backward, program.run_weights,
+    program.run_directions,
+)  # fmt: skip
 FEW = 4  # rows that are predicted one by one
 
 
@@ -49,6 +52,14 @@ def check_batch(x, labels, n_classes):
     return checks.check_batch(x.view(np.int32), labels, n_classes)
 
 
+def derive_weights(network):
+    """Compute what is computed from other parameters, if these have changed."""
+    if network.layout.derived and network.derived_version != network.version:
+        table = plan(network.nodes, network.layout, 1, training=False).table
+        directions.derive_weights(table, network.parameters, np.zeros(PANEL, np.float32))
+        network.derived_version = network.version
+
+
 class TrainingEngine:
     """Buffers for the steps of one trainer; they grow with the largest batch seen, and with nothing
     else.
@@ -56,7 +67,12 @@ class TrainingEngine:
 
     def __init__(self, network, threads, n_state):
         self.network, self.threads = network, threads
-        self.state = aligned_zeros(n_state, network.parameters.size)
+        self.normalizes_weights = bool(network.layout.derived)
+        # The gradients of normalized weights pass through the first array of the state.
+        self._state = aligned_zeros(
+            max(n_state, int(self.normalizes_weights)), network.parameters.size
+        )
+        self.state = self._state[:n_state]
         self.hyper = np.zeros(optimizer.HYPER, np.float32)
         self.job = np.zeros(regions.JOB, np.int64)
         self.rows = NO_INTEGERS
@@ -77,6 +93,8 @@ class TrainingEngine:
         self.job[regions.FORWARD] = program.run_forward.address
         self.job[regions.BACKWARD] = program.run_backward.address
         self.job[regions.WEIGHTS] = program.run_weights.address
+        if self.normalizes_weights:
+            self.job[regions.DIRECTIONS] = program.run_directions.address
 
     def _set_job(self, first_row, samples, step, seed, loss_code, update):
         job = self.job
@@ -111,22 +129,25 @@ class TrainingEngine:
         self.reserve(samples)
         self._set_job(first_row, samples, step, seed, loss_code, update)
         self.hyper[: len(hyper)] = hyper
+        derive_weights(self.network)
         try:
-            return self._run(self.state, *batch)
+            return self._run(self._state, *batch)
         finally:
             self.network.version += 1
+            self.network.derived_version = self.network.version
 
     def gradients(self, batch, samples, step, seed, loss_code):
         """(mean loss, flat gradient) of what `step` would do; changes no parameter and no state."""
         self.reserve(samples)
         self._set_job(0, samples, step, seed, loss_code, optimizer.STORE)
         gradient = aligned_zeros(1, self.network.parameters.size)
+        derive_weights(self.network)
         return self._run(gradient, *batch), gradient[0]
 
 
 class SingleRows:
     """Predictions of at most FEW rows for one version of a network's parameters; for any number of
-    threads of the user's at once.
+    threads of the user's at once. Of networks of dense layers alone.
 
     The time of such a call is that of reading the weights, and of the call itself.
     """
@@ -135,7 +156,8 @@ class SingleRows:
         jit.load(single.run_single)
         nodes = network.nodes
         self.version = network.version
-        self.table = plan(nodes, network.layout, 1, training=False).table
+        planned = plan(nodes, network.layout, 1, training=False)
+        self.table, self.constants = planned.table, planned.constants
         sizes = [single.packed_floats(node.fan_in, node.fan_out) for node in nodes]
         self.packed, at = aligned_zeros(sum(sizes)), 0
         tensors = network.layout.views(network.parameters)
@@ -149,7 +171,7 @@ class SingleRows:
         work = getattr(self.works, "work", None)
         if work is None:
             work = self.works.work = aligned_zeros(FEW * 2 * self.width)
-        single.run_single(out, self.table, self.packed, work, x, self.width)
+        single.run_single(out, self.table, self.constants, self.packed, work, x, self.width)
 
 
 class PredictionEngine:
@@ -172,6 +194,7 @@ class PredictionEngine:
 
     def run(self, out, x, threads):
         self.reserve(threads)
+        derive_weights(self.network)
         arguments = (
             program.run_forward.address, threads, out, self.plan.table, self.plan.constants,
             self.network.parameters, self.acts, self.bits, self.work, x,
@@ -188,6 +211,9 @@ def activations(network, x, training, seed, step, chunk=8 * PANEL):
     fan_out).
     """
     load_kernels(1, training=False)
+    derive_weights(network)
+    if training and any(node.couples_rows for node in network.nodes):
+        chunk = round_up(len(x), PANEL)
     run = plan(network.nodes, network.layout, chunk // PANEL, training=True)
     acts, work = aligned_zeros(run.activations), aligned_zeros(run.work)
     bits = np.zeros((run.panels, run.mask_columns), np.uint32)

@@ -8,7 +8,6 @@ is JSON, with a checksum in it, for safetensors itself has none.
 import json
 import os
 import zlib
-from dataclasses import asdict
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -16,7 +15,7 @@ from safetensors.numpy import save as to_bytes
 
 from fastsnn import files
 from fastsnn.data.standardize import Standardizer
-from fastsnn.layers import LAYERS
+from fastsnn.layers import describe, from_description
 from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.version import __version__
@@ -82,7 +81,7 @@ def _write(path, network, arrays, description):
         "format": FORMAT,
         "version": __version__,
         "input_size": network.input_size,
-        "layers": [{"type": type(layer).__name__} | asdict(layer) for layer in network.layers],
+        "layers": [describe(layer) for layer in network.layers],
     } | description
     arrays = network.state_dict() | {name: np.ascontiguousarray(a) for name, a in arrays.items()}
     # One entry: safetensors writes several in any order, and equal models shall be equal files.
@@ -135,7 +134,7 @@ def _read(path):
 
 def _network(path, tensors, description):
     try:
-        layers = [LAYERS[entry.pop("type")](**entry) for entry in map(dict, description["layers"])]
+        layers = [from_description(entry) for entry in description["layers"]]
         network = Network(layers, description["input_size"])
         names = network.layout.tensors
         network.load_state_dict({name: tensors[name] for name in names if name in tensors})

@@ -5,17 +5,36 @@ import numpy as np
 from fastsnn.graph import Node
 
 
-def lecun_normal(nodes: tuple[Node, ...], tensors: dict[str, np.ndarray], seed: int) -> None:
-    """Fill weights with N(0, 1 / fan_in) and biases with 0 (Klambauer et al. 2017, section
-    "Initialization").
+def initialize(nodes: tuple[Node, ...], tensors: dict[str, np.ndarray], seed: int) -> None:
+    """Fill weights by the `init` of their layer, biases with 0; normalizations begin as the
+    identity on normalized numbers, lengths of directions as the directions' own.
 
-    The weight of node number i (from 0) comes row by row from
+    The weight of dense node number i (from 0) comes row by row from
     numpy.random.Generator(numpy.random.Philox(key)) with key = seed + 2**64 i: it depends on the
-    seed, on i and on its shape alone.
+    seed, on i, on its shape and its `init` alone.
     """
-    for i, node in enumerate(nodes):
+    dense = [node for node in nodes if node.op == "dense"]
+    for i, node in enumerate(dense):
         generator = np.random.Generator(np.random.Philox(key=seed + (i << 64)))
-        weight = tensors[node.weight]
-        generator.standard_normal(dtype=np.float32, out=weight)
-        weight *= np.float32(node.fan_in**-0.5)
-        tensors[node.bias][:] = 0
+        weight = tensors[f"{node.weight}_v" if node.weight_norm else node.weight]
+        if node.init == "glorot_uniform":
+            generator.random(dtype=np.float32, out=weight)
+            weight -= np.float32(0.5)
+            weight *= np.float32(2 * (6 / (node.fan_in + node.fan_out)) ** 0.5)
+        else:
+            generator.standard_normal(dtype=np.float32, out=weight)
+            deviation = node.fan_in**-0.5
+            weight *= np.float32(deviation * 2**0.5 if node.init == "he_normal" else deviation)
+        if node.weight_norm:
+            length = np.sqrt((weight.astype(np.float64) ** 2).sum(1, keepdims=True))
+            tensors[f"{node.weight}_g"][:] = length
+        bias = tensors[node.bias]
+        bias[:] = 0
+        if node.gate_bias is not None:
+            bias[node.fan_out // 2 :] = node.gate_bias
+    for node in nodes:
+        if node.op in ("batch_norm", "layer_norm"):
+            tensors[node.weight][:], tensors[node.bias][:] = 1, 0
+        if node.op == "batch_norm":
+            tensors[f"{node.name}.running_mean"][:] = 0
+            tensors[f"{node.name}.running_var"][:] = 1

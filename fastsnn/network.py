@@ -18,12 +18,13 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout
-        Dense first and last; an activation and a dropout may follow each Dense but the last.
+    layers : sequence of layers, see `fastsnn.layers`
+        Dense first and last; an activation, a normalization and a dropout may follow each Dense but
+        the last.
     input_size : int >= 1
         Features of a row.
     seed : int in [0, 2**64)
-        Of the starting weights: LeCun-normal, see `fastsnn.initialize.lecun_normal`.
+        Of the starting weights: see `fastsnn.initialize.initialize`.
 
     Raises
     ------
@@ -44,9 +45,13 @@ class Network:
         self.parameters = aligned_zeros(self.layout.size)
         self._tensors = self.layout.views(self.parameters)
         self.version = 0  # of the parameters: whoever changes them counts on
+        self.derived_version = -1  # that the derived tensors belong to
+        self._plain = all(
+            node.op == "dense" and not node.weight_norm and node.skip is None for node in self.nodes
+        )
         self._engines = python_threading.local()
         self._single, self._seen = None, -1
-        initialize.lecun_normal(self.nodes, self._tensors, check.seed(seed))
+        initialize.initialize(self.nodes, self._tensors, check.seed(seed))
 
     @property
     def n_parameters(self) -> int:
@@ -76,7 +81,7 @@ class Network:
             return np.concatenate([self.forward(block, threads) for block in x.blocks()])
         x = check.features(x, self.input_size)
         out = np.empty((len(x), self.output_size), np.float32)
-        if len(x) <= backend.FEW and (single := self._single_rows()) is not None:
+        if self._plain and len(x) <= backend.FEW and (single := self._single_rows()) is not None:
             single.run(out, x)
             return out
         engine = getattr(self._engines, "prediction", None)

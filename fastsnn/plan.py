@@ -11,7 +11,7 @@ from fastsnn.kernels import philox, program
 from fastsnn.kernels.cpu import activation, caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
-from fastsnn.kernels.scalar import ALPHA_PRIME
+from fastsnn.theory.fixed_points import solve
 
 THREAD_FLOPS = 8e10  # a second, of one thread in the products of region 1
 MEETING_S = 2e-6  # for all threads to end one region and begin the next
@@ -30,6 +30,14 @@ def aligned_zeros(*dimensions, dtype=np.float32):
     return raw[start : start + nbytes].view(dtype).reshape(dimensions)
 
 
+OPS = {
+    "dense": program.DENSE,
+    "batch_norm": program.BATCH_NORM,
+    "layer_norm": program.LAYER_NORM,
+    "highway": program.HIGHWAY,
+}
+
+
 @dataclass(frozen=True)
 class ParameterLayout:
     """Tensors by name in the flat parameter buffer: first float and shape, in the order of the
@@ -37,6 +45,7 @@ class ParameterLayout:
     """
 
     tensors: dict[str, tuple[int, tuple[int, ...]]]
+    derived: dict[str, tuple[int, tuple[int, ...]]]  # computed from others, in no state dict
     size: int  # floats, with what kernels may read behind the last tensor
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
@@ -46,17 +55,41 @@ class ParameterLayout:
             for name, (start, shape_) in self.tensors.items()
         }
 
+    def trained(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """`views` of what an optimizer changes: all but running statistics."""
+        views = self.views(flat)
+        return {name: view for name, view in views.items() if ".running_" not in name}
+
+    def at(self, name: str) -> int:
+        return (self.tensors if name in self.tensors else self.derived)[name][0]
+
+
+def _tensors_of(node):
+    """(name, shape, whether it is derived) of a node's tensors."""
+    units = (node.fan_out,)
+    if node.op == "highway":
+        return
+    if node.op == "dense":
+        weight = node.fan_out, node.fan_in
+        if node.weight_norm:
+            yield f"{node.weight}_g", (node.fan_out, 1), False
+            yield f"{node.weight}_v", weight, False
+        yield node.weight, weight, node.weight_norm
+    else:
+        yield node.weight, units, False
+    yield node.bias, units, False
+    if node.op == "batch_norm":
+        yield f"{node.name}.running_mean", units, False
+        yield f"{node.name}.running_var", units, False
+
 
 def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
-    tensors, size = {}, 0
+    tensors, derived, size = {}, {}, 0
     for node in nodes:
-        for name, dimensions in (
-            (node.weight, (node.fan_out, node.fan_in)),
-            (node.bias, (node.fan_out,)),
-        ):
-            tensors[name] = size, dimensions
+        for name, dimensions, is_derived in _tensors_of(node):
+            (derived if is_derived else tensors)[name] = size, dimensions
             size += round_up(int(np.prod(dimensions)), LINE)
-    return ParameterLayout(tensors, size + round_up(shape.STRIP, LINE))
+    return ParameterLayout(tensors, derived, size + round_up(shape.STRIP, LINE))
 
 
 @dataclass(frozen=True)
@@ -75,7 +108,8 @@ class Plan:
         an estimate, of which no bit of the result depends.
         """
         panels = round_up(samples, shape.PANEL) // shape.PANEL
-        weights = self.table[:, program.FAN_IN] * self.table[:, program.FAN_OUT]
+        dense = self.table[self.table[:, program.OP] == program.DENSE]
+        weights = dense[:, program.FAN_IN] * dense[:, program.FAN_OUT]
         panel_s = 2 * shape.PANEL * float(2 * weights.sum() - weights[0]) / THREAD_FLOPS
         whole = -(-panels // threads) * panel_s
         shared = panels / threads * panel_s + 2 * len(self.table) * MEETING_S
@@ -95,8 +129,8 @@ class Plan:
 
 
 def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training: bool) -> Plan:
-    """Lay the activations out: in training every layer keeps its own; else two buffers take
-    turns.
+    """Lay the activations out: in training, and where there are skips, every node keeps its own;
+    else two buffers take turns.
     """
     table = np.zeros((len(nodes), program.COLUMNS), np.int64)
     constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
@@ -109,28 +143,42 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
 
     widths = [nodes[0].fan_in, *(node.fan_out for node in nodes)]
     strides = [round_up(w, shape.PANEL) * shape.PANEL + shape.PANEL_GAP for w in widths]
-    if training:
+    if training or any(node.skip is not None for node in nodes):
         places = [take(panels * stride) for stride in strides]
     else:
         two = [take(panels * max(strides)) for _ in range(2)]
         places = [two[i % 2] for i in range(len(strides))]
     for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
+        row[program.OP] = OPS[node.op]
         row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
-        row[program.W_AT] = layout.tensors[node.weight][0]
-        row[program.B_AT] = layout.tensors[node.bias][0]
         row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
         row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
-        if training:
-            row[program.T_STRIDE] = panels * shape.PANEL**2
-            row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
+        for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
+            row[column] = program.NOWHERE
         row[program.ACTIVATION] = activation.CODES[node.activation]
-        K, N = node.fan_in, node.fan_out
-        row[program.FORWARD_DEPTH] = caches.depth_of(K, shape.PANEL, shape.UNROLL)
-        row[program.BACKWARD_DEPTH] = caches.depth_of(N, shape.PANEL, shape.UNROLL)
-        row[program.FORWARD_BLOCK] = caches.rows_of(K, shape.ROWS)
-        row[program.BACKWARD_BLOCK] = min(caches.rows_of(N, shape.ROWS), round_up(K, shape.ROWS))
+        alpha, lambda_ = solve(*node.fixed_point)
+        constants[i, program.SELU_LAMBDA] = lambda_
+        constants[i, program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
+        if node.op != "highway":
+            row[program.W_AT], row[program.B_AT] = layout.at(node.weight), layout.at(node.bias)
+        if node.op == "dense":
+            _set_blocks(node, row)
+            if training:
+                row[program.T_STRIDE] = panels * shape.PANEL**2
+                row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
+            if node.weight_norm:
+                row[program.G_AT] = layout.at(f"{node.weight}_g")
+                row[program.V_AT] = layout.at(f"{node.weight}_v")
+        elif node.op != "highway":
+            _set_normalization(node, row, constants[i], layout)
+            if training:
+                row[program.NORMAL_AT] = take(panels * strides[i + 1])
+                row[program.STATISTICS_AT] = take(max(2 * node.fan_out, panels * shape.PANEL))
+        if node.skip is not None:  # read again by the node above its own reader
+            row[program.SKIP_AT] = places[node.skip + 1]
+            table[node.skip + 1, program.GRADIENT_AT] = row[program.H_AT]
         if philox.drop_threshold(node.rate):
-            _set_dropout(node, row, constants[i])
+            _set_dropout(node, row, constants[i], -lambda_ * alpha)
     return Plan(
         table=table,
         constants=constants,
@@ -141,18 +189,34 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
     )
 
 
+def _set_blocks(node, row):
+    K, N = node.fan_in, node.fan_out
+    row[program.FORWARD_DEPTH] = caches.depth_of(K, shape.PANEL, shape.UNROLL)
+    row[program.BACKWARD_DEPTH] = caches.depth_of(N, shape.PANEL, shape.UNROLL)
+    row[program.FORWARD_BLOCK] = caches.rows_of(K, shape.ROWS)
+    row[program.BACKWARD_BLOCK] = min(caches.rows_of(N, shape.ROWS), round_up(K, shape.ROWS))
+
+
+def _set_normalization(node, row, constants, layout):
+    constants[program.EPS], constants[program.MOMENTUM] = node.eps, node.momentum
+    if node.op == "batch_norm":
+        row[program.RUNNING_AT] = layout.at(f"{node.name}.running_mean")
+        row[program.VARIANCE_AT] = layout.at(f"{node.name}.running_var")
+
+
 def _work(row):
     """Floats of one thread's work space for a layer: its head, tiles, and packed strips."""
     strips = row[program.BACKWARD_BLOCK] // shape.ROWS
     return WORK_HEAD + strips * (row[program.FAN_OUT] * shape.ROWS + STRIP_GAP + shape.TILE)
 
 
-def _set_dropout(node, row, constants):
+def _set_dropout(node, row, constants, saturation):
     row[program.DROPPING], row[program.SITE] = 1, node.site
     row[program.THRESHOLD] = philox.drop_threshold(node.rate)
     row[program.REMASK] = activation.needs_mask(node.activation, node.dropout)
     if node.dropout == "alpha":
-        value, (a, b) = ALPHA_PRIME, philox.alpha_dropout_affine(node.rate)
+        value = saturation
+        a, b = philox.alpha_dropout_affine(node.rate, *node.fixed_point, value)
     else:
         value, (a, b) = 0.0, philox.dropout_affine(node.rate)
     constants[program.DROP_VALUE] = value

@@ -99,7 +99,7 @@ class Trainer:
         _, flat = self._engine.gradients(
             batch, len(x), self.step_count, self.seed, LOSSES[self.loss]
         )
-        return {name: g.copy() for name, g in self.network.layout.views(flat).items()}
+        return {name: g.copy() for name, g in self.network.layout.trained(flat).items()}
 
     def _checked(self, x, y, sample_weight):
         if not self._loaded:
@@ -241,7 +241,7 @@ class Trainer:
         return {
             f"{name}.state{i}": view
             for i, flat in enumerate(self._engine.state)
-            for name, view in self.network.layout.views(flat).items()
+            for name, view in self.network.layout.trained(flat).items()
         }
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:

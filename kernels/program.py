@@ -1,13 +1,19 @@
-"""The columns of a program: a row per fused layer (dense + bias + activation + dropout), int64; and
-its constants, float32.
+"""The columns of a program: a row per node of the network, int64; and its constants, float32.
 
-Offsets (_AT) and strides count floats. Backends read the table; `fastsnn/plan.py` writes it.
+A row is DENSE (dense + activation + dropout), a normalization (with activation and dropout), or the
+end of a HIGHWAY layer. Its input is the output of the row above it in the table; what else it reads
+has an offset of its own. Offsets (_AT) and strides count floats. Backends read the table;
+`fastsnn/plan.py` writes it.
 """
 
+# Kinds of rows.
+DENSE, BATCH_NORM, LAYER_NORM, HIGHWAY = range(4)
+
 (
+    OP,
     FAN_IN,
     FAN_OUT,
-    W_AT,  # in the parameters: (fan_out, fan_in)
+    W_AT,  # in the parameters: (fan_out, fan_in); of a normalization (fan_out,)
     B_AT,  # in the parameters: (fan_out,)
     X_AT,  # in the activations: input panels
     X_STRIDE,  # from one panel to the next
@@ -24,7 +30,28 @@ Offsets (_AT) and strides count floats. Backends read the table; `fastsnn/plan.p
     FORWARD_DEPTH,  # terms of their sums that are added at a time
     BACKWARD_BLOCK,  # the same backward: inputs whose weights are packed together
     BACKWARD_DEPTH,
+    SKIP_AT,  # panels, with the strides of H, that are added before the activation (HIGHWAY: that
+    # are carried); NOWHERE if none
+    GRADIENT_AT,  # panels, with the strides of X, that are added to the input gradient; or NOWHERE
+    G_AT,  # weight normalization, in the parameters: length of each unit's weights; or NOWHERE
+    V_AT,  # and their direction (fan_out, fan_in)
+    NORMAL_AT,  # normalization: normalized input, panels with the strides of H
+    STATISTICS_AT,  # BATCH_NORM: mean, then variance of each unit; LAYER_NORM: 1 / deviation of
+    # each sample, panel after panel
+    RUNNING_AT,  # BATCH_NORM, in the parameters: running means (fan_out,)
+    VARIANCE_AT,  # and running variances
     COLUMNS,
-) = range(20)
+) = range(29)
 
-DROP_VALUE, AFFINE_A, AFFINE_B, CONSTANTS = range(4)
+NOWHERE = -1
+
+(
+    DROP_VALUE,
+    AFFINE_A,
+    AFFINE_B,
+    SELU_LAMBDA,  # of the fixed point of this row's SELU
+    SELU_LAMBDA_ALPHA,
+    EPS,  # of a normalization
+    MOMENTUM,  # of running statistics
+    CONSTANTS,
+) = range(8)

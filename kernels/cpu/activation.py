@@ -6,6 +6,16 @@ from fastsnn.kernels import jit, scalar
 from fastsnn.kernels.cpu.code import loop, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
 from fastsnn.kernels.emit import I32, I64, Value, at, load, splat, store, where
+from fastsnn.kernels.program import (
+    ACTIVATION,
+    AFFINE_A,
+    AFFINE_B,
+    DROP_VALUE,
+    DROPPING,
+    REMASK,
+    SELU_LAMBDA,
+    SELU_LAMBDA_ALPHA,
+)
 
 NONE, SELU, RELU, TANH = range(4)  # the codes in a program, in the order of scalar.ACTIVATIONS
 CODES = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
@@ -32,21 +42,26 @@ def _forward_code(name):
     activation = scalar.ACTIVATIONS[name][0]
 
     @vector_code
-    def plain(builder, h, h_at, rows):
+    def plain(builder, h, h_at, rows, lambda_, lambda_alpha):
+        selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
+
         def one(i, place, j):
             address = at(builder, h, builder.add(h_at, place))
-            store(builder, activation(load(builder, address, LANES)), address)
+            store(builder, activation(load(builder, address, LANES), *selu), address)
 
         _rows(builder, rows, one)
 
     @vector_code
-    def dropping(builder, h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b):
+    def dropping(
+        builder, h, h_at, rows, lambda_, lambda_alpha, bits, bits_at, drop_value, affine_a, affine_b
+    ):  # fmt: skip
         value, a, b = (splat(builder, v, LANES) for v in (drop_value, affine_a, affine_b))
+        selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
         words = at(builder, bits, bits_at, I32)
 
         def one(i, place, j):
             address = at(builder, h, builder.add(h_at, place))
-            y = activation(load(builder, address, LANES))
+            y = activation(load(builder, address, LANES), *selu)
             store(builder, where(_dropped(builder, words, i, j), value, y) * a + b, address)
 
         _rows(builder, rows, one)
@@ -58,17 +73,23 @@ def _backward_code(name):
     slope = scalar.ACTIVATIONS[name][1]
 
     @vector_code
-    def plain(builder, h, h_at, rows, tile, tile_at):
+    def plain(builder, h, h_at, rows, lambda_, lambda_alpha, tile, tile_at):
+        selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
+
         def one(i, place, j):
             address = at(builder, h, builder.add(h_at, place))
             dh = load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
-            store(builder, dh * slope(load(builder, address, LANES)), address)
+            store(builder, dh * slope(load(builder, address, LANES), *selu), address)
 
         _rows(builder, rows, one)
 
     def dropping_code(remask):
         @vector_code
-        def dropping(builder, h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b):
+        def dropping(
+            builder, h, h_at, rows, lambda_, lambda_alpha, tile, tile_at, bits, bits_at, affine_a,
+            affine_b,
+        ):  # fmt: skip
+            selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
             a, b = (splat(builder, v, LANES) for v in (affine_a, affine_b))
             inverse = 1 / a
             words = at(builder, bits, bits_at, I32)
@@ -79,7 +100,7 @@ def _backward_code(name):
                 dz = (
                     load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
                     * a
-                    * slope(y)
+                    * slope(y, *selu)
                 )
                 if remask:
                     dz = where(_dropped(builder, words, i, j), 0, dz)
@@ -103,56 +124,58 @@ _none_back, _, _none_back_mask = _backward_code("none")
 
 
 @jit.helper
-def activate(h, h_at, rows, activation):
-    if activation == SELU:
-        _selu(h, h_at, rows)
-    elif activation == RELU:
-        _relu(h, h_at, rows)
-    elif activation == TANH:
-        _tanh(h, h_at, rows)
+def activate(h, h_at, rows, row, constants):
+    """h = activation(h) for `rows` units of the node in `row`."""
+    l, la = constants[SELU_LAMBDA], constants[SELU_LAMBDA_ALPHA]
+    if row[ACTIVATION] == SELU:
+        _selu(h, h_at, rows, l, la)
+    elif row[ACTIVATION] == RELU:
+        _relu(h, h_at, rows, l, la)
+    elif row[ACTIVATION] == TANH:
+        _tanh(h, h_at, rows, l, la)
 
 
 @jit.helper
-def activate_and_drop(h, h_at, rows, activation, bits, bits_at, drop_value, affine_a, affine_b):
-    if activation == SELU:
-        _selu_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
-    elif activation == RELU:
-        _relu_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
-    elif activation == TANH:
-        _tanh_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
+def activate_and_drop(h, h_at, rows, row, constants, bits, bits_at):
+    l, la = constants[SELU_LAMBDA], constants[SELU_LAMBDA_ALPHA]
+    value, a, b = constants[DROP_VALUE], constants[AFFINE_A], constants[AFFINE_B]
+    if row[ACTIVATION] == SELU:
+        _selu_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
+    elif row[ACTIVATION] == RELU:
+        _relu_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
+    elif row[ACTIVATION] == TANH:
+        _tanh_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
     else:
-        _none_dropping(h, h_at, rows, bits, bits_at, drop_value, affine_a, affine_b)
+        _none_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
 
 
 @jit.helper
-def activation_backward(h, h_at, rows, tile, tile_at, activation):
-    """h = tile * activation'(.), from the output that h holds: h becomes dz in place."""
-    if activation == SELU:
-        _selu_back(h, h_at, rows, tile, tile_at)
-    elif activation == RELU:
-        _relu_back(h, h_at, rows, tile, tile_at)
-    elif activation == TANH:
-        _tanh_back(h, h_at, rows, tile, tile_at)
-    else:
-        _none_back(h, h_at, rows, tile, tile_at)
-
-
-@jit.helper
-def dropout_backward(
-    h, h_at, rows, tile, tile_at, activation, remask, bits, bits_at, affine_a, affine_b
-):
-    """The same through dropout. Only with `remask` are the bits read: see `needs_mask`."""
-    if activation == SELU:
-        if remask:
-            _selu_back_mask(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
+def activation_backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits_at):
+    """h = tile * dh/dz, from the output that h holds: h becomes dz in place, through dropout where
+    the node has one. Only with REMASK are the bits read: see `needs_mask`.
+    """
+    l, la = constants[SELU_LAMBDA], constants[SELU_LAMBDA_ALPHA]
+    a, b = constants[AFFINE_A], constants[AFFINE_B]
+    if not row[DROPPING]:
+        if row[ACTIVATION] == SELU:
+            _selu_back(h, h_at, rows, l, la, tile, tile_at)
+        elif row[ACTIVATION] == RELU:
+            _relu_back(h, h_at, rows, l, la, tile, tile_at)
+        elif row[ACTIVATION] == TANH:
+            _tanh_back(h, h_at, rows, l, la, tile, tile_at)
         else:
-            _selu_back_alpha(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
-    elif activation == RELU:
-        _relu_back_dropping(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
-    elif activation == TANH:
-        _tanh_back_mask(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
+            _none_back(h, h_at, rows, l, la, tile, tile_at)
+    elif row[ACTIVATION] == SELU:
+        if row[REMASK]:
+            _selu_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
+        else:
+            _selu_back_alpha(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
+    elif row[ACTIVATION] == RELU:
+        _relu_back_dropping(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
+    elif row[ACTIVATION] == TANH:
+        _tanh_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
     else:
-        _none_back_mask(h, h_at, rows, tile, tile_at, bits, bits_at, affine_a, affine_b)
+        _none_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
 
 
 def needs_mask(activation, dropout):
@@ -160,7 +183,7 @@ def needs_mask(activation, dropout):
     dropped.
 
     SELU with alpha-dropout: the slope is 0 at the dropped value by itself. ReLU: the dropped value,
-    ALPHA_PRIME or 0, lies where the slope is 0. Every other pair needs the mask.
+    negative or 0, lies where the slope is 0. Every other pair needs the mask.
     """
     return not ((activation == "selu" and dropout == "alpha") or activation == "relu")
 

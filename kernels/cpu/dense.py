@@ -6,32 +6,23 @@ with the last block of terms, on the tile that has just been stored.
 """
 
 from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.activation import (
-    activate,
-    activate_and_drop,
-    activation_backward,
-    dropout_backward,
-)
+from fastsnn.kernels.cpu.activation import activate, activate_and_drop, activation_backward
 from fastsnn.kernels.cpu.code import loop, prefetch, vector_code
-from fastsnn.kernels.cpu.shape import NARROW_ROWS, PANEL, ROWS, STRIP, TILE
+from fastsnn.kernels.cpu.shape import LANES, NARROW_ROWS, PANEL, ROWS, STRIP, TILE, VECTORS
 from fastsnn.kernels.cpu.tile import forward_tile, input_gradient_tile, narrow_forward_tile
 from fastsnn.kernels.emit import I64, at, load, store
 from fastsnn.kernels.program import (
-    ACTIVATION,
-    AFFINE_A,
-    AFFINE_B,
     B_AT,
     BACKWARD_BLOCK,
     BACKWARD_DEPTH,
-    DROP_VALUE,
-    DROPPING,
     FAN_IN,
     FAN_OUT,
     FORWARD_BLOCK,
     FORWARD_DEPTH,
+    GRADIENT_AT,
     H_AT,
     H_STRIDE,
-    REMASK,
+    SKIP_AT,
     W_AT,
     X_AT,
     X_STRIDE,
@@ -71,13 +62,27 @@ def dense_forward(
                         )  # fmt: skip
                     if k + count < fan_in:
                         continue
+                    if row[SKIP_AT] >= 0:
+                        skip_at = row[SKIP_AT] + p * row[H_STRIDE] + n * PANEL
+                        add_rows(acts, z_at, acts, skip_at, valid)
                     if dropping:
-                        activate_and_drop(
-                            acts, z_at, valid, row[ACTIVATION], bits, p * bits.shape[1] + n,
-                            constants[DROP_VALUE], constants[AFFINE_A], constants[AFFINE_B],
-                        )  # fmt: skip
+                        bits_at = p * bits.shape[1] + n
+                        activate_and_drop(acts, z_at, valid, row, constants, bits, bits_at)
                     else:
-                        activate(acts, z_at, valid, row[ACTIVATION])
+                        activate(acts, z_at, valid, row, constants)
+
+
+@vector_code
+def add_rows(builder, out, out_at, x, x_at, rows):
+    """out += x for `rows` rows of a panel."""
+
+    def one(i):
+        place = builder.mul(i, I64(LANES))
+        target = at(builder, out, builder.add(out_at, place))
+        value = load(builder, at(builder, x, builder.add(x_at, place)), LANES)
+        store(builder, load(builder, target, LANES) + value, target)
+
+    loop(builder, builder.mul(rows, I64(VECTORS)), one)
 
 
 @vector_code
@@ -133,10 +138,10 @@ def dense_input_backward(
                     if n + count < fan_out:
                         continue
                     valid = min(ROWS, end - k)
-                    if below[DROPPING]:
-                        dropout_backward(
-                            acts, h_at, valid, space, tile_at, below[ACTIVATION], below[REMASK],
-                            bits, p * bits.shape[1] + k, constants[AFFINE_A], constants[AFFINE_B],
-                        )  # fmt: skip
-                    else:
-                        activation_backward(acts, h_at, valid, space, tile_at, below[ACTIVATION])
+                    if row[GRADIENT_AT] >= 0:
+                        more_at = row[GRADIENT_AT] + p * row[X_STRIDE] + k * PANEL
+                        add_rows(space, tile_at, acts, more_at, valid)
+                    activation_backward(
+                        acts, h_at, valid, space, tile_at, below, constants, bits,
+                        p * bits.shape[1] + k,
+                    )  # fmt: skip

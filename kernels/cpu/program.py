@@ -1,5 +1,5 @@
-"""The interpreter: runs a program (a table with a row per fused layer) over a slice of the batch or
-of the weights.
+"""The interpreter: runs a program (a table with a row per node) over a slice of the batch or of the
+weights.
 
 A step is two regions. *Rows*: a slice of panels goes through all layers forward, the loss, and all
 layers backward; each layer's output panel becomes its dz in place. *Weights*: a slice of the weight
@@ -8,27 +8,41 @@ in the first-level cache.
 """
 
 from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.dense import dense_forward, dense_input_backward
+from fastsnn.kernels.cpu.activation import activate, activate_and_drop
+from fastsnn.kernels.cpu.dense import add_rows, dense_forward, dense_input_backward
+from fastsnn.kernels.cpu.directions import update_direction
 from fastsnn.kernels.cpu.dropout import mask_bits
+from fastsnn.kernels.cpu.highway import highway_backward, highway_forward
 from fastsnn.kernels.cpu.layout import gather_block, transpose_block
 from fastsnn.kernels.cpu.loss import loss_and_gradient
-from fastsnn.kernels.cpu.optimizer import update_tile
+from fastsnn.kernels.cpu.normalize import (
+    normalization_backward,
+    normalization_forward,
+    normalization_update,
+)
+from fastsnn.kernels.cpu.optimizer import STORE, update_tile
 from fastsnn.kernels.cpu.shape import CHUNK, LANES, PANEL, ROWS, TILE
 from fastsnn.kernels.cpu.tile import bias_gradient, weight_gradient_tile
 from fastsnn.kernels.jit import DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
 from fastsnn.kernels.philox import SAMPLES_PER_BLOCK
 from fastsnn.kernels.program import (
     B_AT,
+    BATCH_NORM,
+    DENSE,
     DROPPING,
     FAN_IN,
     FAN_OUT,
     H_AT,
     H_STRIDE,
+    HIGHWAY,
+    OP,
     REMASK,
     SITE,
+    SKIP_AT,
     T_AT,
     T_STRIDE,
     THRESHOLD,
+    V_AT,
     W_AT,
     X_AT,
     X_STRIDE,
@@ -66,6 +80,24 @@ def rectangle(cell, last, chunks, units):
         return panel, panel + whole, 0, units, cell + whole * chunks
     end = min(chunk + last - cell, chunks)
     return panel, panel + 1, chunk * CHUNK, min(end * CHUNK, units), cell + end - chunk
+
+
+@jit.helper
+def couples_rows(row):
+    """Whether this node's outputs depend in training on other rows: its parts are units of the
+    whole batch.
+    """
+    return row[OP] == BATCH_NORM
+
+
+@jit.helper
+def share_node(row, units, panels, split, part, parts, training):
+    """`share` of a node: of whole panels where all units of a sample belong together, of units
+    where all samples of a unit do.
+    """
+    if training and couples_rows(row):
+        return share(1, units, 1, part, parts)
+    return share(panels, units, split and row[OP] == DENSE, part, parts)
 
 
 @jit.helper
@@ -129,18 +161,48 @@ def run_forward(
         r = max(stage - 1, 0)
         row = program[r]
         units = row[FAN_OUT] if stage else row[FAN_IN]
-        cell, last, chunks = share(panels, units, split, part, parts)
+        coupled = training and couples_rows(row)
+        cell, last, chunks = share_node(row, units, panels, split, part, parts, training)
         dropping = training and row[DROPPING]
         while cell < last:
             p, q, n, m, cell = rectangle(cell, last, chunks, units)
             if stage == 0:
                 load_features(row, acts, work, x, index, first_row, samples, p, q, n, m, training)
                 continue
+            if coupled:
+                p, q = 0, panels
             if dropping:
                 make_masks(row, bits, p, q, n, m, first_sample, step, seed)
-            dense_forward(row, constants[r], params, acts, bits, p, q, wide_panels, n, m, dropping)
-            if training and stage < layers:
+            if row[OP] == DENSE:
+                dense_forward(
+                    row, constants[r], params, acts, bits, p, q, wide_panels, n, m, dropping
+                )
+            else:
+                if row[OP] == HIGHWAY:
+                    highway_forward(row, acts, p, q)
+                else:
+                    scratch = work[BLOCK + TILE : WORK_HEAD]
+                    normalization_forward(
+                        row, constants[r], params, acts, scratch, p, q, n, m, samples, training
+                    )
+                finish_rows(row, constants[r], acts, bits, p, q, n, m, dropping)
+            if training and stage < layers and program[stage, OP] == DENSE:
                 keep_transposed(row, program[stage], acts, p, q, n, m)
+
+
+@jit.helper
+def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last, dropping):
+    """What follows a normalization or a highway layer: the sum with a skip, activation, dropout."""
+    for p in range(first_panel, last_panel):
+        h_at = row[H_AT] + p * row[H_STRIDE] + first * PANEL
+        if row[SKIP_AT] >= 0 and row[OP] != HIGHWAY:
+            skip_at = row[SKIP_AT] + p * row[H_STRIDE] + first * PANEL
+            add_rows(acts, h_at, acts, skip_at, last - first)
+        if dropping:
+            bits_at = p * bits.shape[1] + first
+            activate_and_drop(acts, h_at, last - first, row, constants, bits, bits_at)
+        else:
+            activate(acts, h_at, last - first, row, constants)
 
 
 @jit.entry(
@@ -157,12 +219,13 @@ def run_backward(
     """
     layers = program.shape[0]
     panels = (samples + PANEL - 1) // PANEL
-    scratch = work[BLOCK + TILE : WORK_HEAD]
+    tile, scratch = work[BLOCK : BLOCK + TILE], work[BLOCK + TILE : WORK_HEAD]
     top = program[layers - 1]
     for stage in range(first_stage, last_stage):
-        row = program[layers - max(stage, 1)]
+        r = layers - max(stage, 1)
+        row = program[r]
         units = row[FAN_IN] if stage else CHUNK  # a loss looks at all outputs of a sample
-        cell, last, chunks = share(panels, units, split, part, parts)
+        cell, last, chunks = share_node(row, units, panels, split, part, parts, stage > 0)
         while cell < last:
             p, q, k, m, cell = rectangle(cell, last, chunks, units)
             if stage == 0:
@@ -174,17 +237,31 @@ def run_backward(
                         targets, sample_weight, class_weight, scale,
                     )  # fmt: skip
                 continue
-            below = program[layers - stage - 1]
+            below = program[r - 1]
+            if row[OP] == HIGHWAY:
+                highway_backward(row, acts, p, q)
+                continue
             if below[DROPPING] and below[REMASK]:
                 make_masks(below, bits, p, q, k, m, 0, step, seed)
-            dense_input_backward(
-                row, below, constants[layers - stage - 1], params, acts, bits, work[WORK_HEAD:], p,
-                q, k, m,
+            if row[OP] == DENSE:
+                dense_input_backward(
+                    row, below, constants[r - 1], params, acts, bits, work[WORK_HEAD:], p, q, k, m
+                )
+                continue
+            if couples_rows(row):
+                p, q = 0, panels
+            normalization_backward(
+                row, below, constants[r], constants[r - 1], params, acts, bits, tile, scratch, p, q,
+                k, m, samples,
             )  # fmt: skip
 
 
 @jit.helper
 def tiles_of(row):
+    if row[OP] == HIGHWAY:
+        return 0
+    if row[OP] != DENSE:
+        return (row[FAN_OUT] + ROWS - 1) // ROWS
     return ((row[FAN_OUT] + ROWS - 1) // ROWS) * ((row[FAN_IN] + PANEL - 1) // PANEL)
 
 
@@ -199,7 +276,7 @@ def count_tiles(program):
 @jit.entry("void", *PROGRAM, MATRIX, FLOATS, FLOATS, FLOATS, *[INT] * 4)
 def run_weights(program, constants, params, state, acts, work, hyper, update, samples, part, parts):
     """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
-    and the update.
+    and the update. Of weights with a direction the gradient is stored, for `run_directions`.
     """
     tile = work[BLOCK : BLOCK + TILE]
     panels = (samples + PANEL - 1) // PANEL
@@ -211,7 +288,15 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, sa
         fan_in, fan_out = row[FAN_IN], row[FAN_OUT]
         strips = (fan_out + ROWS - 1) // ROWS
         end = start + tiles_of(row)
+        update_w = update if row[V_AT] < 0 else STORE
         for t in range(max(first, start) - start, min(last, end) - start):
+            if row[OP] != DENSE:
+                n = t * ROWS
+                normalization_update(
+                    row, constants[r], params, state, acts, tile, n, min(ROWS, fan_out - n), hyper,
+                    update, samples,
+                )  # fmt: skip
+                continue
             k, n = (t // strips) * PANEL, (t % strips) * ROWS
             valid = min(ROWS, fan_out - n)
             dz_at = row[H_AT] + n * PANEL
@@ -221,9 +306,24 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, sa
                 samples, valid, params, w_at, fan_in, state, state.shape[0], state.shape[1],
             )  # fmt: skip
             update_tile(
-                update, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper
+                update_w, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper
             )
             if k == 0:
                 bias_gradient(tile, acts, dz_at, row[H_STRIDE], panels, valid)
                 update_tile(update, params, state, row[B_AT] + n, 0, tile, 1, valid, hyper)
         start = end
+
+
+@jit.entry("void", TABLE, FLOATS, MATRIX, FLOATS, FLOATS, *[INT] * 3)
+def run_directions(program, params, state, work, hyper, update, part, parts):
+    """Region 3, for networks with weight normalization: their lengths and directions, from the
+    gradients that region 2 has stored.
+    """
+    tile, scratch = work[BLOCK : BLOCK + TILE], work[BLOCK + TILE : WORK_HEAD]
+    for r in range(program.shape[0]):
+        row = program[r]
+        if row[V_AT] < 0:
+            continue
+        units = row[FAN_OUT]
+        for n in range(part * units // parts, (part + 1) * units // parts):
+            update_direction(row, params, state, tile, scratch, hyper, update, n)

@@ -1,5 +1,8 @@
 """One training step as two parallel regions, and prediction as one; each with one slice per thread.
 
+A node that couples the rows of a batch cuts the first region into segments; weight normalization
+adds a third one.
+
 The kernels of `program.py` are called through their addresses, so that this file compiles in a
 moment. The same work without threads (`threads` = 1) touches no threading layer: it is safe after a
 fork and from many Python threads.
@@ -13,7 +16,7 @@ from numba import prange
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import program as serial
 from fastsnn.kernels.cpu.loss import total_weight
-from fastsnn.kernels.cpu.program import BATCH, PROGRAM
+from fastsnn.kernels.cpu.program import BATCH, PROGRAM, couples_rows
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.kernels.jit import DOUBLE, DOUBLES, FLOATS, INT, INTS, MATRIX, WORDS
 from fastsnn.kernels.program import FAN_OUT, H_AT, H_STRIDE
@@ -23,15 +26,17 @@ PREDICT_PANELS = 8  # panels that go through all layers together in a prediction
 forward_at = jit.native_call(serial.run_forward)
 backward_at = jit.native_call(serial.run_backward)
 weights_at = jit.native_call(serial.run_weights)
+directions_at = jit.native_call(serial.run_directions)
 
 # Columns of a job, int64: what changes from step to step.
 (
     FORWARD, BACKWARD, WEIGHTS,  # addresses
+    DIRECTIONS,  # another, or 0 where no weights are normalized
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
     SPLIT,  # threads share panels, and meet after every layer
     MEETINGS,  # written: parallel regions of the last step
     JOB,
-) = range(13)  # fmt: skip
+) = range(14)  # fmt: skip
 
 
 @jit.helper
@@ -54,6 +59,25 @@ def _rows(
             max(first_stage - middle, 0), last_stage - middle, job[SPLIT], part, job[THREADS],
             job[STEP], job[SEED], job[LOSS], scale,
         )  # fmt: skip
+
+
+@jit.helper
+def _couples_rows(program, stage):
+    """Whether in this stage of a step parts are units of the whole batch."""
+    layers = program.shape[0]
+    r = stage - 1 if stage <= layers else 2 * layers + 1 - stage
+    return 0 <= r < layers and couples_rows(program[r])
+
+
+@jit.helper
+def _segment_end(program, stage, stages, split):
+    """The first stage that a part may not begin before all others are so far."""
+    end = stage + 1
+    if split or _couples_rows(program, stage):
+        return end
+    while end < stages and not _couples_rows(program, end):
+        end += 1
+    return end
 
 
 @jit.helper
@@ -94,6 +118,10 @@ def step_serial(
             job[WEIGHTS], program, constants, params, state, acts, work[0], hyper, job[UPDATE],
             job[SAMPLES], 0, 1,
         )  # fmt: skip
+        if job[DIRECTIONS]:
+            directions_at(
+                job[DIRECTIONS], program, params, state, work[0], hyper, job[UPDATE], 0, 1
+            )
     return loss
 
 
@@ -105,20 +133,23 @@ def step_parallel(
     """One step; returns the mean loss before the update. A loss that is not finite updates
     nothing.
 
-    Region 1 is one parallel region, or with SPLIT one for each stage.
+    Region 1 is one parallel region; with SPLIT one for each stage; one for each segment where
+    nodes couple rows.
     """
     threads = job[THREADS]
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
     stages = 2 * program.shape[0] + 1
-    together = 1 if job[SPLIT] else stages
     job[MEETINGS] = 0
-    for stage in range(0, stages, together):
+    stage = 0
+    while stage < stages:
+        end = _segment_end(program, stage, stages, job[SPLIT])
         job[MEETINGS] += 1
         for t in prange(threads):
             _rows(
                 job, losses, program, constants, params, acts, bits, work[t], x, index, labels,
-                targets, sample_weight, class_weight, scale, stage, stage + together, t,
+                targets, sample_weight, class_weight, scale, stage, end, t,
             )  # fmt: skip
+        stage = end
     loss = _mean(losses, job[SAMPLES], scale)
     if math.isfinite(loss):
         job[MEETINGS] += 1
@@ -127,6 +158,12 @@ def step_parallel(
                 job[WEIGHTS], program, constants, params, state, acts, work[t], hyper, job[UPDATE],
                 job[SAMPLES], t, threads,
             )  # fmt: skip
+        if job[DIRECTIONS]:
+            job[MEETINGS] += 1
+            for t in prange(threads):
+                directions_at(
+                    job[DIRECTIONS], program, params, state, work[t], hyper, job[UPDATE], t, threads
+                )
     return loss
 
 

@@ -10,7 +10,7 @@ from fastsnn.kernels.cpu.activation import activate
 from fastsnn.kernels.cpu.shape import PANEL, UNITS
 from fastsnn.kernels.cpu.tile import single_row_tile
 from fastsnn.kernels.jit import FLOATS, INT, MATRIX, TABLE
-from fastsnn.kernels.program import ACTIVATION, FAN_IN, FAN_OUT
+from fastsnn.kernels.program import FAN_IN, FAN_OUT
 
 
 def packed_floats(fan_in, fan_out):
@@ -31,10 +31,11 @@ def pack(packed, weight, bias):
         group[:, count:] = 0
 
 
-@jit.entry("void", MATRIX, TABLE, FLOATS, FLOATS, MATRIX, INT)
-def run_single(out, program, packed, work, x, width):
-    """out[i] = raw outputs for x[i]. packed: the copies of all layers, one after another; work: two
-    rows of `width` floats, a multiple of UNITS and PANEL, for each row of x.
+@jit.entry("void", MATRIX, TABLE, MATRIX, FLOATS, FLOATS, MATRIX, INT)
+def run_single(out, program, constants, packed, work, x, width):
+    """out[i] = raw outputs for x[i], through dense layers alone. packed: the copies of all layers,
+    one after another; work: two rows of `width` floats, a multiple of UNITS and PANEL, for each row
+    of x.
     """
     layers, rows = program.shape[0], x.shape[0]
     at = 0
@@ -52,7 +53,7 @@ def run_single(out, program, packed, work, x, width):
             at += UNITS * (fan_in + 1)
         for i in range(rows):
             z_at = (2 * i + r % 2) * width
-            activate(work, z_at, (fan_out + PANEL - 1) // PANEL, row[ACTIVATION])
+            activate(work, z_at, (fan_out + PANEL - 1) // PANEL, row, constants[r])
     for i in range(rows):
         z_at = (2 * i + (layers - 1) % 2) * width
         for j in range(program[layers - 1, FAN_OUT]):

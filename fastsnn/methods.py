@@ -1,0 +1,135 @@
+"""The networks of the paper's comparisons, by name (Klambauer et al. 2017, section
+"Experiments").
+"""
+
+from collections.abc import Callable
+
+from fastsnn.layers import (
+    SELU,
+    AlphaDropout,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Highway,
+    Layer,
+    LayerNorm,
+    ReLU,
+    Residual,
+)
+from fastsnn.network import Network
+
+SHAPES = ("rectangular", "conic")
+HE = "he_normal"
+
+
+def _snn(width, rate):
+    return [Dense(width), SELU(), *_dropout(AlphaDropout, rate)]
+
+
+def _msra(width, rate):
+    return [Dense(width, HE), ReLU(), *_dropout(Dropout, rate)]
+
+
+def _batchnorm(width, rate):
+    return [Dense(width, HE), ReLU(), BatchNorm(), *_dropout(Dropout, rate)]
+
+
+def _layernorm(width, rate):
+    return [Dense(width, HE), LayerNorm(), ReLU(), *_dropout(Dropout, rate)]
+
+
+def _weightnorm(width, rate):
+    return [Dense(width, HE, weight_norm=True), ReLU(), *_dropout(Dropout, rate)]
+
+
+def _highway(width, rate):
+    return [Highway(), *_dropout(Dropout, rate)]
+
+
+def _block(width, rate, bottleneck):
+    inside = max(1, round(bottleneck * width))
+    layers = [Dense(inside, HE), BatchNorm(), ReLU(), Dense(width, HE), BatchNorm()]
+    return [Residual(layers), ReLU(), *_dropout(Dropout, rate)]
+
+
+def _dropout(kind, rate):
+    return [kind(rate)] if rate else []
+
+
+# What one hidden layer is. Highway layers and residual blocks need a layer before them.
+HIDDEN: dict[str, Callable[[int, float], list[Layer]]] = {
+    "snn": _snn,
+    "msra": _msra,
+    "batchnorm": _batchnorm,
+    "layernorm": _layernorm,
+    "weightnorm": _weightnorm,
+    "highway": _highway,
+    "resnet": _block,
+}
+METHODS = tuple(HIDDEN)
+EQUAL_WIDTHS = ("highway", "resnet")
+
+
+def widths(shape: str, layers: int, width: int, output_size: int) -> list[int]:
+    """Units of the hidden layers: all `width`, or (conic) from `width` in a geometric progression
+    that the output size ends.
+    """
+    if shape not in SHAPES:
+        raise ValueError(f"shape: must be one of {', '.join(SHAPES)}; got {shape!r}")
+    ratio = 1.0 if shape == "rectangular" else output_size / width
+    return [max(1, round(width * ratio ** (i / layers))) for i in range(layers)]
+
+
+def network(
+    method: str,
+    input_size: int,
+    output_size: int,
+    layers: int = 32,
+    width: int = 256,
+    dropout: float = 0.0,
+    shape: str = "rectangular",
+    bottleneck: float = 0.5,
+    seed: int = 0,
+) -> Network:
+    """A network of one of the paper's methods.
+
+    Parameters
+    ----------
+    method : {"snn", "msra", "batchnorm", "layernorm", "weightnorm", "highway", "resnet"}
+        SELU with alpha-dropout; ReLU with He's initialization ("MSRAinit"); that with batch
+        normalization behind the ReLU, with layer normalization before it, with weight
+        normalization; highway layers; residual blocks of two layers with batch normalization, as
+        He et al. build them. All but "snn" take plain dropout.
+    layers : int >= 1
+        Hidden layers. resnet: blocks, behind a first layer; highway: of which the first is a plain
+        ReLU layer that brings the input to `width`.
+    shape : {"rectangular", "conic"}
+        Conic: widths fall geometrically to the output size; not for highway and resnet, which need
+        equal ones.
+    bottleneck : float in (0, 1]
+        resnet: units inside a block, as a part of `width`.
+    """
+    if method not in HIDDEN:
+        raise ValueError(f"method: must be one of {', '.join(METHODS)}; got {method!r}")
+    for name, value in (("layers", layers), ("width", width), ("output_size", output_size)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{method}: {name} must be an int, got {value!r}")
+        if value < 1:
+            raise ValueError(f"{method}: {name} must be at least 1, got {value}")
+    if not 0 < bottleneck <= 1:
+        raise ValueError(f"{method}: bottleneck must be in (0, 1], got {bottleneck}")
+    if shape == "conic" and method in EQUAL_WIDTHS:
+        raise ValueError(
+            f"{method}: its layers must be equally wide, got the shape conic; take rectangular"
+        )
+    sizes = widths(shape, layers, width, output_size)
+    hidden: list[Layer] = []
+    if method in EQUAL_WIDTHS:
+        hidden += _msra(width, dropout)
+        sizes = sizes[1:] if method == "highway" else sizes
+    for size in sizes:
+        if method == "resnet":
+            hidden += _block(size, dropout, bottleneck)
+        else:
+            hidden += HIDDEN[method](size, dropout)
+    return Network([*hidden, Dense(output_size)], input_size, seed)

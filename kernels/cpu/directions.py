@@ -1,0 +1,118 @@
+"""Weight normalization: w[n] = g[n] v[n] / |v[n]| (Salimans & Kingma 2016), unit by unit.
+
+Sums over the inputs run in eight partial sums, whatever the width of a vector.
+"""
+
+import math
+
+from llvmlite import ir
+
+from fastsnn.kernels import jit
+from fastsnn.kernels.cpu.code import fold, loop, vector_code
+from fastsnn.kernels.cpu.optimizer import STORE, update_tile
+from fastsnn.kernels.cpu.shape import LANES, PANEL
+from fastsnn.kernels.cpu.tile import EIGHT
+from fastsnn.kernels.emit import F32, I64, Value, at, load, splat, store, where
+from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
+
+
+@vector_code
+def _product_sum(builder, out, out_at, a, a_at, b, b_at, count):
+    """out = sum_k a[k] b[k]. Reads up to EIGHT - 1 floats behind the last, and does not use them."""
+    left, right = at(builder, a, a_at), at(builder, b, b_at)
+    order = Value(builder, ir.Constant(ir.VectorType(I64, EIGHT), list(range(EIGHT))))
+
+    def group(i, total):
+        first = builder.mul(i, I64(EIGHT))
+        product = load(builder, at(builder, left, first), EIGHT) * load(
+            builder, at(builder, right, first), EIGHT
+        )
+        there = splat(builder, builder.sub(count, first), EIGHT) > order
+        return [(Value(builder, total[0]) + where(there, product, 0)).ir]
+
+    zero = ir.Constant(ir.VectorType(F32, EIGHT), [0.0] * EIGHT)
+    groups = builder.sdiv(builder.add(count, I64(EIGHT - 1)), I64(EIGHT))
+    (total,) = fold(builder, groups, [zero], group)
+    lanes = [
+        Value(builder, builder.extract_element(total, ir.IntType(32)(i))) for i in range(EIGHT)
+    ]
+    result = lanes[0]
+    for lane in lanes[1:]:
+        result = result + lane
+    store(builder, result, at(builder, out, out_at))
+
+
+def _combine_code(function):
+    """out[k] = function(x[k], y[k], a, b) for `count` elements."""
+
+    @vector_code
+    def combine(builder, out, out_at, x, x_at, y, y_at, a, b, count):
+        places = [
+            at(builder, array, start) for array, start in ((out, out_at), (x, x_at), (y, y_at))
+        ]
+        whole = builder.sdiv(count, I64(LANES))
+        done = builder.mul(whole, I64(LANES))
+
+        def elements(lanes, start):
+            numbers = [splat(builder, number, lanes) for number in (a, b)]
+
+            def one(i):
+                k = builder.add(start, builder.mul(i, I64(lanes)))
+                target, *sources = (at(builder, place, k) for place in places)
+                values = (load(builder, source, lanes) for source in sources)
+                store(builder, function(*values, *numbers), target)
+
+            return one
+
+        loop(builder, whole, elements(LANES, I64(0)))
+        loop(builder, builder.sub(count, done), elements(1, done))
+
+    return combine
+
+
+_scaled = _combine_code(lambda x, y, a, b: x * a)
+_sideways = _combine_code(lambda x, y, a, b: (x - y * b) * a)
+
+
+@jit.helper
+def derive_weight(row, params, scratch, n):
+    """The weights of unit n from their length and direction."""
+    v_at, w_at = row[V_AT] + n * row[FAN_IN], row[W_AT] + n * row[FAN_IN]
+    _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
+    factor = params[row[G_AT] + n] / math.sqrt(scratch[0])
+    _scaled(params, w_at, params, v_at, params, v_at, factor, factor, row[FAN_IN])
+
+
+@jit.helper
+def update_direction(row, params, state, tile, scratch, hyper, update, n):
+    """From the gradient of the weights of unit n, in the first array of the state, the gradients of
+    length and direction; their update; and the new weights.
+
+    dg = dw . v / |v|,   dv = g / |v| (dw - (dw . v / |v|^2) v)
+    """
+    fan_in = row[FAN_IN]
+    v_at, w_at, g_at = row[V_AT] + n * fan_in, row[W_AT] + n * fan_in, row[G_AT] + n
+    gradient = state[0]
+    _product_sum(scratch, 0, params, v_at, params, v_at, fan_in)
+    _product_sum(scratch, 1, gradient, w_at, params, v_at, fan_in)
+    square, product = scratch[0], scratch[1]
+    length = math.sqrt(square)
+    factor, share = params[g_at] / length, product / square
+    for k in range(0, fan_in, PANEL):
+        count = min(PANEL, fan_in - k)
+        _sideways(tile, 0, gradient, w_at + k, params, v_at + k, factor, share, count)
+        update_tile(update, params, state, v_at + k, 0, tile, 1, count, hyper)
+    tile[0] = product / length
+    update_tile(update, params, state, g_at, 0, tile, 1, 1, hyper)
+    if update != STORE:
+        derive_weight(row, params, scratch, n)
+
+
+@jit.entry("void", jit.TABLE, jit.FLOATS, jit.FLOATS)
+def derive_weights(program, params, scratch):
+    """All weights that are products of a length and a direction."""
+    for r in range(program.shape[0]):
+        row = program[r]
+        if row[V_AT] >= 0:
+            for n in range(row[FAN_OUT]):
+                derive_weight(row, params, scratch, n)
