@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from copy import copy
 
 START = time.perf_counter()
 
@@ -184,6 +185,90 @@ def train(ctx, out, resuming, as_json, **options):
         shown.close()
     result["seconds"] = time.perf_counter() - START
     show(result, as_json)
+
+
+def search_space(ctx, grids, ranges):
+    """{"layers": [2, 4], "learning_rate": Range(0.01, 1, log=True)}, by the types of `train`."""
+    from fastsnn.search import Range
+    from fastsnn.search.command import SEARCHED
+
+    types, space = {option.name: option.type for option in train.params}, {}
+    for flag, word in [("--grid", w) for w in grids] + [("--range", w) for w in ranges]:
+        name, _, values = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in SEARCHED or name in space or not values:
+            raise click.UsageError(
+                f"{flag} {word}: NAME=... is required, once, with one of {', '.join(SEARCHED)}", ctx
+            )
+        parts = [part.strip() for part in values.split("," if flag == "--grid" else ":")]
+        log = flag == "--range" and parts[-1] == "log"
+        try:
+            parts = [types[name].convert(part, None, ctx) for part in parts[: len(parts) - log]]
+        except click.BadParameter as error:
+            raise click.UsageError(f"{flag} {word}: {error.message}", ctx) from error
+        if flag == "--range" and len(parts) != 2:
+            raise click.UsageError(f"{flag} {word}: LOW:HIGH or LOW:HIGH:log is required", ctx)
+        space[name] = parts if flag == "--grid" else Range(*parts, log)
+    return space
+
+
+# fmt: off
+@main.command()
+@click.option("--grid", "grids", multiple=True, metavar="NAME=V,V,...", show_default="none",
+              help="An option above and the values to try; several: all combinations.")
+@click.option("--range", "ranges", multiple=True, metavar="NAME=LOW:HIGH[:log]",
+              show_default="none", help="For random and optuna: numbers between; log: by ratio.")
+@click.option("--sampler", type=click.Choice(["grid", "random", "optuna"]), default="grid",
+              show_default=True, help="All combinations, random ones, or Optuna's proposals (TPE).")
+@click.option("--trials", type=COUNT, metavar="N", show_default="all combinations of the grid",
+              help="How many trainings; for random and optuna.")
+@click.option("--metric", metavar="NAME", show_default="accuracy, auc or rmse, by the task",
+              help="The validation figure to choose by; loss, r2, ...")
+@click.option("--workers", type=COUNT, metavar="N", show_default="all processors",
+              help="Trainings at once, each on one thread. Changes no result.")
+@click.option("--dask", metavar="ADDRESS", show_default="this process",
+              help="Train on the workers of this dask scheduler: tcp://HOST:PORT.")
+@click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",
+              help="Folder for trials.jsonl, a line per finished training.")
+@click.option("--resume", is_flag=True, show_default="off",
+              help="Keep the finished trainings in --out; --grid and --trials may have grown.")
+@json_option
+@click.pass_context
+# fmt: on
+def search(ctx, grids, ranges, as_json, out, resume, **options):
+    """Train with many options at once, and choose as the paper does: by the validation figure,
+    smoothed over 10 epochs, at the best epoch.
+    """
+    from fastsnn import console
+    from fastsnn.search import command, progress
+
+    if resume and out is None:
+        raise click.UsageError("--resume needs the folder of the search: add --out DIR", ctx)
+    fixed = {option.name: options.pop(option.name) for option in shared}
+    default = ParameterSource.DEFAULT
+    fixed = {name: v for name, v in fixed.items() if ctx.get_parameter_source(name) != default}
+    space = search_space(ctx, grids, ranges)
+    shown = progress.progress()
+    try:
+        result = command.search_runs(
+            fixed, space, out=out, resume=resume, report=report, progress=shown,
+            download=console.download_line(report), **options,
+        )  # fmt: skip
+    finally:
+        shown.close()
+    if not as_json:
+        click.echo(progress.table(result.pop("table"), result["metric"]) + "\n")
+        result |= progress.winner(result.pop("best"))
+    show(result, as_json)
+
+
+shared = [copy(o) for o in train.params if o.name in RunConfig.__annotations__]
+shared = [o for o in shared if o.name not in ("patience", "threads", "backend")]
+for option in shared:  # a search takes these from the paper, see fastsnn.search.Protocol
+    option.show_default = {"epochs": "100", "validation": "0.15"}.get(
+        option.name, option.show_default
+    )
+search.params[:0] = shared
 
 
 @main.command()

@@ -25,7 +25,7 @@ class Found:
     """What a search found: `trials` in the order of their numbers, and how it went.
 
     seconds: of this call. busy: share of the workers' processors that this process used meanwhile,
-    in [0, 1]; None where the trials ran elsewhere.
+    in [0, 1]; None where the trials ran elsewhere, or none did.
     """
 
     trials: list[Trial]
@@ -137,7 +137,9 @@ def search(
         seconds = time.perf_counter() - start
         share = (time.process_time() - cpu) / (seconds * crew.most)
     found = [watch.done[number] for number in sorted(watch.done)]
-    return Found(found, protocol, seconds, min(share, 1.0) if crew.local else None)
+    return Found(
+        found, protocol, seconds, min(share, 1.0) if crew.local and watch.cost_now else None
+    )
 
 
 def _source(space, sampler, trials, seed, ahead, cost, protocol):

@@ -27,6 +27,10 @@ class Range:
     log: bool = False
 
     def __post_init__(self):
+        if any(
+            isinstance(v, bool) or not isinstance(v, int | float) for v in (self.low, self.high)
+        ):
+            raise TypeError(f"range: numbers are required, got {self.low!r} to {self.high!r}")
         if not self.low < self.high or (self.log and self.low <= 0):
             wanted = "0 < low < high" if self.log else "low < high"
             raise ValueError(f"range: {wanted} is required, got {self.low} to {self.high}")

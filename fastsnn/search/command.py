@@ -1,0 +1,150 @@
+"""What `fastsnn search` does: from options to the winner and the command that trains it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastsnn import backend, metrics
+from fastsnn.config import RunConfig
+from fastsnn.data import Progress
+from fastsnn.folder import RunFolder
+from fastsnn.search import space as spaces
+from fastsnn.search.loop import Status, search
+from fastsnn.search.protocol import Protocol
+from fastsnn.search.training import RunTrial, load
+
+# What the trials have in common, and what is the search's own affair.
+NOT_SEARCHED = ("data", "target", "task", "validation", "patience", "threads", "backend")
+SEARCHED = tuple(f.name for f in fields(RunConfig) if f.name not in NOT_SEARCHED)
+SHOWN = 10  # trials of the table
+
+
+def search_runs(
+    fixed: Mapping[str, Any],
+    space: spaces.Space,
+    *,
+    metric: str | None = None,
+    sampler: str = "grid",
+    trials: int | None = None,
+    workers: int | None = None,
+    dask: str | None = None,
+    out: str | os.PathLike | None = None,
+    resume: bool = False,
+    report: Callable[[str], None] = print,
+    progress: Callable[[Status], None] | None = None,
+    download: Progress | None = None,
+) -> dict[str, Any]:
+    """Train by all options of the space beside the `fixed` ones of `RunConfig`, and tell which are
+    best.
+
+    metric: by default the main figure of the task. The other parameters are those of
+    `fastsnn.search.search`; out: its folder, by default the next free runs/DATA-N.
+
+    Returns
+    -------
+    dict
+        "best": the winner's record; "command": the line that trains it; "table": the SHOWN best
+        trials' records; and how the search went.
+    """
+    if not space:
+        raise ValueError(
+            "search: at least one option to search over is required, got none; add for example "
+            "--grid layers=2,4,8"
+        )
+    base = Protocol()
+    both = sorted(fixed.keys() & space.keys())
+    if both:
+        raise ValueError(
+            f"search: {both[0]} must be either fixed or searched, got both; leave one out"
+        )
+    fixed = {"data": RunConfig.data, "epochs": base.epochs, "validation": base.validation, **fixed}
+    config = RunConfig(**fixed).absolute()
+    fixed["data"] = config.data
+    _require_usable(fixed, space, sampler)
+    dataset = load(config, download)
+    protocol = replace(
+        base, epochs=config.epochs, validation=config.validation, maximize=None,
+        metric=metric or metrics.MAIN[dataset.task],
+    )  # fmt: skip
+    _require_measured(dataset, protocol.metric)
+    backend.load_kernels(1, report=report)
+    folder = out
+    if out is None:
+        folder = RunFolder.create(None, Path(config.data).name.split(".")[0]).path
+    report(
+        f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
+        f"{len(dataset.validation):,} validation; into {folder}"
+    )
+    found = search(
+        RunTrial(fixed, protocol), space, protocol=protocol, workers=workers, folder=folder,
+        resume=resume, sampler=sampler, trials=trials, seed=config.seed, dask=dask,
+        cost=lambda options: spaces.cost({**_sizes(config), **options}),
+        about={**fixed, "rows": _digest(dataset)}, progress=progress,
+    )  # fmt: skip
+    best = found.best
+    return {
+        "data": config.data,
+        "metric": protocol.metric,
+        "trials": len(found.trials),
+        "diverged": sum(trial.error is not None for trial in found.trials),
+        "seconds": found.seconds,
+        "busy": found.busy,
+        "folder": str(folder),
+        "command": command_line({**fixed, **best.options}),
+        "best": best.record(),
+        "table": [trial.record() for trial in found.ranked[:SHOWN]],
+    }
+
+
+def command_line(options: Mapping[str, Any]) -> str:
+    """`fastsnn train` with these options of `RunConfig`."""
+    words = ["fastsnn", "train"]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def _require_usable(fixed, space, sampler):
+    """Before anything is trained: no option twice, and each combination is one of `RunConfig`."""
+    for name in space:
+        if name not in SEARCHED:
+            raise ValueError(f"search: must be over some of {', '.join(SEARCHED)}; got {name!r}")
+    if sampler == "grid":
+        for options in spaces.grid(space):
+            RunConfig(**{**fixed, **options})
+        return
+    for name, values in space.items():
+        ends = isinstance(values, spaces.Range)
+        for value in (values.low, values.high) if ends else values:
+            RunConfig(**{**fixed, name: value})
+
+
+def _require_measured(dataset, metric):
+    held = dataset.validation
+    constant = np.zeros((len(held), dataset.n_outputs), np.float32)
+    known = metrics.evaluate(dataset.task, constant, held.y)
+    if metric not in known:
+        raise ValueError(
+            f"metric: must be one of {', '.join(known)} for {dataset.task}, got {metric!r}"
+        )
+
+
+def _sizes(config):
+    return {name: getattr(config, name) for name in ("layers", "width", "epochs")}
+
+
+def _digest(dataset):
+    """Of what would differ with other data: statistics of the inputs, and the labels."""
+    digest = hashlib.sha256()
+    for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, dataset.validation.y):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,92 @@
+"""What a person sees of a search: on stderr, and the table of its results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from fastsnn.console import clock, is_terminal, text
+from fastsnn.search.loop import Status
+
+LINES = 20  # at most, where there is no terminal
+
+
+def progress(stream: TextIO | None = None):
+    """`progress` for `search`, on stderr; close it at the end."""
+    stream = stream or sys.stderr
+    return Live(stream) if is_terminal(stream) else Lines(stream)
+
+
+def line(status: Status) -> str:
+    words = [f"{status.done}/{status.total} trials"]
+    if status.seconds_left is not None and status.done < status.total:
+        words.append(f"{clock(status.seconds_left)} left")
+    if status.best is not None:
+        words.append(f"best {text(status.best.score)} with {of(status.best.options)}")
+    return "  ".join(words)
+
+
+def of(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {text(value)}" for name, value in options.items())
+
+
+class Lines:
+    """A line now and then."""
+
+    def __init__(self, stream: TextIO):
+        self.stream, self.part = stream, 0
+
+    def __call__(self, status: Status) -> None:
+        part = status.done * LINES // status.total
+        if part > self.part:
+            self.part = part
+            print(line(status), file=self.stream, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Live:
+    """A bar that moves."""
+
+    def __init__(self, stream: TextIO):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        # No refresh by rich's own thread: it would take the interpreter away from the trials.
+        self.live = Progress(
+            BarColumn(bar_width=20), TextColumn("{task.fields[text]}"),
+            console=Console(file=stream), auto_refresh=False,
+        )  # fmt: skip
+        self.task = self.live.add_task("", total=None, text="")
+        self.live.start()
+
+    def __call__(self, status: Status) -> None:
+        self.live.update(self.task, completed=status.done, total=status.total, text=line(status))
+        self.live.refresh()
+
+    def close(self) -> None:
+        self.live.stop()
+
+
+def table(records: Sequence[Mapping[str, Any]], metric: str) -> str:
+    """Trials in columns: score, epoch, options, seconds."""
+    rows = []
+    for record in records:
+        figures = record["figures"]
+        score = "diverged" if record["error"] else text(figures["score"])
+        rows.append({metric: score, "epoch": text(figures.get("epoch"))} | {
+            name: text(value) for name, value in record["options"].items()
+        } | {"seconds": f"{record['seconds']:.1f}"})  # fmt: skip
+    lines = [[name.replace("_", " ") for name in rows[0]], *([*row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        for cells in lines
+    )
+
+
+def winner(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The best trial's options and figures, beside the summary of the search."""
+    return {**record["options"], **record["figures"]}

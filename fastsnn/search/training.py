@@ -1,0 +1,98 @@
+"""The trials of `fastsnn search`: training runs in memory, by the code of `fastsnn train`."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastsnn import data, run
+from fastsnn.config import RunConfig
+from fastsnn.search.protocol import Protocol, Selection
+from fastsnn.search.workers import Report
+
+DATASETS = 4  # kept at once: a search over seeds splits the rows anew for each
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True)
+class RunTrial:
+    """A trial function: trains by the options of `RunConfig`, `fixed` and those of the trial, and
+    judges the network of the epoch that the protocol chooses.
+
+    Figures: "score" and "epoch" of the protocol, that epoch's "train_loss" and "validation_*", and
+    "test_*" where there is a test set; the choice never looks at these.
+    """
+
+    fixed: Mapping[str, Any]
+    protocol: Protocol
+
+    def config(self, options: Mapping[str, Any]) -> RunConfig:
+        return RunConfig(**{**self.fixed, **options, "threads": 1})
+
+    def __call__(self, options: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        config = self.config(options)
+        dataset = load(config)
+        config = config.settled(len(dataset.train), dataset.task)
+        model, trainer, schedule = run.build(config, dataset)
+        chosen = Selection(self.protocol)
+        history = trainer.fit(
+            dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
+            callbacks=[_Judge(model, dataset.validation), chosen, _Reporter(report)],
+            schedule=schedule,
+        )  # fmt: skip
+        figures = chosen.figures()
+        for name, value in history[chosen.epoch - 1].items():
+            if name.startswith(("train_", "validation_")):
+                figures[name] = value
+        if dataset.test is not None:
+            test = model.evaluate(dataset.test.x, dataset.test.y, threads=1)
+            figures |= {f"test_{name}": value for name, value in test.items()}
+        return figures
+
+
+def load(config: RunConfig, progress: data.Progress | None = None) -> data.Dataset:
+    """The data of a trial: loaded once in a process, and shared by its threads."""
+    with _loading:  # whoever comes second waits for the first one's data
+        return _loaded(
+            config.data, config.target, config.task, config.validation, config.seed,
+            config.standardize, progress,
+        )  # fmt: skip
+
+
+@functools.lru_cache(DATASETS)
+def _loaded(name, target, task, validation, seed, standardize, progress):
+    dataset = data.load(
+        name, target=target, task=task, validation=validation, seed=seed, standardize=standardize,
+        progress=progress,
+    )  # fmt: skip
+    if dataset.validation is None:
+        raise ValueError(
+            f"{name}: validation data are required to choose by, got none; give a --validation "
+            "above 0"
+        )
+    return dataset
+
+
+class _Judge:
+    """Adds the validation figures, in the units of the data, to each epoch's record."""
+
+    def __init__(self, model, held):
+        self.model, self.held = model, held
+
+    def on_epoch_end(self, trainer, history):
+        figures = self.model.evaluate(self.held.x, self.held.y, trainer.threads)
+        history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
+
+
+class _Reporter:
+    def __init__(self, report):
+        self.report = report
+
+    def on_fit_start(self, trainer, epochs, batches):
+        self.steps = epochs * batches
+
+    def on_batch_end(self, trainer, samples, loss):
+        self.report(trainer.step_count / self.steps)
