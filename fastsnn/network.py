@@ -54,6 +54,11 @@ class Network:
         initialize.initialize(self.nodes, self._tensors, check.seed(seed))
 
     @property
+    def couples_rows(self) -> bool:
+        """Whether in training a row's outputs depend on the other rows of the batch."""
+        return any(node.couples_rows for node in self.nodes)
+
+    @property
     def n_parameters(self) -> int:
         return sum(tensor.size for tensor in self._tensors.values())
 

@@ -101,6 +101,13 @@ class Trainer:
         )
         return {name: g.copy() for name, g in self.network.layout.trained(flat).items()}
 
+    def _require_rows(self, rows):
+        if rows < 2 and self.network.couples_rows:
+            raise ValueError(
+                f"batch normalization: at least 2 rows are required in a batch, got {rows}; "
+                "take larger batches"
+            )
+
     def _checked(self, x, y, sample_weight):
         if not self._loaded:
             load_kernels(self.threads)
@@ -112,6 +119,7 @@ class Trainer:
     def _single(self, x, y, sample_weight):
         """A checked batch of its own: the rows in their order."""
         x, *rest = self._checked(x, y, sample_weight)
+        self._require_rows(len(x))
         self._engine.reserve(len(x))
         return x, self._engine.rows, *rest
 
@@ -149,7 +157,8 @@ class Trainer:
         ----------
         x, y
             All rows, x as an array or as `fastsnn.data.ByteRows`; each epoch takes them in a new
-            order, the last batch may be smaller.
+            order, the last batch may be smaller. A last batch of one row is left out where batch
+            normalization needs two.
         validation_data : (x, y), optional
             Judged after each epoch: "validation_loss" and the figures of the task
             (`fastsnn.metrics`) in the record.
@@ -176,12 +185,16 @@ class Trainer:
                 raise type(error)(f"validation_data: {error}") from error
         callbacks = list(callbacks)
         history = [] if history is None else history
-        batches = -(-len(x) // batch_size)
+        self._require_rows(min(batch_size, len(x)))
+        rows_used = len(x)
+        if self.network.couples_rows and len(x) % batch_size == 1:
+            rows_used -= 1
+        batches = -(-rows_used // batch_size)
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
             start, total = time.perf_counter(), 0.0
-            rows = shuffled(len(x), self.seed, epoch)
+            rows = shuffled(len(x), self.seed, epoch)[:rows_used]
             taken = enumerate(self._batches(x, rest, rows, batch_size))
             for number, (batch, first, samples) in taken:
                 factor = schedule.factor(epoch * batches + number, epochs * batches, history)
@@ -193,10 +206,10 @@ class Trainer:
             seconds = time.perf_counter() - start
             record = {
                 "epoch": epoch + 1,
-                "train_loss": total / len(x),
+                "train_loss": total / rows_used,
                 "learning_rate": rate,
                 "seconds": seconds,
-                "samples_per_second": len(x) / seconds,
+                "samples_per_second": rows_used / seconds,
             }
             if validation_data is not None:
                 for name, value in self.evaluate(*validation_data).items():
@@ -210,12 +223,12 @@ class Trainer:
     def _batches(self, x, rest, order, size):
         """The batches of an epoch as (what the engine takes, first row, samples)."""
         if not isinstance(x, ByteRows):
-            for first in range(0, len(x), size):
-                yield (x, order, *rest), first, min(size, len(x) - first)
+            for first in range(0, len(order), size):
+                yield (x, order, *rest), first, min(size, len(order) - first)
             return
         *of_rows, class_weight = rest
-        buffer = np.empty((min(size, len(x)), x.shape[1]), np.float32)
-        for first in range(0, len(x), size):
+        buffer = np.empty((min(size, len(order)), x.shape[1]), np.float32)
+        for first in range(0, len(order), size):
             rows = order[first : first + size]
             part = x.take(rows, buffer[: len(rows)])
             chosen = [array[rows] if len(array) else array for array in of_rows]

@@ -18,7 +18,7 @@ from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
 
 @vector_code
 def _product_sum(builder, out, out_at, a, a_at, b, b_at, count):
-    """out = sum_k a[k] b[k]. Reads up to EIGHT - 1 floats behind the last, and does not use them."""
+    """out = sum_k a[k] b[k]. Reads up to EIGHT - 1 floats behind the last, to no effect."""
     left, right = at(builder, a, a_at), at(builder, b, b_at)
     order = Value(builder, ir.Constant(ir.VectorType(I64, EIGHT), list(range(EIGHT))))
 
