@@ -1,0 +1,167 @@
+"""How far float32 may stand from layer_oracle.py: the oracle runs again, with every operation wrong
+by a random error of the size that its rounding has in float32.
+
+tolerance.py hands errors on by formula, which holds while every block multiplies them by about 1.
+A normalization does not: it divides by sqrt(variance + eps), so that an error of x counts as many
+times more as x is larger than its deviation, whether that is a unit which hardly varies over the
+batch or the two rows of a batch of two; on the way back it takes a mean and a projection away, and
+of a batch of two leaves eps / variance of what came. Weight normalization projects too, a bias in
+front of a batch normalization has gradient 0 with all its roundings, and Adam makes of that noise
+whole steps. No formula is near all of these. So only the local errors are put in by formula, and
+what becomes of them, through layers, projections, losses and updates, is the oracle's own doing.
+
+u = 2^-24. Local errors, standard deviations, `terms` and `size` as `rounded` of the oracle gets
+them:
+
+    sum of K terms      u sqrt(K / 6) (root of the sum of their squares, or |sum| if larger): see
+                        tolerance.py; partial sums of size s sqrt(k), each rounded to u / sqrt(3).
+                        With terms of one sign partial sums are k |sum| / K, together
+                        u sqrt(K) |sum| / 3, which is less than u sqrt(K / 6) |sum|.
+    mean, variance      the same, over n rows or N units, divided by them
+    all that is left    2 u, of the largest number that takes part: roundings of a few operations,
+                        2 ulp of exponentials, 2 u absolute of slopes that outputs tell
+
+RUNS such runs give a sample of the errors of each tensor; their largest one, times SAFETY as in
+tolerance.py, is the bound for all of the tensor. No element counts for itself: of one number RUNS
+samples say little. The same runs tell how near to a kink is too near.
+"""
+
+from dataclasses import dataclass, field
+
+import layer_oracle
+import numpy as np
+import oracle
+from tolerance import SAFETY, UNIT_ROUNDOFF
+
+RUNS = 4
+FEW = 4  # under the root: 2 u
+
+
+class Roundings:
+    """Puts an error on a value; `terms`: of the sum that it is, `size`: of the largest part."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, value, terms=0, size=None):
+        size = np.abs(value) if size is None else np.maximum(np.abs(value), size())
+        errors = self.rng.standard_normal(np.shape(value))
+        return value + UNIT_ROUNDOFF * np.sqrt(terms / 6 + FEW) * size * errors
+
+
+class Training:
+    """A network of the case in training: exact, or with roundings."""
+
+    def __init__(self, case, rounded):
+        self.case, self.rounded = case, rounded
+        self.layers = case.oracle_layers()
+        self.optimizer = getattr(oracle, case.optimizer)(**dict(case.arguments))
+        self.step_count = 0
+
+    def pass_of(self, x, y, weight):
+        weights = self.case.class_weight(), weight
+        return layer_oracle.train(
+            self.layers, x, y, self.case.loss, self.case.mask_seed, self.step_count, weights,
+            self.rounded,
+        )  # fmt: skip
+
+    def update(self, gradients, run):
+        parameters = layer_oracle.parameters(self.layers)
+        before = {name: p.copy() for name, p in parameters.items()}
+        self.optimizer.update(list(parameters.values()), [gradients[name] for name in parameters])
+        for name, p in parameters.items():
+            moved = np.abs(p - before[name])
+            p[...] = self.rounded(p, size=lambda p=p, moved=moved: np.abs(p) / 2 + moved)
+        layer_oracle.move_statistics(run)
+        self.step_count += 1
+
+    def tensors(self):
+        return {name: p.copy() for name, p in layer_oracle.tensors(self.layers).items()}
+
+    def evaluate(self, x):
+        return layer_oracle.evaluate(self.layers, x, self.rounded)
+
+
+@dataclass
+class Reference:
+    """What the oracle says of a case; a pair is (expected, limit of the error)."""
+
+    batches: list = field(default_factory=list)  # (x, y, sample weights) of each step
+    start: dict = field(default_factory=dict)  # state dict
+    outputs: tuple = ()
+    trace: dict = field(default_factory=dict)  # outputs of layers in evaluation, by name
+    gradients: dict = field(default_factory=dict)  # of the first step
+    losses: list = field(default_factory=list)
+    end: dict = field(default_factory=dict)  # state dict
+    last_outputs: tuple = ()
+
+
+def limit_of(expected, others):
+    """SAFETY times the largest error of the runs."""
+    return SAFETY * max(np.abs(other - expected).max() for other in others)
+
+
+def pair(expected, others):
+    return expected, limit_of(expected, others)
+
+
+def pairs(expected, others):
+    return {name: pair(v, [other[name] for other in others]) for name, v in expected.items()}
+
+
+def reference(case):
+    """The case's steps of training, exact and RUNS times with roundings."""
+    one, *others = everyone = [
+        Training(case, layer_oracle.exact),
+        *(Training(case, Roundings((case.seed, k))) for k in range(RUNS)),
+    ]
+    result = Reference(start=one.tensors())
+    for step in range(case.steps):
+        result.batches.append(x_y_weight := _batch(case, step, everyone))
+        passes = [training.pass_of(*x_y_weight) for training in everyone]
+        (value, gradients, out, _), *rest = passes
+        if step == 0:
+            _before(result, everyone, x_y_weight[0])
+            result.gradients = pairs(gradients, [p[1] for p in rest])
+        limit = limit_of(value, [p[0] for p in rest])
+        # the roundings of the loss itself, see tolerance.loss
+        own = (SAFETY + np.sqrt(len(out) / 6)) * UNIT_ROUNDOFF
+        result.losses.append((value, limit + own * max(1.0, np.abs(out).max(), value)))
+        for training, (_, gradients, _, run) in zip(everyone, passes, strict=True):
+            training.update(gradients, run)
+    x = result.batches[0][0]
+    result.end = pairs(one.tensors(), [o.tensors() for o in others])
+    result.last_outputs = pair(one.evaluate(x)[0], [o.evaluate(x)[0] for o in others])
+    return result
+
+
+def _before(result, everyone, x):
+    """Evaluation of the network as it starts."""
+    (out, run), *rest = [training.evaluate(x) for training in everyone]
+    result.outputs = pair(out, [o for o, _ in rest])
+    result.trace = pairs(dict(run.trace), [dict(other.trace) for _, other in rest])
+
+
+def _batch(case, step, everyone):
+    """Rows too near a kink are drawn again: float32 may be on the other side of it, where the slope
+    is another number altogether.
+    """
+    rng = np.random.default_rng((case.seed, step))
+    y, weight = case.labels(rng)
+    x = rng.normal(size=(case.batch, case.inputs)).astype(np.float32)
+    margins = None
+    for _ in range(200):
+        one = everyone[0].pass_of(x, y, weight)[3]
+        if margins is None:
+            others = [training.pass_of(x, y, weight)[3] for training in everyone[1:]]
+            margins = [
+                2 * SAFETY * np.max([np.abs(o.kinks[k] - z).max(0) for o in others], axis=0)
+                for k, z in enumerate(one.kinks)
+            ]
+        near = np.zeros(len(x), bool)
+        for z, margin in zip(one.kinks, margins, strict=True):
+            near |= (np.abs(z) < margin).any(1)
+        if not near.any():
+            return x, y, weight
+        x[near] = rng.normal(size=(near.sum(), case.inputs))
+    raise AssertionError(f"{case.name}: no rows away from the kinks; take another seed")
