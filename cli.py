@@ -16,6 +16,7 @@ from fastsnn.bench.command import bench, compare  # noqa: E402
 from fastsnn.config import BY_RULE, RunConfig  # noqa: E402
 from fastsnn.data.dataset import TASKS  # noqa: E402
 from fastsnn.data.standardize import PER  # noqa: E402
+from fastsnn.methods import METHODS, SHAPES  # noqa: E402
 from fastsnn.optimizers import OPTIMIZERS  # noqa: E402
 from fastsnn.schedules import SCHEDULES  # noqa: E402
 
@@ -117,13 +118,20 @@ def main():
 
 # fmt: off
 @main.command()
-@setting("data", "digits, mnist, or a file: .csv, .csv.gz, .npz.", metavar="NAME|FILE")
+@setting("data", "A name of `fastsnn data list` (digits, mnist, uci/iris, ...), or a file: .csv, "
+         ".csv.gz, .npz.", metavar="NAME|FILE")
 @setting("target", "CSV column(s) to predict: a name, an index from 0, or several with commas.",
          metavar="COLUMN", show_default="the last column")
 @setting("task", "What to learn; auto looks at the target.", click.Choice(["auto", *TASKS]))
-@setting("layers", "Hidden layers; the output layer comes on top.", COUNT)
+@setting("method", "snn: SELU and alpha-dropout; or what the paper compares it with.",
+         click.Choice(list(METHODS)))
+@setting("layers", "Hidden layers (resnet: blocks); the output layer comes on top.", COUNT)
 @setting("width", "Units of a hidden layer.", COUNT)
-@setting("dropout", "Probability that alpha-dropout drops an output of a hidden layer.", FRACTION)
+@setting("shape", "conic: widths fall geometrically to the number of outputs.",
+         click.Choice(list(SHAPES)))
+@setting("bottleneck", "resnet: units inside a block, as a part of the width.",
+         click.FloatRange(0, 1, min_open=True))
+@setting("dropout", "Probability of dropping an output of a hidden layer.", FRACTION)
 @setting("epochs", "Times that the training goes over the data.", COUNT)
 @setting("batch_size", "Rows of a step.", COUNT)
 @setting("optimizer", "Rule of the update.", click.Choice(list(OPTIMIZERS)))
@@ -277,7 +285,7 @@ search.params[:0] = shared
     "--data",
     required=True,
     metavar="NAME|FILE",
-    help="digits, mnist (their test part), or a labelled file.",
+    help="A name of `fastsnn data list` (its test part), or a labelled file.",
 )
 @click.option(
     "--target",
@@ -303,7 +311,7 @@ def evaluate(model_file, data, target, threads, as_json):
     "--data",
     required=True,
     metavar="NAME|FILE",
-    help="A file .csv, .csv.gz or .npz; digits, mnist: their test part.",
+    help="A file .csv, .csv.gz or .npz, or a name of `fastsnn data list`: its test part.",
 )
 @click.option("--out", metavar="FILE.csv", show_default="stdout", help="Where the predictions go.")
 @threads_option
@@ -323,6 +331,34 @@ def predict(model_file, data, out, threads):
     else:
         files.replace(out, text.encode())
         report(f"{len(predictions):,} predictions in {out}")
+
+
+@main.group("data")
+def data_group():
+    """Data sets with a name: what is here, and how to get the rest."""
+
+
+@data_group.command("list")
+@json_option
+def data_list(as_json):
+    """Name, task, rows, features, classes, where each lies on this machine, terms."""
+    from fastsnn.data.show import about, listing
+
+    show({"data_sets": about()}, as_json) if as_json else listing(about())
+
+
+@data_group.command("fetch")
+@click.argument("name")
+@json_option
+def data_fetch(name, as_json):
+    """Download the data set NAME into the per-user cache, checked, unless it is here already.
+
+    A download that was interrupted goes on where it stopped; a server that fails is followed by
+    the next one. FASTSNN_CACHE moves the cache.
+    """
+    from fastsnn.data.show import fetch
+
+    show(fetch(name), as_json)
 
 
 @main.command()

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from fastsnn import check
 from fastsnn.data.table import is_table
+from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, AdamW
 from fastsnn.schedules import SCHEDULES
 
@@ -26,7 +27,7 @@ DEPTH = 32
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
 # How the defaults that depend on other options and on the data read in a help text.
 BY_RULE = {
-    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}",
+    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for other methods than snn",
     "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
     "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
@@ -53,8 +54,11 @@ class RunConfig:
     data: str = "digits"
     target: str | None = None
     task: str = "auto"
+    method: str = "snn"
     layers: int = 32
     width: int = 256
+    shape: str = "rectangular"
+    bottleneck: float = 0.5
     dropout: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
@@ -77,7 +81,10 @@ class RunConfig:
                 object.__setattr__(self, name, float(value))
             elif isinstance(value, bool) or not isinstance(value, kind):
                 raise TypeError(f"{name}: {_words(kind)} is required, got {value!r}")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for name, known in (
+            ("method", METHODS), ("shape", SHAPES), ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+        ):  # fmt: skip
             if getattr(self, name) not in known:
                 given = getattr(self, name)
                 raise ValueError(f"{name}: must be one of {', '.join(known)}; got {given!r}")
@@ -102,7 +109,9 @@ class RunConfig:
             rate *= min(1.0, DEPTH / self.layers) ** 0.5
             rate *= REGRESSION if task == "regression" else 1.0
         known = {
-            "dropout": min(DROPOUT_OF_ALL / self.layers, DROPOUT_MOST),
+            "dropout": min(DROPOUT_OF_ALL / self.layers, DROPOUT_MOST)
+            if self.method == "snn"
+            else 0.0,
             "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,
             "batch_size": BATCH_SIZE_FEW if few else BATCH_SIZE,
             "learning_rate": rate,

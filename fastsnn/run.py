@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn import backend, checkpoint, data, files, optimizers, schedules
+from fastsnn import backend, checkpoint, data, files, methods, optimizers, schedules
 from fastsnn import threads as processors
 from fastsnn.config import RunConfig
 from fastsnn.folder import RunFolder
 from fastsnn.keeper import Keeper, best
 from fastsnn.losses import FOR_TASK
 from fastsnn.model import Model
-from fastsnn.network import mlp
 from fastsnn.trainer import Trainer
 
 log = logging.getLogger("fastsnn")
@@ -76,9 +75,9 @@ def run(
 
 def build(config: RunConfig, dataset: data.Dataset):
     """(model, trainer, schedule) of settled options, before the first step."""
-    network = mlp(
-        dataset.n_features, dataset.n_outputs, config.layers, config.width, config.dropout,
-        config.seed,
+    network = methods.network(
+        config.method, dataset.n_features, dataset.n_outputs, config.layers, config.width,
+        config.dropout, config.shape, config.bottleneck, config.seed,
     )  # fmt: skip
     model = Model.of(network, dataset)
     return model, _trainer(config, model), _schedule(config, dataset)
