@@ -1,0 +1,193 @@
+"""Fixed points of the moment map: where layer after layer leads to, and SELUs made for one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastsnn.theory import gaussian
+from fastsnn.theory.moments import ALPHA, LAMBDA, jacobian, moment_map, spectral_radius
+
+ITERATIONS, NEWTON_STEPS = 200, 20
+LEAST, MOST = 1e-12, 1e12  # variances on the way: outside, it has collapsed or exploded
+NEAR, PRECISION = 1e-4, 1e-13  # steps that hand over to Newton's method, and that end it
+
+
+def fixed_point(
+    weight_sum: ArrayLike = 0.0,
+    weight_square_sum: ArrayLike = 1.0,
+    alpha: float = ALPHA,
+    lambda_: float = LAMBDA,
+    start: tuple[float, float] = (0.0, 1.0),
+) -> tuple:
+    """The attracting fixed point of `moment_map` that iterating it from `start` leads to.
+
+    Iteration, then Newton's method on (mean, variance) - moment_map(mean, variance). Klambauer et
+    al. 2017, definition 1 and theorem 1.
+
+    Parameters
+    ----------
+    weight_sum, weight_square_sum : numbers or arrays, broadcast together
+    start : (mean, variance > 0)
+
+    Returns
+    -------
+    (mean, variance) : floats, or arrays of the common shape; to about 1e-13
+
+    Raises
+    ------
+    ValueError : the variance collapses to 0 or grows without bound, or what is found does not
+        attract (an eigenvalue of the Jacobian of 1 or more).
+
+    >>> m, v = fixed_point(0.05, 1.1)
+    >>> round(m, 5), round(v, 5)
+    (0.05143, 1.40447)
+    """
+    w, t = np.broadcast_arrays(
+        *(np.asarray(a, np.float64) for a in (weight_sum, weight_square_sum))
+    )
+    m, v = (np.full(w.shape, value, np.float64) for value in start)
+    if not (v > 0).all():
+        raise ValueError(f"fixed_point: start needs a variance > 0, got {start}")
+    for _ in range(ITERATIONS):
+        before = m, v
+        m, v = _next(m, v, w, t, alpha, lambda_)
+        if _step(m - before[0], v - before[1], v).max() < NEAR:
+            break
+    for _ in range(NEWTON_STEPS):
+        to_m, to_v = _next(m, v, w, t, alpha, lambda_)
+        d_m, d_v = to_m - m, to_v - v
+        if _step(d_m, d_v, v).max() < PRECISION:
+            break
+        j = np.eye(2) - jacobian(m, v, w, t, alpha, lambda_)
+        a, b, c, d = j[..., 0, 0], j[..., 0, 1], j[..., 1, 0], j[..., 1, 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            m = m + (d * d_m - b * d_v) / (a * d - b * c)
+            v = v + (a * d_v - c * d_m) / (a * d - b * c)
+        _require_between(v, w, t)
+    radius = spectral_radius(jacobian(m, v, w, t, alpha, lambda_))
+    bad = ~((radius < 1) & (_step(d_m, d_v, v) < 1e3 * PRECISION))
+    if bad.any():
+        i = np.argmax(bad)
+        raise ValueError(
+            "fixed_point: none that attracts was found for weight_sum "
+            f"{w.flat[i]} and weight_square_sum {t.flat[i]}: near mean {m.flat[i]:.4g} and "
+            f"variance {v.flat[i]:.4g} the largest eigenvalue is {radius.flat[i]:.4g}; "
+            "give another start, or weights nearer to sum 0 and sum of squares 1"
+        )
+    return (m, v) if w.shape else (float(m), float(v))
+
+
+def _step(d_m, d_v, v):
+    """In units of the deviation and of the variance."""
+    return np.maximum(np.abs(d_m) / np.sqrt(v), np.abs(d_v) / v)
+
+
+def _next(m, v, w, t, alpha, lambda_):
+    m, v = (np.asarray(a) for a in moment_map(m, v, w, t, alpha, lambda_))
+    _require_between(v, w, t)
+    return m, v
+
+
+def _require_between(v, w, t):
+    bad = ~((v > LEAST) & (v < MOST))
+    if bad.any():
+        i = np.argmax(bad)
+        way = "collapses" if v.flat[i] <= LEAST else "grows without bound"
+        raise ValueError(
+            f"fixed_point: none: the variance {way} for weight_sum {w.flat[i]} and "
+            f"weight_square_sum {t.flat[i]}; take weights nearer to sum 0 and sum of squares 1"
+        )
+
+
+def solve(
+    mean: float, variance: float, weight_sum: float = 0.0, weight_square_sum: float = 1.0
+) -> tuple[float, float]:
+    """(alpha, lambda_) of the SELU for which (mean, variance) is a fixed point of `moment_map`.
+
+    Klambauer et al. 2017, appendix A5. With k = mean weight_sum, s = variance weight_square_sum
+    and z ~ N(k, s):
+
+        A = E[z; z > 0]    B = E[1 - exp(z); z <= 0]
+        S = E[z^2; z > 0]  C = E[(1 - exp(z))^2; z <= 0]
+
+    the two conditions are lambda A - lambda alpha B = mean, a line, and lambda^2 S + (lambda
+    alpha)^2 C = variance + mean^2, an ellipse. On the ellipse's quarter with lambda > 0 and
+    alpha > 0 the mean rises from -B sqrt((variance + mean^2) / C) to A sqrt((variance + mean^2) /
+    S): there is one solution for a mean between these, and none for another. With the weights of
+    the default, weight_sum = 0 and weight_square_sum = 1, so
+
+        -sqrt(variance) B / sqrt(C - B^2) < mean < sqrt(variance / (pi - 1)) = 0.683 sqrt(variance)
+
+    can be reached, where the factor on the left goes from 0.683 for small variances to 1 for large
+    ones.
+
+    For weight_sum = 0 all of them attract. The eigenvalues are 0 and t dv~/ds = Cov(f, z f') /
+    variance for f = selu and t = weight_square_sum. With h = z f' - f, which is 0 for z > 0 and
+    lambda alpha (1 - (1 - z) exp(z)) else, that is 1 + Cov(f, h) / variance. f rises and h falls
+    with z: Cov(f, h) < 0. And 0 <= h <= -f for z <= 0, with f's means on the two equally probable
+    sides of 0 having opposite signs, gives Var(h) <= E[f^2; z <= 0] < 4 Var(f), so Cov(f, h) >
+    -2 variance. The eigenvalue lies between -1 and 1.
+
+    The authors' published solver lets z itself have this mean and variance, which is weight_sum =
+    1; its example (-0.1, 2) needs that. With weights as they are drawn, of sum 0 in the mean, such
+    a network comes to rest elsewhere, for that example at (0.016, 2.223), unless the mean is 0,
+    where the two are the same.
+
+    Raises
+    ------
+    ValueError : variance or weight_square_sum not positive and finite; a mean out of reach.
+
+    >>> alpha, lambda_ = solve(0.0, 2.0)
+    >>> round(alpha, 8), round(lambda_, 8)
+    (1.97125575, 1.06070908)
+    """
+    for name, value in (("variance", variance), ("weight_square_sum", weight_square_sum)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"solve: {name} must be positive and finite, got {value}")
+    for name, value in (("mean", mean), ("weight_sum", weight_sum)):
+        if not math.isfinite(value):
+            raise ValueError(f"solve: {name} must be finite, got {value}")
+    a, b, sa, sb = _sides(mean * weight_sum, variance * weight_square_sum)
+    square = variance + mean * mean
+    if a * a == 0 or b * b == 0:
+        raise ValueError(
+            f"solve: mean {mean} and weight_sum {weight_sum} leave pre-activations of one sign, "
+            "for which SELU has one parameter and not two; take a mean nearer to 0"
+        )
+    low, high = -b * math.sqrt(square / sb), a * math.sqrt(square / sa)
+    if not low < mean < high:
+        raise ValueError(
+            f"solve: no SELU has the fixed point mean {mean} and variance {variance}: with this "
+            f"second moment its mean lies between {low:.6g} and {high:.6g}; take a mean nearer to "
+            "0, or a larger variance"
+        )
+    # p = lambda, q = lambda alpha: q = (p a - mean) / b in the ellipse is a quadratic for p
+    ratio = sb / b**2
+    half, rest = a * mean * ratio, mean * mean * ratio - square
+    leading = sa + a * a * ratio
+    root = math.sqrt(half * half - leading * rest)
+    p = (half + root) / leading if half > 0 else -rest / (root - half)
+    return (p * a - mean) / (b * p), p
+
+
+def _sides(k, s):
+    """E[z; z > 0], E[1 - exp(z); z <= 0], and those of the squares."""
+    k, s = np.array([k]), np.array([s])
+    if s[0] < gaussian.SMALL:
+        total = np.zeros(4)
+        for _, z, weight in gaussian.nodes(k, s):
+            right, left = max(z[0], 0.0), -math.expm1(min(z[0], 0.0))
+            total += weight * np.array([right, left, right * right, left * left])
+        return tuple(total.tolist())
+    h = gaussian.half(k, s)
+    width = np.sqrt(s) * h.density
+    values = (
+        k * h.positive + width,
+        h.negative - h.exp1,
+        (k * k + s) * h.positive + k * width,
+        h.negative - 2 * h.exp1 + h.exp2,
+    )
+    return tuple(float(value[0]) for value in values)

@@ -1,0 +1,201 @@
+"""What a layer of SELU units makes of mean and variance: Klambauer et al. 2017, eq. (3) to (5).
+
+A unit with weights w_i sees z = sum_i w_i x_i. Its inputs have mean m and variance v; with
+weight_sum = sum_i w_i (the paper's omega) and weight_square_sum = sum_i w_i^2 (tau), z is close to
+a Gaussian with mean k = m weight_sum and variance s = v weight_square_sum, for many inputs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastsnn.theory import gaussian
+
+# The fixed point (mean 0, variance 1). Closed forms, appendix A2, with c = erfc(1 / sqrt(2)):
+# alpha = sqrt(2 / pi) / (1 - sqrt(e) c)
+# lambda = (1 - sqrt(e) c) sqrt(2 pi) / sqrt(
+#     2 erfc(sqrt(2)) e^2 + pi c^2 e - 2 (2 + pi) c sqrt(e) + pi + 2)
+ALPHA = 1.67326324235437728481704299167
+LAMBDA = 1.05070098735548049341933498529
+MOST_MEAN, MOST_VARIANCE = 1e100, 1e200  # of z
+
+
+def moment_map(
+    mean: ArrayLike,
+    variance: ArrayLike,
+    weight_sum: ArrayLike = 0.0,
+    weight_square_sum: ArrayLike = 1.0,
+    alpha: float = ALPHA,
+    lambda_: float = LAMBDA,
+) -> tuple:
+    """Mean and variance of selu(z), z ~ N(mean weight_sum, variance weight_square_sum).
+
+    Klambauer et al. 2017, eq. (4) and (5) in closed form. With k, s as above, Phi and phi the
+    standard normal distribution and density at r = k / sqrt(s), and E_n = E[exp(n z); z <= 0]:
+
+        m~ = lambda (k Phi + sqrt(s) phi + alpha (E_1 - (1 - Phi)))
+        v~ = lambda^2 ((k^2 + s) Phi + k sqrt(s) phi + alpha^2 (E_2 - 2 E_1 + 1 - Phi)) - m~^2
+
+    Nothing overflows. The variance is taken around lambda k or -lambda alpha, and for s < 0.01 by
+    a sum over 96 nodes. Errors are below 1e-14 max(1, |m~|) for the mean; for the variance below
+    1e-12 of it where r > -5, below 1e-10 of it where r >= -10, and below 1e-20 elsewhere.
+
+    Parameters
+    ----------
+    mean, variance, weight_sum, weight_square_sum : numbers or arrays, broadcast together
+        |k| <= 1e100 and s in [0, 1e200]; s = 0 gives (selu(k), 0).
+    alpha, lambda_ : finite, alpha >= 0, lambda_ > 0
+
+    Returns
+    -------
+    (mean, variance) : floats, or arrays of the common shape
+
+    Raises
+    ------
+    ValueError : for anything out of these ranges.
+
+    >>> m, v = moment_map(0.0, 1.0)
+    >>> abs(m) < 1e-15, round(v, 14)
+    (True, 1.0)
+    """
+    k, s, shape = _pre_activation(mean, variance, weight_sum, weight_square_sum)
+    _require_parameters(alpha, lambda_)
+    m, v = np.empty_like(k), np.empty_like(k)
+    small = s < gaussian.SMALL
+    for rows, of in ((small, _by_nodes), (~small, _closed)):
+        if rows.any():
+            m[rows], v[rows] = of(k[rows], s[rows], alpha)
+    m, v = lambda_ * m, lambda_**2 * np.maximum(v, 0)
+    return (m.reshape(shape), v.reshape(shape)) if shape else (float(m[0]), float(v[0]))
+
+
+def _closed(k, s, alpha):
+    """(mean, variance) for lambda = 1."""
+    h, deviation = gaussian.half(k, s), np.sqrt(s)
+    width = deviation * h.density
+    # selu(z) - k for k > 0: only the far side of 0 differs from a straight line
+    c = alpha + k
+    one = width + alpha * h.exp1 - c * h.negative
+    two = s * h.positive - k * width + c * (c * h.negative - 2 * alpha * h.exp1)
+    two += alpha**2 * h.exp2
+    # selu(z) + alpha for k <= 0: every term is positive
+    above = k * h.positive + width  # E[z; z > 0]
+    other = above + alpha * (h.positive + h.exp1)
+    squares = (k * k + s) * h.positive + k * width
+    squares += alpha * (2 * above + alpha * (h.positive + h.exp2))
+    right = k > 0
+    one, two = np.where(right, one, other), np.where(right, two, squares)
+    return np.where(right, k, -alpha) + one, two - one * one
+
+
+def _by_nodes(k, s, alpha):
+    """The same around selu(k), with no differences of nearly equal terms."""
+    center = np.where(k > 0, k, alpha * np.expm1(np.minimum(k, 0)))
+    slope = alpha * np.exp(np.minimum(k, 0))
+    one, two = np.zeros_like(k), np.zeros_like(k)
+    for step, z, weight in gaussian.nodes(k, s):
+        left = np.minimum(z, 0)
+        across = np.where(z > 0, z, alpha * np.expm1(left)) - center
+        along = np.where(k > 0, step, slope * np.expm1(step))
+        d = np.where((z > 0) == (k > 0), along, across)
+        one += weight * d
+        two += weight * d * d
+    return center + one, two - one * one
+
+
+def jacobian(
+    mean: ArrayLike,
+    variance: ArrayLike,
+    weight_sum: ArrayLike = 0.0,
+    weight_square_sum: ArrayLike = 1.0,
+    alpha: float = ALPHA,
+    lambda_: float = LAMBDA,
+) -> np.ndarray:
+    """Derivatives of `moment_map`: [[dm~/dmean, dm~/dvariance], [dv~/dmean, dv~/dvariance]].
+
+    Klambauer et al. 2017, appendix A3.4.1. A Gaussian's expectation E[f(z)] changes by E[f'] with
+    k and by E[f''] / 2 with s, so, in the notation of `moment_map`,
+
+        dm~/dk = lambda (Phi + alpha E_1)
+        dm~/ds = lambda (alpha E_1 + (1 - alpha) phi / sqrt(s)) / 2
+        dv~/dk = 2 lambda^2 (k Phi + sqrt(s) phi + alpha^2 (E_2 - E_1)) - 2 m~ dm~/dk
+        dv~/ds = lambda^2 (Phi + alpha^2 (2 E_2 - E_1)) - 2 m~ dm~/ds
+
+    times weight_sum (k) and weight_square_sum (s). Errors are below 1e-13 max(1, |k|).
+
+    Arguments as in `moment_map`, but s > 0: at the kink of SELU dm~/ds has no limit for s -> 0.
+    Returns an array (..., 2, 2).
+
+    >>> jacobian(0.0, 1.0).round(4) + 0.0
+    array([[0.    , 0.0888],
+           [0.    , 0.7826]])
+    """
+    k, s, shape = _pre_activation(mean, variance, weight_sum, weight_square_sum)
+    _require_parameters(alpha, lambda_)
+    if not (s > 0).all():
+        raise ValueError(
+            "jacobian: variance * weight_square_sum > 0 is required, got 0; SELU has a kink"
+        )
+    h, deviation = gaussian.half(k, s), np.sqrt(s)
+    above = k * h.positive + deviation * h.density
+    m = lambda_ * (above + alpha * (h.exp1 - h.negative))
+    small = s < gaussian.SMALL
+    if small.any():  # m_s is large there, and the error of m with it
+        m[small] = moment_map(k[small], s[small], 1.0, 1.0, alpha, lambda_)[0]
+    m_k = lambda_ * (h.positive + alpha * h.exp1)
+    m_s = 0.5 * lambda_ * (alpha * h.exp1 + (1 - alpha) * h.density / deviation)
+    v_k = 2 * lambda_**2 * (above + alpha**2 * (h.exp2 - h.exp1)) - 2 * m * m_k
+    v_s = lambda_**2 * (h.positive + alpha**2 * (2 * h.exp2 - h.exp1)) - 2 * m * m_s
+    by_k, by_s = np.stack([m_k, v_k], -1), np.stack([m_s, v_s], -1)
+    by_k *= np.broadcast_to(weight_sum, shape).reshape(-1, 1)
+    by_s *= np.broadcast_to(weight_square_sum, shape).reshape(-1, 1)
+    return np.stack([by_k, by_s], -1).reshape(*shape, 2, 2)
+
+
+def spectral_norm(matrix: ArrayLike) -> np.ndarray:
+    """Largest singular value of matrices (..., 2, 2): how much a small step can grow at most."""
+    a, b, c, d = _entries(matrix)
+    return 0.5 * (np.hypot(a + d, b - c) + np.hypot(a - d, b + c))
+
+
+def spectral_radius(matrix: ArrayLike) -> np.ndarray:
+    """Largest |eigenvalue| of matrices (..., 2, 2): below 1 at an attracting fixed point."""
+    a, b, c, d = _entries(matrix)
+    half_trace, determinant = 0.5 * (a + d), a * d - b * c
+    inside = (0.5 * (a - d)) ** 2 + b * c
+    real = np.abs(half_trace) + np.sqrt(np.maximum(inside, 0))
+    return np.where(inside >= 0, real, np.sqrt(np.maximum(determinant, 0)))
+
+
+def _entries(matrix):
+    matrix = np.asarray(matrix, np.float64)
+    if matrix.shape[-2:] != (2, 2):
+        raise ValueError(f"matrix: shape (..., 2, 2) is required, got {matrix.shape}")
+    return matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
+
+
+def _pre_activation(mean, variance, weight_sum, weight_square_sum):
+    """(k (n,), s (n,), shape) of z, in range."""
+    given = [np.asarray(a, np.float64) for a in (mean, variance, weight_sum, weight_square_sum)]
+    for name, values in zip(("variance", "weight_square_sum"), given[1::2], strict=True):
+        if not (values >= 0).all():
+            raise ValueError(f"{name}: numbers >= 0 are required, got {np.min(values)}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        k, s = np.broadcast_arrays(given[0] * given[2], given[1] * given[3])
+    if not ((np.abs(k) <= MOST_MEAN).all() and (s <= MOST_VARIANCE).all()):
+        raise ValueError(
+            f"mean * weight_sum within {MOST_MEAN:.0e} and variance * weight_square_sum up to "
+            f"{MOST_VARIANCE:.0e} are required, got {np.max(np.abs(k))} and {np.max(s)}"
+        )
+    return k.ravel(), s.ravel(), k.shape
+
+
+def _require_parameters(alpha, lambda_):
+    if not (0 <= alpha < math.inf and 0 < lambda_ < math.inf):
+        raise ValueError(
+            f"finite alpha >= 0 and lambda_ > 0 are required, got alpha {alpha} and lambda_ "
+            f"{lambda_}"
+        )
