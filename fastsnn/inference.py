@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn import checkpoint
-from fastsnn.data import DATASETS, Progress, read_features, read_table
+from fastsnn.data import Progress, is_named, read_features, read_named, read_table
 from fastsnn.model import Model
 
 
@@ -32,10 +32,10 @@ def evaluate(
     """Figures of the model on a data set's test part, or on a labelled file (its test part, if it
     has one). target: as in `read_table`; by default the model's own target columns.
     """
-    if name in DATASETS:
+    if is_named(name):
         if target is not None:
             raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
-        table = DATASETS[name](progress)
+        table = read_named(name, progress)
     else:
         if target is None and model.target_names and not name.lower().endswith(".npz"):
             target = list(model.target_names)
@@ -48,15 +48,16 @@ def evaluate(
     _require_fitting(model, name, table, rows)
     y = rows.y if model.targets is None else model.targets.apply(rows.y)
     figures = model.evaluate(model.inputs.apply(rows.x), y, threads)
-    return {"data": name, "task": model.task, "rows": len(rows), **figures}
+    note = {} if table.note is None else {"note": table.note}
+    return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
 
 
 def predict(
     model: Model, name: str, threads: int | None = None, progress: Progress | None = None
 ) -> np.ndarray:
     """`Model.predict` for the rows of a file, or of a data set's test part."""
-    if name in DATASETS:
-        x = DATASETS[name](progress).test.x
+    if is_named(name):
+        x = read_named(name, progress).test.x
         _require_width(model, name, x)
     else:
         x = read_features(name, model.feature_names, model.network.input_size)

@@ -76,7 +76,7 @@ TRAIN = {
     "momentum": ("--optimizer adam --momentum 0.9", "only sgd"),
     "no run": ("--resume --out full", "no run in this folder"),
     "patience": ("--patience 2 --validation 0", "validation data are required"),
-    "unknown data": ("--data cifar", "must be one of digits, mnist, or a file"),
+    "unknown data": ("--data cifar", "must be one of digits, optdigits, mnist"),
     "missing file": ("--data nix.csv", "nix.csv: no such file"),
     "a folder": ("--data full.csv", "full.csv: no such file"),
     "target of digits": ("--data digits --target x", "its target and task"),

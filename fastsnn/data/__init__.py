@@ -26,6 +26,7 @@ __all__ = [
     "ByteRows",
     "Dataset",
     "Folds",
+    "Progress",
     "Split",
     "Standardizer",
     "Table",

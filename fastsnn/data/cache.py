@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import zipfile
 import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -15,15 +15,7 @@ def kept(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):
+    except (OSError, EOFError, LookupError, TypeError, ValueError, BadZipFile, zlib.error):
         return None
 
 

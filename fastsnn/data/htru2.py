@@ -36,7 +36,17 @@ ARCHIVE = File(
         "https://archive.ics.uci.edu/ml/machine-learning-databases/00372/HTRU2.zip",
     ),
 )
-PLAIN = ("HTRU_2.csv", "HTRU_2.arff")
+# What lies in the archive; their checksums are those of copies that agree with others.
+PLAIN = (
+    File(
+        "HTRU_2.csv", 1_730_114,
+        "sha256:b13b4d8929e96ecd196e464c1c8a454c3ac2ffa631015f6388957531a9923f59",
+    ),
+    File(
+        "HTRU_2.arff", 1_730_414,
+        "sha256:f8ea7956bdbb0ef83ce1d8ff807cdc1fe068b421452c6cf061b1af6e32459992",
+    ),
+)  # fmt: skip
 
 
 def load(progress: Progress | None = None) -> Folds:
@@ -45,7 +55,7 @@ def load(progress: Progress | None = None) -> Folds:
     HTRU_2.csv or HTRU_2.arff from $FASTSNN_DATA/htru2 or the per-user cache, else out of htru2.zip,
     downloaded if need be.
     """
-    found = [path for name in PLAIN if (path := find(FOLDER, name))]
+    found = [path for file in PLAIN if (path := find(FOLDER, file.name))]
     path = found[0] if found else locate(FOLDER, ARCHIVE, progress)
     values = _numbers(path, _text(path))
     y = values[:, -1].astype(np.int64)

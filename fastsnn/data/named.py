@@ -6,22 +6,27 @@ import difflib
 from collections.abc import Callable
 
 from fastsnn.data import htru2, tox21, uci
+from fastsnn.data.cifar10 import load_cifar10, load_exact
 from fastsnn.data.digits import load_digits
 from fastsnn.data.download import Progress
 from fastsnn.data.folds import Folds
 from fastsnn.data.mnist import load_mnist
+from fastsnn.data.optdigits import load_optdigits
 from fastsnn.data.table import SUFFIXES, Table, is_table
 
 UCI = "uci/"
 FOLDED: dict[str, Callable[..., Folds]] = {"htru2": htru2.load, "tox21": tox21.load}
 DATASETS: dict[str, Callable[..., Table]] = {
     "digits": load_digits,
+    "optdigits": load_optdigits,
     "mnist": load_mnist,
+    "cifar10": load_cifar10,
+    "cifar10-exact": load_exact,
     "htru2": lambda progress=None: htru2.load(progress).table(),
     "tox21": lambda progress=None: tox21.load(progress=progress).table(),
 }
 # Their inputs are standardized by one mean and one deviation for all pixels.
-IMAGES = ("digits", "mnist")
+IMAGES = ("digits", "optdigits", "mnist", "cifar10", "cifar10-exact")
 
 
 def is_named(name: str) -> bool:

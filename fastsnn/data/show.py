@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from typing import Any, TextIO
 
 
-def track(items: Iterable, text: str) -> Iterable:
+def track(items: Iterable, text: str, total: int | None = None) -> Iterable:
     """The items, with a bar of progress and the time left on stderr where that is a terminal."""
     from rich.console import Console
     from rich.progress import track
@@ -15,4 +16,120 @@ def track(items: Iterable, text: str) -> Iterable:
     if not console.is_terminal:
         print(f"{text} ...", file=sys.stderr, flush=True)
         return items
-    return track(items, text, console=console, transient=True)
+    return track(items, text, total=total, console=console, transient=True)
+
+
+class Downloads:
+    """Progress of downloads on stderr: bytes, speed and time left on a terminal, else a line each.
+
+    Call it as progress(file name, bytes so far, bytes in all or None), and close it.
+    """
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = stream or sys.stderr
+        self.tasks, self.live = {}, None
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self._begin(name, done, total)
+        if self.live is not None:
+            self.live.update(self.tasks[name], completed=done, total=total)
+
+    def _begin(self, name, done, total):
+        from rich import progress
+        from rich.console import Console
+
+        console = Console(file=self.stream)
+        if not console.is_terminal:
+            size = f" ({total / 1e6:.1f} MB)" if total else ""
+            print(f"downloading {name}{size} ...", file=self.stream, flush=True)
+            return None
+        if self.live is None:
+            columns = (
+                progress.TextColumn("{task.description}"), progress.BarColumn(bar_width=20),
+                progress.DownloadColumn(), progress.TransferSpeedColumn(),
+                progress.TimeRemainingColumn(),
+            )  # fmt: skip
+            self.live = progress.Progress(*columns, console=console, transient=True)
+            self.live.start()
+        return self.live.add_task(name, total=total, completed=done)
+
+    def close(self) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+
+def fetch(name: str) -> dict[str, Any]:
+    """`catalogue.fetch` with progress on stderr; where the files lie, their source and terms."""
+    from fastsnn.data import catalogue
+
+    progress = Downloads()
+    try:
+        paths = catalogue.fetch(name, progress)
+    finally:
+        progress.close()
+    entry = catalogue.entry(name)
+    return {
+        "name": name,
+        "files": [str(path) for path in paths] or catalogue.PACKAGE,
+        "checked by": sorted({catalogue.checked(*found) for found in paths.items()}) or None,
+        "source": list(entry.home),
+        "terms": entry.terms,
+        "cite": entry.citation,
+    }
+
+
+def about() -> list[dict[str, Any]]:
+    """`catalogue.Entry.about` of every data set."""
+    from fastsnn.data import catalogue
+
+    return [entry.about() for entry in catalogue.ENTRIES.values()]
+
+
+COLUMNS = ("name", "task", "rows", "features", "classes", "where", "terms")
+
+
+def listing(entries: list[dict[str, Any]], stream: TextIO | None = None) -> None:
+    """A table of `about()` on stdout."""
+    stream = stream or sys.stdout
+    rows = [_cells(entry) for entry in entries]
+    if not stream.isatty():
+        widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+        for row in (COLUMNS, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            print("  ".join(cells).rstrip(), file=stream)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in COLUMNS:
+        words = name in ("where", "terms")
+        right = name in ("rows", "features", "classes")
+        shown.add_column(
+            name, justify="right" if right else "left", overflow="fold", no_wrap=not words
+        )
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    Console(file=stream, highlight=False).print(shown)
+
+
+def _cells(entry):
+    name = entry["name"]
+    absent = f"not here: fastsnn data fetch {name}" if entry["files"] else "not here"
+    where = entry["where"] or absent
+    if entry["note"]:
+        where += f" ({entry['note']})"
+    return (
+        name, entry["task"],
+        *(_count(entry[field]) for field in ("rows", "features", "classes")),
+        where, entry["terms"],
+    )  # fmt: skip
+
+
+def _count(value):
+    if isinstance(value, int):
+        return f"{value:,}"
+    return " to ".join(f"{bound:,}" for bound in value)

@@ -18,6 +18,7 @@ from fastsnn.data.locate import find, locate
 from fastsnn.data.show import track
 from fastsnn.data.tox21files import DERIVED, FOLDER, SDF
 
+NOTE = "features computed with RDKit from the structures, not those of the paper"
 RADIUS, BITS, KEYS = 2, 2048, 167
 ARRAYS = ("rdkit_desc", "ecfp4_2048_packed", "maccs167_packed")
 END = "$$$$\n"  # of a molecule in an SDF file
@@ -25,7 +26,7 @@ END = "$$$$\n"  # of a molecule in an SDF file
 
 def at_hand() -> bool:
     """Whether the features, or the structures to compute them from, are on this machine."""
-    return any(find(FOLDER, name) for name in (DERIVED, SDF.name))
+    return any(find(FOLDER, file.name) for file in (DERIVED, SDF))
 
 
 def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarray, int, str]:
@@ -34,7 +35,7 @@ def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarra
     titles: of the n molecules in the SDF file, whose order x has. NaN where a descriptor is not
     defined.
     """
-    path = find(FOLDER, DERIVED)
+    path = find(FOLDER, DERIVED.name)
     arrays = (
         _computed(locate(FOLDER, SDF, progress), titles) if path is None else kept(path, ARRAYS)
     )
@@ -48,8 +49,7 @@ def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarra
     bits = np.unpackbits(bits, axis=1, count=BITS)
     keys = np.unpackbits(keys, axis=1, count=KEYS)
     x = np.concatenate([part.astype(np.float32) for part in (dense, bits, keys)], axis=1)
-    note = "features computed with RDKit from the structures, not those of the paper"
-    return x, dense.shape[1], note
+    return x, dense.shape[1], NOTE
 
 
 def _computed(sdf: Path, titles: list[str]) -> dict[str, np.ndarray]:

@@ -1,0 +1,62 @@
+"""All of the UCI optical digits: 3,823 training and 1,797 test images of 8 x 8, values 0..16.
+
+The writers of the test images are others than those of the training images. (The data set "digits"
+inside this package is made of these 1,797 alone.)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fastsnn.data.dataset import Split
+from fastsnn.data.download import Progress
+from fastsnn.data.files import open_file
+from fastsnn.data.locate import File, locate
+from fastsnn.data.table import Table
+
+FOLDER, FEATURES, LARGEST = "optdigits", 64, 16
+ROWS = {"optdigits.tra": 3823, "optdigits.tes": 1797}
+MIRRORS = (
+    "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",
+    "http://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",
+)
+# No checksum was published: these are of copies that agree with each other, and (the .tes) with
+# the copy inside scikit-learn.
+FILES = {
+    name: File(name, size, f"sha256:{sha256}", urls=tuple(mirror + name for mirror in MIRRORS))
+    for name, size, sha256 in (
+        (
+            "optdigits.tra", 563_639,
+            "e1b683cc211604fe8fd8c4417e6a69f31380e0c61d4af22e93cc21e9257ffedd",
+        ),
+        (
+            "optdigits.tes", 264_712,
+            "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8",
+        ),
+    )
+}  # fmt: skip
+
+
+def load_optdigits(progress: Progress | None = None) -> Table:
+    """Both parts with uint8 pixels, from $FASTSNN_DATA/optdigits, the per-user cache, or UCI."""
+    train, test = (_part(locate(FOLDER, file, progress)) for file in FILES.values())
+    names = tuple(f"pixel{row}{column}" for row in range(8) for column in range(8))
+    return Table("classification", train, None, test, tuple("0123456789"), names, None)
+
+
+def _part(path: Path) -> Split:
+    try:
+        with open_file(path, "rt", encoding="ascii") as file:
+            values = np.loadtxt(file, np.int64, delimiter=",", ndmin=2, comments=None)
+        if values.shape != (ROWS[path.name], FEATURES + 1):
+            raise ValueError(f"has {len(values):,} of {values.shape[1]}")
+        if values.min() < 0 or values[:, :-1].max() > LARGEST or values[:, -1].max() > 9:
+            raise ValueError(f"has {values.min()} to {values.max()}")
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: must have {ROWS[path.name]:,} lines of {FEATURES} pixels 0..{LARGEST} and a "
+            f"class 0..9 ({error}); copy or download it again"
+        ) from error
+    return Split(values[:, :-1].astype(np.uint8), values[:, -1])
