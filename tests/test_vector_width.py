@@ -9,14 +9,18 @@ import pytest
 
 TRAIN = """
 import hashlib, numpy as np, fastsnn as fs
+from fastsnn import methods
 from fastsnn.kernels.cpu.shape import LANES
 rng = np.random.default_rng(0)
 x = rng.standard_normal((100, 37), dtype=np.float32)
 y = {"softmax_cross_entropy": rng.integers(0, 7, 100)}
 y["mse"] = rng.standard_normal((100, 7), dtype=np.float32)
 digest = hashlib.sha256()
-for loss, optimizer in ("softmax_cross_entropy", fs.SGD(0.01, momentum=0.9)), ("mse", fs.Adam()):
-    net = fs.mlp(37, 7, layers=9, width=45, dropout=0.05)
+runs = [
+    (method, 3, "softmax_cross_entropy", fs.SGD(0.01, momentum=0.9)) for method in methods.METHODS
+]
+for method, layers, loss, optimizer in [*runs, ("snn", 9, "mse", fs.Adam())]:
+    net = methods.network(method, 37, 7, layers=layers, width=45, dropout=0.05)
     trainer = fs.Trainer(net, loss=loss, optimizer=optimizer, threads=1)
     for _ in range(5):
         trainer.step(x, y[loss])
