@@ -57,12 +57,22 @@ class Entry:
         here = self.here()
         return here and str(find(self.folder, here[0][0].name).parent)
 
+    def missing(self) -> list[str]:
+        """Of several tasks, those that the copy on this machine lacks."""
+        return uci.missing() if self.folder == uci.FOLDER and self.here() else []
+
+    def note(self) -> str | None:
+        """What to say of the copy on this machine."""
+        if lost := self.missing():
+            return f"{len(SHAPES) - len(lost)} of {len(SHAPES)} tasks"
+        return (self.here() or (None, None))[1]
+
     def about(self) -> dict[str, Any]:
         """All of it, and where it lies, for a machine to read."""
         return {
             "name": self.name, "title": self.title, "task": self.task, "rows": self.rows,
             "features": self.features, "classes": self.classes, "where": self.where(),
-            "note": (self.here() or (None, None))[1],
+            "note": self.note(), "missing": self.missing(),
             "terms": self.terms, "citation": self.citation, "home": self.home,
             "files": [
                 {

@@ -84,7 +84,7 @@ def fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{path}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits, then finds the file
-            if path.exists() and fault(path, checksum) is None:
+            if path.exists() and (checksum is None or fault(path, checksum) is None):
                 return path
             part = Path(f"{path}.part")
             for url in urls:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def _text(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.read("HTRU_2.csv").decode("ascii", "replace")
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise ValueError(
             f"{path}: must be a zip archive with HTRU_2.csv, is not ({error}); remove it to "
             "download it again"

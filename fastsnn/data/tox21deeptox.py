@@ -6,16 +6,20 @@ have 272,776 columns; only those that enough training compounds have are ever ma
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.download import Progress
+from fastsnn.data.cache import keep, kept
+from fastsnn.data.download import Progress, cache_folder
 from fastsnn.data.files import open_file, read_bytes
 from fastsnn.data.locate import find, locate
 from fastsnn.data.tox21files import DENSE, FOLDER, SPARSE
 
-HEAD = b"%%MatrixMarket matrix coordinate integer general"
+HEAD = re.compile(rb"%%MatrixMarket matrix coordinate (integer|real) general")
+ARRAYS = ("x", "n_dense")
 
 
 def at_hand() -> bool:
@@ -32,26 +36,42 @@ def read(
     many compounds outside the test part have it.
     """
     rows = {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
-    paths = {part: locate(FOLDER, DENSE[part], progress) for part in rows}
-    dense = {part: _dense(paths[part], [ids[i] for i in rows[part]]) for part in rows}
+    dense = {part: locate(FOLDER, DENSE[part], progress) for part in rows}
+    sparse = {part: locate(FOLDER, SPARSE[part], progress) for part in rows}
+    key = "-".join(_sum(path) for path in (*dense.values(), *sparse.values()))
+    cached = cache_folder() / FOLDER / f"deeptox-{key}-{least:g}.npz"
+    arrays = kept(cached, ARRAYS)
+    if arrays is None:
+        x, n_dense = _assembled(ids, rows, dense, sparse, least)
+        keep(cached, dict(zip(ARRAYS, (x, np.array(n_dense)), strict=True)))
+        return x, n_dense
+    return arrays["x"], int(arrays["n_dense"])
+
+
+def _assembled(ids, rows, dense_paths, sparse_paths, least):
+    dense = {part: _dense(dense_paths[part], [ids[i] for i in rows[part]]) for part in rows}
     n_dense = dense["train"].shape[1]
     if dense["test"].shape[1] != n_dense:
         raise ValueError(
-            f"{paths['test']}: must have {n_dense} features like the training part, has "
+            f"{dense_paths['test']}: must have {n_dense} features like the training part, has "
             f"{dense['test'].shape[1]}; copy or download both again"
         )
-    entries = {p: _sparse(locate(FOLDER, SPARSE[p], progress), len(rows[p])) for p in rows}
-    width = entries["train"][1]
-    row, column, value = entries["train"][0]
-    kept = np.flatnonzero(np.bincount(column[value > 0], minlength=width) >= least)
+    entries = {part: _sparse(sparse_paths[part], len(rows[part])) for part in rows}
+    (row, column, value), width = entries["train"]
+    chosen = np.flatnonzero(np.bincount(column[value > 0], minlength=width) >= least)
     place = np.full(max(width, entries["test"][1]), -1)
-    place[kept] = n_dense + np.arange(len(kept))
-    x = np.zeros((len(ids), n_dense + len(kept)), np.float32)
+    place[chosen] = n_dense + np.arange(len(chosen))
+    x = np.zeros((len(ids), n_dense + len(chosen)), np.float32)
     for part, ((row, column, value), _) in entries.items():
         x[rows[part], :n_dense] = dense[part]
         wanted = place[column] >= 0
         x[rows[part][row[wanted]], place[column[wanted]]] = value[wanted]
     return x, n_dense
+
+
+def _sum(path: Path) -> str:
+    """The sum of its content that a .gz file ends with: a name for the content, wherever it is."""
+    return path.read_bytes()[-8:-4][::-1].hex()
 
 
 def _dense(path: Path, ids: list[str]) -> np.ndarray:
@@ -79,21 +99,22 @@ def _sparse(path: Path, n_rows: int) -> tuple[np.ndarray, int]:
     """((row, column, count) from 0, as (3, entries) int64; number of columns)."""
     text = read_bytes(path)
     head, _, rest = text.partition(b"\n")
-    while rest.startswith(b"%"):
-        rest = rest.partition(b"\n")[2]
     try:
-        if head.strip() != HEAD:
+        if not HEAD.fullmatch(head.strip()):
             raise ValueError(f"begins with {head[:60]!r}")
-        numbers = np.array(rest.split(), np.int64)
-        rows, columns, entries = numbers[:3]
-        row, column, value = table = numbers[3:].reshape(entries, 3).T
-        if rows != n_rows or row.min() < 1 or row.max() > rows:
-            raise ValueError(f"has {rows:,} rows where {n_rows:,} are needed")
-        if column.min() < 1 or column.max() > columns:
-            raise ValueError("has entries beyond its last column")
+        numbers = np.loadtxt(io.BytesIO(rest), np.int64, comments="%", ndmin=2)
+        rows, columns, entries = numbers[0]
+        if rows != n_rows or entries != len(numbers) - 1:
+            raise ValueError(
+                f"has {rows:,} rows where {n_rows:,} are needed, {len(numbers) - 1:,} of "
+                f"{entries:,} entries"
+            )
+        table = numbers[1:].T - np.array([[1], [1], [0]])
+        if table[:2].min() < 0 or (table[:2].max(axis=1) >= numbers[0, :2]).any():
+            raise ValueError("has entries beyond its last row or column")
     except ValueError as error:
         raise ValueError(
             f"{path}: must be a MatrixMarket file of whole numbers, complete and for these "
             f"compounds ({error}); copy or download it again"
         ) from error
-    return table - np.array([[1], [1], [0]]), int(columns)
+    return table, int(columns)
