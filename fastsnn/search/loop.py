@@ -189,6 +189,11 @@ def _run(source, crew, journal, watch):
 
 
 def _outcome(future, number, options) -> Trial:
+    if future.cancelled():
+        raise RuntimeError(
+            f"trial {number}, {options}: the cluster has dropped it; are its scheduler and workers "
+            "alive? start them, and resume the search"
+        )
     error = future.exception()
     if error is not None:
         if not isinstance(error, Exception):

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastsnn import threads as processors
 
+CONNECT_S = 10.0  # until a scheduler must have answered
 Report = Callable[[float], None]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
 
@@ -97,7 +98,7 @@ def _remote(trial, workers, dask):
     own = None
     if not isinstance(dask, Client):
         try:
-            dask = own = Client(dask, set_as_default=False)
+            dask = own = Client(dask, set_as_default=False, timeout=CONNECT_S)
         except (OSError, ValueError) as error:
             raise RuntimeError(
                 f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"
