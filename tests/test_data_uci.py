@@ -68,9 +68,7 @@ def test_fold_1_is_the_data_set(put):
     assert test.tolist() == [0, 1, 2] and validation.tolist() == [9, 10, 11]
     np.testing.assert_allclose(d.inputs.invert(d.test.x), X[test], atol=1e-5)
     assert d.validation.y.tolist() == LABELS[validation].tolist()
-    assert np.array_equal(
-        d.inputs.mean, X[train].astype(np.float32).mean(0, dtype=np.float64).astype("f4")
-    )
+    np.testing.assert_allclose(d.inputs.mean, X[train].mean(axis=0), rtol=1e-6)
     assert "its target and task (classification) are fixed" in message(load, "uci/iris", target="x")
 
 
@@ -133,11 +131,12 @@ def test_a_cache_that_cannot_be_written_is_no_error(put, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "changes, part",
     [
+        ({"iris_py.dat": X[:0]}, "iris_py.dat: must hold lines of numbers"),
         ({"iris_py.dat": X[:11]}, "iris_py.dat must have 12 rows of 4 numbers, has 11 of 4"),
         ({"iris_py.dat": X[:, :3]}, "must have 12 rows of 4 numbers, has 12 of 3"),
         ({"labels_py.dat": LABELS + 1}, "labels must be 0 to 2"),
         ({"folds_py.dat": TEST * 2}, "folds must be 0 or 1"),
-        ({"validation_folds_py.dat": TEST * 1}, "must not be both in the test and in the validation"),
+        ({"validation_folds_py.dat": TEST * 1}, "must not be both in the test and in the"),
         ({"iris_py.dat": X * np.inf}, "features must be finite numbers"),
     ],
 )  # fmt: skip
@@ -198,8 +197,9 @@ def test_figures_of_the_list_beside_the_archive(real):
         assert ucinames.SHAPES[row["name"]] == shape
         if row["name"] in here:
             f = archive.load(row["name"])
-            assert f"{f.test.mean():.3g}" == f"{float(row['mean_test_fraction']):.3g}"
-            assert f"{f.validation.mean():.3g}" == f"{float(row['mean_validation_fraction']):.3g}"
+            for part in ("test", "validation"):  # the list has three decimals
+                share = getattr(f, part).mean()
+                assert abs(share - float(row[f"mean_{part}_fraction"])) <= 0.00051, row["name"]
             assert (~f.test.any(axis=1)).sum() == int(row["never_in_test_rows"])
             assert np.bincount(f.y).min() == int(row["min_class_count"])
             np.testing.assert_allclose(f.x.min(), float(row["min_value"]), rtol=1e-6)

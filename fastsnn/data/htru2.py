@@ -9,7 +9,6 @@ NumPy promises never to change.
 
 from __future__ import annotations
 
-import io
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +19,7 @@ from fastsnn.data.download import Progress
 from fastsnn.data.files import read_bytes
 from fastsnn.data.folds import Folds
 from fastsnn.data.locate import File, find, locate
+from fastsnn.data.numbers import parse
 
 FOLDER, ROWS, FOLDS = "htru2", 17_898, 10
 FEATURES = tuple(
@@ -93,7 +93,7 @@ def _numbers(path: Path, text: str) -> np.ndarray:
     """(n, 9) float64: the lines of numbers; the original's lines end with a bare CR."""
     rows = [line for line in text.splitlines() if line.strip() and line[0] not in "@%"]
     try:
-        values = np.loadtxt(io.StringIO("\n".join(rows)), delimiter=",", ndmin=2, comments=None)
+        values = parse("\n".join(rows).encode())
     except ValueError as error:
         raise ValueError(
             f"{path}: must hold lines of 9 numbers joined by commas ({error}); copy or download it "

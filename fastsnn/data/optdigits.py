@@ -12,8 +12,9 @@ import numpy as np
 
 from fastsnn.data.dataset import Split
 from fastsnn.data.download import Progress
-from fastsnn.data.files import open_file
+from fastsnn.data.files import read_bytes
 from fastsnn.data.locate import File, locate
+from fastsnn.data.numbers import parse
 from fastsnn.data.table import Table
 
 FOLDER, FEATURES, LARGEST = "optdigits", 64, 16
@@ -48,8 +49,7 @@ def load_optdigits(progress: Progress | None = None) -> Table:
 
 def _part(path: Path) -> Split:
     try:
-        with open_file(path, "rt", encoding="ascii") as file:
-            values = np.loadtxt(file, np.int64, delimiter=",", ndmin=2, comments=None)
+        values = parse(read_bytes(path), np.int64)
         if values.shape != (ROWS[path.name], FEATURES + 1):
             raise ValueError(f"has {len(values):,} of {values.shape[1]}")
         if values.min() < 0 or values[:, :-1].max() > LARGEST or values[:, -1].max() > 9:

@@ -40,7 +40,7 @@ def load(features: str = "auto", progress: Progress | None = None) -> Folds:
         of the training compounds have, from the published files. "rdkit": 217 descriptors, 2048
         bits of Morgan fingerprints (radius 2) and 167 MACCS keys, from
         derived/tox21_rdkit_features.npz where that file is, else computed with RDKit from
-        tox21.sdf.gz (about two minutes, once per user). "auto": "deeptox" where its files are on
+        tox21.sdf.gz (about three minutes, once per user). "auto": "deeptox" where its files are on
         this machine, else "rdkit" where its are, else "deeptox" by a download.
 
     Features are as in the files; `Folds.parts` and `Folds.table` do to them what the authors do,

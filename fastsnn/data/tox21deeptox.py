@@ -6,7 +6,6 @@ have 272,776 columns; only those that enough training compounds have are ever ma
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import numpy as np
 
 from fastsnn.data.cache import keep, kept
 from fastsnn.data.download import Progress, cache_folder
-from fastsnn.data.files import open_file, read_bytes
+from fastsnn.data.files import read_bytes
 from fastsnn.data.locate import find, locate
+from fastsnn.data.numbers import parse
 from fastsnn.data.tox21files import DENSE, FOLDER, SPARSE
 
 HEAD = re.compile(rb"%%MatrixMarket matrix coordinate (integer|real) general")
@@ -75,18 +75,16 @@ def _sum(path: Path) -> str:
 
 
 def _dense(path: Path, ids: list[str]) -> np.ndarray:
-    with open_file(path, "rt", encoding="utf-8") as file:
-        width = file.readline().count(",")
-        try:
-            table = np.loadtxt(
-                file, delimiter=",", quotechar='"', ndmin=1, comments=None,
-                dtype=[("id", "U32"), ("x", np.float64, (width,))],
-            )  # fmt: skip
-        except ValueError as error:
-            raise ValueError(
-                f"{path}: must have lines of an ID and {width} numbers ({error}); copy or download "
-                "it again"
-            ) from error
+    head, _, rest = read_bytes(path).partition(b"\n")
+    width = head.count(b",")
+    try:
+        record = [("id", "U32"), ("x", np.float64, (width,))]
+        table = parse(rest, record, quotechar='"')
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: must have lines of an ID and {width} numbers ({error}); copy or download "
+            "it again"
+        ) from error
     if table["id"].tolist() != ids:
         raise ValueError(
             f"{path}: must have the {len(ids):,} compounds of tox21_compoundData.csv in their "
@@ -102,7 +100,9 @@ def _sparse(path: Path, n_rows: int) -> tuple[np.ndarray, int]:
     try:
         if not HEAD.fullmatch(head.strip()):
             raise ValueError(f"begins with {head[:60]!r}")
-        numbers = np.loadtxt(io.BytesIO(rest), np.int64, comments="%", ndmin=2)
+        while rest.startswith(b"%"):
+            rest = rest.partition(b"\n")[2]
+        numbers = parse(rest, np.int64, None)
         rows, columns, entries = numbers[0]
         if rows != n_rows or entries != len(numbers) - 1:
             raise ValueError(

@@ -9,7 +9,6 @@ most sets overlap and do not cover all rows; 19 sets have one given test part in
 from __future__ import annotations
 
 import difflib
-import io
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +19,7 @@ from fastsnn.data.cache import keep, kept
 from fastsnn.data.download import Progress, cache_folder
 from fastsnn.data.folds import Folds
 from fastsnn.data.locate import File, locate
+from fastsnn.data.numbers import parse
 from fastsnn.data.ucinames import SHAPES
 
 FOLDER, FOLDS = "uci121", 4
@@ -124,8 +124,7 @@ def _arrays(path, archive, members, name):
 
 def _numbers(path, archive, info) -> np.ndarray:
     try:
-        text = io.BytesIO(archive.read(info))
-        return np.loadtxt(text, delimiter=",", ndmin=2, comments=None)
+        return parse(archive.read(info))
     except (zipfile.BadZipFile, zlib.error, ValueError) as error:
         raise ValueError(
             f"{path}, {info.filename}: must hold lines of numbers joined by commas ({error}); copy "

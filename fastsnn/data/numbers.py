@@ -1,0 +1,19 @@
+"""Lines of numbers, parsed at once."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+
+def parse(text: bytes, dtype=np.float64, delimiter: str | None = ",", **more) -> np.ndarray:
+    """`numpy.loadtxt` of text without remarks: (lines, numbers of a line), or the records of
+    `dtype`. Raises ValueError where the lines are not such numbers, or there is none.
+    """
+    if not text or text.isspace():
+        raise ValueError("there are no numbers")
+    ndmin = 2 if np.dtype(dtype).names is None else 1
+    return np.loadtxt(
+        io.BytesIO(text), dtype, delimiter=delimiter, comments=None, ndmin=ndmin, **more
+    )
