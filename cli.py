@@ -195,31 +195,6 @@ def train(ctx, out, resuming, as_json, **options):
     show(result, as_json)
 
 
-def search_space(ctx, grids, ranges):
-    """{"layers": [2, 4], "learning_rate": Range(0.01, 1, log=True)}, by the types of `train`."""
-    from fastsnn.search import Range
-    from fastsnn.search.command import SEARCHED
-
-    types, space = {option.name: option.type for option in train.params}, {}
-    for flag, word in [("--grid", w) for w in grids] + [("--range", w) for w in ranges]:
-        name, _, values = word.partition("=")
-        name = name.strip().replace("-", "_")
-        if name not in SEARCHED or name in space or not values:
-            raise click.UsageError(
-                f"{flag} {word}: NAME=... is required, once, with one of {', '.join(SEARCHED)}", ctx
-            )
-        parts = [part.strip() for part in values.split("," if flag == "--grid" else ":")]
-        log = flag == "--range" and parts[-1] == "log"
-        try:
-            parts = [types[name].convert(part, None, ctx) for part in parts[: len(parts) - log]]
-        except click.BadParameter as error:
-            raise click.UsageError(f"{flag} {word}: {error.message}", ctx) from error
-        if flag == "--range" and len(parts) != 2:
-            raise click.UsageError(f"{flag} {word}: LOW:HIGH or LOW:HIGH:log is required", ctx)
-        space[name] = parts if flag == "--grid" else Range(*parts, log)
-    return space
-
-
 # fmt: off
 @main.command()
 @click.option("--grid", "grids", multiple=True, metavar="NAME=V,V,...", show_default="none",
@@ -248,14 +223,23 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
     smoothed over 10 epochs, at the best epoch.
     """
     from fastsnn import console
-    from fastsnn.search import command, progress
+    from fastsnn.search import command, progress, words
+
+    def convert(name, text):
+        try:
+            return next(o.type for o in shared if o.name == name).convert(text, None, ctx)
+        except click.BadParameter as error:
+            raise ValueError(error.message) from error
 
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the search: add --out DIR", ctx)
     fixed = {option.name: options.pop(option.name) for option in shared}
     default = ParameterSource.DEFAULT
     fixed = {name: v for name, v in fixed.items() if ctx.get_parameter_source(name) != default}
-    space = search_space(ctx, grids, ranges)
+    try:
+        space = words.space(grids, ranges, convert)
+    except ValueError as error:
+        raise click.UsageError(str(error), ctx) from error
     shown = progress.progress()
     try:
         result = command.search_runs(
