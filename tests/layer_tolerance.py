@@ -26,8 +26,10 @@ tolerance.py, is the bound for all of the tensor. No element counts for itself: 
 samples say little. The same runs tell how near to a kink is too near.
 """
 
+import functools
 from dataclasses import dataclass, field
 
+import layer_cases
 import layer_oracle
 import numpy as np
 import oracle
@@ -90,6 +92,7 @@ class Reference:
     start: dict = field(default_factory=dict)  # state dict
     outputs: tuple = ()
     trace: dict = field(default_factory=dict)  # outputs of layers in evaluation, by name
+    training_trace: dict = field(default_factory=dict)  # the same in the first step
     gradients: dict = field(default_factory=dict)  # of the first step
     losses: list = field(default_factory=list)
     end: dict = field(default_factory=dict)  # state dict
@@ -109,8 +112,10 @@ def pairs(expected, others):
     return {name: pair(v, [other[name] for other in others]) for name, v in expected.items()}
 
 
-def reference(case):
-    """The case's steps of training, exact and RUNS times with roundings."""
+@functools.cache
+def reference(name):
+    """The steps of training of the case of this name, exact and RUNS times with roundings."""
+    case = layer_cases.BY_NAME[name]
     one, *others = everyone = [
         Training(case, layer_oracle.exact),
         *(Training(case, Roundings((case.seed, k))) for k in range(RUNS)),
@@ -119,10 +124,11 @@ def reference(case):
     for step in range(case.steps):
         result.batches.append(x_y_weight := _batch(case, step, everyone))
         passes = [training.pass_of(*x_y_weight) for training in everyone]
-        (value, gradients, out, _), *rest = passes
+        (value, gradients, out, run), *rest = passes
         if step == 0:
             _before(result, everyone, x_y_weight[0])
             result.gradients = pairs(gradients, [p[1] for p in rest])
+            result.training_trace = pairs(dict(run.trace), [dict(p[3].trace) for p in rest])
         limit = limit_of(value, [p[0] for p in rest])
         # the roundings of the loss itself, see tolerance.loss
         own = (SAFETY + np.sqrt(len(out) / 6)) * UNIT_ROUNDOFF
@@ -148,7 +154,7 @@ def _batch(case, step, everyone):
     """
     rng = np.random.default_rng((case.seed, step))
     y, weight = case.labels(rng)
-    x = rng.normal(size=(case.batch, case.inputs)).astype(np.float32)
+    x = case.rows(rng, case.batch)
     margins = None
     for _ in range(200):
         one = everyone[0].pass_of(x, y, weight)[3]
@@ -163,5 +169,5 @@ def _batch(case, step, everyone):
             near |= (np.abs(z) < margin).any(1)
         if not near.any():
             return x, y, weight
-        x[near] = rng.normal(size=(near.sum(), case.inputs))
+        x[near] = case.rows(rng, near.sum())
     raise AssertionError(f"{case.name}: no rows away from the kinks; take another seed")
