@@ -28,6 +28,7 @@ TASKS = (
 )  # fmt: skip
 FEATURES = ("auto", "deeptox", "rdkit")
 ORDER = (5, 0, 1, 2, 3, 4)  # CVfold of the validation part of fold 1, 2, ...
+SETS = ("training", "validation", "test")
 VALUES = {"0": 0.0, "1": 1.0, "NA": np.nan, "": np.nan}
 
 
@@ -80,11 +81,13 @@ def _compounds(path: Path):
         rows = list(reader)
     for line, row in enumerate(rows, 2):
         bad = [name for name in TASKS if row[name] not in VALUES]
-        if bad or row["set"] not in ("training", "validation", "test"):
-            name = bad[0] if bad else "set"
+        if bad or row["set"] not in SETS:
+            name, wanted = (
+                (bad[0], "0, 1 or NA") if bad else ("set", "training, validation or test")
+            )
             raise ValueError(
-                f"{path}, line {line}: {name} must be 0, 1 or NA, and set one of training, "
-                f"validation, test; got {name} {row[name]!r}; copy or download it again"
+                f"{path}, line {line}: {name} must be one of {', '.join(wanted)}, got {row[name]!r}; copy or "
+                "download it again"
             )
     cvfold = np.array([int(r["CVfold"]) if r["CVfold"].isdigit() else -1 for r in rows])
     y = np.array([[VALUES[row[name]] for name in TASKS] for row in rows], np.float32)
