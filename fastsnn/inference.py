@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn import checkpoint
-from fastsnn.data import Progress, is_named, read_features, read_named, read_table
+from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
 from fastsnn.model import Model
 
 
@@ -32,6 +32,19 @@ def evaluate(
     """Figures of the model on a data set's test part, or on a labelled file (its test part, if it
     has one). target: as in `read_table`; by default the model's own target columns.
     """
+    table, rows = labelled(model, name, target, progress)
+    y = rows.y if model.targets is None else model.targets.apply(rows.y)
+    figures = model.evaluate(model.inputs.apply(rows.x), y, threads)
+    note = {} if table.note is None else {"note": table.note}
+    return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
+
+
+def labelled(
+    model: Model, name: str, target: str | None = None, progress: Progress | None = None
+) -> tuple[Table, Split]:
+    """The data to judge a model by, and the rows of them that `evaluate` takes, as they are: not
+    yet standardized. Raises ValueError for data that the model is not made for.
+    """
     if is_named(name):
         if target is not None:
             raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
@@ -46,22 +59,23 @@ def evaluate(
     part = "train" if table.test is None else "test"
     rows = getattr(table, part)
     _require_fitting(model, name, table, rows)
-    y = rows.y if model.targets is None else model.targets.apply(rows.y)
-    figures = model.evaluate(model.inputs.apply(rows.x), y, threads)
-    note = {} if table.note is None else {"note": table.note}
-    return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
+    return table, rows
+
+
+def features(model: Model, name: str, progress: Progress | None = None) -> np.ndarray:
+    """The inputs of a file, or of a data set's test part, as they are: not yet standardized."""
+    if not is_named(name):
+        return read_features(name, model.feature_names, model.network.input_size)
+    x = read_named(name, progress).test.x
+    _require_width(model, name, x)
+    return x
 
 
 def predict(
     model: Model, name: str, threads: int | None = None, progress: Progress | None = None
 ) -> np.ndarray:
     """`Model.predict` for the rows of a file, or of a data set's test part."""
-    if is_named(name):
-        x = read_named(name, progress).test.x
-        _require_width(model, name, x)
-    else:
-        x = read_features(name, model.feature_names, model.network.input_size)
-    return model.predict(x, threads)
+    return model.predict(features(model, name, progress), threads)
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:
