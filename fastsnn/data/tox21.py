@@ -82,12 +82,10 @@ def _compounds(path: Path):
     for line, row in enumerate(rows, 2):
         bad = [name for name in TASKS if row[name] not in VALUES]
         if bad or row["set"] not in SETS:
-            name, wanted = (
-                (bad[0], "0, 1 or NA") if bad else ("set", "training, validation or test")
-            )
+            name, wanted = (bad[0], ("0", "1", "NA")) if bad else ("set", SETS)
             raise ValueError(
-                f"{path}, line {line}: {name} must be one of {', '.join(wanted)}, got {row[name]!r}; copy or "
-                "download it again"
+                f"{path}, line {line}: {name} must be one of {', '.join(wanted)}, got "
+                f"{row[name]!r}; copy or download it again"
             )
     cvfold = np.array([int(r["CVfold"]) if r["CVfold"].isdigit() else -1 for r in rows])
     y = np.array([[VALUES[row[name]] for name in TASKS] for row in rows], np.float32)
