@@ -10,7 +10,7 @@ import pytest
 from data_files import message
 from shared_data import shared_data
 
-from fastsnn.data import Dataset, load, load_folds, ucinames
+from fastsnn.data import Dataset, catalogue, load, load_folds, ucinames
 from fastsnn.data import uci as archive
 
 N = 12
@@ -143,6 +143,13 @@ def test_a_cache_that_cannot_be_written_is_no_error(put, tmp_path, monkeypatch):
 def test_content_that_cannot_be(put, changes, part):
     put(members(**changes))
     assert part in message(archive.load, "iris")
+
+
+def test_the_catalogue_names_what_is_here_and_what_is_not(put):
+    put(members())
+    about = catalogue.entry("uci").about()
+    assert about["tasks"] == ["iris"] and about["missing"] == archive.missing()
+    assert about["note"] == "1 of 121 tasks: --json names them"
 
 
 def test_damaged_archives(put):

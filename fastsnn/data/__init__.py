@@ -1,5 +1,10 @@
 """Data sets by name, and a user's own files: split, standardized and checked.
 
+`load` gives any of them ready to train on; `load_folds` gives those with folds of their own (HTRU2,
+Tox21, the 121 tasks of UCI) as the paper's experiments need them. `catalogue` says what each is,
+where it comes from and on what terms, and gets it. Files are looked for in $FASTSNN_DATA, in a
+folder for each data set, then in the per-user cache.
+
 >>> d = load("digits")
 >>> d.task, d.train.x.shape, d.validation.x.shape, d.test.x.shape, d.n_outputs
 ('classification', (1294, 64), (144, 64), (359, 64), 10)

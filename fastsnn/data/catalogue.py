@@ -57,14 +57,14 @@ class Entry:
         here = self.here()
         return here and str(find(self.folder, here[0][0].name).parent)
 
-    def missing(self) -> list[str]:
-        """Of several tasks, those that the copy on this machine lacks."""
-        return uci.missing() if self.folder == uci.FOLDER and self.here() else []
+    def tasks(self) -> list[str]:
+        """Of uci/NAME: the tasks that the copy on this machine has."""
+        return uci.names() if self.folder == uci.FOLDER and self.here() else []
 
     def note(self) -> str | None:
         """What to say of the copy on this machine."""
-        if lost := self.missing():
-            return f"{len(SHAPES) - len(lost)} of {len(SHAPES)} tasks"
+        if tasks := self.tasks():
+            return f"{len(tasks)} of {len(SHAPES)} tasks: --json names them"
         return (self.here() or (None, None))[1]
 
     def about(self) -> dict[str, Any]:
@@ -72,7 +72,8 @@ class Entry:
         return {
             "name": self.name, "title": self.title, "task": self.task, "rows": self.rows,
             "features": self.features, "classes": self.classes, "where": self.where(),
-            "note": self.note(), "missing": self.missing(),
+            "note": self.note(), "tasks": self.tasks(),
+            "missing": uci.missing() if self.tasks() else [],
             "terms": self.terms, "citation": self.citation, "home": self.home,
             "files": [
                 {
