@@ -13,7 +13,7 @@ from commands import call, good, result_of
 from file_server import serving
 from shared_data import shared_data
 
-from fastsnn.data import DATASETS, catalogue, htru2, load_folds, mnist
+from fastsnn.data import DATASETS, catalogue, htru2, load_folds, mnist, show
 from fastsnn.data.download import fault
 from fastsnn.data.locate import File
 
@@ -209,3 +209,34 @@ def test_the_files_at_hand_are_those_of_the_catalogue(monkeypatch):
                 assert file.size in (None, path.stat().st_size)
     if not seen:
         pytest.skip(f"no data sets in {data}")
+
+
+# ---- on a terminal
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_table_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    show.listing(show.about(), stream)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 120
+    for name in catalogue.ENTRIES:
+        assert any(line.strip().startswith(name) for line in lines), name
+
+
+def test_downloads_on_a_terminal_have_one_moving_line(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    progress = show.Downloads(stream)
+    for done in (0, 500_000, 2_000_000):
+        progress("a.zip", done, 2_000_000)
+    progress("b.zip", 10, None)
+    progress.close()
+    text = stream.getvalue()
+    assert "a.zip" in text and "2.0/2.0 MB" in text and "b.zip" in text

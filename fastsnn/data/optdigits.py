@@ -23,8 +23,8 @@ MIRRORS = (
     "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",
     "http://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",
 )
-# No checksum was published: these are of copies that agree with each other, and (the .tes) with
-# the copy inside scikit-learn.
+# No published checksum is known: these are of copies that agree with each other, and (the .tes)
+# with the copy inside scikit-learn.
 FILES = {
     name: File(name, size, f"sha256:{sha256}", urls=tuple(mirror + name for mirror in MIRRORS))
     for name, size, sha256 in (

@@ -1,4 +1,4 @@
-"""The files of Tox21 and where they can be had. No checksums have been published for them."""
+"""The files of Tox21 and where they can be had. No published checksums are known."""
 
 from __future__ import annotations
 

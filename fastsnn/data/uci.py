@@ -23,7 +23,7 @@ from fastsnn.data.numbers import parse
 from fastsnn.data.ucinames import SHAPES
 
 FOLDER, FOLDS = "uci121", 4
-# Nobody has published its checksum: a download is held against the sums inside the archive, and
+# No published checksum is known: a download is held against the sums inside the archive, and
 # each set against its numbers of rows, features and classes.
 ARCHIVE = File("data_py.zip", urls=("http://www.bioinf.jku.at/people/klambauer/data_py.zip",))
 PARTS = ("{}_py.dat", "labels_py.dat", "folds_py.dat", "validation_folds_py.dat")
