@@ -13,6 +13,7 @@ from click.core import ParameterSource  # noqa: E402
 
 from fastsnn import __version__  # noqa: E402
 from fastsnn.bench.command import bench, compare  # noqa: E402
+from fastsnn.bench.paper.command import reproduce  # noqa: E402
 from fastsnn.config import BY_RULE, RunConfig  # noqa: E402
 from fastsnn.data.dataset import TASKS  # noqa: E402
 from fastsnn.data.standardize import PER  # noqa: E402
@@ -356,6 +357,7 @@ def info(as_json):
 
 main.add_command(bench)
 main.add_command(compare)
+main.add_command(reproduce)
 
 if __name__ == "__main__":
     main(prog_name="fastsnn")

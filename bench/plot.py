@@ -12,7 +12,7 @@ COLORS = {"fastsnn": "#c1272d", "torch": "#4477aa", "torch-compile": "#88aacc",
           "jax": "#66994d", "onnxruntime": "#aa8844"}  # fmt: skip
 
 
-def _figure(width, height):
+def canvas(width, height):
     import matplotlib
 
     matplotlib.use("Agg")
@@ -21,7 +21,7 @@ def _figure(width, height):
     return plt.subplots(figsize=(width, height), layout="constrained")
 
 
-def _save(figure, path: Path, machine: dict[str, Any]) -> None:
+def save(figure, path: Path, machine: dict[str, Any]) -> None:
     from matplotlib import pyplot
 
     from fastsnn import files
@@ -43,7 +43,7 @@ def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: 
     """Samples a second of each system, as multiples of fastsnn's best peer or of fastsnn itself."""
     labels = [_label(row) for row in rows]
     systems = [s for s in NAMES if any(s in r["systems"] for r in rows)]
-    figure, axes = _figure(max(6.5, 0.55 + 1.05 * len(rows)), 4.2)
+    figure, axes = canvas(max(6.5, 0.55 + 1.05 * len(rows)), 4.2)
     width = 0.8 / len(systems)
     for i, system in enumerate(systems):
         heights = [
@@ -63,13 +63,13 @@ def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: 
                    fontsize=9)  # fmt: skip
     axes.legend(fontsize=8, ncols=len(systems), loc="upper center", frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path, machine)
+    save(figure, path, machine)
 
 
 def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
     """Share of the roof of each kernel: its arithmetic or its memory, whichever limits it."""
     rows = found["rows"][::-1]
-    figure, axes = _figure(8.5, 1 + 0.23 * len(rows))
+    figure, axes = canvas(8.5, 1 + 0.23 * len(rows))
     names = [f"{r['kernel']}  [{r['shape']}]" for r in rows]
     colors = ["#c1272d" if r["gflops"] else "#4477aa" for r in rows]
     drawn = axes.barh(range(len(rows)), [100 * r["share"] for r in rows], 0.75, color=colors)
@@ -85,12 +85,12 @@ def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None
         "blue: of the speed at which as many bytes are read", fontsize=9,
     )  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path, machine)
+    save(figure, path, machine)
 
 
 def lines(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
     """Time of a step over depth and over batch, with the fitted lines."""
-    figure, axes = _figure(7, 4.2)
+    figure, axes = canvas(7, 4.2)
     for name, color in (("depth", "#c1272d"), ("batch", "#4477aa")):
         part = found[name]
         x, y = part["sizes"], [1e3 * s for s in part["median_s"]]
@@ -110,7 +110,7 @@ def lines(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
     axes.legend(fontsize=8, frameon=False)
     axes.set_title("Cost of a step; lines: start + slope x size", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path, machine)
+    save(figure, path, machine)
 
 
 def heat(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
@@ -123,7 +123,7 @@ def heat(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any]) -> Non
     values = [[float("nan")] * len(batches) for _ in left]
     for (layers, width, batch), row in zip(sizes, rows, strict=True):
         values[left.index((layers, width))][batches.index(batch)] = row["speedup"]
-    figure, axes = _figure(5.5, 1.4 + 0.28 * len(left))
+    figure, axes = canvas(5.5, 1.4 + 0.28 * len(left))
     norm = colors.LogNorm(1 / 8, 8)
     axes.imshow(values, aspect="auto", cmap="RdYlGn", norm=norm)
     for i, line in enumerate(values):
@@ -134,4 +134,4 @@ def heat(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any]) -> Non
     axes.set_xlabel("batch")
     axes.set_ylabel("layers x width")
     axes.set_title("Speed-up of a step over PyTorch eager", fontsize=9)
-    _save(figure, path, machine)
+    save(figure, path, machine)

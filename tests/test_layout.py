@@ -162,7 +162,8 @@ def dotted(path, folder):
 def test_package_data_is_what_lies_on_disk():
     data = project()["tool"]["setuptools"]["package-data"]
     folders = {
-        "fastsnn.bench": BENCH, "fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS,
+        "fastsnn.bench": BENCH, "fastsnn.bench.paper": BENCH / "paper",
+        "fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS,
     }  # fmt: skip
     assert data.keys() == folders.keys()
     for package, names in data.items():

@@ -1,0 +1,181 @@
+"""How much of the paper's grids a budget tries: a table for each experiment.
+
+`PAPER` is what the paper searches (appendix, tables of hyperparameters); a budget names what it has
+less of. What a budget leaves out is printed with every result, see `left_out`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fastsnn.methods import EQUAL_WIDTHS, METHODS
+
+BUDGETS = ("tiny", "small", "full")
+SHAPES = ("rectangular", "conic")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid of trainings.
+
+    width, layers, learning_rate, shape, weight_decay: values for all methods. blocks, bottleneck:
+    layers and inner width of ResNet. dropout: values by method; none for those that are not named.
+    epochs: of every training. rows_per_epoch: an epoch, and with it the figure on the validation
+    rows, ends after at most so many training rows (None: all of them); the next one goes on behind
+    them. batch: rows of a step; fewer where an epoch has less than eight such batches.
+    validation_rows: most rows that an epoch is judged by. select_folds: folds whose validation rows
+    choose the configuration (None: each fold its own). seeds: trainings of what was chosen.
+    """
+
+    width: tuple[int, ...]
+    layers: tuple[int, ...]
+    learning_rate: tuple[float, ...]
+    shape: tuple[str, ...] = SHAPES
+    weight_decay: tuple[float, ...] = (0.0,)
+    blocks: tuple[int, ...] = (2, 3, 4, 8, 16)
+    bottleneck: tuple[float, ...] = (0.25, 0.5)
+    dropout: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    epochs: int = 100
+    rows_per_epoch: int | None = None
+    batch: int = 128
+    validation_rows: int | None = None
+    select_folds: tuple[int, ...] | None = None
+    seeds: int = 1
+
+    def space(self, method: str) -> dict[str, tuple[Any, ...]]:
+        """The options of one method, for `fastsnn.search.grid`."""
+        equal = method in EQUAL_WIDTHS
+        space = {
+            "layers": self.blocks if method == "resnet" else self.layers,
+            "width": self.width,
+            "learning_rate": self.learning_rate,
+            "dropout": self.dropout.get(method, (0.0,)),
+            "shape": ("rectangular",) if equal else self.shape,
+        }
+        if method == "resnet":
+            space["bottleneck"] = self.bottleneck
+        if self.weight_decay != (0.0,):
+            space["weight_decay"] = self.weight_decay
+        return space
+
+
+PAPER = {
+    "uci": Grid(
+        width=(256, 512, 1024), layers=(2, 3, 4, 8, 16, 32), learning_rate=(0.01, 0.1, 1.0),
+        dropout={"snn": (0.0, 0.05), "msra": (0.0, 0.5), "highway": (0.0, 0.5)},
+    ),
+    "htru2": Grid(
+        width=(256, 512, 1024), layers=(2, 4, 8, 16, 32), learning_rate=(0.01, 0.1, 1.0),
+        dropout={"snn": (0.0, 0.05), "msra": (0.0, 0.5), "highway": (0.0, 0.5)},
+    ),
+    "tox21": Grid(
+        width=(1024, 2048), layers=(2, 3, 4, 6, 8, 16, 32), learning_rate=(0.01, 0.05, 0.1),
+        weight_decay=(1e-3, 1e-4, 1e-5), blocks=(2, 3, 4, 6, 8, 16),
+        dropout={"snn": (0.05, 0.10)}
+        | {name: (0.0, 0.5) for name in ("msra", "weightnorm", "layernorm", "highway")},
+        seeds=5,
+    ),
+}  # fmt: skip
+
+SNN_ALONE = {"snn": (0.0, 0.05)}
+BY_NAME = {
+    "uci": {
+        "tiny": replace(
+            PAPER["uci"], width=(64,), layers=(2,), blocks=(2,), learning_rate=(0.1,),
+            shape=("rectangular",), bottleneck=(0.5,), dropout={"snn": (0.05,)},
+            epochs=20, rows_per_epoch=512, batch=32, validation_rows=500, select_folds=(1,),
+        ),
+        "small": replace(
+            PAPER["uci"], width=(256,), layers=(2, 8), blocks=(2, 4), learning_rate=(0.01, 0.1),
+            shape=("rectangular",), bottleneck=(0.5,), dropout=SNN_ALONE,
+            rows_per_epoch=768, batch=32, validation_rows=768, select_folds=(1,),
+        ),
+        "full": PAPER["uci"],
+    },
+    "htru2": {
+        "tiny": replace(
+            PAPER["htru2"], width=(64,), layers=(2,), blocks=(2,), learning_rate=(0.1,),
+            shape=("rectangular",), bottleneck=(0.5,), dropout={"snn": (0.05,)},
+            epochs=10, rows_per_epoch=1024,
+        ),
+        "small": replace(
+            PAPER["htru2"], width=(256,), layers=(2, 8), blocks=(2, 4), learning_rate=(0.01, 0.1),
+            shape=("rectangular",), bottleneck=(0.5,), dropout=SNN_ALONE,
+            rows_per_epoch=2048, batch=64,
+        ),
+        "full": PAPER["htru2"],
+    },
+    "tox21": {
+        "tiny": replace(
+            PAPER["tox21"], width=(64,), layers=(2, 4, 8), blocks=(2, 4), learning_rate=(0.05,),
+            weight_decay=(1e-4,), shape=("rectangular",), bottleneck=(0.5,),
+            dropout={"snn": (0.05,)}, epochs=10, rows_per_epoch=2048, seeds=1,
+        ),
+        "small": replace(
+            PAPER["tox21"], width=(512,), learning_rate=(0.05,), weight_decay=(1e-4,),
+            shape=("rectangular",), bottleneck=(0.5,), dropout=PAPER["tox21"].dropout,
+            epochs=50, rows_per_epoch=4096, seeds=3,
+        ),
+        "full": PAPER["tox21"],
+    },
+}  # fmt: skip
+
+# Figure 1: (layers, epochs); the tutorial: epochs.
+FIG1 = {"tiny": ((8,), 2), "small": ((8, 16, 32), 30), "full": ((8, 16, 32), 2000)}
+TUTORIAL = {"tiny": 1, "small": 20, "full": 20}
+
+
+def left_out(name: str, grid: Grid, methods: tuple[str, ...] = METHODS) -> list[str]:
+    """What of the paper's experiment a grid has not, a line for each thing; empty: nothing."""
+    paper, lines = PAPER[name], []
+    for what, words in (
+        ("width", "units of a layer"), ("layers", "hidden layers"), ("blocks", "residual blocks"),
+        ("learning_rate", "learning rates"), ("shape", "shapes"), ("weight_decay", "L2"),
+        ("bottleneck", "bottlenecks of residual blocks"),
+    ):  # fmt: skip
+        ours, theirs = getattr(grid, what), getattr(paper, what)
+        if what in ("blocks", "bottleneck") and "resnet" not in methods:
+            continue
+        if ours != theirs:
+            lines.append(f"{words}: {_listed(ours)} (the paper: {_listed(theirs)})")
+    for method in methods:
+        ours, theirs = (g.dropout.get(method, (0.0,)) for g in (grid, paper))
+        if ours != theirs:
+            lines.append(f"dropout of {method}: {_listed(ours)} (the paper: {_listed(theirs)})")
+    if grid.epochs != paper.epochs:
+        lines.append(f"epochs: {grid.epochs} (the paper: {paper.epochs})")
+    if grid.rows_per_epoch:
+        lines.append(
+            f"an epoch ends after {grid.rows_per_epoch:,} training rows where there are more; the "
+            "next one goes on behind them"
+        )
+    if grid.validation_rows:
+        lines.append(f"an epoch is judged by at most {grid.validation_rows:,} validation rows")
+    if grid.select_folds:
+        folds = "fold" if len(grid.select_folds) == 1 else "folds"
+        lines.append(
+            f"the configuration is chosen by the validation rows of {folds} "
+            f"{_listed(grid.select_folds)} for all folds"
+        )
+    if grid.seeds < paper.seeds:
+        lines.append(f"repeats: {grid.seeds} (the paper: {paper.seeds})")
+    lines += [
+        f"{name} in conic shape: its layers must be equally wide"
+        for name in methods if name == "highway" and "conic" in paper.shape
+    ]  # fmt: skip
+    if "resnet" in methods:
+        lines.append('residual blocks in "diavolo" form: rectangular ones only')
+    return lines
+
+
+def note(grid: Grid) -> str:
+    """What the paper does not say, and this grid has to."""
+    return (
+        f"the paper does not say how large its batches are: {grid.batch} rows, fewer where an "
+        "epoch would have less than 8 steps"
+    )
+
+
+def _listed(values) -> str:
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
