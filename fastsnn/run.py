@@ -154,7 +154,9 @@ def _result(folder, config, dataset, trainer, history, compile_s, start):
         figures |= {f"test_{name}": value for name, value in test.items()}
     return {
         "data": config.data,
+        **({"note": dataset.note} if dataset.note else {}),
         "task": dataset.task,
+        "method": config.method,
         "layers": config.layers,
         "width": config.width,
         "dropout": config.dropout,
@@ -237,9 +239,11 @@ def _describe(config, dataset, model, trainer, folder):
         for name in ("train", "validation", "test")
         if (part := getattr(dataset, name)) is not None
     )
+    note = f"note: {dataset.note}\n" if dataset.note else ""
+    hidden = "hidden layers" if config.method == "snn" else f"{config.method} layers"
     return (
         f"{Path(config.data).name}: {dataset.task}, rows: {rows}; {dataset.n_features} features, "
-        f"{dataset.n_outputs} outputs\n"
-        f"{config.layers} hidden layers of {config.width}, {model.network.n_parameters:,} "
+        f"{dataset.n_outputs} outputs\n{note}"
+        f"{config.layers} {hidden} of {config.width}, {model.network.n_parameters:,} "
         f"parameters; {trainer.threads} thread{'s'[: trainer.threads != 1]}; into {folder.path}"
     )
