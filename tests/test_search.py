@@ -185,7 +185,7 @@ def test_an_interrupted_search_stops_its_trials(tmp_path):
         if status.done:
             raise KeyboardInterrupt
 
-    words = "^interrupted after 1 of 3 trials; .* keeps them, resume it$"
+    words = "^interrupted after 1 of 3 trials; .* keeps them; continue with .* --resume --out "
     with pytest.raises(KeyboardInterrupt, match=words):
         search(trial, {"x": [0, 1, 2]}, workers=2, folder=tmp_path, progress=interrupt)
     assert sorted(left) == [1, 2][: len(left)] and left

@@ -26,7 +26,7 @@ def cluster():
     """Two processes of one thread, started by spawn: a fork would inherit threads' locks."""
     assert dask.config.get("distributed.worker.multiprocessing-method") == "spawn"
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0",
         host="127.0.0.1", silence_logs=50,
     ) as started:  # fmt: skip
         yield started
@@ -56,3 +56,10 @@ def test_nobody_answers(monkeypatch):
     monkeypatch.setattr(workers, "CONNECT_S", 0.3)
     with pytest.raises(RuntimeError, match="no scheduler answered.*start one with: dask scheduler"):
         search(hill, {"x": [1]}, dask="tcp://127.0.0.1:9")
+
+
+def test_processes_of_its_own():
+    trial = RunTrial(FIXED, Protocol(epochs=4))
+    found = search(trial, SPACE, workers=2, dask="local")
+    assert found.trials == search(trial, SPACE, workers=1).trials
+    assert 0 < found.busy <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -24,8 +25,8 @@ REFRESH_S = 0.5  # of the progress
 class Found:
     """What a search found: `trials` in the order of their numbers, and how it went.
 
-    seconds: of this call. busy: share of the workers' processors that this process used meanwhile,
-    in [0, 1]; None where the trials ran elsewhere, or none did.
+    seconds: of this call. busy: share of the workers' processors that the search used meanwhile,
+    in [0, 1]; None where the trials ran on other machines, or none did.
     """
 
     trials: list[Trial]
@@ -103,8 +104,10 @@ def search(
     ahead : int >= 1
         For optuna, the most trials at once: trial n is proposed from the results of the trials
         before n - ahead + 1 alone, so that proposals do not depend on who finishes first.
-    dask : address of a scheduler ("tcp://host:port") or distributed.Client
-        Run the trials on its workers. `trial` and its options are pickled then, for each trial.
+    dask : address of a scheduler ("tcp://host:port"), distributed.Client, or "local"
+        Run the trials on its workers; "local" starts `workers` processes of one thread for this
+        search, for networks so small that threads would wait for the interpreter. `trial` and its
+        options are pickled then, for each trial.
     cost : function (options) -> float
         Estimate of a trial's time in any unit: long ones begin first, and time left is told by it.
     about : dict
@@ -120,7 +123,7 @@ def search(
     """
     protocol = protocol or Protocol()
     source = _source(space, sampler, trials, seed, ahead, cost, protocol)
-    start, cpu = time.perf_counter(), time.process_time()
+    start, cpu = time.perf_counter(), _cpu_s()
     about = plain({**(about or {}), "protocol": asdict(protocol), **source.about})
     with (
         Journal(folder, about, resume) as journal,
@@ -130,16 +133,24 @@ def search(
         try:
             _run(source, crew, journal, watch)
         except KeyboardInterrupt:
-            kept = "nothing was kept" if folder is None else f"{folder} keeps them, resume it"
+            kept = "nothing was kept"
+            if folder is not None:
+                kept = f"{folder} keeps them; continue with the same and --resume --out {folder}"
             raise KeyboardInterrupt(
                 f"interrupted after {len(watch.done)} of {source.total} trials; {kept}"
             ) from None
         seconds = time.perf_counter() - start
-        share = (time.process_time() - cpu) / (seconds * crew.most)
+    share = None
+    if crew.local and watch.cost_now:
+        share = min((_cpu_s() - cpu) / (seconds * crew.most), 1.0)
     found = [watch.done[number] for number in sorted(watch.done)]
-    return Found(
-        found, protocol, seconds, min(share, 1.0) if crew.local and watch.cost_now else None
-    )
+    return Found(found, protocol, seconds, share)
+
+
+def _cpu_s():
+    """Seconds of the processors, of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _source(space, sampler, trials, seed, ahead, cost, protocol):

@@ -51,23 +51,29 @@ class Live:
     """A bar that moves."""
 
     def __init__(self, stream: TextIO):
+        self.stream, self.live = stream, None
+
+    def __call__(self, status: Status) -> None:
+        if self.live is None:  # not before there is something to show: lines of text come first
+            self._start()
+        self.live.update(self.task, completed=status.done, total=status.total, text=line(status))
+        self.live.refresh()
+
+    def _start(self):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
         # No refresh by rich's own thread: it would take the interpreter away from the trials.
         self.live = Progress(
             BarColumn(bar_width=20), TextColumn("{task.fields[text]}"),
-            console=Console(file=stream), auto_refresh=False,
+            console=Console(file=self.stream), auto_refresh=False,
         )  # fmt: skip
         self.task = self.live.add_task("", total=None, text="")
         self.live.start()
 
-    def __call__(self, status: Status) -> None:
-        self.live.update(self.task, completed=status.done, total=status.total, text=line(status))
-        self.live.refresh()
-
     def close(self) -> None:
-        self.live.stop()
+        if self.live is not None:
+            self.live.stop()
 
 
 def table(records: Sequence[Mapping[str, Any]], metric: str) -> str:

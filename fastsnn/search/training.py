@@ -14,6 +14,7 @@ from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
 
 DATASETS = 4  # kept at once: a search over seeds splits the rows anew for each
+EVERY = 16  # steps between two reports: a step of a small network takes 10 us
 _loading = threading.Lock()
 
 
@@ -95,4 +96,5 @@ class _Reporter:
         self.steps = epochs * batches
 
     def on_batch_end(self, trainer, samples, loss):
-        self.report(trainer.step_count / self.steps)
+        if trainer.step_count % EVERY == 0:
+            self.report(trainer.step_count / self.steps)

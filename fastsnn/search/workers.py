@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from fastsnn import threads as processors
 
+LOCAL = "local"
 CONNECT_S = 10.0  # until a scheduler must have answered
 Report = Callable[[float], None]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
@@ -89,30 +91,42 @@ def _local(trial, workers):
 @contextmanager
 def _remote(trial, workers, dask):
     try:
-        from distributed import Client
+        import distributed
     except ImportError as error:
         raise RuntimeError(
             "dask: distributed is required, and it is not installed; "
             "pip install 'fastsnn[dask]', here and for the workers"
         ) from error
-    own = None
-    if not isinstance(dask, Client):
-        try:
-            dask = own = Client(dask, set_as_default=False, timeout=CONNECT_S)
-        except (OSError, ValueError) as error:
-            raise RuntimeError(
-                f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"
-            ) from error
-    executor = dask.get_executor(pure=False)
-    try:
+    here = dask == LOCAL
+    with ExitStack() as own:
+        if not isinstance(dask, distributed.Client):
+            dask = _client(own, workers, dask)
+        executor = dask.get_executor(pure=False)
+        own.callback(executor.shutdown, wait=False)
         most = workers or sum(dask.nthreads().values())
         if not most:
             raise RuntimeError(
                 f"dask {dask.scheduler.address}: at least one worker is required, got none; "
                 f"start some with: dask worker {dask.scheduler.address}"
             )
-        yield Crew(trial, executor, most, RemoteReport, local=False)
-    finally:
-        executor.shutdown(wait=False)
-        if own is not None:
-            own.close()
+        yield Crew(trial, executor, most, RemoteReport, here)
+
+
+def _client(own, workers, dask):
+    """A client that is closed with `own`, of this scheduler or of processes of ours."""
+    import distributed
+
+    if dask == LOCAL:
+        dask = own.enter_context(
+            distributed.LocalCluster(
+                n_workers=workers or processors.available(), threads_per_worker=1, processes=True,
+                dashboard_address=":0", host="127.0.0.1", silence_logs=logging.CRITICAL,
+            )
+        )  # fmt: skip
+    try:
+        client = distributed.Client(dask, set_as_default=False, timeout=CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise RuntimeError(
+            f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"
+        ) from error
+    return own.enter_context(client)
