@@ -318,6 +318,31 @@ def predict(model_file, data, out, threads):
         report(f"{len(predictions):,} predictions in {out}")
 
 
+@main.command()
+@model_option
+@click.option("--data", required=True, metavar="NAME|FILE",
+              help="A name of `fastsnn data list` (its test part), or a file, labelled or not.")
+@click.option("--target", metavar="COLUMN", help="Column(s) of a CSV file that hold the truth.",
+              show_default="the columns that the model was trained on")
+@click.option("--plot", metavar="FILE", show_default="none",
+              help="Draw it, too: outputs over depth and their course; .png, .svg, .pdf.")
+@threads_option
+@json_option
+def diagnose(model_file, data, target, plot, threads, as_json):  # fmt: skip
+    """Look at every layer of a saved model, and say in words what is wrong."""
+    from fastsnn import console, diagnose_plot, diagnose_show, inference
+    from fastsnn.diagnose import diagnose_model
+
+    if plot is not None:
+        diagnose_plot.require(plot)
+    path, model = inference.load(model_file)
+    found = diagnose_model(model, data, target, threads, console.download_line(report))
+    if plot is not None:
+        diagnose_plot.draw(found, plot, f"{path} on {data}")
+    values = {"model": str(path), "data": data, **found.to_dict()}
+    show(values, True) if as_json else diagnose_show.show(found)
+
+
 @main.group("data")
 def data_group():
     """Data sets with a name: what is here, and how to get the rest."""
