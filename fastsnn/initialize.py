@@ -20,7 +20,8 @@ def initialize(nodes: tuple[Node, ...], tensors: dict[str, np.ndarray], seed: in
         if node.init == "glorot_uniform":
             generator.random(dtype=np.float32, out=weight)
             weight -= np.float32(0.5)
-            weight *= np.float32(2 * (6 / (node.fan_in + node.fan_out)) ** 0.5)
+            units = node.fan_out if node.gate_bias is None else node.fan_out // 2
+            weight *= np.float32(2 * (6 / (node.fan_in + units)) ** 0.5)
         else:
             generator.standard_normal(dtype=np.float32, out=weight)
             deviation = node.fan_in**-0.5

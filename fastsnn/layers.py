@@ -1,5 +1,6 @@
 """What a network is made of, as the user writes it: frozen descriptions, no arrays."""
 
+import math
 from dataclasses import dataclass, fields
 
 from fastsnn.theory.fixed_points import solve
@@ -69,7 +70,10 @@ class SELU:
             raise TypeError(
                 f"SELU: fixed_point must be a pair (mean, variance), got {self.fixed_point!r}"
             ) from None
-        solve(mean, variance)
+        try:
+            solve(mean, variance)
+        except ValueError as error:
+            raise ValueError(f"SELU: fixed_point: {error}") from error
         object.__setattr__(self, "fixed_point", (mean, variance))
 
 
@@ -200,6 +204,8 @@ class Highway:
         _require_init("Highway", self.init)
         if isinstance(self.gate_bias, bool) or not isinstance(self.gate_bias, int | float):
             raise TypeError(f"Highway: gate_bias must be a number, got {self.gate_bias!r}")
+        if not math.isfinite(self.gate_bias):
+            raise ValueError(f"Highway: gate_bias must be finite, got {self.gate_bias}")
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,8 @@ class Residual:
     layers: tuple
 
     def __post_init__(self):
+        if not isinstance(self.layers, list | tuple):
+            raise TypeError(f"Residual: a list of layers is required, got {self.layers!r}")
         object.__setattr__(self, "layers", tuple(self.layers))
 
 

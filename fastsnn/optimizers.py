@@ -109,7 +109,8 @@ class Adam:
         t = step + 1
         step_size = learning_rate / (1 - self.beta1**t)
         root = (1 - self.beta2**t) ** 0.5
-        return step_size, *self._decays(learning_rate), self.beta1, self.beta2, root, self.eps
+        rests = 1 - self.beta1, self.beta2, 1 - self.beta2
+        return step_size, *self._decays(learning_rate), *rests, root, self.eps
 
 
 @dataclass(frozen=True)

@@ -157,14 +157,15 @@ def momentum_update(p, g, m, learning_rate, weight_decay, momentum, nesterov):
     return fma(-learning_rate, fma(momentum, m, g) if nesterov else m, p), m
 
 
-def adam_update(p, g, m, v, step_size, l2, decay, beta1, beta2, root_correction2, eps):
+def adam_update(p, g, m, v, step_size, l2, decay, rest1, beta2, rest2, root_correction2, eps):
     """Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019).  Returns p, m, v.
 
     step_size = learning_rate / (1 - beta1**t); root_correction2 = sqrt(1 - beta2**t); l2: weight
     decay added to the gradient (Adam); decay = 1 - learning_rate * weight_decay, on the parameter
-    itself (AdamW), else 1.
+    itself (AdamW), else 1. rest1 = 1 - beta1 and rest2 = 1 - beta2 are rounded by themselves: from
+    a beta2 of float32 the second would be off by 1e-5.
     """
     g = fma(l2, p, g)
-    m = fma(1 - beta1, g - m, m)
-    v = fma(v, beta2, (1 - beta2) * (g * g))
+    m = fma(rest1, g - m, m)
+    v = fma(v, beta2, rest2 * (g * g))
     return fma(-step_size, m / (sqrt(v) / root_correction2 + eps), p * decay), m, v

@@ -49,7 +49,7 @@ def test_moments_of_starting_weights(init, weight_norm):
         assert not state[f"{name}.bias"].any()
 
 
-@pytest.mark.parametrize("init", ["lecun_normal", "he_normal"])
+@pytest.mark.parametrize("init", INITS)
 def test_moments_of_starting_highways(init):
     state = start([Dense(150), Highway(init, gate_bias=-1.5), D], 4)
     variance, kurtosis = INITS[init]
@@ -336,3 +336,18 @@ def test_pairs_that_do_not_fit_warn():
         fs.Network([D, RES, RELU, alpha, D], 3)
     for layers in ([D, RES, SELU, alpha, D], [D, BN, SELU, alpha, D], [D, RELU, BN, DROP, D]):
         fs.Network(layers, 3)
+
+
+def test_what_no_layer_can_start_with():
+    with pytest.raises(ValueError, match="Highway: gate_bias must be finite, got nan"):
+        Highway(gate_bias=float("nan"))
+    with pytest.raises(TypeError, match="Residual: a list of layers is required, got 5"):
+        Residual(5)
+    with pytest.raises(ValueError, match="SELU: fixed_point: solve: no SELU has the fixed point"):
+        fs.SELU(fixed_point=(5.0, 1.0))
+    net = fs.Network([Dense(3, weight_norm=True), BN, D], 2)
+    for name, match in (("1.running_var", "not be negative"), ("0.weight_v", "no row of zeros")):
+        state = net.state_dict()
+        state[name][0] = -1.0 if name == "1.running_var" else 0.0
+        with pytest.raises(ValueError, match=f"state_dict: {name} must.* {match}"):
+            net.load_state_dict(state)

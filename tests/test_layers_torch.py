@@ -34,7 +34,7 @@ OPTIMIZERS = (
     ("SGD", dict(learning_rate=0.05)),
     ("SGD", dict(learning_rate=0.01, momentum=0.9, nesterov=True, weight_decay=0.1)),
     ("Adam", dict(learning_rate=1e-3)),
-    ("Adam", dict(learning_rate=0.01, beta1=0.7, beta2=0.9, weight_decay=0.1)),
+    ("Adam", dict(learning_rate=0.01, weight_decay=0.1)),
     ("AdamW", dict(learning_rate=0.01, weight_decay=0.5)),
 )
 NETWORKS = {

@@ -28,7 +28,7 @@ def _nesterov(p, g, state, hyper):
 
 
 def _adam(p, g, state, hyper):
-    p, m, v = scalar.adam_update(p, g, *state, *hyper[:7])
+    p, m, v = scalar.adam_update(p, g, *state, *hyper[:8])
     return p, [m, v]
 
 
