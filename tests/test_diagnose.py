@@ -1,5 +1,6 @@
 """fastsnn diagnose: the figures next to the float64 oracle, and every fault named in words."""
 
+import doctest
 import io
 import json
 
@@ -9,6 +10,7 @@ import pytest
 from commands import call, good
 
 import fastsnn as fs
+import fastsnn.diagnose
 from fastsnn import checkpoint, data, diagnose_plot, diagnose_show, methods, theory
 from fastsnn.diagnose import diagnose
 from fastsnn.model import Model
@@ -46,6 +48,10 @@ def trained(digits):
 
 
 # The figures
+
+
+def test_the_example_of_the_docstring():
+    assert doctest.testmod(fastsnn.diagnose).failed == 0
 
 
 def test_figures_are_those_of_the_oracle(digits):
