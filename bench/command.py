@@ -261,6 +261,27 @@ def train(layers, epochs, against, threads, json_path):
     _end({"what": "train", "rows": rows}, json_path, show.columns(show.train(rows)))
 
 
+@bench.command()
+@click.option(
+    "--workers", type=click.IntRange(min=1), show_default="all processors", metavar="N",
+    help="Trainings at once.",
+)  # fmt: skip
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
+    help="Of every training.",
+)  # fmt: skip
+@json_option
+def search(workers, epochs, json_path):
+    """200 small trainings: are all processors busy?"""
+    from fastsnn import threads as processors
+    from fastsnn.bench import search as measuring
+    from fastsnn.bench import show
+
+    output.require(json_path)
+    rows = measuring.measure(processors.resolve(workers), epochs, _report)
+    _end({"what": "search", "rows": rows}, json_path, show.columns(measuring.table(rows)))
+
+
 @click.command()
 @click.option(
     "--case", type=CaseType(), default="8x64x128x0.05", show_default=True,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from commands import call, good, result_of, start, write_table
 
+from fastsnn.bench import search as measuring
 from fastsnn.search import Protocol
 from fastsnn.search.command import search_runs
 from fastsnn.search.loop import Status
@@ -183,6 +184,21 @@ def test_columns():
         "       -     10       3      1.2",
         "diverged      -       1      1.2",
     ]
+
+
+def test_bench_search(monkeypatch):
+    """Three ways to run the same trials; no time is judged."""
+    pytest.importorskip("distributed", reason="needs distributed: pip install 'fastsnn[dask]'")
+    monkeypatch.setattr(measuring, "SPACE", {"layers": [1, 2]})
+    path = "search.json"
+    text = good("bench", "search", "--workers", 2, "--epochs", 1, "--json", path)
+    assert [line.split()[:2] for line in text.splitlines()[1:]] == [
+        ["one", "worker"], ["2", "threads"], ["2", "processes"],
+    ]  # fmt: skip
+    with open(path) as file:
+        rows = json.load(file)["rows"]
+    assert all(row["trials"] == 2 and 0 < row["busy"] <= 1 for row in rows)
+    assert rows[0]["speedup"] == 1 and len({row["best"] for row in rows}) == 1
 
 
 def test_from_python(folder):
