@@ -211,7 +211,7 @@ def train(ctx, out, resuming, as_json, **options):
 @click.option("--workers", type=COUNT, metavar="N", show_default="all processors",
               help="Trainings at once, each on one thread. Changes no result.")
 @click.option("--dask", metavar="ADDRESS", show_default="this process",
-              help="Train on the workers of this dask scheduler: tcp://HOST:PORT.")
+              help="Dask scheduler whose workers train, tcp://HOST:PORT; local: processes here.")
 @click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",
               help="Folder for trials.jsonl, a line per finished training.")
 @click.option("--resume", is_flag=True, show_default="off",
