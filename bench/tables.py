@@ -1,7 +1,8 @@
 """The tables of the documents, from stored results: `python -m fastsnn.bench.tables README.md ...`.
 
 In a document, what stands between the lines `<!-- NAME -->` and `<!-- end of NAME -->` is made here
-from bench/results/NAME.json, so that no figure stands there that was not measured.
+from bench/results/NAME.json, so that no figure stands there that was not measured; `paper-NAME`
+from bench/results/paper/NAME.json, which `fastsnn reproduce NAME` wrote.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fastsnn.bench import show
+from fastsnn.bench.paper import show as shown
+from fastsnn.console import clock
 
 RESULTS = Path("bench", "results")  # beside the document
 
@@ -93,10 +96,31 @@ def parts(found):
     return f"{markdown(show.parts(found['rows']))}\n\n"
 
 
+def paper(name: str, results: Path) -> str:
+    """Tables and statements of `fastsnn reproduce NAME`, its picture, what it left out."""
+    found = json.loads((results / f"{name}.json").read_text())
+    made, lines = shown.SHOWN[name](found)
+    blocks = [*map(markdown, made), "\n".join(f"* {line}" for line in lines)]
+    if (results / f"{name}.png").exists():
+        blocks.append(f"![{name}]({RESULTS.as_posix()}/paper/{name}.png)")
+    blocks += [f"{what}: {'; '.join(found[key])}." for what, key in
+               (("Notes", "notes"), ("Left out of the paper's experiment", "left_out"))
+               if found[key]]  # fmt: skip
+    command = re.sub(r" --(?:out|work) \S+| --(?:json|resume)\b", "", found["machine"]["command"])
+    seeds = ", ".join(map(str, found["seeds"]))
+    blocks.append(
+        f"`{command}`, seeds {seeds}, {clock(found['training_seconds'])} of training "
+        f"({found['at_once']}), {found['machine']['date']}"
+    )
+    return "\n\n".join(filter(None, blocks))
+
+
 TABLES = {f.__name__: f for f in (step, predict, train, kernels, grid, scaling, parts)}
 
 
 def block(name: str, results: Path) -> str:
+    if name.startswith("paper-"):
+        return paper(name.removeprefix("paper-"), results / "paper")
     found = json.loads((results / f"{name}.json").read_text())
     return f"{TABLES[name](found)}{when(found)}"
 
@@ -104,7 +128,7 @@ def block(name: str, results: Path) -> str:
 def filled(path: Path) -> str:
     """A document with its blocks made anew."""
     text = path.read_text(encoding="utf-8")
-    for name in re.findall(r"^<!-- (\w+) -->$", text, re.M):
+    for name in re.findall(r"^<!-- ([\w-]+) -->$", text, re.M):
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, rest = text.split(begin, 1)
         _, after = rest.split(end, 1)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastsnn import checkpoint, data, methods
-from fastsnn import threads as processors
 from fastsnn.bench.paper import published
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.split import split
@@ -143,23 +143,36 @@ def run(
     folder: Path,
     shown,
     keep: Callable[[list[dict[str, Any]]], None],
-    threads: int | None = None,
+    processors: int,
 ) -> list[dict[str, Any]]:
     """Train all networks in turns of an epoch, so that whenever it ends all have come as far;
     `keep` gets what there is after each turn. Returns a result for each network.
+
+    As many networks as there are processors learn at once: their threads need not meet, and the
+    bits are the same.
     """
-    threads = processors.resolve(threads)
-    curves = [Curve(images, m, d, s, folder, threads) for s in seeds for d in layers
-              for m in methods]  # fmt: skip
-    shown.begin({c: c.model.network.n_parameters for c in curves}, epochs)
-    while waiting := [c for c in curves if len(c.history) < epochs]:
-        least = min(len(c.history) for c in waiting)
-        for curve in [c for c in waiting if len(c.history) == least]:
-            shown.training(curve)
-            curve.epoch(shown.batch)
-            shown.epoch(curve)
-        keep([curve.result() for curve in curves])
-    return [curve.result(judged=True) for curve in curves]
+    at_once = min(processors, len(methods) * len(layers) * len(seeds))
+    curves = [Curve(images, m, d, s, folder, processors // at_once)
+              for s in seeds for d in sorted(layers, reverse=True) for m in methods]  # fmt: skip
+    shown.begin({c: c.model.network.n_parameters for c in curves}, epochs, at_once)
+
+    def turn(curve):
+        shown.training(curve)
+        curve.epoch(lambda: shown.batch(curve))
+        shown.epoch(curve)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        while waiting := [c for c in curves if len(c.history) < epochs]:
+            least = min(len(c.history) for c in waiting)
+            turns = [pool.submit(turn, c) for c in waiting if len(c.history) == least]
+            try:
+                for one in turns:
+                    one.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+            keep([curve.result() for curve in curves])
+        return list(pool.map(lambda curve: curve.result(judged=True), curves))
 
 
 def statements(rows: Sequence[dict[str, Any]]) -> list[str]:

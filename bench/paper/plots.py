@@ -55,6 +55,7 @@ def curves(path: Path, found: Mapping[str, Any], data: str) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss, mean of the epoch's steps")
     axes.set_xlim(1 if longest > 1 else 0, max(longest, 2))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(handles=handles, fontsize=8, frameon=False, ncols=2)
     axes.set_title(f"{TITLES[data]}: training loss", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
@@ -73,7 +74,7 @@ def depth(path: Path, found: Mapping[str, Any]) -> None:
         ours = [r for r in rows if r["auc"] is not None]
         axes.errorbar(
             [r["layers"] * shift for r in ours], [r["auc"] for r in ours],
-            [r["deviation"] for r in ours], color=color, marker="o", markersize=4,
+            [r["deviation"] or 0 for r in ours], color=color, marker="o", markersize=4,
             linewidth=2 if method == "snn" else 1.2, capsize=2, label=NAMES[method],
         )  # fmt: skip
         theirs = [r for r in rows if r["paper"] is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from dataclasses import replace
 from typing import TextIO
@@ -37,51 +38,59 @@ class OfStudy:
 
 
 class OfCurves:
-    """Of trainings that take turns: a line after each epoch, with the time left for all."""
+    """Of trainings that take turns, some at once: a line after each epoch, with the time left for
+    all.
+    """
 
     def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stderr
-        self.live = None
+        self.live, self.lock = None, threading.Lock()
 
-    def begin(self, work: dict, epochs: int) -> None:
+    def begin(self, work: dict, epochs: int, at_once: int) -> None:
         """work: {curve: weights}, to guess the time of what has not been seen yet."""
-        self.work, self.epochs, self.last, self.drawn = work, epochs, {}, 0.0
+        self.work, self.epochs, self.at_once = work, epochs, at_once
+        self.last, self.tasks, self.drawn = {}, {}, 0.0
         if is_terminal(self.stream):
             self.live = _bar(self.stream)
             self.live.start()
 
-    def training(self, curve) -> None:
-        self.curve, self.done = curve, 0
-        self.name = f"{curve.method} {curve.layers} layers"
-        self.name += f"  epoch {len(curve.history) + 1}/{self.epochs}"
-        if self.live:
-            self.task = self.live.add_task(self.name, total=curve.batches)
+    def _name(self, curve, epoch):
+        return f"{curve.method} {curve.layers} layers  epoch {epoch}/{self.epochs}"
 
-    def batch(self) -> None:
-        self.done += 1
-        now = time.perf_counter()
-        if self.live and now - self.drawn > REFRESH_S:
-            self.drawn = now
-            self.live.update(self.task, completed=self.done)
-            self.live.refresh()
+    def training(self, curve) -> None:
+        if self.live:
+            name = self._name(curve, len(curve.history) + 1)
+            self.tasks[curve] = self.live.add_task(name, total=curve.batches)
+
+    def batch(self, curve) -> None:
+        if not self.live:
+            return
+        with self.lock:
+            self.live.advance(self.tasks[curve])
+            now = time.perf_counter()
+            if now - self.drawn > REFRESH_S:
+                self.drawn = now
+                self.live.refresh()
 
     def epoch(self, curve) -> None:
-        record = curve.history[-1]
-        self.last[curve] = record["seconds"]
-        text = f"{self.name}  loss {number(record['loss'])}  {record['seconds']:.1f} s"
-        text += f"  {clock(self._left())} left"
-        if self.live:
-            self.live.remove_task(self.task)
-            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
-            print(text, file=self.stream, flush=True)
+        with self.lock:
+            record = curve.history[-1]
+            self.last[curve] = record["seconds"]
+            text = f"{self._name(curve, len(curve.history))}  loss {number(record['loss'])}"
+            text += f"  {record['seconds']:.1f} s  {clock(self._left())} left"
+            if self.live:
+                self.live.remove_task(self.tasks.pop(curve))
+                self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(text, file=self.stream, flush=True)
 
     def _left(self):
         speed = sum(self.last.values()) / sum(self.work[curve] for curve in self.last)
-        return sum(
+        left = sum(
             self.last.get(curve, speed * work) * max(0, self.epochs - len(curve.history))
             for curve, work in self.work.items()
         )
+        return left / self.at_once
 
     def close(self) -> None:
         if self.live:

@@ -52,7 +52,8 @@ def run_fig1(
             "--resume, or choose another folder with --work"
         )
     images = fig1.Images(name)
-    backend.load_kernels(processors.available(), report=progress.line)
+    at_once = request.workers or processors.available()
+    backend.load_kernels(1, report=progress.line)
     shown = progress.OfCurves()
 
     def keep(curves):
@@ -61,14 +62,16 @@ def run_fig1(
              "statements": fig1.statements(curves),
              "left_out": fig1.left_out(name, methods, layers, min(c["epochs"] for c in curves)),
              "notes": [*([images.note] if images.note else []), *fig1.NOTES],
-             **_times(start, sum(c["seconds"] for c in curves), "one at a time, on all processors")}
+             **_times(start, sum(c["seconds"] for c in curves), f"{at_once} at once")}
         )  # fmt: skip
         plots.curves(place.file(".png"), result, name)
         return result
 
     try:
         with RunFolder(place.work).locked():
-            rows = fig1.run(images, methods, layers, seeds, epochs, place.work, shown, keep)
+            rows = fig1.run(
+                images, methods, layers, seeds, epochs, place.work, shown, keep, at_once
+            )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted; {place.work} keeps the finished epochs: continue with --resume"
@@ -192,8 +195,8 @@ def _written(request, start, outcomes, summary, grid):
     notes = [*summary.get("notes", ()), budgets.note(grid)]
     at_once = f"{request.workers or processors.available()} at once, each on one thread"
     return request.place.write(
-        {"budget": request.budget, "seeds": list(request.seeds_of(grid.seeds)), **summary, "notes": notes,
-         **_times(start, sum(one.seconds for one in outcomes), at_once)}
+        {"budget": request.budget, "seeds": list(request.seeds_of(grid.seeds)), **summary,
+         "notes": notes, **_times(start, sum(one.seconds for one in outcomes), at_once)}
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import numpy as np
 
 
@@ -52,6 +54,6 @@ def wilcoxon(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def mean_and_deviation(values) -> tuple[float, float]:
-    """Mean, and deviation of a sample (divided by n - 1; 0 for a single value)."""
+    """Mean, and deviation of a sample (divided by n - 1; NaN for a single value)."""
     values = np.asarray(list(values), np.float64)
-    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else nan
