@@ -1,6 +1,9 @@
 """The loop of a search: every trial once, the same results with any number of workers, resuming."""
 
+import doctest
+import errno
 import json
+import os
 import threading
 from itertools import product
 
@@ -8,7 +11,8 @@ import numpy as np
 import pytest
 from search_trials import counted, hill
 
-from fastsnn.search import Protocol, Range, Trial, grid, search
+import fastsnn.search
+from fastsnn.search import Protocol, Range, Trial, grid, journal, search
 from fastsnn.search.journal import NAME
 
 SPACE = {"x": [0, 1, 2, 3, 9], "kind": ["a", "b"], "width": [32, 40]}
@@ -224,6 +228,31 @@ def test_bad_arguments(tmp_path):
             Range(low, high, log)
     with pytest.raises(TypeError, match="range: numbers are required, got 'a' to 'b'"):
         Range("a", "b")
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    write, left = os.write, [3]
+
+    def full(file, line):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, line[:20] if left[0] == 0 else line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.os, "write", full)
+        words = r"trials.jsonl: it could not be written \(No space left on device\); free some"
+        raises(RuntimeError, words, {"x": [1, 2, 3]}, workers=1, folder=tmp_path)
+    assert len((tmp_path / NAME).read_bytes().splitlines()) == 3  # the last one is torn
+    raises(ValueError, "a search in this folder already", {"x": [1]}, folder=tmp_path)
+    done = []
+    search(counted(done), {"x": [1, 2, 3]}, folder=tmp_path, resume=True)
+    assert [o["x"] for o in done] == [2, 3] and len(options_of(tmp_path)) == 3
+
+
+def test_the_example_in_its_docstring():
+    assert doctest.testmod(fastsnn.search).attempted == 3
+    assert not doctest.testmod(fastsnn.search).failed
 
 
 def test_bad_folders(tmp_path):

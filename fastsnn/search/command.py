@@ -76,19 +76,22 @@ def search_runs(
     )  # fmt: skip
     _require_measured(dataset, protocol.metric)
     backend.load_kernels(1, report=report)
-    folder = out
-    if out is None:
-        folder = RunFolder.create(None, Path(config.data).name.split(".")[0]).path
+    folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
         f"{len(dataset.validation):,} validation; into {folder}"
     )
-    found = search(
-        RunTrial(fixed, protocol), space, protocol=protocol, workers=workers, folder=folder,
-        resume=resume, sampler=sampler, trials=trials, seed=config.seed, dask=dask,
-        cost=lambda options: spaces.cost({**_sizes(config), **options}),
-        about={**fixed, "rows": _digest(dataset)}, progress=progress,
-    )  # fmt: skip
+    try:
+        found = search(
+            RunTrial(fixed, protocol), space, protocol=protocol, workers=workers, folder=folder,
+            resume=resume, sampler=sampler, trials=trials, seed=config.seed, dask=dask,
+            cost=lambda options: spaces.cost({**_sizes(config), **options}),
+            about={**fixed, "rows": _digest(dataset)}, progress=progress,
+        )  # fmt: skip
+    except Exception:
+        if out is None and not any(folder.iterdir()):  # the search did not begin
+            folder.rmdir()
+        raise
     best = found.best
     return {
         "data": config.data,

@@ -66,20 +66,20 @@ class Journal:
     def _begin(self, about, resume):
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
+        lines = [self._parsed(n, line) for n, line in enumerate(content[:whole].splitlines(), 1)]
+        if lines and not resume:
+            raise ValueError(
+                f"{self.path.parent}: there is a search in this folder already; resume it, or "
+                "choose another folder"
+            )
         if whole < len(content):
             os.truncate(self._file, whole)
-        lines = [self._parsed(n, line) for n, line in enumerate(content[:whole].splitlines(), 1)]
         if not lines:
             self.append({"search": about})
             folder = os.open(self.path.parent, os.O_RDONLY)
             os.fsync(folder)  # of the file's name
             os.close(folder)
             return
-        if not resume:
-            raise ValueError(
-                f"{self.path.parent}: there is a search in this folder already; resume it, or "
-                "choose another folder"
-            )
         stored, *self.records = lines
         self._require_same(stored["search"], about)
 
