@@ -16,7 +16,18 @@ if not (
 
 from fastsnn.callbacks import EarlyStopping
 from fastsnn.checkpoint import load, load_model
-from fastsnn.layers import SELU, AlphaDropout, Dense, Dropout, ReLU, Tanh
+from fastsnn.layers import (
+    SELU,
+    AlphaDropout,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Highway,
+    LayerNorm,
+    ReLU,
+    Residual,
+    Tanh,
+)
 from fastsnn.model import Model
 from fastsnn.network import Network, mlp
 from fastsnn.optimizers import SGD, Adam, AdamW
@@ -25,7 +36,7 @@ from fastsnn.trainer import Trainer
 from fastsnn.version import __version__
 
 __all__ = [
-    "SELU", "SGD", "Adam", "AdamW", "AlphaDropout", "Constant", "Cosine", "Dense", "Dropout",
-    "EarlyStopping", "Model", "Network", "Plateau", "ReLU", "Step", "Tanh", "Trainer",
-    "__version__", "load", "load_model", "mlp",
+    "SELU", "SGD", "Adam", "AdamW", "AlphaDropout", "BatchNorm", "Constant", "Cosine", "Dense",
+    "Dropout", "EarlyStopping", "Highway", "LayerNorm", "Model", "Network", "Plateau", "ReLU",
+    "Residual", "Step", "Tanh", "Trainer", "__version__", "load", "load_model", "mlp",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from fastsnn import __version__
 from fastsnn.config import BY_RULE
 
 FIGURES = {
-    "data", "task", "layers", "width", "dropout", "parameters", "epochs", "best_epoch", "seconds",
+    "data", "task", "method", "layers", "width", "dropout", "parameters", "epochs", "best_epoch", "seconds",
     "compile_seconds", "samples_per_second", "seed", "threads", "model", "train_loss",
     "validation_loss",
 }  # fmt: skip

@@ -6,21 +6,29 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_example_prints_what_its_comments_say(tmp_path):
-    code = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[1]
+def blocks():
+    return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+
+
+@pytest.mark.parametrize("number", range(len(blocks())))
+def test_examples_print_what_their_comments_say(number, tmp_path):
+    code = blocks()[number]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     expected = re.findall(r"print\(.*\)  # (.*)", code)
-    assert len(expected) == 2
     printed = done.stdout.splitlines()
-    assert np.isclose(float(printed[0]), float(expected[0]), atol=0.011)
-    assert printed[1] == expected[1]
+    assert len(expected) == len(printed) >= 2
+    if number == 0:  # an accuracy: the last digit is the system's logarithm's
+        assert np.isclose(float(printed[0]), float(expected[0]), atol=0.011)
+        expected, printed = expected[1:], printed[1:]
+    assert printed == expected
 
 
 def test_files_that_are_named_exist():
