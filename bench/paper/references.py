@@ -10,6 +10,7 @@ import numpy as np
 from fastsnn.data.dataset import Split
 from fastsnn.metrics import roc_auc
 
+TREES = 500  # of a forest
 MOST_ROWS = 8000  # that a support vector machine is trained on: its time grows with their square
 # What is tried of each; the validation rows choose.
 CLASSIFIERS: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -31,7 +32,7 @@ def require() -> None:
 
 
 def build(options: Mapping[str, Any]):
-    """forest: 500 trees. svm: a Gaussian kernel, gamma in units of 1 / features. tree: by
+    """forest: TREES trees. svm: a Gaussian kernel, gamma in units of 1 / features. tree: by
     information gain, which is what C4.5 goes by; leaves of at least 20 rows give its probabilities.
     """
     from sklearn.ensemble import RandomForestClassifier
@@ -41,7 +42,7 @@ def build(options: Mapping[str, Any]):
 
     seed = options["seed"]
     if options["method"] == "forest":
-        return RandomForestClassifier(500, random_state=seed)
+        return RandomForestClassifier(TREES, random_state=seed)
     if options["method"] == "svm":
         gamma = options["gamma"] / options["features"]
         return SVC(C=options["c"], gamma=gamma, cache_size=500, random_state=seed)

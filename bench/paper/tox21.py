@@ -37,7 +37,11 @@ def units(methods: Sequence[str], grid: Grid, seeds: Sequence[int], depths=None)
                     del one["layers"]
                 found.append(Unit(key, configurations, (FOLD,), None, tuple(seeds)))
     if not found:
-        raise ValueError(f"tox21: none of the layers {depths} is in this budget")
+        known = sorted({*grid.layers, *grid.blocks})
+        raise ValueError(
+            f"tox21: none of the layers {', '.join(map(str, depths))} is in this budget, which has "
+            f"{', '.join(map(str, known))}; choose some of them"
+        )
     return found
 
 
