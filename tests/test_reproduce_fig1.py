@@ -1,6 +1,7 @@
 """Figure 1 and the tutorial on MNIST: the settings, to the step; resuming; what is said of them."""
 
 import json
+import time
 
 import numpy as np
 import paper_data
@@ -163,6 +164,32 @@ def test_fig1_is_continued(place):
             assert one[name] == other[name]
     stands = result_of(*words, "--epochs", 4, "--resume")
     assert stands["training_seconds"] == parts["training_seconds"]  # nothing was left to do
+
+
+def test_the_number_at_once_changes_nothing(place, monkeypatch):
+    needs("matplotlib")
+    found = []
+    for n in (1, 3):
+        monkeypatch.setattr("fastsnn.threads.available", lambda n=n: n)
+        found.append(result_of("reproduce", "fig1-mnist", *SMALL, "--work", f"{n}-at-once"))
+    one, three = ([row["losses"] for row in result["curves"]] for result in found)
+    assert one == three and found[0]["at_once"] != found[1]["at_once"]
+
+
+def test_ctrl_c_ends_all_at_once(images, place):
+    """None of the networks that learn at once goes on to the end of its epoch."""
+
+    class Interrupted:
+        begin = training = epoch = staticmethod(lambda *_: None)
+
+        def batch(self, curve):
+            if curve.layers == 3:
+                raise KeyboardInterrupt
+            time.sleep(0.2)
+
+    with pytest.raises(KeyboardInterrupt):
+        fig1.run(images, ("snn",), (1, 2, 3), (0,), 2, place, Interrupted(), print, 2)
+    assert not list(place.glob("*.safetensors"))
 
 
 def test_fig1_refuses_what_is_not_its_own(images, place):

@@ -9,6 +9,7 @@ epoch, of which the last, smaller batch is left out.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -156,9 +157,16 @@ def run(
               for s in seeds for d in sorted(layers, reverse=True) for m in methods]  # fmt: skip
     shown.begin({c: c.model.network.n_parameters for c in curves}, epochs, at_once)
 
+    stop = threading.Event()
+
     def turn(curve):
+        def after_batch():
+            if stop.is_set():
+                raise KeyboardInterrupt
+            shown.batch(curve)
+
         shown.training(curve)
-        curve.epoch(lambda: shown.batch(curve))
+        curve.epoch(after_batch)
         shown.epoch(curve)
 
     with ThreadPoolExecutor(at_once) as pool:
@@ -169,6 +177,7 @@ def run(
                 for one in turns:
                     one.result()
             except BaseException:
+                stop.set()  # an epoch can take minutes: none is ended
                 pool.shutdown(cancel_futures=True)
                 raise
             keep([curve.result() for curve in curves])
