@@ -76,6 +76,7 @@ def test_uci(place, monkeypatch):
         lines = list(csv.DictReader(handle))
     assert [line["set"] for line in lines] == sorted(paper_data.UCI_SETS)
     assert lines[1]["paper_snn"] == "0.9730" and lines[1]["set"] == "iris"
+    assert found["statements"][0].startswith("SNN: mean accuracy ")
     for part in ("-0.756", "random forest", "left out: epochs: 20", "117 not in this copy"):
         assert part in text
     assert tables.paper("uci", place / "paper-results").count("| SNN |") == 2
@@ -185,6 +186,11 @@ def test_results_go_to_the_checkout(place):
     good(*words, "--resume", "--out", "elsewhere")
     assert (place / "elsewhere" / "uci.json").exists()
     assert not (place / "paper-results").exists()
+    document = place / "README.md"
+    document.write_text("before\n<!-- paper-uci -->\nstale\n<!-- end of paper-uci -->\nafter\n")
+    filled = tables.filled(document)
+    assert filled.startswith("before\n<!-- paper-uci -->\n| method |")
+    assert "stale" not in filled and filled.endswith("\n<!-- end of paper-uci -->\nafter\n")
 
 
 @pytest.mark.parametrize(

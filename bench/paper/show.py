@@ -74,7 +74,7 @@ def uci(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
             names = ", ".join(found[what][:MOST_LISTED])
             more = ", ..." if len(found[what]) > MOST_LISTED else ""
             lines[0] += f"; {len(found[what])} {words} ({names}{more})"
-    lines.append("p: one-sided Wilcoxon signed-rank test, SNN above the method")
+    lines += [*found["statements"], "p: one-sided Wilcoxon signed-rank test, SNN above the method"]
     return [means, *([ranks] if found["ranks"] else [])], lines
 
 

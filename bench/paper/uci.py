@@ -117,9 +117,9 @@ def summary(
              "seconds": round(outcome.seconds, 1)}
         )  # fmt: skip
     known = [m for m in METHODS if m in methods]
+    means, ranks = compared(rows, methods), ranked(rows, known) if len(known) > 1 else []
     return {
-        "methods": compared(rows, methods),
-        "ranks": ranked(rows, known) if len(known) > 1 else [],
+        "methods": means, "ranks": ranks, "statements": statements(means, ranks),
         "sets": len(chosen), "missing": sorted(SHAPES.keys() - set(uci.names())),
         "not_run": sorted(set(uci.names()) - set(chosen)),
         "left_out": left_out("uci", grid, tuple(known)), "rows": rows,
@@ -195,6 +195,24 @@ def ranked(rows, methods) -> list[dict[str, Any]]:
         row["published_p"] = published.UCI_P.get(method, nan)
         found.append(row)
     return found
+
+
+def statements(means, ranks) -> list[str]:
+    """What the paper's table says, and whether ours says it, too."""
+    lines = []
+    for row in means:
+        if row["method"] == "snn" and not isnan(row["difference"]):
+            far = row["difference"] < -0.01
+            lines.append(
+                f"SNN: mean accuracy {row['accuracy']:.4f}, the paper's {row['paper']:.4f} over "
+                f"the same {row['sets']} sets: {'MORE' if far else 'not more'} than 0.01 below"
+            )
+    for words, figure in (("order by rank", "difference"), ("the paper's", "published")):
+        order = sorted((row for row in ranks if not isnan(row[figure])), key=lambda r: r[figure])
+        if order:
+            names = [published.NAMES[row["method"]] for row in order]
+            lines.append(f"{words}: {' > '.join(names)}")
+    return lines
 
 
 def _mean(values):
