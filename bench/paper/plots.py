@@ -36,13 +36,14 @@ def curves(path: Path, found: Mapping[str, Any], data: str) -> None:
     figure, axes = plot.canvas(7.5, 4.8)
     depths = sorted({row["layers"] for row in found["curves"]})
     longest = max(row["epochs"] for row in found["curves"])
+    width = 1.5 if longest < 200 else 0.8  # of a line
     for row in found["curves"]:
         style = STYLES[depths.index(row["layers"]) % len(STYLES)]
         x, color = range(1, row["epochs"] + 1), COLORS[row["method"]]
         mark = "o" if row["epochs"] == 1 else None
-        axes.plot(x, row["losses"], style, color=color, linewidth=1.5, marker=mark)
+        axes.plot(x, row["losses"], style, color=color, linewidth=width, marker=mark)
         if row["published"] is not None and longest >= FIG1_EPOCHS:
-            axes.plot([FIG1_EPOCHS], [row["published"]], "x", color=color)
+            axes.plot([FIG1_EPOCHS], [row["published"]], "x", color=color, clip_on=False)
     methods = dict.fromkeys(row["method"] for row in found["curves"])
     handles = [Line2D([], [], color=COLORS[m], label=NAMES[m]) for m in methods]
     handles += [
