@@ -16,8 +16,8 @@ from fastsnn import __version__
 from fastsnn.config import BY_RULE
 
 FIGURES = {
-    "data", "task", "method", "layers", "width", "dropout", "parameters", "epochs", "best_epoch", "seconds",
-    "compile_seconds", "samples_per_second", "seed", "threads", "model", "train_loss",
+    "data", "task", "method", "layers", "width", "dropout", "parameters", "epochs", "best_epoch",
+    "seconds", "compile_seconds", "samples_per_second", "seed", "threads", "model", "train_loss",
     "validation_loss",
 }  # fmt: skip
 
