@@ -152,9 +152,7 @@ class Network:
             if name.endswith(".running_var") and new[name].min() < 0:
                 raise ValueError(f"state_dict: {name} must not be negative, as no variance is")
             if name.endswith(".weight_v") and not new[name].any(axis=1).all():
-                raise ValueError(
-                    f"state_dict: {name} must have no row of zeros: no direction"
-                )
+                raise ValueError(f"state_dict: {name} must have no row of zeros: no direction")
         for name, tensor in self._tensors.items():
             tensor[:] = new[name]
         self.version += 1
