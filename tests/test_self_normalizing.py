@@ -14,15 +14,17 @@ import fastsnn as fs
 N_ROWS, WIDTH = 2048, 256
 
 
-def moments(n_layers, rate, training, seed):
+def moments(n_layers, rate, training, seed, fixed_point=(0.0, 1.0)):
     """Mean and variance of every hidden layer, over rows and units, in float64."""
     layers = []
     for _ in range(n_layers):
-        layers += [fs.Dense(WIDTH), fs.SELU()]
+        layers += [fs.Dense(WIDTH), fs.SELU(fixed_point)]
         if rate:
             layers.append(fs.AlphaDropout(rate))
     net = fs.Network([*layers, fs.Dense(10)], input_size=WIDTH, seed=seed)
-    x = np.random.default_rng(seed).normal(size=(N_ROWS, WIDTH)).astype(np.float32)
+    mean, variance = fixed_point
+    x = np.random.default_rng(seed).normal(mean, variance**0.5, size=(N_ROWS, WIDTH))
+    x = x.astype(np.float32)
     hidden = net.activations(x, training=training, seed=seed, step=0)
     assert len(hidden) == n_layers
     assert all(h.shape == (N_ROWS, WIDTH) and h.dtype == np.float32 for h in hidden)
@@ -39,6 +41,16 @@ def test_mean_and_variance_stay(n_layers, rate, training, seed):
     assert np.abs(mean).max() <= 0.1, f"layer {np.abs(mean).argmax()}"
     assert variance.min() >= 0.8, f"layer {variance.argmin()}"
     assert variance.max() <= 1.5, f"layer {variance.argmax()}"
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05])
+@pytest.mark.parametrize("fixed_point", [(0.0, 2.0), (-0.1, 2.0), (0.2, 0.5)])
+def test_other_fixed_points_stay(fixed_point, rate):
+    """The same intervals in units of the fixed point's deviation and variance."""
+    mean, variance = moments(32, rate, rate > 0, 0, fixed_point)
+    assert np.abs(mean - fixed_point[0]).max() <= 0.1 * fixed_point[1] ** 0.5
+    assert variance.min() >= 0.8 * fixed_point[1]
+    assert variance.max() <= 1.5 * fixed_point[1]
 
 
 def test_training_differs_from_evaluation():
