@@ -44,7 +44,7 @@ def test_mean_and_variance_stay(n_layers, rate, training, seed):
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.05])
-@pytest.mark.parametrize("fixed_point", [(0.0, 2.0), (-0.1, 2.0), (0.2, 0.5)])
+@pytest.mark.parametrize("fixed_point", [(0.0, 2.0), (-0.1, 2.0), (0.0, 0.5)])
 def test_other_fixed_points_stay(fixed_point, rate):
     """The same intervals in units of the fixed point's deviation and variance."""
     mean, variance = moments(32, rate, rate > 0, 0, fixed_point)
