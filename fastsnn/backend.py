@@ -27,6 +27,8 @@ TRAINING = (
     program.run_directions,
 )  # fmt: skip
 FEW = 4  # rows that are predicted one by one
+STEPS_AT_ONCE = 64  # most of them
+FLOPS_AT_ONCE = 4e9  # and of their products: about a twentieth of a second
 
 
 def load_kernels(threads, training=True, report=log.warning):
@@ -43,7 +45,7 @@ def _entries(threads, training):
     serial = threads == 1
     entries = [regions.predict_serial if serial else regions.predict_parallel]
     if training:
-        entries.append(regions.step_serial if serial else regions.step_parallel)
+        entries.append(regions.steps_serial if serial else regions.step_parallel)
     return (*(TRAINING if training else PREDICTION), *entries)
 
 
@@ -73,7 +75,9 @@ class TrainingEngine:
             max(n_state, int(self.normalizes_weights)), network.parameters.size
         )
         self.state = self._state[:n_state]
-        self.hyper = np.zeros(optimizer.HYPER, np.float32)
+        self.hypers = np.zeros((STEPS_AT_ONCE, optimizer.HYPER), np.float32)
+        self.step_losses = np.zeros(STEPS_AT_ONCE)
+        self.sizes = np.zeros(STEPS_AT_ONCE, np.int64)
         self.job = np.zeros(regions.JOB, np.int64)
         self.rows = NO_INTEGERS
         self.plan = None
@@ -110,39 +114,61 @@ class TrainingEngine:
             self.shares[key] = self.plan.shares_panels(samples, threads)
         return self.shares[key]
 
-    def _run(self, state, x, index, labels, targets, sample_weight, class_weight):
-        arguments = (
+    def _run(self, state, sizes, limit, batch):
+        """Losses of the steps that were made, at least one."""
+        buffers = (
             self.job, self.losses, self.plan.table, self.plan.constants, self.network.parameters,
-            state, self.acts, self.bits, self.work, x, index, labels, targets, sample_weight,
-            class_weight, self.hyper,
+            state, self.acts, self.bits, self.work,
         )  # fmt: skip
+        count = len(sizes)
+        self.sizes[:count] = sizes
+        derive_weights(self.network)
         threads = int(self.job[regions.THREADS])
         if threads == 1:
-            return regions.step_serial(*arguments)
+            done = regions.steps_serial(
+                self.step_losses[:count], self.sizes[:count], self.hypers[:count], limit, *buffers,
+                *batch,
+            )  # fmt: skip
+            return self.step_losses[:done].tolist()
+        assert count == 1, "one parallel step at a time"
         with processors.region(threads):
-            return regions.step_parallel(*arguments)
+            return [regions.step_parallel(*buffers, *batch, self.hypers[0])]
 
-    def step(self, batch, first_row, samples, step, seed, loss_code, update, hyper):
-        """One update; returns the mean loss before it. `batch`: x, index, labels, targets, sample
-        and class weights.
+    def steps_at_once(self, samples):
+        """How many steps of so many rows one call should make: one where threads work together or
+        steps take long; several where calls would cost as much.
         """
-        self.reserve(samples)
-        self._set_job(first_row, samples, step, seed, loss_code, update)
-        self.hyper[: len(hyper)] = hyper
-        derive_weights(self.network)
+        if processors.resolve(self.threads) > 1:
+            return 1
+        weights = self.network.parameters.size
+        return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
+
+    def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
+        """Updates by the next batches of `sizes` rows; returns the mean loss before each of them.
+        Ends early behind a loss that is not finite or above `limit`. `batch`: x, index, labels,
+        targets, sample and class weights.
+        """
+        most = max(sizes)
+        self.reserve(most)
+        self._set_job(first_row, most, step, seed, loss_code, update)
+        for into, hyper in zip(self.hypers, hypers, strict=False):
+            into[: len(hyper)] = hyper
+        before = self.network.version
         try:
-            return self._run(self._state, *batch)
-        finally:
-            self.network.version += 1
-            self.network.derived_version = self.network.version
+            losses = self._run(self._state, sizes, limit, batch)
+        except BaseException:  # nobody knows how far it came
+            self.network.version = before + len(sizes)
+            raise
+        self.network.version = self.network.derived_version = before + len(losses)
+        return losses
 
     def gradients(self, batch, samples, step, seed, loss_code):
-        """(mean loss, flat gradient) of what `step` would do; changes no parameter and no state."""
+        """(mean loss, flat gradient) of what a step would do; changes no parameter and no state."""
         self.reserve(samples)
         self._set_job(0, samples, step, seed, loss_code, optimizer.STORE)
         gradient = aligned_zeros(1, self.network.parameters.size)
-        derive_weights(self.network)
-        return self._run(gradient, *batch), gradient[0]
+        (loss,) = self._run(gradient, (samples,), np.inf, batch)
+        return loss, gradient[0]
 
 
 class SingleRows:

@@ -89,7 +89,7 @@ class Trainer:
         step), or a million times the first one.
         """
         batch = self._single(x, y, sample_weight)
-        return self._step(batch, 0, len(x), self.optimizer.learning_rate)
+        return self._steps(batch, 0, (len(x),), (self.optimizer.learning_rate,))[0]
 
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
         """The gradients that `step` would use now, by the names of `state_dict`; changes
@@ -123,21 +123,27 @@ class Trainer:
         self._engine.reserve(len(x))
         return x, self._engine.rows, *rest
 
-    def _step(self, batch, first_row, samples, learning_rate):
-        loss = self._engine.step(
-            batch, first_row, samples, self.step_count, self.seed, LOSSES[self.loss],
-            self.optimizer.update, self.optimizer.hyper(learning_rate, self.step_count),
+    def _steps(self, batch, first_row, sizes, rates):
+        """A step for each of `sizes` rows, at its learning rate; returns their losses."""
+        first = self._first_loss
+        limit = np.inf if first is None else EXPLODED * max(1.0, first)
+        losses = self._engine.steps(
+            batch, first_row, sizes, self.step_count, self.seed, LOSSES[self.loss],
+            self.optimizer.update,
+            [self.optimizer.hyper(rate, self.step_count + i) for i, rate in enumerate(rates)],
+            limit,
         )  # fmt: skip
-        if self._first_loss is None:
-            self._first_loss = loss
-        if not isfinite(loss) or loss > EXPLODED * max(1.0, self._first_loss):
-            raise FloatingPointError(
-                f"training diverged in step {self.step_count}: the loss is {loss:.4g} with "
-                f"learning rate {learning_rate:.4g}; try a rate 10 times smaller, and "
-                "standardized inputs"
-            )
-        self.step_count += 1
-        return loss
+        if first is None:
+            self._first_loss = losses[0]
+        for loss, rate in zip(losses, rates, strict=False):
+            if not isfinite(loss) or loss > limit:
+                raise FloatingPointError(
+                    f"training diverged in step {self.step_count}: the loss is {loss:.4g} with "
+                    f"learning rate {rate:.4g}; try a rate 10 times smaller, and "
+                    "standardized inputs"
+                )
+            self.step_count += 1
+        return losses
 
     def fit(
         self,
@@ -195,14 +201,21 @@ class Trainer:
         for epoch in range(len(history), epochs):
             start, total = time.perf_counter(), 0.0
             rows = shuffled(len(x), self.seed, epoch)[:rows_used]
-            taken = enumerate(self._batches(x, rest, rows, batch_size))
-            for number, (batch, first, samples) in taken:
-                factor = schedule.factor(epoch * batches + number, epochs * batches, history)
-                rate = self.optimizer.learning_rate * factor
-                loss = self._step(batch, first, samples, rate)
-                total += loss * samples
-                for call in after_batch:
-                    call(self, samples, loss)
+            number = 0
+            at_once = 1 if after_batch else self._engine.steps_at_once(batch_size)
+            for batch, first, sizes in self._batches(x, rest, rows, batch_size, at_once):
+                rates = [
+                    self.optimizer.learning_rate
+                    * schedule.factor(epoch * batches + number + i, epochs * batches, history)
+                    for i in range(len(sizes))
+                ]
+                number += len(sizes)
+                losses = self._steps(batch, first, sizes, rates)
+                for samples, loss in zip(sizes, losses, strict=True):
+                    total += loss * samples
+                    for call in after_batch:
+                        call(self, samples, loss)
+            rate = rates[-1]
             seconds = time.perf_counter() - start
             record = {
                 "epoch": epoch + 1,
@@ -220,11 +233,18 @@ class Trainer:
         _call(callbacks, "on_fit_end", self, history)
         return history
 
-    def _batches(self, x, rest, order, size):
-        """The batches of an epoch as (what the engine takes, first row, samples)."""
+    def _batches(self, x, rest, order, size, at_once):
+        """The batches of an epoch as (what the engine takes, first row, rows of each): up to
+        `at_once` together, but for the first one of all, by which divergence is judged.
+        """
         if not isinstance(x, ByteRows):
-            for first in range(0, len(order), size):
-                yield (x, order, *rest), first, min(size, len(order) - first)
+            first = 0
+            while first < len(order):
+                count = 1 if self._first_loss is None else at_once
+                starts = range(first, min(first + count * size, len(order)), size)
+                sizes = [min(size, len(order) - start) for start in starts]
+                yield (x, order, *rest), first, sizes
+                first += sum(sizes)
             return
         *of_rows, class_weight = rest
         buffer = np.empty((min(size, len(order)), x.shape[1]), np.float32)
@@ -233,7 +253,7 @@ class Trainer:
             part = x.take(rows, buffer[: len(rows)])
             chosen = [array[rows] if len(array) else array for array in of_rows]
             self._engine.reserve(len(rows))
-            yield (part, self._engine.rows, *chosen, class_weight), 0, len(rows)
+            yield (part, self._engine.rows, *chosen, class_weight), 0, [len(rows)]
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or

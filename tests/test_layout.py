@@ -282,7 +282,7 @@ def test_what_python_calls_is_an_entry():
                 assert module.__name__.startswith("fastsnn.kernels."), f"{where} is no entry"
                 assert_flags(value)
                 assert not value.targetoptions.get("parallel"), where
-    assert {"step_parallel", "step_serial", "run_forward", "exponential"} <= entries
+    assert {"step_parallel", "steps_serial", "run_forward", "exponential"} <= entries
 
 
 def assert_flags(dispatcher):

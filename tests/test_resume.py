@@ -22,7 +22,7 @@ RUN = (
 # Kills its own process: in step N, or in the Nth write before or after the new file has its place.
 KILLER = """
 import os, signal, sys
-import fastsnn.cli, fastsnn.keeper, fastsnn.trainer
+import fastsnn.backend, fastsnn.cli, fastsnn.keeper, fastsnn.trainer
 what, count = sys.argv[1], int(sys.argv[2])
 
 def counted(call, before):
@@ -38,7 +38,8 @@ def counted(call, before):
     return replaced
 
 if what == "step":
-    fastsnn.trainer.Trainer._step = counted(fastsnn.trainer.Trainer._step, True)
+    fastsnn.backend.STEPS_AT_ONCE = 1
+    fastsnn.trainer.Trainer._steps = counted(fastsnn.trainer.Trainer._steps, True)
 else:
     os.replace = counted(os.replace, what == "writing")
 fastsnn.cli.main(sys.argv[3:])

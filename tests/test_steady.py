@@ -178,7 +178,7 @@ def test_kernels_allocate_nothing(threads, allocations):
     """Each array argument costs one header when it enters compiled code; nothing comes on top."""
     trainer, x, y = steady_trainer(threads)
     trainer.step(x, y)
-    step = regions.step_serial if threads == 1 else regions.step_parallel
+    step = regions.steps_serial if threads == 1 else regions.step_parallel
     headers = arrays_of(checks.check_batch) + arrays_of(step)
     for _ in range(2):
         before = allocations()

@@ -1,8 +1,9 @@
 """Grid, choice, repeats: what the experiments on UCI, HTRU2 and Tox21 have in common.
 
 First every configuration is trained on the folds that choose, then the chosen one on all other
-folds and seeds. Both go through `fastsnn.search`: K single-threaded trainings at once, each on the
-disk when it has finished, so that a killed study resumes.
+folds and seeds; where that diverges, the next best one. All go through `fastsnn.search`: K
+single-threaded trainings at once, each on the disk when it has finished, so that a killed study
+resumes.
 """
 
 from __future__ import annotations
@@ -40,10 +41,6 @@ class Unit:
     def options(self, configuration: Options, fold: int, seed: int) -> Options:
         return {**self.key, **configuration, "fold": fold, "seed": seed}
 
-    def repeats(self, chosen: Mapping[int, Options]) -> list[Options]:
-        """All trainings of what was chosen, {fold: configuration}, in the order of the folds."""
-        return [self.options(chosen[f], f, seed) for f in chosen for seed in self.seeds]
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -58,8 +55,8 @@ class Outcome:
     seconds: float
 
     def tests(self) -> list[float]:
-        """The test figure of each fold, the mean over its seeds. A training that diverged before
-        it could be judged counts as 0.
+        """The test figure of each fold, the mean over its seeds. Where every configuration
+        diverged before it could be judged, that counts as 0.
         """
         found = {fold: [] for fold in self.chosen}
         for trial in self.trials:
@@ -82,39 +79,47 @@ class Study:
     def run(self, units: Sequence[Unit], progress: Callable | None = None) -> list[Outcome]:
         """`progress(what, status)`, see `fastsnn.search.search`."""
         tried = self._search(CHOOSE, [o for u in units for o in u.choosing()], progress)
-        chosen = [self._choose(unit, tried) for unit in units]
-        wanted = [u.repeats(c) for u, c in zip(units, chosen, strict=True)]
-        new = [o for options in wanted for o in options if _key(o) not in tried]
-        found = tried | (self._search(REPEAT, new, progress) if new else {})
+        ranked = [self._rank(unit, tried) for unit in units]
+        found, new, level = dict(tried), [], 0
+        while True:
+            wanted = [list(_repeats(u, r, found)) for u, r in zip(units, ranked, strict=True)]
+            missing = [o for options in wanted for o in options if _key(o) not in found]
+            if not missing:
+                break
+            new += missing  # the whole list: a search is resumed by growing it
+            found |= self._search(REPEAT, new, progress, self.resume or level > 0)
+            level += 1
         outcomes = []
-        for unit, c, options in zip(units, chosen, wanted, strict=True):
+        for unit, r, options in zip(units, ranked, wanted, strict=True):
             keys = {_key(o) for o in [*unit.choosing(), *options]}
             seconds = sum(found[key].seconds for key in keys)
-            outcomes.append(Outcome(unit, c, [found[_key(o)] for o in options], seconds))
+            chosen = {fold: configurations[0] for fold, configurations in r.items()}
+            outcomes.append(Outcome(unit, chosen, [found[_key(o)] for o in options], seconds))
         return outcomes
 
-    def _search(self, what, options, progress):
+    def _search(self, what, options, progress, resume=None):
         told = None if progress is None else lambda status: progress(what, status)
         found = search(
             self.trial, options, protocol=self.protocol, workers=self.workers,
-            folder=self.folder / what, resume=self.resume, cost=self.cost, about=self.about,
-            progress=told,
+            folder=self.folder / what, resume=self.resume if resume is None else resume,
+            cost=self.cost, about=self.about, progress=told,
         )  # fmt: skip
         return {_key(trial.options): trial for trial in found.trials}
 
-    def _choose(self, unit, tried):
-        """{fold: configuration}; empty where all have diverged on the folds that choose."""
-        chosen = {}
+    def _rank(self, unit, tried):
+        """{fold: configurations, the best first, those that diverged left out}; empty where all
+        have diverged on the folds that choose.
+        """
+        ranked = {}
         for fold in unit.folds:
             folds = unit.select or (fold,)
-            ranked = [_joined([tried[_key(unit.options(one, f, unit.seeds[0]))] for f in folds], n)
+            joined = [_joined([tried[_key(unit.options(one, f, unit.seeds[0]))] for f in folds], n)
                       for n, one in enumerate(unit.configurations)]  # fmt: skip
-            try:
-                best = self.protocol.select(ranked)
-            except FloatingPointError:
+            whole = [one for one in self.protocol.ranked(joined) if one.score is not None]
+            if not whole:
                 return {}
-            chosen[fold] = unit.configurations[best.number]
-        return chosen
+            ranked[fold] = [unit.configurations[one.number] for one in whole]
+        return ranked
 
     def cost_of(self, units: Sequence[Unit]) -> float:
         """Of all trainings, if the chosen ones cost the mean of what is tried."""
@@ -126,6 +131,22 @@ class Study:
             more = len(unit.folds) * len(unit.seeds) - len(folds)
             total += more * sum(costs) / len(costs)
         return total
+
+
+def _repeats(unit, ranked, found):
+    """The trainings of each fold and seed: of the best configuration; where that is known to have
+    diverged before it could be judged, of the next one. Divergence shows in the training rows: the
+    test rows have no say.
+    """
+    for fold, configurations in ranked.items():
+        for seed in unit.seeds:
+            options = None
+            for one in configurations:
+                options = unit.options(one, fold, seed)
+                trial = found.get(_key(options))
+                if trial is None or trial.error is None:
+                    break
+            yield options
 
 
 def _joined(trials, number):

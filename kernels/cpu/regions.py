@@ -19,6 +19,7 @@ from fastsnn.kernels.cpu.loss import total_weight
 from fastsnn.kernels.cpu.program import BATCH, PROGRAM, couples_rows
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.kernels.jit import DOUBLE, DOUBLES, FLOATS, INT, INTS, MATRIX, WORDS
+from fastsnn.kernels.philox import LOW_WORD
 from fastsnn.kernels.program import FAN_OUT, H_AT, H_STRIDE
 
 PREDICT_PANELS = 8  # panels that go through all layers together in a prediction
@@ -97,35 +98,45 @@ def _mean(losses, samples, scale):
 
 
 STEP_TYPES = (
-    DOUBLE, INTS, DOUBLES, *PROGRAM, MATRIX, FLOATS, WORDS, MATRIX, MATRIX, *BATCH, FLOATS,
+    INTS, DOUBLES, *PROGRAM, MATRIX, FLOATS, WORDS, MATRIX, MATRIX, *BATCH,
 )  # fmt: skip
 
 
-@jit.entry(*STEP_TYPES)
-def step_serial(
-    job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
-    sample_weight, class_weight, hyper,
+@jit.entry(INT, DOUBLES, INTS, MATRIX, DOUBLE, *STEP_TYPES)
+def steps_serial(
+    step_losses, sizes, hypers, limit, job, losses, program, constants, params, state, acts, bits,
+    work, x, index, labels, targets, sample_weight, class_weight,
 ):  # fmt: skip
-    """`step_parallel` in the calling thread."""
-    scale = _scale(job, index, labels, targets, sample_weight, class_weight)
-    _rows(
-        job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
-        sample_weight, class_weight, scale, 0, 2 * program.shape[0] + 1, 0,
-    )  # fmt: skip
-    loss = _mean(losses, job[SAMPLES], scale)
-    if math.isfinite(loss):
-        weights_at(
-            job[WEIGHTS], program, constants, params, state, acts, work[0], hyper, job[UPDATE],
-            job[SAMPLES], 0, 1,
+    """Steps one after another, as of `step_parallel`, in the calling thread: number i is of the
+    next sizes[i] rows, by the scalars hypers[i]; its loss goes to step_losses[i]. Ends behind a
+    loss that is not finite or above `limit`; returns the number of steps.
+    """
+    for i in range(sizes.size):
+        job[SAMPLES] = sizes[i]
+        scale = _scale(job, index, labels, targets, sample_weight, class_weight)
+        _rows(
+            job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
+            sample_weight, class_weight, scale, 0, 2 * program.shape[0] + 1, 0,
         )  # fmt: skip
-        if job[DIRECTIONS]:
-            directions_at(
-                job[DIRECTIONS], program, params, state, work[0], hyper, job[UPDATE], 0, 1
-            )
-    return loss
+        loss = _mean(losses, job[SAMPLES], scale)
+        step_losses[i] = loss
+        if math.isfinite(loss):
+            weights_at(
+                job[WEIGHTS], program, constants, params, state, acts, work[0], hypers[i],
+                job[UPDATE], job[SAMPLES], 0, 1,
+            )  # fmt: skip
+            if job[DIRECTIONS]:
+                directions_at(
+                    job[DIRECTIONS], program, params, state, work[0], hypers[i], job[UPDATE], 0, 1
+                )
+        if not loss <= limit:
+            return i + 1
+        job[FIRST_ROW] += sizes[i]
+        job[STEP] = (job[STEP] + 1) & LOW_WORD
+    return sizes.size
 
 
-@jit.entry(*STEP_TYPES, parallel=True)
+@jit.entry(DOUBLE, *STEP_TYPES, FLOATS, parallel=True)
 def step_parallel(
     job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
     sample_weight, class_weight, hyper,
