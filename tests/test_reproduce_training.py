@@ -182,10 +182,15 @@ def test_ties_are_the_protocols(tmp_path):
 
 
 def test_what_diverges(tmp_path):
-    """Everywhere: there is nothing to choose. In a repeat: that fold counts 0."""
+    """Everywhere: there is nothing to choose. In a repeat: the next best takes its place; that fold
+    counts 0 where none is left.
+    """
     nothing, _ = outcome(tmp_path / "a", dict.fromkeys(TABLE, (None, 0)))
     assert nothing.chosen == {} and nothing.tests() == []
-    found, _ = outcome(tmp_path / "b", TABLE | {(2, 2): (None, 0)}, select=(1,))
+    found, calls = outcome(tmp_path / "b", TABLE | {(2, 2): (None, 0)}, select=(1,))
+    assert found.tests() == [0.2, 0.3] and calls == 4
+    table = TABLE | {(2, 2): (None, 0), (1, 2): (None, 0)}
+    found, _ = outcome(tmp_path / "c", table, select=(1,))
     assert found.tests() == [0.2, 0.0]
 
 
