@@ -63,7 +63,7 @@ class Bed:
 
     def weights(self, update, hyper, parameters=None):
         e = self.engine
-        hypers = np.zeros_like(e.hyper)
+        hypers = np.zeros_like(e.hypers[0])
         hypers[: len(hyper)] = hyper
         program.run_weights(
             e.plan.table, e.plan.constants,

@@ -22,7 +22,15 @@ from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.download import Progress
 from fastsnn.data.folds import Folds
-from fastsnn.data.named import DATASETS, IMAGES, is_named, load_folds, read_named, unknown
+from fastsnn.data.named import (
+    DATASETS,
+    IMAGES,
+    is_named,
+    load_folds,
+    read_named,
+    task_of,
+    unknown,
+)
 from fastsnn.data.standardize import PER, Standardizer
 from fastsnn.data.table import Table, is_table, read_features, read_table
 
@@ -84,12 +92,12 @@ def load(
         )
     name = os.fspath(data)
     if is_named(name):
-        table, image = read_named(name, progress), name in IMAGES
-        if target is not None or task not in ("auto", table.task):
+        if target is not None or task not in ("auto", task_of(name)):
             raise ValueError(
-                f"{name}: its target and task ({table.task}) are fixed, got target={target!r} "
+                f"{name}: its target and task ({task_of(name)}) are fixed, got target={target!r} "
                 f"and task={task!r}; leave them out"
             )
+        table, image = read_named(name, progress), name in IMAGES
     elif is_table(name):
         table = read_table(name, target, task)
         image = table.train.x.dtype == np.uint8

@@ -34,6 +34,11 @@ def is_named(name: str) -> bool:
     return name in DATASETS or (name.startswith(UCI) and not is_table(name))
 
 
+def task_of(name: str) -> str:
+    """The task of a data set with a name."""
+    return "multitask" if name == "tox21" else "classification"
+
+
 def read_named(name: str, progress: Progress | None = None) -> Table:
     """The parts of a data set, not yet standardized; of those with folds, the parts of fold 1."""
     if name in DATASETS:
