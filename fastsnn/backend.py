@@ -8,15 +8,16 @@ import threading
 import numpy as np
 
 from fastsnn import threads as processors
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu import checks, directions, loss, optimizer, program, regions, single
+from fastsnn.kernels import codes, jit
+from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.plan import aligned_zeros, plan, round_up
 
 log = logging.getLogger("fastsnn")
 
-LOSSES = loss.CODES
+LOSSES = codes.LOSSES
+BACKENDS = ("cpu", "cuda")
 NOT_FINITE, OUT_OF_RANGE = checks.NOT_FINITE, checks.OUT_OF_RANGE
 NO_INTEGERS = np.zeros(0, np.int64)
 NO_NUMBERS = np.zeros(0, np.float32)
@@ -134,11 +135,23 @@ class TrainingEngine:
         with processors.region(threads):
             return [regions.step_parallel(*buffers, *batch, self.hypers[0])]
 
-    def steps_at_once(self, samples):
+    def load(self, report=log.warning):
+        """Compile what is needed, or take it from the cache; returns the seconds."""
+        return load_kernels(self.threads, report=report)
+
+    def place(self, x, *rest):
+        """A data set as batches are taken from it."""
+        return x, *rest
+
+    def state_changed(self):
+        """Somebody has written into the state."""
+
+    def steps_at_once(self, samples, watched):
         """How many steps of so many rows one call should make: one where threads work together or
-        steps take long; several where calls would cost as much.
+        steps take long, or where somebody wants to know of each; several where calls would cost as
+        much.
         """
-        if processors.resolve(self.threads) > 1:
+        if watched or processors.resolve(self.threads) > 1:
             return 1
         weights = self.network.parameters.size
         return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
@@ -169,6 +182,23 @@ class TrainingEngine:
         gradient = aligned_zeros(1, self.network.parameters.size)
         (loss,) = self._run(gradient, (samples,), np.inf, batch)
         return loss, gradient[0]
+
+
+def require(backend):
+    """Raises RuntimeError, in one line, where this backend cannot be used."""
+    if backend == "cuda":
+        from fastsnn import cuda
+
+        cuda.kernels()
+
+
+def training_engine(backend, network, threads, n_state):
+    """The engine of a trainer. Raises RuntimeError where the backend cannot be used."""
+    if backend == "cuda":
+        from fastsnn import cuda
+
+        return cuda.TrainingEngine(network, n_state)
+    return TrainingEngine(network, threads, n_state)
 
 
 class SingleRows:

@@ -5,7 +5,7 @@ the trainer's.
 from dataclasses import dataclass
 from math import isfinite
 
-from fastsnn.kernels.cpu import optimizer as code
+from fastsnn.kernels import codes as code
 
 HIGHEST_RATE = 1e30  # far inside float32
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsnn.graph import Node
-from fastsnn.kernels import philox, program
-from fastsnn.kernels.cpu import activation, caches, dropout, shape
+from fastsnn.kernels import codes, philox, program
+from fastsnn.kernels.cpu import caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
@@ -16,6 +16,8 @@ from fastsnn.theory.fixed_points import solve
 THREAD_FLOPS = 8e10  # a second, of one thread in the products of region 1
 MEETING_S = 2e-6  # for all threads to end one region and begin the next
 LINE = 16  # floats of a cache line: every tensor starts on one
+SECTOR = 8  # floats that a GPU moves at least: rows of activations are multiples of it
+DEVICE_LINE = 32  # floats of a GPU's cache line
 
 
 def round_up(n, multiple):
@@ -141,52 +143,113 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
         start, used = used, used + round_up(floats, LINE)
         return start
 
-    widths = [nodes[0].fan_in, *(node.fan_out for node in nodes)]
-    strides = [round_up(w, shape.PANEL) * shape.PANEL + shape.PANEL_GAP for w in widths]
-    if training or any(node.skip is not None for node in nodes):
-        places = [take(panels * stride) for stride in strides]
-    else:
-        two = [take(panels * max(strides)) for _ in range(2)]
-        places = [two[i % 2] for i in range(len(strides))]
+    strides = [round_up(w, shape.PANEL) * shape.PANEL + shape.PANEL_GAP for w in _widths(nodes)]
+    places = _places([panels * stride for stride in strides], take, training, nodes)
     for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
-        row[program.OP] = OPS[node.op]
-        row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
+        _describe(node, row, constants[i], layout)
         row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
         row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
-        for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
-            row[column] = program.NOWHERE
-        row[program.ACTIVATION] = activation.CODES[node.activation]
-        alpha, lambda_ = solve(*node.fixed_point)
-        constants[i, program.SELU_LAMBDA] = lambda_
-        constants[i, program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
-        if node.op != "highway":
-            row[program.W_AT], row[program.B_AT] = layout.at(node.weight), layout.at(node.bias)
+        row[program.DZ_AT] = row[program.H_AT]
         if node.op == "dense":
             _set_blocks(node, row)
             if training:
                 row[program.T_STRIDE] = panels * shape.PANEL**2
                 row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
-            if node.weight_norm:
-                row[program.G_AT] = layout.at(f"{node.weight}_g")
-                row[program.V_AT] = layout.at(f"{node.weight}_v")
-        elif node.op != "highway":
-            _set_normalization(node, row, constants[i], layout)
-            if training:
-                row[program.NORMAL_AT] = take(panels * strides[i + 1])
-                row[program.STATISTICS_AT] = take(max(2 * node.fan_out, panels * shape.PANEL))
-        if node.skip is not None:  # read again by the node above its own reader
-            row[program.SKIP_AT] = places[node.skip + 1]
-            table[node.skip + 1, program.GRADIENT_AT] = row[program.H_AT]
-        if philox.drop_threshold(node.rate):
-            _set_dropout(node, row, constants[i], -lambda_ * alpha)
+        elif node.op != "highway" and training:
+            row[program.NORMAL_AT] = take(panels * strides[i + 1])
+            row[program.STATISTICS_AT] = take(max(2 * node.fan_out, panels * shape.PANEL))
+        _set_skip(node, i, table, places)
     return Plan(
         table=table,
         constants=constants,
         panels=panels,
         activations=used,
-        mask_columns=round_up(max(widths), dropout.UNITS_AT_ONCE),
+        mask_columns=round_up(max(_widths(nodes)), dropout.UNITS_AT_ONCE),
         work=round_up(max(map(_work, table)), LINE),
     )
+
+
+@dataclass(frozen=True)
+class DevicePlan:
+    """The same for a GPU, where activations lie row by row, and dz beside them."""
+
+    table: np.ndarray
+    constants: np.ndarray
+    samples: int
+    activations: int  # floats
+
+    def outputs(self, row: int) -> tuple[int, int, int]:
+        """Of node `row`: the first float, floats from row to row, units."""
+        entry = self.table[row]
+        return tuple(int(entry[c]) for c in (program.H_AT, program.H_STRIDE, program.FAN_OUT))
+
+
+def device_plan(
+    nodes: tuple[Node, ...], layout: ParameterLayout, samples: int, training: bool
+) -> DevicePlan:
+    """Lay the activations of up to `samples` rows out on a GPU; as in `plan`."""
+    table = np.zeros((len(nodes), program.COLUMNS), np.int64)
+    constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
+    used = 0
+
+    def take(floats):
+        nonlocal used
+        start, used = used, used + round_up(floats, DEVICE_LINE)
+        return start
+
+    strides = [round_up(w, SECTOR) for w in _widths(nodes)]
+    places = _places([samples * stride for stride in strides], take, training, nodes)
+    for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
+        _describe(node, row, constants[i], layout)
+        row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
+        row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
+        if training:
+            row[program.DZ_AT] = take(samples * strides[i + 1])
+        if training and node.op in ("batch_norm", "layer_norm"):
+            row[program.NORMAL_AT] = take(samples * strides[i + 1])
+            row[program.STATISTICS_AT] = take(max(2 * node.fan_out, samples))
+        _set_skip(node, i, table, places)
+    return DevicePlan(table, constants, samples, used)
+
+
+def _widths(nodes):
+    return [nodes[0].fan_in, *(node.fan_out for node in nodes)]
+
+
+def _places(sizes, take, training, nodes):
+    """Where the input and the outputs of all nodes lie."""
+    if training or any(node.skip is not None for node in nodes):
+        return [take(size) for size in sizes]
+    two = [take(max(sizes)) for _ in range(2)]
+    return [two[i % 2] for i in range(len(sizes))]
+
+
+def _describe(node, row, constants, layout):
+    """What does not depend on the layout of activations."""
+    row[program.OP] = OPS[node.op]
+    row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
+    for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
+        row[column] = program.NOWHERE
+    row[program.ACTIVATION] = codes.ACTIVATIONS[node.activation]
+    alpha, lambda_ = solve(*node.fixed_point)
+    constants[program.SELU_LAMBDA] = lambda_
+    constants[program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
+    if node.op != "highway":
+        row[program.W_AT], row[program.B_AT] = layout.at(node.weight), layout.at(node.bias)
+    if node.weight_norm:
+        row[program.G_AT] = layout.at(f"{node.weight}_g")
+        row[program.V_AT] = layout.at(f"{node.weight}_v")
+    if node.op in ("batch_norm", "layer_norm"):
+        _set_normalization(node, row, constants, layout)
+    if philox.drop_threshold(node.rate):
+        _set_dropout(node, row, constants, -lambda_ * alpha)
+
+
+def _set_skip(node, i, table, places):
+    """What the node adds is read again by the node above its own reader."""
+    if node.skip is not None:
+        table[i, program.SKIP_AT] = places[node.skip + 1]
+        table[node.skip + 1, program.GRADIENT_AT] = table[i, program.DZ_AT]
 
 
 def _set_blocks(node, row):
@@ -213,7 +276,7 @@ def _work(row):
 def _set_dropout(node, row, constants, saturation):
     row[program.DROPPING], row[program.SITE] = 1, node.site
     row[program.THRESHOLD] = philox.drop_threshold(node.rate)
-    row[program.REMASK] = activation.needs_mask(node.activation, node.dropout)
+    row[program.REMASK] = codes.needs_mask(node.activation, node.dropout)
     if node.dropout == "alpha":
         value = saturation
         a, b = philox.alpha_dropout_affine(node.rate, *node.fixed_point, value)

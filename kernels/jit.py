@@ -32,13 +32,20 @@ log = logging.getLogger("fastsnn")
 FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz"}}
 
 
-def _sources_hash():
+def sources_hash(target, *settings):
+    """Of the kernels of a target, "cpu" or "cuda", of what both share, and of settings that change
+    what the compiler makes of them.
+    """
     root = Path(__file__).parent
-    settings = numba.__version__, numba.config.BOUNDSCHECK, numba.config.OPT
-    digest = hashlib.sha256(repr(settings).encode())  # Numba's own key knows nothing of these
-    for path in sorted(root.rglob("*.py")):
+    digest = hashlib.sha256(repr((numba.__version__, *settings)).encode())
+    for path in sorted({*root.glob("*.py"), *(root / target).rglob("*.py")}):
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources_hash():
+    # Numba's own key knows nothing of these.
+    return sources_hash("cpu", numba.config.BOUNDSCHECK, numba.config.OPT)
 
 
 def _private(folder):
@@ -59,8 +66,8 @@ def _private(folder):
         return False
 
 
-def _cache_folder():
-    name = f"kernels-{_sources_hash()}"
+def cache_folder(name):
+    """A private folder of this name that can be written, or None."""
     base = os.environ.get("FASTSNN_CACHE") or platformdirs.user_cache_dir(
         "fastsnn", appauthor=False
     )
@@ -70,6 +77,10 @@ def _cache_folder():
     # Everybody may write in the temporary folder: ours in it must be ours, too.
     own = Path(tempfile.gettempdir(), f"fastsnn-{user}")
     return own / name if _private(own) and _private(own / name) else None
+
+
+def _cache_folder():
+    return cache_folder(f"kernels-{_sources_hash()}")
 
 
 CACHE_FOLDER = _cache_folder()

@@ -15,9 +15,9 @@ DENSE, BATCH_NORM, LAYER_NORM, HIGHWAY = range(4)
     FAN_OUT,
     W_AT,  # in the parameters: (fan_out, fan_in); of a normalization (fan_out,)
     B_AT,  # in the parameters: (fan_out,)
-    X_AT,  # in the activations: input panels
-    X_STRIDE,  # from one panel to the next
-    H_AT,  # in the activations: output panels; after the backward pass dz
+    X_AT,  # in the activations: input panels; on a GPU rows
+    X_STRIDE,  # from one of them to the next
+    H_AT,  # in the activations: output panels; on the CPU dz after the backward pass
     H_STRIDE,
     T_AT,  # in the activations: the input again, [block of features][sample][feature of the block]
     T_STRIDE,  # from one block of features to the next
@@ -40,8 +40,9 @@ DENSE, BATCH_NORM, LAYER_NORM, HIGHWAY = range(4)
     # each sample, panel after panel
     RUNNING_AT,  # BATCH_NORM, in the parameters: running means (fan_out,)
     VARIANCE_AT,  # and running variances
+    DZ_AT,  # in the activations, with the strides of H: dz after the backward pass; on the CPU H_AT
     COLUMNS,
-) = range(29)
+) = range(30)
 
 NOWHERE = -1
 

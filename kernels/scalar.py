@@ -5,6 +5,7 @@ Arguments and results are float32 `Value`s. References: Klambauer et al. 2017, "
 Neural Networks".
 """
 
+from fastsnn.kernels import codes
 from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
 
 # The fixed point (mean 0, variance 1) of the paper, section "SNN", with the appendix's digits.
@@ -169,3 +170,39 @@ def adam_update(p, g, m, v, step_size, l2, decay, rest1, beta2, rest2, root_corr
     m = fma(rest1, g - m, m)
     v = fma(v, beta2, rest2 * (g * g))
     return fma(-step_size, m / (sqrt(v) / root_correction2 + eps), p * decay), m, v
+
+
+# By code: (parameter, gradient, state, scalars) -> (new parameter, new state); and how many arrays
+# of state it writes.
+
+
+def _store(p, g, state, hyper):
+    return p, [g]
+
+
+def _sgd(p, g, state, hyper):
+    return sgd_update(p, g, *hyper[:2]), []
+
+
+def _momentum(p, g, state, hyper):
+    p, m = momentum_update(p, g, state[0], *hyper[:3], nesterov=False)
+    return p, [m]
+
+
+def _nesterov(p, g, state, hyper):
+    p, m = momentum_update(p, g, state[0], *hyper[:3], nesterov=True)
+    return p, [m]
+
+
+def _adam(p, g, state, hyper):
+    p, m, v = adam_update(p, g, *state, *hyper[:8])
+    return p, [m, v]
+
+
+UPDATES = {
+    codes.STORE: (_store, 1),
+    codes.SGD: (_sgd, 0),
+    codes.MOMENTUM: (_momentum, 1),
+    codes.NESTEROV: (_nesterov, 1),
+    codes.ADAM: (_adam, 2),
+}

@@ -3,6 +3,7 @@
 from llvmlite import ir
 
 from fastsnn.kernels import jit, scalar
+from fastsnn.kernels.codes import RELU, SELU, TANH
 from fastsnn.kernels.cpu.code import loop, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
 from fastsnn.kernels.emit import I32, I64, Value, at, load, splat, store, where
@@ -16,9 +17,6 @@ from fastsnn.kernels.program import (
     SELU_LAMBDA,
     SELU_LAMBDA_ALPHA,
 )
-
-NONE, SELU, RELU, TANH = range(4)  # the codes in a program, in the order of scalar.ACTIVATIONS
-CODES = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
 
 
 def _dropped(builder, bits, row, j):
@@ -176,16 +174,6 @@ def activation_backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits
         _tanh_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
     else:
         _none_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
-
-
-def needs_mask(activation, dropout):
-    """Whether the backward pass must make the mask again, because the output does not tell what was
-    dropped.
-
-    SELU with alpha-dropout: the slope is 0 at the dropped value by itself. ReLU: the dropped value,
-    negative or 0, lies where the slope is 0. Every other pair needs the mask.
-    """
-    return not ((activation == "selu" and dropout == "alpha") or activation == "relu")
 
 
 def _map_code(function, lanes):

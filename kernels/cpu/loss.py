@@ -8,11 +8,10 @@ import math
 import numpy as np
 
 from fastsnn.kernels import jit
+from fastsnn.kernels.codes import SIGMOID, SOFTMAX
 from fastsnn.kernels.cpu.activation import exp_vectors
 from fastsnn.kernels.cpu.shape import PANEL, VECTORS
 
-SOFTMAX, SIGMOID, MSE = range(3)
-CODES = {"softmax_cross_entropy": SOFTMAX, "sigmoid_cross_entropy": SIGMOID, "mse": MSE}
 ZERO, ONE = np.float32(0), np.float32(1)
 
 

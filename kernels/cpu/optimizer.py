@@ -1,35 +1,11 @@
 """Updates of a tile of parameters from its gradient, in vector code."""
 
-from fastsnn.kernels import jit, scalar
+from fastsnn.kernels import jit
+from fastsnn.kernels.codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
 from fastsnn.kernels.cpu.code import loop, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL
 from fastsnn.kernels.emit import I64, at, load, splat, store
-
-STORE, SGD, MOMENTUM, NESTEROV, ADAM = range(5)  # STORE: the gradient itself goes to the state
-HYPER = 8  # scalars of an update; see `sgd_hyper` and `adam_hyper` in fastsnn/optimizers.py
-
-
-def _store(p, g, state, hyper):
-    return p, [g]
-
-
-def _sgd(p, g, state, hyper):
-    return scalar.sgd_update(p, g, *hyper[:2]), []
-
-
-def _momentum(p, g, state, hyper):
-    p, m = scalar.momentum_update(p, g, state[0], *hyper[:3], nesterov=False)
-    return p, [m]
-
-
-def _nesterov(p, g, state, hyper):
-    p, m = scalar.momentum_update(p, g, state[0], *hyper[:3], nesterov=True)
-    return p, [m]
-
-
-def _adam(p, g, state, hyper):
-    p, m, v = scalar.adam_update(p, g, *state, *hyper[:8])
-    return p, [m, v]
+from fastsnn.kernels.scalar import UPDATES
 
 
 def _tile_code(update, n_state):
@@ -74,11 +50,9 @@ def _tile_code(update, n_state):
     return tile_update
 
 
-_store_tile = _tile_code(_store, 1)
-_sgd_tile = _tile_code(_sgd, 0)
-_momentum_tile = _tile_code(_momentum, 1)
-_nesterov_tile = _tile_code(_nesterov, 1)
-_adam_tile = _tile_code(_adam, 2)
+_store_tile, _sgd_tile, _momentum_tile, _nesterov_tile, _adam_tile = (
+    _tile_code(*UPDATES[code]) for code in (STORE, SGD, MOMENTUM, NESTEROV, ADAM)
+)
 
 
 @jit.helper
