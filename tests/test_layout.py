@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ AGREED = {
 }  # fmt: skip
 
 # The files of the package that know kernels; all others go through them.
-KNOW_KERNELS = {"backend.py", "info.py", "optimizers.py", "plan.py"}
+KNOW_KERNELS = {"backend.py", "cuda.py", "info.py", "optimizers.py", "plan.py"}
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
@@ -35,7 +36,7 @@ PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
 # What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
-    "PIL": "cifar10",
+    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13",
 }  # fmt: skip
 # Imported at their first use.
 IN_FUNCTIONS = {"rich", "pooch", "requests", "urllib3", "tomli_w", *OPTIONAL}
@@ -89,7 +90,9 @@ def inside(path):
 
 @pytest.mark.parametrize("path", sources(KERNELS), ids=name_of)
 def test_kernels_import_downwards(path):
-    assert outside(path).keys() <= KERNELS_MAY_IMPORT
+    more = {"cuda"} if path.parent.name == "cuda" else set()
+    assert outside(path).keys() <= KERNELS_MAY_IMPORT | more
+    assert outside(path, functions=False).keys() <= KERNELS_MAY_IMPORT
     for module in inside(path):
         assert module.startswith("fastsnn.kernels"), module
     if path.parent == KERNELS:  # what both targets share knows neither
@@ -247,7 +250,9 @@ def test_no_matrix_product_of_a_library(path):
     assert not {(name, line) for name, line in mentions(path) if name in PRODUCTS}
 
 
-BUT_JIT = [path for path in sources(PACKAGE) + sources(KERNELS) if path.name != "jit.py"]
+# Where compile flags stand: for the CPU, for CUDA.
+COMPILE = {KERNELS / "jit.py", KERNELS / "cuda" / "code.py"}
+BUT_JIT = [path for path in sources(PACKAGE) + sources(KERNELS) if path not in COMPILE]
 
 
 @pytest.mark.parametrize("path", BUT_JIT, ids=name_of)
@@ -263,6 +268,8 @@ def all_modules():
     for folder, package in ((PACKAGE, "fastsnn"), (KERNELS, "fastsnn.kernels")):
         for path in sources(folder):
             parts = path.relative_to(folder).with_suffix("").parts
+            if parts[0] == "cuda" and folder == KERNELS and not find_spec("numba_cuda"):
+                continue
             if parts[-1] != "__main__":
                 parts = parts[:-1] if parts[-1] == "__init__" else parts
                 yield importlib.import_module(".".join([package, *parts]))

@@ -1,0 +1,260 @@
+"""From functions that emit instructions to kernels: all uses of Numba-CUDA's extension interface,
+its compiler, and the cache of what it made.
+
+Device code is a function `body(builder, *operands)`, as on the CPU: arrays arrive as pointers to
+their first element, integers as 64-bit values, real numbers as float32 values. In the simulator
+the same instructions are compiled for the host (`host.py`). Kernels hold loops, branches
+and barriers, and only integers; every operation on real numbers is device code, so that none is
+rounded in another way than it is written.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+
+from llvmlite import ir
+from numba import cuda
+
+from fastsnn.kernels import jit
+from fastsnn.kernels.cuda import device
+from fastsnn.kernels.cuda.device import SIMULATED
+from fastsnn.kernels.cuda.host import repair_shared_memory, simulated
+from fastsnn.kernels.emit import F32
+
+log = logging.getLogger("fastsnn")
+
+if SIMULATED:
+    repair_shared_memory()
+
+# Of LLVM's functions, those that NVIDIA's compiler knows under another name.
+LIBRARY = {
+    "llvm.fabs.f32": "__nv_fabsf",
+    "llvm.copysign.f32": "__nv_copysignf",
+}
+
+
+class DeviceBuilder:
+    """An IRBuilder whose sums and products are never fused into one another: plain ones would be,
+    by the assembler.
+    """
+
+    def __init__(self, builder):
+        self._builder = builder
+
+    def __getattr__(self, name):
+        return getattr(self._builder, name)
+
+    def library(self, name, *arguments):
+        """A function of NVIDIA's library of float32 mathematics."""
+        module = self._builder.module
+        function = module.globals.get(name)
+        if function is None:
+            function = ir.Function(module, ir.FunctionType(F32, [F32] * len(arguments)), name)
+        return self._builder.call(function, arguments)
+
+    def call(self, function, arguments):
+        known = LIBRARY.get(function.name)
+        if known:
+            return self.library(known, *arguments)
+        return self._builder.call(function, arguments)
+
+    def fneg(self, a):
+        return self._builder.fsub(ir.Constant(F32, -0.0), a)
+
+    def fadd(self, a, b):
+        return self.library("__nv_fadd_rn", a, b)
+
+    def fsub(self, a, b):
+        return self.library("__nv_fadd_rn", a, self.fneg(b))
+
+    def fmul(self, a, b):
+        return self.library("__nv_fmul_rn", a, b)
+
+    def when(self, condition, body):
+        """`body()` where the condition holds."""
+        with self._builder.if_then(condition):
+            body()
+
+    def vector(self, values):
+        """The values as one vector."""
+        kind = ir.VectorType(values[0].type, len(values))
+        vector = ir.Constant(kind, ir.Undefined)
+        for i, value in enumerate(values):
+            vector = self._builder.insert_element(vector, value, ir.IntType(32)(i))
+        return vector
+
+
+def device_code(body):
+    """Decorator: `body(builder, *operands)` as a call inside kernels; nothing is returned."""
+    return simulated(body, None) if SIMULATED else _compiled(body, None)
+
+
+def device_value(kind):
+    """Decorator: the same for a body that returns a Value; `kind`: its type, as Numba writes it."""
+    return lambda body: simulated(body, kind) if SIMULATED else _compiled(body, kind)
+
+
+def _compiled(body, kind):
+    from numba.cuda import cgutils, types
+    from numba.cuda.extending import intrinsic
+
+    returned = types.void if kind is None else getattr(types, kind)
+
+    def typing(typing_context, *argument_types):
+        def generate(context, builder, signature, arguments):
+            operands = []
+            for type_, value in zip(signature.args, arguments, strict=True):
+                if isinstance(type_, types.Array):
+                    proxy = cgutils.create_struct_proxy(type_)
+                    operands.append(proxy(context, builder, value=value).data)
+                else:
+                    whole = isinstance(type_, types.Integer | types.Boolean)
+                    wanted = types.int64 if whole else types.float32
+                    operands.append(context.cast(builder, value, type_, wanted))
+            value = body(DeviceBuilder(builder), *operands)
+            return context.get_dummy_value() if value is None else value.ir
+
+        return returned(*argument_types), generate
+
+    typing.__name__ = typing.__qualname__ = body.__name__
+    typing.__signature__ = inspect.signature(body)  # Numba wants the parameters by name
+    typing.__doc__ = body.__doc__
+    return intrinsic(typing)
+
+
+def helper(function):
+    """A function that kernels call; becomes a part of them, before types are known."""
+    return cuda.jit(device=True, inline="always")(function)
+
+
+KERNELS = {}  # all that were made, by name
+
+
+class Kernel:
+    """A kernel of fixed types: compiled once for a GPU and kept on the disk."""
+
+    def __init__(self, function, name, threads, arguments):
+        assert name not in KERNELS, f"two kernels are called {name}"
+        KERNELS[name] = self
+        self.function, self.name, self.threads = function, name, threads
+        self.signature = f"void({', '.join(arguments)})"
+        self.__doc__ = function.__doc__
+        self._loaded = None
+
+    def bound(self, grid, *arguments):
+        """A call without arguments that launches `grid` blocks of it: n or (n, m)."""
+        grid = grid if isinstance(grid, tuple) else (grid,)
+        if SIMULATED:
+            simulated = cuda.jit(self.function)
+            return lambda: simulated[grid, self.threads](*arguments)
+        load([self])
+        return self._loaded.bound(grid, arguments)
+
+    def __call__(self, grid, *arguments):
+        self.bound(grid, *arguments)()
+
+    def ptx(self, architecture):
+        """Its code for a compute capability, with its own name."""
+        text, _ = cuda.compile(
+            self.function, self.signature, device=False, abi="numba", cc=architecture,
+            output="ptx", launch_bounds=self.threads,
+        )  # fmt: skip
+        (mangled,) = set(re.findall(r"\.entry\s+([\w$]+)\(", text))
+        return text.replace(mangled, self.name)
+
+    def assemble(self, architecture):
+        """(machine code, what the assembler says of registers) for a compute capability."""
+        return assemble(self.ptx(architecture), architecture)
+
+    def ready(self, architecture):
+        return self._loaded is not None or _cached(self, architecture) is not None
+
+    def make(self, architecture):
+        if self._loaded is None:
+            code = _cached(self, architecture)
+            if code is None:
+                code, _ = self.assemble(architecture)
+                _keep(self, architecture, code)
+            self._loaded = device.Function(code, self.name, self.threads)
+
+
+def kernel(name, threads, *arguments):
+    """Decorator: a kernel for blocks of so many threads, with the types of its arguments."""
+    return lambda function: Kernel(function, f"fastsnn_{name}", threads, arguments)
+
+
+def assemble(ptx, architecture):
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+
+    options = LinkerOptions(arch="sm_{}{}".format(*architecture), ptxas_options=["-v"])
+    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
+    code = linker.link("cubin").code
+    return bytes(code), linker.get_info_log()
+
+
+_compiling = threading.RLock()
+
+
+def load(kernels, report=log.warning):
+    """Make kernels ready for launches: from the cache, else compiled, and then says so and for how
+    long. Returns the seconds.
+    """
+    start = time.perf_counter()
+    if SIMULATED:
+        return 0.0
+    with _compiling:
+        architecture = device.architecture()
+        fresh = [k for k in dict.fromkeys(kernels) if not k.ready(architecture)]
+        if len(fresh) > 1:
+            report(f"fastsnn: compiling {len(fresh)} kernels for this GPU (once) ...")
+        for k in kernels:
+            k.make(architecture)
+    seconds = time.perf_counter() - start
+    if len(fresh) > 1:
+        report(f"fastsnn: compiled in {seconds:.1f} s")
+    return seconds
+
+
+# The cache: a file per kernel and compute capability, beside those of the CPU's kernels and under
+# the same rule: a folder named after a hash of the sources, private to the user.
+
+
+@functools.cache
+def _folder():
+    version = importlib.metadata.version("numba-cuda")
+    return jit.cache_folder(f"cuda-{jit.sources_hash('cuda', version)}")
+
+
+def _path(kernel, architecture):
+    folder = _folder()
+    return folder and folder / "{}-sm_{}{}.cubin".format(kernel.name, *architecture)
+
+
+def _cached(kernel, architecture):
+    """The machine code on the disk, or None. A damaged entry counts as none."""
+    path = _path(kernel, architecture)
+    try:
+        data = path.read_bytes() if path else b""
+    except OSError:
+        return None
+    whole = len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32]
+    return data[32:] if whole else None
+
+
+def _keep(kernel, architecture, code):
+    path = _path(kernel, architecture)
+    if path is None:
+        return
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        os.replace(file.name, path)
+    except OSError as problem:  # a full disk must not stop a training
+        log.warning("fastsnn: compiled code could not be cached (%s)", problem)

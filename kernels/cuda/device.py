@@ -1,0 +1,181 @@
+"""All calls of the driver: memory, copies, launches; and its errors in one line each.
+
+Everything runs on the default stream, in the order of the calls; only copies to the host wait. In
+the simulator the same names work on host memory.
+"""
+
+import contextlib
+import ctypes
+
+import numpy as np
+from numba import cuda
+from numba.cuda.core import config
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+USE_CPU = 'use backend "cpu"'
+
+
+def require():
+    """Raises RuntimeError, in one line, where no kernel can run."""
+    if SIMULATED:
+        return
+    if not cuda.is_available():
+        problem = " ".join(str(cuda.cuda_error() or "no compiler library NVVM").split())
+        if "insufficient" in problem.lower():
+            raise RuntimeError(
+                f'backend "cuda": the NVIDIA driver is too old for this CUDA ({problem}); update '
+                f"it, install 'fastsnn[cuda12]' for an older one, or {USE_CPU}"
+            )
+        raise RuntimeError(
+            f'backend "cuda": an NVIDIA GPU and its driver are required, found none '
+            f"({problem}); {USE_CPU}"
+        )
+    with reporting("the first use of the GPU"):
+        devices = len(cuda.gpus)
+        if not devices:
+            raise RuntimeError(f'backend "cuda": the driver knows no NVIDIA GPU; {USE_CPU}')
+        if architecture() < (7, 0):
+            raise RuntimeError(
+                f'backend "cuda": compute capability 7.0 or newer is required, this GPU has '
+                f"{'.'.join(map(str, architecture()))}; {USE_CPU}"
+            )
+
+
+def explained(error, what):
+    """An error of the driver as a RuntimeError of one line."""
+    text = " ".join(str(error).split())
+    lower = text.lower()
+    if "out_of_memory" in lower or "out of memory" in lower:
+        return RuntimeError(
+            f'backend "cuda": out of device memory in {what}{_memory()}; take smaller batches or a '
+            f"smaller network, end other programs on the GPU, or {USE_CPU}"
+        )
+    if "unsupported_ptx" in lower or "insufficient" in lower or "no_binary_for_gpu" in lower:
+        return RuntimeError(
+            f'backend "cuda": the NVIDIA driver is too old for this CUDA ({text}); update it, '
+            f"install 'fastsnn[cuda12]' for an older one, or {USE_CPU}"
+        )
+    return RuntimeError(f'backend "cuda": {what} failed: {text}')
+
+
+def _memory():
+    try:
+        free, total = cuda.current_context().get_memory_info()
+    except Exception:  # a broken context says nothing
+        return ""
+    return f" ({free / 2**20:,.0f} of {total / 2**20:,.0f} MiB are free)"
+
+
+@contextlib.contextmanager
+def reporting(what):
+    """Errors of the driver inside become one RuntimeError that says what was being done."""
+    if SIMULATED:
+        yield
+        return
+    from cuda.core._utils.cuda_utils import CUDAError
+    from numba.cuda.cudadrv.driver import CudaAPIError, LinkerError
+    from numba.cuda.cudadrv.error import CudaDriverError, CudaSupportError
+
+    try:
+        yield
+    except (CudaAPIError, CudaDriverError, CudaSupportError, LinkerError, CUDAError) as error:
+        raise explained(error, what) from error
+    except MemoryError as error:
+        raise explained("out of memory", what) from error
+
+
+def architecture():
+    """Compute capability, as (9, 0)."""
+    return tuple(cuda.get_current_device().compute_capability)[:2]
+
+
+def name():
+    found = cuda.get_current_device().name
+    return found.decode() if isinstance(found, bytes) else str(found)
+
+
+def _described(shape, dtype):
+    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return f"an array of {nbytes / 2**20:,.1f} MiB"
+
+
+def zeros(*shape, dtype=np.float32):
+    """An array of zeros on the device."""
+    with reporting(_described(shape, dtype)):
+        array = cuda.device_array(shape, dtype)
+        if array.size:
+            _clear(array)
+        return array
+
+
+def _clear(array):
+    if SIMULATED:
+        array[:] = 0
+        return
+    cuda.cudadrv.driver.device_memset(array.gpu_data, 0, array.nbytes)
+
+
+def to_device(array):
+    """A copy on the device; at least one element, since an empty array has no address there."""
+    array = np.ascontiguousarray(array)
+    if not array.size:
+        return zeros(1, dtype=array.dtype)
+    with reporting(_described(array.shape, array.dtype)):
+        return cuda.to_device(array)
+
+
+def write(target, first, values):
+    """Copy host values (n,) into a device array (m,), from element `first` on."""
+    with reporting("a copy to the device"):
+        target[first : first + len(values)].copy_to_device(np.ascontiguousarray(values))
+
+
+def read(source, out=None):
+    """Copy to the host: waits for all that was launched before."""
+    with reporting("a copy from the device"):
+        return source.copy_to_host(out)
+
+
+def synchronize():
+    with reporting("a kernel"):
+        cuda.synchronize()
+
+
+class Function:
+    """A compiled kernel in the memory of the device."""
+
+    def __init__(self, cubin, name, threads):
+        from cuda.core import ObjectCode
+
+        with reporting(f"loading {name}"):
+            cuda.current_context()  # the device's primary context
+            self.object = ObjectCode.from_cubin(cubin, name=name)
+            self.kernel = self.object.get_kernel(name)
+        self.name, self.threads = name, threads
+
+    def bound(self, grid, arguments):
+        """A call without arguments that launches it: all that can be prepared is prepared."""
+        from cuda.core import LaunchConfig, Stream, launch
+
+        stream = Stream.from_handle(0)
+        config = LaunchConfig(grid=grid, block=self.threads)
+        flat = [value for argument in arguments for value in _flat(argument)]
+
+        def call(stream=stream):
+            with reporting(f"launching {self.name}"):
+                launch(stream, config, self.kernel, *flat)
+
+        return call
+
+
+def _flat(argument):
+    """The parameters of a kernel for one argument, as Numba passes them: of an array no owner and
+    no parent, elements, bytes of one, address, and its only dimension and stride.
+    """
+    if isinstance(argument, float):
+        return (ctypes.c_float(argument),)
+    if isinstance(argument, int):
+        return (ctypes.c_int64(argument),)
+    size, itemsize = argument.size, argument.dtype.itemsize
+    address = argument.device_ctypes_pointer.value
+    return 0, 0, size, itemsize, address, size, itemsize

@@ -1,0 +1,100 @@
+"""Weight normalization: w[n] = g[n] v[n] / |v[n]| (Salimans & Kingma 2016); a block a unit.
+
+Sums over the inputs run over the threads of the block, then over these in pairs.
+"""
+
+from numba import cuda
+
+from fastsnn.kernels.codes import STORE
+from fastsnn.kernels.cuda.code import helper, kernel
+from fastsnn.kernels.cuda.dense import ints
+from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
+from fastsnn.kernels.cuda.optimizer import NAMES, update_one
+from fastsnn.kernels.cuda.real import (
+    FLOAT,
+    add,
+    block_sum,
+    divide,
+    multiply,
+    square_root,
+    subtract,
+)
+from fastsnn.kernels.cuda.shape import LINE
+from fastsnn.kernels.jit import FLOATS, INT, INTS
+from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
+
+ZERO = FLOAT(0)
+
+
+@helper
+def _dot(shared, a, a_at, b, b_at, count):
+    total = ZERO
+    for k in range(cuda.threadIdx.x, count, LINE):
+        total = add(total, multiply(a[a_at + k], b[b_at + k]))
+    return block_sum(shared, total)
+
+
+@helper
+def _derive(shared, params, w_at, v_at, g_at, count):
+    """The weights of a unit from their length and direction."""
+    square = _dot(shared, params, v_at, params, v_at, count)
+    factor = divide(params[g_at], square_root(square))
+    for k in range(cuda.threadIdx.x, count, LINE):
+        params[w_at + k] = multiply(params[v_at + k], factor)
+
+
+@kernel("derive_weights", LINE, FLOATS, *[INT] * 4)
+def _derive_weights(params, w_at, v_at, g_at, count):
+    shared = cuda.shared.array(LINE, FLOAT)
+    n = cuda.blockIdx.x
+    _derive(shared, params, w_at + n * count, v_at + n * count, g_at + n, count)
+
+
+def derive_weights(launch, program, params):
+    """All weights that are products of a length and a direction."""
+    for row in program:
+        if row[V_AT] >= 0:
+            launch(_derive_weights, int(row[FAN_OUT]), params, *ints(row, W_AT, V_AT, G_AT, FAN_IN))
+
+
+def _update_kernel(code):
+    update = update_one(code)
+    keeping = code == STORE
+
+    @kernel(f"direction_update_{NAMES[code]}", LINE, FLOATS, FLOATS, INTS, FLOATS, *[INT] * 5)
+    def direction(params, state, slots, hypers, w_at, v_at, g_at, count, size):
+        """dg = dw . v / |v|,   dv = g / |v| (dw - (dw . v / |v|^2) v)"""
+        if slots[STOPPED] == STOP:
+            return
+        shared = cuda.shared.array(LINE, FLOAT)
+        n = cuda.blockIdx.x
+        w, v, g = w_at + n * count, v_at + n * count, g_at + n
+        square = _dot(shared, params, v, params, v, count)
+        product = _dot(shared, state, w, params, v, count)
+        length = square_root(square)
+        factor, share = divide(params[g], length), divide(product, square)
+        hyper = slots[BACKWARD] * HYPERS
+        cuda.syncthreads()
+        for k in range(cuda.threadIdx.x, count, LINE):
+            dv = subtract(state[w + k], multiply(params[v + k], share))
+            update(params, state, size, v + k, multiply(dv, factor), hypers, hyper)
+        if cuda.threadIdx.x == 0:
+            update(params, state, size, g, divide(product, length), hypers, hyper)
+        cuda.syncthreads()
+        if not keeping:
+            _derive(shared, params, w, v, g, count)
+
+    return direction
+
+
+UPDATES = {code: _update_kernel(code) for code in NAMES}
+
+
+def update_direction(launch, row, params, state, slots, hypers, update, size):
+    """From the gradient of the weights, in the first array of the state, those of length and
+    direction; their update; and the new weights.
+    """
+    launch(
+        UPDATES[update], int(row[FAN_OUT]), params, state, slots, hypers,
+        *ints(row, W_AT, V_AT, G_AT, FAN_IN), size,
+    )  # fmt: skip

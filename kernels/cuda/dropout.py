@@ -1,0 +1,89 @@
+"""Dropout: masks by the layout of `philox.py`, a call of the generator for eight samples."""
+
+import numpy as np
+from numba import cuda
+
+from fastsnn.kernels.cuda import device
+from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.shape import LINE, blocks_of
+from fastsnn.kernels.emit import I32, I64, Value, at, load, store
+from fastsnn.kernels.jit import INT
+from fastsnn.kernels.philox import SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
+
+WORD_LIST = "uint32[::1]"
+NUMBER = 0xFFFF  # bits of one of the eight numbers of a call
+
+
+def dropped(block, unit, site, step, seed, threshold):
+    """Which of eight samples drop a unit, as conditions. All are Values of 64 bits."""
+    words = philox4x32_10((block, unit, site, step), (seed, seed.shift_right(32)))
+    for word in words:
+        for shift in (0, 16):
+            yield (word.shift_right(shift) & NUMBER) < threshold
+
+
+def signed64(seed):
+    """The 64 bits of an unsigned seed as the signed integer that kernels take."""
+    return seed - (1 << 64) if seed >= 1 << 63 else seed
+
+
+@device_code
+def _block(builder, out, counters, place, seed):
+    start = [builder.add(place, I64(j)) for j in range(4)]
+    words = [load(builder, at(builder, counters, s, I32), 1, I32) for s in start]
+    wide = [Value(builder, builder.zext(word.ir, I64)) for word in words]
+    key = Value(builder, seed)
+    for s, word in zip(start, philox4x32_10(wide, (key, key.shift_right(32))), strict=True):
+        store(builder, Value(builder, builder.trunc(word.ir, I32)), at(builder, out, s, I32), I32)
+
+
+@device_code
+def _mask(builder, mask, first, stride, block, unit, site, step, seed, threshold):
+    given = (Value(builder, v) for v in (block, unit, site, step, seed, threshold))
+    for s, condition in enumerate(dropped(*given)):
+        place = builder.add(first, builder.mul(stride, I64(s)))
+        word = Value(builder, builder.zext(condition.ir, I32))
+        store(builder, word, at(builder, mask, place, I32), I32)
+
+
+@kernel("philox_blocks", LINE, WORD_LIST, WORD_LIST, INT, INT)
+def _philox_blocks(out, counters, count, seed):
+    i = cuda.grid(1)
+    if i < count:
+        _block(out, counters, 4 * i, seed)
+
+
+@kernel("drop_mask", LINE, WORD_LIST, *[INT] * 6, INT)
+def _drop_mask(mask, first_block, units, count, site, step, seed, threshold):
+    i = cuda.grid(1)
+    if i < count:
+        block = i // units
+        unit = i - block * units
+        _mask(
+            mask, block * 8 * units + unit, units, first_block + block, unit, site, step, seed,
+            threshold,
+        )  # fmt: skip
+
+
+def philox_blocks(out, counters, seed):
+    """out[i] = the four words for counters[i]; out, counters (n, 4) uint32, seed: 64 bits."""
+    count = len(counters)
+    if count:
+        made = device.zeros(4 * count, dtype=np.uint32)
+        given = device.to_device(counters.reshape(-1))
+        _philox_blocks(blocks_of(count, LINE), made, given, count, signed64(seed))
+        out.reshape(-1)[:] = device.read(made)
+
+
+def drop_mask(seed, step, site, first_sample, n_samples, n_units, rate):
+    """The mask that the forward pass uses, as (n_samples, n_units) bool; first_sample is a multiple
+    of 8.
+    """
+    blocks = blocks_of(n_samples, SAMPLES_PER_BLOCK)
+    count = blocks * n_units
+    mask = device.zeros(count * SAMPLES_PER_BLOCK, dtype=np.uint32)
+    _drop_mask(
+        blocks_of(count, LINE), mask, first_sample // SAMPLES_PER_BLOCK, n_units, count, site, step,
+        signed64(seed), drop_threshold(rate),
+    )  # fmt: skip
+    return device.read(mask).reshape(-1, n_units)[:n_samples].astype(bool)

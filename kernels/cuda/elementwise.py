@@ -1,0 +1,168 @@
+"""What is done to eight samples of one unit by one thread: the end of a normalization or of a
+highway layer, and the way back through an activation and a dropout that no product precedes.
+"""
+
+import functools
+
+from numba import cuda
+
+from fastsnn.kernels.codes import NONE
+from fastsnn.kernels.cuda.activation import MASKED, NAMES, PLAIN, activate, drop, gradient, values
+from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.dense import ints, masks_of, selu_of, way_back
+from fastsnn.kernels.cuda.job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
+from fastsnn.kernels.cuda.shape import GROUP, LINE, blocks_of
+from fastsnn.kernels.emit import Value, at, load, store
+from fastsnn.kernels.jit import FLOAT as REAL
+from fastsnn.kernels.jit import FLOATS, INT, INTS
+from fastsnn.kernels.program import (
+    ACTIVATION,
+    AFFINE_A,
+    AFFINE_B,
+    DROP_VALUE,
+    DROPPING,
+    DZ_AT,
+    FAN_OUT,
+    H_AT,
+    H_STRIDE,
+    HIGHWAY,
+    OP,
+    SITE,
+    SKIP_AT,
+    THRESHOLD,
+)
+
+
+def grid_of(units, samples):
+    return blocks_of(units, LINE), blocks_of(samples, GROUP)
+
+
+def eight(builder, eighth, samples, stride, body):
+    """`body(i, offset)` for the samples i of the eighth block of eight that there are."""
+    for i in range(GROUP):
+        sample = Value(builder, eighth) * GROUP + i
+        offset = sample * Value(builder, stride)
+        builder.when((sample < Value(builder, samples)).ir, functools.partial(body, i, offset))
+
+
+@functools.cache
+def finish_kernel(activation, dropping):
+    """h = drop(activation(h + skip)), in place."""
+    name = NAMES[activation]
+
+    @device_code
+    def one(
+        builder, acts, h_at, stride, skip_at, skipping, eighth, unit, samples, block, site, step,
+        seed, threshold, value, a, b, lambda_, lambda_alpha,
+    ):  # fmt: skip
+        value, a, b, *selu = values(builder, value, a, b, lambda_, lambda_alpha)
+        if dropping:
+            number = Value(builder, block) + Value(builder, eighth)
+            (mask,) = masks_of(
+                builder, number, Value(builder, unit), 1, site, step, seed, threshold
+            )
+
+        def of_sample(i, offset):
+            place = offset + Value(builder, unit)
+            here = at(builder, acts, (Value(builder, h_at) + place).ir)
+
+            def add():
+                more = at(builder, acts, (Value(builder, skip_at) + place).ir)
+                store(builder, load(builder, here, 1) + load(builder, more, 1), here)
+
+            builder.when((Value(builder, skipping) > 0).ir, add)
+            y = activate(name, load(builder, here, 1), selu)
+            store(builder, drop(y, mask[i], value, a, b) if dropping else y, here)
+
+        eight(builder, eighth, samples, stride, of_sample)
+
+    @kernel(
+        f"finish_{name}{'_dropping' * dropping}", LINE, FLOATS, INTS, INTS, *[INT] * 7, *[REAL] * 5
+    )
+    def finish(
+        acts, jobs, slots, h_at, stride, skip_at, units, samples, site, threshold, value, a, b,
+        lambda_, lambda_alpha,
+    ):  # fmt: skip
+        unit = cuda.blockIdx.x * LINE + cuda.threadIdx.x
+        job = slots[FORWARD] * JOB
+        if unit < units:
+            one(
+                acts, h_at, stride, skip_at, skip_at >= 0, cuda.blockIdx.y, unit, samples,
+                jobs[job + BLOCK], site, jobs[job + STEP], jobs[job + SEED], threshold, value, a, b,
+                lambda_, lambda_alpha,
+            )  # fmt: skip
+
+    return finish
+
+
+def finish_rows(launch, row, constants, acts, jobs, slots, samples, dropping):
+    """What follows a normalization or a highway layer: the sum with a skip, activation, dropout."""
+    skip_at = -1 if row[OP] == HIGHWAY else int(row[SKIP_AT])
+    if skip_at < 0 and row[ACTIVATION] == NONE and not dropping:
+        return
+    units = int(row[FAN_OUT])
+    launch(
+        finish_kernel(int(row[ACTIVATION]), bool(dropping)), grid_of(units, samples), acts, jobs,
+        slots, *ints(row, H_AT, H_STRIDE), skip_at, units, samples, *ints(row, SITE, THRESHOLD),
+        float(constants[DROP_VALUE]), float(constants[AFFINE_A]), float(constants[AFFINE_B]),
+        *selu_of(constants),
+    )  # fmt: skip
+
+
+@functools.cache
+def backward_kernel(activation, mode):
+    """dz from dh, in its place."""
+    name = NAMES[activation]
+
+    @device_code
+    def one(
+        builder, acts, dz_at, h_at, stride, eighth, unit, samples, block, site, step, seed,
+        threshold, a, b, lambda_, lambda_alpha,
+    ):  # fmt: skip
+        a, b, *selu = values(builder, a, b, lambda_, lambda_alpha)
+        mask = [None] * GROUP
+        if mode == MASKED:
+            number = Value(builder, block) + Value(builder, eighth)
+            (mask,) = masks_of(
+                builder, number, Value(builder, unit), 1, site, step, seed, threshold
+            )
+
+        def of_sample(i, offset):
+            place = offset + Value(builder, unit)
+            here = at(builder, acts, (Value(builder, dz_at) + place).ir)
+            h = load(builder, at(builder, acts, (Value(builder, h_at) + place).ir), 1)
+            dh = load(builder, here, 1)
+            store(builder, gradient(name, mode, dh, h, selu, a, b, mask[i]), here)
+
+        eight(builder, eighth, samples, stride, of_sample)
+
+    @kernel(
+        f"activation_backward_{name}{('', '_affine', '_masked')[mode]}", LINE, FLOATS, INTS, INTS,
+        *[INT] * 7, *[REAL] * 4,
+    )  # fmt: skip
+    def backward(
+        acts, jobs, slots, dz_at, h_at, stride, units, samples, site, threshold, a, b, lambda_,
+        lambda_alpha,
+    ):  # fmt: skip
+        unit = cuda.blockIdx.x * LINE + cuda.threadIdx.x
+        job = slots[BACKWARD] * JOB
+        if unit < units:
+            one(
+                acts, dz_at, h_at, stride, cuda.blockIdx.y, unit, samples, jobs[job + BLOCK], site,
+                jobs[job + STEP], jobs[job + SEED], threshold, a, b, lambda_, lambda_alpha,
+            )  # fmt: skip
+
+    return backward
+
+
+def activation_backward(launch, row, constants, acts, jobs, slots, samples):
+    """dz of the node in `row`, from the gradient of its output that lies in its place."""
+    mode = way_back(row)
+    if mode == PLAIN and row[ACTIVATION] == NONE and not row[DROPPING]:
+        return
+    units = int(row[FAN_OUT])
+    launch(
+        backward_kernel(int(row[ACTIVATION]), mode), grid_of(units, samples), acts, jobs, slots,
+        *ints(row, DZ_AT, H_AT, H_STRIDE), units, samples, *ints(row, SITE, THRESHOLD),
+        float(constants[AFFINE_A]), float(constants[AFFINE_B]), *selu_of(constants),
+    )  # fmt: skip

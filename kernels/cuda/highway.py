@@ -1,0 +1,64 @@
+"""The end of a highway layer, and its gradient; a thread an element."""
+
+from numba import cuda
+
+from fastsnn.kernels import scalar
+from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.dense import ints
+from fastsnn.kernels.cuda.shape import LINE, blocks_of
+from fastsnn.kernels.emit import at, load, store
+from fastsnn.kernels.jit import FLOATS, INT
+from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
+
+
+@device_code
+def _forward_one(builder, acts, y_at, z_at, gate_at, x_at):
+    """y = t h + (1 - t) x; h = relu(z) and t = sigmoid(z') take the place of z and z'."""
+    y, z, gate, x = (at(builder, acts, place) for place in (y_at, z_at, gate_at, x_at))
+    h, t = scalar.relu(load(builder, z, 1)), scalar.sigmoid(load(builder, gate, 1))
+    store(builder, scalar.highway(h, t, load(builder, x, 1)), y)
+    store(builder, h, z)
+    store(builder, t, gate)
+
+
+@device_code
+def _backward_one(builder, acts, dy_at, dz_at, dgate_at, h_at, t_at, x_at):
+    """The gradient of what was carried takes the place of dy."""
+    dy, *sources = (at(builder, acts, place) for place in (dy_at, h_at, t_at, x_at))
+    dz, dgate, carried = scalar.highway_backward(
+        load(builder, dy, 1), *(load(builder, source, 1) for source in sources)
+    )
+    for value, place in ((carried, dy_at), (dz, dz_at), (dgate, dgate_at)):
+        store(builder, value, at(builder, acts, place))
+
+
+@kernel("highway_forward", LINE, FLOATS, *[INT] * 6)
+def _forward(acts, y_at, stride, z_at, z_stride, x_at, units):
+    unit, sample = cuda.blockIdx.y * LINE + cuda.threadIdx.x, cuda.blockIdx.x
+    if unit < units:
+        here, z = sample * stride + unit, z_at + sample * z_stride + unit
+        _forward_one(acts, y_at + here, z, z + units, x_at + here)
+
+
+@kernel("highway_backward", LINE, FLOATS, *[INT] * 7)
+def _backward(acts, dy_at, stride, dz_at, h_at, z_stride, x_at, units):
+    unit, sample = cuda.blockIdx.y * LINE + cuda.threadIdx.x, cuda.blockIdx.x
+    if unit < units:
+        here, z = sample * stride + unit, sample * z_stride + unit
+        dz, h = dz_at + z, h_at + z
+        _backward_one(acts, dy_at + here, dz, dz + units, h, h + units, x_at + here)
+
+
+def highway_forward(launch, row, acts, samples):
+    units = int(row[FAN_OUT])
+    places = ints(row, H_AT, H_STRIDE, X_AT, X_STRIDE, SKIP_AT)
+    launch(_forward, (samples, blocks_of(units, LINE)), acts, *places, units)
+
+
+def highway_backward(launch, row, below, acts, samples):
+    """below: the dense node of both halves."""
+    units = int(row[FAN_OUT])
+    launch(
+        _backward, (samples, blocks_of(units, LINE)), acts, *ints(row, DZ_AT, H_STRIDE),
+        int(below[DZ_AT]), *ints(row, X_AT, X_STRIDE, SKIP_AT), units,
+    )  # fmt: skip

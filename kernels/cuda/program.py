@@ -1,0 +1,84 @@
+"""The interpreter: a program becomes launches, a few for each of its rows, in the order in which
+they run. What they work on and what changes from step to step lies on the device, so that the same
+launches are a step as often as they are repeated.
+
+`launch(kernel, grid, *arguments)` is called for each. `program` and `constants` lie on the host.
+"""
+
+from fastsnn.kernels.cuda.dense import dense_forward, dense_input_backward
+from fastsnn.kernels.cuda.directions import update_direction
+from fastsnn.kernels.cuda.elementwise import activation_backward, finish_rows
+from fastsnn.kernels.cuda.highway import highway_backward, highway_forward
+from fastsnn.kernels.cuda.layout import gather
+from fastsnn.kernels.cuda.loss import loss_and_gradient
+from fastsnn.kernels.cuda.normalize import (
+    normalization_backward,
+    normalization_forward,
+    normalization_update,
+)
+from fastsnn.kernels.cuda.weights import weight_gradients
+from fastsnn.kernels.program import DENSE, DROPPING, HIGHWAY, OP, V_AT
+
+
+def run_forward(launch, program, constants, params, acts, x, index, jobs, slots, samples, training):
+    """All layers for a batch of `samples` rows of x. training: with dropout, and what the backward
+    pass needs is kept.
+    """
+    gather(launch, program[0], acts, x, index, jobs, slots, samples)
+    for row, constants_row in zip(program, constants, strict=True):
+        dropping = training and row[DROPPING]
+        if row[OP] == DENSE:
+            dense_forward(launch, row, constants_row, params, acts, jobs, slots, samples, dropping)
+            continue
+        if row[OP] == HIGHWAY:
+            highway_forward(launch, row, acts, samples)
+        else:
+            normalization_forward(launch, row, constants_row, params, acts, samples, training)
+        finish_rows(launch, row, constants_row, acts, jobs, slots, samples, dropping)
+
+
+def run_backward(
+    launch, losses, step_losses, program, constants, params, acts, index, labels, targets,
+    sample_weight, class_weight, jobs, slots, hypers, samples, loss, weighted, class_weighted,
+    scaled,
+):  # fmt: skip
+    """After `run_forward`: the loss, and dz of all layers."""
+    loss_and_gradient(
+        launch, losses, step_losses, loss, program[-1], acts, jobs, slots, hypers, samples, index,
+        labels, targets, sample_weight, class_weight, weighted, class_weighted, scaled,
+    )  # fmt: skip
+    for r in range(len(program) - 1, 0, -1):
+        row, below = program[r], program[r - 1]
+        if row[OP] == HIGHWAY:
+            highway_backward(launch, row, below, acts, samples)
+        elif row[OP] == DENSE:
+            dense_input_backward(
+                launch, row, below, constants[r - 1], params, acts, jobs, slots, samples
+            )
+        else:
+            normalization_backward(launch, row, below, constants[r], params, acts, samples)
+            activation_backward(launch, below, constants[r - 1], acts, jobs, slots, samples)
+
+
+def run_weights(
+    launch, program, constants, tiling, params, state, acts, hypers, slots, update, size, samples
+):
+    """Gradients of all parameters over the batch, and their update. Of weights with a direction the
+    gradient is stored, for `run_directions`. tiling: a `Tiling` of the program.
+    """
+    weight_gradients(launch, tiling, params, state, acts, slots, hypers, update, size, samples)
+    for row, constants_row in zip(program, constants, strict=True):
+        if row[OP] not in (DENSE, HIGHWAY):
+            normalization_update(
+                launch, row, constants_row, params, state, acts, slots, hypers, update, size,
+                samples,
+            )  # fmt: skip
+
+
+def run_directions(launch, program, params, state, hypers, slots, update, size):
+    """For networks with weight normalization: their lengths and directions, from the gradients that
+    `run_weights` has stored.
+    """
+    for row in program:
+        if row[V_AT] >= 0:
+            update_direction(launch, row, params, state, slots, hypers, update, size)
