@@ -147,7 +147,7 @@ def main():
          "auto: all for images, else feature.", click.Choice(["auto", *PER]))
 @setting("seed", "Of weights, masks, order and split.", click.IntRange(0, 2**64 - 1))
 @threads_option
-@setting("backend", "What runs the network.", click.Choice(["cpu"]))
+@setting("backend", "What runs the network.", click.Choice(["cpu", "cuda"]))
 @click.option(
     "--out",
     metavar="DIR",

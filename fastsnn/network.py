@@ -1,6 +1,7 @@
 """A network: its layers, its parameters in one flat buffer, prediction."""
 
 import threading as python_threading
+import weakref
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -42,8 +43,10 @@ class Network:
         self.nodes = graph.fuse(self.layers, input_size)
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
-        self.parameters = aligned_zeros(self.layout.size)
-        self._tensors = self.layout.views(self.parameters)
+        self._parameters = aligned_zeros(self.layout.size)
+        self._tensors = self.layout.views(self._parameters)
+        self._device = None  # its parameters on a device, if it lives there
+        self._copy = lambda: None  # the same, if somebody holds them
         self.version = 0  # of the parameters: whoever changes them counts on
         self.derived_version = -1  # that the derived tensors belong to
         self._plain = all(
@@ -52,6 +55,47 @@ class Network:
         self._engines = python_threading.local()
         self._single, self._seen = None, -1
         initialize.initialize(self.nodes, self._tensors, check.seed(seed))
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All tensors, in one flat buffer of the host; as new as those on a device."""
+        copy = self._copy()
+        if copy is not None:
+            copy.fetch()
+        return self._parameters
+
+    @property
+    def device(self) -> str:
+        """Where `forward` and `activations` run: "cpu" or "cuda"."""
+        return "cpu" if self._device is None else "cuda"
+
+    def to_device(self, backend: str = "cuda") -> "Network":
+        """Predict on an NVIDIA GPU from now on; returns the network. Everything else stays as it
+        is: state dicts and files are read and written as before.
+
+        Raises RuntimeError, in one line, where there is no GPU, driver, package or memory.
+        """
+        if backend != "cuda":
+            raise ValueError(f'to_device: backend must be "cuda", got {backend!r}')
+        self._device = self.on_device()
+        return self
+
+    def to_host(self) -> "Network":
+        """Predict on the CPU again; the GPU's memory is free once no trainer uses it."""
+        if self._device is not None:
+            self._device.fetch()
+            self._device, self._engines = None, python_threading.local()
+        return self
+
+    def on_device(self):
+        """The parameters on the GPU, for the engines of `fastsnn.cuda`."""
+        from fastsnn import cuda
+
+        copy = self._copy()
+        if copy is None:
+            copy = cuda.DeviceParameters(self, self._parameters)
+            self._copy = weakref.ref(copy)
+        return copy
 
     @property
     def couples_rows(self) -> bool:
@@ -79,13 +123,16 @@ class Network:
         """Raw outputs in evaluation mode: x (n, input_size) float32 -> (n, output_size) float32.
 
         A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
-        1 touches no threading layer, and may be called from many Python threads at once). NaN or
-        infinity in x give NaN.
+        1 touches no threading layer, and may be called from many Python threads at once; on a GPU
+        it means nothing). NaN or infinity in x give NaN.
         """
         if isinstance(x, ByteRows):
             return np.concatenate([self.forward(block, threads) for block in x.blocks()])
         x = check.features(x, self.input_size)
         out = np.empty((len(x), self.output_size), np.float32)
+        if self._device is not None:
+            self._on_gpu().run(out, x)
+            return out
         if self._plain and len(x) <= backend.FEW and (single := self._single_rows()) is not None:
             single.run(out, x)
             return out
@@ -94,6 +141,14 @@ class Network:
             engine = self._engines.prediction = backend.PredictionEngine(self)
         engine.run(out, x, processors.resolve(threads))
         return out
+
+    def _on_gpu(self):
+        from fastsnn import cuda
+
+        engine = getattr(self._engines, "on_gpu", None)
+        if engine is None:
+            engine = self._engines.on_gpu = cuda.PredictionEngine(self)
+        return engine
 
     def _single_rows(self):
         """The copy of the parameters for a few rows; made when the same parameters are used a
@@ -118,12 +173,17 @@ class Network:
         of x counted as the samples of one batch.
         """
         x = check.features(x, self.input_size)
+        if self._device is not None:
+            from fastsnn import cuda
+
+            return cuda.activations(self, x, training, check.seed(seed), step)
         return backend.activations(self, x, training, check.seed(seed), step)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of the parameters: "{index in the list}.weight" (units, fan_in) and ".bias"
         (units,), float32.
         """
+        _ = self.parameters  # as new as on a device
         return {name: tensor.copy() for name, tensor in self._tensors.items()}
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -156,6 +216,9 @@ class Network:
         for name, tensor in self._tensors.items():
             tensor[:] = new[name]
         self.version += 1
+        copy = self._copy()
+        if copy is not None:
+            copy.host_changed()
         self._seen = self.version  # these are there to be used
 
     def save(self, path) -> None:

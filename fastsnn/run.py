@@ -126,7 +126,7 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
     compile_s = 0.0
     try:
         if not history or not keeper.finished(history):
-            compile_s = backend.load_kernels(trainer.threads, report=report)
+            compile_s = trainer.load_kernels(report)
             schedule = _schedule(config, dataset)
             trainer.fit(
                 dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
@@ -148,6 +148,8 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
 def _result(folder, config, dataset, trainer, history, compile_s, start):
     chosen = best(history, dataset.task)
     model = checkpoint.load_model(folder.model)
+    if config.backend == "cuda":
+        model.network.to_device()
     figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
     if dataset.test is not None:
         test = model.evaluate(dataset.test.x, dataset.test.y, trainer.threads)
@@ -174,12 +176,12 @@ def _result(folder, config, dataset, trainer, history, compile_s, start):
 
 
 @contextmanager
-def _kernels_meanwhile(threads):
+def _kernels_meanwhile(config):
     """Take compiled kernels from the cache beside other work; what must be compiled waits, so that
     bad data are told of at once.
     """
-    threads = processors.resolve(threads)
-    if not backend.compiled(threads):
+    threads = processors.resolve(config.threads)
+    if config.backend != "cpu" or not backend.compiled(threads):
         yield
         return
     loader = Thread(target=backend.load_kernels, args=(threads,))
@@ -191,7 +193,8 @@ def _kernels_meanwhile(threads):
 
 
 def _load(config, progress):
-    with _kernels_meanwhile(config.threads):
+    backend.require(config.backend)
+    with _kernels_meanwhile(config):
         dataset = data.load(
             config.data, target=config.target, task=config.task, validation=config.validation,
             seed=config.seed, standardize=config.standardize, progress=progress, keep_bytes=True,

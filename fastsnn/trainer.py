@@ -1,5 +1,6 @@
 """Training: one step, and the loop over epochs."""
 
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from math import isfinite
@@ -8,12 +9,14 @@ import numpy as np
 
 from fastsnn import check, metrics
 from fastsnn import threads as processors
-from fastsnn.backend import LOSSES, TrainingEngine, load_kernels
+from fastsnn.backend import BACKENDS, LOSSES, training_engine
 from fastsnn.data.byterows import ByteRows
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam
 from fastsnn.schedules import Constant
+
+log = logging.getLogger("fastsnn")
 
 NO_FEATURES = np.zeros((0, 1), np.float32)
 EXPLODED = 1e6  # times the first loss: such a training does not come back
@@ -43,7 +46,9 @@ class Trainer:
         layer.
     seed : int in [0, 2**64)
         Of the dropout masks and of the order of the rows.
-    backend : {"cpu"}
+    backend : {"cpu", "cuda"}
+        "cuda": on an NVIDIA GPU, with the same masks; the network predicts there from then on.
+        Losses come back to the host for many steps of `fit` at once; callbacks hear of them then.
     class_weight : (outputs,) array, optional
         Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
         the positive label of each task, as BCEWithLogitsLoss(pos_weight).
@@ -63,8 +68,10 @@ class Trainer:
             raise TypeError(f"Trainer: a Network is required, got {type(network).__name__}")
         if loss not in LOSSES:
             raise ValueError(f"Trainer: loss must be one of {', '.join(LOSSES)}; got {loss!r}")
-        if backend != "cpu":
-            raise ValueError(f'Trainer: backend must be "cpu", got {backend!r}')
+        if backend not in BACKENDS:
+            raise ValueError(
+                f"Trainer: backend must be one of {', '.join(BACKENDS)}; got {backend!r}"
+            )
         self.network, self.loss = network, loss
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
         if not isinstance(self.optimizer, SGD | Adam):
@@ -78,7 +85,9 @@ class Trainer:
         self.seed = check.seed(seed)
         self.step_count = 0
         self._first_loss = None
-        self._engine = TrainingEngine(network, self.threads, self.optimizer.n_state)
+        self.backend = backend
+        network.to_device() if backend == "cuda" else network.to_host()
+        self._engine = training_engine(backend, network, self.threads, self.optimizer.n_state)
         self._loaded = False
 
     def step(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> float:
@@ -109,12 +118,16 @@ class Trainer:
             )
 
     def _checked(self, x, y, sample_weight):
-        if not self._loaded:
-            load_kernels(self.threads)
-            self._loaded = True
+        self.load_kernels()
         x, labels, targets = self._checked_labelled(x, y)
         weight = check.weights(sample_weight, (len(x),), "sample_weight")
         return x, labels, targets, weight, self.class_weight
+
+    def load_kernels(self, report=log.warning) -> float:
+        """Compile what the first step needs, or take it from the cache; returns the seconds."""
+        seconds = 0.0 if self._loaded else self._engine.load(report)
+        self._loaded = True
+        return seconds
 
     def _single(self, x, y, sample_weight):
         """A checked batch of its own: the rows in their order."""
@@ -190,19 +203,21 @@ class Trainer:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
         callbacks = list(callbacks)
+        n_rows = len(x)
         history = [] if history is None else history
-        self._require_rows(min(batch_size, len(x)))
-        rows_used = len(x)
-        if self.network.couples_rows and len(x) % batch_size == 1:
+        self._require_rows(min(batch_size, n_rows))
+        rows_used = n_rows
+        if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
         batches = -(-rows_used // batch_size)
+        x, *rest = self._engine.place(x, *rest)
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
             start, total = time.perf_counter(), 0.0
-            rows = shuffled(len(x), self.seed, epoch)[:rows_used]
+            rows = shuffled(n_rows, self.seed, epoch)[:rows_used]
             number = 0
-            at_once = 1 if after_batch else self._engine.steps_at_once(batch_size)
+            at_once = self._engine.steps_at_once(batch_size, bool(after_batch))
             for batch, first, sizes in self._batches(x, rest, rows, batch_size, at_once):
                 rates = [
                     self.optimizer.learning_rate
@@ -295,6 +310,7 @@ class Trainer:
             raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
         for name, view in views.items():
             view[:] = arrays[name]
+        self._engine.state_changed()
         self.step_count = int(numbers["step_count"])
         self._first_loss = numbers["first_loss"]
 

@@ -166,7 +166,12 @@ BAD_TRAINERS = {
         (network(),),
         {"optimizer": "sgd"},
     ),
-    "backend": (ValueError, "backend must be \"cpu\", got 'gpu'", (network(),), {"backend": "gpu"}),
+    "backend": (
+        ValueError,
+        "backend must be one of cpu, cuda; got 'gpu'",
+        (network(),),
+        {"backend": "gpu"},
+    ),
     "seed": (
         ValueError,
         "seed: an int in [0, 2**64) is required, got 18446744073709551616",

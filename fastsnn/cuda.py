@@ -1,0 +1,371 @@
+"""The CUDA backend: parameters, data sets and activations on an NVIDIA GPU, and steps as launches.
+
+Nothing of CUDA is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from types import SimpleNamespace
+
+import numpy as np
+
+from fastsnn.data.byterows import ByteRows
+from fastsnn.kernels import codes
+from fastsnn.plan import device_plan
+
+STEPS_AT_ONCE = 64  # a copy to and from the device for so many steps
+CHUNK = 4096  # rows that are predicted at a time
+
+
+@functools.cache
+def kernels():
+    """The modules of the kernels. Raises RuntimeError, in one line, where there is no GPU or no
+    package for it.
+    """
+    if importlib.util.find_spec("numba_cuda") is None:
+        raise RuntimeError(
+            "backend \"cuda\": the package numba-cuda is required; pip install 'fastsnn[cuda13]', "
+            "or 'fastsnn[cuda12]' for a driver older than 580"
+        )
+    from fastsnn.kernels.cuda import code, device, directions, dropout, job, program, weights
+
+    device.require()
+    return SimpleNamespace(
+        code=code, device=device, directions=directions, dropout=dropout, job=job, program=program,
+        weights=weights,
+    )  # fmt: skip
+
+
+def describe() -> str:
+    """The GPU in words, or why there is none."""
+    try:
+        device = kernels().device
+    except RuntimeError as error:
+        return str(error).removeprefix('backend "cuda": ')
+    if device.SIMULATED:
+        return "simulator"
+    return f"{device.name()}, compute capability {'.'.join(map(str, device.architecture()))}"
+
+
+class Launches:
+    """What a program becomes: calls that are prepared once and repeated."""
+
+    def __init__(self):
+        self._planned, self._calls = [], None
+
+    def __call__(self, kernel, grid, *arguments):
+        self._planned.append((kernel, grid, arguments))
+
+    def run(self):
+        if self._calls is None:
+            kernels().code.load([kernel for kernel, _, _ in self._planned])
+            self._calls = [kernel.bound(grid, *given) for kernel, grid, given in self._planned]
+        for call in self._calls:
+            call()
+
+
+class DeviceParameters:
+    """A network's parameters on the device. Whoever changes one side counts `network.version` on;
+    the other side follows when it is needed.
+    """
+
+    def __init__(self, network, host):
+        self.network, self.host = network, host  # its flat buffer
+        self.array = kernels().device.zeros(network.layout.size)
+        self.version = -1  # what the device holds
+        self.host_version = network.version
+        self._derive = Launches()
+        table = device_plan(network.nodes, network.layout, 1, training=False).table
+        kernels().directions.derive_weights(self._derive, table, self.array)
+
+    def ready(self):
+        """The array, as new as the network."""
+        if self.version != self.network.version:
+            kernels().device.write(self.array, 0, self.host)
+            self._derive.run()
+            self.version = self.network.version
+        return self.array
+
+    def changed(self, updates):
+        """The device has made updates."""
+        self.network.version += updates
+        self.version = self.network.version
+
+    def host_changed(self):
+        """All parameters on the host are new."""
+        self.host_version = self.network.version
+
+    def fetch(self):
+        """The parameters of the host as new as the device's."""
+        if self.host_version != self.network.version:
+            kernels().device.read(self.array, self.host)
+            self.host_version = self.network.derived_version = self.network.version
+
+
+class Data:
+    """What batches are taken from, in arrays that keep their places on the device: features, and
+    labels, targets, sample weights, class weights.
+    """
+
+    def __init__(self, x, rest, rows):
+        self.x, self.arrays = x, [kernels().device.to_device(array.reshape(-1)) for array in rest]
+        self.kinds = self.weighted, self.class_weighted = [len(array) > 0 for array in rest[2:]]
+        self.index = kernels().device.zeros(rows, dtype=np.int64)
+        self.order = None  # what lies in the index
+
+    def set_order(self, order):
+        if order is not self.order:
+            kernels().device.write(self.index, 0, order)
+            self.order = order
+
+    def fill(self, x, order, rest):
+        """A batch of its own, in the first rows."""
+        device = kernels().device
+        device.write(self.x, 0, x.reshape(-1))
+        for target, array in zip(self.arrays, rest, strict=True):
+            if len(array):
+                device.write(target, 0, array.reshape(-1))
+        device.write(self.index, 0, order[: len(x)])
+
+
+def _features(x):
+    """x (n, features) on the device, flat; of ByteRows a block at a time."""
+    device = kernels().device
+    if not isinstance(x, ByteRows):
+        return device.to_device(x.reshape(-1))
+    made, first = device.zeros(x.shape[0] * x.shape[1]), 0
+    for block in x.blocks():
+        device.write(made, first, block.reshape(-1))
+        first += block.size
+    return made
+
+
+def _room(array, rows):
+    """Zeros of the type of an array, for so many rows of it; none for an empty one."""
+    return np.zeros((rows if len(array) else 0, *array.shape[1:]), array.dtype)
+
+
+class TrainingEngine:
+    """Buffers for the steps of one trainer on the device; as `backend.TrainingEngine`."""
+
+    def __init__(self, network, n_state):
+        device, job = kernels().device, kernels().job
+        self.network = network
+        self.parameters = network.on_device()
+        self.n_state = n_state
+        self.normalizes_weights = bool(network.layout.derived)
+        size = network.layout.size
+        self._state = device.zeros(max(1, n_state) * size)
+        self._host_state = np.zeros((n_state, size), np.float32)
+        self._host_is_new = True
+        self.jobs = device.zeros(STEPS_AT_ONCE * job.JOB, dtype=np.int64)
+        self.hypers = device.zeros(STEPS_AT_ONCE * job.HYPERS)
+        self.slots = device.zeros(job.SLOTS, dtype=np.int64)
+        self.step_losses = device.zeros(STEPS_AT_ONCE)
+        self.rows = np.zeros(0, np.int64)
+        self.plan = self.batch = None
+        self.gradient = None
+        self.launches = {}
+
+    @property
+    def state(self):
+        """The optimizer's state on the host; whoever writes into it calls `state_changed`."""
+        if not self._host_is_new and self.n_state:
+            kernels().device.read(self._state, self._host_state.reshape(-1))
+        self._host_is_new = True
+        return self._host_state
+
+    def state_changed(self):
+        if self.n_state:
+            kernels().device.write(self._state, 0, self._host_state.reshape(-1))
+
+    def load(self, report=None):
+        """Kernels are compiled when the launches of a step are known."""
+        return 0.0
+
+    def place(self, x, *rest):
+        """A data set, put on the device once for many steps; what batches are made with."""
+        self.launches = {}  # and with them the data before
+        return Data(_features(x), rest, len(x)), *rest
+
+    def reserve(self, samples):
+        if self.plan is not None and samples <= self.plan.samples:
+            return
+        device, net = kernels().device, self.network
+        self.plan = device_plan(net.nodes, net.layout, samples, training=True)
+        self.acts = None  # may be needed for the new one
+        self.acts = device.zeros(self.plan.activations)
+        self.losses = device.zeros(samples)
+        self.rows = np.arange(samples)
+        self.batch = None
+        self.launches = {}
+
+    def steps_at_once(self, samples, watched):
+        """How many steps one call should make: losses come back once for all of them. `watched`
+        batches are told of then, too.
+        """
+        return STEPS_AT_ONCE
+
+    def _data(self, batch):
+        x, order, *rest = batch
+        if isinstance(x, Data):
+            x.set_order(order)
+            return x
+        kinds = [len(array) > 0 for array in rest[2:]]
+        if self.batch is None or self.batch.kinds != kinds:
+            rows, places = self.plan.samples, kernels().device.zeros
+            room = [_room(array, rows) for array in rest[:-1]]
+            self.batch = Data(places(rows * x.shape[1]), [*room, rest[-1]], rows)
+            self.launches = {}
+        self.batch.fill(x, order, rest)
+        return self.batch
+
+    def _launches(self, data, samples, loss, update, state):
+        """A step for so many samples of the data."""
+        key = id(data), samples, loss, update
+        if key in self.launches:
+            return self.launches[key][1]
+        made, run = kernels(), Launches()
+        table, constants = self.plan.table, self.plan.constants
+        params, size = self.parameters.array, self.network.layout.size
+        flags = data.weighted, data.class_weighted
+        scaled = loss != codes.SIGMOID and not any(flags)
+        made.program.run_forward(
+            run, table, constants, params, self.acts, data.x, data.index, self.jobs, self.slots,
+            samples, True,
+        )  # fmt: skip
+        made.program.run_backward(
+            run, self.losses, self.step_losses, table, constants, params, self.acts, data.index,
+            *data.arrays, self.jobs, self.slots, self.hypers, samples, loss, *flags, scaled,
+        )  # fmt: skip
+        tiling = made.weights.Tiling(table, samples)
+        made.program.run_weights(
+            run, table, constants, tiling, params, state, self.acts, self.hypers, self.slots,
+            update, size, samples,
+        )  # fmt: skip
+        made.program.run_directions(
+            run, table, params, state, self.hypers, self.slots, update, size
+        )
+        self.launches[key] = data, run  # the data, so that its id stays its own
+        return run
+
+    def _run(self, batch, first_row, sizes, step, seed, loss, update, hypers, limit, state):
+        made = kernels()
+        self.reserve(max(sizes))
+        data = self._data(batch)
+        self.parameters.ready()
+        jobs = np.zeros((len(sizes), made.job.JOB), np.int64)
+        scalars = np.zeros((len(sizes), made.job.HYPERS), np.float32)
+        outputs = self.network.output_size if loss == codes.MSE else 1
+        for i, (size, hyper) in enumerate(zip(sizes, hypers, strict=True)):
+            jobs[i, made.job.FIRST_ROW], first_row = first_row, first_row + size
+            jobs[i, made.job.STEP] = (step + i) & 0xFFFFFFFF
+            scalars[i, : len(hyper)] = hyper
+            scalars[i, made.job.SCALE] = 1 / (size * outputs)
+        jobs[:, made.job.SEED] = made.dropout.signed64(seed)
+        scalars[:, made.job.LIMIT] = limit
+        made.device.write(self.jobs, 0, jobs.reshape(-1))
+        made.device.write(self.hypers, 0, scalars.reshape(-1))
+        made.device.write(self.slots, 0, np.zeros(made.job.SLOTS, np.int64))
+        for size in sizes:
+            self._launches(data, size, loss, update, state).run()
+        return made.device.read(self.step_losses)[: len(sizes)].tolist()
+
+    def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
+        """Updates by the next batches of `sizes` rows; returns the mean loss before each of them.
+        Ends behind a loss that is not finite or above `limit`: the device updates nothing more.
+        """
+        losses = self._run(
+            batch, first_row, sizes, step, seed, loss_code, update, hypers, limit, self._state
+        )
+        bad = [i for i, loss in enumerate(losses) if not loss <= limit or not np.isfinite(loss)]
+        losses = losses[: bad[0] + 1] if bad else losses
+        self.parameters.changed(len(losses))
+        self._host_is_new = False
+        return losses
+
+    def gradients(self, batch, samples, step, seed, loss_code):
+        """(mean loss, flat gradient) of what a step would do; changes no parameter and no state."""
+        if self.gradient is None:
+            self.gradient = kernels().device.zeros(self.network.layout.size)
+        made = kernels().device
+        made.write(self.gradient, 0, np.zeros(self.network.layout.size, np.float32))
+        (loss,) = self._run(
+            batch, 0, (samples,), step, seed, loss_code, codes.STORE, ((),), np.inf, self.gradient
+        )
+        return loss, made.read(self.gradient)
+
+
+class PredictionEngine:
+    """Buffers for forward passes on the device.
+
+    training: with dropout. keep: all outputs, not only the last ones.
+    """
+
+    def __init__(self, network, training=False, keep=False):
+        self.network, self.training, self.keep = network, training, keep
+        self.parameters = network.on_device()
+        self.samples = 0
+
+    def reserve(self, samples):
+        if samples <= self.samples:
+            return
+        device, job, net = kernels().device, kernels().job, self.network
+        self.plan = device_plan(net.nodes, net.layout, samples, self.keep)
+        self.acts = device.zeros(self.plan.activations)
+        self.x = device.zeros(samples * net.input_size)
+        self.index = device.to_device(np.arange(samples))
+        self.jobs = device.zeros(job.JOB, dtype=np.int64)
+        self.slots = device.zeros(job.SLOTS, dtype=np.int64)
+        self.samples, self.launches = samples, {}
+
+    def _pass(self, x):
+        if len(x) not in self.launches:
+            if len(self.launches) > 8:  # sizes that come once
+                self.launches = {}
+            run = self.launches[len(x)] = Launches()
+            kernels().program.run_forward(
+                run, self.plan.table, self.plan.constants, self.parameters.array, self.acts, self.x,
+                self.index, self.jobs, self.slots, len(x), self.training,
+            )  # fmt: skip
+        kernels().device.write(self.x, 0, x.reshape(-1))
+        self.launches[len(x)].run()
+
+    def _outputs(self, row, samples):
+        start, stride, units = self.plan.outputs(row)
+        rows = kernels().device.read(self.acts[start : start + samples * stride])
+        return rows.reshape(samples, stride)[:, :units]
+
+    def run(self, out, x):
+        """out[i] = raw outputs for x[i]."""
+        self.reserve(min(len(x), CHUNK))
+        self.parameters.ready()
+        for first in range(0, len(x), self.samples):
+            rows = x[first : first + self.samples]
+            self._pass(rows)
+            out[first : first + len(rows)] = self._outputs(len(self.plan.table) - 1, len(rows))
+
+    def hidden(self, x, seed, step):
+        """Outputs of all nodes but the last for rows of x, as one sample range."""
+        made = kernels()
+        coupled = self.training and self.network.couples_rows
+        self.reserve(len(x) if coupled else min(len(x), CHUNK))
+        self.parameters.ready()
+        hidden = [np.empty((len(x), node.fan_out), np.float32) for node in self.network.nodes[:-1]]
+        for first in range(0, len(x), self.samples):
+            rows = x[first : first + self.samples]
+            job = np.zeros(made.job.JOB, np.int64)
+            job[made.job.BLOCK], job[made.job.STEP] = first // 8, step & 0xFFFFFFFF
+            job[made.job.SEED] = made.dropout.signed64(seed)
+            made.device.write(self.jobs, 0, job)
+            self._pass(rows)
+            for row, out in enumerate(hidden):
+                out[first : first + len(rows)] = self._outputs(row, len(rows))
+        return hidden
+
+
+def activations(network, x, training, seed, step):
+    """As `backend.activations`."""
+    return PredictionEngine(network, training, keep=True).hidden(x, seed, step)
