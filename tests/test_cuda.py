@@ -1,0 +1,112 @@
+"""The CUDA backend where there is no GPU: its tests in the simulator, and what it says."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import commands
+import numpy as np
+import pytest
+
+import fastsnn as fs
+from fastsnn import cuda
+
+NUMBA_CUDA = importlib.util.find_spec("numba_cuda") is not None
+needs_numba_cuda = pytest.mark.skipif(
+    not NUMBA_CUDA, reason="numba-cuda is not installed: pip install '.[cuda13]'"
+)
+TESTS = Path(__file__).parent
+
+
+@needs_numba_cuda
+def test_in_the_simulator():
+    """All of cuda_simulated.py."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, str(TESTS / "cuda_simulated.py")], cwd=TESTS.parent, text=True,
+        capture_output=True, env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
+    assert " passed" in run.stdout
+
+
+def no_gpu():
+    if not NUMBA_CUDA:
+        return True
+    from numba import cuda as numba_cuda
+
+    return not numba_cuda.is_available()
+
+
+needs_no_gpu = pytest.mark.skipif(not no_gpu(), reason="there is a GPU")
+
+
+@pytest.fixture
+def fresh():
+    cuda.kernels.cache_clear()
+    yield
+    cuda.kernels.cache_clear()
+
+
+def said(call):
+    with pytest.raises(RuntimeError) as error:
+        call()
+    text = str(error.value)
+    assert "\n" not in text and text.startswith('backend "cuda": ')
+    return text
+
+
+def network():
+    return fs.mlp(3, 2, layers=1, width=4)
+
+
+def test_without_the_package(monkeypatch, fresh):
+    monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
+    for call in (lambda: fs.Trainer(network(), backend="cuda"), lambda: network().to_device()):
+        text = said(call)
+        assert "numba-cuda" in text and "pip install 'fastsnn[cuda13]'" in text
+        assert "'fastsnn[cuda12]'" in text
+
+
+@needs_numba_cuda
+@needs_no_gpu
+def test_without_a_gpu(fresh):
+    net = network()
+    for call in (lambda: fs.Trainer(net, backend="cuda"), net.to_device):
+        assert "an NVIDIA GPU and its driver are required" in said(call)
+    assert net.device == "cpu"
+    net.forward(np.zeros((2, 3), np.float32))  # still works here
+
+
+@needs_no_gpu
+def test_the_command_line(tmp_path):
+    result = commands.call("train", "--backend", "cuda", "--out", tmp_path / "run")
+    assert result.exit_code == 1 and len(result.stderr.strip().splitlines()) == 1
+    assert "numba-cuda" in result.stderr or "NVIDIA GPU" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@needs_numba_cuda
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY", ["out of device memory"]),
+        ("CUDA_ERROR_OUT_OF_MEMORY: the API call failed", ["out of device", "smaller batches"]),
+        ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", ["driver is too old", "fastsnn[cuda12]"]),
+        ("driver version is insufficient for\nruntime", ["driver is too old", "update it"]),
+        ("[700] CUDA_ERROR_ILLEGAL_ADDRESS", ["an array of 3.0 MiB failed", "700"]),
+    ],
+)
+def test_errors_of_the_driver_are_one_line(given, words):
+    from fastsnn.kernels.cuda import device
+
+    text = str(device.explained(RuntimeError(given), "an array of 3.0 MiB"))
+    assert "\n" not in text and text.startswith('backend "cuda": ')
+    assert all(word in text for word in words), text
+
+
+def test_other_backends_are_refused():
+    with pytest.raises(ValueError, match='backend must be "cuda", got'):
+        network().to_device("tpu")

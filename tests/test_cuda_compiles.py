@@ -1,0 +1,87 @@
+"""Every kernel of the CUDA backend compiles and assembles, without a GPU: no float64, no rounding
+left to the compiler, no register spilled.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cuda_kernels
+import pytest
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
+
+PARTS = 2
+REGISTERS = 65536  # of a multiprocessor
+# What NVIDIA's library computes in float32 is not rounded operation by operation.
+USES_LIBRARY = {"fastsnn_softmax", "fastsnn_sigmoid"}
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """The facts of all kernels; compiled in two processes."""
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
+    program = Path(__file__).parent / "cuda_kernels.py"
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(program), str(part), str(PARTS)], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for part in range(PARTS)
+    ]  # fmt: skip
+    outputs = [process.communicate() for process in running]
+    for process, (_, errors) in zip(running, outputs, strict=True):
+        assert process.returncode == 0, errors[-3000:]
+    return [fact for out, _ in outputs for fact in json.loads(out.splitlines()[-1])]
+
+
+def names(facts):
+    return sorted(f"{f['name']} sm_{f['architecture'][0]}{f['architecture'][1]}" for f in facts)
+
+
+def test_all_kernels_were_compiled(compiled):
+    kernels = cuda_kernels.every_kernel()
+    newest = [f["name"] for f in compiled if tuple(f["architecture"]) == (9, 0)]
+    assert sorted(newest) == list(kernels) and len(kernels) > 100
+    older = [f["name"] for f in compiled if tuple(f["architecture"]) == (8, 0)]
+    assert len(older) > 60
+
+
+def test_no_float64(compiled):
+    assert names(f for f in compiled if f["double"]) == []
+
+
+def test_every_operation_is_rounded_as_written(compiled):
+    """`mul.f32` without a rounding mode may be fused with a sum by the assembler."""
+    free = {f["name"] for f in compiled if f["free"]}
+    assert free <= USES_LIBRARY
+
+
+def test_nothing_is_spilled(compiled):
+    assert names(f for f in compiled if f["spilled"] or f["reloaded"] or f["stack"]) == []
+
+
+def test_registers_allow_a_block(compiled):
+    for f in compiled:
+        assert f["registers"] <= 255 and f["registers"] * f["threads"] <= REGISTERS, f
+
+
+def test_products_are_fused_and_read_vectors(compiled):
+    """depth x rows x columns of a thread: fused multiply-adds of one buffer, written out."""
+    products = [f for f in compiled if f["name"].startswith(("fastsnn_dense_", "fastsnn_weights_"))]
+    products = [f for f in products if "_sum_" not in f["name"]]
+    for f in products:
+        tile = next(t for t in cuda_shapes() if f"_{t.name}_" in f["name"])
+        assert f["fused"] >= tile.depth * tile.accumulators, f
+        assert f["vectors"] >= 2 * tile.depth, f
+    assert len(products) > 100
+
+
+def cuda_shapes():
+    from fastsnn.kernels.cuda import shape
+
+    return shape.ON_DEVICE

@@ -1,0 +1,113 @@
+"""The kernels of the CPU and of CUDA are twins: the same names, the same arguments in the same
+order; and the same holds of the engines that run them.
+"""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from fastsnn import backend
+
+if importlib.util.find_spec("numba_cuda") is None:
+    pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
+
+from fastsnn import cuda  # noqa: E402
+
+KERNELS = Path(__file__).resolve().parents[1] / "kernels"
+
+# What is there to do, whatever the target: each has its twin.
+TWINS = {
+    "activation_backward", "dense_forward", "dense_input_backward", "derive_weights", "drop_mask",
+    "exponential", "exponential_minus_one", "finish_rows", "highway_backward", "highway_forward",
+    "loss_and_gradient", "normalization_backward", "normalization_forward", "normalization_update",
+    "philox_blocks", "run_backward", "run_directions", "run_forward", "run_weights", "signed64",
+    "update_direction",
+}  # fmt: skip
+# How the CPU cuts its work: panels, tiles, parts; and what its callers pass from step to step.
+OF_CPU = {
+    "at", "bits", "constants_below", "count", "first", "first_panel", "first_row", "first_sample",
+    "first_stage", "first_unit", "h", "h_at", "hyper", "last", "last_panel", "last_stage", "last_unit",
+    "n", "n_outputs", "part", "parts", "rows", "scale", "scratch", "seed", "space", "split", "step",
+    "tile", "tile_at", "wide_panels", "work", "z", "z_at", "bits_at",
+}  # fmt: skip
+# What lies on a device instead, and how work is handed to it.
+OF_CUDA = {
+    "acts", "below", "class_weighted", "hypers", "jobs", "launch", "row", "samples", "scaled",
+    "size", "slots", "step_losses", "tiling", "weighted",
+}  # fmt: skip
+
+
+def functions(target):
+    """Public functions of all modules of a target: name -> parameters."""
+    found = {}
+    for path in sorted((KERNELS / target).glob("[a-z]*.py")):
+        module = importlib.import_module(f"fastsnn.kernels.{target}.{path.stem}")
+        defined = {n.name for n in ast.parse(path.read_text()).body if hasattr(n, "decorator_list")}
+        for name in defined:
+            value = getattr(module, name)
+            value = getattr(value, "dispatcher", value)  # an Entry
+            value = getattr(value, "py_func", value)
+            if not name.startswith("_") and inspect.isfunction(value):
+                found[name] = list(inspect.signature(value).parameters)
+    return found
+
+
+CPU, CUDA = functions("cpu"), functions("cuda")
+
+
+def test_every_twin_is_there():
+    assert TWINS <= CPU.keys() and TWINS <= CUDA.keys()
+
+
+@pytest.mark.parametrize("name", sorted(TWINS))
+def test_arguments(name):
+    cpu, gpu = CPU[name], CUDA[name]
+    common = set(cpu) & set(gpu)
+    assert [a for a in cpu if a in common] == [a for a in gpu if a in common]
+    assert set(cpu) - common <= OF_CPU and set(gpu) - common <= OF_CUDA
+
+
+def public_methods(kind):
+    return {
+        name: list(inspect.signature(value).parameters)
+        for name, value in vars(kind).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+
+
+def test_engines():
+    """A trainer asks both alike."""
+    cpu, gpu = (public_methods(module.TrainingEngine) for module in (backend, cuda))
+    assert cpu == gpu
+    names = {"gradients", "load", "place", "reserve", "state_changed", "steps", "steps_at_once"}
+    assert names == cpu.keys()
+
+
+def mentions(pattern):
+    return {p.name for p in (KERNELS / "cuda").glob("*.py") if re.search(pattern, p.read_text())}
+
+
+def test_numba_s_extension_interface_is_used_in_one_file():
+    assert mentions(r"numba\.cuda\.extending|cuda\.jit|cuda\.compile|LinkerOptions") == {"code.py"}
+
+
+def test_the_driver_is_called_in_one_file():
+    driver = r"cuda\.(device_array|to_device|synchronize|gpus|current_context|select_device)"
+    assert mentions(driver) | mentions(r"LaunchConfig|from_cubin|cudadrv") == {"device.py"}
+
+
+def test_there_is_no_arithmetic_on_real_numbers_in_kernels():
+    """Numbers with a point stand in no kernel: all of it is device code (`real.py`, `tile.py`)."""
+    for path in (KERNELS / "cuda").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and any(
+                "kernel(" in ast.unparse(d) or "helper" in ast.unparse(d)
+                for d in node.decorator_list
+            ):
+                constants = [n for n in ast.walk(node) if isinstance(n, ast.Constant)]
+                assert not [n for n in constants if isinstance(n.value, float)], node.name
