@@ -50,11 +50,15 @@ def facts(kernel, architecture):
         "reloaded": r"(\d+) bytes spill loads",
         "registers": r"Used (\d+) registers",
     }
+    head = ptx[ptx.index(f".entry {kernel.name}(") : ptx.index("{", ptx.index(".entry"))]
     return {
         "name": kernel.name,
+        "arguments": kernel.arguments,
+        "parameters": re.findall(r"\.param \.(\w+)", head),
         "architecture": architecture,
         "threads": kernel.threads,
         "double": len(re.findall(r"\.f64", ptx)),
+        "flushed": len(re.findall(r"\.ftz", ptx)),  # denormal numbers become 0
         "free": len(re.findall(r"\b(?:add|sub|mul|mad)\.f32", ptx)),  # rounding left open
         "fused": len(re.findall(r"\bfma\.rn\.f32", ptx)),
         "vectors": len(re.findall(r"\bld\.shared\.v4\.f32", ptx)),

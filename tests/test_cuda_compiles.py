@@ -2,6 +2,7 @@
 left to the compiler, no register spilled.
 """
 
+import ctypes
 import importlib.util
 import json
 import os
@@ -59,6 +60,25 @@ def test_every_operation_is_rounded_as_written(compiled):
     """`mul.f32` without a rounding mode may be fused with a sum by the assembler."""
     free = {f["name"] for f in compiled if f["free"]}
     assert free <= USES_LIBRARY
+    assert names(f for f in compiled if f["flushed"]) == []
+
+
+def test_parameters_are_what_a_launch_hands_over(compiled):
+    """One for each argument: an address and an integer of 64 bits, a float32."""
+    kinds = {"int64": "u64", "float32": "f32"}
+    for f in compiled:
+        assert f["parameters"] == [kinds.get(a, "u64") for a in f["arguments"]], f["name"]
+
+
+def test_arguments_of_a_launch():
+    from fastsnn.kernels.cuda import device
+
+    class Array:
+        device_ctypes_pointer = ctypes.c_size_t(1 << 40)
+
+    flat = [device._flat(value) for value in (Array(), -3, 0.1)]
+    assert [type(value) for value in flat] == [ctypes.c_void_p, ctypes.c_int64, ctypes.c_float]
+    assert flat[0].value == 1 << 40 and flat[1].value == -3
 
 
 def test_nothing_is_spilled(compiled):

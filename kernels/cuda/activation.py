@@ -6,10 +6,9 @@ from numba import cuda
 
 from fastsnn.kernels import codes, scalar
 from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, device_code, kernel
 from fastsnn.kernels.cuda.shape import LINE, blocks_of
 from fastsnn.kernels.emit import Value, at, load, store, where
-from fastsnn.kernels.jit import FLOATS, INT
 
 NAMES = {code: name for name, code in codes.ACTIVATIONS.items()}
 # How dropout enters a backward pass: not at all, through its affine map, or with its mask.

@@ -30,6 +30,10 @@ from fastsnn.kernels.emit import F32
 
 log = logging.getLogger("fastsnn")
 
+# Types of a kernel's arguments. Arrays are flat, and arrive as addresses.
+INT, REAL = "int64", "float32"
+INTS, FLOATS, WORDS = (f"CPointer({kind})" for kind in ("int64", "float32", "uint32"))
+
 if SIMULATED:
     repair_shared_memory()
 
@@ -111,7 +115,9 @@ def _compiled(body, kind):
         def generate(context, builder, signature, arguments):
             operands = []
             for type_, value in zip(signature.args, arguments, strict=True):
-                if isinstance(type_, types.Array):
+                if isinstance(type_, types.CPointer):
+                    operands.append(value)
+                elif isinstance(type_, types.Array):
                     proxy = cgutils.create_struct_proxy(type_)
                     operands.append(proxy(context, builder, value=value).data)
                 else:
@@ -144,6 +150,7 @@ class Kernel:
         assert name not in KERNELS, f"two kernels are called {name}"
         KERNELS[name] = self
         self.function, self.name, self.threads = function, name, threads
+        self.arguments = arguments
         self.signature = f"void({', '.join(arguments)})"
         self.__doc__ = function.__doc__
         self._loaded = None
@@ -152,8 +159,10 @@ class Kernel:
         """A call without arguments that launches `grid` blocks of it: n or (n, m)."""
         grid = grid if isinstance(grid, tuple) else (grid,)
         if SIMULATED:
-            simulated = cuda.jit(self.function)
-            return lambda: simulated[grid, self.threads](*arguments)
+            for kind, given in zip(self.arguments, arguments, strict=True):
+                assert type(given) is {INT: int, REAL: float}.get(kind, type(given)), self.name
+            simulated_kernel = cuda.jit(self.function)
+            return lambda: simulated_kernel[grid, self.threads](*arguments)
         load([self])
         return self._loaded.bound(grid, arguments)
 

@@ -19,7 +19,7 @@ from fastsnn.kernels.cuda.activation import (
     gradient,
     values,
 )
-from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, kernel
 from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.dropout import dropped
 from fastsnn.kernels.cuda.job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
@@ -34,8 +34,6 @@ from fastsnn.kernels.cuda.tile import (
     zeroed,
 )
 from fastsnn.kernels.emit import Value, at, load, store
-from fastsnn.kernels.jit import FLOAT as REAL
-from fastsnn.kernels.jit import FLOATS, INT, INTS
 from fastsnn.kernels.program import (
     ACTIVATION,
     AFFINE_A,
@@ -165,6 +163,8 @@ def forward_kernel(tile, activation, dropping):
         thread = cuda.threadIdx.x
         first_row, first_column = cuda.blockIdx.y * ROWS, cuda.blockIdx.x * COLUMNS
         row, column = first_row + row_of(thread), first_column + column_of(thread)
+        job = slots[FORWARD] * JOB  # asked for early, needed late
+        block, step, seed = jobs[job + BLOCK], jobs[job + STEP], jobs[job + SEED]
         start(acc, params, b_at, column, columns)
         run(
             acc, acc, shared, acts, x_at + first_row * x_stride, x_stride, rows - 1 - first_row, 1,
@@ -173,10 +173,9 @@ def forward_kernel(tile, activation, dropping):
         )  # fmt: skip
         if skip_at >= 0:
             add(acc, acts, skip_at, h_stride, row, column, rows, columns)
-        job = slots[FORWARD] * JOB
         finish(
-            acts, acc, h_at, h_stride, row, column, rows, columns, jobs[job + BLOCK], site,
-            jobs[job + STEP], jobs[job + SEED], threshold, value, a, b, lambda_, lambda_alpha,
+            acts, acc, h_at, h_stride, row, column, rows, columns, block, site, step, seed,
+            threshold, value, a, b, lambda_, lambda_alpha,
         )  # fmt: skip
 
     return forward
@@ -256,6 +255,8 @@ def backward_kernel(tile, activation, mode):
         thread = cuda.threadIdx.x
         first_row, first_column = cuda.blockIdx.y * ROWS, cuda.blockIdx.x * COLUMNS
         row, column = first_row + row_of(thread), first_column + column_of(thread)
+        job = slots[BACKWARD] * JOB
+        block, step, seed = jobs[job + BLOCK], jobs[job + STEP], jobs[job + SEED]
         clear(acc)
         run(
             acc, acc, shared, acts, dz_at + first_row * dz_stride, dz_stride, rows - 1 - first_row,
@@ -263,10 +264,9 @@ def backward_kernel(tile, activation, mode):
         )  # fmt: skip
         if gradient_at >= 0:
             add(acc, acts, gradient_at, stride, row, column, rows, columns)
-        job = slots[BACKWARD] * JOB
         finish(
-            acts, acc, out_at, h_at, stride, row, column, rows, columns, jobs[job + BLOCK], site,
-            jobs[job + STEP], jobs[job + SEED], threshold, a, b, lambda_, lambda_alpha,
+            acts, acc, out_at, h_at, stride, row, column, rows, columns, block, site, step, seed,
+            threshold, a, b, lambda_, lambda_alpha,
         )  # fmt: skip
 
     return backward

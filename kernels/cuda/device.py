@@ -45,7 +45,7 @@ def explained(error, what):
     """An error of the driver as a RuntimeError of one line."""
     text = " ".join(str(error).split())
     lower = text.lower()
-    if "out_of_memory" in lower or "out of memory" in lower:
+    if isinstance(error, MemoryError) or "out_of_memory" in lower or "out of memory" in lower:
         return RuntimeError(
             f'backend "cuda": out of device memory in {what}{_memory()}; take smaller batches or a '
             f"smaller network, end other programs on the GPU, or {USE_CPU}"
@@ -66,22 +66,21 @@ def _memory():
     return f" ({free / 2**20:,.0f} of {total / 2**20:,.0f} MiB are free)"
 
 
+def _of_driver(error):
+    """Whether an exception comes from the driver or one of the packages that speak to it."""
+    module = type(error).__module__
+    return module.startswith(("cuda.", "numba.cuda.cudadrv")) or isinstance(error, MemoryError)
+
+
 @contextlib.contextmanager
 def reporting(what):
     """Errors of the driver inside become one RuntimeError that says what was being done."""
-    if SIMULATED:
-        yield
-        return
-    from cuda.core._utils.cuda_utils import CUDAError
-    from numba.cuda.cudadrv.driver import CudaAPIError, LinkerError
-    from numba.cuda.cudadrv.error import CudaDriverError, CudaSupportError
-
     try:
         yield
-    except (CudaAPIError, CudaDriverError, CudaSupportError, LinkerError, CUDAError) as error:
+    except Exception as error:
+        if not _of_driver(error):
+            raise
         raise explained(error, what) from error
-    except MemoryError as error:
-        raise explained("out of memory", what) from error
 
 
 def architecture():
@@ -159,23 +158,23 @@ class Function:
 
         stream = Stream.from_handle(0)
         config = LaunchConfig(grid=grid, block=self.threads)
-        flat = [value for argument in arguments for value in _flat(argument)]
+        kernel, flat = self.kernel, [_flat(argument) for argument in arguments]
 
-        def call(stream=stream):
-            with reporting(f"launching {self.name}"):
-                launch(stream, config, self.kernel, *flat)
+        def call(stream=stream, keep=arguments):  # the arrays live as long as this may be called
+            try:
+                launch(stream, config, kernel, *flat)
+            except Exception as error:
+                if not _of_driver(error):
+                    raise
+                raise explained(error, f"launching {self.name}") from error
 
         return call
 
 
 def _flat(argument):
-    """The parameters of a kernel for one argument, as Numba passes them: of an array no owner and
-    no parent, elements, bytes of one, address, and its only dimension and stride.
-    """
+    """The parameter of a kernel for one argument: of an array its address."""
     if isinstance(argument, float):
-        return (ctypes.c_float(argument),)
+        return ctypes.c_float(argument)
     if isinstance(argument, int):
-        return (ctypes.c_int64(argument),)
-    size, itemsize = argument.size, argument.dtype.itemsize
-    address = argument.device_ctypes_pointer.value
-    return 0, 0, size, itemsize, address, size, itemsize
+        return ctypes.c_int64(argument)
+    return ctypes.c_void_p(argument.device_ctypes_pointer.value)

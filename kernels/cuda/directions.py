@@ -6,7 +6,7 @@ Sums over the inputs run over the threads of the block, then over these in pairs
 from numba import cuda
 
 from fastsnn.kernels.codes import STORE
-from fastsnn.kernels.cuda.code import helper, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, helper, kernel
 from fastsnn.kernels.cuda.dense import ints
 from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
 from fastsnn.kernels.cuda.optimizer import NAMES, update_one
@@ -20,7 +20,6 @@ from fastsnn.kernels.cuda.real import (
     subtract,
 )
 from fastsnn.kernels.cuda.shape import LINE
-from fastsnn.kernels.jit import FLOATS, INT, INTS
 from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
 
 ZERO = FLOAT(0)

@@ -4,13 +4,11 @@ import numpy as np
 from numba import cuda
 
 from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.code import INT, WORDS, device_code, kernel
 from fastsnn.kernels.cuda.shape import LINE, blocks_of
 from fastsnn.kernels.emit import I32, I64, Value, at, load, store
-from fastsnn.kernels.jit import INT
 from fastsnn.kernels.philox import SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
 
-WORD_LIST = "uint32[::1]"
 NUMBER = 0xFFFF  # bits of one of the eight numbers of a call
 
 
@@ -46,14 +44,14 @@ def _mask(builder, mask, first, stride, block, unit, site, step, seed, threshold
         store(builder, word, at(builder, mask, place, I32), I32)
 
 
-@kernel("philox_blocks", LINE, WORD_LIST, WORD_LIST, INT, INT)
+@kernel("philox_blocks", LINE, WORDS, WORDS, INT, INT)
 def _philox_blocks(out, counters, count, seed):
     i = cuda.grid(1)
     if i < count:
         _block(out, counters, 4 * i, seed)
 
 
-@kernel("drop_mask", LINE, WORD_LIST, *[INT] * 6, INT)
+@kernel("drop_mask", LINE, WORDS, *[INT] * 6, INT)
 def _drop_mask(mask, first_block, units, count, site, step, seed, threshold):
     i = cuda.grid(1)
     if i < count:

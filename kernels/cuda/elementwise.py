@@ -8,13 +8,11 @@ from numba import cuda
 
 from fastsnn.kernels.codes import NONE
 from fastsnn.kernels.cuda.activation import MASKED, NAMES, PLAIN, activate, drop, gradient, values
-from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, kernel
 from fastsnn.kernels.cuda.dense import ints, masks_of, selu_of, way_back
 from fastsnn.kernels.cuda.job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
 from fastsnn.kernels.cuda.shape import GROUP, LINE, blocks_of
 from fastsnn.kernels.emit import Value, at, load, store
-from fastsnn.kernels.jit import FLOAT as REAL
-from fastsnn.kernels.jit import FLOATS, INT, INTS
 from fastsnn.kernels.program import (
     ACTIVATION,
     AFFINE_A,

@@ -3,11 +3,10 @@
 from numba import cuda
 
 from fastsnn.kernels import scalar
-from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, device_code, kernel
 from fastsnn.kernels.cuda.dense import ints
 from fastsnn.kernels.cuda.shape import LINE, blocks_of
 from fastsnn.kernels.emit import at, load, store
-from fastsnn.kernels.jit import FLOATS, INT
 from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
 
 

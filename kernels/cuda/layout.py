@@ -2,10 +2,9 @@
 
 from numba import cuda
 
-from fastsnn.kernels.cuda.code import kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, kernel
 from fastsnn.kernels.cuda.job import FIRST_ROW, FORWARD, JOB
 from fastsnn.kernels.cuda.shape import LINE, blocks_of
-from fastsnn.kernels.jit import FLOATS, INT, INTS
 from fastsnn.kernels.program import FAN_IN, X_AT, X_STRIDE
 
 

@@ -5,7 +5,7 @@ them: their mean, whether there is an update, and which step comes next.
 from numba import cuda
 
 from fastsnn.kernels.codes import MSE, SIGMOID, SOFTMAX
-from fastsnn.kernels.cuda.code import helper, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, helper, kernel
 from fastsnn.kernels.cuda.job import (
     BACKWARD,
     FIRST_ROW,
@@ -37,7 +37,6 @@ from fastsnn.kernels.cuda.real import (
     subtract,
 )
 from fastsnn.kernels.cuda.shape import GROUP, LANES, LINE, blocks_of
-from fastsnn.kernels.jit import FLOATS, INT, INTS
 from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_AT, H_STRIDE
 
 ZERO, ONE = FLOAT(0), FLOAT(1)

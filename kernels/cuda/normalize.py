@@ -6,7 +6,7 @@ from numba import cuda
 
 from fastsnn.kernels.codes import STORE
 from fastsnn.kernels.cuda.activation import values
-from fastsnn.kernels.cuda.code import device_code, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, kernel
 from fastsnn.kernels.cuda.dense import ints
 from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
 from fastsnn.kernels.cuda.optimizer import NAMES, update_one
@@ -23,8 +23,6 @@ from fastsnn.kernels.cuda.real import (
 )
 from fastsnn.kernels.cuda.shape import GROUP, LANES, LINE, blocks_of
 from fastsnn.kernels.emit import Value, at, fma, load, store
-from fastsnn.kernels.jit import FLOAT as REAL
-from fastsnn.kernels.jit import FLOATS, INT, INTS
 from fastsnn.kernels.program import (
     B_AT,
     BATCH_NORM,

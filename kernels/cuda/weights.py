@@ -12,7 +12,7 @@ from numba import cuda
 
 from fastsnn.kernels.codes import STORE
 from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.code import device_code, helper, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, device_code, helper, kernel
 from fastsnn.kernels.cuda.dense import accumulators, each_row
 from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
@@ -20,7 +20,6 @@ from fastsnn.kernels.cuda.optimizer import NAMES, apply, hyper_of
 from fastsnn.kernels.cuda.shape import ENOUGH, QUAD, blocks_of, tile_for
 from fastsnn.kernels.cuda.tile import EIGHT, FLOAT, load_all, place_in, product, zeroed
 from fastsnn.kernels.emit import F32, I64, Value, at, load, store
-from fastsnn.kernels.jit import FLOATS, INT, INTS
 from fastsnn.kernels.program import (
     B_AT,
     DENSE,
