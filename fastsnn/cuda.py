@@ -277,13 +277,17 @@ class TrainingEngine:
         """Updates by the next batches of `sizes` rows; returns the mean loss before each of them.
         Ends behind a loss that is not finite or above `limit`: the device updates nothing more.
         """
-        losses = self._run(
-            batch, first_row, sizes, step, seed, loss_code, update, hypers, limit, self._state
-        )
+        self._host_is_new = False
+        try:
+            losses = self._run(
+                batch, first_row, sizes, step, seed, loss_code, update, hypers, limit, self._state
+            )
+        except BaseException:  # nobody knows how far it came
+            self.parameters.changed(len(sizes))
+            raise
         bad = [i for i, loss in enumerate(losses) if not loss <= limit or not np.isfinite(loss)]
         losses = losses[: bad[0] + 1] if bad else losses
         self.parameters.changed(len(losses))
-        self._host_is_new = False
         return losses
 
     def gradients(self, batch, samples, step, seed, loss_code):

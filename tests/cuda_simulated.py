@@ -7,35 +7,42 @@ import copy
 import functools
 import os
 import pickle
-import sys
 
 import cases
 import layer_cases
 import numpy as np
-import oracle
 import pytest
 import test_engine
 import test_layers
+from cuda_turns import turns
 
 import fastsnn as fs
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
-from fastsnn.kernels.cpu import activation as cpu_activation
-from fastsnn.kernels.cuda import activation, dropout, host, shape, tile, weights
-from fastsnn.kernels.cuda.code import device_code
-from fastsnn.kernels.emit import I64, at, load, store
+from fastsnn.kernels.cuda import shape, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
-sys.setswitchinterval(1e-5)  # the simulator's threads wait for one another
 CudaTrainer = functools.partial(fs.Trainer, backend="cuda")
 
 ENGINE = (
     "shape-1x1-2", "shape-3x2-3-5-3", "shape-17x17-65-31-5", "depth-3-alpha", "relu-plain-0.5",
-    "tanh-alpha-0.05", "softmax_cross_entropy-5-class-sample-zeros",
+    "tanh-alpha-0.05", "none-plain-0.5", "mixed-sites",
+    "softmax_cross_entropy-5-class-sample-zeros",
     "sigmoid_cross_entropy-12-missing-empty_task-class", "sigmoid_cross_entropy-3-unlabelled",
     "mse-3-sample-zeros", "SGD-learning_rate=0.01-momentum=0.5-nesterov=True-weight_decay=0.1",
 )  # fmt: skip
-LAYERS = ("everything",)
+LAYERS = (
+    "everything", "layer_norm-before-tanh", "weight_norm-selu", "selu-norms-0.0-2.0-0.05",
+    "residual-dropout", "far-from-0", "batch_norm-3x7",
+    "sigmoid_cross_entropy-12-missing-class-sample",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def in_turns():
+    """Faster than all threads at once, too."""
+    with turns():
+        yield
 
 
 @pytest.fixture
@@ -123,14 +130,36 @@ def test_bits_are_the_cpu_s(optimizer):
 
 @pytest.mark.parametrize("on_device", shape.ON_DEVICE, ids=lambda t: t.name)
 def test_bits_are_the_cpu_s_with_the_tiles_of_a_gpu(on_device, monkeypatch):
-    """More than one tile of the smallest in each direction, one of the others."""
+    """More than one tile of the smallest in each direction, one of the others; threads run from
+    the last to the first.
+    """
     monkeypatch.setattr(shape, "TILES", (on_device,))
     nets = [fs.mlp(10, 36, layers=1, width=40, dropout=0.1, seed=2) for _ in range(2)]
     cpu, gpu = (
         make(net, seed=1) for net, make in zip(nets, (fs.Trainer, CudaTrainer), strict=True)
     )
     x, y = data(35, 10, 36)
-    equal(cpu.gradients(x, y), gpu.gradients(x, y))
+    with turns(backwards=True):
+        equal(cpu.gradients(x, y), gpu.gradients(x, y))
+
+
+def test_no_barrier_is_missing():
+    """The same bits when the threads of a block run from the last to the first: of a network with
+    every kind of node.
+    """
+    x, y = data(50)
+    results = []
+    for backwards in (False, True):
+        with turns(backwards):
+            layers = [
+                fs.Dense(13, weight_norm=True), fs.LayerNorm(), fs.ReLU(), *network().layers
+            ]  # fmt: skip
+            trainer = CudaTrainer(fs.Network(layers, 7, seed=3), optimizer=fs.Adam(), seed=5)
+            weight = np.linspace(0.5, 1, 50, dtype=np.float32)
+            losses = [trainer.step(x, y, sample_weight=weight) for _ in range(2)]
+            results.append((losses, trainer.network.state_dict(), trainer.network.forward(x)))
+    assert results[0][0] == results[1][0] and np.array_equal(results[0][2], results[1][2])
+    equal(results[0][1], results[1][1])
 
 
 def test_two_runs_are_equal():
@@ -154,39 +183,6 @@ def test_the_batch_is_split_where_tiles_are_few(monkeypatch):
     for name, g in whole.items():
         np.testing.assert_allclose(split[name], g, rtol=0, atol=1e-6 * np.abs(g).max())
     assert any(not np.array_equal(split[name], whole[name]) for name in whole)
-
-
-# The generator and the functions of one element.
-
-
-def test_masks_are_the_oracle_s():
-    for seed, step, site, rate in ((0, 0, 0, 0.5), (2**64 - 1, 2**32 - 1, 999, 0.05)):
-        mask = dropout.drop_mask(seed, step, site, 0, 21, 7, rate)
-        assert np.array_equal(mask, oracle.drop_mask(seed, step, site, 21, 7, rate))
-    later = dropout.drop_mask(7, 3, 1, 16, 5, 7, 0.3)
-    assert np.array_equal(later, oracle.drop_mask(7, 3, 1, 21, 7, 0.3)[16:])
-
-
-def test_the_generator():
-    counters = np.random.default_rng(0).integers(2**32, size=(40, 4), dtype=np.uint32)
-    counters[0], counters[1] = 0, 2**32 - 1
-    for seed in (0, 2**64 - 1, 0x0123456789ABCDEF):
-        out = np.zeros_like(counters)
-        dropout.philox_blocks(out, counters, seed)
-        assert np.array_equal(out, oracle.philox4x32_10(counters, (seed & 0xFFFFFFFF, seed >> 32)))
-
-
-def test_exponentials_are_the_cpu_s():
-    rng = np.random.default_rng(1)
-    x = np.concatenate([-rng.exponential(20, 300), [0, -0.0, -1e-30, -87.5, -103.9, -1e38]])
-    x = x.astype(np.float32)
-    x = np.append(x, np.float32([-np.inf, np.nan]))
-    for name in ("exponential", "exponential_minus_one"):
-        results = np.empty_like(x), np.empty_like(x)
-        for module, out in zip((cpu_activation, activation), results, strict=True):
-            getattr(module, name)(out, x)
-        assert np.array_equal(*(r.view(np.uint32)[:-1] for r in results))
-        assert np.isnan(results[1][-1])
 
 
 # Training.
@@ -324,67 +320,3 @@ def test_both_trainers_see_one_network():
         one.step(x, y)
         trainer.step(x, y)
     equal(alone.state_dict(), shared.state_dict())
-
-
-# How a block works together.
-
-
-def banks_of(places, width):
-    """How often the most used bank is asked, beyond what the vectors' size makes necessary."""
-    distinct = sorted(set(places))
-    asked = np.zeros(32, int)
-    for place in distinct:
-        asked[(place + np.arange(width)) % 32] += 1
-    return asked.max(), -(-len(distinct) * width // 32)
-
-
-@pytest.mark.parametrize("on_device", shape.ON_DEVICE, ids=lambda t: t.name)
-def test_no_two_threads_want_one_bank(on_device):
-    """Of shared memory: when operands are written, turned or not, and when they are read. A warp
-    moves 128 bytes at a time: vectors of 4 by 8 threads.
-    """
-    t = on_device
-    for turned in (False, True):
-        _, _, keep, floats = tile._loaders(t, t.rows, turned)
-        landed = np.full((t.threads, floats), -1)
-        for thread in range(t.threads):
-            shared = np.full(t.buffer, -1, np.float32)
-            keep(shared, 0, np.arange(floats, dtype=np.float32), thread)
-            (places,) = np.nonzero(shared >= 0)
-            landed[thread, shared[places].astype(int)] = places
-        assert (landed >= 0).all() and len(np.unique(landed)) == landed.size
-        width = 1 if turned else shape.QUAD
-        group = 32 // width
-        for first in range(0, t.threads, group):
-            for j in range(0, floats, width):
-                most, least = banks_of(landed[first : first + group, j], width)
-                assert most == least
-    row_of, column_of = tile.place_in(t)
-    for of, width in ((row_of, shape.QUAD), (column_of, t.width)):
-        places = [of(thread) for thread in range(t.threads)]
-        for first in range(0, t.threads, 32 // width):
-            most, least = banks_of(places[first : first + 32 // width], width)
-            assert most == least
-
-
-def test_an_address_outside_is_an_error():
-    @device_code
-    def copy_one(builder, out, out_at, x, x_at):
-        store(builder, load(builder, at(builder, x, x_at), 1), at(builder, out, out_at))
-
-    @device_code
-    def copy_two(builder, out, x, x_at):
-        values = tile.load_vector(builder, x, builder.add(x_at, I64(0)), 2)
-        tile.store_vector(builder, values, out, I64(0))
-
-    x, out = np.arange(4, dtype=np.float32), np.zeros(4, np.float32)
-    copy_one(out, 3, x, 3)
-    copy_two(out, x, 2)
-    assert out.tolist() == [2, 3, 0, 3]
-    for wrong in ((4, 0), (0, 4), (-1, 0), (0, -1)):
-        with pytest.raises(IndexError, match="copy_one"):
-            copy_one(out, wrong[0], x, wrong[1])
-    for unaligned in (1, 3):
-        with pytest.raises(IndexError, match="copy_two"):
-            copy_two(out, x, unaligned)
-    assert host._outside.value == 0

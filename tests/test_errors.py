@@ -62,7 +62,7 @@ USAGE = {
     "no number": ("--layers many", "'many' is not a valid integer"),
     "optimizer": ("--optimizer sdg", "'sdg' is not one of 'sgd', 'adam', 'adamw'"),
     "schedule": ("--schedule x", "'x' is not one of"),
-    "backend": ("--backend gpu", "'gpu' is not 'cpu'"),
+    "backend": ("--backend gpu", "'gpu' is not one of 'cpu', 'cuda'"),
     "validation": ("--validation 1", "'--validation': 1.0"),
     "seed": ("--seed -1", "'--seed': -1"),
     "unknown option": ("--layer-count 3", "No such option '--layer-count'"),

@@ -60,8 +60,8 @@ from fastsnn.kernels.program import (
 
 
 def each_row(builder, tile, piece, row, column, rows, columns, body):
-    """`body(i, offsets)` for the rows i of a thread that there are, in one of its pieces, if that
-    is there. `body(i, m, n)`: of row m, the columns from n on.
+    """`body(i, m, n)` for the rows of a thread that there are, in one of its pieces, if that is
+    there: its i-th row is row m of the result, its columns begin with n.
     """
     first, row = Value(builder, column) + piece * tile.step, Value(builder, row)
 

@@ -172,9 +172,11 @@ class Function:
 
 
 def _flat(argument):
-    """The parameter of a kernel for one argument: of an array its address."""
+    """The parameter of a kernel for one argument, as cuda.core takes it: of an array its address;
+    a whole number of Python counts as an address too, which is one of 64 bits.
+    """
     if isinstance(argument, float):
         return ctypes.c_float(argument)
     if isinstance(argument, int):
-        return ctypes.c_int64(argument)
-    return ctypes.c_void_p(argument.device_ctypes_pointer.value)
+        return argument
+    return int(argument.device_ctypes_pointer.value)

@@ -14,22 +14,16 @@ FLOAT = types.float32
 
 def _operation(function, kind="float32"):
     """`function` of Values as a call inside kernels."""
-    count = function.__code__.co_argcount
-    if count == 1:
+    if function.__code__.co_argcount == 1:
 
         @device_value(kind)
         def operation(builder, a):
             return function(*values(builder, a))
-    elif count == 2:
+    else:
 
         @device_value(kind)
         def operation(builder, a, b):
             return function(*values(builder, a, b))
-    else:
-
-        @device_value(kind)
-        def operation(builder, a, b, c):
-            return function(*values(builder, a, b, c))
 
     return operation
 
