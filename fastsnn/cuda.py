@@ -285,6 +285,7 @@ class TrainingEngine:
         except BaseException:  # nobody knows how far it came
             self.parameters.changed(len(sizes))
             raise
+        limit = np.float32(limit)  # as the device compares
         bad = [i for i, loss in enumerate(losses) if not loss <= limit or not np.isfinite(loss)]
         losses = losses[: bad[0] + 1] if bad else losses
         self.parameters.changed(len(losses))
