@@ -187,9 +187,9 @@ class TrainingEngine:
 def require(backend):
     """Raises RuntimeError, in one line, where this backend cannot be used."""
     if backend == "cuda":
-        from fastsnn import cuda
+        from fastsnn import device
 
-        cuda.kernels()
+        device.kernels()
 
 
 def training_engine(backend, network, threads, n_state):

@@ -12,7 +12,7 @@ import llvmlite.binding
 import numba
 import numpy as np
 
-from fastsnn import backend, cuda, threads
+from fastsnn import backend, device, threads
 from fastsnn.data.download import cache_folder
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import shape
@@ -41,7 +41,7 @@ def info() -> dict[str, Any]:
         "tile_rows": shape.ROWS,
         "threads": n_threads,
         "threading_layer": _threading_layer(n_threads),
-        "cuda": cuda.describe(),
+        "cuda": device.describe(),
         "kernel_cache": None if folder is None else str(folder),
         "kernel_cache_bytes": _size(folder),
         "kernels_compiled": backend.compiled(n_threads),

@@ -89,11 +89,11 @@ class Network:
 
     def on_device(self):
         """The parameters on the GPU, for the engines of `fastsnn.cuda`."""
-        from fastsnn import cuda
+        from fastsnn import device
 
         copy = self._copy()
         if copy is None:
-            copy = cuda.DeviceParameters(self, self._parameters)
+            copy = device.DeviceParameters(self, self._parameters)
             self._copy = weakref.ref(copy)
         return copy
 

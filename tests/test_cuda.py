@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import cuda
+from fastsnn import device
 
 NUMBA_CUDA = importlib.util.find_spec("numba_cuda") is not None
 needs_numba_cuda = pytest.mark.skipif(
@@ -46,9 +46,9 @@ needs_no_gpu = pytest.mark.skipif(not no_gpu(), reason="there is a GPU")
 
 @pytest.fixture
 def fresh():
-    cuda.kernels.cache_clear()
+    device.kernels.cache_clear()
     yield
-    cuda.kernels.cache_clear()
+    device.kernels.cache_clear()
 
 
 def said(call):
@@ -64,7 +64,7 @@ def network():
 
 
 def test_without_the_package(monkeypatch, fresh):
-    monkeypatch.setattr(cuda.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: None)
     for call in (lambda: fs.Trainer(network(), backend="cuda"), lambda: network().to_device()):
         text = said(call)
         assert "numba-cuda" in text and "pip install 'fastsnn[cuda13]'" in text
@@ -101,9 +101,9 @@ def test_the_command_line(tmp_path):
     ],
 )
 def test_errors_of_the_driver_are_one_line(given, words):
-    from fastsnn.kernels.cuda import device
+    from fastsnn.kernels.cuda import device as driver
 
-    text = str(device.explained(RuntimeError(given), "an array of 3.0 MiB"))
+    text = str(driver.explained(RuntimeError(given), "an array of 3.0 MiB"))
     assert "\n" not in text and text.startswith('backend "cuda": ')
     assert all(word in text for word in words), text
 

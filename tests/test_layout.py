@@ -27,7 +27,7 @@ AGREED = {
 }  # fmt: skip
 
 # The files of the package that know kernels; all others go through them.
-KNOW_KERNELS = {"backend.py", "cuda.py", "info.py", "optimizers.py", "plan.py"}
+KNOW_KERNELS = {"backend.py", "cuda.py", "device.py", "info.py", "optimizers.py", "plan.py"}
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}

@@ -1,0 +1,143 @@
+"""What lies on an NVIDIA GPU: parameters and data sets; and launches that are prepared once.
+
+Nothing of CUDA is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from types import SimpleNamespace
+
+import numpy as np
+
+from fastsnn.data.byterows import ByteRows
+from fastsnn.plan import device_plan
+
+
+@functools.cache
+def kernels():
+    """The modules of the kernels. Raises RuntimeError, in one line, where there is no GPU or no
+    package for it.
+    """
+    if importlib.util.find_spec("numba_cuda") is None:
+        raise RuntimeError(
+            "backend \"cuda\": the package numba-cuda is required; pip install 'fastsnn[cuda13]', "
+            "or 'fastsnn[cuda12]' for a driver older than 580"
+        )
+    from fastsnn.kernels.cuda import code, device, directions, dropout, job, program, weights
+
+    device.require()
+    return SimpleNamespace(
+        code=code, device=device, directions=directions, dropout=dropout, job=job, program=program,
+        weights=weights,
+    )  # fmt: skip
+
+
+def describe() -> str:
+    """The GPU in words, or why there is none."""
+    try:
+        device = kernels().device
+    except RuntimeError as error:
+        return str(error).removeprefix('backend "cuda": ')
+    if device.SIMULATED:
+        return "simulator"
+    return f"{device.name()}, compute capability {'.'.join(map(str, device.architecture()))}"
+
+
+class Launches:
+    """What a program becomes: calls that are prepared once and repeated."""
+
+    def __init__(self):
+        self._planned, self._calls = [], None
+
+    def __call__(self, kernel, grid, *arguments):
+        self._planned.append((kernel, grid, arguments))
+
+    def run(self):
+        if self._calls is None:
+            kernels().code.load([kernel for kernel, _, _ in self._planned])
+            self._calls = [kernel.bound(grid, *given) for kernel, grid, given in self._planned]
+        for call in self._calls:
+            call()
+
+
+class DeviceParameters:
+    """A network's parameters on the device. Whoever changes one side counts `network.version` on;
+    the other side follows when it is needed.
+    """
+
+    def __init__(self, network, host):
+        self.network, self.host = network, host  # its flat buffer
+        self.array = kernels().device.zeros(network.layout.size)
+        self.version = -1  # what the device holds
+        self.host_version = network.version
+        self._derive = Launches()
+        table = device_plan(network.nodes, network.layout, 1, training=False).table
+        kernels().directions.derive_weights(self._derive, table, self.array)
+
+    def ready(self):
+        """The array, as new as the network."""
+        if self.version != self.network.version:
+            kernels().device.write(self.array, 0, self.host)
+            self._derive.run()
+            self.version = self.network.version
+        return self.array
+
+    def changed(self, updates):
+        """The device has made updates."""
+        self.network.version += updates
+        self.version = self.network.version
+
+    def host_changed(self):
+        """All parameters on the host are new."""
+        self.host_version = self.network.version
+
+    def fetch(self):
+        """The parameters of the host as new as the device's."""
+        if self.host_version != self.network.version:
+            kernels().device.read(self.array, self.host)
+            self.host_version = self.network.derived_version = self.network.version
+
+
+class Data:
+    """What batches are taken from, in arrays that keep their places on the device: features, and
+    labels, targets, sample weights, class weights.
+    """
+
+    def __init__(self, x, rest, rows):
+        self.x, self.arrays = x, [kernels().device.to_device(array.reshape(-1)) for array in rest]
+        self.kinds = self.weighted, self.class_weighted = [len(array) > 0 for array in rest[2:]]
+        self.index = kernels().device.zeros(rows, dtype=np.int64)
+        self.order = None  # what lies in the index
+
+    def set_order(self, order):
+        if order is not self.order:
+            kernels().device.write(self.index, 0, order)
+            self.order = order
+
+    def fill(self, x, order, rest):
+        """A batch of its own, in the first rows."""
+        device = kernels().device
+        device.write(self.x, 0, x.reshape(-1))
+        for target, array in zip(self.arrays, rest, strict=True):
+            if len(array):
+                device.write(target, 0, array.reshape(-1))
+        device.write(self.index, 0, order[: len(x)])
+
+
+def features(x):
+    """x (n, features) on the device, flat; of ByteRows a block at a time."""
+    device = kernels().device
+    if not isinstance(x, ByteRows):
+        return device.to_device(x.reshape(-1))
+    made, first = device.zeros(x.shape[0] * x.shape[1]), 0
+    for block in x.blocks():
+        device.write(made, first, block.reshape(-1))
+        first += block.size
+    return made
+
+
+def room(array, rows):
+    """Zeros of the type of an array, for so many rows of it; none for an empty one."""
+    return np.zeros((rows if len(array) else 0, *array.shape[1:]), array.dtype)
