@@ -113,7 +113,7 @@ BY_NAME = {
             dropout={"snn": (0.05,)}, epochs=10, rows_per_epoch=2048, seeds=1,
         ),
         "small": replace(
-            PAPER["tox21"], width=(256,), learning_rate=(0.1,), weight_decay=(1e-3, 1e-4),
+            PAPER["tox21"], width=(256,), learning_rate=(0.01, 0.1), weight_decay=(1e-3,),
             shape=("rectangular",), bottleneck=(0.5,), rows_per_epoch=4096, batch=64, seeds=3,
         ),
         "full": PAPER["tox21"],
