@@ -102,12 +102,17 @@ class Trainer:
 
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
         """The gradients that `step` would use now, by the names of `state_dict`; changes
-        nothing.
+        nothing. Raises FloatingPointError where the loss is not finite: there are none.
         """
         batch = self._single(x, y, sample_weight)
-        _, flat = self._engine.gradients(
+        loss, flat = self._engine.gradients(
             batch, len(x), self.step_count, self.seed, LOSSES[self.loss]
         )
+        if not isfinite(loss):
+            raise FloatingPointError(
+                f"gradients: a finite loss is required, it is {loss:.4g}; look for weights that "
+                "have grown too large, and try standardized inputs"
+            )
         return {name: g.copy() for name, g in self.network.layout.trained(flat).items()}
 
     def _require_rows(self, rows):

@@ -133,7 +133,7 @@ def test_bits_are_the_cpu_s_with_the_tiles_of_a_gpu(on_device, monkeypatch):
     """More than one tile of the smallest in each direction, one of the others; threads run from
     the last to the first.
     """
-    monkeypatch.setattr(shape, "TILES", (on_device,))
+    monkeypatch.setitem(shape.TILES, "float32", (on_device,))
     nets = [fs.mlp(10, 36, layers=1, width=40, dropout=0.1, seed=2) for _ in range(2)]
     cpu, gpu = (
         make(net, seed=1) for net, make in zip(nets, (fs.Trainer, CudaTrainer), strict=True)
@@ -256,6 +256,8 @@ def test_a_loss_that_is_not_finite_updates_nothing():
     trainer.network.load_state_dict(before)
     with pytest.raises(FloatingPointError, match="diverged in step 0"):
         trainer.step(x, y)
+    with pytest.raises(FloatingPointError, match="gradients: a finite loss is required"):
+        trainer.gradients(x, y)
     equal(trainer.network.state_dict(), before)
     assert not any(state.any() for state in trainer.state_dict()[0].values())
 

@@ -183,6 +183,8 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     before = all_bits(trainer)
     with pytest.raises(FloatingPointError, match="training diverged in step 0: the loss is inf"):
         trainer.step(x, y)
+    with pytest.raises(FloatingPointError, match="gradients: a finite loss is required, it is inf"):
+        trainer.gradients(x, y)
     assert all_bits(trainer) == before and trainer.step_count == 0
 
 
