@@ -46,19 +46,42 @@ def describe() -> str:
 
 
 class Launches:
-    """What a program becomes: calls that are prepared once and repeated."""
+    """What a program becomes: calls that are prepared once and repeated, from the second time on as
+    one graph. What runs only once, as a last batch of its own size may, is not worth one.
+    """
 
     def __init__(self):
-        self._planned, self._calls = [], None
+        self._planned, self._calls, self._graph, self._runs = [], None, None, 0
 
     def __call__(self, kernel, grid, *arguments):
         self._planned.append((kernel, grid, arguments))
 
-    def run(self):
+    @property
+    def calls(self):
+        """A call for each launch, in their order."""
         if self._calls is None:
             kernels().code.load([kernel for kernel, _, _ in self._planned])
             self._calls = [kernel.bound(grid, *given) for kernel, grid, given in self._planned]
-        for call in self._calls:
+        return self._calls
+
+    @property
+    def names(self):
+        """Of the kernels of `calls`."""
+        return [kernel.name for kernel, _, _ in self._planned]
+
+    @property
+    def is_graph(self):
+        return self._graph is not None
+
+    def run(self):
+        device, calls = kernels().device, self.calls
+        if self._runs == 1 and len(calls) > 1 and device.recording:
+            self._graph = device.recorded(calls)
+        self._runs += 1
+        if self._graph is not None:
+            self._graph()
+            return
+        for call in calls:
             call()
 
 

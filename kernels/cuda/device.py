@@ -1,4 +1,4 @@
-"""All calls of the driver: memory, copies, launches; and its errors in one line each.
+"""All calls of the driver: memory, copies, launches, graphs, times; its errors in one line each.
 
 Everything runs on the default stream, in the order of the calls; only copies to the host wait. In
 the simulator the same names work on host memory.
@@ -6,13 +6,18 @@ the simulator the same names work on host memory.
 
 import contextlib
 import ctypes
+import logging
+import time
 
 import numpy as np
 from numba import cuda
 from numba.cuda.core import config
 
+log = logging.getLogger("fastsnn")
+
 SIMULATED = bool(config.ENABLE_CUDASIM)
 USE_CPU = 'use backend "cpu"'
+recording = True  # whether launches that are repeated become graphs
 
 
 def require():
@@ -153,22 +158,93 @@ class Function:
         self.name, self.threads = name, threads
 
     def bound(self, grid, arguments):
-        """A call without arguments that launches it: all that can be prepared is prepared."""
+        return Launch(self, grid, arguments)
+
+
+class Launch:
+    """A kernel with its grid and arguments, all prepared: a call without arguments launches it. The
+    arrays live as long as it may be called.
+    """
+
+    def __init__(self, function, grid, arguments):
         from cuda.core import LaunchConfig, Stream, launch
 
+        self.name, self.arguments = function.name, arguments
+        self._launch, self._stream = launch, Stream.from_handle(0)
+        self._fixed = (
+            LaunchConfig(grid=grid, block=function.threads), function.kernel,
+            *map(_flat, arguments),
+        )  # fmt: skip
+
+    def record(self, builder):
+        """Launched whenever the graph is that `builder` makes."""
+        self._launch(builder, *self._fixed)
+
+    def __call__(self):
+        try:
+            self._launch(self._stream, *self._fixed)
+        except Exception as error:
+            if not _of_driver(error):
+                raise
+            raise explained(error, f"launching {self.name}") from error
+
+
+def recorded(launches):
+    """A call that makes all the launches in their order, as one graph; None where that cannot be
+    had. They must have been made before: a kernel that comes onto the device with its first launch
+    would disturb the recording.
+    """
+    if SIMULATED:
+        return lambda: [call() for call in launches]
+    from cuda.core import Device, Stream
+
+    try:
+        device = Device()
+        device.set_current()  # the primary context, as it is
+        # On a stream of its own, since the default one cannot be recorded. Nothing runs on it.
+        builder = device.create_graph_builder()
+        builder.begin_building(
+            "relaxed"
+        )  # memory may be freed meanwhile, here and in other threads
+        try:
+            for one in launches:
+                one.record(builder)
+        finally:
+            builder.end_building()
+        graph = builder.complete()
+        builder.close()
         stream = Stream.from_handle(0)
-        config = LaunchConfig(grid=grid, block=self.threads)
-        kernel, flat = self.kernel, [_flat(argument) for argument in arguments]
+        graph.upload(stream)
+    except Exception as error:  # whatever it was: without a graph the steps are the same
+        log.warning("fastsnn: no CUDA graph (%s); kernels are launched one by one", error)
+        return None
 
-        def call(stream=stream, keep=arguments):  # the arrays live as long as this may be called
-            try:
-                launch(stream, config, kernel, *flat)
-            except Exception as error:
-                if not _of_driver(error):
-                    raise
-                raise explained(error, f"launching {self.name}") from error
+    def call(keep=tuple(launches)):  # and with them the arrays
+        with reporting("launching a graph of kernels"):
+            graph.launch(stream)
 
-        return call
+    return call
+
+
+def seconds(calls):
+    """The seconds on the device from the end of each call to that of the next one, by events; waits
+    for all. In the simulator those of the host.
+    """
+    if SIMULATED:
+        times = [time.perf_counter()]
+        for call in calls:
+            call()
+            times.append(time.perf_counter())
+        return np.diff(times).tolist()
+    with reporting("taking times"):
+        events = [cuda.event() for _ in range(len(calls) + 1)]
+        events[0].record()
+        for call, event in zip(calls, events[1:], strict=True):
+            call()
+            event.record()
+        events[-1].synchronize()
+        pairs = zip(events, events[1:], strict=False)
+        return [one.elapsed_time(other) / 1e3 for one, other in pairs]
 
 
 def _flat(argument):
