@@ -1,11 +1,17 @@
 """Losses: eight rows of outputs a block, the loss of each sample and dz; and what a step makes of
 them: their mean, whether there is an update, and which step comes next.
+
+What a block does to its outputs is a helper, of which `narrow.py` makes use too: element c of a
+sample lies at values[z + c step], and its dz comes to values[dz + c step], which may be the same.
 """
+
+import functools
 
 from numba import cuda
 
 from fastsnn.kernels.codes import MSE, SIGMOID, SOFTMAX
 from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, helper, kernel
+from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.job import (
     BACKWARD,
     FIRST_ROW,
@@ -33,13 +39,16 @@ from fastsnn.kernels.cuda.real import (
     log1p,
     multiply,
     real,
-    row_sum,
+    row_sums,
     subtract,
 )
-from fastsnn.kernels.cuda.shape import GROUP, LANES, LINE, blocks_of
+from fastsnn.kernels.cuda.shape import GROUP, LINE, blocks_of
 from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_AT, H_STRIDE
 
 ZERO, ONE = FLOAT(0), FLOAT(1)
+# Threads of a block of eight rows. Also those of narrow.py: both sum in the same order.
+THREADS = 16 if SIMULATED else 128
+LANES = THREADS // GROUP  # for each of the rows
 # acts, losses, jobs, slots, hypers, index, labels, targets, sample_weight, class_weight; z_at,
 # dz_at, stride, outputs, samples, weighted, class_weighted
 TYPES = FLOATS, FLOATS, INTS, INTS, FLOATS, INTS, INTS, FLOATS, FLOATS, FLOATS, *[INT] * 7
@@ -50,118 +59,141 @@ def sample_weight_of(sample_weight, weighted, row):
     return sample_weight[row] if weighted else ONE
 
 
-@kernel("softmax", LINE, *TYPES)
-def _softmax(
-    acts, losses, jobs, slots, hypers, index, labels, targets, sample_weight, class_weight, z_at,
-    dz_at, stride, outputs, samples, weighted, class_weighted,
-):  # fmt: skip
+@functools.cache
+def softmax(lanes):
     """loss = log sum exp(z) - z[label];  dz = (softmax(z) - onehot) * weight * scale"""
-    shared = cuda.shared.array(LINE, FLOAT)
-    lane, sample = cuda.threadIdx.x % LANES, cuda.blockIdx.x * GROUP + cuda.threadIdx.x // LANES
-    there = sample < samples
-    slot = slots[FORWARD]
-    row, label = 0, 0
-    if there:
-        row = index[jobs[slot * JOB + FIRST_ROW] + sample]
-        label = labels[row]
-    z, dz = z_at + sample * stride, dz_at + sample * stride
-    top = acts[z] if there else ZERO
-    if there:
-        for c in range(lane, outputs, LANES):
-            top = larger(acts[z + c], top)
-    shared[cuda.threadIdx.x] = top
-    cuda.syncthreads()
-    first = cuda.threadIdx.x - lane
-    for i in range(LANES):
-        top = larger(shared[first + i], top)
-    if there:
-        for c in range(lane, outputs, LANES):
-            acts[dz + c] = exp_nonpositive(subtract(acts[z + c], top))
-    cuda.syncthreads()
-    factor, share = ZERO, ZERO
-    if there and lane == 0:
-        total = ZERO
-        for c in range(outputs):  # in their order, as on the CPU
-            total = add(total, acts[dz + c])
-        weight = sample_weight_of(sample_weight, weighted, row)
-        if class_weighted:
-            weight = multiply(weight, class_weight[label])
-        own = subtract(top, acts[z + label])
-        losses[sample] = multiply(weight, add(own, log(total)))
-        factor = multiply(weight, hypers[slot * HYPERS + SCALE])
-        share = divide(factor, total)
-    factor, share = row_sum(shared, factor), row_sum(shared, share)  # of one and zeros
-    if there:
-        for c in range(lane, outputs, LANES):
-            value = multiply(acts[dz + c], share)
-            if c == label:
-                value = subtract(value, factor)
-            acts[dz + c] = value
+    row_sum = row_sums(lanes)
+
+    @helper
+    def one(
+        values, z, dz, step, losses, shared, sample, there, row, labels, targets, sample_weight,
+        class_weight, outputs, weighted, class_weighted, scale,
+    ):  # fmt: skip
+        thread = cuda.threadIdx.x
+        lane, label = thread % lanes, 0
+        top, own = ZERO, ZERO
+        if there:
+            label = labels[row]
+            top, own = values[z], values[z + label * step]
+            for c in range(lane, outputs, lanes):
+                top = larger(values[z + c * step], top)
+        shared[thread] = top
+        cuda.syncthreads()
+        for i in range(lanes):
+            top = larger(shared[thread - lane + i], top)
+        if there:
+            for c in range(lane, outputs, lanes):
+                values[dz + c * step] = exp_nonpositive(subtract(values[z + c * step], top))
+        cuda.syncthreads()
+        factor, share = ZERO, ZERO
+        if there and lane == 0:
+            total = ZERO
+            for c in range(outputs):  # in their order, as on the CPU
+                total = add(total, values[dz + c * step])
+            weight = sample_weight_of(sample_weight, weighted, row)
+            if class_weighted:
+                weight = multiply(weight, class_weight[label])
+            losses[sample] = multiply(weight, add(subtract(top, own), log(total)))
+            factor = multiply(weight, scale)
+            share = divide(factor, total)
+        factor, share = row_sum(shared, factor), row_sum(shared, share)  # of one and zeros
+        if there:
+            for c in range(lane, outputs, lanes):
+                value = multiply(values[dz + c * step], share)
+                if c == label:
+                    value = subtract(value, factor)
+                values[dz + c * step] = value
+
+    return one
 
 
-@kernel("sigmoid", LINE, *TYPES)
-def _sigmoid(
-    acts, losses, jobs, slots, hypers, index, labels, targets, sample_weight, class_weight, z_at,
-    dz_at, stride, outputs, samples, weighted, class_weighted,
-):  # fmt: skip
+@functools.cache
+def sigmoid(lanes):
     """loss = (1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the task's weight of positives; t
     NaN: no label
     """
-    shared = cuda.shared.array(LINE, FLOAT)
-    lane, sample = cuda.threadIdx.x % LANES, cuda.blockIdx.x * GROUP + cuda.threadIdx.x // LANES
-    slot = slots[FORWARD]
-    loss = ZERO
-    if sample < samples:
-        row = index[jobs[slot * JOB + FIRST_ROW] + sample]
-        weight = sample_weight_of(sample_weight, weighted, row)
-        z, dz = z_at + sample * stride, dz_at + sample * stride
-        for task in range(lane, outputs, LANES):
-            v, t, gradient = acts[z + task], targets[row * outputs + task], ZERO
-            if is_number(t):
-                positive = class_weight[task] if class_weighted else ONE
-                upper = above(v, ZERO)
-                magnitude = v if upper else subtract(ZERO, v)
-                e = exp_nonpositive(subtract(ZERO, magnitude))
-                yes, no = ONE, e  # sigmoid is yes / (yes + no)
-                if not upper:
-                    yes, no = e, ONE
-                common = log1p(e)
-                if_zero = add(common, v if upper else ZERO)
-                if_one = add(common, ZERO if upper else magnitude)
-                rest, hit = subtract(ONE, t), multiply(positive, t)
-                value = add(multiply(rest, if_zero), multiply(hit, if_one))
-                loss = add(loss, multiply(weight, value))
-                gradient = subtract(multiply(rest, yes), multiply(hit, no))
-                gradient = multiply(divide(gradient, add(ONE, e)), weight)
-                gradient = multiply(gradient, hypers[slot * HYPERS + SCALE])
-            acts[dz + task] = gradient
-    loss = row_sum(shared, loss)
-    if sample < samples and lane == 0:
-        losses[sample] = loss
+    row_sum = row_sums(lanes)
+
+    @helper
+    def one(
+        values, z, dz, step, losses, shared, sample, there, row, labels, targets, sample_weight,
+        class_weight, outputs, weighted, class_weighted, scale,
+    ):  # fmt: skip
+        lane, loss = cuda.threadIdx.x % lanes, ZERO
+        if there:
+            weight = sample_weight_of(sample_weight, weighted, row)
+            for task in range(lane, outputs, lanes):
+                v, t, gradient = values[z + task * step], targets[row * outputs + task], ZERO
+                if is_number(t):
+                    positive = class_weight[task] if class_weighted else ONE
+                    upper = above(v, ZERO)
+                    magnitude = v if upper else subtract(ZERO, v)
+                    e = exp_nonpositive(subtract(ZERO, magnitude))
+                    yes, no = ONE, e  # sigmoid is yes / (yes + no)
+                    if not upper:
+                        yes, no = e, ONE
+                    common = log1p(e)
+                    if_zero = add(common, v if upper else ZERO)
+                    if_one = add(common, ZERO if upper else magnitude)
+                    rest, hit = subtract(ONE, t), multiply(positive, t)
+                    value = add(multiply(rest, if_zero), multiply(hit, if_one))
+                    loss = add(loss, multiply(weight, value))
+                    gradient = subtract(multiply(rest, yes), multiply(hit, no))
+                    gradient = multiply(divide(gradient, add(ONE, e)), weight)
+                    gradient = multiply(gradient, scale)
+                values[dz + task * step] = gradient
+        loss = row_sum(shared, loss)
+        if there and lane == 0:
+            losses[sample] = loss
+
+    return one
 
 
-@kernel("mse", LINE, *TYPES)
-def _mse(
-    acts, losses, jobs, slots, hypers, index, labels, targets, sample_weight, class_weight, z_at,
-    dz_at, stride, outputs, samples, weighted, class_weighted,
-):  # fmt: skip
+@functools.cache
+def mse(lanes):
     """loss = (z - t)^2"""
-    shared = cuda.shared.array(LINE, FLOAT)
-    lane, sample = cuda.threadIdx.x % LANES, cuda.blockIdx.x * GROUP + cuda.threadIdx.x // LANES
-    slot = slots[FORWARD]
-    loss = ZERO
-    if sample < samples:
-        row = index[jobs[slot * JOB + FIRST_ROW] + sample]
-        weight = sample_weight_of(sample_weight, weighted, row)
-        z, dz = z_at + sample * stride, dz_at + sample * stride
-        for j in range(lane, outputs, LANES):
-            difference = subtract(acts[z + j], targets[row * outputs + j])
-            loss = add(loss, multiply(multiply(weight, difference), difference))
-            gradient = multiply(add(difference, difference), weight)
-            acts[dz + j] = multiply(gradient, hypers[slot * HYPERS + SCALE])
-    loss = row_sum(shared, loss)
-    if sample < samples and lane == 0:
-        losses[sample] = loss
+    row_sum = row_sums(lanes)
+
+    @helper
+    def one(
+        values, z, dz, step, losses, shared, sample, there, row, labels, targets, sample_weight,
+        class_weight, outputs, weighted, class_weighted, scale,
+    ):  # fmt: skip
+        lane, loss = cuda.threadIdx.x % lanes, ZERO
+        if there:
+            weight = sample_weight_of(sample_weight, weighted, row)
+            for j in range(lane, outputs, lanes):
+                difference = subtract(values[z + j * step], targets[row * outputs + j])
+                loss = add(loss, multiply(multiply(weight, difference), difference))
+                gradient = multiply(add(difference, difference), weight)
+                values[dz + j * step] = multiply(gradient, scale)
+        loss = row_sum(shared, loss)
+        if there and lane == 0:
+            losses[sample] = loss
+
+    return one
+
+
+def _kernel(name, of_block):
+    one = of_block(LANES)
+
+    @kernel(name, THREADS, *TYPES)
+    def loss(
+        acts, losses, jobs, slots, hypers, index, labels, targets, sample_weight, class_weight,
+        z_at, dz_at, stride, outputs, samples, weighted, class_weighted,
+    ):  # fmt: skip
+        shared = cuda.shared.array(THREADS, FLOAT)
+        sample = cuda.blockIdx.x * GROUP + cuda.threadIdx.x // LANES
+        there, slot, row = sample < samples, slots[FORWARD], 0
+        if there:
+            row = index[jobs[slot * JOB + FIRST_ROW] + sample]
+        one(
+            acts, z_at + sample * stride, dz_at + sample * stride, 1, losses, shared, sample, there,
+            row, labels, targets, sample_weight, class_weight, outputs, weighted, class_weighted,
+            hypers[slot * HYPERS + SCALE],
+        )  # fmt: skip
+
+    return loss
 
 
 @kernel("total_weight", LINE, FLOATS, INTS, INTS, INTS, INTS, FLOATS, FLOATS, FLOATS, *[INT] * 5)
@@ -216,7 +248,8 @@ def _mean_loss(step_losses, slots, hypers, losses, samples):
         slots[FORWARD] = slot + 1
 
 
-KERNELS = {SOFTMAX: _softmax, SIGMOID: _sigmoid, MSE: _mse}
+OF_BLOCK = {SOFTMAX: softmax, SIGMOID: sigmoid, MSE: mse}
+KERNELS = {kind: _kernel(of_block.__name__, of_block) for kind, of_block in OF_BLOCK.items()}
 
 
 def loss_and_gradient(
@@ -227,15 +260,22 @@ def loss_and_gradient(
     step_losses: the mean of each step. scaled: whether the sum of the weights is known before.
     """
     outputs = int(row[FAN_OUT])
-    weights = sample_weight, class_weight
+    given = index, labels, targets, sample_weight, class_weight
     flags = outputs, samples, int(weighted), int(class_weighted)
     if not scaled:
-        launch(
-            _total_weight, 1, hypers, jobs, slots, index, labels, targets, *weights, kind, *flags
-        )
+        total_weight(launch, kind, hypers, jobs, slots, given, flags)
     places = (int(row[column]) for column in (H_AT, DZ_AT, H_STRIDE))
     launch(
-        KERNELS[kind], blocks_of(samples, GROUP), acts, losses, jobs, slots, hypers, index, labels,
-        targets, *weights, *places, *flags,
+        KERNELS[kind], blocks_of(samples, GROUP), acts, losses, jobs, slots, hypers, *given,
+        *places, *flags,
     )  # fmt: skip
+    mean_loss(launch, step_losses, losses, slots, hypers, samples)
+
+
+def total_weight(launch, kind, hypers, jobs, slots, given, flags):
+    """1 / the sum of the weights of the batch, where it is not known before."""
+    launch(_total_weight, 1, hypers, jobs, slots, *given, kind, *flags)
+
+
+def mean_loss(launch, step_losses, losses, slots, hypers, samples):
     launch(_mean_loss, 1, step_losses, slots, hypers, losses, samples)

@@ -1,5 +1,7 @@
 """Operations on real numbers that kernels call one by one, and sums over the threads of a block."""
 
+import functools
+
 from numba import cuda
 from numba.cuda import types
 
@@ -71,18 +73,26 @@ def block_sum(shared, value):
     return shared[0]
 
 
-@helper
-def row_sum(shared, value):
-    """The same over the LANES threads of each of eight rows: threads [LANES r, LANES (r + 1))."""
-    thread = cuda.threadIdx.x
-    cuda.syncthreads()
-    shared[thread] = value
-    cuda.syncthreads()
-    first = thread // LANES * LANES
-    total = shared[first]
-    for i in range(1, LANES):
-        total = add(total, shared[first + i])
-    return total
+@functools.cache
+def row_sums(lanes):
+    """The same over the `lanes` threads of each row: threads [lanes r, lanes (r + 1))."""
+
+    @helper
+    def row_sum(shared, value):
+        thread = cuda.threadIdx.x
+        cuda.syncthreads()
+        shared[thread] = value
+        cuda.syncthreads()
+        first = thread // lanes * lanes
+        total = shared[first]
+        for i in range(1, lanes):
+            total = add(total, shared[first + i])
+        return total
+
+    return row_sum
+
+
+row_sum = row_sums(LANES)
 
 
 @helper
