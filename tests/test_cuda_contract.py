@@ -37,8 +37,8 @@ OF_CPU = {
 }  # fmt: skip
 # What lies on a device instead, and how work is handed to it.
 OF_CUDA = {
-    "acts", "below", "class_weighted", "hypers", "jobs", "launch", "row", "samples", "scaled",
-    "size", "slots", "step_losses", "tiling", "weighted",
+    "acts", "below", "class_weighted", "hypers", "jobs", "launch", "precision", "row", "samples",
+    "scaled", "size", "slots", "step_losses", "tiling", "weighted",
 }  # fmt: skip
 
 

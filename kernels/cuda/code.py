@@ -81,6 +81,14 @@ class DeviceBuilder:
     def fmul(self, a, b):
         return self.library("__nv_fmul_rn", a, b)
 
+    def assembly(self, result, text, constraints, operands, warp=False):
+        """An instruction of PTX that returns `result`. warp: all threads of a warp make it
+        together.
+        """
+        function = ir.FunctionType(result, [operand.type for operand in operands])
+        code = ir.InlineAsm(function, text, constraints, side_effect=warp)
+        return self._builder.call(code, operands, attrs=("convergent",) if warp else ())
+
     def when(self, condition, body):
         """`body()` where the condition holds."""
         with self._builder.if_then(condition):

@@ -24,15 +24,8 @@ from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.dropout import dropped
 from fastsnn.kernels.cuda.job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
 from fastsnn.kernels.cuda.shape import GROUP, QUAD, blocks_of, tile_for
-from fastsnn.kernels.cuda.tile import (
-    FLOAT,
-    least,
-    load_vector,
-    place_in,
-    product,
-    store_vector,
-    zeroed,
-)
+from fastsnn.kernels.cuda.tile import FLOAT, place_in, product, zeroed
+from fastsnn.kernels.cuda.vector import least, load_vector, store_vector
 from fastsnn.kernels.emit import Value, at, load, store
 from fastsnn.kernels.program import (
     ACTIVATION,
@@ -193,9 +186,9 @@ def ints(row, *columns):
     return [int(row[column]) for column in columns]
 
 
-def dense_forward(launch, row, constants, params, acts, jobs, slots, samples, dropping):
+def dense_forward(launch, row, constants, params, acts, jobs, slots, samples, dropping, precision):
     K, N = ints(row, FAN_IN, FAN_OUT)
-    tile = tile_for([(samples, N)])
+    tile = tile_for([(samples, N)], precision)
     launch(
         forward_kernel(tile, int(row[ACTIVATION]), bool(dropping)), grid_of(tile, samples, N), acts,
         params, jobs, slots, *ints(row, X_AT, X_STRIDE, H_AT, H_STRIDE, W_AT, B_AT), samples, K, N,
@@ -279,10 +272,12 @@ def way_back(below):
     return MASKED if below[REMASK] else AFFINE
 
 
-def dense_input_backward(launch, row, below, constants, params, acts, jobs, slots, samples):
+def dense_input_backward(
+    launch, row, below, constants, params, acts, jobs, slots, samples, precision
+):  # fmt: skip
     """constants: of the node below."""
     K, N = ints(row, FAN_IN, FAN_OUT)
-    tile = tile_for([(samples, K)])
+    tile = tile_for([(samples, K)], precision)
     launch(
         backward_kernel(tile, int(below[ACTIVATION]), way_back(below)), grid_of(tile, samples, K),
         acts, params, jobs, slots, *ints(row, DZ_AT, H_STRIDE), *ints(below, DZ_AT, H_AT, H_STRIDE),

@@ -4,7 +4,7 @@ import functools
 
 from fastsnn.kernels.codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
 from fastsnn.kernels.cuda.code import device_code
-from fastsnn.kernels.cuda.tile import load_vector, store_vector
+from fastsnn.kernels.cuda.vector import load_vector, store_vector
 from fastsnn.kernels.emit import Value, at, load
 from fastsnn.kernels.scalar import UPDATES
 

@@ -3,6 +3,7 @@ they run. What they work on and what changes from step to step lies on the devic
 launches are a step as often as they are repeated.
 
 `launch(kernel, grid, *arguments)` is called for each. `program` and `constants` lie on the host.
+`precision`: of the operands of products.
 """
 
 from fastsnn.kernels.cuda.dense import dense_forward, dense_input_backward
@@ -20,7 +21,10 @@ from fastsnn.kernels.cuda.weights import weight_gradients
 from fastsnn.kernels.program import DENSE, DROPPING, HIGHWAY, OP, V_AT
 
 
-def run_forward(launch, program, constants, params, acts, x, index, jobs, slots, samples, training):
+def run_forward(
+    launch, program, constants, params, acts, x, index, jobs, slots, samples, training,
+    precision="float32",
+):  # fmt: skip
     """All layers for a batch of `samples` rows of x. training: with dropout, and what the backward
     pass needs is kept.
     """
@@ -28,7 +32,9 @@ def run_forward(launch, program, constants, params, acts, x, index, jobs, slots,
     for row, constants_row in zip(program, constants, strict=True):
         dropping = training and row[DROPPING]
         if row[OP] == DENSE:
-            dense_forward(launch, row, constants_row, params, acts, jobs, slots, samples, dropping)
+            dense_forward(
+                launch, row, constants_row, params, acts, jobs, slots, samples, dropping, precision
+            )
             continue
         if row[OP] == HIGHWAY:
             highway_forward(launch, row, acts, samples)
@@ -40,7 +46,7 @@ def run_forward(launch, program, constants, params, acts, x, index, jobs, slots,
 def run_backward(
     launch, losses, step_losses, program, constants, params, acts, index, labels, targets,
     sample_weight, class_weight, jobs, slots, hypers, samples, loss, weighted, class_weighted,
-    scaled,
+    scaled, precision="float32",
 ):  # fmt: skip
     """After `run_forward`: the loss, and dz of all layers."""
     loss_and_gradient(
@@ -53,7 +59,7 @@ def run_backward(
             highway_backward(launch, row, below, acts, samples)
         elif row[OP] == DENSE:
             dense_input_backward(
-                launch, row, below, constants[r - 1], params, acts, jobs, slots, samples
+                launch, row, below, constants[r - 1], params, acts, jobs, slots, samples, precision
             )
         else:
             normalization_backward(launch, row, below, constants[r], params, acts, samples)

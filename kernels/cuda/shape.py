@@ -3,6 +3,9 @@
 A thread has GROUP rows, one after another, and `unit` columns in pieces of at most four, so that
 all it reads and writes are vectors. A warp is 4 threads down and 8 across: what it reads of a line
 in shared memory at a time lies in 32 different banks, or is the same for several threads.
+
+In float32 a word of shared memory is one term of an operand; tensor cores want it rounded, and in
+bf16 a word is two terms, one behind the other (`tensor.py`).
 """
 
 from dataclasses import dataclass
@@ -16,16 +19,34 @@ QUAD = 4  # floats of the longest vector
 
 @dataclass(frozen=True)
 class Tile:
-    """rows x columns of a result; `depth` terms of its sums are in shared memory at a time."""
+    """rows x columns of a result; `depth` words of its sums' terms are in shared memory at a time.
+    precision: how the operands are rounded.
+    """
 
     rows: int
     columns: int
     depth: int
     unit: int
+    precision: str = "float32"
 
     @property
     def name(self):
-        return f"{self.rows}x{self.columns}"
+        return f"{self.rows}x{self.columns}{self.precision if self.tensor else ''}"
+
+    @property
+    def tensor(self):
+        """Whether tensor cores multiply."""
+        return self.precision != "float32"
+
+    @property
+    def packed(self):
+        """Terms in a word."""
+        return 2 if self.precision == "bf16" else 1
+
+    @property
+    def terms(self):
+        """Terms in shared memory at a time."""
+        return self.depth * self.packed
 
     @property
     def down(self):
@@ -56,15 +77,18 @@ class Tile:
         return self.columns // self.pieces
 
     @property
-    def line(self):
-        """Floats of shared memory for one term: a column of the left operand, a row of the right
-        one.
-        """
-        return self.rows + PAD + self.columns + PAD
+    def pad(self):
+        return 0 if self.tensor else PAD
+
+    @property
+    def right(self):
+        """Where the right operand begins in a buffer, behind the left one: words."""
+        return self.depth * (self.rows + self.pad)
 
     @property
     def buffer(self):
-        return self.depth * self.line
+        """Words of shared memory for `depth` lines of both operands."""
+        return self.right + self.depth * (self.columns + self.pad)
 
     @property
     def accumulators(self):
@@ -72,8 +96,14 @@ class Tile:
 
 
 ON_DEVICE = Tile(128, 128, 8, 8), Tile(64, 64, 16, 4), Tile(32, 32, 16, 2)
-# In the simulator a thread is slow, and a block of few shows all that a block of many does.
-TILES = (Tile(16, 8, 8, 4),) if SIMULATED else ON_DEVICE
+# A warp has 32 rows, and 32 columns in each of its pieces.
+TENSOR = {
+    p: (Tile(128, 128, 16, 8, p), Tile(64, 64, 16, 4, p), Tile(32, 32, 16, 4, p))
+    for p in ("tf32", "bf16")
+}
+TILES = {"float32": ON_DEVICE, **TENSOR}
+if SIMULATED:  # a thread is slow there, and a block of few shows all that a block of many does
+    TILES = {p: (Tile(16, 8, 8, 4, p),) for p in TILES}
 ENOUGH = 100  # blocks that keep a large GPU busy
 LINE = 8 if SIMULATED else 256  # threads of kernels without tiles
 LANES = LINE // GROUP  # of these for each of eight rows, or units for eight interleaved sums
@@ -84,14 +114,15 @@ def blocks_of(n, size):
     return -(-n // size)
 
 
-def tile_for(results):
+def tile_for(results, precision="float32"):
     """The largest tile of which there are enough blocks for the results, a list of (rows,
     columns); else the smallest.
 
     The bits of a result do not depend on it.
     """
-    for tile in TILES[:-1]:
+    tiles = TILES[precision]
+    for tile in tiles[:-1]:
         count = sum(blocks_of(m, tile.rows) * blocks_of(n, tile.columns) for m, n in results)
         if count >= ENOUGH:
             return tile
-    return TILES[-1]
+    return tiles[-1]

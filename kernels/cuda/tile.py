@@ -15,63 +15,40 @@ from llvmlite import ir
 from numba import cuda
 from numba.cuda import types
 
+from fastsnn.kernels.cuda import tensor
 from fastsnn.kernels.cuda.code import device_code, device_value, helper
-from fastsnn.kernels.cuda.shape import GROUP, PAD, QUAD
+from fastsnn.kernels.cuda.device import SIMULATED
+from fastsnn.kernels.cuda.shape import GROUP, QUAD
+from fastsnn.kernels.cuda.vector import (
+    least,
+    load_all,
+    load_vector,
+    split,
+    store_all,
+    store_vector,
+)
+from fastsnn.kernels.cuda.words import terms_of, word_at, words_of
 from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store, where
 
 FLOAT = types.float32
 
 
-def load_vector(builder, pointer, offset, count):
-    """`count` floats (1, 2 or 4) that lie at a multiple of `count`, as Values."""
-    place = at(builder, pointer, offset)
-    if count == 1:
-        return [load(builder, place, 1)]
-    kind = ir.VectorType(F32, count)
-    vector = builder.load(builder.bitcast(place, kind.as_pointer()), align=4 * count, typ=kind)
-    return [
-        Value(builder, builder.extract_element(vector, ir.IntType(32)(i))) for i in range(count)
-    ]
-
-
-def store_vector(builder, values, pointer, offset):
-    place = at(builder, pointer, offset)
-    if len(values) == 1:
-        store(builder, values[0], place)
-        return
-    vector = builder.vector([value.ir for value in values])
-    place = builder.bitcast(place, ir.VectorType(F32, len(values)).as_pointer())
-    builder.store(vector, place, align=4 * len(values))
-
-
-def load_all(builder, pointer, count):
-    return [load(builder, at(builder, pointer, i), 1) for i in range(count)]
-
-
-def store_all(builder, values, pointer):
-    for i, value in enumerate(values):
-        store(builder, value, at(builder, pointer, i))
-
-
-def least(a, b):
-    return where(a < b, a, b)
-
-
-def split(value, size):
-    """(value // size, value % size) for a size that is a power of two."""
-    return value.shift_right(size.bit_length() - 1), value & (size - 1)
-
-
 @functools.cache
 def place_in(tile):
-    """(first row, first column) of a thread in its tile."""
+    """(first row, first column) of a thread in its tile. Neighbours in a warp stand side by side;
+    for tensor cores above one another.
+    """
     lanes = min(8, tile.across)
     warp_rows = min(4, tile.down)
     warps = tile.across // lanes
 
     def find(builder, thread):
-        lane_row, lane = split(Value(builder, thread), lanes)
-        warp, row = split(lane_row, warp_rows)
+        if tile.tensor:
+            rest, row = split(Value(builder, thread), warp_rows)
+            warp, lane = split(rest, lanes)
+        else:
+            rest, lane = split(Value(builder, thread), lanes)
+            warp, row = split(rest, warp_rows)
         down, right = split(warp, warps)
         return (down * warp_rows + row) * GROUP, (right * lanes + lane) * tile.width
 
@@ -87,23 +64,26 @@ def place_in(tile):
 
 
 def _loaders(tile, extent, turned):
-    """Of an operand with `extent` rows or columns in a tile: how a thread loads its share of
-    `depth` terms into registers, where all is there and at the edge; how it stores it to shared
-    memory; and how many floats its share has.
+    """Of an operand with `extent` rows or columns in a tile: how a thread loads its share of the
+    terms of a buffer into registers, where all is there and at the edge; how it stores it to
+    shared memory; and how many floats its share has.
     """
-    quads = extent * tile.depth // QUAD // tile.threads
+    quads = extent * tile.terms // QUAD // tile.threads
+    side = min(4 if tile.tensor else 2, tile.terms // QUAD)
 
     def place(builder, i, thread):
         """(row or column: its lane; term) of quad i of a thread. Of a turned operand threads take
-        two quads of a row, then the next row: their terms are written to 32 different banks.
+        `side` quads of a row, then the next row: their words are written to 32 different banks.
+        Of others a thread takes the same quad of lanes at all terms of a word.
         """
-        q = Value(builder, thread) + i * tile.threads
         if not turned:
-            term, quad = split(q, extent // QUAD)
-            return quad * QUAD, term
-        q, odd = split(q, 2)
-        pair, row = split(q, extent)
-        return row, (pair * 2 + odd) * QUAD
+            turn, part = divmod(i, tile.packed)
+            q = Value(builder, thread) + turn * tile.threads
+            word, quad = split(q, extent // QUAD)
+            return quad * QUAD, word * tile.packed + part
+        q, near = split(Value(builder, thread) + i * tile.threads, side)
+        far, row = split(q, extent)
+        return row, (far * side + near) * QUAD
 
     @device_code
     def whole(builder, stage, source, start, stride, last, first, thread):
@@ -136,37 +116,55 @@ def _loaders(tile, extent, turned):
 
     @device_code
     def keep(builder, shared, start, stage, thread):
-        for i in range(quads):
+        start = Value(builder, start)
+        values = load_all(builder, stage, quads * QUAD)
+        values = [values[i : i + QUAD] for i in range(0, quads * QUAD, QUAD)]
+        for i in range(0, quads, 1 if turned else tile.packed):
             lane, term = place(builder, i, thread)
-            values = load_all(builder, at(builder, stage, i * QUAD), QUAD)
-            base = Value(builder, start) + lane
+            word = term.shift_right(tile.packed - 1)
             if turned:
-                for j, value in enumerate(values):
-                    offset = base + (term + j) * (extent + PAD)
-                    store(builder, value, at(builder, shared, offset.ir))
-            else:
-                offset = base + term * (extent + PAD)
-                store_vector(builder, values, shared, offset.ir)
+                for j, value in enumerate(words_of(builder, tile, values[i])):
+                    target = start + word_at(tile, extent, word + j, lane)
+                    store(builder, value, at(builder, shared, target.ir))
+                continue
+            words = []
+            for terms in zip(*values[i : i + tile.packed], strict=True):
+                words += words_of(builder, tile, terms)
+            target = start + word_at(tile, extent, word, lane)
+            store_vector(builder, words, shared, target.ir)
 
     return whole, edge, keep, quads * QUAD
 
 
-def _multiply(tile):
-    @device_code
-    def multiply(builder, acc, shared, left, right):
-        """acc[i, j] += sum over the terms of a buffer of left[k, i] right[k, j]"""
-        sums = load_all(builder, acc, tile.accumulators)
-        for k in range(tile.depth):
-            a, b = [], []
-            for i in range(0, GROUP, QUAD):
-                place = builder.add(left, I64(k * (tile.rows + PAD) + i))
-                a += load_vector(builder, shared, place, QUAD)
-            for piece in range(tile.pieces):
-                place = builder.add(right, I64(k * (tile.columns + PAD) + piece * tile.step))
-                b += load_vector(builder, shared, place, tile.width)
+def _by_terms(builder, tile, sums, shared, here, row, column, thread):
+    """Products of single terms: in float32; in the simulator also what tensor cores do."""
+    for k in range(tile.depth):
+        a, b = [], []
+        for i in range(0, GROUP, QUAD):
+            place = Value(builder, here) + word_at(tile, tile.rows, k, Value(builder, row) + i)
+            a += load_vector(builder, shared, place.ir, QUAD)
+        for piece in range(tile.pieces):
+            lane = Value(builder, column) + piece * tile.step
+            place = Value(builder, here) + word_at(tile, tile.columns, k, lane) + tile.right
+            b += load_vector(builder, shared, place.ir, tile.width)
+        a, b = ([terms_of(tile, word) for word in words] for words in (a, b))
+        for part in range(tile.packed):
             for i, x in enumerate(a):
                 for j, y in enumerate(b):
-                    sums[i * tile.unit + j] = fma(x, y, sums[i * tile.unit + j])
+                    e = i * tile.unit + j
+                    sums[e] = fma(x[part], y[part], sums[e])
+
+
+def _multiply(tile):
+    add_products = tensor.multiply if tile.tensor and not SIMULATED else _by_terms
+
+    @device_code
+    def multiply(builder, acc, shared, here, row, column, thread):
+        """acc[i, j] += sum over the terms of the buffer at `here` of a[i, k] b[k, j]; row, column:
+        of the thread in the tile.
+        """
+        sums = load_all(builder, acc, tile.accumulators)
+        add_products(builder, tile, sums, shared, here, row, column, thread)
         store_all(builder, sums, acc)
 
     return multiply
@@ -199,10 +197,11 @@ def _column_sums(tile):
             row = Value(builder, thread) + c * tile.threads
             row = least(row, Value(builder, I64(tile.rows - 1)))
             for k in range(tile.depth):
-                place = Value(builder, start) + row + k * (tile.rows + PAD)
-                target = at(builder, sums, c * EIGHT + k % EIGHT)
-                value = load(builder, at(builder, shared, place.ir), 1)
-                store(builder, load(builder, target, 1) + value, target)
+                place = Value(builder, start) + word_at(tile, tile.rows, k, row)
+                word = load(builder, at(builder, shared, place.ir), 1)
+                for j, value in enumerate(terms_of(tile, word)):
+                    target = at(builder, sums, c * EIGHT + (k * tile.packed + j) % EIGHT)
+                    store(builder, load(builder, target, 1) + value, target)
 
     return add_terms, count * EIGHT
 
@@ -221,7 +220,7 @@ def product(tile, left_turned, right_turned, summing=False):
     multiply = _multiply(tile)
     add_terms, _ = _column_sums(tile)
     row_of, column_of = place_in(tile)
-    DEPTH, BUFFER, RIGHT = tile.depth, tile.buffer, tile.depth * (tile.rows + PAD)
+    TERMS, BUFFER, RIGHT = tile.terms, tile.buffer, tile.right
 
     @helper
     def run(
@@ -231,18 +230,18 @@ def product(tile, left_turned, right_turned, summing=False):
         thread = cuda.threadIdx.x
         left_stage = cuda.local.array(left_floats, FLOAT)
         right_stage = cuda.local.array(right_floats, FLOAT)
-        row, column = row_of(thread), RIGHT + column_of(thread)
+        row, column = row_of(thread), column_of(thread)
         here = 0
-        for first in range(-DEPTH, terms, DEPTH):
-            following = first + DEPTH
+        for first in range(-TERMS, terms, TERMS):
+            following = first + TERMS
             if following < terms:
-                if left_whole and following + DEPTH <= terms:
+                if left_whole and following + TERMS <= terms:
                     load_left(left_stage, left, left_at, left_stride, left_last, following, thread)
                 else:
                     edge_left(
                         left_stage, left, left_at, left_stride, left_last, following, terms, thread
                     )
-                if right_whole and following + DEPTH <= terms:
+                if right_whole and following + TERMS <= terms:
                     load_right(
                         right_stage, right, right_at, right_stride, right_last, following, thread
                     )
@@ -252,7 +251,7 @@ def product(tile, left_turned, right_turned, summing=False):
                         thread,
                     )  # fmt: skip
             if first >= 0:
-                multiply(acc, shared, here + row, here + column)
+                multiply(acc, shared, here, row, column, thread)
                 if summing and wanted:
                     add_terms(sums, shared, here, thread)
                 here = BUFFER - here

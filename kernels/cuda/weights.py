@@ -18,7 +18,8 @@ from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
 from fastsnn.kernels.cuda.optimizer import NAMES, apply, hyper_of
 from fastsnn.kernels.cuda.shape import ENOUGH, QUAD, blocks_of, tile_for
-from fastsnn.kernels.cuda.tile import EIGHT, FLOAT, load_all, place_in, product, zeroed
+from fastsnn.kernels.cuda.tile import EIGHT, FLOAT, place_in, product, zeroed
+from fastsnn.kernels.cuda.vector import load_all
 from fastsnn.kernels.emit import F32, I64, Value, at, load, store
 from fastsnn.kernels.program import (
     B_AT,
@@ -243,10 +244,10 @@ weights_kernels = functools.cache(_kernels)
 class Tiling:
     """Where the tiles of a program's dense layers lie, for batches of `samples`; on the device."""
 
-    def __init__(self, program, samples):
+    def __init__(self, program, samples, precision="float32"):
         dense = program[program[:, OP] == DENSE]
         shapes = [(int(row[FAN_OUT]), int(row[FAN_IN])) for row in dense]
-        self.tile = tile = tile_for(shapes)
+        self.tile = tile = tile_for(shapes, precision)
         layers = np.zeros((len(dense), LAYER), np.int64)
         columns = W_AT, B_AT, FAN_IN, FAN_OUT, DZ_AT, H_STRIDE, X_AT, X_STRIDE
         layers[:, : len(columns)] = dense[:, columns]
@@ -261,7 +262,7 @@ class Tiling:
         # Only the shapes decide, not the GPU: so all of them sum in the same order.
         most = max(1, samples // PART)
         wanted = min(most, blocks_of(ENOUGH, self.count))
-        self.part = -(-blocks_of(samples, wanted) // tile.depth) * tile.depth
+        self.part = -(-blocks_of(samples, wanted) // tile.terms) * tile.terms
         self.parts = blocks_of(samples, self.part)
         self.layers = device.to_device(layers.reshape(-1))
         self.tiles = device.to_device(np.array(tiles, np.int64).reshape(-1))
