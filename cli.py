@@ -148,6 +148,8 @@ def main():
 @setting("seed", "Of weights, masks, order and split.", click.IntRange(0, 2**64 - 1))
 @threads_option
 @setting("backend", "What runs the network.", click.Choice(["cpu", "cuda"]))
+@setting("precision", "Of matrix products, with the backend cuda: tf32 and bf16 use tensor cores.",
+         click.Choice(["float32", "tf32", "bf16"]))
 @click.option(
     "--out",
     metavar="DIR",
@@ -256,7 +258,7 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
 
 
 shared = [copy(o) for o in train.params if o.name in RunConfig.__annotations__]
-shared = [o for o in shared if o.name not in ("patience", "threads", "backend")]
+shared = [o for o in shared if o.name not in ("patience", "threads", "backend", "precision")]
 for option in shared:  # a search takes these from the paper, see fastsnn.search.Protocol
     option.show_default = {"epochs": "100", "validation": "0.15"}.get(
         option.name, option.show_default

@@ -18,6 +18,7 @@ log = logging.getLogger("fastsnn")
 
 LOSSES = codes.LOSSES
 BACKENDS = ("cpu", "cuda")
+PRECISIONS = ("float32", "tf32", "bf16")
 NOT_FINITE, OUT_OF_RANGE = checks.NOT_FINITE, checks.OUT_OF_RANGE
 NO_INTEGERS = np.zeros(0, np.int64)
 NO_NUMBERS = np.zeros(0, np.float32)
@@ -192,12 +193,12 @@ def require(backend):
         device.kernels()
 
 
-def training_engine(backend, network, threads, n_state):
+def training_engine(backend, network, threads, n_state, precision):
     """The engine of a trainer. Raises RuntimeError where the backend cannot be used."""
     if backend == "cuda":
         from fastsnn import cuda
 
-        return cuda.TrainingEngine(network, n_state)
+        return cuda.TrainingEngine(network, n_state, precision)
     return TrainingEngine(network, threads, n_state)
 
 

@@ -73,6 +73,7 @@ class RunConfig:
     seed: int = 0
     threads: int | None = None
     backend: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self):
         for name, kind in get_type_hints(type(self)).items():
@@ -97,6 +98,11 @@ class RunConfig:
             raise ValueError(
                 f"momentum: only sgd has one, got {self.momentum} with {self.optimizer}; "
                 "leave it out"
+            )
+        if self.precision != "float32" and self.backend != "cuda":
+            raise ValueError(
+                f"precision: only the backend cuda knows {self.precision}, got backend "
+                f"{self.backend}; leave it out"
             )
         check.seed(self.seed)
 

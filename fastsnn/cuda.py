@@ -15,9 +15,10 @@ CHUNK = 4096  # rows that are predicted at a time
 class TrainingEngine:
     """Buffers for the steps of one trainer on the device; as `backend.TrainingEngine`."""
 
-    def __init__(self, network, n_state):
+    def __init__(self, network, n_state, precision="float32"):
         device, job = kernels().device, kernels().job
-        self.network = network
+        kernels().tensor.require(precision)
+        self.network, self.precision = network, precision
         self.parameters = network.on_device()
         self.n_state = n_state
         self.normalizes_weights = bool(network.layout.derived)
@@ -99,13 +100,14 @@ class TrainingEngine:
         scaled = loss != codes.SIGMOID and not any(flags)
         made.program.run_forward(
             run, table, constants, params, self.acts, data.x, data.index, self.jobs, self.slots,
-            samples, True,
+            samples, True, self.precision,
         )  # fmt: skip
         made.program.run_backward(
             run, self.losses, self.step_losses, table, constants, params, self.acts, data.index,
             *data.arrays, self.jobs, self.slots, self.hypers, samples, loss, *flags, scaled,
+            self.precision,
         )  # fmt: skip
-        tiling = made.weights.Tiling(table, samples)
+        tiling = made.weights.Tiling(table, samples, self.precision)
         made.program.run_weights(
             run, table, constants, tiling, params, state, self.acts, self.hypers, self.slots,
             update, size, samples,

@@ -25,12 +25,21 @@ def kernels():
             "backend \"cuda\": the package numba-cuda is required; pip install 'fastsnn[cuda13]', "
             "or 'fastsnn[cuda12]' for a driver older than 580"
         )
-    from fastsnn.kernels.cuda import code, device, directions, dropout, job, program, weights
+    from fastsnn.kernels.cuda import (
+        code,
+        device,
+        directions,
+        dropout,
+        job,
+        program,
+        tensor,
+        weights,
+    )
 
     device.require()
     return SimpleNamespace(
         code=code, device=device, directions=directions, dropout=dropout, job=job, program=program,
-        weights=weights,
+        tensor=tensor, weights=weights,
     )  # fmt: skip
 
 

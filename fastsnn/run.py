@@ -213,7 +213,10 @@ def _trainer(config, model):
         options["momentum"] = config.momentum
     optimizer = optimizers.OPTIMIZERS[config.optimizer](**options)
     loss = FOR_TASK[model.task]
-    return Trainer(model.network, loss, optimizer, config.threads, config.seed, config.backend)
+    return Trainer(
+        model.network, loss, optimizer, config.threads, config.seed, config.backend,
+        precision=config.precision,
+    )  # fmt: skip
 
 
 def _schedule(config, dataset):

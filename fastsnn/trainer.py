@@ -9,7 +9,7 @@ import numpy as np
 
 from fastsnn import check, metrics
 from fastsnn import threads as processors
-from fastsnn.backend import BACKENDS, LOSSES, training_engine
+from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.data.byterows import ByteRows
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
@@ -52,6 +52,9 @@ class Trainer:
     class_weight : (outputs,) array, optional
         Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
         the positive label of each task, as BCEWithLogitsLoss(pos_weight).
+    precision : {"float32", "tf32", "bf16"}
+        Of the products of dense layers, on a GPU: "tf32" and "bf16" round both operands to 11 and 8
+        significant bits and multiply in tensor cores; sums, and all else, stay float32.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Trainer:
         seed: int = 0,
         backend: str = "cpu",
         class_weight=None,
+        precision: str = "float32",
     ):
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: a Network is required, got {type(network).__name__}")
@@ -71,6 +75,14 @@ class Trainer:
         if backend not in BACKENDS:
             raise ValueError(
                 f"Trainer: backend must be one of {', '.join(BACKENDS)}; got {backend!r}"
+            )
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"Trainer: precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
+            )
+        if precision != "float32" and backend != "cuda":
+            raise ValueError(
+                f'Trainer: precision "{precision}" needs backend "cuda"; got backend "{backend}"'
             )
         self.network, self.loss = network, loss
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
@@ -85,9 +97,11 @@ class Trainer:
         self.seed = check.seed(seed)
         self.step_count = 0
         self._first_loss = None
-        self.backend = backend
+        self.backend, self.precision = backend, precision
         network.to_device() if backend == "cuda" else network.to_host()
-        self._engine = training_engine(backend, network, self.threads, self.optimizer.n_state)
+        self._engine = training_engine(
+            backend, network, self.threads, self.optimizer.n_state, precision
+        )
         self._loaded = False
 
     def step(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> float:

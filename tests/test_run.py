@@ -171,6 +171,7 @@ def test_defaults_by_depth(layers, dropout, rate):
         ({"optimizer": "sdg"}, ValueError, "one of sgd, adam, adamw"),
         ({"schedule": "cos"}, ValueError, "one of constant"),
         ({"optimizer": "adam", "momentum": 0.9}, ValueError, "only sgd"),
+        ({"precision": "tf32"}, ValueError, "only the backend cuda knows tf32, got backend cpu"),
         ({"seed": -1}, ValueError, "seed"),
     ],
 )

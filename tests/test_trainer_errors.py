@@ -172,6 +172,18 @@ BAD_TRAINERS = {
         (network(),),
         {"backend": "gpu"},
     ),
+    "precision": (
+        ValueError,
+        "precision must be one of float32, tf32, bf16; got 'fp16'",
+        (network(),),
+        {"precision": "fp16", "backend": "cuda"},
+    ),
+    "precision on the CPU": (
+        ValueError,
+        'precision "bf16" needs backend "cuda"; got backend "cpu"',
+        (network(),),
+        {"precision": "bf16"},
+    ),
     "seed": (
         ValueError,
         "seed: an int in [0, 2**64) is required, got 18446744073709551616",

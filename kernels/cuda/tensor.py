@@ -18,6 +18,7 @@ two vectors each.
 
 from llvmlite import ir
 
+from fastsnn.kernels.cuda import device
 from fastsnn.kernels.cuda.shape import GROUP, QUAD
 from fastsnn.kernels.cuda.vector import load_vector, split
 from fastsnn.kernels.cuda.words import word_at
@@ -31,6 +32,15 @@ INSTRUCTIONS = {
 }
 REGISTERS = "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13}"
 CONSTRAINTS = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
+
+
+def require(precision):
+    """Raises RuntimeError, in one line, where there are no instructions for it."""
+    if precision in INSTRUCTIONS and not device.SIMULATED and device.architecture() < (8, 0):
+        raise RuntimeError(
+            f'precision "{precision}": compute capability 8.0 or newer is required, this GPU has '
+            f'{".".join(map(str, device.architecture()))}; use precision "float32"'
+        )
 
 
 def fragments(builder, tile, shared, here, row, column, thread, first):

@@ -6,22 +6,23 @@ terms rounded to bf16, the first one in the low half; in words both look alike.
 
 from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.shape import PAD
-from fastsnn.kernels.emit import I32, Value, as_bits, as_float, where
+from fastsnn.kernels.emit import I32, Value, absolute, as_bits, as_float, where
 
 
 def rounded_tf32(builder, value):
     """The word of a term: the nearest number with 10 bits behind the point; of two equally near
-    ones the larger. NaN is the one NaN that a GPU makes of all.
+    ones the larger. Of a NaN the upper bits.
     """
     if not SIMULATED:
         word = builder.assembly(I32, "cvt.rna.tf32.f32 $0, $1;", "=r,f", [value.ir])
         return Value(builder, word)
-    return where(value.differs(value), 0x7FFFFFFF, (as_bits(value) + 0x1000) & ~0x1FFF)
+    bits = as_bits(value)
+    return where(absolute(value) < float("inf"), bits + 0x1000, bits) & ~0x1FFF
 
 
 def rounded_bf16(builder, low, high):
     """The word of two terms: the nearest numbers with 7 bits behind the point; of two equally near
-    ones the even. NaN as above.
+    ones the even. NaN is one of them, whatever its bits.
     """
     if not SIMULATED:
         operands = [high.ir, low.ir]
