@@ -98,14 +98,10 @@ class TrainingEngine:
         params, size = self.parameters.array, self.network.layout.size
         flags = data.weighted, data.class_weighted
         scaled = loss != codes.SIGMOID and not any(flags)
-        made.program.run_forward(
-            run, table, constants, params, self.acts, data.x, data.index, self.jobs, self.slots,
-            samples, True, self.precision,
-        )  # fmt: skip
-        made.program.run_backward(
-            run, self.losses, self.step_losses, table, constants, params, self.acts, data.index,
-            *data.arrays, self.jobs, self.slots, self.hypers, samples, loss, *flags, scaled,
-            self.precision,
+        made.program.run_rows(
+            run, self.losses, self.step_losses, table, constants, params, self.acts, data.x,
+            data.index, *data.arrays, self.jobs, self.slots, self.hypers, samples, loss, *flags,
+            scaled, self.precision,
         )  # fmt: skip
         tiling = made.weights.Tiling(table, samples, self.precision)
         made.program.run_weights(
@@ -198,7 +194,7 @@ class PredictionEngine:
             if len(self.launches) > 8:  # sizes that come once
                 self.launches = {}
             run = self.launches[len(x)] = Launches()
-            kernels().program.run_forward(
+            kernels().program.run_outputs(
                 run, self.plan.table, self.plan.constants, self.parameters.array, self.acts, self.x,
                 self.index, self.jobs, self.slots, len(x), self.training,
             )  # fmt: skip

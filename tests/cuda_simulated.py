@@ -19,7 +19,7 @@ from cuda_turns import turns
 import fastsnn as fs
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
-from fastsnn.kernels.cuda import shape, weights
+from fastsnn.kernels.cuda import program, shape, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 CudaTrainer = functools.partial(fs.Trainer, backend="cuda")
@@ -43,6 +43,12 @@ def in_turns():
     """Faster than all threads at once, too."""
     with turns():
         yield
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A launch for each layer; cuda_narrow.py has one for all."""
+    monkeypatch.setattr(program, "pays", lambda *_, **__: False)
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 they run. What they work on and what changes from step to step lies on the device, so that the same
 launches are a step as often as they are repeated.
 
+`run_outputs` and `run_rows` choose between a launch for each layer and direction ("wide":
+`run_forward`, `run_backward`) and one for all of them ("narrow"); no bit depends on it in float32.
+
 `launch(kernel, grid, *arguments)` is called for each. `program` and `constants` lie on the host.
 `precision`: of the operands of products.
 """
@@ -12,13 +15,52 @@ from fastsnn.kernels.cuda.elementwise import activation_backward, finish_rows
 from fastsnn.kernels.cuda.highway import highway_backward, highway_forward
 from fastsnn.kernels.cuda.layout import gather
 from fastsnn.kernels.cuda.loss import loss_and_gradient
+from fastsnn.kernels.cuda.narrow import narrow_forward, narrow_step
 from fastsnn.kernels.cuda.normalize import (
     normalization_backward,
     normalization_forward,
     normalization_update,
 )
+from fastsnn.kernels.cuda.passes import pays
 from fastsnn.kernels.cuda.weights import weight_gradients
 from fastsnn.kernels.program import DENSE, DROPPING, HIGHWAY, OP, V_AT
+
+
+def run_outputs(
+    launch, program, constants, params, acts, x, index, jobs, slots, samples, training,
+    precision="float32",
+):  # fmt: skip
+    """`run_forward`, or one launch that does the same."""
+    given = program, constants, params, acts, x, index, jobs, slots, samples, training
+    if pays(program, samples, training=False):
+        narrow_forward(launch, *given)
+    else:
+        run_forward(launch, *given, precision)
+
+
+def run_rows(
+    launch, losses, step_losses, program, constants, params, acts, x, index, labels, targets,
+    sample_weight, class_weight, jobs, slots, hypers, samples, loss, weighted, class_weighted,
+    scaled, precision="float32",
+):  # fmt: skip
+    """All of a step that comes before the weights: `run_forward` in training and `run_backward`, or
+    one launch that does the same, in float32.
+    """
+    batch = labels, targets, sample_weight, class_weight
+    flags = samples, loss, weighted, class_weighted, scaled
+    if pays(program, samples, training=True):
+        narrow_step(
+            launch, losses, step_losses, program, constants, params, acts, x, index, *batch, jobs,
+            slots, hypers, *flags,
+        )  # fmt: skip
+        return
+    run_forward(
+        launch, program, constants, params, acts, x, index, jobs, slots, samples, True, precision
+    )
+    run_backward(
+        launch, losses, step_losses, program, constants, params, acts, index, *batch, jobs, slots,
+        hypers, *flags, precision,
+    )  # fmt: skip
 
 
 def run_forward(

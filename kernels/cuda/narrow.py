@@ -1,0 +1,224 @@
+"""The narrow schedule: a block takes eight samples through all layers, forward, the loss, and back
+again, in one launch. Networks of dense layers never look at another sample, so no block waits for
+another one.
+
+Activations stay in shared memory; outputs and dz are written to global memory too, where the weight
+gradients find them as they do after the wide schedule's launches. Weights stream through shared
+memory, each for all eight samples; the first ones of a layer are asked for while the last ones of
+the layer before are multiplied. Every sum runs in the order of its index, so both schedules, and
+the CPU, give the same bits. Products are made in float32, whatever precision was asked for.
+"""
+
+import functools
+
+from numba import cuda
+from numba.cuda import types
+
+from fastsnn.kernels.codes import MSE, SIGMOID, SOFTMAX
+from fastsnn.kernels.cuda import device, loss
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, kernel
+from fastsnn.kernels.cuda.dense import ints
+from fastsnn.kernels.cuda.device import SIMULATED
+from fastsnn.kernels.cuda.job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, SCALE, SEED, STEP
+from fastsnn.kernels.cuda.narrow_code import (
+    FACTS,
+    NUMBER,
+    ROWS,
+    SEED_NOW,
+    STEP_NOW,
+    end_code,
+    product_code,
+    rows_code,
+    weights_code,
+)
+from fastsnn.kernels.cuda.passes import (
+    BIAS,
+    LIMIT,
+    MORE,
+    OUT,
+    OUT_STRIDE,
+    PASS,
+    TERMS,
+    UNITS,
+    block_for,
+    keeps_all,
+    passes_of,
+)
+from fastsnn.kernels.cuda.shape import GROUP, QUAD, blocks_of
+from fastsnn.kernels.cuda.tile import FLOAT
+from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_STRIDE, NOWHERE, X_AT, X_STRIDE
+
+INT64 = types.int64
+# Units that there is room for in shared memory: at least a block's columns. Of more inputs so many
+# are there at a time.
+MOST = 64 if SIMULATED else 256
+SLOTS = 4  # rows of the table in shared memory: none is overwritten that a thread may still read
+NO_LOSS = -1  # the kind, where only outputs are wanted
+
+
+@functools.cache
+def narrow_kernel(block):
+    THREADS, COLUMNS, UNIT, DEPTH, BUFFER = (
+        block.threads, block.columns, block.unit, block.depth, block.buffer
+    )  # fmt: skip
+    ACROSS, SUMS, STAGE, LANES = block.across, block.sums, block.stage, block.threads // GROUP
+    ACTIVATIONS, PLANE = 2 * BUFFER, MOST * QUAD  # behind the weights; four samples of all units
+    SHARED, WORDS = ACTIVATIONS + 2 * PLANE, SLOTS * PASS
+    AROUND, LOCAL = SLOTS - 1, MOST - 1  # of powers of two
+    assert COLUMNS <= MOST and COLUMNS % DEPTH == 0 and PASS <= THREADS
+    fetch, keep = weights_code(block)
+    start, multiply = product_code(block, MOST)
+    remember, add, share, take, give, gather = rows_code(block, MOST, ACTIVATIONS)
+    forward, backward, mask, scale = end_code(block)
+    softmax, sigmoid, mse = (of(LANES) for of in (loss.softmax, loss.sigmoid, loss.mse))
+
+    @kernel(
+        f"narrow_{COLUMNS}x{DEPTH}", THREADS, FLOATS, FLOATS, INTS, INTS, FLOATS, INTS, INTS,
+        FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, INTS, *[INT] * 11,
+    )  # fmt: skip
+    def narrow(
+        acts, losses, jobs, slots, hypers, index, labels, targets, sample_weight, class_weight,
+        params, x, table, passes, rows, samples, x_at, x_stride, dz_at, dz_stride, kind, outputs,
+        weighted, class_weighted,
+    ):  # fmt: skip
+        if SIMULATED:
+            shared = cuda.shared.array(SHARED, FLOAT)
+        else:
+            shared = cuda.shared.array(SHARED, FLOAT, 16)
+        scratch = cuda.shared.array(THREADS, FLOAT)
+        words = cuda.shared.array(WORDS, INT64)
+        facts = cuda.shared.array(FACTS, INT64)
+        acc = cuda.local.array(SUMS, FLOAT)
+        old = cuda.local.array(SUMS, FLOAT)
+        stage = cuda.local.array(STAGE, FLOAT)
+        thread = cuda.threadIdx.x
+        part, column = thread // ACROSS, thread % ACROSS * UNIT
+        first, last = cuda.blockIdx.x * GROUP, samples - 1
+        slot = slots[FORWARD]
+        job = slot * JOB
+        if thread < GROUP:
+            facts[ROWS + thread] = index[jobs[job + FIRST_ROW] + min(first + thread, last)]
+        if thread == 0:
+            facts[NUMBER] = jobs[job + BLOCK] + cuda.blockIdx.x
+            facts[STEP_NOW], facts[SEED_NOW] = jobs[job + STEP], jobs[job + SEED]
+        word = 0  # of the table's row of the pass after this one
+        if thread < PASS:
+            words[thread] = table[thread]
+            word = table[PASS + thread]
+        cuda.syncthreads()
+        fetch(stage, params, words, 0, 0, thread)
+        here = 0
+        for p in range(passes):
+            row, following = (p & AROUND) * PASS, ((p + 1) & AROUND) * PASS
+            if thread < PASS:
+                words[following + thread] = word
+                word = table[(p + 2) * PASS + thread]
+            terms, units = words[row + TERMS], words[row + UNITS]
+            is_forward = words[row + BIAS] >= 0
+            start(acc, params, words, row, column)
+            if not is_forward:
+                remember(old, acts, words, row, part, column, first, last)
+            for k in range(0, terms, DEPTH):
+                if p == 0 and (k & LOCAL) == 0:
+                    if k > 0:
+                        cuda.syncthreads()  # the features before are used
+                    for local in range(thread, min(MOST, terms - k + DEPTH), THREADS):
+                        gather(
+                            shared, acts, x, facts, k + local, terms, local, first, last, x_at,
+                            x_stride,
+                        )  # fmt: skip
+                keep(shared, here, stage, words, row, thread)
+                cuda.syncthreads()
+                after, whose = k + DEPTH, row
+                if after >= terms:
+                    after, whose = 0, following
+                fetch(stage, params, words, whose, after, thread)
+                left = ACTIVATIONS + part * PLANE + (k & LOCAL) * QUAD
+                multiply(acc, shared, left, here + column)
+                here = BUFFER - here
+            if words[row + MORE] >= 0:
+                add(acc, acts, words, row, part, column, first, last)
+            if is_forward:
+                forward(acc, words, row)
+            else:
+                backward(acc, old, words, row)
+            if words[row + LIMIT] > 0:
+                mask(acc, words, row, facts, part, column)
+                if is_forward:
+                    scale(acc, words, row)
+            if words[row + OUT] >= 0:
+                give(
+                    acts, acc, words[row + OUT], words[row + OUT_STRIDE], units, part, column,
+                    first, last,
+                )  # fmt: skip
+            cuda.syncthreads()  # all have read what is there
+            share(shared, acc, units, part, column)
+            if p == rows - 1 and kind != NO_LOSS:
+                cuda.syncthreads()
+                own = thread // LANES
+                sample = first + own
+                there, own_row = sample <= last, facts[ROWS + own]
+                z = ACTIVATIONS + own // QUAD * PLANE + own % QUAD
+                normal = hypers[slot * HYPERS + SCALE]
+                if kind == SOFTMAX:
+                    softmax(
+                        shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
+                        targets, sample_weight, class_weight, outputs, weighted, class_weighted,
+                        normal,
+                    )  # fmt: skip
+                elif kind == SIGMOID:
+                    sigmoid(
+                        shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
+                        targets, sample_weight, class_weight, outputs, weighted, class_weighted,
+                        normal,
+                    )  # fmt: skip
+                elif kind == MSE:
+                    mse(
+                        shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
+                        targets, sample_weight, class_weight, outputs, weighted, class_weighted,
+                        normal,
+                    )  # fmt: skip
+                cuda.syncthreads()
+                take(acc, shared, part, column)
+                give(acts, acc, dz_at, dz_stride, outputs, part, column, first, last)
+
+    return narrow
+
+
+def _input_places(program):
+    """Where the input's rows go, if anybody reads them again."""
+    return ints(program[0], X_AT, X_STRIDE) if keeps_all(program) else (NOWHERE, 0)
+
+
+def narrow_forward(
+    launch, program, constants, params, acts, x, index, jobs, slots, samples, training
+):  # fmt: skip
+    """As `run_forward` in program.py."""
+    table = passes_of(program, constants, training, backward=False)
+    nothing = acts, index, acts, acts, acts  # no labels, targets, weights
+    launch(
+        narrow_kernel(block_for(program)), blocks_of(samples, GROUP), acts, acts, jobs, slots,
+        *nothing[:1], index, *nothing[1:], params, x, device.to_device(table.reshape(-1)),
+        len(program), len(program), samples, *_input_places(program), NOWHERE, 0, NO_LOSS, 0, 0, 0,
+    )  # fmt: skip
+
+
+def narrow_step(
+    launch, losses, step_losses, program, constants, params, acts, x, index, labels, targets,
+    sample_weight, class_weight, jobs, slots, hypers, samples, kind, weighted, class_weighted,
+    scaled,
+):  # fmt: skip
+    """As `run_forward` and `run_backward` in program.py."""
+    table = passes_of(program, constants, training=True, backward=True)
+    given = index, labels, targets, sample_weight, class_weight
+    outputs = int(program[-1, FAN_OUT])
+    flags = int(weighted), int(class_weighted)
+    if not scaled:
+        loss.total_weight(launch, kind, hypers, jobs, slots, given, (outputs, samples, *flags))
+    launch(
+        narrow_kernel(block_for(program)), blocks_of(samples, GROUP), acts, losses, jobs, slots,
+        hypers, *given, params, x, device.to_device(table.reshape(-1)), len(table) - 2,
+        len(program), samples, *_input_places(program), *ints(program[-1], DZ_AT, H_STRIDE), kind,
+        outputs, *flags,
+    )  # fmt: skip
+    loss.mean_loss(launch, step_losses, losses, slots, hypers, samples)

@@ -1,0 +1,212 @@
+"""The narrow schedule, as its kernel is told of it: a program as passes, a row of a table for each.
+
+A pass takes eight samples through one layer, forward or backward, all of its units at once. What
+the kernel needs to know of it is a line of the cache, so that networks of any depth and width run
+in the same kernel.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastsnn.kernels.cuda.device import SIMULATED
+from fastsnn.kernels.cuda.loss import THREADS
+from fastsnn.kernels.cuda.shape import GROUP, PAD, blocks_of
+from fastsnn.kernels.program import (
+    ACTIVATION,
+    AFFINE_A,
+    AFFINE_B,
+    B_AT,
+    DENSE,
+    DROP_VALUE,
+    DROPPING,
+    DZ_AT,
+    FAN_IN,
+    FAN_OUT,
+    GRADIENT_AT,
+    H_AT,
+    H_STRIDE,
+    NOWHERE,
+    OP,
+    REMASK,
+    SELU_LAMBDA,
+    SELU_LAMBDA_ALPHA,
+    SITE,
+    SKIP_AT,
+    THRESHOLD,
+    W_AT,
+    X_AT,
+)
+
+# Columns of the table, int64.
+(
+    TERMS,  # of each sum
+    UNITS,  # sums of each sample
+    WEIGHTS,  # in the parameters: forward (units, terms), backward (terms, units)
+    BIAS,  # in the parameters; NOWHERE of a pass backward
+    MORE,  # in the activations, with the strides of OUT: what is added to the sums, or NOWHERE
+    OLD,  # backward: outputs of the node below, with the strides of OUT
+    OUT,  # in the activations: where results go, or NOWHERE
+    OUT_STRIDE,
+    FUNCTION,  # the activation; backward that of the node below
+    MASK_SITE,
+    LIMIT,  # a 16-bit number below it drops; 0: no mask
+    # Real numbers, by their 32 bits.
+    VALUE,  # of what is dropped
+    A,  # the affine map of dropout; backward 1 and 0 where there was none, which changes no bit
+    B,
+    LAMBDA,
+    LAMBDA_ALPHA,
+    PASS,
+) = range(17)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Threads that take GROUP samples through layers of up to `columns` units; `depth` terms of all
+    units' weights are in shared memory at a time, twice.
+
+    A thread has `samples` of the samples, all or a half, of `unit` units side by side: the fewer
+    sums a thread has, the more of them read the same, but the sooner they are through.
+    """
+
+    columns: int
+    depth: int
+    threads: int = THREADS
+
+    @property
+    def unit(self):
+        return max(1, self.columns // self.threads)
+
+    @property
+    def across(self):
+        """Threads side by side."""
+        return self.columns // self.unit
+
+    @property
+    def samples(self):
+        return GROUP * self.across // self.threads
+
+    @property
+    def sums(self):
+        return self.samples * self.unit
+
+    @property
+    def stage(self):
+        """Floats of the next weights that a thread has in registers."""
+        return self.columns * self.depth // self.threads
+
+    @property
+    def line(self):
+        return self.columns + PAD
+
+    @property
+    def buffer(self):
+        """Floats of weights in shared memory at a time."""
+        return self.depth * self.line
+
+
+# Each with as many weights in shared memory as there is room for, 32 floats a thread: the next ones
+# are on their way from the second-level cache while these are multiplied.
+ON_DEVICE = Block(64, 64), Block(128, 32), Block(256, 16)
+BLOCKS = (Block(8, 8), Block(16, 16), Block(64, 8)) if SIMULATED else ON_DEVICE
+
+
+def block_for(program):
+    """The smallest block that is as wide as all layers of a program, or None."""
+    widest = int(program[:, FAN_OUT].max())
+    fitting = [block for block in BLOCKS if block.columns >= widest]
+    return fitting[0] if fitting else None
+
+
+def fits(program):
+    """Whether one launch can do all of a program: dense layers, none of them wide."""
+    return block_for(program) is not None and bool((program[:, OP] == DENSE).all())
+
+
+# What a large GPU does, for the choice of a schedule; estimates, not yet measured on hardware.
+LAUNCH_S = 2.5e-6  # from the end of one launch to the first sums of the next
+WIDE_TERM_S = 1.1e-8  # one term of all sums of a tile
+WIDE_FLOPS = 4e13  # a second, of products in tiles
+PASS_S = 4e-7  # a pass without its sums: barriers, activation, mask
+BLOCK_FLOPS = 3e11  # a second, of one block of a narrow network
+# Of all of them: each reads all weights anew for its eight samples, 16 operations for 4 bytes of
+# the second-level cache.
+NARROW_FLOPS = 2.2e13
+
+
+def pays(program, samples, training):
+    """Whether one launch for all layers is over sooner than one for each: an estimate, of which no
+    bit of the result depends.
+    """
+    if not fits(program):
+        return False
+    columns = block_for(program).columns
+    wide_s, passes, flops = 2 * LAUNCH_S, 0, 0
+    for r, row in enumerate(program):
+        K, N = int(row[FAN_IN]), int(row[FAN_OUT])
+        for terms, units in [(K, N), (N, K)] if training and r else [(K, N)]:
+            wide_s += LAUNCH_S
+            wide_s += max(terms * WIDE_TERM_S, 2 * samples * terms * units / WIDE_FLOPS)
+            passes += 1
+            flops += 2 * GROUP * terms * columns
+    blocks = blocks_of(samples, GROUP)
+    return passes * PASS_S + max(flops / BLOCK_FLOPS, blocks * flops / NARROW_FLOPS) < wide_s
+
+
+def _forward(row, constants, dropping):
+    made = np.zeros(PASS, np.int64)
+    columns = FAN_IN, FAN_OUT, W_AT, B_AT, SKIP_AT, H_AT, H_STRIDE
+    made[[TERMS, UNITS, WEIGHTS, BIAS, MORE, OUT, OUT_STRIDE]] = row[list(columns)]
+    made[OLD] = NOWHERE
+    _set_end(made, row, constants, dropping)
+    return made
+
+
+def _backward(row, below, constants):
+    """constants: of the node below."""
+    made = np.zeros(PASS, np.int64)
+    columns = FAN_OUT, FAN_IN, W_AT, GRADIENT_AT
+    made[[TERMS, UNITS, WEIGHTS, MORE]] = row[list(columns)]
+    made[BIAS] = NOWHERE
+    made[[OLD, OUT, OUT_STRIDE]] = below[[H_AT, DZ_AT, H_STRIDE]]
+    _set_end(made, below, constants, below[REMASK])
+    made[VALUE] = 0  # the gradient of what was dropped
+    if not below[DROPPING]:
+        made[[A, B]] = bits([1, 0])
+    return made
+
+
+def _set_end(made, row, constants, masked):
+    """What comes after the sums."""
+    made[[FUNCTION, MASK_SITE]] = row[[ACTIVATION, SITE]]
+    made[LIMIT] = row[THRESHOLD] if masked else 0
+    reals = DROP_VALUE, AFFINE_A, AFFINE_B, SELU_LAMBDA, SELU_LAMBDA_ALPHA
+    made[[VALUE, A, B, LAMBDA, LAMBDA_ALPHA]] = bits(constants[list(reals)])
+
+
+def bits(values):
+    return np.asarray(values, np.float32).view(np.int32)
+
+
+def keeps_all(program):
+    """Whether the input and all outputs have places of their own. Where two buffers take turns only
+    the last outputs may be written, because other blocks are at other layers.
+    """
+    places = {int(program[0, X_AT]), *map(int, program[:, H_AT])}
+    return len(places) == 1 + len(program)
+
+
+def passes_of(program, constants, training, backward):
+    """The table: forward through all rows of a program, then, for `backward`, back to the first
+    one. Two rows follow that are read ahead, but never run. training: with dropout.
+    """
+    count = len(program)
+    table = [_forward(program[r], constants[r], training) for r in range(count)]
+    if not keeps_all(program):
+        for row in table[:-1]:
+            row[OUT] = NOWHERE
+    if backward:
+        below = range(count - 2, -1, -1)
+        table += [_backward(program[r + 1], program[r], constants[r]) for r in below]
+    return np.array(table + table[:1] * 2)
