@@ -22,10 +22,10 @@ TESTS = Path(__file__).parent
 
 @needs_numba_cuda
 def test_in_the_simulator():
-    """All of cuda_simulated.py and cuda_blocks.py."""
+    """All of cuda_simulated.py, cuda_narrow.py and cuda_blocks.py."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     run = subprocess.run(
-        [*command, *(str(TESTS / f"cuda_{part}.py") for part in ("simulated", "blocks"))],
+        [*command, *(str(TESTS / f"cuda_{part}.py") for part in ("simulated", "narrow", "blocks"))],
         cwd=TESTS.parent, text=True,
         capture_output=True, env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
     )  # fmt: skip

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.loss import THREADS
 from fastsnn.kernels.cuda.shape import GROUP, PAD, blocks_of
 from fastsnn.kernels.program import (
     ACTIVATION,
@@ -72,7 +71,7 @@ class Block:
 
     columns: int
     depth: int
-    threads: int = THREADS
+    threads: int
 
     @property
     def unit(self):
@@ -108,8 +107,8 @@ class Block:
 
 # Each with as many weights in shared memory as there is room for, 32 floats a thread: the next ones
 # are on their way from the second-level cache while these are multiplied.
-ON_DEVICE = Block(64, 64), Block(128, 32), Block(256, 16)
-BLOCKS = (Block(8, 8), Block(16, 16), Block(64, 8)) if SIMULATED else ON_DEVICE
+ON_DEVICE = Block(64, 64, 128), Block(128, 32, 128), Block(256, 16, 128)
+BLOCKS = (Block(8, 8, 16), Block(16, 16, 16), Block(64, 8, 16)) if SIMULATED else ON_DEVICE
 
 
 def block_for(program):

@@ -1,0 +1,269 @@
+"""The narrow schedule in the simulator: all layers in one launch, against the oracle, and to the
+bit against the wide schedule and the CPU. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
+"""
+
+import contextlib
+import functools
+
+import cases
+import numpy as np
+import pytest
+import test_engine
+from cuda_turns import turns
+
+import fastsnn as fs
+from fastsnn.kernels.cuda import narrow, passes, program
+from fastsnn.plan import device_plan
+
+pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
+CudaTrainer = functools.partial(fs.Trainer, backend="cuda")
+
+ENGINE = (
+    "shape-1x1-1-2", "shape-7x16-16-10", "shape-47x9-1-9-2", "shape-20x1030-20-4", "depth-8-alpha",
+    "depth-2", "relu-plain-0.5", "tanh-alpha-0.05", "none-plain-0.5", "mixed-sites",
+    "softmax_cross_entropy-5-class-sample-zeros",
+    "sigmoid_cross_entropy-12-missing-empty_task-class", "sigmoid_cross_entropy-3-unlabelled",
+    "mse-3-sample-zeros",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def schedule(narrow_too, backwards=False):
+    """Inside, all that the narrow schedule can do takes it, or nothing does."""
+    before = program.pays
+    program.pays = lambda table, *_, **__: narrow_too and passes.fits(table)
+    try:
+        with turns(backwards):
+            yield
+    finally:
+        program.pays = before
+
+
+def is_narrow(trainer):
+    """Whether its steps were a launch for all layers, before those for the weights."""
+    names = [run.names for _, run in trainer._engine.launches.values()]
+    found = {any("narrow" in name for name in of_step) for of_step in names}
+    assert len(found) == 1
+    if found == {True}:
+        assert all("gather" not in name and "dense" not in name for n in names for name in n)
+    return found == {True}
+
+
+@pytest.mark.parametrize("case", [c for c in cases.CASES if c.name in ENGINE], ids=lambda c: c.name)
+def test_of_the_engine(case, monkeypatch):
+    made = []
+
+    def trainer(*given, **more):
+        made.append(CudaTrainer(*given, **more))
+        return made[-1]
+
+    monkeypatch.setattr(fs, "Trainer", trainer)
+    monkeypatch.setattr(test_engine, "STEPS", 2)
+    with schedule(True):
+        for check in (
+            test_engine.test_forward,
+            test_engine.test_hidden_layers,
+            test_engine.test_gradients,
+            test_engine.test_ten_steps,
+        ):
+            check(case)
+    assert is_narrow(made[-1])
+
+
+def test_the_chosen_cases_exist():
+    assert set(ENGINE) <= {case.name for case in cases.CASES}
+
+
+# The same bits as the wide schedule's and the CPU's.
+
+
+def dense(*widths, dropout=0.1, **options):
+    layers = []
+    for width in widths[:-1]:
+        layers += [fs.Dense(width, **options), fs.SELU(), fs.AlphaDropout(dropout)]
+    return [*layers, fs.Dense(widths[-1], **options)]
+
+
+def mixed(outputs):
+    """Skips over one layer and over two, one behind the other."""
+    return [
+        fs.Dense(9), fs.Tanh(), fs.Dropout(0.2),
+        fs.Residual([fs.Dense(9)]), fs.ReLU(), fs.Dropout(0.3),
+        fs.Residual([fs.Dense(13), fs.SELU(), fs.AlphaDropout(0.1), fs.Dense(9)]), fs.SELU(),
+        fs.Residual([fs.Dense(9)]), fs.Tanh(), fs.Dense(outputs),
+    ]  # fmt: skip
+
+
+# What a network is, rows, inputs; loss; whether labels are missing, samples and classes weighted.
+NETWORKS = {
+    "one-layer": (dense(3), 1, 2, "softmax_cross_entropy", ""),
+    "one-row": (dense(8, 8), 1, 8, "softmax_cross_entropy", ""),
+    "smallest-block": (dense(7, 8, 8), 7, 9, "mse", "sample"),
+    "next-block": (dense(9, 16, 15, 5), 9, 63, "softmax_cross_entropy", "class"),
+    "largest-block": (dense(64, 17, 33), 9, 65, "mse", ""),
+    "many-inputs": (dense(12, 4), 8, 150, "softmax_cross_entropy", ""),
+    "weight-norm": (
+        dense(10, 6, 4, weight_norm=True),
+        17,
+        5,
+        "softmax_cross_entropy",
+        "sample class",
+    ),
+    "skips": (mixed(5), 9, 7, "mse", ""),
+    "missing": (dense(15, 20), 10, 6, "sigmoid_cross_entropy", "missing sample class"),
+}
+
+
+def batch(n, inputs, outputs, loss, options):
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(n, inputs)).astype(np.float32)
+    y = rng.integers(outputs, size=n)
+    if loss == "mse":
+        y = rng.normal(size=(n, outputs)).astype(np.float32)
+    elif loss == "sigmoid_cross_entropy":
+        y = rng.integers(2, size=(n, outputs)).astype(np.float32)
+        if "missing" in options:
+            y[rng.random(y.shape) < 0.4] = np.nan
+    weight = rng.uniform(0.2, 3, n).astype(np.float32) if "sample" in options else None
+    classes = rng.uniform(0.2, 3, outputs).astype(np.float32) if "class" in options else None
+    return x, y, weight, classes
+
+
+def results(make, layers, n, inputs, loss, options, steps=2):
+    """All that a user sees of a training; and the trainer."""
+    net = fs.Network(layers, input_size=inputs, seed=3)
+    x, y, weight, classes = batch(n, inputs, net.output_size, loss, options)
+    trainer = make(
+        net, loss=loss, optimizer=fs.Adam(0.01), seed=(9 << 32) + 5, class_weight=classes
+    )
+    seen = trainer.gradients(x, y, sample_weight=weight)
+    seen["loss"] = [trainer.step(x, y, sample_weight=weight) for _ in range(steps)]
+    seen |= {f"new {name}": p for name, p in net.state_dict().items()}
+    seen["outputs"] = net.forward(x)
+    for training in (False, True):
+        hidden = net.activations(x, training, seed=5, step=3)
+        seen |= {f"{training} {i}": h for i, h in enumerate(hidden)}
+    return seen, trainer
+
+
+def different(one, two):
+    assert one.keys() == two.keys()
+    return [name for name in one if not np.array_equal(one[name], two[name])]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bits_are_the_wide_schedule_s_and_the_cpu_s(name):
+    """Also when the threads of a block run from the last to the first: no barrier is missing."""
+    given = NETWORKS[name]
+    cpu, _ = results(fs.Trainer, *given)
+    with schedule(False):
+        wide, trainer = results(CudaTrainer, *given)
+    assert not is_narrow(trainer)
+    for backwards in (False, True):
+        with schedule(True, backwards):
+            found, trainer = results(CudaTrainer, *given)
+        assert is_narrow(trainer) and different(found, wide) == []
+    if given[4]:
+        return  # on a GPU weights are summed in another order
+    assert set(different(found, cpu)) <= {"loss"}
+    np.testing.assert_allclose(found["loss"], cpu["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("block", passes.ON_DEVICE, ids=lambda b: str(b.columns))
+def test_bits_are_the_cpu_s_with_the_blocks_of_a_gpu(block, monkeypatch):
+    monkeypatch.setattr(passes, "BLOCKS", (block,))
+    monkeypatch.setattr(narrow, "MOST", 256)
+    width = block.columns - 3
+    given = dense(width, block.depth + 1), 9, 2 * block.depth + 3, "softmax_cross_entropy", ""
+    cpu, _ = results(fs.Trainer, *given, steps=0)
+    with schedule(True, backwards=True):
+        found, _ = results(CudaTrainer, *given, steps=0)
+    assert different(found, cpu) == []
+
+
+def test_fit():
+    """Batches of 8, 8 and 5 from a data set on the device."""
+    x, y, _, _ = batch(21, 7, 4, "softmax_cross_entropy", "")
+    states = []
+    for make in (fs.Trainer, CudaTrainer):
+        with schedule(True):
+            trainer = make(fs.Network(dense(13, 9, 4), 7, seed=3), optimizer=fs.Adam(0.01), seed=4)
+            trainer.fit(x, y, epochs=2, batch_size=8)
+        states.append(trainer.network.state_dict())
+    assert different(*states) == []
+
+
+def test_a_loss_that_is_not_finite_updates_nothing():
+    x, y, _, _ = batch(9, 7, 4, "softmax_cross_entropy", "")
+    trainer = CudaTrainer(fs.Network(dense(6, 4), 7, seed=3), optimizer=fs.Adam())
+    before = trainer.network.state_dict()
+    before["0.weight"][:] = 3e38
+    trainer.network.load_state_dict(before)
+    with schedule(True), pytest.raises(FloatingPointError, match="diverged in step 0"):
+        trainer.step(x, y)
+    assert is_narrow(trainer) and different(trainer.network.state_dict(), before) == []
+
+
+def test_no_row_looks_at_another_one():
+    """Not even at one whose outputs are not finite, in the same eight."""
+    net = fs.Network([fs.Dense(11), fs.Dense(9), fs.Dense(3)], 5, seed=3).to_device()
+    x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    with schedule(True):
+        expected = net.forward(x)
+        x[2] = 3e38
+        found = net.forward(x)
+    assert not np.isfinite(found[2]).any()
+    assert np.array_equal(np.delete(found, 2, 0), np.delete(expected, 2, 0))
+
+
+# What takes it.
+
+
+def table(layers, inputs, samples, training=True):
+    net = fs.Network(layers, input_size=inputs)
+    return device_plan(net.nodes, net.layout, samples, training)
+
+
+def test_what_does_not_fit():
+    assert passes.fits(table(dense(64, 64), 500, 8).table)
+    for layers in (
+        dense(64, 65),
+        [fs.Dense(8), fs.BatchNorm(), fs.SELU(), fs.Dense(2)],
+        [fs.Dense(8), fs.LayerNorm(), fs.SELU(), fs.Dense(2)],
+        [fs.Dense(8), fs.SELU(), fs.Highway(), fs.Dense(2)],
+    ):
+        assert not passes.fits(table(layers, 5, 8).table)
+        with schedule(True):
+            _, trainer = results(CudaTrainer, layers, 3, 5, "mse", "")
+        assert not is_narrow(trainer)
+
+
+@pytest.mark.parametrize(
+    "layers, width, samples, expected",
+    [
+        (32, 64, 128, True), (32, 64, 1024, True), (32, 64, 100_000, False), (32, 256, 128, True),
+        (32, 256, 4096, False), (16, 1024, 4096, False), (2, 257, 8, False), (1, 256, 1, True),
+    ],
+)  # fmt: skip
+def test_what_pays(layers, width, samples, expected, monkeypatch):
+    """With the blocks of a GPU; an estimate, not yet measured on hardware."""
+    monkeypatch.setattr(passes, "BLOCKS", passes.ON_DEVICE)
+    program = table(dense(*[width] * layers, 10), width, samples).table
+    assert passes.pays(program, samples, training=True) is expected
+
+
+def test_only_outputs_are_written_where_buffers_take_turns():
+    """Another block may be at another layer, in the same buffer."""
+    plan = table(dense(16, 12, 5, 3), 20, 9, training=False)
+    made = passes.passes_of(plan.table, plan.constants, training=False, backward=False)
+    assert (made[:3, passes.OUT] < 0).all() and made[3, passes.OUT] == plan.outputs(3)[0]
+    net = fs.Network(dense(16, 12, 5, 3), 20, seed=1).to_device()
+    x = np.random.default_rng(0).normal(size=(9, 20)).astype(np.float32)
+    with schedule(True):
+        net.forward(x)
+    start, stride, units = plan.outputs(3)
+    acts = net._engines.on_gpu.acts.copy_to_host()
+    rows = acts[start : start + 9 * stride].reshape(9, stride)
+    assert rows[:, :units].all()
+    rows[:, :units] = 0
+    assert not acts.any()
