@@ -72,7 +72,7 @@ def test_no_two_threads_want_one_bank(on_device):
     """
     t = on_device
     for turned in (False, True):
-        _, _, keep, floats = tile._loaders(t, t.rows, turned)
+        _, _, keep, floats = tile._loaders(t, False, turned)
         landed = np.full((t.threads, floats), -1)
         for thread in range(t.threads):
             shared = np.full(t.buffer, -1, np.float32)

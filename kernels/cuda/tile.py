@@ -27,63 +27,94 @@ from fastsnn.kernels.cuda.vector import (
     store_all,
     store_vector,
 )
-from fastsnn.kernels.cuda.words import terms_of, word_at, words_of
+from fastsnn.kernels.cuda.words import terms_of, word_at
 from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store, where
 
 FLOAT = types.float32
 
 
-@functools.cache
-def place_in(tile):
+def _place(builder, tile, thread):
     """(first row, first column) of a thread in its tile. Neighbours in a warp stand side by side;
     for tensor cores above one another.
     """
     lanes = min(8, tile.across)
     warp_rows = min(4, tile.down)
-    warps = tile.across // lanes
+    if tile.tensor:
+        rest, row = split(Value(builder, thread), warp_rows)
+        warp, lane = split(rest, lanes)
+    else:
+        rest, lane = split(Value(builder, thread), lanes)
+        warp, row = split(rest, warp_rows)
+    down, right = split(warp, tile.across // lanes)
+    return (down * warp_rows + row) * GROUP, (right * lanes + lane) * tile.width
 
-    def find(builder, thread):
-        if tile.tensor:
-            rest, row = split(Value(builder, thread), warp_rows)
-            warp, lane = split(rest, lanes)
-        else:
-            rest, lane = split(Value(builder, thread), lanes)
-            warp, row = split(rest, warp_rows)
-        down, right = split(warp, warps)
-        return (down * warp_rows + row) * GROUP, (right * lanes + lane) * tile.width
 
-    @device_value("int64")
-    def row_of(builder, thread):
-        return find(builder, thread)[0]
+def _both(find, tile):
+    """The two numbers of a thread that `find` tells, as calls inside kernels."""
 
     @device_value("int64")
-    def column_of(builder, thread):
-        return find(builder, thread)[1]
+    def one(builder, thread):
+        return find(builder, tile, thread)[0]
 
-    return row_of, column_of
+    @device_value("int64")
+    def two(builder, thread):
+        return find(builder, tile, thread)[1]
+
+    return one, two
 
 
-def _loaders(tile, extent, turned):
-    """Of an operand with `extent` rows or columns in a tile: how a thread loads its share of the
-    terms of a buffer into registers, where all is there and at the edge; how it stores it to
-    shared memory; and how many floats its share has.
+@functools.cache
+def place_in(tile):
+    """The first row and the first column of a thread in its tile."""
+    return _both(_place, tile)
+
+
+def _starts(builder, tile, thread):
+    return tensor.starts(builder, tile, *_place(builder, tile, thread), thread)
+
+
+def plain_loading(tile, right, turned):
+    """Of the left or right operand: how many quads of it a thread loads for one buffer; the place
+    of each; and how they get into shared memory.
     """
+    extent = tile.columns if right else tile.rows
     quads = extent * tile.terms // QUAD // tile.threads
-    side = min(4 if tile.tensor else 2, tile.terms // QUAD)
 
     def place(builder, i, thread):
         """(row or column: its lane; term) of quad i of a thread. Of a turned operand threads take
-        `side` quads of a row, then the next row: their words are written to 32 different banks.
-        Of others a thread takes the same quad of lanes at all terms of a word.
+        two quads of a row, then the next row: their terms are written to 32 different banks.
         """
+        q = Value(builder, thread) + i * tile.threads
         if not turned:
-            turn, part = divmod(i, tile.packed)
-            q = Value(builder, thread) + turn * tile.threads
-            word, quad = split(q, extent // QUAD)
-            return quad * QUAD, word * tile.packed + part
-        q, near = split(Value(builder, thread) + i * tile.threads, side)
-        far, row = split(q, extent)
-        return row, (far * side + near) * QUAD
+            term, quad = split(q, extent // QUAD)
+            return quad * QUAD, term
+        q, odd = split(q, 2)
+        pair, row = split(q, extent)
+        return row, (pair * 2 + odd) * QUAD
+
+    def keep(builder, shared, start, stage, thread):
+        """stage: the quads of a thread."""
+        start = Value(builder, start)
+        for i, values in enumerate(stage):
+            lane, term = place(builder, i, thread)
+            if turned:
+                for j, value in enumerate(values):
+                    target = start + word_at(tile, right, term + j, lane)
+                    store(builder, value, at(builder, shared, target.ir))
+            else:
+                target = start + word_at(tile, right, term, lane)
+                store_vector(builder, values, shared, target.ir)
+
+    return quads, place, keep
+
+
+def _loaders(tile, right, turned):
+    """Of the left or right operand: how a thread loads its share of the terms of a buffer into
+    registers, where all is there and at the edge; how it stores it to shared memory; and how many
+    floats its share has.
+    """
+    loading = tensor.loading if tile.tensor else plain_loading
+    quads, place, keep_quads = loading(tile, right, turned)
 
     @device_code
     def whole(builder, stage, source, start, stride, last, first, thread):
@@ -116,38 +147,32 @@ def _loaders(tile, extent, turned):
 
     @device_code
     def keep(builder, shared, start, stage, thread):
-        start = Value(builder, start)
         values = load_all(builder, stage, quads * QUAD)
-        values = [values[i : i + QUAD] for i in range(0, quads * QUAD, QUAD)]
-        for i in range(0, quads, 1 if turned else tile.packed):
-            lane, term = place(builder, i, thread)
-            word = term.shift_right(tile.packed - 1)
-            if turned:
-                for j, value in enumerate(words_of(builder, tile, values[i])):
-                    target = start + word_at(tile, extent, word + j, lane)
-                    store(builder, value, at(builder, shared, target.ir))
-                continue
-            words = []
-            for terms in zip(*values[i : i + tile.packed], strict=True):
-                words += words_of(builder, tile, terms)
-            target = start + word_at(tile, extent, word, lane)
-            store_vector(builder, words, shared, target.ir)
+        stage = [values[i : i + QUAD] for i in range(0, quads * QUAD, QUAD)]
+        keep_quads(builder, shared, start, stage, thread)
 
     return whole, edge, keep, quads * QUAD
 
 
-def _by_terms(builder, tile, sums, shared, here, row, column, thread):
+def _by_terms(builder, tile, sums, shared, here, row, column):
     """Products of single terms: in float32; in the simulator also what tensor cores do."""
+    here, row, column = (Value(builder, value) for value in (here, row, column))
+
+    def words(right, k, lane, count):
+        start = here + tile.right if right else here
+        if not tile.tensor:
+            place = start + word_at(tile, right, k, lane)
+            return load_vector(builder, shared, place.ir, count)
+        places = [start + word_at(tile, right, k, lane + i) for i in range(count)]
+        return [load(builder, at(builder, shared, place.ir), 1) for place in places]
+
     for k in range(tile.depth):
-        a, b = [], []
+        k, a, b = Value(builder, I64(k)), [], []
         for i in range(0, GROUP, QUAD):
-            place = Value(builder, here) + word_at(tile, tile.rows, k, Value(builder, row) + i)
-            a += load_vector(builder, shared, place.ir, QUAD)
+            a += words(False, k, row + i, QUAD)
         for piece in range(tile.pieces):
-            lane = Value(builder, column) + piece * tile.step
-            place = Value(builder, here) + word_at(tile, tile.columns, k, lane) + tile.right
-            b += load_vector(builder, shared, place.ir, tile.width)
-        a, b = ([terms_of(tile, word) for word in words] for words in (a, b))
+            b += words(True, k, column + piece * tile.step, tile.width)
+        a, b = ([terms_of(tile, word) for word in some] for some in (a, b))
         for part in range(tile.packed):
             for i, x in enumerate(a):
                 for j, y in enumerate(b):
@@ -156,18 +181,19 @@ def _by_terms(builder, tile, sums, shared, here, row, column, thread):
 
 
 def _multiply(tile):
-    add_products = tensor.multiply if tile.tensor and not SIMULATED else _by_terms
+    """What a kernel adds its products with, and where a thread finds its part of both operands."""
+    tensor_cores = tile.tensor and not SIMULATED
+    add_products = tensor.multiply if tensor_cores else _by_terms
+    left_of, right_of = _both(_starts if tensor_cores else _place, tile)
 
     @device_code
-    def multiply(builder, acc, shared, here, row, column, thread):
-        """acc[i, j] += sum over the terms of the buffer at `here` of a[i, k] b[k, j]; row, column:
-        of the thread in the tile.
-        """
+    def multiply(builder, acc, shared, here, left, right):
+        """acc[i, j] += sum over the terms of the buffer at `here` of a[i, k] b[k, j]"""
         sums = load_all(builder, acc, tile.accumulators)
-        add_products(builder, tile, sums, shared, here, row, column, thread)
+        add_products(builder, tile, sums, shared, here, left, right)
         store_all(builder, sums, acc)
 
-    return multiply
+    return multiply, left_of, right_of
 
 
 def zeroed(count):
@@ -197,7 +223,7 @@ def _column_sums(tile):
             row = Value(builder, thread) + c * tile.threads
             row = least(row, Value(builder, I64(tile.rows - 1)))
             for k in range(tile.depth):
-                place = Value(builder, start) + word_at(tile, tile.rows, k, row)
+                place = word_at(tile, False, Value(builder, I64(k)), row) + Value(builder, start)
                 word = load(builder, at(builder, shared, place.ir), 1)
                 for j, value in enumerate(terms_of(tile, word)):
                     target = at(builder, sums, c * EIGHT + (k * tile.packed + j) % EIGHT)
@@ -215,11 +241,10 @@ def product(tile, left_turned, right_turned, summing=False):
     quads of it are aligned. With `summing` also the sums of the left operand's rows, where
     `wanted`.
     """
-    load_left, edge_left, keep_left, left_floats = _loaders(tile, tile.rows, left_turned)
-    load_right, edge_right, keep_right, right_floats = _loaders(tile, tile.columns, right_turned)
-    multiply = _multiply(tile)
+    load_left, edge_left, keep_left, left_floats = _loaders(tile, False, left_turned)
+    load_right, edge_right, keep_right, right_floats = _loaders(tile, True, right_turned)
+    multiply, left_of, right_of = _multiply(tile)
     add_terms, _ = _column_sums(tile)
-    row_of, column_of = place_in(tile)
     TERMS, BUFFER, RIGHT = tile.terms, tile.buffer, tile.right
 
     @helper
@@ -230,7 +255,7 @@ def product(tile, left_turned, right_turned, summing=False):
         thread = cuda.threadIdx.x
         left_stage = cuda.local.array(left_floats, FLOAT)
         right_stage = cuda.local.array(right_floats, FLOAT)
-        row, column = row_of(thread), column_of(thread)
+        left_start, right_start = left_of(thread), right_of(thread)
         here = 0
         for first in range(-TERMS, terms, TERMS):
             following = first + TERMS
@@ -251,7 +276,7 @@ def product(tile, left_turned, right_turned, summing=False):
                         thread,
                     )  # fmt: skip
             if first >= 0:
-                multiply(acc, shared, here, row, column, thread)
+                multiply(acc, shared, here, left_start, right_start)
                 if summing and wanted:
                     add_terms(sums, shared, here, thread)
                 here = BUFFER - here

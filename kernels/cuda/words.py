@@ -57,16 +57,27 @@ def terms_of(tile, word):
     return [as_float(bits << 16), as_float(bits & ~0xFFFF)]
 
 
-def word_at(tile, extent, word, lane):
-    """The place of a word of one row or column (`lane`) of an operand that has `extent` of them;
-    whole numbers or Values.
+def turn_of(line, quarter):
+    """By what the blocks of a line are exchanged; quarter: line // 4."""
+    turn = (line ^ quarter) & 3
+    return turn + (turn & 2)
 
-    Lines of words follow one another. In float32 some floats stand behind each. For tensor cores
-    the lanes of a line are exchanged instead, by blocks of 8: quads stay together, and no two
-    threads of a warp want one bank, be it that they write words that are 2 or 4 lines apart, or
-    that they read quads of 4 neighbouring lines.
+
+def word_at(tile, right, word, lane):
+    """The place of a word of one row or column (`lane`) in the left or the right operand.
+
+    In float32 lines of lanes follow one another, a line for a word, PAD floats behind each.
+
+    For tensor cores two neighbouring lanes and two neighbouring words are a block, and lines of
+    blocks follow one another. A block is in the order in which an instruction's registers take it:
+    lane by lane of the left operand, word by word of the right one. Blocks of a line are exchanged
+    so that no two threads of a warp want one bank (`tensor.py` says which want what).
     """
+    extent = tile.columns if right else tile.rows
     if not tile.tensor:
         return word * (extent + PAD) + lane
-    block = (word ^ (word >> 2 if isinstance(word, int) else word.shift_right(2))) & 3
-    return word * extent + (lane ^ ((block << 3) & (extent - 1)))
+    line, part = word.shift_right(1), word & 1
+    turn = turn_of(line, line.shift_right(2)) ^ (lane.shift_right(4) & 1)
+    block = lane.shift_right(1) ^ (turn & (extent // 2 - 1))
+    inside = part * 2 + (lane & 1) if right else (lane & 1) * 2 + part
+    return line * (2 * extent) + block * 4 + inside
