@@ -11,7 +11,17 @@ ARCHITECTURES = (8, 0), (9, 0)
 
 def every_kernel():
     from fastsnn.kernels import codes
-    from fastsnn.kernels.cuda import activation, code, dense, elementwise, program, shape, weights
+    from fastsnn.kernels.cuda import (
+        activation,
+        code,
+        dense,
+        elementwise,
+        narrow,
+        passes,
+        program,
+        shape,
+        weights,
+    )
 
     assert program
     for kind in codes.ACTIVATIONS.values():
@@ -27,6 +37,8 @@ def every_kernel():
     for tile in shape.ON_DEVICE:
         for update in (codes.STORE, codes.SGD, codes.MOMENTUM, codes.NESTEROV, codes.ADAM):
             weights.weights_kernels(tile, update)
+    for block in passes.ON_DEVICE:
+        narrow.narrow_kernel(block)
     return dict(sorted(code.KERNELS.items()))
 
 
@@ -61,6 +73,7 @@ def facts(kernel, architecture):
         "flushed": len(re.findall(r"\.ftz", ptx)),  # denormal numbers become 0
         "free": len(re.findall(r"\b(?:add|sub|mul|mad)\.f32", ptx)),  # rounding left open
         "fused": len(re.findall(r"\bfma\.rn\.f32", ptx)),
+        "shared": sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx))),
         "vectors": len(re.findall(r"\bld\.shared\.v4\.f32", ptx)),
         "bytes": len(machine_code),
         **{key: int(re.search(pattern, log).group(1)) for key, pattern in numbers.items()},

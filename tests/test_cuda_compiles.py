@@ -18,6 +18,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 PARTS = 2
 REGISTERS = 65536  # of a multiprocessor
+SHARED = 48 << 10  # bytes of a block, unless more are asked for at its launch
 # What NVIDIA's library computes in float32 is not rounded operation by operation.
 USES_LIBRARY = {"fastsnn_softmax", "fastsnn_sigmoid"}
 
@@ -58,8 +59,10 @@ def test_no_float64(compiled):
 
 def test_every_operation_is_rounded_as_written(compiled):
     """`mul.f32` without a rounding mode may be fused with a sum by the assembler."""
-    free = {f["name"] for f in compiled if f["free"]}
-    assert free <= USES_LIBRARY
+    free = {f["name"]: f["free"] for f in compiled if f["free"] and "_narrow_" not in f["name"]}
+    assert free.keys() <= USES_LIBRARY
+    for f in narrow(compiled):  # nothing but its losses
+        assert f["free"] == sum(free.values()), f
     assert names(f for f in compiled if f["flushed"]) == []
 
 
@@ -99,6 +102,24 @@ def test_products_are_fused_and_read_vectors(compiled):
         assert f["fused"] >= tile.depth * tile.accumulators, f
         assert f["vectors"] >= 2 * tile.depth, f
     assert len(products) > 100
+
+
+def narrow(compiled):
+    found = [f for f in compiled if f["name"].startswith("fastsnn_narrow_")]
+    assert len(found) == 6
+    return found
+
+
+def test_the_narrow_schedule_fits_a_block(compiled):
+    """Its products are written out and read vectors; and all shared memory is static."""
+    from fastsnn.kernels.cuda import passes
+
+    for f in narrow(compiled):
+        name = f["name"].removeprefix("fastsnn_narrow_")
+        block = next(b for b in passes.ON_DEVICE if name == f"{b.columns}x{b.depth}")
+        assert f["fused"] >= block.depth * block.sums, f
+        assert f["vectors"] >= block.depth * block.samples // 4, f
+    assert all(f["shared"] <= SHARED for f in compiled)
 
 
 def cuda_shapes():

@@ -52,7 +52,7 @@ INT64 = types.int64
 # Units that there is room for in shared memory: at least a block's columns. Of more inputs so many
 # are there at a time.
 MOST = 64 if SIMULATED else 256
-SLOTS = 4  # rows of the table in shared memory: none is overwritten that a thread may still read
+SLOTS = 2  # rows of the table in shared memory: of this pass and of the next one
 NO_LOSS = -1  # the kind, where only outputs are wanted
 
 
@@ -64,7 +64,7 @@ def narrow_kernel(block):
     ACROSS, SUMS, STAGE, LANES = block.across, block.sums, block.stage, block.threads // GROUP
     ACTIVATIONS, PLANE = 2 * BUFFER, MOST * QUAD  # behind the weights; four samples of all units
     SHARED, WORDS = ACTIVATIONS + 2 * PLANE, SLOTS * PASS
-    AROUND, LOCAL = SLOTS - 1, MOST - 1  # of powers of two
+    LOCAL = MOST - 1  # of a power of two
     assert COLUMNS <= MOST and COLUMNS % DEPTH == 0 and PASS <= THREADS
     fetch, keep = weights_code(block)
     start, multiply = product_code(block, MOST)
@@ -109,7 +109,7 @@ def narrow_kernel(block):
         fetch(stage, params, words, 0, 0, thread)
         here = 0
         for p in range(passes):
-            row, following = (p & AROUND) * PASS, ((p + 1) & AROUND) * PASS
+            row, following = (p & 1) * PASS, (1 - (p & 1)) * PASS
             if thread < PASS:
                 words[following + thread] = word
                 word = table[(p + 2) * PASS + thread]
@@ -195,11 +195,12 @@ def narrow_forward(
 ):  # fmt: skip
     """As `run_forward` in program.py."""
     table = passes_of(program, constants, training, backward=False)
-    nothing = acts, index, acts, acts, acts  # no labels, targets, weights
+    # No scale; the index of rows; no labels, targets, weights.
+    given = acts, index, index, acts, acts, acts
     launch(
         narrow_kernel(block_for(program)), blocks_of(samples, GROUP), acts, acts, jobs, slots,
-        *nothing[:1], index, *nothing[1:], params, x, device.to_device(table.reshape(-1)),
-        len(program), len(program), samples, *_input_places(program), NOWHERE, 0, NO_LOSS, 0, 0, 0,
+        *given, params, x, device.to_device(table.reshape(-1)), len(program),
+        len(program), samples, *_input_places(program), NOWHERE, 0, NO_LOSS, 0, 0, 0,
     )  # fmt: skip
 
 
