@@ -6,6 +6,9 @@ import click
 
 from fastsnn.bench import output
 from fastsnn.bench.case import Case, CaseType
+from fastsnn.bench.gpu.cases import CASES as GPU_CASES
+from fastsnn.bench.gpu.cases import MODES as GPU_MODES
+from fastsnn.bench.gpu.cases import PEERS as GPU_PEERS
 
 # The networks of the targets; here, so that no measuring module is loaded for `fastsnn train`.
 STEP_CASES = (
@@ -280,6 +283,44 @@ def search(workers, epochs, json_path):
     output.require(json_path)
     rows = measuring.measure(processors.resolve(workers), epochs, _report)
     _end({"what": "search", "rows": rows}, json_path, show.columns(measuring.table(rows)))
+
+
+@bench.command()
+@cases_option(GPU_CASES)
+@click.option(
+    "--precision", "modes", multiple=True, type=click.Choice(GPU_MODES), default=GPU_MODES,
+    show_default="all",
+    help="Arithmetic of the products. Can be given several times.",
+)  # fmt: skip
+@against_option(GPU_PEERS)
+@click.option(
+    "--check", "checking", is_flag=True, show_default="off",
+    help="Take no times: compare results with the CPU's; run compute-sanitizer where it is.",
+)  # fmt: skip
+@seconds_option(1.0)
+@json_option
+def gpu(cases, modes, against, checking, seconds, json_path):
+    """Training steps with Adam on an NVIDIA GPU: time, share of the ceilings; or checks."""
+    from fastsnn import backend
+    from fastsnn.bench.gpu import everything, results
+
+    output.require(json_path)
+    backend.require("cuda")
+    peers = _names(against)
+    for name in peers:
+        if name not in GPU_PEERS:
+            raise ValueError(f"--against: one of {', '.join(GPU_PEERS)} is required, got {name!r}")
+    store, never = results.Store(None), float("inf")
+    if checking:
+        everything.checks(store, modes, never, _report)
+        everything.mnist(store, never, _report)
+    else:
+        everything.times(store, list(map(str, cases)), modes, peers, seconds, never, _report)
+    found = {**store.found, "rows": results.rows(store.found)}
+    _end(found, json_path, results.text(found))
+    wrong = sum("error" in result for result in store.found["checks"].values())
+    if wrong:
+        raise RuntimeError(f"bench gpu: {wrong} of {len(store.found['checks'])} checks failed")
 
 
 @click.command()

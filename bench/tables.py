@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fastsnn.bench import show
+from fastsnn.bench.gpu import results as on_gpu
 from fastsnn.bench.paper import show as shown
 from fastsnn.console import clock
 
@@ -115,12 +116,24 @@ def paper(name: str, results: Path) -> str:
     return "\n\n".join(filter(None, blocks))
 
 
+def gpu(name: str, results: Path) -> str:
+    """Steps (gpu) or kernels (gpu-kernels) on an NVIDIA GPU, once there are figures."""
+    path = results / "gpu.json"
+    if not path.exists():
+        return "Not yet measured on hardware."
+    found = json.loads(path.read_text())
+    table = on_gpu.steps_table(found) if name == "gpu" else on_gpu.kernels_table(found)
+    return f"{markdown(table)}\n\n{on_gpu.machine(found)} {when(found)}"
+
+
 TABLES = {f.__name__: f for f in (step, predict, train, kernels, grid, scaling, parts)}
 
 
 def block(name: str, results: Path) -> str:
     if name.startswith("paper-"):
         return paper(name.removeprefix("paper-"), results / "paper")
+    if name in ("gpu", "gpu-kernels"):
+        return gpu(name, results)
     found = json.loads((results / f"{name}.json").read_text())
     return f"{TABLES[name](found)}{when(found)}"
 

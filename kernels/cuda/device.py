@@ -98,6 +98,13 @@ def name():
     return found.decode() if isinstance(found, bytes) else str(found)
 
 
+def driver_version():
+    """The newest CUDA that the driver knows, as "13.0"."""
+    if SIMULATED:
+        return "simulator"
+    return "{}.{}".format(*cuda.cudadrv.driver.get_version())
+
+
 def _described(shape, dtype):
     nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     return f"an array of {nbytes / 2**20:,.1f} MiB"

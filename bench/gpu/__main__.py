@@ -1,0 +1,104 @@
+"""All checks and all times of a GPU in one call: `python -m fastsnn.bench.gpu --out DIR`.
+
+Runs from the top of a checkout; needs numpy, numba, numba-cuda, click, safetensors, platformdirs,
+and for the peers PyTorch. Each result lies in DIR/gpu.json at once. A later call with the same DIR
+goes on with what is missing or has failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from fastsnn.bench import machine
+from fastsnn.bench.case import Case
+from fastsnn.bench.gpu import everything, results
+from fastsnn.bench.gpu.cases import CASES, MODES, PEERS
+
+
+@click.command()
+@click.option("--out", required=True, metavar="DIR", help="Folder for gpu.json and gpu.txt.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="X",
+    help="When to end, whatever is missing.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Measured seconds of each system and case.",
+)
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    metavar="LxWxBxRATE",
+    default=CASES,
+    show_default="a table of networks",
+    help="A network; can be given several times.",
+)
+@click.option(
+    "--precision",
+    "modes",
+    multiple=True,
+    type=click.Choice(MODES),
+    default=MODES,
+    show_default="all",
+    help="Arithmetic of the products; can be given several times.",
+)
+@click.option(
+    "--against",
+    default=",".join(PEERS),
+    show_default=True,
+    metavar="NAMES",
+    help="Peers, with commas between, the most important first.",
+)
+@click.option(
+    "--warm/--no-warm",
+    default=True,
+    show_default=True,
+    help="Compile in the background while the checks run.",
+)
+@click.option("--tiny", is_flag=True, show_default="off", help="Small checks, for the simulator.")
+def main(out, minutes, seconds, cases, modes, against, warm, tiny):  # fmt: skip
+    """Check a GPU's results by the CPU's, then take times: here and in PyTorch."""
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    until = time.monotonic() + 60 * minutes
+    start = time.monotonic()
+    cases = [str(Case.parse(case)) for case in cases]
+    peers = tuple(filter(None, against.split(",")))
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    store = results.Store(folder / "gpu.json")
+    store.found["machine"] = machine.describe(["bench", "gpu", "--against", against])
+
+    def report(line):
+        click.echo(f"{time.monotonic() - start:6.1f} s  {line}", err=True)
+
+    # Half of the time at most for checks and compiling: the other one is for times.
+    half = start + 30 * minutes
+    warming = everything.Warming(cases, modes, peers, half) if warm else None
+    everything.checks(store, modes, half, report, tiny)
+    if warming:
+        warming.end()
+    everything.mnist(store, until - 5, report, tiny)
+    everything.times(store, cases, modes, peers, seconds, until - 5, report)
+    store.found["rows"] = results.rows(store.found)
+    store.write()
+    text = results.text(store.found)
+    (folder / "gpu.txt").write_text(f"{text}\n")
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Checks, then times, in the order of their importance, within a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from fastsnn.bench.gpu import check, runner, sanitize
+from fastsnn.bench.gpu.results import Store
+
+WORKERS = {
+    "checks": "fastsnn.bench.gpu.check", "ours": "fastsnn.bench.gpu.ours",
+    "peers": "fastsnn.bench.gpu.peers",
+}  # fmt: skip
+Report = Callable[[str], None]
+
+
+def checks(
+    store: Store, modes: tuple[str, ...], until: float, report: Report, tiny: bool = False
+) -> None:
+    _run(store, "checks", check.tasks(modes), until, report, {"tiny": tiny})
+    for tool in sanitize.TOOLS:
+        left = until - time.monotonic()
+        if left > 0 and store.missing("checks", [[tool]]):
+            report(f"checks {tool}")
+            store.keep("checks", [tool], sanitize.run(tool, modes, min(left, 120)))
+
+
+def mnist(store: Store, until: float, report: Report, tiny: bool = False) -> None:
+    """A whole training: a check, and a time."""
+    _run(store, "checks", [["mnist"]], until, report, {"tiny": tiny})
+
+
+def times(
+    store: Store, cases: list[str], modes: tuple[str, ...], peers: tuple[str, ...],
+    seconds: float, until: float, report: Report,
+) -> None:  # fmt: skip
+    """Of fastsnn, then what the machine can do, then of the peers in their order."""
+    request = {"seconds": seconds}
+    pairs = [[case, mode] for mode in modes for case in cases]
+    _run(store, "ours", [["machine"], *pairs], until, report, request)
+    if peers:
+        _run(store, "peers", [["product", mode] for mode in modes], until, report, request)
+        _run(store, "peers", [["copy"]], until, report, request)
+    for peer in peers:
+        of_peer = [[*pair, peer] for pair in pairs]
+        _run(store, "peers", of_peer, until, report, request)
+
+
+def _run(store, part, tasks, until, report, request):
+    def keep(task, result):
+        report(f"{part} {' '.join(task)}: {result.get('error', 'done')}")
+        store.keep(part, task, result)
+
+    runner.run(WORKERS[part], store.missing(part, tasks), request, keep, until)
+
+
+class Warming:
+    """Compiles in the background what is measured later: a process for kernels of each mode, and
+    one for each compiled peer. Whoever takes times ends it before.
+    """
+
+    def __init__(self, cases, modes, peers, until):
+        jobs = [("ours", [["warm", case, mode] for case in cases]) for mode in modes]
+        jobs += [
+            ("peers", [["warm", case, mode, peer] for mode in modes for case in cases])
+            for peer in peers
+            if peer != "torch"
+        ]
+        self._until = until
+        self.threads = [threading.Thread(target=self._run, args=job) for job in jobs]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, part, tasks):
+        runner.run(WORKERS[part], tasks, {"seconds": 0}, lambda *_: None, self._until)
+
+    def end(self):
+        for thread in self.threads:
+            thread.join()

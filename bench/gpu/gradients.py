@@ -1,0 +1,99 @@
+"""The gradients of a GPU beside the CPU's, and beside those of rounded products."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsnn.bench.gpu import emulate, networks
+from fastsnn.bench.gpu.expect import require
+
+SOFTMAX = "softmax_cross_entropy"
+LOSSES = SOFTMAX, "sigmoid_cross_entropy", "mse"
+
+# Relative errors in the norm of a tensor. Float32: sums have another order, here and there.
+FLOAT32 = 1e-5
+# From float64 with the same roundings of operands: where a float32 number lies beside the middle of
+# two neighbours it may be rounded to the other one, and later layers make more of that. Arithmetic
+# in float32 on the CPU comes to 3e-3 in the worst tensor of these networks; of 32 layers to 1e-1.
+ROUNDED, DEEPEST = 0.01, 4
+# From the CPU, of networks that are not emulated: 2 depth + 1 products with errors of about u lie
+# on the way to a gradient. Independent errors add as their squares, normalizations divide.
+SAFETY = 32
+
+
+def loose(mode: str, depth: int) -> float:
+    return SAFETY * emulate.ROUNDOFF[mode] * (2 * depth + 1) ** 0.5
+
+
+def relative(given, wanted, least=0.0) -> float:
+    """The largest relative error of a tensor. least: root mean square below which none counts."""
+    worst = 0.0
+    for name, g in wanted.items():
+        norm = max(float(np.linalg.norm(g)), least * g.size**0.5)
+        worst = max(worst, float(np.linalg.norm(given[name] - g)) / norm)
+    return worst
+
+
+def root_mean_square(arrays) -> float:
+    return float(np.mean(np.concatenate([a.ravel() for a in arrays.values()]) ** 2) ** 0.5)
+
+
+def both(make, mode, x, y, **more):
+    """Gradients on the CPU and on the GPU, and the names of the kernels there."""
+    weight = np.linspace(0.5, 1.5, len(x), dtype=np.float32) if more else None
+    cpu = networks.trainer(make(), "cpu", **more).gradients(x, y, weight)
+    gpu = networks.trainer(make(), "cuda", mode, **more)
+    found = gpu.gradients(x, y, weight)
+    return cpu, found, [name for _, run in gpu._engine.launches.values() for name in run.names]
+
+
+def gradients(tiny, mode):
+    """Float32: below FLOAT32 from the CPU's. Else those of SNNs are below ROUNDED from the emulated
+    ones, and nearer to them than to exact ones.
+    """
+    figures = {"worst": 0.0, "tensors": 0, "with_equal_bits": 0}
+
+    def judge(what, error, limit):
+        require(error <= limit, f"{what}: relative error {error:.2g}, above {limit:.2g}")
+        figures["worst"] = max(figures["worst"], error)
+
+    for shape in networks.TINY if tiny else networks.SHAPES:
+        depth, _, n, inputs, outputs = shape
+        if mode != "float32" and depth > DEEPEST:
+            continue
+        x, y = networks.rows(n, inputs, outputs)
+        cpu, gpu, names = both(lambda shape=shape: networks.plain(shape), mode, x, y)
+        figures["tensors"] += len(cpu)
+        figures["with_equal_bits"] += sum(np.array_equal(cpu[name], gpu[name]) for name in cpu)
+        if mode == "float32":
+            judge(f"{shape}", relative(gpu, cpu), FLOAT32)
+            continue
+        wide = any("dense_forward" in name for name in names)
+        wanted = emulate.gradients(
+            networks.plain(shape), networks.RATE, x, y, mode, networks.SEED, wide
+        )
+        error, exact = relative(gpu, wanted), relative(gpu, cpu)
+        judge(f"{shape} from rounded products", error, ROUNDED)
+        require(
+            error < exact / 2,
+            f"{shape}: {error:.2g} from rounded products, {exact:.2g} from exact ones",
+        )
+        figures["from_exact"] = max(figures.get("from_exact", 0.0), exact)
+    if mode == "float32" or not tiny:
+        others(tiny, mode, judge)
+    return figures
+
+
+def others(tiny, mode, judge):
+    """A network of everything, with each loss and weights of samples. Tiny ones are nothing for
+    rounded products: a normalization over three units may divide by next to nothing.
+    """
+    x, _ = networks.rows(11 if tiny else 200, networks.INPUTS, networks.OUTPUTS)
+    for loss in LOSSES:
+        _, y = networks.rows(len(x), networks.INPUTS, networks.OUTPUTS, loss)
+        cpu, gpu, _ = both(lambda: networks.everything(tiny), mode, x, y, loss=loss)
+        cpu.pop(networks.NO_GRADIENT)
+        if mode == "float32":
+            judge(loss, relative(gpu, cpu), FLOAT32)
+        else:  # gradients of directions are what projections leave: errors before these count
+            judge(loss, relative(gpu, cpu, root_mean_square(cpu)), loose(mode, networks.DEPTH))

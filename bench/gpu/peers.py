@@ -1,0 +1,143 @@
+"""The worker that measures PyTorch on the GPU: `python -m fastsnn.bench.gpu.peers`.
+
+Tasks: [case, mode, system]: the same step as in ours.py; ["warm", case, mode, system]: it is
+compiled, and no time is taken; ["product", mode] and ["copy"]: what the machine can do.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+
+from fastsnn.bench import systems, timing
+from fastsnn.bench.case import Case
+from fastsnn.bench.gpu.cases import steps_of
+from fastsnn.bench.gpu.runner import serve
+
+PRODUCT, COPY = 8192, 1 << 30  # rows and columns of a matrix; bytes
+SMALL_PRODUCT, SMALL_COPY = 64, 1 << 16  # where there is no GPU: to try the program
+
+
+def where() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def set_mode(mode: str) -> None:
+    import torch
+
+    torch.set_float32_matmul_precision("high" if mode == "tf32" else "highest")
+
+
+def seconds(calls) -> list[float]:
+    """As `device.seconds` of fastsnn's kernels: by events behind the calls."""
+    import torch
+
+    if where() == "cpu":
+        times = [time.perf_counter()]
+        for call in calls:
+            call()
+            times.append(time.perf_counter())
+        return [b - a for a, b in zip(times, times[1:], strict=False)]
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(len(calls) + 1)]
+    events[0].record()
+    for call, event in zip(calls, events[1:], strict=True):
+        call()
+        event.record()
+    events[-1].synchronize()
+    return [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:], strict=False)]
+
+
+def steps(system: str, case: Case, mode: str):
+    """A call of `steps_of(case)` steps that reads the last loss."""
+    import torch
+
+    set_mode(mode)
+    place = where()
+    with torch.device(place):
+        net = systems.torch_network(case, 8)
+    x, y = (torch.from_numpy(a).to(place) for a in case.data())
+    update = torch.optim.Adam(net.parameters(), lr=systems.ADAM_RATE, fused=True)
+    criterion = torch.nn.CrossEntropyLoss()
+
+    def loss(x, y):
+        return criterion(net(x), y)
+
+    if system == "torch-compile":
+        loss = torch.compile(loss)
+    elif system == "torch-graphs":
+        loss = torch.compile(loss, mode="reduce-overhead")
+
+    def call():
+        for _ in range(steps_of(case)):
+            update.zero_grad(set_to_none=True)
+            with torch.autocast(place, torch.bfloat16, enabled=mode == "bf16"):
+                value = loss(x, y)
+            value.backward()
+            update.step()
+        return value.item()
+
+    return call
+
+
+def clear() -> None:
+    import torch
+
+    torch._dynamo.reset()
+    gc.collect()
+    if where() == "cuda":
+        torch.cuda.empty_cache()
+
+
+def measured(call, enough: float) -> list[float]:
+    for _ in range(timing.WARM_UP):
+        call()
+    (first,) = seconds([call])
+    return seconds([call] * int(max(timing.LEAST, min(200, enough / max(first, 1e-6)))))
+
+
+def product(mode: str, enough: float) -> dict:
+    import torch
+
+    set_mode(mode)
+    n = PRODUCT if where() == "cuda" else SMALL_PRODUCT
+    kind = torch.bfloat16 if mode == "bf16" else torch.float32
+    a, b, c = (torch.randn(n, n, device=where(), dtype=kind) for _ in range(3))
+    taken = timing.spread(measured(lambda: torch.mm(a, b, out=c), enough))
+    return {**taken, "tflops": 2 * n**3 / taken["median_s"] / 1e12}
+
+
+def copy(enough: float) -> dict:
+    import torch
+
+    nbytes = COPY if where() == "cuda" else SMALL_COPY
+    a = torch.ones(nbytes // 4, device=where())
+    b = torch.empty_like(a)
+    taken = timing.spread(measured(lambda: b.copy_(a), enough))
+    return {**taken, "gb_s": 2 * nbytes / taken["median_s"] / 1e9}
+
+
+def perform(task, request):
+    enough = request["seconds"]
+    if task[0] == "product":
+        return product(task[1], enough)
+    if task == ["copy"]:
+        return copy(enough)
+    warm = task[0] == "warm"
+    case, mode, system = task[-3:]
+    case = Case.parse(case)
+    call = steps(system, case, mode)
+    try:
+        if warm:
+            call()
+            return {}
+        taken = [t / steps_of(case) for t in measured(call, enough)]
+        return {**timing.spread(taken), "steps_per_call": steps_of(case)}
+    finally:
+        del call
+        clear()
+
+
+if __name__ == "__main__":
+    serve(perform)

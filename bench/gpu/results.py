@@ -1,0 +1,167 @@
+"""What was found on a GPU, written after each task; rows and tables from it.
+
+A result file holds {"checks": ..., "ours": ..., "peers": ...}: of each task, by its words, what its
+worker answered.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fastsnn import files
+from fastsnn.bench import show
+from fastsnn.bench.case import Case
+from fastsnn.bench.gpu.cases import PEERS
+
+Found = dict[str, Any]
+NAMES = {"torch-graphs": "torch.compile, CUDA graphs", "torch-compile": "torch.compile",
+         "torch": "PyTorch"}  # fmt: skip
+
+
+class Store:
+    """Results in a file; those that are there already, but for failures, are kept."""
+
+    def __init__(self, path: Path | None):
+        self.path = path
+        self.found: Found = {"what": "gpu", "checks": {}, "ours": {}, "peers": {}}
+        if path is not None and path.exists():
+            self.found |= json.loads(path.read_text())
+
+    def missing(self, part: str, tasks: list[list[str]]) -> list[list[str]]:
+        known = self.found[part]
+        return [t for t in tasks if "error" in known.get(" ".join(t), {"error": "not there"})]
+
+    def keep(self, part: str, task: list[str], result: dict) -> None:
+        self.found[part][" ".join(task)] = result
+        self.write()
+
+    def write(self) -> None:
+        if self.path is not None:
+            files.replace(self.path, f"{json.dumps(self.found, indent=1)}\n".encode())
+
+
+def good(found: Found, part: str, *task: str) -> dict | None:
+    result = found[part].get(" ".join(task))
+    return result if result and "error" not in result and "left_out" not in result else None
+
+
+def rows(found: Found) -> list[Found]:
+    """A row for each case and mode that was measured here, with what the peers and the ceilings
+    say of it.
+    """
+    made = []
+    copy = good(found, "peers", "copy")
+    for words in found["ours"]:
+        ours = good(found, "ours", words)
+        if not ours or "kernels" not in ours:
+            continue
+        case_text, mode = words.split()
+        case = Case.parse(case_text)
+        product = good(found, "peers", "product", mode)
+        peers = {n: p for n in PEERS if (p := good(found, "peers", case_text, mode, n))}
+        best = min(peers, key=lambda name: peers[name]["median_s"], default=None)
+        row: Found = {"case": case_text, "mode": mode, "best_peer": best}
+        row["systems"] = {"fastsnn": ours, **peers}
+        row["tflops"] = case.step_flops() / ours["median_s"] / 1e12
+        row["of_product"] = product and row["tflops"] / product["tflops"]
+        row["speedup"] = best and peers[best]["median_s"] / ours["median_s"]
+        row["kernels"] = [
+            kernel | {"share": share(kernel, product, copy)} for kernel in ours["kernels"]
+        ]
+        made.append(row)
+    return made
+
+
+def share(kernel: Found, product: Found | None, copy: Found | None) -> float | None:
+    """The time that the kernels of a kind need at the ceilings - all products, or all bytes, at the
+    speed of the machine - over the time that they take.
+    """
+    if not product or not copy or not kernel["bytes"]:
+        return None
+    least = max(kernel["flops"] / product["tflops"] / 1e12, kernel["bytes"] / copy["gb_s"] / 1e9)
+    return least / kernel["median_s"]
+
+
+def _or_dash(value, write):
+    return "-" if value is None else write(value)
+
+
+def steps_table(found: Found) -> list[list[str]]:
+    head = ["case", "arithmetic", "fastsnn", "TFLOP/s", "of product"]
+    table = [[*head, *(NAMES[name] for name in PEERS), "speed-up"]]
+    for row in rows(found):
+        systems = row["systems"]
+        table.append([
+            row["case"], row["mode"], show.duration(systems["fastsnn"]["median_s"]),
+            f"{row['tflops']:.3g}", _or_dash(row["of_product"], show.percent),
+            *(_or_dash(systems.get(n), lambda s: show.duration(s["median_s"])) for n in PEERS),
+            _or_dash(row["speedup"], "{:.2f}".format),
+        ])  # fmt: skip
+    return table
+
+
+def kernels_table(found: Found) -> list[list[str]]:
+    table = [["case", "arithmetic", "kernels", "launches", "time", "of ceiling"]]
+    for row in rows(found):
+        table += [
+            [row["case"], row["mode"], k["kind"], str(k["launches"]),
+             show.duration(k["median_s"]), _or_dash(k["share"], show.percent)]
+            for k in row["kernels"]
+        ]  # fmt: skip
+    return table
+
+
+def checks_table(found: Found) -> list[list[str]]:
+    table = [["check", "result", "figures"]]
+    for task, result in found["checks"].items():
+        verdict = "WRONG" if "error" in result else "left out" if "left_out" in result else "good"
+        figures = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in result.items()
+        )
+        table.append([task, verdict, figures])
+    return table
+
+
+def machine(found: Found) -> str:
+    """The GPU and its ceilings, in words."""
+    known = good(found, "ours", "machine")
+    if not known:
+        return "Unknown GPU."
+    versions = ", ".join(f"{name} {version}" for name, version in known["versions"].items())
+    return f"{known['gpu']}, driver for CUDA {known['driver']}, {versions}. {ceilings(found)}"
+
+
+def ceilings(found: Found) -> str:
+    known = [
+        f"{mode} {result['tflops']:.3g} TFLOP/s"
+        for mode in ("float32", "tf32", "bf16")
+        if (result := good(found, "peers", "product", mode))
+    ]
+    copy = good(found, "peers", "copy")
+    known += [f"copy {copy['gb_s']:.0f} GB/s"] if copy else []
+    return f"Ceilings by PyTorch: {', '.join(known)}." if known else "No ceilings were measured."
+
+
+def failures(found: Found) -> list[str]:
+    return [
+        f"{part} {task}: {result['error']}"
+        for part in ("checks", "ours", "peers")
+        for task, result in found[part].items()
+        if "error" in result
+    ]
+
+
+def text(found: Found) -> str:
+    """All of it for a person."""
+    blocks = []
+    for table in (checks_table(found), steps_table(found), kernels_table(found)):
+        if len(table) > 1:
+            blocks.append(show.columns(table))
+    if found["ours"]:
+        blocks.append(machine(found))
+    failed = failures(found)
+    blocks.append("\n".join(["failed:", *failed]) if failed else "nothing failed")
+    return "\n\n".join(blocks)

@@ -1,0 +1,120 @@
+"""Many small tasks in a process of their own, whose results come one by one: what has come is kept
+when the process dies, hangs or runs out of time.
+
+A worker is a module that calls `serve(perform)`. A task that fails ends its process, since a GPU
+takes nothing more from it after some errors; the next process goes on with the task behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fastsnn
+from fastsnn.bench import child
+
+Task = list[str]
+FAILED = 3  # exit code of a worker after a task that failed
+
+
+def serve(perform: Callable[[Task, dict], dict]) -> None:
+    """In the worker: `perform(task, request)` for each task of the request on stdin."""
+    request = child.request()
+    for task in request["tasks"]:
+        print(json.dumps({"begins": task}), flush=True)
+        try:
+            result = perform(task, request)
+        except Exception as error:
+            first = next(iter(str(error).strip().splitlines()), "")
+            child.answer({"error": f"{type(error).__name__}: {first}"[:500]})
+            sys.exit(FAILED)
+        child.answer(result)
+
+
+def environment() -> dict[str, str]:
+    here = str(Path(fastsnn.__file__).parents[1])  # a bare checkout is on nobody's path
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path}
+
+
+def run(
+    module: str, tasks: list[Task], request: dict, keep: Callable[[Task, dict], None],
+    until: float = float("inf"), most: float = 180.0,
+) -> None:  # fmt: skip
+    """`keep(task, result)` for each task as its result comes, {"error": words} where it failed.
+
+    until: when all must be over, as `time.monotonic()`; tasks that are then not done are left out.
+    most: seconds of one task.
+    """
+    left = list(tasks)
+    while left and time.monotonic() < until:
+        before = len(left)
+        words = _one_process(module, left, request, keep, until, most)
+        if len(left) == before and time.monotonic() < until:  # it died before its first task
+            keep(left.pop(0), {"error": f"{module} did not start: {words}"})
+
+
+def _one_process(module, left, request, keep, until, most):
+    """Returns the end of what it said on stderr, when it has ended by itself."""
+    command = [sys.executable, "-m", module]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(),
+    )  # fmt: skip
+    lines, errors = queue.Queue(), []
+
+    def read():
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    threads = [
+        threading.Thread(target=read),
+        threading.Thread(target=lambda: errors.extend(process.stderr)),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        with process.stdin:
+            process.stdin.write(json.dumps(request | {"tasks": left}))
+    except BrokenPipeError:  # it has ended already; its output says why
+        pass
+    running, limit = None, time.monotonic() + most
+    try:
+        while True:
+            try:
+                line = lines.get(timeout=max(0.0, min(until, limit) - time.monotonic()))
+            except queue.Empty:
+                if running is not None and limit < until:
+                    keep(left.pop(0), {"error": f"took more than {most:.0f} s"})
+                return ""
+            if line is None:
+                process.wait()
+                threads[1].join()
+                words = " ".join(" ".join(errors).split()[-40:]) or "without a word"
+                if running is not None:
+                    keep(left.pop(0), {"error": f"died, exit code {process.returncode}: {words}"})
+                return words
+            try:
+                said = json.loads(line)
+            except ValueError:  # a library's own words
+                continue
+            limit = time.monotonic() + most
+            if "begins" in said:
+                running = said["begins"]
+            elif running is not None:
+                keep(left.pop(0), said)
+                running = None
+    finally:
+        process.kill()
+        for thread in threads:
+            thread.join()
+        process.stdout.close(), process.stderr.close()
+        process.wait()
