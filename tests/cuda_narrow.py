@@ -9,10 +9,11 @@ import cases
 import numpy as np
 import pytest
 import test_engine
+from cuda_blocks import banks_of
 from cuda_turns import turns
 
 import fastsnn as fs
-from fastsnn.kernels.cuda import narrow, passes, program
+from fastsnn.kernels.cuda import narrow, narrow_product, passes, program
 from fastsnn.plan import device_plan
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
@@ -214,6 +215,27 @@ def test_no_row_looks_at_another_one():
         found = net.forward(x)
     assert not np.isfinite(found[2]).any()
     assert np.array_equal(np.delete(found, 2, 0), np.delete(expected, 2, 0))
+
+
+@pytest.mark.parametrize("block", passes.ON_DEVICE, ids=lambda b: str(b.columns))
+def test_no_two_threads_want_one_bank(block):
+    """When weights are written to shared memory, either way; and each float has one place there."""
+    _, keep = narrow_product.weights_code(block)
+    words = np.zeros(passes.PASS, np.int64)
+    for forward in (True, False):
+        words[passes.BIAS] = 0 if forward else -1
+        landed = np.full((block.threads, block.stage), -1)
+        for thread in range(block.threads):
+            shared = np.full(block.buffer, -1, np.float32)
+            keep(shared, 0, np.arange(block.stage, dtype=np.float32), words, 0, thread)
+            (places,) = np.nonzero(shared >= 0)
+            landed[thread, shared[places].astype(int)] = places
+        assert (landed >= 0).all() and len(np.unique(landed)) == landed.size
+        width = 1 if forward else 4
+        for first in range(0, block.threads, 32 // width):
+            for j in range(0, block.stage, width):
+                most, least = banks_of(landed[first : first + 32 // width, j], width)
+                assert most == least
 
 
 # What takes it.

@@ -20,16 +20,15 @@ from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, kernel
 from fastsnn.kernels.cuda.dense import ints
 from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, SCALE, SEED, STEP
-from fastsnn.kernels.cuda.narrow_code import (
+from fastsnn.kernels.cuda.narrow_product import product_code, weights_code
+from fastsnn.kernels.cuda.narrow_rows import (
     FACTS,
     NUMBER,
     ROWS,
     SEED_NOW,
     STEP_NOW,
     end_code,
-    product_code,
     rows_code,
-    weights_code,
 )
 from fastsnn.kernels.cuda.passes import (
     BIAS,

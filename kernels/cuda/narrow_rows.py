@@ -1,9 +1,9 @@
-"""What a thread of the narrow schedule does to its sums: of some of eight samples, for a few units
-side by side.
+"""What a thread of the narrow schedule does with its sums, of some of eight samples and a few units
+side by side: where they come from and go to, activation, mask, and the way back through them.
 
 `row`: where the pass's row of the table begins in `words`, a copy in shared memory. Activations lie
-there as [first and last four samples][unit][sample of the four], from ACTIVATIONS on, so that a
-thread reads the four at once, and neighbours write to different banks.
+there as [first and last four samples][unit][sample of the four]: a thread reads the four at once,
+and neighbours write to different banks.
 """
 
 import functools
@@ -12,7 +12,6 @@ from fastsnn.kernels.cuda.activation import AFFINE, NAMES, activate, gradient
 from fastsnn.kernels.cuda.code import device_code
 from fastsnn.kernels.cuda.dropout import dropped
 from fastsnn.kernels.cuda.passes import (
-    BIAS,
     FUNCTION,
     LAMBDA,
     LAMBDA_ALPHA,
@@ -21,23 +20,14 @@ from fastsnn.kernels.cuda.passes import (
     MORE,
     OLD,
     OUT_STRIDE,
-    TERMS,
     UNITS,
     VALUE,
-    WEIGHTS,
     A,
     B,
 )
 from fastsnn.kernels.cuda.shape import GROUP, QUAD
-from fastsnn.kernels.cuda.vector import (
-    least,
-    load_all,
-    load_vector,
-    split,
-    store_all,
-    store_vector,
-)
-from fastsnn.kernels.emit import I32, I64, Value, as_float, at, fma, load, store, where
+from fastsnn.kernels.cuda.vector import least, load_all, load_vector, store_all, store_vector
+from fastsnn.kernels.emit import I32, I64, Value, as_float, at, load, store, where
 
 # What a block knows of its samples, in shared memory as well, so that no register is needed for it:
 # rows of the data set, one for each of the eight; the number of the eight for the masks; step and
@@ -62,123 +52,6 @@ def real_word(builder, words, row, column):
 def quad_at(first_quad, unit, most):
     """Where four samples of a unit lie in shared memory."""
     return (first_quad * most + unit) * QUAD
-
-
-def weights_code(block):
-    """How a thread takes its share of the next weights into registers, and puts it to shared
-    memory: as lines of a term each, padded.
-    """
-    quads = block.stage // QUAD
-    half = block.threads // 2
-    apart = block.columns // half  # units of a thread in one pair of quads
-    lines = block.threads * QUAD // block.columns  # terms that all threads take at a time
-
-    def places(builder, thread, forward):
-        """(unit, term) of a thread's first quad, and what to add for each of its quads: four terms
-        of a unit, or four units of a term. Of the former two threads take two quads of a unit, the
-        next ones the next unit's: their terms are written to 32 different banks.
-        """
-        if forward:
-            unit, odd = split(Value(builder, thread), 2)
-            steps = [(i % apart * half, i // apart * 2 * QUAD) for i in range(quads)]
-            return unit, odd * QUAD, steps
-        term, quad = split(Value(builder, thread), block.columns // QUAD)
-        return quad * QUAD, term, [(0, i * lines) for i in range(quads)]
-
-    @device_code
-    def fetch(builder, stage, params, words, row, first, thread):
-        """Terms from `first` on; 0 for those that are not there. Units behind the last one repeat
-        it.
-        """
-        terms, units, start = (word(builder, words, row, c) for c in (TERMS, UNITS, WEIGHTS))
-        forward = word(builder, words, row, BIAS) >= 0
-        line = where(forward, terms, units)
-        first = Value(builder, first)
-        whole = builder.and_(
-            builder.icmp_signed("==", (line & (QUAD - 1)).ir, I64(0)),
-            builder.icmp_signed("<=", (first + block.depth).ir, terms.ir),
-        )
-
-        def by_quads(way):
-            unit, term, steps = places(builder, thread, way)
-            base = start + (first if way else (term + first) * line)
-            for i, (further, later) in enumerate(steps):
-                if way:
-                    place = base + least(unit + further, units - 1) * line + term + later
-                else:
-                    place = base + least(unit, (units - 1) & -QUAD) + line * later
-                values = load_vector(builder, params, place.ir, QUAD)
-                store_all(builder, values, at(builder, stage, i * QUAD))
-
-        def one_by_one(way):
-            unit, term, steps = places(builder, thread, way)
-            for i, (further, later) in enumerate(steps):
-                for j in range(QUAD):
-                    n = least(unit + (further if way else j), units - 1)
-                    k = term + first + (later + (j if way else 0))
-                    far, near = (n, least(k, terms - 1)) if way else (least(k, terms - 1), n)
-                    place = at(builder, params, (start + far * line + near).ir)
-                    value = where(k < terms, load(builder, place, 1), 0)
-                    store(builder, value, at(builder, stage, i * QUAD + j))
-
-        for way in (True, False):
-            this = forward.ir if way else builder.not_(forward.ir)
-            for body, condition in ((by_quads, whole), (one_by_one, builder.not_(whole))):
-                builder.when(builder.and_(this, condition), functools.partial(body, way))
-
-    @device_code
-    def keep(builder, shared, start, stage, words, row, thread):
-        def all_quads(way):
-            unit, term, steps = places(builder, thread, way)
-            base = Value(builder, start) + term * block.line + unit
-            for i, (further, later) in enumerate(steps):
-                values = load_all(builder, at(builder, stage, i * QUAD), QUAD)
-                place = base + (later * block.line + further)
-                if not way:
-                    store_vector(builder, values, shared, place.ir)
-                    continue
-                for j, value in enumerate(values):
-                    store(builder, value, at(builder, shared, (place + j * block.line).ir))
-
-        forward = word(builder, words, row, BIAS) >= 0
-        builder.when(forward.ir, lambda: all_quads(True))
-        builder.when(builder.not_(forward.ir), lambda: all_quads(False))
-
-    return fetch, keep
-
-
-def product_code(block, most):
-    """most: units that activations in shared memory have room for."""
-    samples, unit = block.samples, block.unit
-
-    @device_code
-    def start(builder, acc, params, words, row, column):
-        """Every sum begins with its bias, or with 0."""
-        bias_at, units = (word(builder, words, row, c) for c in (BIAS, UNITS))
-        there = bias_at >= 0
-        for j in range(unit):
-            place = where(there, bias_at, 0) + least(Value(builder, column) + j, units - 1)
-            bias = where(there, load(builder, at(builder, params, place.ir), 1), 0)
-            for i in range(samples):
-                store(builder, bias, at(builder, acc, i * unit + j))
-
-    @device_code
-    def multiply(builder, acc, shared, left, right):
-        """acc[i, j] += sum over the terms of a buffer of left[k, i] right[k, j]"""
-        sums = load_all(builder, acc, block.sums)
-        left = Value(builder, left)
-        for k in range(block.depth):
-            a = []
-            for q in range(samples // QUAD):
-                place = left + quad_at(q, k, most)
-                a += load_vector(builder, shared, place.ir, QUAD)
-            b = load_vector(builder, shared, builder.add(right, I64(k * block.line)), unit)
-            for i, x in enumerate(a):
-                for j, y in enumerate(b):
-                    sums[i * unit + j] = fma(x, y, sums[i * unit + j])
-        store_all(builder, sums, acc)
-
-    return start, multiply
 
 
 def rows_code(block, most, activations):
