@@ -66,7 +66,7 @@ def narrow_kernel(block):
     LOCAL = MOST - 1  # of a power of two
     assert COLUMNS <= MOST and COLUMNS % DEPTH == 0 and PASS <= THREADS
     fetch, keep = weights_code(block)
-    start, multiply = product_code(block, MOST)
+    ask, start, multiply = product_code(block, MOST)
     remember, add, share, take, give, gather = rows_code(block, MOST, ACTIVATIONS)
     forward, backward, mask, scale = end_code(block)
     softmax, sigmoid, mse = (of(LANES) for of in (loss.softmax, loss.sigmoid, loss.mse))
@@ -90,6 +90,7 @@ def narrow_kernel(block):
         acc = cuda.local.array(SUMS, FLOAT)
         old = cuda.local.array(SUMS, FLOAT)
         stage = cuda.local.array(STAGE, FLOAT)
+        bias = cuda.local.array(UNIT, FLOAT)
         thread = cuda.threadIdx.x
         part, column = thread // ACROSS, thread % ACROSS * UNIT
         first, last = cuda.blockIdx.x * GROUP, samples - 1
@@ -105,6 +106,7 @@ def narrow_kernel(block):
             words[thread] = table[thread]
             word = table[PASS + thread]
         cuda.syncthreads()
+        ask(bias, params, words, 0, column)
         fetch(stage, params, words, 0, 0, thread)
         here = 0
         for p in range(passes):
@@ -114,7 +116,7 @@ def narrow_kernel(block):
                 word = table[(p + 2) * PASS + thread]
             terms, units = words[row + TERMS], words[row + UNITS]
             is_forward = words[row + BIAS] >= 0
-            start(acc, params, words, row, column)
+            start(acc, bias, words, row)
             if not is_forward:
                 remember(old, acts, words, row, part, column, first, last)
             for k in range(0, terms, DEPTH):
@@ -131,6 +133,7 @@ def narrow_kernel(block):
                 after, whose = k + DEPTH, row
                 if after >= terms:
                     after, whose = 0, following
+                    ask(bias, params, words, following, column)
                 fetch(stage, params, words, whose, after, thread)
                 left = ACTIVATIONS + part * PLANE + (k & LOCAL) * QUAD
                 multiply(acc, shared, left, here + column)

@@ -107,15 +107,22 @@ def product_code(block, most):
     samples, unit = block.samples, block.unit
 
     @device_code
-    def start(builder, acc, params, words, row, column):
-        """Every sum begins with its bias, or with 0."""
+    def ask(builder, bias, params, words, row, column):
+        """Biases into registers, early; of a pass backward anything."""
         bias_at, units = (word(builder, words, row, c) for c in (BIAS, UNITS))
-        there = bias_at >= 0
+        bias_at = where(bias_at >= 0, bias_at, 0)
         for j in range(unit):
-            place = where(there, bias_at, 0) + least(Value(builder, column) + j, units - 1)
-            bias = where(there, load(builder, at(builder, params, place.ir), 1), 0)
+            place = bias_at + least(Value(builder, column) + j, units - 1)
+            store(builder, load(builder, at(builder, params, place.ir), 1), at(builder, bias, j))
+
+    @device_code
+    def start(builder, acc, bias, words, row):
+        """Every sum begins with its bias, or with 0."""
+        forward = word(builder, words, row, BIAS) >= 0
+        for j in range(unit):
+            first = where(forward, load(builder, at(builder, bias, j), 1), 0)
             for i in range(samples):
-                store(builder, bias, at(builder, acc, i * unit + j))
+                store(builder, first, at(builder, acc, i * unit + j))
 
     @device_code
     def multiply(builder, acc, shared, left, right):
@@ -133,4 +140,4 @@ def product_code(block, most):
                     sums[i * unit + j] = fma(x, y, sums[i * unit + j])
         store_all(builder, sums, acc)
 
-    return start, multiply
+    return ask, start, multiply
