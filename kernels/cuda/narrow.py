@@ -94,7 +94,7 @@ def narrow_kernel(block):
         thread = cuda.threadIdx.x
         part, column = thread // ACROSS, thread % ACROSS * UNIT
         first, last = cuda.blockIdx.x * GROUP, samples - 1
-        slot = slots[FORWARD]
+        slot = slots[FORWARD]  # both ways: the mean of the loss, which moves it on, comes later
         job = slot * JOB
         if thread < GROUP:
             facts[ROWS + thread] = index[jobs[job + FIRST_ROW] + min(first + thread, last)]
