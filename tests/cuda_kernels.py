@@ -3,10 +3,23 @@ Run as a program it prints that for a part of them, as JSON.
 """
 
 import json
+import os
 import re
 import sys
 
 ARCHITECTURES = (8, 0), (9, 0)
+# Of tensor tiles: what differs from tile to tile, once for each, as in a plain network.
+TENSOR = re.compile(r"_\d+x\d+(tf32|bf16)_")
+OF_TENSOR = re.compile(
+    r"forward_.*_selu_dropping|backward_.*_selu_affine|weights_\d.*_adam|weights_sum_128x128tf32_adam"
+)
+# Of an instruction: four results, four and two registers of operands, four sums.
+MMA = re.compile(
+    r"\bmma\.sync\.aligned\.m16n8(k\d+)\.row\.col\.f32\.(\w+)\.\2\.f32 "
+    r"\{(?:%f\d+, ){3}%f\d+\}, \{(?:%r\d+, ){3}%r\d+\}, \{%r\d+, %r\d+\}, "
+    r"\{(?:%f\d+, ){3}%f\d+\};"
+)
+OF_OLDER = re.compile(r"forward_|backward_128|weights_64|weights_sum")
 
 
 def every_kernel():
@@ -24,17 +37,18 @@ def every_kernel():
     )
 
     assert program
+    tiles = [*shape.ON_DEVICE, *(tile for tiles in shape.TENSOR.values() for tile in tiles)]
     for kind in codes.ACTIVATIONS.values():
         name = activation.NAMES[kind]
         for dropping in (False, True):
             elementwise.finish_kernel(kind, dropping)
-            for tile in shape.ON_DEVICE:
+            for tile in tiles:
                 dense.forward_kernel(tile, kind, dropping)
         for mode in activation.modes(name):
             elementwise.backward_kernel(kind, mode)
-            for tile in shape.ON_DEVICE:
+            for tile in tiles:
                 dense.backward_kernel(tile, kind, mode)
-    for tile in shape.ON_DEVICE:
+    for tile in tiles:
         for update in (codes.STORE, codes.SGD, codes.MOMENTUM, codes.NESTEROV, codes.ADAM):
             weights.weights_kernels(tile, update)
     for block in passes.ON_DEVICE:
@@ -43,12 +57,20 @@ def every_kernel():
 
 
 def chosen(architecture):
-    """All kernels for the newest; for others one tile, and all tiles of a plain network."""
-    everything = every_kernel()
-    if architecture == ARCHITECTURES[-1]:
+    """In float32 all kernels for the newest; for others one tile, and all tiles of a plain network.
+    With FASTSNN_ALL_CASES=1 all there are.
+    """
+    everything, newest = every_kernel(), architecture == ARCHITECTURES[-1]
+    if os.environ.get("FASTSNN_ALL_CASES"):
         return everything
     plain = re.compile(r"_(128x128|64x64)_(?!selu|none$|adam)")
-    return {name: kernel for name, kernel in everything.items() if not plain.search(name)}
+
+    def wanted(name):
+        if TENSOR.search(name):
+            return OF_TENSOR.search(name) and (newest or OF_OLDER.search(name))
+        return newest or not plain.search(name)
+
+    return {name: kernel for name, kernel in everything.items() if wanted(name)}
 
 
 def facts(kernel, architecture):
@@ -75,6 +97,11 @@ def facts(kernel, architecture):
         "fused": len(re.findall(r"\bfma\.rn\.f32", ptx)),
         "shared": sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx))),
         "vectors": len(re.findall(r"\bld\.shared\.v4\.f32", ptx)),
+        "tensor": [shape + kind for shape, kind in MMA.findall(ptx)],
+        "mma": len(re.findall(r"\bw?g?mma\b", ptx)),
+        "rounded": [kind for kind in re.findall(r"\bcvt\.(rna\.tf32|rn\.bf16x2)\.f32", ptx)],
+        "words read": len(re.findall(r"\bld\.shared\.v4\.", ptx)),
+        "words written": re.findall(r"\bst\.shared\.(?:v(\d)\.)?", ptx),
         "bytes": len(machine_code),
         **{key: int(re.search(pattern, log).group(1)) for key, pattern in numbers.items()},
     }

@@ -18,14 +18,15 @@ needs_numba_cuda = pytest.mark.skipif(
     not NUMBA_CUDA, reason="numba-cuda is not installed: pip install '.[cuda13]'"
 )
 TESTS = Path(__file__).parent
+SIMULATED = "simulated", "narrow", "blocks", "tensor", "precision"
 
 
 @needs_numba_cuda
 def test_in_the_simulator():
-    """All of cuda_simulated.py, cuda_narrow.py and cuda_blocks.py."""
+    """All of cuda_simulated.py and the others of SIMULATED."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     run = subprocess.run(
-        [*command, *(str(TESTS / f"cuda_{part}.py") for part in ("simulated", "narrow", "blocks"))],
+        [*command, *(str(TESTS / f"cuda_{part}.py") for part in SIMULATED)],
         cwd=TESTS.parent, text=True,
         capture_output=True, env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
     )  # fmt: skip

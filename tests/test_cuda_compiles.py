@@ -48,7 +48,10 @@ def names(facts):
 def test_all_kernels_were_compiled(compiled):
     kernels = cuda_kernels.every_kernel()
     newest = [f["name"] for f in compiled if tuple(f["architecture"]) == (9, 0)]
-    assert sorted(newest) == list(kernels) and len(kernels) > 100
+    in_float32 = [name for name in newest if not cuda_kernels.TENSOR.search(name)]
+    expected = [name for name in kernels if not cuda_kernels.TENSOR.search(name)]
+    assert sorted(in_float32) == expected and len(expected) > 100
+    assert set(newest) <= kernels.keys() and len(newest) - len(in_float32) >= 19
     older = [f["name"] for f in compiled if tuple(f["architecture"]) == (8, 0)]
     assert len(older) > 60
 
@@ -97,11 +100,41 @@ def test_products_are_fused_and_read_vectors(compiled):
     """depth x rows x columns of a thread: fused multiply-adds of one buffer, written out."""
     products = [f for f in compiled if f["name"].startswith(("fastsnn_dense_", "fastsnn_weights_"))]
     products = [f for f in products if "_sum_" not in f["name"]]
+    products = [f for f in products if not cuda_kernels.TENSOR.search(f["name"])]
     for f in products:
         tile = next(t for t in cuda_shapes() if f"_{t.name}_" in f["name"])
         assert f["fused"] >= tile.depth * tile.accumulators, f
         assert f["vectors"] >= 2 * tile.depth, f
     assert len(products) > 100
+
+
+def test_tensor_cores_are_used(compiled):
+    """Each instruction that a tile needs, of the mode; operands rounded once on their way to shared
+    memory, written and read as vectors. In float32 none.
+    """
+    seen = set()
+    for f in compiled:
+        tile = next((t for t in tensor_tiles() if f"_{t.name}_" in f["name"]), None)
+        if tile is None or "_sum_" in f["name"]:
+            assert f["mma"] == 0 and f["rounded"] == [], f
+            continue
+        shape, rounding = {"tf32": ("k8", "rna.tf32"), "bf16": ("k16", "rn.bf16x2")}[tile.precision]
+        steps, share = tile.depth // 8, (tile.rows + tile.columns) * tile.depth // tile.threads
+        assert f["tensor"] == [shape + tile.precision] * (8 * steps * tile.pieces), f
+        assert f["mma"] == len(f["tensor"]) and f["rounded"] == [rounding] * share, f
+        assert f["words written"] == ["4"] * (share // 4), f
+        if "_dense_" in f["name"]:  # the other kernel reads words for the bias gradient, too
+            assert f["words read"] == steps * (2 + 2 * tile.pieces), f
+        seen.add((tile, f["name"].split("_")[2], tuple(f["architecture"])))
+    for tile in tensor_tiles():
+        assert {(tile, kind, (9, 0)) for kind in ("forward", "backward")} <= seen
+        assert (tile, "forward", (8, 0)) in seen
+
+
+def tensor_tiles():
+    from fastsnn.kernels.cuda import shape
+
+    return [tile for tiles in shape.TENSOR.values() for tile in tiles]
 
 
 def narrow(compiled):

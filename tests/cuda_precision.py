@@ -1,0 +1,164 @@
+"""Networks in tf32 and bf16 in the simulator: every product of a step against float64 that rounds
+the operands itself. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
+"""
+
+import numpy as np
+import oracle
+import pytest
+import tolerance
+from cuda_tensor import BITS, TILES, every_mode, rounded
+from cuda_turns import turns
+
+import fastsnn as fs
+from fastsnn.backend import PRECISIONS
+from fastsnn.kernels.cuda import device as driver
+from fastsnn.kernels.cuda import program, shape, weights
+from fastsnn.kernels.program import DZ_AT, FAN_IN, FAN_OUT, H_AT, H_STRIDE, X_AT, X_STRIDE
+
+
+@pytest.fixture(autouse=True)
+def in_turns(monkeypatch):
+    """Networks of these sizes would go through one launch, in float32."""
+    monkeypatch.setattr(program, "pays", lambda *_, **__: False)
+    with turns():
+        yield
+
+
+def data(n=35, inputs=10, outputs=5):
+    rng = np.random.default_rng(n)
+    return rng.normal(size=(n, inputs)).astype(np.float32), rng.integers(outputs, size=n)
+
+
+def trainer(mode, width=20, seed=2, **more):
+    net = fs.mlp(10, 5, layers=2, width=width, dropout=0.1, seed=seed)
+    return fs.Trainer(net, backend="cuda", precision=mode, seed=1, **more)
+
+
+def equal(one, two):
+    assert one.keys() == two.keys()
+    return all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def on_device(engine, samples):
+    """x, h and dz of each layer, as they lie on the device, float64."""
+    acts, table = driver.read(engine.acts), engine.plan.table
+
+    def array(start, stride, units):
+        flat = acts[start : start + samples * stride].reshape(samples, stride)
+        return flat[:, :units].astype(np.float64)
+
+    return [
+        (
+            array(row[X_AT], row[X_STRIDE], row[FAN_IN]),
+            array(row[H_AT], row[H_STRIDE], row[FAN_OUT]),
+            array(row[DZ_AT], row[H_STRIDE], row[FAN_OUT]),
+        )
+        for row in table
+    ]
+
+
+def near(found, expected, terms, size):
+    """Within what float32 does to sums of so many terms whose magnitudes sum to `size`, and to what
+    follows them.
+    """
+    assert (np.abs(found - expected) <= tolerance.forward(1, terms) * size).all()
+
+
+@pytest.mark.parametrize("n, width", [(35, 20), (5, 3), (17, 33)])
+@every_mode
+def test_layer_by_layer(mode, n, width):
+    """Each product of a step, from what the one before it has left on the device, against float64
+    that rounds the operands itself; and within 2 u + u^2 of the one whose operands are not rounded.
+    """
+    x, y = data(n)
+    one = trainer(mode, width)
+    gradients, state = one.gradients(x, y), one.network.state_dict()
+    layers = on_device(one._engine, n)
+    u, moved = 2.0 ** -BITS[mode], []
+
+    def product(a, b, more=0.0):
+        """a b^T + more with rounded operands, and the sizes of its sums."""
+        rounded_a, rounded_b = rounded(a, mode), rounded(b, mode)
+        exact, size = a @ b.T + more, np.abs(rounded_a) @ np.abs(rounded_b).T
+        result = rounded_a @ rounded_b.T + more
+        assert (np.abs(result - exact) <= (2 * u + u * u) * np.abs(a) @ np.abs(b).T).all()
+        moved.append(np.abs(result - exact).max() / size.max())
+        return result, size + np.abs(more)
+
+    for i, (below, h, dz) in enumerate(layers):
+        w, b = (state[f"{3 * i}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+        z, size = product(below, w, b)
+        if i == len(layers) - 1:
+            near(h, z, len(w[0]), size)
+        else:
+            block = oracle.Block(w, b, "selu", "alpha", 0.1)
+            mask = oracle.drop_mask(1, 0, i, n, len(w), 0.1)
+            made, slope = oracle.activate(z, "selu")
+            made, kept = oracle.drop(made, block, mask)
+            near(h, made, len(w[0]), 2 * (size + 1))  # 2: the steepest way through
+            above, dz_above = state[f"{3 * i + 3}.weight"].astype(np.float64), layers[i + 1][2]
+            dh, size = product(dz_above, above.T)
+            assert (np.abs(z) > 1e-5).all()  # the side of the kink is the same
+            near(dz, dh * slope * kept, len(above), 2 * size)
+        dw, size = product(dz.T, below.T)
+        near(gradients[f"{3 * i}.weight"], dw, n, size)
+        near(gradients[f"{3 * i}.bias"], rounded(dz, mode).sum(axis=0), n, np.abs(dz).sum(axis=0))
+    assert min(moved) > 20 * tolerance.forward(1, n + width)  # float32 would be found out
+
+
+def test_masks_are_those_of_float32():
+    x, y = data()
+    dropped = []
+    for mode in PRECISIONS:
+        one = trainer(mode)
+        one.gradients(x, y)
+        hidden = [h for _, h, _ in on_device(one._engine, len(x))[:-1]]
+        least = min(h.min() for h in hidden)
+        dropped.append([h == least for h in hidden])
+        assert 0.05 < np.mean(dropped[-1]) < 0.15
+    assert np.array_equal(dropped[0], dropped[1]) and np.array_equal(dropped[0], dropped[2])
+
+
+@every_mode
+def test_training(mode):
+    """Steps lower the loss, near those of float32; two runs are equal to the bit."""
+    x, y = data(48)
+    runs = []
+    for precision in (mode, mode, "float32"):
+        one = trainer(precision, optimizer=fs.Adam(0.01))
+        history = one.fit(x, y, epochs=3, batch_size=16)
+        runs.append((one.network.state_dict(), [record["train_loss"] for record in history]))
+    assert equal(runs[0][0], runs[1][0]) and runs[0][1] == runs[1][1]
+    assert not equal(runs[0][0], runs[2][0])
+    assert runs[0][1][-1] < 0.9 * runs[0][1][0]
+    np.testing.assert_allclose(runs[0][1], runs[2][1], rtol=0.05)
+
+
+@every_mode
+def test_predictions_are_float32(mode):
+    x, y = data()
+    one, plain = trainer(mode), trainer("float32")
+    assert np.array_equal(one.network.forward(x), plain.network.forward(x))
+    one.step(x, y)
+    assert np.array_equal(one.network.forward(x), one.network.to_host().forward(x))
+
+
+@pytest.mark.parametrize("t", [TILES[0], *TILES[-2:]], ids=lambda t: t.name)
+def test_bits_do_not_depend_on_the_tile(t, monkeypatch):
+    """Nor on the order of the threads."""
+    x, y = data()
+    small = trainer(t.precision, 40).gradients(x, y)
+    monkeypatch.setitem(shape.TILES, t.precision, (t,))
+    with turns(backwards=True):
+        assert equal(trainer(t.precision, 40).gradients(x, y), small)
+
+
+@every_mode
+def test_the_batch_is_split(mode, monkeypatch):
+    x, y = data(50)
+    whole = trainer(mode).gradients(x, y)
+    monkeypatch.setattr(weights, "PART", 16)
+    split, again = trainer(mode).gradients(x, y), trainer(mode).gradients(x, y)
+    assert equal(split, again) and not equal(split, whole)
+    for name, g in whole.items():
+        np.testing.assert_allclose(split[name], g, rtol=0, atol=1e-6 * np.abs(g).max())
