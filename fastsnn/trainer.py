@@ -54,7 +54,9 @@ class Trainer:
         the positive label of each task, as BCEWithLogitsLoss(pos_weight).
     precision : {"float32", "tf32", "bf16"}
         Of the products of dense layers, on a GPU: "tf32" and "bf16" round both operands to 11 and 8
-        significant bits and multiply in tensor cores; sums, and all else, stay float32.
+        significant bits and multiply in tensor cores (compute capability 8.0 or newer); sums, and
+        all else, stay float32. Outputs and their gradients may be more exact, where one launch for
+        all layers of a narrow network is sooner over.
     """
 
     def __init__(
@@ -218,7 +220,7 @@ class Trainer:
         x, *rest = self._checked(x, y, sample_weight)
         if validation_data is not None:
             try:
-                self._checked_labelled(*validation_data)
+                judged, _, _ = self._checked_labelled(*validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
         callbacks = list(callbacks)
@@ -230,6 +232,8 @@ class Trainer:
             rows_used -= 1
         batches = -(-rows_used // batch_size)
         x, *rest = self._engine.place(x, *rest)
+        if validation_data is not None:
+            validation_data = self.network.placed(judged), validation_data[1]
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
@@ -259,7 +263,7 @@ class Trainer:
                 "samples_per_second": rows_used / seconds,
             }
             if validation_data is not None:
-                for name, value in self.evaluate(*validation_data).items():
+                for name, value in self._figures(*validation_data).items():
                     record[f"validation_{name}"] = value
             history.append(record)
             if any(_call(callbacks, "on_epoch_end", self, history)):
@@ -294,6 +298,9 @@ class Trainer:
         "rmse", "r2".
         """
         x, _, _ = self._checked_labelled(x, y)
+        return self._figures(x, y)
+
+    def _figures(self, x, y):
         task = metrics.TASKS[self.loss]
         return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
 
