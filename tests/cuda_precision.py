@@ -2,6 +2,7 @@
 the operands itself. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
 """
 
+import cuda_simulated
 import numpy as np
 import oracle
 import pytest
@@ -104,6 +105,23 @@ def test_layer_by_layer(mode, n, width):
         near(gradients[f"{3 * i}.weight"], dw, n, size)
         near(gradients[f"{3 * i}.bias"], rounded(dz, mode).sum(axis=0), n, np.abs(dz).sum(axis=0))
     assert min(moved) > 20 * tolerance.forward(1, n + width)  # float32 would be found out
+
+
+@pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
+def test_every_kind_of_node():
+    """Gradients within a few unit roundoffs of float32's, for a seed by which no unit changes its
+    side of a kink.
+    """
+    x, y = cuda_simulated.data(50)
+    found = {}
+    for mode in PRECISIONS:
+        first = fs.Dense(13, weight_norm=True), fs.LayerNorm(), fs.ReLU()
+        net = fs.Network([*first, *cuda_simulated.network().layers], 7, seed=0)
+        gradients = fs.Trainer(net, backend="cuda", precision=mode, seed=5).gradients(x, y)
+        found[mode] = np.concatenate([g.reshape(-1) for g in gradients.values()])
+    for mode, bits in BITS.items():
+        wrong = np.linalg.norm(found[mode] - found["float32"])
+        assert 0.2 < wrong / np.linalg.norm(found["float32"]) * 2**bits < 4
 
 
 def test_masks_are_those_of_float32():
