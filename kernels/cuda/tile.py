@@ -6,7 +6,8 @@ a dense layer have in common.
 While the terms of one buffer in shared memory are added, those of the next one are on their way
 from global memory to registers. An operand lies in memory with its terms side by side ("turned":
 it is transposed on its way), or with its rows or columns side by side. Every sum runs in the order
-of its index, one rounding per term, whatever the tile.
+of its index, one rounding per term, whatever the tile; but for what tensor cores do within an
+instruction.
 """
 
 import functools
