@@ -101,6 +101,10 @@ threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", show_default="all processors",
     help="Changes the speed, and no bit of the result.",
 )  # fmt: skip
+backend_option = click.option(
+    "--backend", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
+    help="What runs the network.",
+)  # fmt: skip
 model_option = click.option(
     "--model", "model_file", required=True, metavar="FILE",
     help="model.safetensors, or the folder of a run.",
@@ -281,12 +285,13 @@ search.params[:0] = shared
     help="Column(s) of a CSV file that hold the truth.",
 )
 @threads_option
+@backend_option
 @json_option
-def evaluate(model_file, data, target, threads, as_json):
+def evaluate(model_file, data, target, threads, backend, as_json):
     """Compare a saved model's predictions with the truth."""
     from fastsnn import console, inference
 
-    path, model = inference.load(model_file)
+    path, model = inference.load(model_file, backend)
     progress = console.download_line(report)
     figures = inference.evaluate(model, data, target, threads, progress)
     show({"model": str(path), **figures}, as_json)
@@ -302,7 +307,8 @@ def evaluate(model_file, data, target, threads, as_json):
 )
 @click.option("--out", metavar="FILE.csv", show_default="stdout", help="Where the predictions go.")
 @threads_option
-def predict(model_file, data, out, threads):
+@backend_option
+def predict(model_file, data, out, threads, backend):
     """Write predictions as CSV, a line for each row of the data.
 
     Classification: class and the probability of each, p_NAME. Several tasks: p_NAME of each.
@@ -310,7 +316,7 @@ def predict(model_file, data, out, threads):
     """
     from fastsnn import console, files, inference
 
-    _, model = inference.load(model_file)
+    _, model = inference.load(model_file, backend)
     predictions = inference.predict(model, data, threads, console.download_line(report))
     text = inference.to_csv(model, predictions)
     if out is None:

@@ -189,17 +189,24 @@ class PredictionEngine:
         self.slots = device.zeros(job.SLOTS, dtype=np.int64)
         self.samples, self.launches = samples, {}
 
-    def _pass(self, x):
-        if len(x) not in self.launches:
+    def _launch(self, given, samples):
+        """A pass for so many rows of `given`: of the engine itself, or of `Rows`."""
+        key = id(given), samples
+        if key not in self.launches:
             if len(self.launches) > 8:  # sizes that come once
                 self.launches = {}
-            run = self.launches[len(x)] = Launches()
+            run = Launches()
             kernels().program.run_outputs(
-                run, self.plan.table, self.plan.constants, self.parameters.array, self.acts, self.x,
-                self.index, self.jobs, self.slots, len(x), self.training,
+                run, self.plan.table, self.plan.constants, self.parameters.array, self.acts,
+                given.x, given.index, self.jobs, self.slots, samples, self.training,
             )  # fmt: skip
+            # Rows are kept, so that their id stays their own.
+            self.launches[key] = None if given is self else given, run
+        self.launches[key][1].run()
+
+    def _pass(self, x):
         kernels().device.write(self.x, 0, x.reshape(-1))
-        self.launches[len(x)].run()
+        self._launch(self, len(x))
 
     def _outputs(self, row, samples):
         start, stride, units = self.plan.outputs(row)
@@ -214,6 +221,20 @@ class PredictionEngine:
             rows = x[first : first + self.samples]
             self._pass(rows)
             out[first : first + len(rows)] = self._outputs(len(self.plan.table) - 1, len(rows))
+
+    def run_rows(self, out, rows):
+        """The same for `Rows`."""
+        made = kernels()
+        self.reserve(min(len(rows), CHUNK))
+        self.parameters.ready()
+        job = np.zeros(made.job.JOB, np.int64)
+        for first in range(0, len(rows), self.samples):
+            job[made.job.FIRST_ROW] = first
+            made.device.write(self.jobs, 0, job)
+            count = min(self.samples, len(rows) - first)
+            self._launch(rows, count)
+            out[first : first + count] = self._outputs(len(self.plan.table) - 1, count)
+        made.device.write(self.jobs, 0, np.zeros_like(job))  # others begin with the first row
 
     def hidden(self, x, seed, step):
         """Outputs of all nodes but the last for rows of x, as one sample range."""

@@ -158,6 +158,17 @@ class Data:
         device.write(self.index, 0, order[: len(x)])
 
 
+class Rows:
+    """Rows that lie on the device, for many predictions; `host`: where they come from."""
+
+    def __init__(self, host):
+        self.host, self.x = host, features(host)
+        self.index = kernels().device.to_device(np.arange(len(host)))
+
+    def __len__(self):
+        return len(self.host)
+
+
 def features(x):
     """x (n, features) on the device, flat; of ByteRows a block at a time."""
     device = kernels().device

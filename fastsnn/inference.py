@@ -15,11 +15,14 @@ from fastsnn.data import Progress, Split, Table, is_named, read_features, read_n
 from fastsnn.model import Model
 
 
-def load(path: str | os.PathLike) -> tuple[Path, Model]:
-    """(file, model) of a model file, or of the folder of a run."""
+def load(path: str | os.PathLike, backend: str = "cpu") -> tuple[Path, Model]:
+    """(file, model) of a model file, or of the folder of a run. backend: where it predicts."""
     path = Path(path)
     path = path / "model.safetensors" if path.is_dir() else path
-    return path, checkpoint.load_model(path)
+    model = checkpoint.load_model(path)
+    if backend == "cuda":
+        model.network.to_device()
+    return path, model
 
 
 def evaluate(

@@ -15,12 +15,16 @@ class Keeper:
     def __init__(self, folder, config, dataset, model, threads):
         self.folder, self.config, self.dataset = folder, config, dataset
         self.model, self.threads = model, threads
-        self.saved = 0
+        self.saved, self.held_x = 0, None
+
+    def on_fit_start(self, trainer, epochs, batches):
+        if self.dataset.validation is not None:
+            self.held_x = trainer.network.placed(self.dataset.validation.x)
 
     def on_epoch_end(self, trainer, history):
         held = self.dataset.validation
         if held is not None:
-            figures = self.model.evaluate(held.x, held.y, self.threads)
+            figures = self.model.evaluate(self.held_x, held.y, self.threads)
             history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
         # In this order: a kill between the two costs an epoch, which gives the same bits again.
         if best(history, self.model.task) == len(history) - 1:

@@ -9,6 +9,7 @@ import numpy as np
 from fastsnn import backend, check, graph, initialize
 from fastsnn import threads as processors
 from fastsnn.data.byterows import ByteRows
+from fastsnn.device import Rows
 from fastsnn.layers import SELU, AlphaDropout, Dense, Layer
 from fastsnn.plan import aligned_zeros, parameter_layout
 
@@ -126,6 +127,12 @@ class Network:
         1 touches no threading layer, and may be called from many Python threads at once; on a GPU
         it means nothing). NaN or infinity in x give NaN.
         """
+        if isinstance(x, Rows):
+            if self._device is not None:
+                out = np.empty((len(x), self.output_size), np.float32)
+                self._on_gpu().run_rows(out, x)
+                return out
+            x = x.host
         if isinstance(x, ByteRows):
             return np.concatenate([self.forward(block, threads) for block in x.blocks()])
         x = check.features(x, self.input_size)
@@ -141,6 +148,12 @@ class Network:
             engine = self._engines.prediction = backend.PredictionEngine(self)
         engine.run(out, x, processors.resolve(threads))
         return out
+
+    def placed(self, x: np.ndarray | ByteRows):
+        """x for `forward`, many times: on a GPU as rows that lie there, whatever x becomes."""
+        if self._device is None:
+            return x
+        return Rows(x if isinstance(x, ByteRows) else check.features(x, self.input_size))
 
     def _on_gpu(self):
         from fastsnn import cuda

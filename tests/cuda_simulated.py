@@ -9,6 +9,7 @@ import os
 import pickle
 
 import cases
+import commands
 import layer_cases
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ import test_layers
 from cuda_turns import turns
 
 import fastsnn as fs
+from fastsnn import cuda
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
+from fastsnn.device import kernels
 from fastsnn.kernels.cuda import program, shape, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
@@ -229,6 +232,30 @@ def test_fit(make):
     assert cpu.step_count == gpu.step_count == 6
 
 
+def test_validation_data_are_put_on_the_device_once(monkeypatch):
+    """As floats and as bytes, in more than one piece, and not those of another place."""
+    monkeypatch.setattr(cuda, "CHUNK", 8)
+    x, y = data()
+    written, write = [], kernels().device.write
+    monkeypatch.setattr(
+        kernels().device, "write", lambda a, i, b: (written.append(b.size), write(a, i, b))
+    )
+    for held in (data(19)[0], byte_rows(19)):
+        cpu, gpu = pair()
+        for trainer in (cpu, gpu):
+            trainer.history = trainer.fit(x, y, 2, 21, validation_data=(held, data(19)[1]))
+        for one, two in zip(cpu.history, gpu.history, strict=True):
+            assert one["validation_loss"] == two["validation_loss"]
+        whole, piece = len(held) * 7, 8 * 7
+        assert written.count(whole) == (type(held) is ByteRows) and piece not in written
+        placed = gpu.network.placed(held)
+        assert np.array_equal(gpu.network.forward(placed), gpu.network.forward(held))
+        assert np.array_equal(gpu.network.forward(x), cpu.network.forward(x))  # from its first row
+        assert np.array_equal(gpu.network.to_host().forward(placed), cpu.network.forward(held))
+        assert cpu.network.placed(held) is held
+        written.clear()
+
+
 def test_nothing_new_for_the_second_step():
     """No array, no launch that was not there."""
     x, y = data()
@@ -284,6 +311,27 @@ def test_files_go_both_ways(tmp_path):
     assert (tmp_path / "cpu.safetensors").read_bytes() == (
         tmp_path / "gpu.safetensors"
     ).read_bytes()
+
+
+def test_commands_on_a_saved_model(tmp_path, monkeypatch):
+    """Predictions of a row in float32 have the CPU's bits, and so the same figures."""
+    monkeypatch.chdir(tmp_path)
+    header = [*"abcd", "kind"]
+    rng = np.random.default_rng(0)
+    rows = [[*rng.normal(size=4).round(3), "xyz"[i % 3]] for i in range(40)]
+    table = commands.write_table(tmp_path / "t.csv", header, rows)
+    commands.good("train", "--data", table, *commands.SMALL, "--out", "run")
+    cuda_used = []
+    monkeypatch.setattr(
+        cuda.PredictionEngine, "__init__", lambda *a, f=cuda.PredictionEngine.__init__, **k:
+        (cuda_used.append(a), f(*a, **k))[1],
+    )  # fmt: skip
+    for words in (("predict",), ("evaluate", "--json")):
+        given = *words, "--model", "run", "--data", table
+        on_cpu = commands.good(*given)
+        assert not cuda_used
+        assert commands.good(*given, "--backend", "cuda") == on_cpu and cuda_used
+        cuda_used.clear()
 
 
 @pytest.mark.parametrize("first, then", [("cpu", "cuda"), ("cuda", "cpu")])

@@ -88,6 +88,12 @@ def test_the_command_line(tmp_path):
     assert result.exit_code == 1 and len(result.stderr.strip().splitlines()) == 1
     assert "numba-cuda" in result.stderr or "NVIDIA GPU" in result.stderr
     assert not (tmp_path / "run").exists()
+    commands.good("train", *commands.SMALL, "--out", tmp_path / "run")
+    for command in ("evaluate", "predict"):
+        model = "--model", tmp_path / "run"
+        result = commands.call(command, *model, "--data", "digits", "--backend", "cuda")
+        assert result.exit_code == 1 and len(result.stderr.strip().splitlines()) == 1
+        assert "numba-cuda" in result.stderr or "NVIDIA GPU" in result.stderr
 
 
 @needs_numba_cuda
