@@ -316,7 +316,7 @@ def gpu(cases, modes, against, checking, seconds, json_path):
         everything.mnist(store, never, _report)
     else:
         everything.times(store, list(map(str, cases)), modes, peers, seconds, never, _report)
-    found = {**store.found, "rows": results.rows(store.found)}
+    found = store.end()
     _end(found, json_path, results.text(found))
     wrong = sum("error" in result for result in store.found["checks"].values())
     if wrong:

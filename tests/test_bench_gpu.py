@@ -136,6 +136,8 @@ def test_a_second_call_does_what_is_missing(tmp_path):
     store.keep("checks", ["c"], {"error": "x"})
     again = results.Store(path)
     assert again.missing("checks", [["a", "b"], ["c"], ["d"]]) == [["c"], ["d"]]
+    assert again.end()["not_done"] == ["checks d"]
+    assert "not done:\nchecks d" in results.text(json.loads(path.read_text()))
 
 
 def test_tables_of_the_documents(tmp_path):

@@ -93,9 +93,7 @@ def main(out, minutes, seconds, cases, modes, against, warm, tiny):  # fmt: skip
         warming.end()
     everything.mnist(store, until - 5, report, tiny)
     everything.times(store, cases, modes, peers, seconds, until - 5, report)
-    store.found["rows"] = results.rows(store.found)
-    store.write()
-    text = results.text(store.found)
+    text = results.text(store.end())
     (folder / "gpu.txt").write_text(f"{text}\n")
     click.echo(text)
 

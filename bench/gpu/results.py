@@ -7,6 +7,7 @@ worker answered.
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,32 @@ NAMES = {"torch-graphs": "torch.compile, CUDA graphs", "torch-compile": "torch.c
 
 
 class Store:
-    """Results in a file; those that are there already, but for failures, are kept."""
+    """Results in a file; those that are there already, but for failures, are kept. Threads may use
+    it together.
+    """
 
     def __init__(self, path: Path | None):
-        self.path = path
+        self.path, self.planned, self._lock = path, [], threading.RLock()
         self.found: Found = {"what": "gpu", "checks": {}, "ours": {}, "peers": {}}
         if path is not None and path.exists():
             self.found |= json.loads(path.read_text())
 
     def missing(self, part: str, tasks: list[list[str]]) -> list[list[str]]:
         known = self.found[part]
+        self.planned += [(part, " ".join(task)) for task in tasks]
         return [t for t in tasks if "error" in known.get(" ".join(t), {"error": "not there"})]
 
     def keep(self, part: str, task: list[str], result: dict) -> None:
-        self.found[part][" ".join(task)] = result
+        with self._lock:
+            self.found[part][" ".join(task)] = result
+            self.write()
+
+    def end(self) -> Found:
+        """With the rows, and what was planned and is not there."""
+        left = [f"{part} {task}" for part, task in self.planned if task not in self.found[part]]
+        self.found |= {"rows": rows(self.found), "not_done": left}
         self.write()
+        return self.found
 
     def write(self) -> None:
         if self.path is not None:
@@ -164,4 +176,7 @@ def text(found: Found) -> str:
         blocks.append(machine(found))
     failed = failures(found)
     blocks.append("\n".join(["failed:", *failed]) if failed else "nothing failed")
+    left = found.get("not_done", [])
+    if left:
+        blocks.append("\n".join(["not done:", *left]))
     return "\n\n".join(blocks)
