@@ -33,7 +33,7 @@ from fastsnn.bench.gpu.cases import CASES, MODES, PEERS
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
+    default=0.5,
     show_default=True,
     metavar="X",
     help="Measured seconds of each system and case.",

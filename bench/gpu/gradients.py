@@ -18,7 +18,7 @@ FLOAT32 = 1e-5
 ROUNDED, DEEPEST = 0.01, 4
 # From the CPU, of networks that are not emulated: 2 depth + 1 products with errors of about u lie
 # on the way to a gradient. Independent errors add as their squares, normalizations divide.
-SAFETY = 32
+SAFETY = 16
 
 
 def loose(mode: str, depth: int) -> float:
