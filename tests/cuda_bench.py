@@ -21,7 +21,7 @@ from fastsnn.bench.gpu import (
     runner,
     sanitize,
 )
-from fastsnn.bench.gpu.__main__ import main
+from fastsnn.bench.gpu.__main__ import described, main
 from fastsnn.kernels.cuda import device, dropout
 
 CASE = "2x4x3x0.1x5"
@@ -121,6 +121,16 @@ def test_what_is_wrong_is_found(monkeypatch):
     monkeypatch.setattr(device, "recorded", lambda launches: None)
     with pytest.raises(AssertionError, match="no step has become a graph"):
         check.graph(True, "float32")
+
+
+def test_a_description_is_not_worth_a_failure(monkeypatch):
+    def missing(command):
+        raise ModuleNotFoundError("No module named 'pooch'", name="pooch")
+
+    monkeypatch.setattr("fastsnn.bench.machine.describe", missing)
+    found = described(["bench", "gpu"])
+    assert found["command"] == "fastsnn bench gpu" and found["missing"] == "pooch"
+    assert len(found["date"]) == 10
 
 
 def test_the_command(tmp_path):

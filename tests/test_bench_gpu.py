@@ -57,7 +57,7 @@ def test_tasks_share_a_process_until_one_fails(tasks):
     kept = tasks("a", "talks", "fails", "b", "dies", "c")
     assert [word for word, _ in kept] == ["a", "talks", "fails", "b", "dies", "c"]
     found = dict(kept)
-    assert found["fails"] == {"error": "ValueError: a line"}
+    assert found["fails"] == {"error": "ValueError: a line and another"}
     assert found["dies"]["error"] == "died, exit code 11: Segmentation fault"
     pids = [found[word]["pid"] for word in ("a", "talks", "b", "c")]
     assert pids[0] == pids[1] and len(set(pids)) == 3

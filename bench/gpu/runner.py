@@ -32,8 +32,8 @@ def serve(perform: Callable[[Task, dict], dict]) -> None:
         try:
             result = perform(task, request)
         except Exception as error:
-            first = next(iter(str(error).strip().splitlines()), "")
-            child.answer({"error": f"{type(error).__name__}: {first}"[:500]})
+            words = " ".join(str(error).split())
+            child.answer({"error": f"{type(error).__name__}: {words}"[:500]})
             sys.exit(FAILED)
         child.answer(result)
 
@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
 
 def run(
     module: str, tasks: list[Task], request: dict, keep: Callable[[Task, dict], None],
-    until: float = float("inf"), most: float = 180.0,
+    until: float = float("inf"), most: float = 300.0,
 ) -> None:  # fmt: skip
     """`keep(task, result)` for each task as its result comes, {"error": words} where it failed.
 
