@@ -154,6 +154,11 @@ def test_the_command_tells_of_a_failure(monkeypatch):
     assert "WRONG" in done.stdout
 
 
+def test_warming_measures_nothing():
+    found = ours.perform(["warm", CASE, "float32"], {"seconds": 0})
+    assert found == {"launches": ours.perform([CASE, "float32"], {"seconds": 0})["launches"]}
+
+
 def test_the_work_of_the_sanitizer(capsys, monkeypatch):
     monkeypatch.setattr(device, "recording", True)  # it switches that off
     sanitize.work(["float32"], tiny=True)

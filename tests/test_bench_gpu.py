@@ -15,7 +15,17 @@ from commands import call
 
 from fastsnn.bench import tables
 from fastsnn.bench.case import Case
-from fastsnn.bench.gpu import cases, emulate, gradients, networks, peers, results, runner, sanitize
+from fastsnn.bench.gpu import (
+    cases,
+    emulate,
+    everything,
+    gradients,
+    networks,
+    peers,
+    results,
+    runner,
+    sanitize,
+)
 
 TESTS = Path(__file__).parent
 NUMBA_CUDA = importlib.util.find_spec("numba_cuda") is not None
@@ -84,6 +94,18 @@ def test_a_worker_that_does_not_start():
     assert [task for task, _ in kept] == [["a"], ["b"]]
     assert all("did not start" in result["error"] for _, result in kept)
     assert "No module named" in kept[0][1]["error"]
+
+
+def test_what_is_compiled_in_the_background(monkeypatch):
+    """Kernels of each arithmetic, and of peers those that compile; no result is kept."""
+    asked = []
+    monkeypatch.setattr(runner, "run", lambda module, tasks, *more: asked.append((module, tasks)))
+    everything.Warming(["a", "b"], ("float32", "bf16"), ("torch-graphs", "torch"), 0.0).end()
+    modes = [[["warm", case, mode] for case in "ab"] for mode in ("float32", "bf16")]
+    graphs = [[*task, "torch-graphs"] for tasks in modes for task in tasks]
+    ours, peers = everything.WORKERS["ours"], everything.WORKERS["peers"]
+    expected = [*((ours, tasks) for tasks in modes), (peers, graphs)]
+    assert sorted(asked) == sorted(expected)
 
 
 # What is made of the results.
