@@ -19,7 +19,6 @@ import time
 from pathlib import Path
 
 import numba
-import platformdirs
 from llvmlite import ir
 from numba.core import caching
 from numba.core.sigutils import normalize_signature
@@ -68,9 +67,11 @@ def _private(folder):
 
 def cache_folder(name):
     """A private folder of this name that can be written, or None."""
-    base = os.environ.get("FASTSNN_CACHE") or platformdirs.user_cache_dir(
-        "fastsnn", appauthor=False
-    )
+    base = os.environ.get("FASTSNN_CACHE")
+    if not base:
+        import platformdirs
+
+        base = platformdirs.user_cache_dir("fastsnn", appauthor=False)
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     if _private(Path(base, name)):
         return Path(base, name)

@@ -125,11 +125,11 @@ def test_what_is_wrong_is_found(monkeypatch):
 
 def test_a_description_is_not_worth_a_failure(monkeypatch):
     def missing(command):
-        raise ModuleNotFoundError("No module named 'pooch'", name="pooch")
+        raise ModuleNotFoundError("No module named 'rich'", name="rich")
 
     monkeypatch.setattr("fastsnn.bench.machine.describe", missing)
     found = described(["bench", "gpu"])
-    assert found["command"] == "fastsnn bench gpu" and found["missing"] == "pooch"
+    assert found["command"] == "fastsnn bench gpu" and found["missing"] == "rich"
     assert len(found["date"]) == 10
 
 

@@ -63,7 +63,7 @@ def test_version_and_help_load_nothing_heavy():
     code = (
         "import sys, fastsnn.cli\n"
         "fastsnn.cli.main(['train', '--help'], standalone_mode=False)\n"
-        "print([m for m in ('rich', 'pooch', 'tomli_w', 'requests') if m in sys.modules])"
+        "print([m for m in ('rich', 'tomli_w', 'requests') if m in sys.modules])"
     )
     out, err = start(how=("-c", code)).communicate()
     assert out.endswith("[]\n"), err

@@ -169,7 +169,7 @@ def test_import_is_light():
     code = (
         "import sys, types; p = types.ModuleType('fastsnn'); p.__path__ = ['fastsnn'];"
         "sys.modules['fastsnn'] = p; import fastsnn.data; fastsnn.data.load('digits');"
-        "names = ('pooch', 'requests', 'click', 'rich', 'numba', 'sklearn');"
+        "names = ('requests', 'click', 'rich', 'numba', 'sklearn');"
         "own = [m for m in sys.modules if m.startswith('fastsnn.')];"
         "print([m for m in names if m in sys.modules],"
         "      [m for m in own if not m.startswith('fastsnn.data')])"

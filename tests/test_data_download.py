@@ -5,7 +5,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pooch
 import pytest
 
 from fastsnn.data import download
@@ -182,7 +181,8 @@ def test_the_cache_folder(monkeypatch):
     monkeypatch.setenv("FASTSNN_CACHE", "/somewhere")
     assert cache_folder() == Path("/somewhere")
     monkeypatch.delenv("FASTSNN_CACHE")
-    assert cache_folder() == pooch.os_cache("fastsnn")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert cache_folder() == Path("/elsewhere/fastsnn")
     assert (
         download.file_sha256(Path(__file__))
         == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()

@@ -39,9 +39,9 @@ OPTIONAL = {
     "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13",
 }  # fmt: skip
 # Imported at their first use.
-IN_FUNCTIONS = {"rich", "pooch", "requests", "urllib3", "tomli_w", *OPTIONAL}
+IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}
 NOT_LOADED = {
-    "click", "rich", "pooch", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
+    "click", "rich", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
     "pandas", "numba.cuda", "fastsnn.cli", "optuna", "distributed", "rdkit", "PIL",
 }  # fmt: skip
 
@@ -216,8 +216,8 @@ def test_dependencies_are_those_that_are_imported():
     used = set()
     for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py"]:
         used |= outside(path).keys()
-    used -= {"requests", "urllib3", *OPTIONAL}  # pooch brings the first two
-    assert declared == used and "pooch" in declared
+    used -= {"urllib3", *OPTIONAL}  # requests brings the first
+    assert declared == used and "requests" in declared
     assert set(OPTIONAL.values()) <= project()["project"]["optional-dependencies"].keys()
 
 

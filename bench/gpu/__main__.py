@@ -1,8 +1,8 @@
 """All checks and all times of a GPU in one call: `python -m fastsnn.bench.gpu --out DIR`.
 
-Runs from the top of a checkout; needs numpy, numba, numba-cuda, click, safetensors, platformdirs,
-and for the peers PyTorch. Each result lies in DIR/gpu.json at once. A later call with the same DIR
-goes on with what is missing or has failed.
+Runs from the top of a checkout; needs numpy, numba, numba-cuda, click, safetensors, platformdirs
+or $FASTSNN_CACHE, and for the peers PyTorch. Each result lies in DIR/gpu.json at once. A later call
+with the same DIR goes on with what is missing or has failed.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""Fetch a file from the first mirror that has it: checked, resumable, never half-written.
-
-pooch knows the per-user cache and the checksums; a download that continues after an interruption
-it does not have, so the transfer itself is made here. Its heavier imports wait for the first use.
+"""Fetch a file from the first mirror that has it: checked, resumable, never half-written. Imports
+that are heavy wait for the first download.
 """
 
 from __future__ import annotations
 
 import fcntl
 import gzip
+import hashlib
 import os
 import zipfile
 import zlib
@@ -22,15 +21,20 @@ Progress = Callable[[str, int, int | None], None]  # (file name, bytes so far, b
 
 def cache_folder() -> Path:
     """$FASTSNN_CACHE, or this user's cache folder of the operating system."""
-    import pooch
+    if folder := os.environ.get("FASTSNN_CACHE"):
+        return Path(folder)
+    import platformdirs
 
-    return Path(os.environ.get("FASTSNN_CACHE") or pooch.os_cache("fastsnn"))
+    return platformdirs.user_cache_path("fastsnn", appauthor=False)
 
 
 def file_sha256(path: Path) -> str:
-    import pooch
+    return _digest(path, "sha256")
 
-    return pooch.file_hash(str(path), alg="sha256")
+
+def _digest(path, kind):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def fault(path: Path, checksum: str | None) -> str | None:
@@ -40,13 +44,11 @@ def fault(path: Path, checksum: str | None) -> str | None:
     then .zip and .gz archives are read through and held against their own sums, and others need
     only have a byte.
     """
-    import pooch
-
     if checksum is None:
         return _damage(path)
     kind, _, wanted = checksum.rpartition(":")
     kind = kind or "sha256"
-    found = pooch.file_hash(str(path), alg=kind)
+    found = _digest(path, kind)
     return None if found == wanted else f"must have the {kind} {wanted}, has {found}"
 
 
