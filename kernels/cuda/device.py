@@ -210,9 +210,8 @@ def recorded(launches):
         device.set_current()  # the primary context, as it is
         # On a stream of its own, since the default one cannot be recorded. Nothing runs on it.
         builder = device.create_graph_builder()
-        builder.begin_building(
-            "relaxed"
-        )  # memory may be freed meanwhile, here and in other threads
+        # Memory may be freed meanwhile, here and in other threads.
+        builder.begin_building("relaxed")
         try:
             for one in launches:
                 one.record(builder)
