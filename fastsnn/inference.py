@@ -85,7 +85,7 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
     """A header, and a line for each row in its order. Numbers are as short as float32 allows.
 
     classification: class, p_NAME for each class. multitask: p_NAME for each task. regression: the
-    targets by name. Without names: numbers from 0.
+    targets by name. Without names: numbers from 0, of targets those of their columns.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -93,7 +93,8 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
     if names is None:
         names = [str(i) for i in range(predictions.shape[1])]
     if model.task == "regression":
-        writer.writerow(names if model.target_names else [f"y_{name}" for name in names])
+        named = model.target_names and model.feature_names
+        writer.writerow(names if named else [f"y_{name}" for name in names])
     else:
         first = ["class"] if model.task == "classification" else []
         writer.writerow([*first, *(f"p_{name}" for name in names)])

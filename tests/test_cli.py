@@ -171,6 +171,19 @@ def test_arrays_without_names(folder):
     assert result_of("evaluate", "--model", "run", "--data", "d.npz")["rows"] == 90
 
 
+def test_without_a_header_the_target_is_remembered_by_its_column(folder):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(60, 3)).round(3)
+    path = write_table(folder / "t.csv", None, [[a + 2 * b, a, b, c] for a, b, c in x])
+    trained = result_of("train", "--data", path, "--target", 0, *SMALL, "--out", "run")
+    assert trained["task"] == "regression"
+    same = [result_of("evaluate", "--model", "run", "--data", path, *more)
+            for more in ((), ("--target", 0))]  # fmt: skip
+    assert same[0] == same[1] and same[0]["rows"] == 60
+    write_table(folder / "x.csv", None, x)
+    assert rows_of(good("predict", "--model", "run", "--data", "x.csv"))[0] == ["y_0"]
+
+
 def test_a_figure_that_cannot_be_measured_is_null(folder):
     """AUC of a task without positive labels: the loss chooses the best epoch."""
     x = np.random.default_rng(4).normal(size=(60, 2))

@@ -46,7 +46,7 @@ def test_csv_forms(write, content, name, encoding):
 def test_csv_without_header(write):
     table = read_table(write("1,2,x\n3,4,y\n"))
     assert table.train.x.tolist() == [[1, 2], [3, 4]]
-    assert table.feature_names is None and table.target_names is None
+    assert table.feature_names is None and table.target_names == ("2",)
 
 
 def test_csv_header_is_seen_by_the_name_of_the_target(write):

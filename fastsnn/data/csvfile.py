@@ -19,13 +19,15 @@ from fastsnn.data.files import open_file
 
 @dataclass(frozen=True, eq=False)
 class CsvTable:
-    """x (n, features) float32; targets: one list of n cells per target; lines (n,) of the file."""
+    """x (n, features) float32; targets: one list of n cells per target; lines (n,) of the file.
+    Targets without a header are called by the numbers of their columns.
+    """
 
     x: np.ndarray
     targets: list[list[str]]
     lines: array
     feature_names: tuple[str, ...] | None
-    target_names: tuple[str, ...] | None
+    target_names: tuple[str, ...]
 
 
 def read_csv(
@@ -87,7 +89,7 @@ def read_csv(
         labels,
         lines,
         tuple(header[i] for i in features) if header else None,
-        tuple(header[i] for i in targets) if header else None,
+        tuple(header[i] if header else str(i) for i in targets),
     )
 
 

@@ -67,7 +67,7 @@ def read_table(
 
     def where(row: int | None = None, target: int | None = None) -> str:
         line = "" if row is None else f", line {csv.lines[row]}"
-        if csv.target_names is None or target is None:
+        if target is None:
             return f"{path}{line}"
         return f"{path}{line}, column {csv.target_names[target]!r}"
 
