@@ -226,7 +226,10 @@ def test_read_only_parent(tmp_path):
 
 
 def test_ctrl_c(tmp_path, whole):
+    # Tests in the background of a shell ignore Ctrl-C, and what they start would, too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(*RUN, "--epochs", 2000, "--out", tmp_path / "long")
+    signal.signal(signal.SIGINT, before)
     while not (tmp_path / "long" / "metrics.jsonl").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
