@@ -3,23 +3,17 @@ Run as a program it prints that for a part of them, as JSON.
 """
 
 import json
-import os
 import re
 import sys
 
 ARCHITECTURES = (8, 0), (9, 0)
-# Of tensor tiles: what differs from tile to tile, once for each, as in a plain network.
 TENSOR = re.compile(r"_\d+x\d+(tf32|bf16)_")
-OF_TENSOR = re.compile(
-    r"forward_.*_selu_dropping|backward_.*_selu_affine|weights_\d.*_adam|weights_sum_128x128tf32_adam"
-)
 # Of an instruction: four results, four and two registers of operands, four sums.
 MMA = re.compile(
     r"\bmma\.sync\.aligned\.m16n8(k\d+)\.row\.col\.f32\.(\w+)\.\2\.f32 "
     r"\{(?:%f\d+, ){3}%f\d+\}, \{(?:%r\d+, ){3}%r\d+\}, \{%r\d+, %r\d+\}, "
     r"\{(?:%f\d+, ){3}%f\d+\};"
 )
-OF_OLDER = re.compile(r"forward_|backward_128|weights_64|weights_sum")
 
 
 def every_kernel():
@@ -37,40 +31,24 @@ def every_kernel():
     )
 
     assert program
-    tiles = [*shape.ON_DEVICE, *(tile for tiles in shape.TENSOR.values() for tile in tiles)]
+    tiles = [tile for tiles in shape.TILES.values() for tile in tiles]
     for kind in codes.ACTIVATIONS.values():
         name = activation.NAMES[kind]
         for dropping in (False, True):
             elementwise.finish_kernel(kind, dropping)
             for tile in tiles:
                 dense.forward_kernel(tile, kind, dropping)
+        if name != "none":
+            elementwise.backward_kernel(kind)
         for mode in activation.modes(name):
-            elementwise.backward_kernel(kind, mode)
             for tile in tiles:
                 dense.backward_kernel(tile, kind, mode)
     for tile in tiles:
         for update in (codes.STORE, codes.SGD, codes.MOMENTUM, codes.NESTEROV, codes.ADAM):
             weights.weights_kernels(tile, update)
-    for block in passes.ON_DEVICE:
+    for block in passes.BLOCKS:
         narrow.narrow_kernel(block)
     return dict(sorted(code.KERNELS.items()))
-
-
-def chosen(architecture):
-    """In float32 all kernels for the newest; for others one tile, and all tiles of a plain network.
-    With FASTSNN_ALL_CASES=1 all there are.
-    """
-    everything, newest = every_kernel(), architecture == ARCHITECTURES[-1]
-    if os.environ.get("FASTSNN_ALL_CASES"):
-        return everything
-    plain = re.compile(r"_(128x128|64x64)_(?!selu|none$|adam)")
-
-    def wanted(name):
-        if TENSOR.search(name):
-            return OF_TENSOR.search(name) and (newest or OF_OLDER.search(name))
-        return newest or not plain.search(name)
-
-    return {name: kernel for name, kernel in everything.items() if wanted(name)}
 
 
 def facts(kernel, architecture):
@@ -108,7 +86,7 @@ def facts(kernel, architecture):
 
 
 def main(part, parts):
-    work = [(k, a) for a in ARCHITECTURES for k in chosen(a).values()]
+    work = [(k, a) for a in ARCHITECTURES for k in every_kernel().values()]
     print(json.dumps([facts(*one) for one in work[part::parts]]))
 
 

@@ -16,6 +16,10 @@ from fastsnn.kernels.cuda import device as driver
 from fastsnn.kernels.cuda import program, shape, weights
 from fastsnn.kernels.program import DZ_AT, FAN_IN, FAN_OUT, H_AT, H_STRIDE, X_AT, X_STRIDE
 
+RATE = 0.1
+ACTIVATIONS = {"none": [], "selu": [fs.SELU()], "relu": [fs.ReLU()], "tanh": [fs.Tanh()]}
+DROPOUTS = {"none": [], "alpha": [fs.AlphaDropout(RATE)], "plain": [fs.Dropout(RATE)]}
+
 
 @pytest.fixture(autouse=True)
 def in_turns(monkeypatch):
@@ -65,15 +69,24 @@ def near(found, expected, terms, size):
     assert (np.abs(found - expected) <= tolerance.forward(1, terms) * size).all()
 
 
-@pytest.mark.parametrize("n, width", [(35, 20), (5, 3), (17, 33)])
+SHAPES = [(35, 20, "selu", "alpha"), (5, 3, "selu", "alpha"), (17, 33, "selu", "alpha")]
+OTHERS = [(9, 6, a, d) for a in ACTIVATIONS for d in DROPOUTS if (a, d) != ("selu", "alpha")]
+
+
+@pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
+@pytest.mark.parametrize("n, width, activation, dropout", SHAPES + OTHERS)
 @every_mode
-def test_layer_by_layer(mode, n, width):
+def test_layer_by_layer(mode, n, width, activation, dropout):
     """Each product of a step, from what the one before it has left on the device, against float64
     that rounds the operands itself; and within 2 u + u^2 of the one whose operands are not rounded.
     """
     x, y = data(n)
-    one = trainer(mode, width)
+    end = [*ACTIVATIONS[activation], *DROPOUTS[dropout]]
+    hidden = [layer for _ in range(2) for layer in (fs.Dense(width), *end)]
+    net = fs.Network([*hidden, fs.Dense(5)], 10, seed=2)
+    one = fs.Trainer(net, backend="cuda", precision=mode, seed=1)
     gradients, state = one.gradients(x, y), one.network.state_dict()
+    names = [key.removesuffix(".weight") for key in state if key.endswith(".weight")]
     layers = on_device(one._engine, n)
     u, moved = 2.0 ** -BITS[mode], []
 
@@ -87,23 +100,26 @@ def test_layer_by_layer(mode, n, width):
         return result, size + np.abs(more)
 
     for i, (below, h, dz) in enumerate(layers):
-        w, b = (state[f"{3 * i}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+        w, b = (state[f"{names[i]}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
         z, size = product(below, w, b)
         if i == len(layers) - 1:
             near(h, z, len(w[0]), size)
         else:
-            block = oracle.Block(w, b, "selu", "alpha", 0.1)
-            mask = oracle.drop_mask(1, 0, i, n, len(w), 0.1)
-            made, slope = oracle.activate(z, "selu")
+            block = oracle.Block(w, b, activation, dropout, RATE)
+            mask = oracle.drop_mask(1, 0, i, n, len(w), RATE)
+            made, slope = oracle.activate(z, activation)
             made, kept = oracle.drop(made, block, mask)
             near(h, made, len(w[0]), 2 * (size + 1))  # 2: the steepest way through
-            above, dz_above = state[f"{3 * i + 3}.weight"].astype(np.float64), layers[i + 1][2]
+            above, dz_above = state[f"{names[i + 1]}.weight"].astype(np.float64), layers[i + 1][2]
             dh, size = product(dz_above, above.T)
-            assert (np.abs(z) > 1e-5).all()  # the side of the kink is the same
+            # The side of the kink is the same; 0 is exact, where ReLUs have left nothing.
+            assert ((np.abs(z) > 1e-5) | (z == 0)).all()
             near(dz, dh * slope * kept, len(above), 2 * size)
         dw, size = product(dz.T, below.T)
-        near(gradients[f"{3 * i}.weight"], dw, n, size)
-        near(gradients[f"{3 * i}.bias"], rounded(dz, mode).sum(axis=0), n, np.abs(dz).sum(axis=0))
+        near(gradients[f"{names[i]}.weight"], dw, n, size)
+        near(
+            gradients[f"{names[i]}.bias"], rounded(dz, mode).sum(axis=0), n, np.abs(dz).sum(axis=0)
+        )
     assert min(moved) > 20 * tolerance.forward(1, n + width)  # float32 would be found out
 
 

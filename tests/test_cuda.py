@@ -1,6 +1,7 @@
 """The CUDA backend where there is no GPU: its tests in the simulator, and what it says."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -18,20 +19,27 @@ needs_numba_cuda = pytest.mark.skipif(
     not NUMBA_CUDA, reason="numba-cuda is not installed: pip install '.[cuda13]'"
 )
 TESTS = Path(__file__).parent
-SIMULATED = "simulated", "narrow", "blocks", "tensor", "precision"
+SIMULATED = "simulated", "narrow", "blocks", "tensor", "precision", "every"
 
 
 @needs_numba_cuda
-def test_in_the_simulator():
-    """All of cuda_simulated.py and the others of SIMULATED."""
+def test_in_the_simulator(tmp_path):
+    """All of cuda_simulated.py and the others of SIMULATED; and no kernel is left that none of
+    their tests has launched.
+    """
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    files = [str(TESTS / f"cuda_{part}.py") for part in SIMULATED]
+    more = {
+        "NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": str(TESTS),
+        "FASTSNN_NOT_LAUNCHED": str(tmp_path / "names"),
+    }  # fmt: skip
     run = subprocess.run(
-        [*command, *(str(TESTS / f"cuda_{part}.py") for part in SIMULATED)],
-        cwd=TESTS.parent, text=True,
-        capture_output=True, env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
+        [*command, "-p", "cuda_seen", *files], cwd=TESTS.parent, text=True, capture_output=True,
+        env=os.environ | more,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
     assert " passed" in run.stdout
+    assert json.loads((tmp_path / "names").read_text()) == []
 
 
 def no_gpu():

@@ -7,10 +7,10 @@ import functools
 from numba import cuda
 
 from fastsnn.kernels.codes import NONE
-from fastsnn.kernels.cuda.activation import MASKED, NAMES, PLAIN, activate, drop, gradient, values
+from fastsnn.kernels.cuda.activation import NAMES, PLAIN, activate, drop, gradient, values
 from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, kernel
-from fastsnn.kernels.cuda.dense import ints, masks_of, selu_of, way_back
-from fastsnn.kernels.cuda.job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
+from fastsnn.kernels.cuda.dense import ints, masks_of, selu_of
+from fastsnn.kernels.cuda.job import BLOCK, FORWARD, JOB, SEED, STEP
 from fastsnn.kernels.cuda.shape import GROUP, LINE, blocks_of
 from fastsnn.kernels.emit import Value, at, load, store
 from fastsnn.kernels.program import (
@@ -18,7 +18,6 @@ from fastsnn.kernels.program import (
     AFFINE_A,
     AFFINE_B,
     DROP_VALUE,
-    DROPPING,
     DZ_AT,
     FAN_OUT,
     H_AT,
@@ -108,59 +107,40 @@ def finish_rows(launch, row, constants, acts, jobs, slots, samples, dropping):
 
 
 @functools.cache
-def backward_kernel(activation, mode):
+def backward_kernel(activation):
     """dz from dh, in its place."""
     name = NAMES[activation]
 
     @device_code
-    def one(
-        builder, acts, dz_at, h_at, stride, eighth, unit, samples, block, site, step, seed,
-        threshold, a, b, lambda_, lambda_alpha,
-    ):  # fmt: skip
-        a, b, *selu = values(builder, a, b, lambda_, lambda_alpha)
-        mask = [None] * GROUP
-        if mode == MASKED:
-            number = Value(builder, block) + Value(builder, eighth)
-            (mask,) = masks_of(
-                builder, number, Value(builder, unit), 1, site, step, seed, threshold
-            )
+    def one(builder, acts, dz_at, h_at, stride, eighth, unit, samples, lambda_, lambda_alpha):
+        selu = values(builder, lambda_, lambda_alpha)
 
         def of_sample(i, offset):
             place = offset + Value(builder, unit)
             here = at(builder, acts, (Value(builder, dz_at) + place).ir)
             h = load(builder, at(builder, acts, (Value(builder, h_at) + place).ir), 1)
             dh = load(builder, here, 1)
-            store(builder, gradient(name, mode, dh, h, selu, a, b, mask[i]), here)
+            store(builder, gradient(name, PLAIN, dh, h, selu, None, None), here)
 
         eight(builder, eighth, samples, stride, of_sample)
 
-    @kernel(
-        f"activation_backward_{name}{('', '_affine', '_masked')[mode]}", LINE, FLOATS, INTS, INTS,
-        *[INT] * 7, *[REAL] * 4,
-    )  # fmt: skip
-    def backward(
-        acts, jobs, slots, dz_at, h_at, stride, units, samples, site, threshold, a, b, lambda_,
-        lambda_alpha,
-    ):  # fmt: skip
+    @kernel(f"activation_backward_{name}", LINE, FLOATS, *[INT] * 5, *[REAL] * 2)
+    def backward(acts, dz_at, h_at, stride, units, samples, lambda_, lambda_alpha):
         unit = cuda.blockIdx.x * LINE + cuda.threadIdx.x
-        job = slots[BACKWARD] * JOB
         if unit < units:
-            one(
-                acts, dz_at, h_at, stride, cuda.blockIdx.y, unit, samples, jobs[job + BLOCK], site,
-                jobs[job + STEP], jobs[job + SEED], threshold, a, b, lambda_, lambda_alpha,
-            )  # fmt: skip
+            one(acts, dz_at, h_at, stride, cuda.blockIdx.y, unit, samples, lambda_, lambda_alpha)
 
     return backward
 
 
-def activation_backward(launch, row, constants, acts, jobs, slots, samples):
-    """dz of the node in `row`, from the gradient of its output that lies in its place."""
-    mode = way_back(row)
-    if mode == PLAIN and row[ACTIVATION] == NONE and not row[DROPPING]:
+def activation_backward(launch, row, constants, acts, samples):
+    """dz of the node in `row`, from the gradient of its output that lies in its place. The node has
+    no dropout: none stands before a normalization.
+    """
+    if row[ACTIVATION] == NONE:
         return
     units = int(row[FAN_OUT])
     launch(
-        backward_kernel(int(row[ACTIVATION]), mode), grid_of(units, samples), acts, jobs, slots,
-        *ints(row, DZ_AT, H_AT, H_STRIDE), units, samples, *ints(row, SITE, THRESHOLD),
-        float(constants[AFFINE_A]), float(constants[AFFINE_B]), *selu_of(constants),
+        backward_kernel(int(row[ACTIVATION])), grid_of(units, samples), acts,
+        *ints(row, DZ_AT, H_AT, H_STRIDE), units, samples, *selu_of(constants),
     )  # fmt: skip

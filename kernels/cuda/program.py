@@ -105,7 +105,7 @@ def run_backward(
             )
         else:
             normalization_backward(launch, row, below, constants[r], params, acts, samples)
-            activation_backward(launch, below, constants[r - 1], acts, jobs, slots, samples)
+            activation_backward(launch, below, constants[r - 1], acts, samples)
 
 
 def run_weights(
