@@ -6,6 +6,8 @@ with NUMBA_ENABLE_CUDASIM=1, which then asks `cuda_seen.py` for kernels that non
 import numpy as np
 import oracle
 import pytest
+from cuda_precision import ACTIVATIONS, DROPOUTS
+from cuda_simulated import equal
 from cuda_turns import turns
 
 import fastsnn as fs
@@ -13,8 +15,6 @@ from fastsnn.backend import PRECISIONS
 from fastsnn.kernels.cuda import program, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
-ACTIVATIONS = {"none": [], "selu": [fs.SELU()], "relu": [fs.ReLU()], "tanh": [fs.Tanh()]}
-DROPOUTS = {"none": [], "alpha": [fs.AlphaDropout(0.2)], "plain": [fs.Dropout(0.2)]}
 UPDATES = {
     "sgd": ("SGD", {"learning_rate": 0.1, "weight_decay": 0.01}),
     "momentum": ("SGD", {"learning_rate": 0.1, "momentum": 0.9}),
@@ -41,12 +41,6 @@ def trainers(layers, *backends, optimizer=None, precision="float32"):
         more = {"precision": precision} if backend == "cuda" else {}
         net = fs.Network(layers, 4, seed=1)
         yield fs.Trainer(net, optimizer=optimizer, seed=3, backend=backend, **more)
-
-
-def equal(one, two):
-    assert one.keys() == two.keys()
-    for name in one:
-        assert np.array_equal(one[name], two[name]), name
 
 
 @pytest.mark.parametrize("dropout", DROPOUTS)

@@ -108,6 +108,15 @@ def masks_of(builder, block, first, width, site, step, seed, threshold):
     return [list(dropped(block, first + j, *given)) for j in range(width)]
 
 
+def piece_masks(builder, tile, piece, row, column, block, *given):
+    """The same for the samples and the units of a thread in one of its pieces; `block`: the one
+    that the batch begins with.
+    """
+    eighth = Value(builder, block) + Value(builder, row).shift_right(3)
+    first = Value(builder, column) + piece * tile.step
+    return masks_of(builder, eighth, first, tile.width, *given)
+
+
 @functools.cache
 def forward_kernel(tile, activation, dropping):
     name = NAMES[activation]
@@ -125,9 +134,9 @@ def forward_kernel(tile, activation, dropping):
         for piece in range(tile.pieces):
             masks = None
             if dropping:
-                eighth = Value(builder, block) + Value(builder, row).shift_right(3)
-                first = Value(builder, column) + piece * tile.step
-                masks = masks_of(builder, eighth, first, tile.width, site, step, seed, threshold)
+                masks = piece_masks(
+                    builder, tile, piece, row, column, block, site, step, seed, threshold
+                )
 
             def one(i, m, n, piece=piece, masks=masks):
                 out = []
@@ -215,9 +224,9 @@ def backward_kernel(tile, activation, mode):
         for piece in range(tile.pieces):
             masks = None
             if mode == MASKED:
-                eighth = Value(builder, block) + Value(builder, row).shift_right(3)
-                first = Value(builder, column) + piece * tile.step
-                masks = masks_of(builder, eighth, first, tile.width, site, step, seed, threshold)
+                masks = piece_masks(
+                    builder, tile, piece, row, column, block, site, step, seed, threshold
+                )
 
             def one(i, m, n, piece=piece, masks=masks):
                 place = m * Value(builder, stride) + n

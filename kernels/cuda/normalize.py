@@ -6,7 +6,7 @@ from numba import cuda
 
 from fastsnn.kernels.codes import STORE
 from fastsnn.kernels.cuda.activation import values
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, kernel
+from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, helper, kernel
 from fastsnn.kernels.cuda.dense import ints
 from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
 from fastsnn.kernels.cuda.optimizer import NAMES, update_one
@@ -160,6 +160,19 @@ def normalization_forward(launch, row, constants, params, acts, samples, trainin
         )  # fmt: skip
 
 
+@helper
+def _sums(shared, acts, dz_at, stride, normal_at, unit, there, eighth, samples):
+    """Of dz and of dz normal over the samples of a unit."""
+    total, product = ZERO, ZERO
+    if there:
+        for sample in range(eighth, samples, GROUP):
+            place = sample * stride + unit
+            dz = acts[dz_at + place]
+            total = add(total, dz)
+            product = add(product, multiply(dz, acts[normal_at + place]))
+    return unit_sum(shared, total), unit_sum(shared, product)
+
+
 @kernel("batch_norm_backward", LINE, FLOATS, FLOATS, *[INT] * 9, REAL)
 def _batch_backward(
     acts, params, dz_at, stride, normal_at, variance_at, w_at, dx_at, x_stride, units, samples, eps
@@ -169,16 +182,9 @@ def _batch_backward(
     lane, eighth = cuda.threadIdx.x % LANES, cuda.threadIdx.x // LANES
     unit = cuda.blockIdx.x * LANES + lane
     there = unit < units
-    total, product = ZERO, ZERO
-    if there:
-        for sample in range(eighth, samples, GROUP):
-            place = sample * stride + unit
-            dz = acts[dz_at + place]
-            total = add(total, dz)
-            product = add(product, multiply(dz, acts[normal_at + place]))
+    total, product = _sums(shared, acts, dz_at, stride, normal_at, unit, there, eighth, samples)
     count = real(samples)
-    total = divide(unit_sum(shared, total), count)
-    product = divide(unit_sum(shared, product), count)
+    total, product = divide(total, count), divide(product, count)
     if there:
         deviation = square_root(add(acts[variance_at + unit], eps))
         factor = divide(params[w_at + unit], deviation)
@@ -248,14 +254,7 @@ def _update_kernel(code):
         lane, eighth = cuda.threadIdx.x % LANES, cuda.threadIdx.x // LANES
         unit = cuda.blockIdx.x * LANES + lane
         there = unit < units
-        total, product = ZERO, ZERO
-        if there:
-            for sample in range(eighth, samples, GROUP):
-                place = sample * stride + unit
-                dz = acts[dz_at + place]
-                total = add(total, dz)
-                product = add(product, multiply(dz, acts[normal_at + place]))
-        total, product = unit_sum(shared, total), unit_sum(shared, product)
+        total, product = _sums(shared, acts, dz_at, stride, normal_at, unit, there, eighth, samples)
         if there and eighth == 0:
             hyper = slots[BACKWARD] * HYPERS
             update(params, state, size, w_at + unit, product, hypers, hyper)
