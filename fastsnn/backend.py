@@ -58,10 +58,13 @@ def check_batch(x, labels, n_classes):
 
 def derive_weights(network):
     """Compute what is computed from other parameters, if these have changed."""
-    if network.layout.derived and network.derived_version != network.version:
+
+    def derive(flat):
         table = plan(network.nodes, network.layout, 1, training=False).table
-        directions.derive_weights(table, network.parameters, np.zeros(PANEL, np.float32))
-        network.derived_version = network.version
+        directions.derive_weights(table, flat, np.zeros(PANEL, np.float32))
+
+    if network.layout.derived:
+        network.buffer.derive(derive)
 
 
 class TrainingEngine:
@@ -73,9 +76,7 @@ class TrainingEngine:
         self.network, self.threads = network, threads
         self.normalizes_weights = bool(network.layout.derived)
         # The gradients of normalized weights pass through the first array of the state.
-        self._state = aligned_zeros(
-            max(n_state, int(self.normalizes_weights)), network.parameters.size
-        )
+        self._state = aligned_zeros(max(n_state, int(self.normalizes_weights)), network.layout.size)
         self.state = self._state[:n_state]
         self.hypers = np.zeros((STEPS_AT_ONCE, optimizer.HYPER), np.float32)
         self.step_losses = np.zeros(STEPS_AT_ONCE)
@@ -119,7 +120,7 @@ class TrainingEngine:
     def _run(self, state, sizes, limit, batch):
         """Losses of the steps that were made, at least one."""
         buffers = (
-            self.job, self.losses, self.plan.table, self.plan.constants, self.network.parameters,
+            self.job, self.losses, self.plan.table, self.plan.constants, self.network.buffer.flat,
             state, self.acts, self.bits, self.work,
         )  # fmt: skip
         count = len(sizes)
@@ -154,33 +155,34 @@ class TrainingEngine:
         """
         if watched or processors.resolve(self.threads) > 1:
             return 1
-        weights = self.network.parameters.size
+        weights = self.network.layout.size
         return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
 
     def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
-        """Updates by the next batches of `sizes` rows; returns the mean loss before each of them.
-        Ends early behind a loss that is not finite or above `limit`. `batch`: x, index, labels,
-        targets, sample and class weights.
+        """Updates by the next batches of `sizes` rows; returns (mean loss before each of them,
+        whether the last update left float32: such parameters keep their values). Ends early after
+        a loss that is not finite or above `limit`, and after such an update. `batch`: x, index,
+        labels, targets, sample and class weights.
         """
         most = max(sizes)
         self.reserve(most)
         self._set_job(first_row, most, step, seed, loss_code, update)
         for into, hyper in zip(self.hypers, hypers, strict=False):
             into[: len(hyper)] = hyper
-        before = self.network.version
+        before = self.network.buffer.version
         try:
             losses = self._run(self._state, sizes, limit, batch)
         except BaseException:  # nobody knows how far it came
-            self.network.version = before + len(sizes)
+            self.network.buffer.updated(len(sizes))
             raise
-        self.network.version = self.network.derived_version = before + len(losses)
-        return losses
+        self.network.buffer.updated(len(losses), since=before)
+        return losses, bool(self.job[regions.OVERFLOW])
 
     def gradients(self, batch, samples, step, seed, loss_code):
         """(mean loss, flat gradient) of what a step would do; changes no parameter and no state."""
         self.reserve(samples)
         self._set_job(0, samples, step, seed, loss_code, optimizer.STORE)
-        gradient = aligned_zeros(1, self.network.parameters.size)
+        gradient = aligned_zeros(1, self.network.layout.size)
         (loss,) = self._run(gradient, (samples,), np.inf, batch)
         return loss, gradient[0]
 
@@ -212,12 +214,12 @@ class SingleRows:
     def __init__(self, network):
         jit.load(single.run_single)
         nodes = network.nodes
-        self.version = network.version
+        self.version = network.buffer.version
         planned = plan(nodes, network.layout, 1, training=False)
         self.table, self.constants = planned.table, planned.constants
         sizes = [single.packed_floats(node.fan_in, node.fan_out) for node in nodes]
         self.packed, at = aligned_zeros(sum(sizes)), 0
-        tensors = network.layout.views(network.parameters)
+        tensors = network.buffer.tensors
         for node, size in zip(nodes, sizes, strict=True):
             single.pack(self.packed[at : at + size], tensors[node.weight], tensors[node.bias])
             at += size
@@ -254,7 +256,7 @@ class PredictionEngine:
         derive_weights(self.network)
         arguments = (
             program.run_forward.address, threads, out, self.plan.table, self.plan.constants,
-            self.network.parameters, self.acts, self.bits, self.work, x,
+            self.network.buffer.flat, self.acts, self.bits, self.work, x,
         )  # fmt: skip
         if threads == 1 or len(x) <= PANEL:
             regions.predict_serial(*arguments)
@@ -278,7 +280,7 @@ def activations(network, x, training, seed, step, chunk=8 * PANEL):
     for first in range(0, len(x), chunk):
         samples = min(chunk, len(x) - first)
         program.run_forward(
-            run.table, run.constants, network.parameters, acts, bits, work, x, NO_INTEGERS, first,
+            run.table, run.constants, network.buffer.flat, acts, bits, work, x, NO_INTEGERS, first,
             samples, 0, len(run.table) + 1, 0, 0, 1, first, step & 0xFFFFFFFF, signed64(seed),
             int(training),
         )  # fmt: skip

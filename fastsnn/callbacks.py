@@ -52,10 +52,9 @@ class EarlyStopping:
     def on_epoch_end(self, trainer, history):
         best = best_epoch(history, self.monitor)
         if best == len(history) - 1 and self.restore_best:
-            self.best = trainer.network.parameters.copy()
+            self.best = trainer.network.buffer.snapshot()
         return self.patience is not None and len(history) - 1 - best >= self.patience
 
     def on_fit_end(self, trainer, history):
         if self.best is not None:
-            trainer.network.parameters[:] = self.best
-            trainer.network.version += 1
+            trainer.network.buffer.restore(self.best)

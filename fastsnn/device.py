@@ -95,41 +95,44 @@ class Launches:
 
 
 class DeviceParameters:
-    """A network's parameters on the device. Whoever changes one side counts `network.version` on;
-    the other side follows when it is needed.
+    """A network's parameters on the device: the copy that its `Parameters` know. Either side
+    follows the other when it is needed.
     """
 
-    def __init__(self, network, host):
-        self.network, self.host = network, host  # its flat buffer
+    def __init__(self, network):
+        self.buffer = network.buffer
         self.array = kernels().device.zeros(network.layout.size)
         self.version = -1  # what the device holds
-        self.host_version = network.version
+        self.host_version = self.buffer.version
         self._derive = Launches()
         table = device_plan(network.nodes, network.layout, 1, training=False).table
         kernels().directions.derive_weights(self._derive, table, self.array)
 
     def ready(self):
         """The array, as new as the network."""
-        if self.version != self.network.version:
-            kernels().device.write(self.array, 0, self.host)
+        version = self.buffer.version
+        if self.version != version:
+            kernels().device.write(self.array, 0, self.buffer.flat)
             self._derive.run()
-            self.version = self.network.version
+            self.version = version
         return self.array
 
     def changed(self, updates):
         """The device has made updates."""
-        self.network.version += updates
-        self.version = self.network.version
+        self.buffer.updated(updates)
+        self.version = self.buffer.version
 
     def host_changed(self):
         """All parameters on the host are new."""
-        self.host_version = self.network.version
+        self.host_version = self.buffer.version
 
-    def fetch(self):
-        """The parameters of the host as new as the device's."""
-        if self.host_version != self.network.version:
-            kernels().device.read(self.array, self.host)
-            self.host_version = self.network.derived_version = self.network.version
+    def fetch(self, host):
+        """Read what is new into the host's buffer; returns whether anything was."""
+        if self.host_version == self.buffer.version:
+            return False
+        kernels().device.read(self.array, host)
+        self.host_version = self.buffer.version
+        return True
 
 
 class Data:

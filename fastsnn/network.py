@@ -1,7 +1,6 @@
 """A network: its layers, its parameters in one flat buffer, prediction."""
 
 import threading as python_threading
-import weakref
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +10,8 @@ from fastsnn import threads as processors
 from fastsnn.data.byterows import ByteRows
 from fastsnn.device import Rows
 from fastsnn.layers import SELU, AlphaDropout, Dense, Layer
-from fastsnn.plan import aligned_zeros, parameter_layout
+from fastsnn.parameters import Parameters
+from fastsnn.plan import parameter_layout
 
 
 class Network:
@@ -44,26 +44,31 @@ class Network:
         self.nodes = graph.fuse(self.layers, input_size)
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
-        self._parameters = aligned_zeros(self.layout.size)
-        self._tensors = self.layout.views(self._parameters)
+        self.buffer = Parameters(self.layout)
         self._device = None  # its parameters on a device, if it lives there
-        self._copy = lambda: None  # the same, if somebody holds them
-        self.version = 0  # of the parameters: whoever changes them counts on
-        self.derived_version = -1  # that the derived tensors belong to
         self._plain = all(
             node.op == "dense" and not node.weight_norm and node.skip is None for node in self.nodes
         )
         self._engines = python_threading.local()
         self._single, self._seen = None, -1
-        initialize.initialize(self.nodes, self._tensors, check.seed(seed))
+        initialize.initialize(self.nodes, self.buffer.tensors, check.seed(seed))
 
     @property
     def parameters(self) -> np.ndarray:
-        """All tensors, in one flat buffer of the host; as new as those on a device."""
-        copy = self._copy()
-        if copy is not None:
-            copy.fetch()
-        return self._parameters
+        """All tensors in one flat buffer, read-only: `load_state_dict` writes them, and
+        `buffer.snapshot` and `buffer.restore` keep them and put them back.
+        """
+        return self.buffer.host
+
+    @property
+    def version(self) -> int:
+        """Version of the parameters: every write increases it."""
+        return self.buffer.version
+
+    @property
+    def derived_version(self) -> int:
+        """Version of the parameters that the derived tensors were computed from."""
+        return self.buffer.derived_version
 
     @property
     def device(self) -> str:
@@ -84,7 +89,7 @@ class Network:
     def to_host(self) -> "Network":
         """Predict on the CPU again; the GPU's memory is free once no trainer uses it."""
         if self._device is not None:
-            self._device.fetch()
+            self.buffer.fetch()
             self._device, self._engines = None, python_threading.local()
         return self
 
@@ -92,11 +97,7 @@ class Network:
         """The parameters on the GPU, for the engines of `fastsnn.cuda`."""
         from fastsnn import device
 
-        copy = self._copy()
-        if copy is None:
-            copy = device.DeviceParameters(self, self._parameters)
-            self._copy = weakref.ref(copy)
-        return copy
+        return self.buffer.on_device(lambda: device.DeviceParameters(self))
 
     @property
     def couples_rows(self) -> bool:
@@ -105,7 +106,7 @@ class Network:
 
     @property
     def n_parameters(self) -> int:
-        return sum(tensor.size for tensor in self._tensors.values())
+        return len(self.buffer)
 
     def __repr__(self):
         inside = ", ".join(map(repr, self.layers[:4])) + (", ..." if len(self.layers) > 4 else "")
@@ -167,7 +168,7 @@ class Network:
         """The copy of the parameters for a few rows; made when the same parameters are used a
         second time, since a network in training may never come back to them.
         """
-        single, version = self._single, self.version
+        single, version = self._single, self.buffer.version
         if single is not None and single.version == version:
             return single
         if self._seen != version:
@@ -196,43 +197,14 @@ class Network:
         """Copies of the parameters: "{index in the list}.weight" (units, fan_in) and ".bias"
         (units,), float32.
         """
-        _ = self.parameters  # as new as on a device
-        return {name: tensor.copy() for name, tensor in self._tensors.items()}
+        return self.buffer.state_dict()
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take parameters over, all or none. Raises ValueError for missing or unknown names,
         shapes, non-finite numbers.
         """
-        missing, unknown = (
-            self._tensors.keys() - arrays.keys(),
-            arrays.keys() - self._tensors.keys(),
-        )
-        if missing or unknown:
-            raise ValueError(
-                f"state_dict: the network needs {sorted(missing) or 'nothing more'} and does not "
-                f"know {sorted(unknown) or 'nothing'}; were the layers the same?"
-            )
-        new = {}
-        for name, tensor in self._tensors.items():
-            new[name] = np.asarray(arrays[name], np.float32)
-            if new[name].shape != tensor.shape:
-                raise ValueError(
-                    f"state_dict: {name} has shape {new[name].shape}, the network needs "
-                    f"{tensor.shape}; was it trained on other data?"
-                )
-            if not np.isfinite(new[name]).all():
-                raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
-            if name.endswith(".running_var") and new[name].min() < 0:
-                raise ValueError(f"state_dict: {name} must not be negative, as no variance is")
-            if name.endswith(".weight_v") and not new[name].any(axis=1).all():
-                raise ValueError(f"state_dict: {name} must have no row of zeros: no direction")
-        for name, tensor in self._tensors.items():
-            tensor[:] = new[name]
-        self.version += 1
-        copy = self._copy()
-        if copy is not None:
-            copy.host_changed()
-        self._seen = self.version  # these are there to be used
+        self.buffer.load(arrays)
+        self._seen = self.buffer.version  # these are there to be used
 
     def save(self, path) -> None:
         """Write the network to a safetensors file, replaced atomically."""

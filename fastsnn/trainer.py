@@ -10,7 +10,10 @@ import numpy as np
 from fastsnn import check, metrics
 from fastsnn import threads as processors
 from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
+from fastsnn.batches import batches_of, shuffled
 from fastsnn.data.byterows import ByteRows
+from fastsnn.divergence import diverged
+from fastsnn.locks import ForkSafeLock, exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam
@@ -22,16 +25,9 @@ NO_FEATURES = np.zeros((0, 1), np.float32)
 EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
-def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Order of the rows in an epoch (from 0), a function of its arguments alone: a resumed training
-    needs no state.
-    """
-    key = seed + ((epoch + 1) << 64)
-    return np.random.Generator(np.random.Philox(key=key)).permutation(n)
-
-
 class Trainer:
-    """Trains a network.
+    """Trains a network. It serves one thread at a time: others wait. Copies and pickles go on from
+    the state of the original, with a network of their own (`copy.copy`: with the same one).
 
     Parameters
     ----------
@@ -95,6 +91,7 @@ class Trainer:
         if class_weight is not None and loss == "mse":
             raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
         self.class_weight = check.weights(class_weight, (network.output_size,), "class_weight")
+        self._threads = threads  # as given: another machine has other processors
         self.threads = processors.resolve(threads)
         self.seed = check.seed(seed)
         self.step_count = 0
@@ -105,31 +102,57 @@ class Trainer:
             backend, network, self.threads, self.optimizer.n_state, precision
         )
         self._loaded = False
+        self._lock = ForkSafeLock()
 
+    @exclusive
+    def __getstate__(self):
+        """What makes the same trainer in another process, or a copy in this one: buffers and
+        compiled code are made anew.
+        """
+        arguments = {
+            name: getattr(self, name)
+            for name in ("network", "loss", "optimizer", "seed", "backend", "precision")
+        }
+        given = self.class_weight if len(self.class_weight) else None
+        arguments |= {"class_weight": given, "threads": self._threads}
+        return {"arguments": arguments, "state": self.state_dict()}
+
+    def __setstate__(self, state):
+        self.__init__(**state["arguments"])
+        self.load_state_dict(*state["state"])
+
+    @exclusive
     def step(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> float:
         """One mini-batch forward, backward and update; returns the mean loss before the update.
 
         Raises ValueError or TypeError for a bad batch, FloatingPointError when the training has
         diverged: a loss that is not finite (then the parameters stay as they were before this
-        step), or a million times the first one.
+        step), one of a million times the first one, or an update that would leave float32 (then
+        the parameters that it would hit keep their values).
         """
         batch = self._single(x, y, sample_weight)
-        return self._steps(batch, 0, (len(x),), (self.optimizer.learning_rate,))[0]
+        sizes, rates = (len(batch[0]),), (self.optimizer.learning_rate,)
+        return self._steps(batch, 0, sizes, rates, (batch[0], batch[4]))[0]
 
+    @exclusive
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
         """The gradients that `step` would use now, by the names of `state_dict`; changes
-        nothing. Raises FloatingPointError where the loss is not finite: there are none.
+        nothing. Raises FloatingPointError where the loss or one of them is not finite.
         """
         batch = self._single(x, y, sample_weight)
         loss, flat = self._engine.gradients(
-            batch, len(x), self.step_count, self.seed, LOSSES[self.loss]
+            batch, len(batch[0]), self.step_count, self.seed, LOSSES[self.loss]
         )
-        if not isfinite(loss):
+        gradients = self.network.layout.trained(flat)
+        bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
+        if not isfinite(loss) or bad:
+            what = f"those of {bad[0]} are not" if bad else "it is not"
             raise FloatingPointError(
-                f"gradients: a finite loss is required, it is {loss:.4g}; look for weights that "
-                "have grown too large, and try standardized inputs"
+                f"gradients: a finite loss and finite gradients are required, the loss is "
+                f"{loss:.4g} and {what}; look for weights that have grown too large, and try "
+                "standardized inputs"
             )
-        return {name: g.copy() for name, g in self.network.layout.trained(flat).items()}
+        return {name: g.copy() for name, g in gradients.items()}
 
     def _require_rows(self, rows):
         if rows < 2 and self.network.couples_rows:
@@ -157,28 +180,28 @@ class Trainer:
         self._engine.reserve(len(x))
         return x, self._engine.rows, *rest
 
-    def _steps(self, batch, first_row, sizes, rates):
-        """A step for each of `sizes` rows, at its learning rate; returns their losses."""
+    def _steps(self, batch, first_row, sizes, rates, given):
+        """A step for each of `sizes` rows, at its learning rate; returns their losses. given: x and
+        the sample weights on the host.
+        """
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
-        losses = self._engine.steps(
+        losses, overflow = self._engine.steps(
             batch, first_row, sizes, self.step_count, self.seed, LOSSES[self.loss],
             self.optimizer.update,
             [self.optimizer.hyper(rate, self.step_count + i) for i, rate in enumerate(rates)],
             limit,
         )  # fmt: skip
-        if first is None:
+        if first is None and isfinite(losses[0]):
             self._first_loss = losses[0]
-        for loss, rate in zip(losses, rates, strict=False):
-            if not isfinite(loss) or loss > limit:
-                raise FloatingPointError(
-                    f"training diverged in step {self.step_count}: the loss is {loss:.4g} with "
-                    f"learning rate {rate:.4g}; try a rate 10 times smaller, and "
-                    "standardized inputs"
-                )
+        for i, (loss, rate) in enumerate(zip(losses, rates, strict=False)):
+            lost = overflow and i == len(losses) - 1
+            if lost or not isfinite(loss) or loss > limit:
+                raise diverged(self.step_count, loss, rate, lost and isfinite(loss), *given)
             self.step_count += 1
         return losses
 
+    @exclusive
     def fit(
         self,
         x: np.ndarray,
@@ -220,7 +243,7 @@ class Trainer:
         x, *rest = self._checked(x, y, sample_weight)
         if validation_data is not None:
             try:
-                judged, _, _ = self._checked_labelled(*validation_data)
+                judged, *judged_y = self._checked_labelled(*validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
         callbacks = list(callbacks)
@@ -231,24 +254,30 @@ class Trainer:
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
         batches = -(-rows_used // batch_size)
+        given = x, rest[2]
         x, *rest = self._engine.place(x, *rest)
         if validation_data is not None:
-            validation_data = self.network.placed(judged), validation_data[1]
+            validation_data = self.network.placed(judged), _used(*judged_y)
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
             start, total = time.perf_counter(), 0.0
             rows = shuffled(n_rows, self.seed, epoch)[:rows_used]
             number = 0
-            at_once = self._engine.steps_at_once(batch_size, bool(after_batch))
-            for batch, first, sizes in self._batches(x, rest, rows, batch_size, at_once):
+
+            def at_once():
+                """One step first: divergence is judged by its loss."""
+                several = self._engine.steps_at_once(batch_size, bool(after_batch))
+                return 1 if self._first_loss is None else several
+
+            for batch, first, sizes in batches_of(self._engine, x, rest, rows, batch_size, at_once):
                 rates = [
                     self.optimizer.learning_rate
                     * schedule.factor(epoch * batches + number + i, epochs * batches, history)
                     for i in range(len(sizes))
                 ]
                 number += len(sizes)
-                losses = self._steps(batch, first, sizes, rates)
+                losses = self._steps(batch, first, sizes, rates, given)
                 for samples, loss in zip(sizes, losses, strict=True):
                     total += loss * samples
                     for call in after_batch:
@@ -271,39 +300,18 @@ class Trainer:
         _call(callbacks, "on_fit_end", self, history)
         return history
 
-    def _batches(self, x, rest, order, size, at_once):
-        """The batches of an epoch as (what the engine takes, first row, rows of each): up to
-        `at_once` together, but for the first one of all, by which divergence is judged.
-        """
-        if not isinstance(x, ByteRows):
-            first = 0
-            while first < len(order):
-                count = 1 if self._first_loss is None else at_once
-                starts = range(first, min(first + count * size, len(order)), size)
-                sizes = [min(size, len(order) - start) for start in starts]
-                yield (x, order, *rest), first, sizes
-                first += sum(sizes)
-            return
-        *of_rows, class_weight = rest
-        buffer = np.empty((min(size, len(order)), x.shape[1]), np.float32)
-        for first in range(0, len(order), size):
-            rows = order[first : first + size]
-            part = x.take(rows, buffer[: len(rows)])
-            chosen = [array[rows] if len(array) else array for array in of_rows]
-            self._engine.reserve(len(rows))
-            yield (part, self._engine.rows, *chosen, class_weight), 0, [len(rows)]
-
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
-        x, _, _ = self._checked_labelled(x, y)
-        return self._figures(x, y)
+        x, *y = self._checked_labelled(x, y)
+        return self._figures(x, _used(*y))
 
     def _figures(self, x, y):
         task = metrics.TASKS[self.loss]
         return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
 
+    @exclusive
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict]:
         """What a resumed training needs beside the network's parameters: arrays by name, and
         numbers.
@@ -318,6 +326,7 @@ class Trainer:
             for name, view in self.network.layout.trained(flat).items()
         }
 
+    @exclusive
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
         """Take over what `state_dict` gave, all or nothing. Raises ValueError where it does not
         fit.
@@ -331,14 +340,26 @@ class Trainer:
                     f"trainer state: {name}: {wanted} is required, got {given}; "
                     "was the optimizer the same?"
                 )
+            squares = name.endswith(".state1")  # Adam's v, a mean of squares
+            if not (np.isfinite(arrays[name]).all() and (not squares or np.min(arrays[name]) >= 0)):
+                raise ValueError(
+                    f"trainer state: {name}: finite numbers{' >= 0' if squares else ''} are "
+                    "required, got others; take an earlier state"
+                )
         missing = {"step_count", "first_loss"} - numbers.keys()
         if missing:
             raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
+        step_count, first_loss = numbers["step_count"], numbers["first_loss"]
+        if isinstance(step_count, bool) or not isinstance(step_count, int) or step_count < 0:
+            raise ValueError(f"trainer state: step_count: an int >= 0 required, got {step_count!r}")
+        if first_loss is not None and not (
+            isinstance(first_loss, int | float) and isfinite(first_loss)
+        ):
+            raise ValueError(f"trainer state: first_loss: a finite number, got {first_loss!r}")
         for name, view in views.items():
             view[:] = arrays[name]
         self._engine.state_changed()
-        self.step_count = int(numbers["step_count"])
-        self._first_loss = numbers["first_loss"]
+        self.step_count, self._first_loss = step_count, first_loss
 
     def _checked_labelled(self, x, y):
         net = self.network
@@ -347,8 +368,15 @@ class Trainer:
         else:
             x = numbers = check.features(x, net.input_size)
         labels, targets = check_targets(self.loss, y, len(x), net.output_size)
+        if np.may_share_memory(labels, y):
+            labels = labels.copy()  # kernels use classes as indices: what is checked stays
         check.batch(numbers, labels, net.output_size)
         return x, labels, targets
+
+
+def _used(labels, targets):
+    """The one of the two that the loss uses."""
+    return labels if len(labels) else targets
 
 
 def _call(callbacks, name, *arguments):

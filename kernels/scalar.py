@@ -8,6 +8,8 @@ Neural Networks".
 from fastsnn.kernels import codes
 from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
 
+INFINITY = float("inf")
+
 # The fixed point (mean 0, variance 1) of the paper, section "SNN", with the appendix's digits.
 ALPHA = 1.6732632423543772848170429916717
 LAMBDA = 1.0507009873554804934193349852946
@@ -170,6 +172,18 @@ def adam_update(p, g, m, v, step_size, l2, decay, rest1, beta2, rest2, root_corr
     m = fma(rest1, g - m, m)
     v = fma(v, beta2, rest2 * (g * g))
     return fma(-step_size, m / (sqrt(v) / root_correction2 + eps), p * decay), m, v
+
+
+def guarded(update, p, g, state, hyper, limit=INFINITY):
+    """(new parameter, new state, overflow): an update that would leave a parameter or its state at
+    or beyond `limit`, or NaN, is not made: both keep their values, and `overflow` holds.
+    """
+    new, new_state = update(p, g, state, hyper)
+    good = absolute(new) < limit
+    for s in new_state:
+        good = good & (absolute(s) < INFINITY)
+    kept = [where(good, s, old) for s, old in zip(new_state, state, strict=True)]
+    return where(good, new, p), kept, good ^ 1
 
 
 # By code: (parameter, gradient, state, scalars) -> (new parameter, new state); and how many arrays

@@ -253,7 +253,8 @@ def test_the_wrong_one_of_three_files(tmp_path):
 def test_a_failed_writing_keeps_the_file(written, monkeypatch, step):
     before = written.read_bytes()
     model, _ = new_model()
-    model.network.parameters[:] = 0
+    net = model.network
+    net.load_state_dict({name: 0 * tensor for name, tensor in net.state_dict().items()})
 
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -154,15 +154,14 @@ class Selection:
         value = _mean([record[name] for record in history[-self._window :]])
         if self.protocol.better(value, self.value):
             self.epoch, self.value = len(history), value
-            self._best = trainer.network.parameters.copy()
+            self._best = trainer.network.buffer.snapshot()
 
     def on_fit_end(self, trainer, history):
         if self._best is None:  # stopped before a window was full, or nothing but NaN
             name = f"validation_{self.protocol.metric}"
             self.epoch, self.value = self.protocol.best_epoch([r[name] for r in history])
         else:
-            trainer.network.parameters[:] = self._best
-            trainer.network.version += 1
+            trainer.network.buffer.restore(self._best)
             self._best = None
 
     def figures(self) -> dict[str, float]:

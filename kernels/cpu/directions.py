@@ -5,11 +5,12 @@ Sums over the inputs run in eight partial sums, whatever the width of a vector.
 
 import math
 
+import numpy as np
 from llvmlite import ir
 
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu.code import fold, loop, vector_code
-from fastsnn.kernels.cpu.optimizer import STORE, update_tile
+from fastsnn.kernels.cpu.optimizer import STORE, update_direction_tile, update_tile
 from fastsnn.kernels.cpu.shape import LANES, PANEL
 from fastsnn.kernels.cpu.tile import EIGHT
 from fastsnn.kernels.emit import F32, I64, Value, at, load, splat, store, where
@@ -76,15 +77,16 @@ _sideways = _combine_code(lambda x, y, a, b: (x - y * b) * a)
 
 @jit.helper
 def derive_weight(row, params, scratch, n):
-    """The weights of unit n from their length and direction."""
+    """The weights of unit n from their length and direction; returns whether these are finite."""
     v_at, w_at = row[V_AT] + n * row[FAN_IN], row[W_AT] + n * row[FAN_IN]
     _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
     factor = params[row[G_AT] + n] / math.sqrt(scratch[0])
     _scaled(params, w_at, params, v_at, params, v_at, factor, factor, row[FAN_IN])
+    return math.isfinite(factor) and scratch[0] < math.inf
 
 
 @jit.helper
-def update_direction(row, params, state, tile, scratch, hyper, update, n):
+def update_direction(row, params, state, tile, scratch, hyper, update, n, overflow):
     """From the gradient of the weights of unit n, in the first array of the state, the gradients of
     length and direction; their update; and the new weights.
 
@@ -101,11 +103,11 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n):
     for k in range(0, fan_in, PANEL):
         count = min(PANEL, fan_in - k)
         _sideways(tile, 0, gradient, w_at + k, params, v_at + k, factor, share, count)
-        update_tile(update, params, state, v_at + k, 0, tile, 1, count, hyper)
+        update_direction_tile(update, params, state, v_at + k, 0, tile, 1, count, hyper, overflow)
     tile[0] = product / length
-    update_tile(update, params, state, g_at, 0, tile, 1, 1, hyper)
-    if update != STORE:
-        derive_weight(row, params, scratch, n)
+    update_tile(update, params, state, g_at, 0, tile, 1, 1, hyper, overflow)
+    if update != STORE and not derive_weight(row, params, scratch, n):
+        overflow[0] = np.nan
 
 
 @jit.entry("void", jit.TABLE, jit.FLOATS, jit.FLOATS)

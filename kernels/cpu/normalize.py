@@ -5,6 +5,8 @@ Sums over the batch run in eight partial sums, sums over the units in their orde
 width of a panel. Samples behind the last one count for nothing.
 """
 
+import math
+
 import numpy as np
 from llvmlite import ir
 
@@ -339,17 +341,21 @@ def normalization_backward(
 
 @jit.helper
 def normalization_update(
-    row, constants, params, state, acts, tile, first, count, hyper, update, samples
+    row, constants, params, state, acts, tile, first, count, hyper, update, samples, overflow
 ):
-    """Gradients and updates of the parameters of `count` units; and the running statistics."""
+    """Gradients and updates of the parameters of `count` units; and the running statistics.
+    overflow: see `optimizer.py`.
+    """
     for i in range(count):
         shift = (first + i) * PANEL
         batch_product_sum(
             tile, i, acts, row[H_AT] + shift, acts, row[NORMAL_AT] + shift, row[H_STRIDE], samples
         )
         batch_sum(tile, PANEL + i, acts, row[H_AT] + shift, row[H_STRIDE], samples)
-    update_tile(update, params, state, row[W_AT] + first, 0, tile, 1, count, hyper)
-    update_tile(update, params, state, row[B_AT] + first, 0, tile[PANEL:], 1, count, hyper)
+    update_tile(update, params, state, row[W_AT] + first, 0, tile, 1, count, hyper, overflow)
+    update_tile(
+        update, params, state, row[B_AT] + first, 0, tile[PANEL:], 1, count, hyper, overflow
+    )
     if row[OP] != BATCH_NORM or update == STORE:
         return
     momentum = constants[MOMENTUM]
@@ -358,5 +364,9 @@ def normalization_update(
         mean, variance = acts[row[STATISTICS_AT] + n], acts[row[STATISTICS_AT] + row[FAN_OUT] + n]
         unbiased = variance * (np.float32(samples) / np.float32(samples - 1))
         mean_at, variance_at = row[RUNNING_AT] + n, row[VARIANCE_AT] + n
-        params[mean_at] += momentum * (mean - params[mean_at])
-        params[variance_at] += momentum * (unbiased - params[variance_at])
+        mean = params[mean_at] + momentum * (mean - params[mean_at])
+        variance = params[variance_at] + momentum * (unbiased - params[variance_at])
+        if math.isfinite(mean) and math.isfinite(variance):
+            params[mean_at], params[variance_at] = mean, variance
+        else:
+            overflow[0] = np.nan

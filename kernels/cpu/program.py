@@ -54,7 +54,9 @@ BUFFERS = FLOATS, WORDS, FLOATS  # acts, bits, work
 BATCH = INTS, INTS, MATRIX, FLOATS, FLOATS  # index, labels, targets, sample and class weights
 
 BLOCK = PANEL * PANEL
-WORK_HEAD = BLOCK + TILE + 2 * PANEL  # floats of a thread's work space before tiles and strips
+SCRATCH_AT = BLOCK + TILE
+OVERFLOW_AT = SCRATCH_AT + 2 * PANEL
+WORK_HEAD = OVERFLOW_AT + PANEL  # floats of a thread's work space before tiles and strips
 
 
 @jit.helper
@@ -181,7 +183,7 @@ def run_forward(
                 if row[OP] == HIGHWAY:
                     highway_forward(row, acts, p, q)
                 else:
-                    scratch = work[BLOCK + TILE : WORK_HEAD]
+                    scratch = work[SCRATCH_AT:OVERFLOW_AT]
                     normalization_forward(
                         row, constants[r], params, acts, scratch, p, q, n, m, samples, training
                     )
@@ -219,7 +221,7 @@ def run_backward(
     """
     layers = program.shape[0]
     panels = (samples + PANEL - 1) // PANEL
-    tile, scratch = work[BLOCK : BLOCK + TILE], work[BLOCK + TILE : WORK_HEAD]
+    tile, scratch = work[BLOCK : BLOCK + TILE], work[SCRATCH_AT:OVERFLOW_AT]
     top = program[layers - 1]
     for stage in range(first_stage, last_stage):
         r = layers - max(stage, 1)
@@ -257,6 +259,16 @@ def run_backward(
 
 
 @jit.helper
+def overflows(work):
+    """Whether an update of the regions before was not made, because it would have left float32."""
+    marks = work[OVERFLOW_AT:WORK_HEAD]
+    for i in range(PANEL):
+        if marks[i] != 0:  # a mark is a NaN
+            return True
+    return False
+
+
+@jit.helper
 def tiles_of(row):
     if row[OP] == HIGHWAY:
         return 0
@@ -277,8 +289,10 @@ def count_tiles(program):
 def run_weights(program, constants, params, state, acts, work, hyper, update, samples, part, parts):
     """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
     and the update. Of weights with a direction the gradient is stored, for `run_directions`.
+    Updates that would leave float32 are marked in `work`, see `overflows`.
     """
-    tile = work[BLOCK : BLOCK + TILE]
+    tile, overflow = work[BLOCK : BLOCK + TILE], work[OVERFLOW_AT:WORK_HEAD]
+    overflow[:] = 0
     panels = (samples + PANEL - 1) // PANEL
     total = count_tiles(program)
     first, last = part * total // parts, (part + 1) * total // parts
@@ -294,7 +308,7 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, sa
                 n = t * ROWS
                 normalization_update(
                     row, constants[r], params, state, acts, tile, n, min(ROWS, fan_out - n), hyper,
-                    update, samples,
+                    update, samples, overflow,
                 )  # fmt: skip
                 continue
             k, n = (t // strips) * PANEL, (t % strips) * ROWS
@@ -306,11 +320,14 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, sa
                 samples, valid, params, w_at, fan_in, state, state.shape[0], state.shape[1],
             )  # fmt: skip
             update_tile(
-                update_w, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper
-            )
+                update_w, params, state, w_at, fan_in, tile, valid, min(PANEL, fan_in - k), hyper,
+                overflow,
+            )  # fmt: skip
             if k == 0:
                 bias_gradient(tile, acts, dz_at, row[H_STRIDE], panels, valid)
-                update_tile(update, params, state, row[B_AT] + n, 0, tile, 1, valid, hyper)
+                update_tile(
+                    update, params, state, row[B_AT] + n, 0, tile, 1, valid, hyper, overflow
+                )
         start = end
 
 
@@ -319,11 +336,12 @@ def run_directions(program, params, state, work, hyper, update, part, parts):
     """Region 3, for networks with weight normalization: their lengths and directions, from the
     gradients that region 2 has stored.
     """
-    tile, scratch = work[BLOCK : BLOCK + TILE], work[BLOCK + TILE : WORK_HEAD]
+    tile, scratch = work[BLOCK : BLOCK + TILE], work[SCRATCH_AT:OVERFLOW_AT]
+    overflow = work[OVERFLOW_AT:WORK_HEAD]
     for r in range(program.shape[0]):
         row = program[r]
         if row[V_AT] < 0:
             continue
         units = row[FAN_OUT]
         for n in range(part * units // parts, (part + 1) * units // parts):
-            update_direction(row, params, state, tile, scratch, hyper, update, n)
+            update_direction(row, params, state, tile, scratch, hyper, update, n, overflow)

@@ -16,7 +16,7 @@ from numba import prange
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import program as serial
 from fastsnn.kernels.cpu.loss import total_weight
-from fastsnn.kernels.cpu.program import BATCH, PROGRAM, couples_rows
+from fastsnn.kernels.cpu.program import BATCH, PROGRAM, couples_rows, overflows
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.kernels.jit import DOUBLE, DOUBLES, FLOATS, INT, INTS, MATRIX, WORDS
 from fastsnn.kernels.philox import LOW_WORD
@@ -36,8 +36,9 @@ directions_at = jit.native_call(serial.run_directions)
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
     SPLIT,  # threads share panels, and meet after every layer
     MEETINGS,  # written: parallel regions of the last step
+    OVERFLOW,  # written: updates of the last step were not made, they would have left float32
     JOB,
-) = range(14)  # fmt: skip
+) = range(15)  # fmt: skip
 
 
 @jit.helper
@@ -108,9 +109,10 @@ def steps_serial(
     work, x, index, labels, targets, sample_weight, class_weight,
 ):  # fmt: skip
     """Steps one after another, as of `step_parallel`, in the calling thread: number i is of the
-    next sizes[i] rows, by the scalars hypers[i]; its loss goes to step_losses[i]. Ends behind a
-    loss that is not finite or above `limit`; returns the number of steps.
+    next sizes[i] rows, by the scalars hypers[i]; its loss goes to step_losses[i]. Ends after a loss
+    that is not finite or above `limit`, and after an overflow; returns the number of steps.
     """
+    job[OVERFLOW] = 0
     for i in range(sizes.size):
         job[SAMPLES] = sizes[i]
         scale = _scale(job, index, labels, targets, sample_weight, class_weight)
@@ -129,7 +131,8 @@ def steps_serial(
                 directions_at(
                     job[DIRECTIONS], program, params, state, work[0], hypers[i], job[UPDATE], 0, 1
                 )
-        if not loss <= limit:
+            job[OVERFLOW] = overflows(work[0])
+        if job[OVERFLOW] or not loss <= limit:
             return i + 1
         job[FIRST_ROW] += sizes[i]
         job[STEP] = (job[STEP] + 1) & LOW_WORD
@@ -142,7 +145,7 @@ def step_parallel(
     sample_weight, class_weight, hyper,
 ):  # fmt: skip
     """One step; returns the mean loss before the update. A loss that is not finite updates
-    nothing.
+    nothing; OVERFLOW says whether an update was left out.
 
     Region 1 is one parallel region; with SPLIT one for each stage; one for each segment where
     nodes couple rows.
@@ -150,7 +153,7 @@ def step_parallel(
     threads = job[THREADS]
     scale = _scale(job, index, labels, targets, sample_weight, class_weight)
     stages = 2 * program.shape[0] + 1
-    job[MEETINGS] = 0
+    job[MEETINGS] = job[OVERFLOW] = 0
     stage = 0
     while stage < stages:
         end = _segment_end(program, stage, stages, job[SPLIT])
@@ -175,6 +178,8 @@ def step_parallel(
                 directions_at(
                     job[DIRECTIONS], program, params, state, work[t], hyper, job[UPDATE], t, threads
                 )
+        for t in range(threads):
+            job[OVERFLOW] |= overflows(work[t])
     return loss
 
 
