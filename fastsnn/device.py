@@ -6,7 +6,9 @@ Nothing of CUDA is imported before it is asked for.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
+import textwrap
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,22 +27,36 @@ def kernels():
             "backend \"cuda\": the package numba-cuda is required; pip install 'fastsnn[cuda13]', "
             "or 'fastsnn[cuda12]' for a driver older than 580"
         )
-    from fastsnn.kernels.cuda import (
-        code,
-        device,
-        directions,
-        dropout,
-        job,
-        program,
-        tensor,
-        weights,
-    )
+    try:
+        from fastsnn.kernels.cuda import (
+            code,
+            device,
+            directions,
+            dropout,
+            job,
+            program,
+            tensor,
+            weights,
+        )
 
+        device.import_compiler()
+    except (ImportError, AttributeError) as problem:
+        raise _import_failed(problem) from problem
     device.require()
     return SimpleNamespace(
         code=code, device=device, directions=directions, dropout=dropout, job=job, program=program,
         tensor=tensor, weights=weights,
     )  # fmt: skip
+
+
+def _import_failed(problem):
+    """numba-cuda names no bound of numpy, and uses what newer ones lack."""
+    words = textwrap.shorten(str(problem), 70, placeholder=" ...")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba-cuda", "numpy")]
+    return RuntimeError(
+        f'backend "cuda": {versions[0]} cannot be imported with {versions[1]} ({words}); '
+        f"pip install 'numpy<2.5', or use backend \"cpu\""
+    )
 
 
 def describe() -> str:

@@ -109,6 +109,14 @@ class Value:
     def differs(self, other):
         return self._compare("!=", other)
 
+    # Of a NaN no ordered comparison holds, also not that it differs from itself. Nothing else finds
+    # one: the assembler of GPUs takes |a| >= 0 for true.
+    def is_number(self):
+        return Value(self.builder, self.builder.fcmp_ordered("ord", self.ir, self.ir))
+
+    def is_nan(self):
+        return Value(self.builder, self.builder.fcmp_unordered("uno", self.ir, self.ir))
+
 
 def where(condition, yes, no):
     """`yes` where `condition` holds, else `no`; one of the two may be a number."""

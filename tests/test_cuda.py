@@ -80,6 +80,30 @@ def test_without_the_package(monkeypatch, fresh):
         assert "'fastsnn[cuda12]'" in text
 
 
+WITHOUT_ROW_STACK = """
+import numpy
+vars(numpy).pop("row_stack", None)
+from fastsnn import device
+try:
+    device.kernels()
+except RuntimeError as problem:
+    print(problem)
+"""
+
+
+@needs_numba_cuda
+def test_with_a_numpy_that_numba_cuda_cannot_use():
+    """numpy 2.5 lacks what the compiler asks for when it is imported, with the first kernel."""
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ROW_STACK], text=True, capture_output=True,
+        env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0"},
+    )  # fmt: skip
+    (line,) = run.stdout.splitlines()
+    assert run.stderr == "" and line.startswith('backend "cuda": numba-cuda ')
+    assert f"numpy {np.__version__}" in line and "row_stack" in line
+    assert line.endswith("pip install 'numpy<2.5', or use backend \"cpu\"")
+
+
 @needs_numba_cuda
 @needs_no_gpu
 def test_without_a_gpu(fresh):

@@ -6,6 +6,7 @@ the simulator the same names work on host memory.
 
 import contextlib
 import ctypes
+import importlib
 import logging
 import time
 
@@ -18,6 +19,14 @@ log = logging.getLogger("fastsnn")
 SIMULATED = bool(config.ENABLE_CUDASIM)
 USE_CPU = 'use backend "cpu"'
 recording = True  # whether launches that are repeated become graphs
+
+
+def import_compiler():
+    """Numba-CUDA imports much of itself with the first compilation: here, to see that it can be
+    imported. Raises ImportError or AttributeError.
+    """
+    if not SIMULATED:
+        importlib.import_module("numba.cuda.cudaimpl")
 
 
 def require():

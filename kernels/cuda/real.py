@@ -44,10 +44,10 @@ multiply = _operation(lambda a, b: a * b)
 divide = _operation(lambda a, b: a / b)
 square_root = _operation(lambda a: sqrt(a))
 exp_nonpositive = _operation(lambda a: scalar.exp_nonpositive(a))
-larger = _operation(lambda a, b: where(a > b, a, where(a.differs(a), a, b)))  # NaN, if one is
+larger = _operation(lambda a, b: where(a > b, a, where(a.is_nan(), a, b)))  # NaN, if one is
 log, log1p = _library("__nv_logf"), _library("__nv_log1pf")
 is_finite = _operation(lambda a: absolute(a) < float("inf"), "boolean")
-is_number = _operation(lambda a: absolute(a) >= 0, "boolean")
+is_number = _operation(lambda a: a.is_number(), "boolean")
 above = _operation(lambda a, b: a > b, "boolean")
 
 

@@ -32,7 +32,7 @@ def rounded_bf16(builder, low, high):
     def half(value):
         bits = as_bits(value)
         even = bits.shift_right(16) & 1
-        return where(value.differs(value), 0x7FFF, (bits + even + 0x7FFF).shift_right(16))
+        return where(value.is_nan(), 0x7FFF, (bits + even + 0x7FFF).shift_right(16))
 
     return half(high) << 16 | half(low)
 
