@@ -134,25 +134,31 @@ class TrainingEngine:
         made.device.write(self.slots, 0, np.zeros(made.job.SLOTS, np.int64))
         for size in sizes:
             self._launches(data, size, loss, update, state).run()
-        return made.device.read(self.step_losses)[: len(sizes)].tolist()
+        count, columns = len(sizes), made.job.HYPERS
+        overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
+        return made.device.read(self.step_losses)[:count].tolist(), overflows
 
     def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
-        """Updates by the next batches of `sizes` rows; returns the mean loss before each of them.
-        Ends behind a loss that is not finite or above `limit`: the device updates nothing more.
+        """As `backend.TrainingEngine.steps`. After a step that ends the training the device updates
+        nothing more.
         """
         self._host_is_new = False
         try:
-            losses = self._run(
+            losses, overflows = self._run(
                 batch, first_row, sizes, step, seed, loss_code, update, hypers, limit, self._state
             )
         except BaseException:  # nobody knows how far it came
             self.parameters.changed(len(sizes))
             raise
         limit = np.float32(limit)  # as the device compares
-        bad = [i for i, loss in enumerate(losses) if not loss <= limit or not np.isfinite(loss)]
-        losses = losses[: bad[0] + 1] if bad else losses
-        self.parameters.changed(len(losses))
-        return losses
+        ends = [
+            i
+            for i, (loss, overflow) in enumerate(zip(losses, overflows, strict=True))
+            if overflow or not loss <= limit or not np.isfinite(loss)
+        ]
+        last = ends[0] if ends else len(losses) - 1
+        self.parameters.changed(last + 1)
+        return losses[: last + 1], bool(overflows[last])
 
     def gradients(self, batch, samples, step, seed, loss_code):
         """(mean loss, flat gradient) of what a step would do; changes no parameter and no state."""
@@ -160,7 +166,7 @@ class TrainingEngine:
             self.gradient = kernels().device.zeros(self.network.layout.size)
         made = kernels().device
         made.write(self.gradient, 0, np.zeros(self.network.layout.size, np.float32))
-        (loss,) = self._run(
+        (loss,), _ = self._run(
             batch, 0, (samples,), step, seed, loss_code, codes.STORE, ((),), np.inf, self.gradient
         )
         return loss, made.read(self.gradient)

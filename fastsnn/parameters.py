@@ -54,6 +54,11 @@ class Parameters:
 
     def restore(self, snapshot: np.ndarray) -> None:
         """Write a `snapshot` of these parameters back."""
+        if np.shape(snapshot) != self.flat.shape:
+            raise ValueError(
+                f"restore: a snapshot of shape {self.flat.shape} is required, got "
+                f"{np.shape(snapshot)}; take one of the same network"
+            )
         with self._writing():
             self.flat[:] = snapshot
 
@@ -126,11 +131,11 @@ class Parameters:
 
 
 def _checked(name, array, tensor):
+    if np.ma.isMaskedArray(array):
+        raise ValueError(f"state_dict: {name} must be a plain array, got a masked one")
     array = np.asarray(array)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"state_dict: {name} must be real numbers, got {array.dtype}")
-    if np.ma.isMaskedArray(array):
-        raise ValueError(f"state_dict: {name} must be a plain array, got a masked one")
     if array.shape != tensor.shape:
         raise ValueError(
             f"state_dict: {name} has shape {array.shape}, the network needs {tensor.shape}; was it "

@@ -146,11 +146,10 @@ class Trainer:
         gradients = self.network.layout.trained(flat)
         bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
         if not isfinite(loss) or bad:
-            what = f"those of {bad[0]} are not" if bad else "it is not"
+            where = f"that of {bad[0]} is not" if isfinite(loss) else f"it is {loss:.4g}"
             raise FloatingPointError(
-                f"gradients: a finite loss and finite gradients are required, the loss is "
-                f"{loss:.4g} and {what}; look for weights that have grown too large, and try "
-                "standardized inputs"
+                f"gradients: a finite {'gradient' if isfinite(loss) else 'loss'} is required, "
+                f"{where}; look for weights that have grown too large, and try standardized inputs"
             )
         return {name: g.copy() for name, g in gradients.items()}
 

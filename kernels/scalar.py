@@ -9,6 +9,8 @@ from fastsnn.kernels import codes
 from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
 
 INFINITY = float("inf")
+# Directions of normalized weights stay below this: the square of their length is finite.
+LONGEST = 1e15
 
 # The fixed point (mean 0, variance 1) of the paper, section "SNN", with the appendix's digits.
 ALPHA = 1.6732632423543772848170429916717

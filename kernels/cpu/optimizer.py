@@ -11,10 +11,7 @@ from fastsnn.kernels.codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
 from fastsnn.kernels.cpu.code import fold, vector_code
 from fastsnn.kernels.cpu.shape import LANES, PANEL
 from fastsnn.kernels.emit import I32, I64, Value, at, lanes_of, load, of_lanes, splat, store
-from fastsnn.kernels.scalar import INFINITY, UPDATES, guarded
-
-# Directions of normalized weights stay below this: the square of their length is finite.
-LONGEST = 1e15
+from fastsnn.kernels.scalar import INFINITY, LONGEST, UPDATES, guarded
 
 
 def _tile_code(code, limit=INFINITY):

@@ -8,21 +8,23 @@ from numba import cuda
 from fastsnn.kernels.codes import STORE
 from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, helper, kernel
 from fastsnn.kernels.cuda.dense import ints
-from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
+from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
 from fastsnn.kernels.cuda.optimizer import NAMES, update_one
 from fastsnn.kernels.cuda.real import (
     FLOAT,
     add,
     block_sum,
     divide,
+    is_finite,
     multiply,
     square_root,
     subtract,
 )
 from fastsnn.kernels.cuda.shape import LINE
 from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
+from fastsnn.kernels.scalar import LONGEST
 
-ZERO = FLOAT(0)
+ZERO, ONE = FLOAT(0), FLOAT(1)
 
 
 @helper
@@ -35,11 +37,12 @@ def _dot(shared, a, a_at, b, b_at, count):
 
 @helper
 def _derive(shared, params, w_at, v_at, g_at, count):
-    """The weights of a unit from their length and direction."""
+    """The weights of a unit from their length and direction; returns whether these are finite."""
     square = _dot(shared, params, v_at, params, v_at, count)
     factor = divide(params[g_at], square_root(square))
     for k in range(cuda.threadIdx.x, count, LINE):
         params[w_at + k] = multiply(params[v_at + k], factor)
+    return is_finite(factor) and is_finite(square)
 
 
 @kernel("derive_weights", LINE, FLOATS, *[INT] * 4)
@@ -57,7 +60,7 @@ def derive_weights(launch, program, params):
 
 
 def _update_kernel(code):
-    update = update_one(code)
+    update, update_direction = update_one(code), update_one(code, LONGEST)
     keeping = code == STORE
 
     @kernel(f"direction_update_{NAMES[code]}", LINE, FLOATS, FLOATS, INTS, FLOATS, *[INT] * 5)
@@ -76,12 +79,12 @@ def _update_kernel(code):
         cuda.syncthreads()
         for k in range(cuda.threadIdx.x, count, LINE):
             dv = subtract(state[w + k], multiply(params[v + k], share))
-            update(params, state, size, v + k, multiply(dv, factor), hypers, hyper)
+            update_direction(params, state, size, v + k, multiply(dv, factor), hypers, hyper)
         if cuda.threadIdx.x == 0:
             update(params, state, size, g, divide(product, length), hypers, hyper)
         cuda.syncthreads()
-        if not keeping:
-            _derive(shared, params, w, v, g, count)
+        if not keeping and not _derive(shared, params, w, v, g, count):
+            hypers[hyper + OVERFLOW] = ONE
 
     return direction
 

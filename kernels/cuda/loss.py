@@ -20,6 +20,7 @@ from fastsnn.kernels.cuda.job import (
     JOB,
     LAST,
     LIMIT,
+    OVERFLOW,
     RUNNING,
     SCALE,
     STOP,
@@ -227,7 +228,8 @@ def _total_weight(
 @kernel("mean_loss", LINE, FLOATS, INTS, FLOATS, FLOATS, INT)
 def _mean_loss(step_losses, slots, hypers, losses, samples):
     """The mean loss of this step; then the forward pass reads the next job and the rest of the step
-    this one. A loss that is not finite stops all updates, one above the limit those after this one.
+    this one. A loss that is not finite stops all updates, one above the limit those after this one,
+    and so does an overflow in the step before.
     """
     shared = cuda.shared.array(LINE, FLOAT)
     slot, stopped = slots[FORWARD], slots[STOPPED]
@@ -238,7 +240,7 @@ def _mean_loss(step_losses, slots, hypers, losses, samples):
     if cuda.threadIdx.x == 0:
         loss = multiply(total, hypers[slot * HYPERS + SCALE])
         step_losses[slot] = loss
-        if stopped != RUNNING:
+        if stopped != RUNNING or (slot > 0 and above(hypers[(slot - 1) * HYPERS + OVERFLOW], ZERO)):
             slots[STOPPED] = STOP
         elif not is_finite(loss):
             slots[STOPPED] = STOP

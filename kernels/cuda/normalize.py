@@ -8,12 +8,13 @@ from fastsnn.kernels.codes import STORE
 from fastsnn.kernels.cuda.activation import values
 from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, helper, kernel
 from fastsnn.kernels.cuda.dense import ints
-from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
+from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
 from fastsnn.kernels.cuda.optimizer import NAMES, update_one
 from fastsnn.kernels.cuda.real import (
     FLOAT,
     add,
     divide,
+    is_finite,
     multiply,
     real,
     row_sum,
@@ -264,9 +265,13 @@ def _update_kernel(code):
                 unbiased = multiply(acts[statistics_at + units + unit], unbiased)
                 mean, variance = running_at + unit, variance_at + unit
                 change = subtract(acts[statistics_at + unit], params[mean])
-                params[mean] = add(params[mean], multiply(momentum, change))
+                new_mean = add(params[mean], multiply(momentum, change))
                 change = subtract(unbiased, params[variance])
-                params[variance] = add(params[variance], multiply(momentum, change))
+                new_variance = add(params[variance], multiply(momentum, change))
+                if is_finite(new_mean) and is_finite(new_variance):
+                    params[mean], params[variance] = new_mean, new_variance
+                else:
+                    hypers[hyper + OVERFLOW] = ONE
 
     return normalization
 

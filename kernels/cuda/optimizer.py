@@ -1,26 +1,37 @@
 """Updates of parameters from gradients that a thread holds in registers."""
 
 import functools
+from typing import NamedTuple
+
+from llvmlite import ir
 
 from fastsnn.kernels.codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
 from fastsnn.kernels.cuda.code import device_code
+from fastsnn.kernels.cuda.job import OVERFLOW
 from fastsnn.kernels.cuda.vector import load_vector, store_vector
-from fastsnn.kernels.emit import Value, at, load
-from fastsnn.kernels.scalar import UPDATES
+from fastsnn.kernels.emit import F32, Value, at, load, store
+from fastsnn.kernels.scalar import INFINITY, UPDATES, guarded
 
 NAMES = {STORE: "store", SGD: "sgd", MOMENTUM: "momentum", NESTEROV: "nesterov", ADAM: "adam"}
 
 
+class Hyper(NamedTuple):
+    """The scalars of an update, and the address where an overflow is marked."""
+
+    scalars: list[Value]
+    overflow: ir.Value
+
+
 def hyper_of(builder, hypers, hyper_at):
-    """The scalars of an update."""
     first = at(builder, hypers, hyper_at)
-    return [load(builder, at(builder, first, i), 1) for i in range(HYPER)]
+    scalars = [load(builder, at(builder, first, i), 1) for i in range(HYPER)]
+    return Hyper(scalars, at(builder, first, OVERFLOW))
 
 
-def apply(builder, code, params, state, size, place, gradients, hyper):
+def apply(builder, code, params, state, size, place, gradients, hyper, limit=INFINITY):
     """Updates the parameters from `place` on, a multiple of their number: 1, 2 or 4.
 
-    state: arrays of `size` floats, one after another.
+    state: arrays of `size` floats, one after another. limit: see `scalar.guarded`.
     """
     function, arrays = UPDATES[code]
     width = len(gradients)
@@ -29,26 +40,32 @@ def apply(builder, code, params, state, size, place, gradients, hyper):
     old_state = [
         load_vector(builder, state, p.ir, width) if code != STORE else None for p in places
     ]
-    new, new_state = [], []
+    new, new_state, overflow = [], [], None
     for j, gradient in enumerate(gradients):
-        states = [s and s[j] for s in old_state]
-        p, s = function(old[j], gradient, states, hyper)
+        if code == STORE:
+            new_state.append([gradient])
+            continue
+        states = [s[j] for s in old_state]
+        p, s, bad = guarded(function, old[j], gradient, states, hyper.scalars, limit)
         new.append(p)
         new_state.append(s)
+        overflow = bad if overflow is None else overflow | bad
     if code != STORE:
         store_vector(builder, new, params, place.ir)
+        one = Value(builder, F32(1.0))
+        builder.when(overflow.ir, lambda: store(builder, one, hyper.overflow))
     for i, p in enumerate(places):
         store_vector(builder, [s[i] for s in new_state], state, p.ir)
 
 
 @functools.cache
-def update_one(code):
+def update_one(code, limit=INFINITY):
     """Device code: the update of one parameter."""
 
     @device_code
     def update(builder, params, state, size, place, gradient, hypers, hyper_at):
         gradients = [Value(builder, gradient)]
         hyper = hyper_of(builder, hypers, hyper_at)
-        apply(builder, code, params, state, size, Value(builder, place), gradients, hyper)
+        apply(builder, code, params, state, size, Value(builder, place), gradients, hyper, limit)
 
     return update

@@ -1,0 +1,132 @@
+"""Parameters have one owner: whoever reads them sees what was written last."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import fastsnn as fs
+from fastsnn import backend, methods
+from fastsnn.search.protocol import Protocol, Selection
+
+
+def features(rows=8, width=6):
+    return np.random.default_rng(0).normal(size=(rows, width)).astype(np.float32)
+
+
+def weight_normalized():
+    return methods.network("weightnorm", 6, 3, 2, 16, 0.0, "rectangular", 0.5, 0)
+
+
+NETWORKS = pytest.mark.parametrize(
+    "make", [lambda: fs.mlp(6, 3, layers=2, width=16), weight_normalized], ids=["mlp", "weightnorm"]
+)
+
+
+@NETWORKS
+def test_what_is_shown_outside_cannot_be_written(make):
+    net = make()
+    for view in (net.parameters, net.parameters[:3]):
+        with pytest.raises(ValueError, match="read-only"):
+            view[:] = 0
+    with pytest.raises(AttributeError):
+        net.parameters = np.zeros(3)
+
+
+@NETWORKS
+@pytest.mark.parametrize("rows", [1, 8])
+def test_a_snapshot_comes_back_for_every_kind_of_prediction(make, rows):
+    net, x = make(), features(rows)
+    first = [net.forward(x, threads=1) for _ in range(3)][-1]
+    kept = net.buffer.snapshot()
+    net.load_state_dict({name: 2 * tensor for name, tensor in net.state_dict().items()})
+    assert not np.array_equal(net.forward(x, threads=1), first)
+    net.buffer.restore(kept)
+    for _ in range(3):
+        assert np.array_equal(net.forward(x, threads=1), first)
+    assert np.array_equal(net.buffer.snapshot(), kept)
+
+
+def test_restoring_callbacks_leave_no_stale_prediction():
+    x, y = features(40), np.arange(40) % 3
+    for callback in (
+        fs.EarlyStopping("validation_loss", patience=1),
+        Selection(Protocol(epochs=6, window=1, metric="loss")),
+    ):
+        net = weight_normalized()
+        trainer = fs.Trainer(net, optimizer=fs.SGD(0.5), threads=1)
+        trainer.fit(x, y, epochs=6, batch_size=8, validation_data=(x, y), callbacks=[callback])
+        fresh = fs.Network(net.layers, 6)
+        fresh.load_state_dict(net.state_dict())
+        for rows in (1, 40):
+            assert np.array_equal(net.forward(x[:rows]), fresh.forward(x[:rows]))
+
+
+def test_a_load_while_weights_are_derived(monkeypatch):
+    """The derived weights are of the old parameters then, and are computed again."""
+    net, x = weight_normalized(), features()
+    two = {name: tensor * 0.5 for name, tensor in net.state_dict().items()}
+    real = backend.directions.derive_weights
+
+    def meanwhile(*arguments):
+        real(*arguments)
+        monkeypatch.setattr(backend.directions, "derive_weights", real)
+        net.load_state_dict(two)
+
+    monkeypatch.setattr(backend.directions, "derive_weights", meanwhile)
+    net.forward(x)
+    fresh = fs.Network(net.layers, 6)
+    fresh.load_state_dict(two)
+    assert np.array_equal(net.forward(x), fresh.forward(x))
+
+
+def test_loads_and_predictions_from_several_threads_end_with_the_last():
+    net, x = weight_normalized(), features()
+    states = [{k: v * f for k, v in net.state_dict().items()} for f in (1.0, 0.5)]
+
+    def load(count):
+        for i in range(count):
+            net.load_state_dict(states[i % 2])
+
+    def predict():
+        for _ in range(50):
+            net.forward(x, threads=1)
+
+    net.forward(x, threads=1)  # kernels are loaded
+    running = [threading.Thread(target=load, args=(51,)), threading.Thread(target=predict)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    fresh = fs.Network(net.layers, 6)
+    fresh.load_state_dict(states[0])
+    assert np.array_equal(net.forward(x), fresh.forward(x))
+
+
+BAD = {
+    "complex": (lambda a: a.astype(complex), "must be real numbers, got complex128"),
+    "text": (lambda a: a.astype(str), "must be real numbers"),
+    "masked": (lambda a: np.ma.masked_array(a, a > 0), "must be a plain array, got a masked one"),
+    "too large": (lambda a: a.astype(float) + 1e300, "must be finite"),
+    "broadcasts": (lambda a: a[:1], "has shape"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_tensors_that_are_not_usable(name):
+    change, text = BAD[name]
+    net = fs.mlp(6, 3, layers=1, width=8)
+    before = net.buffer.snapshot()
+    with pytest.raises(ValueError, match=text):
+        net.load_state_dict(net.state_dict() | {"2.weight": change(net.state_dict()["2.weight"])})
+    assert np.array_equal(net.buffer.snapshot(), before)
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-25, 1e25])
+def test_directions_without_a_length(length):
+    net = weight_normalized()
+    state = net.state_dict()
+    name = next(name for name in state if name.endswith("weight_v"))
+    state[name][2] = length
+    with pytest.raises(ValueError, match=f"{name} must have no row of zeros"):
+        net.load_state_dict(state)
