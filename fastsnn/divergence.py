@@ -30,10 +30,10 @@ def diverged(
 
 def _cause(x, sample_weight):
     positive = sample_weight[sample_weight > 0]
-    if positive.size and positive.max() < SMALL_WEIGHTS:
+    if positive.size and positive.min() < SMALL_WEIGHTS:
         return (
-            f"with sample weights of at most {positive.max():.4g}; multiply them by a constant: "
-            "only their ratios matter"
+            f"with sample weights down to {positive.min():.4g}; use 0, or weights above "
+            f"{SMALL_WEIGHTS:g}"
         )
     if isinstance(x, np.ndarray) and x.size:
         largest = max(abs(float(x.min())), abs(float(x.max())))  # no array as large as x
