@@ -102,7 +102,7 @@ def test_fetch_leaves_nothing_wrong_behind(small, folder):
     result = call("data", "fetch", "htru2")
     assert result.exit_code == 1 and result.stdout == ""
     assert "htru2.zip: could not be downloaded" in result.stderr
-    assert "must be a complete archive, is not" in result.stderr
+    assert "must be a complete zip archive, is not" in result.stderr
     assert not list((folder / "cache" / "htru2").glob("*.zip*[!k]"))
 
 

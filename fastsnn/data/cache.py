@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import io
-import zlib
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from fastsnn.data import members
+from fastsnn.data.files import damage
 
-def kept(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """The arrays of these names in an .npz file; None where it is not there, or not whole."""
+
+def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[str, np.ndarray]:
+    """The arrays of these names in an .npz file, in this order.
+
+    most: bytes that each may have unpacked; `unpacked_limit()` by default. Raises ValueError where
+    one is missing or damaged, OSError where the file cannot be opened.
+    """
+    with damage(path, "must be a complete .npz archive, is not"), members.opened(path) as archive:
+        found = {}
+        for name in names:
+            info = archive.getinfo(f"{name}.npy")
+            with members.stream(archive, info, path, most) as file:
+                found[name] = np.lib.format.read_array(file, allow_pickle=False)
+                if file.read(1):
+                    raise ValueError(f"{name} has more bytes than its shape and type need")
+        return found
+
+
+def kept(path: Path, names: tuple[str, ...], most: int | None = None) -> dict | None:
+    """As `arrays`; None where the file is not there, or anything is wrong with it."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
-    except (OSError, EOFError, LookupError, TypeError, ValueError, BadZipFile, zlib.error):
+        return arrays(path, names, most)
+    except (OSError, ValueError, RuntimeError):
         return None
 
 
