@@ -279,7 +279,7 @@ def test_exact_part_errors(folder):
         load("cifar10-exact")
     path = folder / cifar10.EXACT.name
     path.write_bytes(b"PK")
-    assert f"{path}: must be a complete .npz archive of images" in message(load, "cifar10-exact")
+    assert f"{path}: must be a complete zip archive, is not" in message(load, "cifar10-exact")
     plain = {"train_x": IMAGES[0], "train_y": LABELS[0], "test_x": IMAGES[1], "test_y": LABELS[1]}
     np.savez(path, **plain | {"test_x": IMAGES[1][:, :5]})
     assert "test_x must be uint8 of shape (7, 3072), is uint8 of (7, 5)" in message(

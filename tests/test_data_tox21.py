@@ -216,7 +216,7 @@ def test_derived_features_that_are_damaged(structures):
     (structures / "derived").mkdir()
     path = structures / "derived" / "tox21_rdkit_features.npz"
     path.write_bytes(b"PK")
-    assert f"{path}: must be a complete .npz archive of rdkit_desc" in message(tox21.load)
+    assert f"{path}: must be a complete zip archive, is not" in message(tox21.load)
     np.savez(path, rdkit_desc=np.ones((3, 2)), ecfp4_2048_packed=np.ones((3, 1)),
              maccs167_packed=np.ones((3, 1)))  # fmt: skip
     assert "for the 40 compounds of tox21_compoundData.csv" in message(tox21.load)

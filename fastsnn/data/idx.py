@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.files import open_file, packed, read_all, unpacked_limit
+from fastsnn.data.files import brief, open_file, packed, read_all, unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_DIMENSIONS = 32  # NumPy has 64
@@ -27,8 +27,8 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
         start = 4 + 4 * len(shape)
         found = "more" if len(data) > size else f"{start + len(data):,}"
         raise ValueError(
-            f"{path}: an idx file of shape {str(shape)[:60]} must have {start + size:,} bytes unpacked, has "
-            f"{found}; copy or download it again"
+            f"{path}: an idx file of shape {brief(shape, 60)} must have {start + size:,} bytes "
+            f"unpacked, has {found}; copy or download it again"
         )
     return np.frombuffer(data, dtype).reshape(shape)
 
@@ -51,15 +51,14 @@ def _header(path, file, ndim) -> tuple[np.dtype, tuple[int, ...], int]:
     if len(shape) < data[3] or len(shape) > MOST_DIMENSIONS or 0 in shape:
         raise ValueError(
             f"{path}: must have the sizes of 1 to {MOST_DIMENSIONS} dimensions, none of them 0, "
-            f"has {len(shape)} of {data[3]}, {str(shape)[:60]}; copy or download it again"
+            f"has {len(shape)} of {data[3]}, {brief(shape, 60)}; copy or download it again"
         )
     dtype = np.dtype(TYPES[data[2]])
     size = math.prod(shape) * dtype.itemsize
     most = path.stat().st_size * (DEFLATE if packed(path) else 1)
     if size > min(most, unpacked_limit()):
         raise ValueError(
-            f"{path}: an idx file of shape {str(shape)[:60]} needs more bytes than are in this file "
-            f"or FASTSNN_UNPACKED_LIMIT ({unpacked_limit():,} bytes) allows; copy or download it "
-            "again"
+            f"{path}: an idx file of shape {brief(shape, 60)} needs more bytes than this file has, "
+            f"or FASTSNN_UNPACKED_LIMIT ({unpacked_limit():,}) allows; copy or download it again"
         )
     return dtype, shape, size

@@ -61,7 +61,10 @@ def read_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, most: int | None = None
 ) -> bytes:
     """All of a member, checked against its checksum; ValueError as of `stream`, and for damage."""
-    with damage(place(path, info), "must be whole, is damaged"), stream(archive, info, path, most) as file:
+    with (
+        damage(place(path, info), "must be whole, is damaged"),
+        stream(archive, info, path, most) as file,
+    ):
         return read_all(file)
 
 
@@ -80,6 +83,9 @@ def whole(archive: zipfile.ZipFile, path: Path) -> None:
             "set FASTSNN_UNPACKED_LIMIT to more bytes"
         )
     for info in infos:
-        with damage(place(path, info), "must be whole, is damaged"), stream(archive, info, path) as file:
+        with (
+            damage(place(path, info), "must be whole, is damaged"),
+            stream(archive, info, path) as file,
+        ):
             while file.read(1 << 17):
                 pass

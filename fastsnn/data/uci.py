@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import difflib
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
 from fastsnn.data.cache import keep, kept
 from fastsnn.data.download import Progress, cache_folder
-from fastsnn.data.folds import Folds
 from fastsnn.data.files import damage
+from fastsnn.data.folds import Folds
 from fastsnn.data.locate import File, locate
 from fastsnn.data.members import opened, place, read_member
 from fastsnn.data.numbers import parse
