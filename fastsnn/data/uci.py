@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
@@ -42,7 +43,11 @@ def load(name: str, progress: Progress | None = None) -> Folds:
         near = difflib.get_close_matches(name, SHAPES, n=5, cutoff=0.5)
         hint = f"near names: {', '.join(near)}" if near else "fastsnn.data.uci.SHAPES has the names"
         raise ValueError(f"uci/{name}: must be one of the {len(SHAPES)} UCI tasks; {hint}")
-    path = locate(FOLDER, ARCHIVE, progress)
+    return read(locate(FOLDER, ARCHIVE, progress), name)
+
+
+def read(path: Path, name: str) -> Folds:
+    """One of the 121 tasks out of an archive; ValueError where it is not there, or not whole."""
     with opened(path) as archive:
         members = _members(archive).get(name, {})
         if len(members) < len(PARTS):
