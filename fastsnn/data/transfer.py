@@ -116,23 +116,25 @@ class _Source:
         threading.Thread(target=self._run, name="fastsnn-download", daemon=True).start()
 
     def next(self):
-        began = time.monotonic()
-        try:
-            item = self.arrived.get(timeout=max(0.0, WINDOW_S - self.waited))
-        except queue.Empty:
-            item = None
-        self.waited += time.monotonic() - began  # for the server: not for a disk
-        if isinstance(item, Exception):
-            raise Failed(f"{type(item).__name__}: {brief(_reason(item))}") from item
-        self.counted += len(item) if isinstance(item, bytes) else 0
-        if self.waited >= WINDOW_S and item != b"":
-            if item is None or self.counted < LEAST_BYTES:
-                raise Failed(
-                    f"too slow: {self.counted:,} bytes in {WINDOW_S} s, at least {LEAST_BYTES:,} "
-                    "are needed"
-                )
-            self.waited, self.counted = 0.0, 0
-        return item
+        while True:
+            began = time.monotonic()
+            try:
+                item = self.arrived.get(timeout=max(0.0, WINDOW_S - self.waited))
+            except queue.Empty:
+                item = None
+            self.waited += time.monotonic() - began  # for the server: not for a disk
+            if isinstance(item, Exception):
+                raise Failed(f"{type(item).__name__}: {brief(_reason(item))}") from item
+            self.counted += len(item) if isinstance(item, bytes) else 0
+            if self.waited >= WINDOW_S and item != b"":
+                if self.counted < LEAST_BYTES:
+                    raise Failed(
+                        f"too slow: {self.counted:,} bytes in {WINDOW_S} s, at least "
+                        f"{LEAST_BYTES:,} are needed"
+                    )
+                self.waited, self.counted = 0.0, 0
+            if item is not None:
+                return item
 
     def _run(self):
         headers = {"Accept-Encoding": "identity"}  # the checksum is that of the packed file
