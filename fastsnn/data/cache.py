@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 
 import numpy as np
 
 from fastsnn.data import members
-from fastsnn.data.files import damage
+from fastsnn.data.files import brief, damage
 
 
 def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[str, np.ndarray]:
@@ -22,10 +23,26 @@ def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[
         for name in names:
             info = archive.getinfo(f"{name}.npy")
             with members.stream(archive, info, path, most) as file:
+                _check_header(name, file.peek(), info.file_size)
                 found[name] = np.lib.format.read_array(file, allow_pickle=False)
-                if file.read(1):
-                    raise ValueError(f"{name} has more bytes than its shape and type need")
         return found
+
+
+def _check_header(name, head: bytes, size: int) -> None:
+    """ValueError where a .npy file of `size` bytes does not announce itself as so many: NumPy
+    allocates what a header asks for before it reads on.
+    """
+    file = io.BytesIO(head)
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name} must be of version 1 or 2 of the .npy format, is of {version}")
+    read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+    shape, _, dtype = read(file)
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
+        raise ValueError(
+            f"{name} has {size - file.tell():,} bytes of values, which are not those of "
+            f"{brief(dtype, 40)} in the shape {brief(shape, 60)}"
+        )
 
 
 def kept(path: Path, names: tuple[str, ...], most: int | None = None) -> dict | None:

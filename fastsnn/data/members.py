@@ -65,7 +65,10 @@ def read_member(
         damage(place(path, info), "must be whole, is damaged"),
         stream(archive, info, path, most) as file,
     ):
-        return read_all(file)
+        data = read_all(file)
+        if len(data) != info.file_size:
+            raise ValueError(f"has {len(data):,} of {info.file_size:,} bytes")
+        return data
 
 
 def place(path: Path, info: zipfile.ZipInfo) -> str:
