@@ -175,6 +175,14 @@ def test_list_says_where_and_what(folder, monkeypatch):
     assert f"{folder / 'data' / 'cifar10'} (JPEG quality 75, not the original pixels)" in line
 
 
+def test_a_damaged_archive_does_not_hide_the_list(folder):
+    (folder / "data" / "uci121").mkdir(parents=True)
+    (folder / "data" / "uci121" / "data_py.zip").write_bytes(b"PK")
+    lines = good("data", "list").splitlines()
+    assert "(damaged, or without tasks: replace data_py.zip)" in lines[-1]
+    assert lines[1].startswith("digits")
+
+
 def test_every_entry_is_complete():
     assert {*catalogue.ENTRIES} == {*DATASETS, "uci/NAME"}
     for entry in catalogue.ENTRIES.values():

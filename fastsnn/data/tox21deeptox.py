@@ -105,7 +105,7 @@ def _sparse(path: Path, n_rows: int) -> tuple[np.ndarray, int]:
     head, _, rest = text.partition(b"\n")
     try:
         if not HEAD.fullmatch(head.strip()):
-            raise ValueError(f"begins with {head[:60]!r}")
+            raise ValueError(f"begins with {head[:20]!r}")
         while rest.startswith(b"%"):
             rest = rest.partition(b"\n")[2]
         numbers = parse(rest, np.int64, None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastsnn.data.cache import arrays, keep, kept
 from fastsnn.data.download import Progress, cache_folder, file_sha256
-from fastsnn.data.files import read_bytes
+from fastsnn.data.files import brief, damage, read_bytes
 from fastsnn.data.locate import find, locate
 from fastsnn.data.show import track
 from fastsnn.data.tox21files import DERIVED, FOLDER, SDF
@@ -113,15 +113,15 @@ def _molecule(block):
     """Five of the molecules break the rules of valence or aromaticity: they are read without."""
     from rdkit import Chem
 
-    molecule = Chem.MolFromMolBlock(block)
-    if molecule is None:
-        molecule = Chem.MolFromMolBlock(block, sanitize=False)
+    name = brief(block.partition("\n")[0], 60)
+    what = f"RDKit cannot read the molecule {name!r}"
+    with damage("tox21.sdf.gz", what, "copy or download the file again"):
+        molecule = Chem.MolFromMolBlock(block)
         if molecule is None:
-            raise ValueError(
-                f"tox21.sdf.gz: RDKit cannot read the molecule {block.partition(chr(10))[0]!r}; "
-                "copy or download the file again"
-            )
-        molecule.UpdatePropertyCache(strict=False)
-        left_out = Chem.SanitizeFlags.SANITIZE_PROPERTIES | Chem.SanitizeFlags.SANITIZE_KEKULIZE
-        Chem.SanitizeMol(molecule, Chem.SanitizeFlags.SANITIZE_ALL ^ left_out)
+            molecule = Chem.MolFromMolBlock(block, sanitize=False)
+            if molecule is None:
+                raise ValueError("no molecule")
+            molecule.UpdatePropertyCache(strict=False)
+            left_out = Chem.SanitizeFlags.SANITIZE_PROPERTIES | Chem.SanitizeFlags.SANITIZE_KEKULIZE
+            Chem.SanitizeMol(molecule, Chem.SanitizeFlags.SANITIZE_ALL ^ left_out)
     return molecule
