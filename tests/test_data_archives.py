@@ -231,6 +231,13 @@ def tar(path, parts, form="w:gz"):
     return path
 
 
+def test_a_pickle_that_announces_a_large_bytearray(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar10batches, "ROWS", ROWS)
+    batch = b"\x80\x05\x96" + struct.pack("<Q", 1 << 28) + b"."
+    path = tar(tmp_path / "a-python.tar.gz", {"data_batch_1": batch})
+    assert "it has a bytearray" in message(cifar10batches.read, path)
+
+
 def test_bombs_of_tar(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10batches, "ROWS", ROWS)
     path = tar(tmp_path / "a-binary.tar.gz", {"data_batch_1.bin": bytes(MB)})

@@ -107,7 +107,13 @@ _KNOWN = {
 }
 
 
+def _no_bytearray(unpickler):
+    raise ValueError("it has a bytearray, for which memory is taken before its bytes are there")
+
+
 class _Unpickler(pickle._Unpickler):
+    dispatch = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: _no_bytearray}
+
     def find_class(self, module, name):
         if (module, name) not in _KNOWN:
             raise _Refused(
