@@ -39,6 +39,7 @@ LETTERS, SECONDS, SLOW, GROWTH = 1000, 5.0, 2.0, 500 << 20
 ADDRESSES = 6 << 30  # bytes that a worker may allocate beyond what it has at its start
 BATCH = 1000  # cases of a worker process
 KEPT = 5  # inputs that are saved of each kind of fault
+FAULTS = Path(tempfile.gettempdir(), "fastsnn-fuzz-faults")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
