@@ -1,6 +1,6 @@
-"""Feed damaged files to every reader of files: 200,000 of them by
+"""Feed damaged files to every reader of files.
 
-    python tests/fuzz/harness.py --cases 200000 --jobs 2
+    python tests/fuzz/harness.py --cases 200000 --jobs 2     # the long run: 10 minutes
 
 A target is a file target_NAME.py: SEEDS, a list of small valid files (bytes); SUFFIX, how their
 names end; read(path), which reads one and uses what came back; and, if it helps, mutate(data, rng),
