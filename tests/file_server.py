@@ -15,11 +15,23 @@ class Handler(BaseHTTPRequestHandler):
         data = self.server.files.get(self.path)
         if data is None:
             return self.send_error(404)
+        if callable(data):
+            return self.unruly(data, start)
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         self.wfile.write(data[start:])
         return None
+
+    def unruly(self, answer, start):
+        """Send what `answer` yields, byte for byte, until the server closes."""
+        try:
+            for data in answer(start):
+                self.wfile.write(data)
+                if self.server.closing.wait(self.server.pause_s):
+                    break
+        except OSError:
+            pass  # the client has had enough
 
     def log_message(self, *arguments):
         pass
@@ -27,15 +39,20 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(files):
-    """files: {"/path": bytes}; the server has .url, and .seen: [(path, first byte), ...]."""
+    """files: {"/path": bytes, or a function of the first byte that yields an answer, head and all}.
+
+    The server has .url, .seen: [(path, first byte), ...], and .pause_s: between pieces of answers.
+    """
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = False  # so that closing the server waits for its threads
         server.files, server.seen = files, []
+        server.closing, server.pause_s = threading.Event(), 0
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server
         finally:
+            server.closing.set()
             server.shutdown()
             thread.join()

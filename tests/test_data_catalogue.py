@@ -102,7 +102,7 @@ def test_fetch_leaves_nothing_wrong_behind(small, folder):
     result = call("data", "fetch", "htru2")
     assert result.exit_code == 1 and result.stdout == ""
     assert "htru2.zip: could not be downloaded" in result.stderr
-    assert "must be a complete archive, is not" in result.stderr
+    assert "must be a complete zip archive, is not" in result.stderr
     assert not list((folder / "cache" / "htru2").glob("*.zip*[!k]"))
 
 
@@ -173,6 +173,14 @@ def test_list_says_where_and_what(folder, monkeypatch):
     assert sets["mnist"]["where"] is None and sets["digits"]["where"] == "inside the package"
     line = next(line for line in good("data", "list").splitlines() if line.startswith("cifar10 "))
     assert f"{folder / 'data' / 'cifar10'} (JPEG quality 75, not the original pixels)" in line
+
+
+def test_a_damaged_archive_does_not_hide_the_list(folder):
+    (folder / "data" / "uci121").mkdir(parents=True)
+    (folder / "data" / "uci121" / "data_py.zip").write_bytes(b"PK")
+    lines = good("data", "list").splitlines()
+    assert "(damaged, or without tasks: replace data_py.zip)" in lines[-1]
+    assert lines[1].startswith("digits")
 
 
 def test_every_entry_is_complete():

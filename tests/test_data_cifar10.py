@@ -263,6 +263,35 @@ def test_jpeg_archives_that_are_damaged(jpeg):
         assert f"{path}: must be the complete archive of" in message(load, "cifar10")
 
 
+def picture(size=(32, 32), form="JPEG", comment=b""):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    data = io.BytesIO()
+    more = {"comment": comment} if comment else {}
+    image.new("RGB", size).save(data, form, **more)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "make, part",
+    [
+        (lambda: picture((1, 1)), "train/cat/0000.jpg has 1 x 1 pixels"),
+        (lambda: picture((3000, 9)), "train/cat/0000.jpg has 3000 x 9 pixels"),
+        (lambda: picture(form="PNG"), "cannot identify image file"),
+        (lambda: picture(comment=bytes(20_000)), "must have at most 16,384 bytes, has 20,"),
+        (lambda: picture()[:300], "must be the complete archive of 32 x 32 JPEG images"),
+        (lambda: b"", "must be the complete archive of 32 x 32 JPEG images"),
+    ],
+)
+def test_jpeg_archives_with_something_else(jpeg, make, part):
+    folder, _ = jpeg
+    data = make()
+    with tarfile.open(folder / cifar10.JPEG.name, "w:gz") as file:
+        member = tarfile.TarInfo("train/cat/0000.jpg")
+        member.size = len(data)
+        file.addfile(member, io.BytesIO(data))
+    assert part in message(load, "cifar10")
+
+
 def test_without_pillow(jpeg, monkeypatch):
     import sys
 
@@ -279,7 +308,7 @@ def test_exact_part_errors(folder):
         load("cifar10-exact")
     path = folder / cifar10.EXACT.name
     path.write_bytes(b"PK")
-    assert f"{path}: must be a complete .npz archive of images" in message(load, "cifar10-exact")
+    assert f"{path}: must be a complete zip archive, is not" in message(load, "cifar10-exact")
     plain = {"train_x": IMAGES[0], "train_y": LABELS[0], "test_x": IMAGES[1], "test_y": LABELS[1]}
     np.savez(path, **plain | {"test_x": IMAGES[1][:, :5]})
     assert "test_x must be uint8 of shape (7, 3072), is uint8 of (7, 5)" in message(
@@ -287,6 +316,9 @@ def test_exact_part_errors(folder):
     )
     np.savez(path, **plain | {"train_y": LABELS[0] + 9})
     assert "train_y must be labels 0..9" in message(load, "cifar10-exact")
+    for labels in (LABELS[0] / 2, LABELS[0][:, None], np.array("a"), LABELS[0].astype(str)):
+        np.savez(path, **plain | {"train_y": labels})
+        assert "train_y must be labels 0..9" in message(load, "cifar10-exact")
 
 
 @pytest.fixture(scope="module")

@@ -50,10 +50,10 @@ def test_idx_types(tmp_path, code, dtype):
         (idx(IMAGES[0, 0]), ("of 3 dimensions, has 1", "interchanged")),
         (
             idx(IMAGES)[:-1],
-            ("(5, 28, 28)", "must have 3936 bytes", "has 3935", "download it again"),
+            ("(5, 28, 28)", "must have 3,936 bytes", "has 3,935", "download it again"),
         ),
-        (idx(IMAGES) + b"x", ("must have 3936 bytes", "has 3937")),
-        (idx(IMAGES)[:9], ("bytes unpacked, has 9",)),
+        (idx(IMAGES) + b"x", ("must have 3,936 bytes", "has more")),
+        (idx(IMAGES)[:9], ("must have the sizes of 1 to 32 dimensions", "has 1 of 3")),
     ],
 )
 def test_idx_errors(tmp_path, data, parts):

@@ -216,10 +216,70 @@ def test_derived_features_that_are_damaged(structures):
     (structures / "derived").mkdir()
     path = structures / "derived" / "tox21_rdkit_features.npz"
     path.write_bytes(b"PK")
-    assert f"{path}: must be a complete .npz archive of rdkit_desc" in message(tox21.load)
+    assert f"{path}: must be a complete zip archive, is not" in message(tox21.load)
     np.savez(path, rdkit_desc=np.ones((3, 2)), ecfp4_2048_packed=np.ones((3, 1)),
              maccs167_packed=np.ones((3, 1)))  # fmt: skip
     assert "for the 40 compounds of tox21_compoundData.csv" in message(tox21.load)
+
+
+def test_derived_features_of_other_types(structures):
+    (structures / "derived").mkdir()
+    path = structures / "derived" / "tox21_rdkit_features.npz"
+    right = {"rdkit_desc": np.ones((N, 217), np.float32),
+             "ecfp4_2048_packed": np.ones((N, 256), np.uint8),
+             "maccs167_packed": np.ones((N, 21), np.uint8)}  # fmt: skip
+    np.savez(path, **right)
+    assert tox21.load("rdkit").x.shape == (N, 217 + 2048 + 167)
+    for name, array in (
+        ("rdkit_desc", np.array(1.0)), ("rdkit_desc", np.full((N, 217), "1")),
+        ("ecfp4_2048_packed", np.ones((N, 256))), ("maccs167_packed", np.ones((N, 3), np.uint8)),
+        ("maccs167_packed", np.ones(N, np.uint8)),
+    ):  # fmt: skip
+        np.savez(path, **right | {name: array})
+        assert "for the 40 compounds" in message(tox21.load, "rdkit")
+
+
+@pytest.mark.parametrize(
+    "change, part",
+    [
+        (lambda text: text + b"\0\n", "must be "),
+        (lambda text: text + b"x" * 200_000, "must be the CSV file of Tox21, is not (field larger"),
+        (lambda text: text + b'"short"\n', "line 42: NR.AhR must be one of 0, 1, NA, got 'None'"),
+        (lambda text: text.replace(b",5,", ",\u00b2,".encode()), "CVfold must be one of 0, 1, 2"),
+        (lambda text: text.replace(b",5,", b"," + b"9" * 30 + b","), "CVfold must be one of 0, 1"),
+        (lambda text: text.replace(b",5,", b"," + b"9" * 9000 + b","), "CVfold must be one of 0"),
+        (lambda text: bytes(40 << 20), "must have at most 33,554,432 bytes unpacked"),
+    ],
+)
+def test_compounds_that_are_damaged(folder, change, part):
+    path = folder / "tox21_compoundData.csv"
+    path.write_bytes(change(path.read_bytes()))
+    error = message(tox21.load)
+    assert error.startswith(str(path)) and part in error and len(error) < 400
+
+
+@pytest.mark.parametrize(
+    "name, content, part",
+    [
+        (
+            "dense_train.csv",
+            b"," * 10**6 + b"\n" + b"1,",
+            "fewer numbers than its header announces",
+        ),
+        ("sparse_train.mtx", None, "has 999,999,999,999 columns, more than 4,194,304"),
+        ("sparse_train.mtx", b"\xff" * 2**20, "must be a MatrixMarket file of whole numbers"),
+    ],
+)
+def test_features_that_announce_something_else(folder, name, content, part):
+    path = folder / f"tox21_{name}.gz"
+    if content is None:
+        head, _, rest = gzip.decompress(path.read_bytes()).partition(b"\n")
+        sizes, _, rest = rest.partition(b"\n")
+        rows, columns, entries = sizes.split()
+        content = b"\n".join([head, b" ".join([rows, b"9" * 12, entries]), rest])
+    path.write_bytes(gzip.compress(content))
+    error = message(tox21.load)
+    assert str(path) in error and part in error and len(error) < 400
 
 
 def test_without_rdkit(folder, monkeypatch):

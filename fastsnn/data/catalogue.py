@@ -58,11 +58,16 @@ class Entry:
         return here and str(find(self.folder, here[0][0].name).parent)
 
     def tasks(self) -> list[str]:
-        """Of uci/NAME: the tasks that the copy on this machine has."""
-        return uci.names() if self.folder == uci.FOLDER and self.here() else []
+        """Of uci/NAME: the tasks that the copy on this machine has; none where it is damaged."""
+        try:
+            return uci.names() if self.folder == uci.FOLDER and self.here() else []
+        except (ValueError, RuntimeError):
+            return []
 
     def note(self) -> str | None:
         """What to say of the copy on this machine."""
+        if self.folder == uci.FOLDER and self.here() and not self.tasks():
+            return f"damaged, or without tasks: replace {uci.ARCHIVE.name}"
         if tasks := self.tasks():
             return f"{len(tasks)} of {len(SHAPES)} tasks: --json names them"
         return (self.here() or (None, None))[1]

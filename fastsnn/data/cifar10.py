@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from fastsnn.data import cifar10batches, cifar10jpeg
-from fastsnn.data.cache import kept
+from fastsnn.data.cache import arrays as arrays_of
 from fastsnn.data.dataset import Split
 from fastsnn.data.download import Progress
+from fastsnn.data.files import brief
 from fastsnn.data.locate import File, find, locate
 from fastsnn.data.table import Table
 
 FOLDER = "cifar10"
+LARGEST = 60_000 * (cifar10batches.PIXELS + 8)  # bytes of an array of images or labels
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
@@ -76,21 +78,23 @@ def load_exact(progress: Progress | None = None) -> Table:
             f"cifar10-exact: needs {EXACT.name}, which cannot be downloaded; put it into "
             f"the folder {FOLDER} and set FASTSNN_DATA to the folder above"
         )
-    arrays = kept(path, ("train_x", "train_y", "test_x", "test_y"))
-    if arrays is None:
-        raise ValueError(f"{path}: must be a complete .npz archive of images; copy it again")
+    arrays = arrays_of(path, ("train_x", "train_y", "test_x", "test_y"), LARGEST)
     train, test = (_exact(path, arrays, part) for part in ("train", "test"))
     note = f"a part of CIFAR-10: {len(train):,} of 50,000 training images, {len(test):,} of 10,000"
     return Table("classification", train, None, test, CLASSES, None, None, note)
 
 
 def _exact(path: Path, arrays, part) -> Split:
-    x, y = arrays[f"{part}_x"], arrays[f"{part}_y"].astype(np.int64)
-    if x.dtype != np.uint8 or x.shape != (len(y), cifar10batches.PIXELS) or not 0 < len(y):
+    x, y = arrays[f"{part}_x"], arrays[f"{part}_y"]
+    if y.dtype.kind not in "iu" or y.ndim != 1 or not len(y) or y.min() < 0 or y.max() > 9:
+        given = f"{y.min()} to {y.max()}" if y.dtype.kind in "iu" and y.size else f"{y.dtype}"
+        raise ValueError(
+            f"{path}: {part}_y must be labels 0..9, one for each image, is {given} of shape "
+            f"{y.shape}; copy it again"
+        )
+    if x.dtype != np.uint8 or x.shape != (len(y), cifar10batches.PIXELS):
         raise ValueError(
             f"{path}: {part}_x must be uint8 of shape ({len(y)}, {cifar10batches.PIXELS}), is "
-            f"{x.dtype} of {x.shape}; copy it again"
+            f"{brief(x.dtype, 40)} of {x.shape}; copy it again"
         )
-    if y.min() < 0 or y.max() > 9:
-        raise ValueError(f"{path}: {part}_y must be labels 0..9, is {y.min()} to {y.max()}")
-    return Split(x, y)
+    return Split(x, y.astype(np.int64))

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from fastsnn.data.cifar10batches import members
 from fastsnn.data.download import cache_folder, file_sha256
-from fastsnn.data.files import open_file
+from fastsnn.data.files import brief, damage, open_file
 from fastsnn.data.show import track
 
 ROWS = {"train": 50_000, "test": 10_000}
+LINE, IMAGE = 128, 1 << 14  # bytes that a line of the list and a JPEG file may have: 34 and 1 kB
 # Of the decoded arrays (n, 32, 32, 3) in the original order; Pillow 13.0 with libjpeg-turbo.
 SHA256 = {
     "train": "5aaf8a2cf2e577ff4dbb15e4f368840fab5aca1812bcc69682005f8dc661d466",
@@ -55,7 +55,7 @@ def _order(path: Path):
     """({part: labels}, {name of a JPEG file: (part, place)})."""
     labels = {part: np.full(rows, -1) for part, rows in ROWS.items()}
     places = {}
-    with open_file(path, "rt", encoding="utf-8") as file:
+    with open_file(path, "rt", LINE * (1 + sum(ROWS.values())), encoding="utf-8") as file:
         for line, text in enumerate(file, 1):
             if line == 1:
                 continue
@@ -67,7 +67,7 @@ def _order(path: Path):
             except (ValueError, KeyError) as error:
                 raise ValueError(
                     f"{path}, line {line}: must be train or test, a place, a label 0..9 and a name "
-                    f"({error}); copy it again"
+                    f"({brief(error)}); copy it again"
                 ) from error
             labels[part][place] = int(label)
             places[name] = part, place
@@ -86,27 +86,27 @@ def _decoded(path: Path, places) -> dict[str, np.ndarray]:
         ) from error
     arrays = {part: np.zeros((rows, 32, 32, 3), np.uint8) for part, rows in ROWS.items()}
     left = set(places)
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in track(archive, "decoding the JPEG form of CIFAR-10", len(places)):
-                if member.name in left and member.isfile():
-                    part, place = places[member.name]
-                    with Image.open(io.BytesIO(archive.extractfile(member).read())) as image:
-                        arrays[part][place] = np.asarray(image.convert("RGB"))
-                    left.remove(member.name)
+    found = members(path, (1 << 20) + IMAGE * len(places))
+    with damage(path, "must be the complete archive of 32 x 32 JPEG images", "copy it again"):
+        for name, size, file in track(found, "decoding the JPEG form of CIFAR-10", len(places)):
+            if name in left:
+                if size > IMAGE:
+                    raise ValueError(f"{name} must have at most {IMAGE:,} bytes, has {size:,}")
+                with Image.open(io.BytesIO(file().read()), formats=["JPEG"]) as image:
+                    if image.size != (32, 32):  # known before a pixel is decoded
+                        raise ValueError(f"{name} has {image.width} x {image.height} pixels")
+                    part, place = places[name]
+                    arrays[part][place] = np.asarray(image.convert("RGB"))
+                left.remove(name)
         if left:
-            raise ValueError(f"lacks {len(left):,} images, {min(left)} among them")
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
-        raise ValueError(
-            f"{path}: must be the complete archive of 32 x 32 JPEG images ({error}); copy it again"
-        ) from error
+            raise ValueError(f"lacks {len(left):,} images, {brief(min(left), 60)} among them")
     return arrays
 
 
 def _kept(path, rows):
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # damaged headers fail in many ways; the images are decoded again
         return None
     return array if array.shape == (rows, 32, 32, 3) and array.dtype == np.uint8 else None
 

@@ -8,13 +8,15 @@ import fcntl
 import gzip
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-CHUNK = 1 << 18
-TIMEOUT_S = 30
+from fastsnn.data import members
+from fastsnn.data.files import PIECE, bytes_from, damage, limited
+from fastsnn.data.transfer import Failed, Limit, transfer
+
+DOWNLOAD_LIMIT = 4 << 30  # bytes of a file whose size is not known
+MORE = " (if that is no mistake, set FASTSNN_DOWNLOAD_LIMIT to more bytes)"
 
 Progress = Callable[[str, int, int | None], None]  # (file name, bytes so far, bytes in all)
 
@@ -53,19 +55,29 @@ def fault(path: Path, checksum: str | None) -> str | None:
 
 
 def _damage(path) -> str | None:
+    name = path.name.removesuffix(".part")
     try:
-        with open(path, "rb") as file:
-            if path.name.removesuffix(".part").endswith(".zip"):
-                bad = zipfile.ZipFile(file).testzip()
-                return f"must be whole, the member {bad} is damaged" if bad else None
-            if path.name.removesuffix(".part").endswith(".gz"):
-                with gzip.open(file) as content:
-                    while content.read(CHUNK):
-                        pass
-                return None
-            return None if file.read(1) else "must have content, is empty"
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
-        return f"must be a complete archive, is not ({error})"
+        if name.endswith(".zip"):
+            with members.opened(path) as archive:
+                members.whole(archive, path)
+        elif name.endswith(".gz"):
+            with damage(path, "must be a complete archive, is not"), gzip.open(path) as file:
+                content = limited(file, None, path)
+                while content.read(PIECE):
+                    pass
+        elif not path.stat().st_size:
+            return "must have content, is empty"
+    except (ValueError, RuntimeError) as error:
+        return str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")
+    return None
+
+
+def download_limit() -> int:
+    """The bytes that a file of unknown size may have: $FASTSNN_DOWNLOAD_LIMIT, else 4 GiB.
+
+    Raises ValueError where the variable is set to no number of bytes.
+    """
+    return bytes_from("FASTSNN_DOWNLOAD_LIMIT", DOWNLOAD_LIMIT)
 
 
 def fetch(
@@ -74,14 +86,17 @@ def fetch(
     checksum: str | None,
     folder: Path,
     progress: Progress | None = None,
+    size: int | None = None,
 ) -> Path:
     """The path of `folder/name`, downloaded from `urls` in turn unless it is there already.
 
-    checksum: see `fault`. An interrupted download stays in NAME.part and is continued by the next
-    call, or the next mirror. Raises RuntimeError, with the cause for each mirror, when none gives
-    the right file.
+    checksum: see `fault`. size: bytes of the file where they are known; else it may have
+    `download_limit()`. A server that gives fewer than about 1 kB/s for a minute counts as failed.
+    An interrupted download stays in NAME.part and is continued by the next call, or the next
+    mirror. Raises RuntimeError, with the cause for each mirror, when none gives the right file.
     """
     path, causes = Path(folder, name), []
+    limit = Limit(download_limit(), MORE) if size is None else Limit(size)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(f"{path}.lock", "w") as lock:
@@ -90,7 +105,7 @@ def fetch(
                 return path
             part = Path(f"{path}.part")
             for url in urls:
-                cause = _try(url, part, checksum, lambda *n: progress and progress(name, *n))
+                cause = _try(url, part, checksum, limit, lambda *n: progress and progress(name, *n))
                 if cause is None:
                     os.replace(part, path)
                     return path
@@ -102,48 +117,24 @@ def fetch(
         ) from error
     raise RuntimeError(
         f"{name}: could not be downloaded, no mirror gave the right file; put it into the folder "
-        f"{Path(folder).name} and set FASTSNN_DATA to the folder above\n  " + "\n  ".join(causes)
+        f"{Path(folder).name} and set FASTSNN_DATA to the folder above; tried "
+        + ("; ".join(causes) or "none, no mirror is known")
     )
 
 
-def _try(url, part, checksum, progress) -> str | None:
-    """Complete `part` from `url`; the cause if that failed. What is no prefix of it is removed."""
-    import requests
-    import urllib3
-
+def _try(url, part, checksum, limit, progress) -> str | None:
+    """Complete `part` from `url`; the cause if that failed. A wrong `part` is removed."""
     resumed = part.exists() and part.stat().st_size > 0
-    if resumed and fault(part, checksum) is None and checksum is not None:
+    if resumed and checksum is not None and fault(part, checksum) is None:
         return None
     try:
-        _transfer(url, part, progress)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        return f"{type(error).__name__}: {error}"
+        transfer(url, part, limit, progress)
+    except Failed as error:
+        return str(error)
     found = fault(part, checksum)
     if found is None:
         return None
     part.unlink()
     if resumed:  # perhaps only the old beginning was wrong
-        return _try(url, part, checksum, progress)
+        return _try(url, part, checksum, limit, progress)
     return f"the file {found}"
-
-
-def _transfer(url, part, progress) -> None:
-    import requests
-
-    start = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # the checksum is that of the packed file
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if response.status_code == 416:  # the server has no bytes beyond ours: start over
-            part.unlink()
-            return _transfer(url, part, progress)
-        response.raise_for_status()
-        start = start if response.status_code == 206 else 0
-        length = response.headers.get("Content-Length")
-        total = start + int(length) if length else None
-        with open(part, "ab" if start else "wb") as file:
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
-                file.write(chunk)
-                progress(file.tell(), total)
-    return None

@@ -1,44 +1,119 @@
-"""Open a data file, packed or not, and say plainly what is wrong with it."""
+"""Open data files, packed or not, within limits of size; say plainly what is wrong with them."""
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+UNPACKED_LIMIT = 8 << 30  # bytes; half of the memory where that is less
+PIECE = 1 << 20  # bytes unpacked in one piece
 
-def open_file(path: Path, mode: str = "rb", **text) -> AbstractContextManager:
+
+def unpacked_limit() -> int:
+    """The bytes that a packed file may unpack to: $FASTSNN_UNPACKED_LIMIT, else UNPACKED_LIMIT or
+    half of this machine's memory, whichever is less.
+
+    Raises ValueError where the variable is set to no number of bytes.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return bytes_from("FASTSNN_UNPACKED_LIMIT", min(UNPACKED_LIMIT, memory // 2))
+
+
+def bytes_from(variable: str, default: int) -> int:
+    """The number of bytes that an environment variable gives."""
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
+        raise ValueError(f"{variable}: must be a number of bytes above 0, is {brief(text)!r}")
+    return int(text)
+
+
+def open_file(
+    path: Path, mode: str = "rb", most: int | None = None, **text
+) -> AbstractContextManager:
     """`open(path, mode)`, unpacking on the fly where the name ends in .gz.
 
-    While the file is read, a damaged archive or text that is not UTF-8 raises ValueError.
+    most: bytes that the content may have, see `limited`. While the file is read, a damaged archive,
+    text that is not UTF-8, or too much content raises ValueError.
     """
     require_file(path)
-    opener = gzip.open if _packed(path) else open
-    return _plainly(path, lambda: opener(path, mode, **text))
+    return _opened(path, mode, most, text)
 
 
-def read_bytes(path: Path) -> bytes:
-    """All of a file, unpacked at once where the name ends in .gz; errors as with `open_file`."""
-    require_file(path)
-    with _plainly(path, lambda: open(path, "rb")) as file:
-        data = file.read()
-        return gzip.decompress(data) if _packed(path) else data
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """All of a file, unpacked where the name ends in .gz; see `open_file`."""
+    with open_file(path, "rb", most) as file:
+        return read_all(file)
 
 
-def _packed(path):
-    return path.name.lower().endswith(".gz")
+def read_all(file: io.BufferedIOBase, size: int | None = None) -> bytes:
+    """The rest of a file, or at most `size` bytes of it.
+
+    Read in pieces: `file.read(size)` would allocate `size` bytes before there is one.
+    """
+    pieces, left = [], float("inf") if size is None else size
+    while left > 0 and (piece := file.read(min(PIECE, left))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def limited(file: io.BufferedIOBase, limit: int | None, path: Path | str) -> io.BufferedReader:
+    """`file`, from which at most `limit` bytes can be read; the next one raises ValueError.
+
+    It is unpacked in pieces of at most PIECE, whatever is asked for. limit: `unpacked_limit()` by
+    default, and then the error names the variable that changes it. Closing it closes `file`.
+    """
+    return io.BufferedReader(_Limited(file, limit, path), 1 << 17)
+
+
+class _Limited(io.RawIOBase):
+    def __init__(self, file, limit, path):
+        self.file, self.path, self.seen = file, path, 0
+        self.advice = "copy or download it again"
+        if limit is None:
+            limit = unpacked_limit()
+            self.advice = "if it is no mistake, set FASTSNN_UNPACKED_LIMIT to more bytes"
+        self.limit = limit
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = self.file.read(min(len(buffer), PIECE))
+        self.seen += len(data)
+        if self.seen > self.limit:
+            raise ValueError(
+                f"{self.path}: must have at most {self.limit:,} bytes unpacked, has more; "
+                f"{self.advice}"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self):
+        self.file.close()
+        super().close()
 
 
 @contextmanager
-def _plainly(path, opened) -> Iterator:
+def _opened(path, mode, most, text) -> Iterator:
     try:
-        with opened() as file:
-            yield file
+        with gzip.open(path) if packed(path) else open(path, "rb") as file:
+            # A plain file is as large as it looks: it needs no limit but that of its data set.
+            if packed(path) or most is not None:
+                file = limited(file, most, path)
+            with io.TextIOWrapper(file, **text) if "t" in mode else file as file:
+                yield file
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(
-            f"{path}: must be a complete gzip file, but unpacking it failed ({error}); "
+            f"{path}: must be a complete gzip file, but unpacking it failed ({brief(error)}); "
             "copy or download it again"
         ) from error
     except UnicodeDecodeError as error:
@@ -48,8 +123,48 @@ def _plainly(path, opened) -> Iterator:
         ) from error
 
 
+@contextmanager
+def damage(path: Path | str, what: str, advice: str = "copy or download it again") -> Iterator:
+    """Errors of libraries that read damaged bytes, as one ValueError: "path: what (error); advice".
+
+    Archives, pickles, images and .npy headers fail with nearly every type of exception that Python
+    has, so the body must be a library's work on a file and little else. Refusals that begin with
+    the path pass as they are. What the machine refuses stays an OSError; too little memory becomes
+    a RuntimeError.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise RuntimeError(
+            f"{path}: reading it takes more memory than this machine can give; use a machine with "
+            f"more, or if the file should be small, {advice}"
+        ) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # EINVAL: a damaged archive made its reader seek to a negative place
+        if isinstance(error, ValueError) and str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path}: {what} ({brief(error)}); {advice}") from error
+
+
+def brief(text: object, letters: int = 160) -> str:
+    """A foreign text or an exception in one line of printable letters, shortened in the middle."""
+    if isinstance(text, BaseException):
+        text = str(text) or type(text).__name__
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)[:4000]).split())
+    half = letters // 2
+    return line if len(line) <= letters else f"{line[:half]} ... {line[5 - half :]}"
+
+
+def packed(path: Path) -> bool:
+    """Whether the name says that gzip packed it."""
+    return path.name.lower().endswith(".gz")
+
+
 def require_file(path: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; check the path")
-    if not path.is_file():
+    if path.is_dir():
         raise ValueError(f"{path}: must be a file, is a folder; give the path of a file in it")
+    if not path.is_file():  # reading a pipe or a device may never end
+        raise ValueError(f"{path}: must be a regular file, is a pipe or a device; save it as one")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.files import read_bytes
+from fastsnn.data.files import brief, open_file, packed, read_all, unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_DIMENSIONS = 32  # NumPy has 64
+DEFLATE = 1040  # no byte of gzip unpacks to more
 
 
 def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
@@ -18,7 +20,22 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
     ndim: the number of dimensions that is required, any by default.
     """
     path = Path(path)
-    data = read_bytes(path)
+    with open_file(path) as file:
+        dtype, shape, size = _header(path, file, ndim)
+        data = read_all(file, size + 1)
+    if len(data) != size:
+        start = 4 + 4 * len(shape)
+        found = "more" if len(data) > size else f"{start + len(data):,}"
+        raise ValueError(
+            f"{path}: an idx file of shape {brief(shape, 60)} must have {start + size:,} bytes "
+            f"unpacked, has {found}; copy or download it again"
+        )
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _header(path, file, ndim) -> tuple[np.dtype, tuple[int, ...], int]:
+    """(type of the values, shape, bytes of all values), which the file is large enough to have."""
+    data = read_all(file, 4)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or data[3] == 0:
         raise ValueError(
             f"{path}: must be an idx file (first bytes 00 00, type, dimensions), "
@@ -29,12 +46,19 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
             f"{path}: must be an idx file of {ndim} dimensions, has {data[3]}; "
             "are images and labels interchanged?"
         )
-    dtype, start = np.dtype(TYPES[data[2]]), 4 + 4 * data[3]
-    shape = [int.from_bytes(data[i : i + 4], "big") for i in range(4, start, 4)]
-    wanted = start + math.prod(shape) * dtype.itemsize
-    if len(data) != wanted:
+    sizes = read_all(file, 4 * data[3])
+    shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes) - 3, 4))
+    if len(shape) < data[3] or len(shape) > MOST_DIMENSIONS or 0 in shape:
         raise ValueError(
-            f"{path}: an idx file of shape {tuple(shape)} must have {wanted} bytes unpacked, "
-            f"has {len(data)}; copy or download it again"
+            f"{path}: must have the sizes of 1 to {MOST_DIMENSIONS} dimensions, none of them 0, "
+            f"has {len(shape)} of {data[3]}, {brief(shape, 60)}; copy or download it again"
         )
-    return np.frombuffer(data, dtype, offset=start).reshape(shape)
+    dtype = np.dtype(TYPES[data[2]])
+    size = math.prod(shape) * dtype.itemsize
+    most = path.stat().st_size * (DEFLATE if packed(path) else 1)
+    if size > min(most, unpacked_limit()):
+        raise ValueError(
+            f"{path}: an idx file of shape {brief(shape, 60)} needs more bytes than this file has, "
+            f"or FASTSNN_UNPACKED_LIMIT ({unpacked_limit():,}) allows; copy or download it again"
+        )
+    return dtype, shape, size

@@ -13,10 +13,11 @@ from fastsnn.data.download import Progress, cache_folder, fault, fetch
 class File:
     """One original file.
 
-    name: its path in the folder of the data set. checksum: "sha256:..." or "md5:...", None where
-    none is known. published: whether that checksum was published for the original; else it is that
-    of a copy which was compared with others, and a user's own file may differ from it. urls: where
-    it can be had.
+    name: its path in the folder of the data set. size: its bytes, which a download may not exceed;
+    where they are not known, it may have `download_limit()`. checksum: "sha256:..." or "md5:...",
+    None where none is known. published: whether that checksum was published for the original; else
+    it is that of a copy which was compared with others, and a user's own file may differ from it.
+    urls: where it can be had.
     """
 
     name: str
@@ -51,8 +52,9 @@ def locate(folder: str, file: File, progress: Progress | None = None) -> Path:
             )
         return path
     try:
-        return fetch(file.name, file.urls, file.checksum, cache_folder() / folder, progress)
+        store = cache_folder() / folder
+        return fetch(file.name, file.urls, file.checksum, store, progress, file.size)
     except RuntimeError as error:
         if not given:
             raise
-        raise RuntimeError(f"{error}\n  FASTSNN_DATA is set, but there is no {path}") from error
+        raise RuntimeError(f"{error}; FASTSNN_DATA is set, but there is no {path}") from error

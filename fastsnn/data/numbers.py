@@ -6,6 +6,8 @@ import io
 
 import numpy as np
 
+from fastsnn.data.files import brief
+
 
 def parse(text: bytes, dtype=np.float64, delimiter: str | None = ",", **more) -> np.ndarray:
     """`numpy.loadtxt` of text without remarks: (lines, numbers of a line), or the records of
@@ -14,6 +16,9 @@ def parse(text: bytes, dtype=np.float64, delimiter: str | None = ",", **more) ->
     if not text or text.isspace():
         raise ValueError("there are no numbers")
     ndmin = 2 if np.dtype(dtype).names is None else 1
-    return np.loadtxt(
-        io.BytesIO(text), dtype, delimiter=delimiter, comments=None, ndmin=ndmin, **more
-    )
+    try:
+        return np.loadtxt(
+            io.BytesIO(text), dtype, delimiter=delimiter, comments=None, ndmin=ndmin, **more
+        )
+    except (ValueError, OverflowError, RuntimeError, TypeError) as error:  # it may quote a cell
+        raise ValueError(brief(error)) from error

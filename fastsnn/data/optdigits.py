@@ -18,6 +18,7 @@ from fastsnn.data.numbers import parse
 from fastsnn.data.table import Table
 
 FOLDER, FEATURES, LARGEST = "optdigits", 64, 16
+LETTERS = 16  # that a number of 0..16, its comma and a line's end may have
 ROWS = {"optdigits.tra": 3823, "optdigits.tes": 1797}
 MIRRORS = (
     "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",
@@ -49,7 +50,7 @@ def load_optdigits(progress: Progress | None = None) -> Table:
 
 def _part(path: Path) -> Split:
     try:
-        values = parse(read_bytes(path), np.int64)
+        values = parse(read_bytes(path, LETTERS * (FEATURES + 1) * ROWS[path.name]), np.int64)
         if values.shape != (ROWS[path.name], FEATURES + 1):
             raise ValueError(f"has {len(values):,} of {values.shape[1]}")
         if values.min() < 0 or values[:, :-1].max() > LARGEST or values[:, -1].max() > 9:

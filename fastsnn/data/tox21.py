@@ -16,7 +16,7 @@ import numpy as np
 
 from fastsnn.data import tox21deeptox, tox21rdkit
 from fastsnn.data.download import Progress
-from fastsnn.data.files import open_file
+from fastsnn.data.files import brief, damage, open_file
 from fastsnn.data.folds import Folds
 from fastsnn.data.locate import locate
 from fastsnn.data.tox21files import COMPOUNDS, FOLDER
@@ -30,6 +30,9 @@ FEATURES = ("auto", "deeptox", "rdkit")
 ORDER = (5, 0, 1, 2, 3, 4)  # CVfold of the validation part of fold 1, 2, ...
 SETS = ("training", "validation", "test")
 VALUES = {"0": 0.0, "1": 1.0, "NA": np.nan, "": np.nan}
+CVFOLDS = ("0", "1", "2", "3", "4", "5", "NA", "")
+WANTED = {**dict.fromkeys(TASKS, tuple(VALUES)), "set": SETS, "CVfold": CVFOLDS}
+LARGEST = 32 << 20  # bytes of tox21_compoundData.csv, which has 1.4 million
 
 
 def load(features: str = "auto", progress: Progress | None = None) -> Folds:
@@ -69,7 +72,11 @@ def load(features: str = "auto", progress: Progress | None = None) -> Folds:
 
 def _compounds(path: Path):
     """(IDs, titles in the SDF file, is in the test part, CVfold or -1, labels (n, 12))."""
-    with open_file(path, "rt", encoding="utf-8", newline="") as file:
+    what = "must be the CSV file of Tox21, is not"
+    with (
+        damage(path, what),
+        open_file(path, "rt", LARGEST, encoding="utf-8", newline="") as file,
+    ):
         reader = csv.DictReader(file)
         wanted = {"ID", "sdftitle", "set", "CVfold", *TASKS}
         lost = wanted - set(reader.fieldnames or ())
@@ -80,14 +87,19 @@ def _compounds(path: Path):
             )
         rows = list(reader)
     for line, row in enumerate(rows, 2):
-        bad = [name for name in TASKS if row[name] not in VALUES]
-        if bad or row["set"] not in SETS:
-            name, wanted = (bad[0], ("0", "1", "NA")) if bad else ("set", SETS)
+        for name, wanted in WANTED.items():
+            if row[name] not in wanted:
+                wanted = ", ".join(filter(None, wanted))
+                raise ValueError(
+                    f"{path}, line {line}: {name} must be one of {wanted}, "
+                    f"got {brief(row[name], 60)!r}; copy or download it again"
+                )
+        if row["ID"] is None or row["sdftitle"] is None:
             raise ValueError(
-                f"{path}, line {line}: {name} must be one of {', '.join(wanted)}, got "
-                f"{row[name]!r}; copy or download it again"
+                f"{path}, line {line}: must have an ID and a title, is too short; copy or download "
+                "it again"
             )
-    cvfold = np.array([int(r["CVfold"]) if r["CVfold"].isdigit() else -1 for r in rows])
+    cvfold = np.array([int(r["CVfold"]) if r["CVfold"] in CVFOLDS[:6] else -1 for r in rows])
     y = np.array([[VALUES[row[name]] for name in TASKS] for row in rows], np.float32)
     is_test = np.array([row["set"] == "test" for row in rows])
     return [r["ID"] for r in rows], [r["sdftitle"] for r in rows], is_test, cvfold, y

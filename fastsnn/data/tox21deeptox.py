@@ -20,6 +20,8 @@ from fastsnn.data.tox21files import DENSE, FOLDER, SPARSE
 
 HEAD = re.compile(rb"%%MatrixMarket matrix coordinate (integer|real) general")
 ARRAYS = ("x", "n_dense")
+LARGEST = 1 << 30  # bytes of a file unpacked; the largest of them has about 60 million
+MOST_COLUMNS = 1 << 22  # of the sparse features, of which there are 272,776
 
 
 def at_hand() -> bool:
@@ -71,13 +73,17 @@ def _assembled(ids, rows, dense_paths, sparse_paths, least):
 
 def _sum(path: Path) -> str:
     """The sum of its content that a .gz file ends with: a name for the content, wherever it is."""
-    return path.read_bytes()[-8:-4][::-1].hex()
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 8))
+        return file.read(4)[::-1].hex()
 
 
 def _dense(path: Path, ids: list[str]) -> np.ndarray:
-    head, _, rest = read_bytes(path).partition(b"\n")
+    head, _, rest = read_bytes(path, LARGEST).partition(b"\n")
     width = head.count(b",")
     try:
+        if len(rest) < 2 * width * len(ids):  # before a row of so many numbers is allocated
+            raise ValueError("has fewer numbers than its header announces")
         record = [("id", "U32"), ("x", np.float64, (width,))]
         table = parse(rest, record, quotechar='"')
     except ValueError as error:
@@ -95,15 +101,17 @@ def _dense(path: Path, ids: list[str]) -> np.ndarray:
 
 def _sparse(path: Path, n_rows: int) -> tuple[np.ndarray, int]:
     """((row, column, count) from 0, as (3, entries) int64; number of columns)."""
-    text = read_bytes(path)
+    text = read_bytes(path, LARGEST)
     head, _, rest = text.partition(b"\n")
     try:
         if not HEAD.fullmatch(head.strip()):
-            raise ValueError(f"begins with {head[:60]!r}")
+            raise ValueError(f"begins with {head[:20]!r}")
         while rest.startswith(b"%"):
             rest = rest.partition(b"\n")[2]
         numbers = parse(rest, np.int64, None)
         rows, columns, entries = numbers[0]
+        if columns > MOST_COLUMNS:
+            raise ValueError(f"has {columns:,} columns, more than {MOST_COLUMNS:,}")
         if rows != n_rows or entries != len(numbers) - 1:
             raise ValueError(
                 f"has {rows:,} rows where {n_rows:,} are needed, {len(numbers) - 1:,} of "

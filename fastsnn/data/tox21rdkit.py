@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.cache import keep, kept
+from fastsnn.data.cache import arrays, keep, kept
 from fastsnn.data.download import Progress, cache_folder, file_sha256
-from fastsnn.data.files import read_bytes
+from fastsnn.data.files import brief, damage, read_bytes
 from fastsnn.data.locate import find, locate
 from fastsnn.data.show import track
 from fastsnn.data.tox21files import DERIVED, FOLDER, SDF
@@ -21,6 +21,7 @@ from fastsnn.data.tox21files import DERIVED, FOLDER, SDF
 NOTE = "features computed with RDKit from the structures, not those of the paper"
 RADIUS, BITS, KEYS = 2, 2048, 167
 ARRAYS = ("rdkit_desc", "ecfp4_2048_packed", "maccs167_packed")
+LARGEST = 1 << 15  # bytes that a compound may have: 2 kB in the SDF file on average
 END = "$$$$\n"  # of a molecule in an SDF file
 
 
@@ -36,16 +37,21 @@ def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarra
     defined.
     """
     path = find(FOLDER, DERIVED.name)
-    arrays = (
-        _computed(locate(FOLDER, SDF, progress), titles) if path is None else kept(path, ARRAYS)
-    )
-    if arrays is None or {len(array) for array in arrays.values()} != {len(titles)}:
+    if path is None:
+        found = _computed(locate(FOLDER, SDF, progress), titles)
+    else:
+        found = arrays(path, ARRAYS, LARGEST * len(titles))
+    dense, bits, keys = found.values()
+    n = len(titles)
+    bytes_ = {array.dtype == np.uint8 for array in (bits, keys)} == {True}
+    widths = [(n, -(-count // 8)) for count in (BITS, KEYS)]
+    floats = dense.dtype.kind in "fiu" and dense.ndim == 2 and len(dense) == n
+    if not (floats and bytes_ and [bits.shape, keys.shape] == widths):
         raise ValueError(
-            f"{path}: must be a complete .npz archive of {', '.join(ARRAYS)} for the "
-            f"{len(titles):,} compounds of tox21_compoundData.csv; copy it again, or remove it to "
-            "have them computed"
+            f"{path}: must have {', '.join(ARRAYS)} for the {n:,} compounds of "
+            f"tox21_compoundData.csv, has them of shape {dense.shape}, {bits.shape}, {keys.shape}; "
+            "copy it again, or remove it to have them computed"
         )
-    dense, bits, keys = arrays.values()
     bits = np.unpackbits(bits, axis=1, count=BITS)
     keys = np.unpackbits(keys, axis=1, count=KEYS)
     x = np.concatenate([part.astype(np.float32) for part in (dense, bits, keys)], axis=1)
@@ -63,17 +69,18 @@ def _computed(sdf: Path, titles: list[str]) -> dict[str, np.ndarray]:
         ) from error
     name = f"rdkit-{rdkit.__version__}-{file_sha256(sdf)[:16]}.npz"
     path = cache_folder() / FOLDER / name
-    arrays = kept(path, ARRAYS)
-    if arrays is None:
-        blocks = read_bytes(sdf).decode("utf-8", "replace").replace("\r\n", "\n").split(END)[:-1]
+    found = kept(path, ARRAYS)
+    if found is None:
+        text = read_bytes(sdf, LARGEST * max(1, len(titles)))
+        blocks = text.decode("utf-8", "replace").replace("\r\n", "\n").split(END)[:-1]
         if [block.partition("\n")[0].strip() for block in blocks] != titles:
             raise ValueError(
                 f"{sdf}: must have the {len(titles):,} molecules of tox21_compoundData.csv in "
                 f"their order, has {len(blocks):,} that differ; copy or download both again"
             )
-        arrays = compute(blocks)
-        keep(path, arrays)
-    return arrays
+        found = compute(blocks)
+        keep(path, found)
+    return found
 
 
 def compute(blocks: list[str]) -> dict[str, np.ndarray]:
@@ -106,15 +113,15 @@ def _molecule(block):
     """Five of the molecules break the rules of valence or aromaticity: they are read without."""
     from rdkit import Chem
 
-    molecule = Chem.MolFromMolBlock(block)
-    if molecule is None:
-        molecule = Chem.MolFromMolBlock(block, sanitize=False)
+    name = brief(block.partition("\n")[0], 60)
+    what = f"RDKit cannot read the molecule {name!r}"
+    with damage("tox21.sdf.gz", what, "copy or download the file again"):
+        molecule = Chem.MolFromMolBlock(block)
         if molecule is None:
-            raise ValueError(
-                f"tox21.sdf.gz: RDKit cannot read the molecule {block.partition(chr(10))[0]!r}; "
-                "copy or download the file again"
-            )
-        molecule.UpdatePropertyCache(strict=False)
-        left_out = Chem.SanitizeFlags.SANITIZE_PROPERTIES | Chem.SanitizeFlags.SANITIZE_KEKULIZE
-        Chem.SanitizeMol(molecule, Chem.SanitizeFlags.SANITIZE_ALL ^ left_out)
+            molecule = Chem.MolFromMolBlock(block, sanitize=False)
+            if molecule is None:
+                raise ValueError("no molecule")
+            molecule.UpdatePropertyCache(strict=False)
+            left_out = Chem.SanitizeFlags.SANITIZE_PROPERTIES | Chem.SanitizeFlags.SANITIZE_KEKULIZE
+            Chem.SanitizeMol(molecule, Chem.SanitizeFlags.SANITIZE_ALL ^ left_out)
     return molecule

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import difflib
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from fastsnn.data.cache import keep, kept
 from fastsnn.data.download import Progress, cache_folder
+from fastsnn.data.files import damage
 from fastsnn.data.folds import Folds
 from fastsnn.data.locate import File, locate
+from fastsnn.data.members import opened, place, read_member
 from fastsnn.data.numbers import parse
 from fastsnn.data.ucinames import SHAPES
 
@@ -28,6 +29,7 @@ FOLDER, FOLDS = "uci121", 4
 ARCHIVE = File("data_py.zip", urls=("http://www.bioinf.jku.at/people/klambauer/data_py.zip",))
 PARTS = ("{}_py.dat", "labels_py.dat", "folds_py.dat", "validation_folds_py.dat")
 ARRAYS = ("x", "y", "test", "validation")
+LETTERS = 128  # that a number may have, twice as many as in the authors' copy
 CACHED_FROM = 1 << 20  # bytes of text; less is parsed in the time that a cached file takes
 
 
@@ -41,8 +43,12 @@ def load(name: str, progress: Progress | None = None) -> Folds:
         near = difflib.get_close_matches(name, SHAPES, n=5, cutoff=0.5)
         hint = f"near names: {', '.join(near)}" if near else "fastsnn.data.uci.SHAPES has the names"
         raise ValueError(f"uci/{name}: must be one of the {len(SHAPES)} UCI tasks; {hint}")
-    path = locate(FOLDER, ARCHIVE, progress)
-    with _opened(path) as archive:
+    return read(locate(FOLDER, ARCHIVE, progress), name)
+
+
+def read(path: Path, name: str) -> Folds:
+    """One of the 121 tasks out of an archive; ValueError where it is not there, or not whole."""
+    with opened(path) as archive:
         members = _members(archive).get(name, {})
         if len(members) < len(PARTS):
             lost = [part.format(name) for part in PARTS if part.format(name) not in members]
@@ -60,22 +66,13 @@ def load(name: str, progress: Progress | None = None) -> Folds:
 
 def names(progress: Progress | None = None) -> list[str]:
     """The tasks that the copy at hand has whole, sorted."""
-    with _opened(locate(FOLDER, ARCHIVE, progress)) as archive:
+    with opened(locate(FOLDER, ARCHIVE, progress)) as archive:
         return _complete(archive)
 
 
 def missing(progress: Progress | None = None) -> list[str]:
     """Those of the 121 that it lacks, sorted."""
     return sorted(SHAPES.keys() - set(names(progress)))
-
-
-def _opened(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"{path}: must be a complete zip archive, is not ({error}); copy or download it again"
-        ) from error
 
 
 def _members(archive) -> dict[str, dict[str, zipfile.ZipInfo]]:
@@ -101,9 +98,12 @@ def _arrays(path, archive, members, name):
         cached = cache_folder() / FOLDER / f"{name}-{key}.npz"
         if (arrays := kept(cached, ARRAYS)) is not None:
             return tuple(arrays.values())
-    x, labels, test, validation = (_numbers(path, archive, info) for info in infos)
     shape, where = SHAPES[name], f"{path}, {name}"
     wanted = [(shape.rows, shape.features), (shape.rows, 1), *[(shape.rows, FOLDS)] * 2]
+    x, labels, test, validation = (
+        _numbers(path, archive, info, rows * columns)
+        for info, (rows, columns) in zip(infos, wanted, strict=True)
+    )
     for part, array, size in zip(PARTS, (x, labels, test, validation), wanted, strict=True):
         if array.shape != size:
             raise ValueError(
@@ -122,11 +122,8 @@ def _arrays(path, archive, members, name):
     return arrays
 
 
-def _numbers(path, archive, info) -> np.ndarray:
-    try:
-        return parse(archive.read(info))
-    except (zipfile.BadZipFile, zlib.error, ValueError) as error:
-        raise ValueError(
-            f"{path}, {info.filename}: must hold lines of numbers joined by commas ({error}); copy "
-            "or download the archive again"
-        ) from error
+def _numbers(path, archive, info, count) -> np.ndarray:
+    text = read_member(archive, info, path, LETTERS * (count + 1))
+    advice = "copy or download the archive again"
+    with damage(place(path, info), "must hold lines of numbers joined by commas", advice):
+        return parse(text)

@@ -1,0 +1,94 @@
+"""Read the members of zip archives that may be damaged, or made to fill the memory."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastsnn.data.files import brief, damage, limited, read_all, require_file, unpacked_limit
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ENCRYPTED = 0x1  # of the flags of a member
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive; ValueError where it is none."""
+    require_file(path)
+    with open(path, "rb") as file:
+        with damage(path, "must be a complete zip archive, is not"):
+            archive = zipfile.ZipFile(file)
+        with archive:
+            yield archive
+
+
+@contextmanager
+def stream(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, most: int | None = None
+) -> Iterator[io.BufferedReader]:
+    """A member as a file, from which no more than its stated size can be read.
+
+    most: the bytes that it may have; `unpacked_limit()` by default. Encrypted members raise
+    ValueError, and so do other methods than stored and deflated: bzip2 and LZMA unpack a kilobyte
+    to a gigabyte in one piece. Damaged bytes raise the exceptions of zipfile when they are read.
+    """
+    where = place(path, info)
+    if info.flag_bits & ENCRYPTED:
+        raise ValueError(f"{where}: must not be encrypted; save the archive without a password")
+    if info.compress_type not in METHODS:
+        method = zipfile.compressor_names.get(info.compress_type, info.compress_type)
+        raise ValueError(
+            f"{where}: must be stored or deflated, its method is {method}; pack it again with "
+            "deflate, as zip does by default"
+        )
+    advice = "copy or download it again"
+    if most is None:
+        most = unpacked_limit()
+        advice = "if it is no mistake, set FASTSNN_UNPACKED_LIMIT to more bytes"
+    if info.file_size > most:
+        raise ValueError(
+            f"{where}: must have at most {most:,} bytes unpacked, has {info.file_size:,}; {advice}"
+        )
+    # The stated size may be a lie, but ZipExtFile stops there, and then compares the checksum.
+    with archive.open(info) as file:
+        yield limited(file, info.file_size, where)
+
+
+def read_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, most: int | None = None
+) -> bytes:
+    """All of a member, checked against its checksum; ValueError as of `stream`, and for damage."""
+    with (
+        damage(place(path, info), "must be whole, is damaged"),
+        stream(archive, info, path, most) as file,
+    ):
+        data = read_all(file)
+        if len(data) != info.file_size:
+            raise ValueError(f"has {len(data):,} of {info.file_size:,} bytes")
+        return data
+
+
+def place(path: Path, info: zipfile.ZipInfo) -> str:
+    """The archive and the member, for an error; names in archives may be long and unprintable."""
+    return f"{path}, {brief(info.filename, 100)}"
+
+
+def whole(archive: zipfile.ZipFile, path: Path) -> None:
+    """Read all members through; ValueError where one is damaged, or all together are too large."""
+    infos = archive.infolist()
+    limit = unpacked_limit()
+    if sum(info.file_size for info in infos) > limit:
+        raise ValueError(
+            f"{path}: must have at most {limit:,} bytes unpacked, has more; if it is no mistake, "
+            "set FASTSNN_UNPACKED_LIMIT to more bytes"
+        )
+    for info in infos:
+        with (
+            damage(place(path, info), "must be whole, is damaged"),
+            stream(archive, info, path) as file,
+        ):
+            while file.read(1 << 17):
+                pass

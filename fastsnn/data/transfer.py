@@ -1,0 +1,192 @@
+"""One download over HTTP into a file: continued where it stopped, within limits of size and time.
+
+A thread talks to the server and hands over what arrives; the caller writes it. So whatever a server
+does - endless redirects and headers, a byte every few seconds, names that never resolve - the
+caller waits for no more than WINDOW_S, and then leaves the thread to its own time limits.
+"""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from fastsnn.data.files import brief
+
+CHUNK = 1 << 14
+TIMEOUT_S = 30  # for a connection, and for its next bytes
+LEAST_BYTES, WINDOW_S = 60_000, 60  # fewer bytes in that time count as no progress
+REDIRECTS = 10
+
+
+class Failed(Exception):
+    """The cause, in one line, for which a mirror did not give its file."""
+
+
+class Limit(NamedTuple):
+    """The bytes that a file may have, and what to do where it rightly has more."""
+
+    most: int
+    advice: str = ""
+
+
+def transfer(
+    url: str, part: Path, limit: Limit, progress: Callable[[int, int | None], None]
+) -> None:
+    """Complete `part` with what `url` has beyond it; a server that cannot continue starts over.
+
+    Raises Failed, with what arrived left in `part`, and OSError where `part` cannot be written.
+    """
+    start = part.stat().st_size if part.exists() else 0
+    if start > limit.most:
+        start = 0
+    if start and not _receive(url, part, start, limit, progress):
+        start = 0
+    if not start:
+        _receive(url, part, 0, limit, progress)
+
+
+def _receive(url, part, start, limit, progress) -> bool:
+    """One request; False where the server cannot continue at `start`: it must start over."""
+    source = _Source(url, start)
+    try:
+        status, headers = source.next()
+        if start and status == 416:  # the server has no bytes beyond ours
+            return False
+        if status not in (200, 206):
+            raise Failed(f"HTTPError: {status} is not the answer to a download")
+        if status == 206:
+            first = re.match(r"bytes (\d+)-", headers.get("Content-Range", f"bytes {start}-"))
+            if first is None or int(first[1]) != start:
+                if start:
+                    return False
+                raise Failed("HTTPError: 206, a part of the file, where all of it was asked for")
+        start = start if status == 206 else 0
+        total = _total(headers, start, limit)
+        done = start
+        with open(part, "ab" if start else "wb") as file:
+            while chunk := source.next():
+                done += len(chunk)
+                if total is not None and done > total:
+                    raise Failed(f"the server announced {total:,} bytes and sends more")
+                if done > limit.most:
+                    raise Failed(_too_large(f"{done:,} or more", limit))
+                file.write(chunk)
+                progress(done, total)
+        if total is not None and done < total:
+            raise Failed(f"the connection broke off after {done:,} of {total:,} bytes")
+    finally:
+        source.abandoned.set()
+    return True
+
+
+def _total(headers, start, limit) -> int | None:
+    """The bytes of the whole file by the server's word; None where it does not say."""
+    text = headers.get("Content-Length")
+    if text is None or "Transfer-Encoding" in headers:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Failed(f"Content-Length must be a number of bytes, is {brief(text, 40)!r}")
+    total = start + int(text)
+    if total > limit.most:
+        raise Failed(_too_large(f"{total:,}", limit))
+    return total
+
+
+def _too_large(given, limit) -> str:
+    most, advice = limit
+    return f"the file must have at most {most:,} bytes, the server gives {given}{advice}"
+
+
+class _Source:
+    """The answer of a server: `next()` gives (status, headers), then chunks, then b""."""
+
+    def __init__(self, url, start):
+        import requests  # here, so that the import is not in the thread's time
+
+        self.requests, self.url, self.start = requests, url, start
+        self.arrived = queue.Queue(64)  # its bound is that of the memory
+        self.abandoned = threading.Event()
+        self.waited, self.counted = 0.0, 0
+        threading.Thread(target=self._run, name="fastsnn-download", daemon=True).start()
+
+    def next(self):
+        while True:
+            began = time.monotonic()
+            try:
+                item = self.arrived.get(timeout=max(0.0, WINDOW_S - self.waited))
+            except queue.Empty:
+                item = None
+            self.waited += time.monotonic() - began  # for the server: not for a disk
+            if isinstance(item, Exception):
+                raise Failed(f"{type(item).__name__}: {brief(_reason(item))}") from item
+            self.counted += len(item) if isinstance(item, bytes) else 0
+            if self.waited >= WINDOW_S and item != b"":
+                if self.counted < LEAST_BYTES:
+                    raise Failed(
+                        f"too slow: {self.counted:,} bytes in {WINDOW_S} s, at least "
+                        f"{LEAST_BYTES:,} are needed"
+                    )
+                self.waited, self.counted = 0.0, 0
+            if item is not None:
+                return item
+
+    def _run(self):
+        headers = {"Accept-Encoding": "identity"}  # the checksum is that of the packed file
+        if self.start:
+            headers["Range"] = f"bytes={self.start}-"
+        try:
+            with self.requests.Session() as session, self._answer(session, headers) as answer:
+                if answer.status_code != 416:
+                    answer.raise_for_status()
+                self._put((answer.status_code, answer.headers))
+                chunk = b"start"
+                while chunk:
+                    chunk = answer.raw.read(CHUNK, decode_content=False)
+                    self._put(chunk)
+        except _Abandoned:
+            pass
+        except Exception as error:  # of any library below: a server can bring out every one
+            try:
+                self._put(error)
+            except _Abandoned:
+                pass
+
+    def _answer(self, session, headers):
+        """The answer at the end of all redirects. requests would read the body of each of them, of
+        any size, into memory: these are left unread.
+        """
+        target, url = session.get_redirect_target, self.url
+        session.get_redirect_target = lambda answer: None
+        for _ in range(REDIRECTS + 1):
+            answer = session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
+            location = target(answer)
+            if not location:
+                return answer
+            answer.close()
+            url = urljoin(url, location)
+        raise self.requests.TooManyRedirects(f"more than {REDIRECTS}, the last to {url}")
+
+    def _put(self, item):
+        while not self.abandoned.is_set():
+            try:
+                return self.arrived.put(item, timeout=0.1)
+            except queue.Full:
+                pass
+        raise _Abandoned
+
+
+class _Abandoned(Exception):
+    pass
+
+
+def _reason(error):
+    """The system's own words where a library wraps them in a description of its objects."""
+    inner = error.args[0] if error.args else None
+    reason = getattr(inner, "reason", None)
+    return error if reason is None else str(reason).rpartition(": ")[2] or reason
