@@ -1,12 +1,18 @@
 """Validation at the edge: where, what is required, what was given, what to do."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from fastsnn import arrays, backend
-from fastsnn.scalars import integer, number, shown
+from fastsnn.scalars import integer, number, plain, shown
 
-__all__ = ["batch", "byte_rows", "features", "float32", "integer", "labels", "number", "seed",
-           "targets", "weights"]  # fmt: skip
+__all__ = [
+    "BALANCED", "balanced", "batch", "byte_rows", "class_weight", "features", "float32", "integer",
+    "labels", "number", "plain", "seed", "shown", "targets", "weights",
+]  # fmt: skip
+
+BALANCED = "balanced"
 
 
 def features(x, width: int, where: str = "x") -> np.ndarray:
@@ -118,11 +124,51 @@ def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
 
 def seed(value, where: str = "seed") -> int:
     """An int in [0, 2**64), Python's or NumPy's."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
     if not 0 <= value < 1 << 64:
         raise ValueError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
-    return int(value)
+    return value
+
+
+def class_weight(values, loss: str, n_outputs: int, where: str = "class_weight"):
+    """Weights of classes or tasks as (n_outputs,) float32; None gives an empty array, which means
+    1; "balanced" stays as it is, see `balanced`.
+
+    values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
+    """
+    if isinstance(values, str):
+        if values != BALANCED:
+            raise ValueError(
+                f'{where}: must be an array, a dict or "{BALANCED}", got {shown(values)}'
+            )
+        return values
+    if isinstance(values, Mapping):
+        chosen = np.ones(n_outputs, np.float64)
+        for key, value in values.items():
+            key = integer(key, f"{where}: a key", 0, n_outputs - 1)
+            chosen[key] = number(value, f"{where}: the weight of {key}")
+        values = chosen
+    return weights(values, (n_outputs,), where)
+
+
+def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndarray:
+    """The weights that "balanced" stands for, (n_outputs,) float32, from checked labels.
+
+    Classes: n / (k count) for k classes with a row, as in scikit-learn. Labels of tasks: negatives
+    / positives of each task, so that both weigh the same; 1 for a task that lacks one of the two.
+    """
+    result = np.ones(n_outputs, np.float64)
+    if len(labels):
+        counts = np.bincount(labels, minlength=n_outputs)
+        result[counts > 0] = len(labels) / ((counts > 0).sum() * counts[counts > 0])
+    else:
+        positive = np.nansum(targets, axis=0, dtype=np.float64)
+        negative = (~np.isnan(targets)).sum(axis=0) - positive
+        both = (positive > 0) & (negative > 0)
+        result[both] = negative[both] / positive[both]
+    return result.astype(np.float32)
 
 
 def float32(x: np.ndarray, where: str = "x") -> np.ndarray:

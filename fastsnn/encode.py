@@ -28,9 +28,7 @@ def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarra
     return labels
 
 
-def targets(
-    y, n: int, n_targets: int, names: Sequence[str] | None, missing: bool
-) -> np.ndarray:
+def targets(y, n: int, n_targets: int, names: Sequence[str] | None, missing: bool) -> np.ndarray:
     """Targets (n, n_targets): float32 labels in [0, 1] and NaN with `missing`, else float64."""
     if hasattr(y, "columns") and not isinstance(y, np.ndarray):
         y = arrays.table(y, n_targets, names, "y")

@@ -14,7 +14,6 @@ from fastsnn import checkpoint
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
 from fastsnn.model import Model
 
-
 SMALL = 2.0**-10  # deviations
 
 

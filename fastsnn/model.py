@@ -57,9 +57,7 @@ class Model:
         for name, size in (("inputs", features), ("targets", outputs)):
             part = getattr(self, name)
             if part is not None and not isinstance(part, Standardizer):
-                raise TypeError(
-                    f"Model: {name} must be a Standardizer, got {type(part).__name__}"
-                )
+                raise TypeError(f"Model: {name} must be a Standardizer, got {type(part).__name__}")
             if part is not None and part.mean.size != size:
                 raise ValueError(
                     f"Model: {name} must have {size:,} columns like the network, has "

@@ -237,10 +237,13 @@ def _schedule(config, dataset):
 
 
 def _loses(model):
-    """Whether float32 held the data of a run of version 0.1 with few digits."""
+    """Whether float32 held the data of a run of version 0.1 with few digits. Bytes it always holds,
+    and their means are below 256.
+    """
     parts = [part for part in (model.inputs, model.targets) if part is not None]
     return any(
-        part.mean.dtype == np.float32 and (np.abs(part.mean) > OFFSET * part.scale).any()
+        part.mean.dtype == np.float32
+        and (np.abs(part.mean) > np.maximum(OFFSET * part.scale, 256)).any()
         for part in parts
     )
 

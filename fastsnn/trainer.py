@@ -49,9 +49,11 @@ class Trainer:
     backend : {"cpu", "cuda"}
         "cuda": on an NVIDIA GPU, with the same masks; the network predicts there from then on.
         Losses come back to the host for many steps of `fit` at once; callbacks hear of them then.
-    class_weight : (outputs,) array, optional
+    class_weight : (outputs,) array, dict {class: weight} or "balanced", optional
         Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
-        the positive label of each task, as BCEWithLogitsLoss(pos_weight).
+        the positive label of each task, as BCEWithLogitsLoss(pos_weight). A dict may leave classes
+        out, whose weight is 1. "balanced": by the labels of the first `fit`, for good: n / (k
+        count) for each of k classes, as in scikit-learn; negatives / positives for each task.
     precision : {"float32", "tf32", "bf16"}
         Of the products of dense layers, on a GPU: "tf32" and "bf16" round both operands to 11 and 8
         significant bits and multiply in tensor cores (compute capability 8.0 or newer); sums, and
@@ -94,7 +96,7 @@ class Trainer:
             )
         if class_weight is not None and loss == "mse":
             raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
-        self.class_weight = check.weights(class_weight, (network.output_size,), "class_weight")
+        self.class_weight = check.class_weight(class_weight, loss, network.output_size)
         self.threads = processors.resolve(threads)
         self.seed = check.seed(seed)
         self.step_count = 0
@@ -138,11 +140,19 @@ class Trainer:
                 "take larger batches"
             )
 
-    def _checked(self, x, y, sample_weight):
+    def _checked(self, x, y, sample_weight, fitting=False):
         self.load_kernels()
         x, labels, targets = self._checked_labelled(x, y)
         weight = check.weights(sample_weight, (len(x),), "sample_weight")
-        return x, labels, targets, weight, self.class_weight
+        class_weight = self.class_weight
+        if isinstance(class_weight, str):
+            if not fitting:
+                raise ValueError(
+                    'class_weight: "balanced" is known from the first fit on, by its labels; call '
+                    "fit first, or give an array"
+                )
+            class_weight = check.balanced(labels, targets, self.network.output_size)
+        return x, labels, targets, weight, class_weight
 
     def load_kernels(self, report=log.warning) -> float:
         """Compile what the first step needs, or take it from the cache; returns the seconds."""
@@ -198,7 +208,8 @@ class Trainer:
         x, y
             All rows, x as an array or as `fastsnn.data.ByteRows`; each epoch takes them in a new
             order, the last batch may be smaller. A last batch of one row is left out where batch
-            normalization needs two.
+            normalization needs two. Other x than float32 (float64, integers, lists, data frames)
+            are converted once, which takes a float32 copy: standardize in float64 first.
         validation_data : (x, y), optional
             Judged after each epoch: "validation_loss" and the figures of the task
             (`fastsnn.metrics`) in the record.
@@ -211,29 +222,29 @@ class Trainer:
         history : list, optional
             Records of the epochs that a resumed training has behind it; it is continued.
         """
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"fit: {name} must be an int >= 1, got {value!r}")
+        epochs = check.integer(epochs, "fit: epochs", 1)
+        batch_size = check.integer(batch_size, "fit: batch_size", 1)
         schedule = schedule or Constant()
         if not hasattr(schedule, "factor"):
             raise TypeError(f"fit: schedule must be one of fastsnn.schedules, got {schedule!r}")
-        x, *rest = self._checked(x, y, sample_weight)
+        x, *rest = self._checked(x, y, sample_weight, fitting=True)
         if validation_data is not None:
             try:
-                judged, _, _ = self._checked_labelled(*validation_data)
+                judged, *judged_y = self._checked_labelled(*validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
         callbacks = list(callbacks)
         n_rows = len(x)
         history = [] if history is None else history
         self._require_rows(min(batch_size, n_rows))
+        self.class_weight = rest[-1]
         rows_used = n_rows
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
         batches = -(-rows_used // batch_size)
         x, *rest = self._engine.place(x, *rest)
         if validation_data is not None:
-            validation_data = self.network.placed(judged), validation_data[1]
+            validation_data = self.network.placed(judged), _used(*judged_y)
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
@@ -297,8 +308,8 @@ class Trainer:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
-        x, _, _ = self._checked_labelled(x, y)
-        return self._figures(x, y)
+        x, *y = self._checked_labelled(x, y)
+        return self._figures(x, _used(*y))
 
     def _figures(self, x, y):
         task = metrics.TASKS[self.loss]
@@ -349,6 +360,11 @@ class Trainer:
         labels, targets = check_targets(self.loss, y, len(x), net.output_size)
         check.batch(numbers, labels, net.output_size)
         return x, labels, targets
+
+
+def _used(labels, targets):
+    """The one of the two that the loss uses."""
+    return labels if len(labels) else targets
 
 
 def _call(callbacks, name, *arguments):

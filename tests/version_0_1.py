@@ -34,6 +34,8 @@ def write_data(folder: Path, task: str) -> Path:
         targets = [[f"{a:.7f}", f"{b:.7f}"] for a, b in z[:, :2] * [3.3, 0.01] + [100.7, -0.3]]
     path = folder / f"{task}.csv"
     lines = [",".join([*"abcd", *names])]
-    lines += [",".join([*map(repr, row), *more]) for row, more in zip(x.tolist(), targets)]
+    lines += [
+        ",".join([*map(repr, row), *more]) for row, more in zip(x.tolist(), targets, strict=True)
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path

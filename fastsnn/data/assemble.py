@@ -11,7 +11,6 @@ from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
 
-
 LARGE = 1 << 22  # bytes of features: what is smaller trains faster as float32, made once
 
 

@@ -44,8 +44,8 @@ class Dataset:
 
     task: "classification", "multitask" or "regression". inputs: the map that was applied to x in
     every part, measured on the training part alone. targets: the same for y, in regression only;
-    `targets.invert(prediction)` is in the units of the file, float64. note: what must be said with any
-    result on these data, such as that they are not the original ones.
+    `targets.invert(prediction)` is in the units of the file, float64. note: what must be said with
+    any result on these data, such as that they are not the original ones.
     """
 
     name: str

@@ -20,8 +20,8 @@ class Folds:
     """n rows and k ways to divide them. Folds are counted from 1, as in the paper.
 
     x (n, features) as in the files, float64, or float32 where these hold it; y (n,) int64 classes,
-    or (n, tasks) float32 of 0, 1 and NaN (missing) with the task "multitask". test, validation (n, k) bool, never both in a
-    fold; all other rows of the fold are for training. prepare: what the data set's authors do to x
+    or (n, tasks) float32 of 0, 1 and NaN (missing) with the task "multitask". test, validation
+    (n, k) bool, never both in a fold; all other rows of the fold are for training. prepare: what the data set's authors do to x
     before a training, which may change the number of features; None: nothing but standardization.
     note: what must be said with any result on these data.
     """
@@ -105,4 +105,6 @@ class Folds:
             x = self.prepare(self.x, rows[0])
             return tuple(Split(x[part], self.y[part]) for part in rows)
         inputs, names = Standardizer.fit(self.x, "feature", rows[0]), self.feature_names
-        return tuple(Split(inputs.apply(self.x, rows=part, names=names), self.y[part]) for part in rows)
+        return tuple(
+            Split(inputs.apply(self.x, rows=part, names=names), self.y[part]) for part in rows
+        )

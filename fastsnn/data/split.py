@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastsnn.scalars import integer, number
+
 
 def split(
     n: int, fraction: float, seed: int, labels: np.ndarray | None = None
@@ -19,10 +21,8 @@ def split(
     fraction in [0, 1); 0 leaves the validation part empty. Raises ValueError where a part would
     have no row.
     """
-    if not 0 <= fraction < 1:
-        raise ValueError(f"validation: must be a fraction in [0, 1), got {fraction}")
-    if seed < 0:
-        raise ValueError(f"seed: must be 0 or more, got {seed}")
+    fraction = number(fraction, "validation: the fraction", 0, 1)
+    seed = integer(seed, "seed: it", 0)
     held = max(1, round(fraction * n)) if fraction > 0 else 0
     if held >= n:
         raise ValueError(

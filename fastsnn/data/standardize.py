@@ -117,8 +117,8 @@ class Standardizer:
         """(x - mean) / scale as a new float32 array, or written into `out`, which may be x.
 
         rows: take these rows of x only, in this order (then `out` must not be x). names, where:
-        of the columns and of x, for errors. Raises ValueError, with row and column, for numbers that are not finite
-        and for results that float32 cannot hold.
+        of the columns and of x, for errors. Raises ValueError, with row and column, for numbers
+        that are not finite and for results that float32 cannot hold.
         """
         n = len(x) if rows is None else len(rows)
         if x.ndim != 2 or x.shape[1] != self.mean.size:
@@ -158,8 +158,8 @@ class Standardizer:
         place = arrays.place((rows[row], column), names)
         if not np.isfinite(value):
             raise ValueError(
-                f"{where}: finite numbers are required, got {value} in {place}; fill in or remove such "
-                "rows"
+                f"{where}: finite numbers are required, got {value} in {place}; fill in or remove "
+                "such rows"
             )
         raise ValueError(
             f"{where}: numbers that float32 can hold once they are standardized are required, got "
