@@ -21,9 +21,9 @@ class Folds:
 
     x (n, features) as in the files, float64, or float32 where these hold it; y (n,) int64 classes,
     or (n, tasks) float32 of 0, 1 and NaN (missing) with the task "multitask". test, validation
-    (n, k) bool, never both in a fold; all other rows of the fold are for training. prepare: what the data set's authors do to x
-    before a training, which may change the number of features; None: nothing but standardization.
-    note: what must be said with any result on these data.
+    (n, k) bool, never both in a fold; all other rows of the fold are for training. prepare: what
+    the data set's authors do to x before a training, which may change the number of features; None:
+    nothing but standardization. note: what must be said with any result on these data.
     """
 
     name: str

@@ -95,7 +95,7 @@ class Standardizer:
             mean = first + sum((b - first).sum(axis) for b in _blocks(x, rows, rounded)) / count
             squares = sum(np.square(b - mean).sum(axis) for b in _blocks(x, rows, rounded))
             scale = np.sqrt(squares / count)
-        usual = (scale == 0) | ((scale > TINY) & (scale < HUGE))
+        usual = ((scale == 0) & (mean == first)) | ((scale > TINY) & (scale < HUGE))
         if not usual.all():
             extremes = _of_extremes(x, rows, rounded, axis, count)
             mean, scale = (
