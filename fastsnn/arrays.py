@@ -13,6 +13,7 @@ import numpy as np
 from fastsnn.scalars import shown
 
 LISTED = 5  # names in an error
+SEARCHED = 10_000  # entries, for one to show
 
 
 def of_anything(x, where: str) -> np.ndarray:
@@ -48,10 +49,12 @@ def of_numbers(x, where: str) -> np.ndarray:
         raise TypeError(
             f"{where}: a NumPy array is required, got {type(x).__name__}; use numpy.asarray"
         )
-    kind = "text" if y.dtype.kind in "UST" else shown(y.dtype.name)
+    kind = "text" if y.dtype.kind in "UST" else y.dtype.name[:60]
+    odd = next((v for v in y.ravel()[:SEARCHED] if not isinstance(v, Real)), None)
+    such = "" if odd is None else f" such as {shown(odd)}"
     raise TypeError(
-        f"{where}: numbers are required, got {kind} (such as {shown(_odd(y))}); convert it with "
-        f"{where}.astype(numpy.float64)"
+        f"{where}: numbers are required, got {kind}{such}; convert it with "
+        f"{where}.astype(numpy.float64), or write text as numbers"
     )
 
 
@@ -152,11 +155,6 @@ def _column(values, name, where):
             f"{row}; write text as numbers, fill in missing values"
         )
     return array.astype(np.float64) if array.dtype.kind == "b" else array
-
-
-def _odd(y):
-    """The first entry that is no number."""
-    return next((v for v in y.ravel()[:10_000] if not isinstance(v, Real)), y.ravel()[:1])
 
 
 def _require_unmasked(x, where):
