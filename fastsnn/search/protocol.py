@@ -14,7 +14,6 @@ from math import fsum, isfinite, nan
 import numpy as np
 
 from fastsnn.metrics import LARGER_IS_BETTER
-from fastsnn.scalars import integer
 from fastsnn.search.trial import Trial
 
 
@@ -47,8 +46,9 @@ class Protocol:
 
     def __post_init__(self):
         for name in ("epochs", "window"):
-            value = integer(getattr(self, name), f"Protocol: {name}", 1)
-            object.__setattr__(self, name, value)
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"Protocol: {name} must be an int >= 1, got {value!r}")
         if not 0 <= self.validation < 1:
             raise ValueError(f"Protocol: validation must be in [0, 1), got {self.validation!r}")
         if self.maximize is None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn.scalars import plain
 from fastsnn.search.trial import key_of
 
 Space = Mapping[str, "Sequence[Any] | Range"]
@@ -28,8 +27,6 @@ class Range:
     log: bool = False
 
     def __post_init__(self):
-        for name in ("low", "high"):
-            object.__setattr__(self, name, plain(getattr(self, name)))
         if any(
             isinstance(v, bool) or not isinstance(v, int | float) for v in (self.low, self.high)
         ):
