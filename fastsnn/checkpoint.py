@@ -68,9 +68,19 @@ def load_model(path: str | os.PathLike) -> Model:
 
 
 def file_of(path: str | os.PathLike) -> Path:
-    """The file itself, or the model file in the folder of a run."""
+    """The file itself, or the model file in the folder of a run. Raises ValueError for a folder
+    without it.
+    """
     path = Path(path)
-    return path / "model.safetensors" if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    file = path / "model.safetensors"
+    if not file.exists():
+        raise ValueError(
+            f"{path}: there is no such file as model.safetensors in this folder; give the folder "
+            "of a run of `fastsnn train`, or a file"
+        )
+    return file
 
 
 def load_training(path: str | os.PathLike):
