@@ -15,7 +15,7 @@ if not (
     __path__.append(str(_Path(__file__).parents[1]))
 
 from fastsnn.callbacks import EarlyStopping
-from fastsnn.checkpoint import load, load_model
+from fastsnn.checkpoint import load, load_model, save_model
 from fastsnn.layers import (
     SELU,
     AlphaDropout,
@@ -39,4 +39,5 @@ __all__ = [
     "SELU", "SGD", "Adam", "AdamW", "AlphaDropout", "BatchNorm", "Constant", "Cosine", "Dense",
     "Dropout", "EarlyStopping", "Highway", "LayerNorm", "Model", "Network", "Plateau", "ReLU",
     "Residual", "Step", "Tanh", "Trainer", "__version__", "load", "load_model", "mlp",
+    "save_model",
 ]  # fmt: skip

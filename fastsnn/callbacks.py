@@ -5,6 +5,7 @@
 from math import isnan
 
 from fastsnn.metrics import LARGER_IS_BETTER
+from fastsnn.scalars import integer
 
 
 def best_epoch(history: list[dict], monitor: str) -> int:
@@ -41,8 +42,8 @@ class EarlyStopping:
     """
 
     def __init__(self, monitor="validation_loss", patience=10, restore_best=True):
-        if patience is not None and patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be at least 1, got {patience}")
+        if patience is not None:
+            patience = integer(patience, "EarlyStopping: patience", 1)
         self.monitor, self.patience, self.restore_best = monitor, patience, restore_best
         self.best = None  # copy of the parameters
 

@@ -1,24 +1,34 @@
 """Validation at the edge: where, what is required, what was given, what to do."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from fastsnn import backend
+from fastsnn import arrays, backend
+from fastsnn.scalars import integer, number, plain, shown
+
+__all__ = [
+    "BALANCED", "balanced", "batch", "byte_rows", "class_weight", "features", "float32", "integer",
+    "labels", "number", "plain", "seed", "shown", "targets", "weights",
+]  # fmt: skip
+
+BALANCED = "balanced"
 
 
 def features(x, width: int, where: str = "x") -> np.ndarray:
     """x as the kernels take it: (n, width) float32, C-contiguous, writeable flag set; finite
     numbers not checked here.
+
+    Such an array is returned as it is. Anything else that NumPy reads as numbers (a list, float64,
+    integers, a data frame) becomes a new float32 array. Raises TypeError for complex numbers,
+    objects and text, ValueError for masked entries, another shape, and numbers beyond float32.
     """
-    if not isinstance(x, np.ndarray):
-        raise TypeError(
-            f"{where}: a NumPy array is required, got {type(x).__name__}; use numpy.asarray"
-        )
-    if x.dtype != np.float32:
-        raise TypeError(
-            f"{where}: float32 is required, got {x.dtype}; use {where}.astype(numpy.float32)"
-        )
+    if type(x) is not np.ndarray or x.dtype != np.float32 or not x.dtype.isnative:
+        x = float32(arrays.of_numbers(x, where), where)
     if x.ndim != 2:
-        raise ValueError(f"{where}: shape (n, {width}) is required, got {x.shape}; reshape it")
+        raise ValueError(
+            f"{where}: shape (n, {width}) is required, got {x.shape}; {_reshape(x, width, where)}"
+        )
     _require_size(x, width, where)
     if not (x.flags.c_contiguous and x.flags.writeable):
         x = np.require(x, requirements=("C", "W"))  # kernels have one signature
@@ -32,11 +42,22 @@ def byte_rows(x, width: int, where: str = "x"):
 
 
 def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
-    """Integer classes (n,) as int64; the range is checked by `batch`."""
-    y = _array(y, where)
+    """Integer classes (n,) as int64, from an array or a list; the range is checked by `batch`."""
+    if type(y) is not np.ndarray:
+        y = arrays.of_anything(y, where)
+    if y.shape == (n, 1):
+        raise ValueError(
+            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; "
+            f"use {where}.ravel()"
+        )
+    if y.ndim == 2 and y.dtype.kind in "biuf":
+        raise ValueError(
+            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; of one-hot "
+            f"rows give the class numbers, {where}.argmax(axis=1)"
+        )
     if y.dtype.kind not in "iu":
         raise TypeError(
-            f"{where}: integer classes are required, got {y.dtype}; use astype(numpy.int64)"
+            f"{where}: integer classes are required, got {_kind(y)}; {_as_classes(y, where)}"
         )
     if y.shape != (n,):
         raise ValueError(f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}")
@@ -46,14 +67,11 @@ def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
 
 
 def targets(y, n: int, n_outputs: int, where: str = "y", missing: bool = False) -> np.ndarray:
-    """Targets (n, n_outputs) float32; with `missing`, each is 0, 1 or NaN (no label), else any
-    finite number.
+    """Targets (n, n_outputs) float32, from any array or list of numbers; with `missing`, each is
+    in [0, 1] or NaN (no label), else any finite number.
     """
-    y = _array(y, where)
-    if y.dtype != np.float32:
-        raise TypeError(
-            f"{where}: float32 targets are required, got {y.dtype}; use astype(numpy.float32)"
-        )
+    if type(y) is not np.ndarray or y.dtype != np.float32 or not y.dtype.isnative:
+        y = float32(arrays.of_numbers(y, where), where)
     if y.ndim == 1 and n_outputs == 1:
         y = y[:, None]
     if y.shape != (n, n_outputs):
@@ -94,22 +112,101 @@ def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Weights >= 0 as float32; None gives an empty array, which means 1."""
     if values is None:
         return backend.NO_NUMBERS
-    values = np.require(values, np.float32, ("C", "W"))
+    values = arrays.of_numbers(values, where)
     if values.shape != shape:
         raise ValueError(f"{where}: shape {shape} is required, got {values.shape}")
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise ValueError(
             f"{where}: finite numbers >= 0 are required, got {values.min()} as the least"
         )
-    return values
+    return np.require(float32(values, where), np.float32, ("C", "W"))
 
 
 def seed(value, where: str = "seed") -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{where}: an int in [0, 2**64) is required, got {value!r}")
+    """An int in [0, 2**64), Python's or NumPy's."""
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
     if not 0 <= value < 1 << 64:
-        raise ValueError(f"{where}: an int in [0, 2**64) is required, got {value}")
-    return int(value)
+        raise ValueError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
+    return value
+
+
+def class_weight(values, loss: str, n_outputs: int, where: str = "class_weight"):
+    """Weights of classes or tasks as (n_outputs,) float32; None gives an empty array, which means
+    1; "balanced" stays as it is, see `balanced`.
+
+    values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
+    """
+    if isinstance(values, str):
+        if values != BALANCED:
+            raise ValueError(
+                f'{where}: must be an array, a dict or "{BALANCED}", got {shown(values)}'
+            )
+        return values
+    if isinstance(values, Mapping):
+        chosen = np.ones(n_outputs, np.float64)
+        for key, value in values.items():
+            key = integer(key, f"{where}: a key", 0, n_outputs - 1)
+            chosen[key] = number(value, f"{where}: the weight of {key}")
+        values = chosen
+    return weights(values, (n_outputs,), where)
+
+
+def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndarray:
+    """The weights that "balanced" stands for, (n_outputs,) float32, from checked labels.
+
+    Classes: n / (k count) for k classes with a row, as in scikit-learn. Labels of tasks: negatives
+    / positives of each task, so that both weigh the same; 1 for a task that lacks one of the two.
+    """
+    result = np.ones(n_outputs, np.float64)
+    if len(labels):
+        counts = np.bincount(labels, minlength=n_outputs)
+        result[counts > 0] = len(labels) / ((counts > 0).sum() * counts[counts > 0])
+    else:
+        positive = np.nansum(targets, axis=0, dtype=np.float64)
+        negative = (~np.isnan(targets)).sum(axis=0) - positive
+        both = (positive > 0) & (negative > 0)
+        result[both] = negative[both] / positive[both]
+    return result.astype(np.float32)
+
+
+def float32(x: np.ndarray, where: str = "x") -> np.ndarray:
+    """x as float32, rounded to the nearest. Raises ValueError, with the place, for a finite number
+    that float32 cannot hold.
+    """
+    with np.errstate(over="ignore"):
+        y = x.astype(np.float32, copy=False)
+    if y is not x and x.dtype.kind == "f" and x.dtype.itemsize > 4:
+        lost = np.isinf(y)
+        if lost.any() and (lost := lost & np.isfinite(x)).any():
+            place = np.argwhere(lost)[0]
+            raise ValueError(
+                f"{where}: numbers that float32 can hold are required (up to 3.4e38), got "
+                f"{x[tuple(place)]:.6g} in {arrays.place(place)}; standardize them in float64 "
+                "first (fastsnn.data.Standardizer)"
+            )
+    return y
+
+
+def _kind(y):
+    if y.dtype.kind in "US":
+        return "text"
+    return str(y.dtype)
+
+
+def _as_classes(y, where):
+    if y.dtype.kind in "USOT":
+        return f"number the classes, numpy.unique({where}, return_inverse=True)[1]"
+    return f"use {where}.astype(numpy.int64)"
+
+
+def _reshape(x, width, where):
+    if x.ndim == 1 and x.shape == (width,) and width > 1:
+        return f"for a single row give {where}[None]"
+    if x.ndim == 1 and width == 1:
+        return f"for a single feature give {where}[:, None]"
+    return "reshape it"
 
 
 def _require_size(x, width, where):
@@ -120,11 +217,3 @@ def _require_size(x, width, where):
         )
     if not len(x):
         raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")
-
-
-def _array(y, where):
-    if not isinstance(y, np.ndarray):
-        raise TypeError(
-            f"{where}: a NumPy array is required, got {type(y).__name__}; use numpy.asarray"
-        )
-    return y

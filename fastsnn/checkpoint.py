@@ -8,6 +8,7 @@ is JSON, with a checksum in it, for safetensors itself has none.
 import json
 import os
 import zlib
+from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -30,7 +31,14 @@ def save_network(path: str | os.PathLike, network: Network) -> None:
 
 
 def save_model(path: str | os.PathLike, model: Model) -> None:
-    """Write a model: network, standardization, task and names."""
+    """Write a model, network, standardization, task and names, to a safetensors file, replaced
+    atomically; `load_model` reads it, as does the command line.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"save_model: a path and a Model are required, got {type(model).__name__}; a network "
+            "alone is saved by its method save"
+        )
     _write(path, model.network, *_parts(model))
 
 
@@ -45,14 +53,34 @@ def save_training(path, model: Model, trainer, history: list[dict], config: dict
 
 def load(path: str | os.PathLike) -> Network:
     """The network of a file. Raises ValueError for a file that is none of ours, damaged or of a
-    newer format.
+    newer format. path: a file, or the folder of a run.
     """
+    path = file_of(path)
     return _network(path, *_read(path))
 
 
 def load_model(path: str | os.PathLike) -> Model:
-    """The model of a file that training wrote. Raises ValueError, as `load`."""
+    """The model of a file that training or `save_model` wrote, or of the folder of a run. Raises
+    ValueError, as `load`.
+    """
+    path = file_of(path)
     return _model(path, *_read(path))
+
+
+def file_of(path: str | os.PathLike) -> Path:
+    """The file itself, or the model file in the folder of a run. Raises ValueError for a folder
+    without it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    file = path / "model.safetensors"
+    if not file.exists():
+        raise ValueError(
+            f"{path}: there is no such file as model.safetensors in this folder; give the folder "
+            "of a run of `fastsnn train`, or a file"
+        )
+    return file
 
 
 def load_training(path: str | os.PathLike):
@@ -148,8 +176,9 @@ def _network(path, tensors, description):
 def _model(path, tensors, description):
     if "task" not in description:
         raise ValueError(
-            f"{path}: a model file of `fastsnn train` is required; this one holds a network alone, "
-            "without standardization: use fastsnn.load"
+            f"{path}: a model file is required; this one holds a network alone, without task and "
+            "standardization: use network = fastsnn.load(path), and to make a model of it "
+            "fastsnn.save_model(path, fastsnn.Model(network, task, inputs))"
         )
     network = _network(path, tensors, description)
     try:

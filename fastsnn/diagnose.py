@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastsnn import check, diagnose_rules, inference, theory
+from fastsnn import arrays, check, diagnose_rules, inference, theory
 from fastsnn.data import Progress
 from fastsnn.diagnose_rules import Finding
 from fastsnn.losses import FOR_TASK
@@ -131,7 +131,12 @@ def diagnose(
         raise ValueError(f"diagnose: task must be one of {', '.join(FOR_TASK)}; got {task!r}")
     x = check.features(x, network.input_size)
     chosen = _evenly(len(x), ROWS)
-    x, y = x[chosen], None if y is None else y[chosen]
+    if y is not None:
+        y = arrays.of_anything(y, "y")
+        if y.ndim == 0 or len(y) != len(x):
+            raise ValueError(f"y: a row for each of x is required, {len(x)}, got shape {y.shape}")
+        y = y[chosen]
+    x = x[chosen]
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(

@@ -14,11 +14,12 @@ from fastsnn import checkpoint
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
 from fastsnn.model import Model
 
+SMALL = 2.0**-10  # deviations
+
 
 def load(path: str | os.PathLike, backend: str = "cpu") -> tuple[Path, Model]:
     """(file, model) of a model file, or of the folder of a run. backend: where it predicts."""
-    path = Path(path)
-    path = path / "model.safetensors" if path.is_dir() else path
+    path = checkpoint.file_of(path)
     model = checkpoint.load_model(path)
     if backend == "cuda":
         model.network.to_device()
@@ -36,8 +37,7 @@ def evaluate(
     has one). target: as in `read_table`; by default the model's own target columns.
     """
     table, rows = labelled(model, name, target, progress)
-    y = rows.y if model.targets is None else model.targets.apply(rows.y)
-    figures = model.evaluate(model.inputs.apply(rows.x), y, threads)
+    figures = model.judge_raw(rows.x, rows.y, threads)
     note = {} if table.note is None else {"note": table.note}
     return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
 
@@ -82,7 +82,8 @@ def predict(
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:
-    """A header, and a line for each row in its order. Numbers are as short as float32 allows.
+    """A header, and a line for each row in its order. Numbers are as short as float32 allows: with
+    the digits that the network's outputs have, in the units of a regression's targets.
 
     classification: class, p_NAME for each class. multitask: p_NAME for each task. regression: the
     targets by name. Without names: numbers from 0, of targets those of their columns.
@@ -98,10 +99,26 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
     else:
         first = ["class"] if model.task == "classification" else []
         writer.writerow([*first, *(f"p_{name}" for name in names)])
-    for row in predictions:
+    decimals = None
+    if predictions.dtype == np.float64 and model.targets is not None:
+        decimals = _decimals(predictions, model.targets)
+    for i, row in enumerate(predictions):
         first = [names[row.argmax()]] if model.task == "classification" else []
-        writer.writerow([*first, *(str(value) for value in row)])
+        if decimals is None:
+            cells = map(str, row)
+        else:
+            cells = map(repr, map(round, row.tolist(), decimals[i].tolist()))
+        writer.writerow([*first, *cells])
     return out.getvalue()
+
+
+def _decimals(predictions, targets):
+    """Decimals (n, targets) of values in float64 that leave what the network said, a float32 number
+    of deviations from the mean, as it is; those near the mean as if at SMALL deviations.
+    """
+    z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
+    step = np.spacing(z.astype(np.float32)).astype(np.float64) * targets.scale
+    return np.ceil(-np.log10(step)).astype(np.int64)
 
 
 def _require_fitting(model, name, table, rows):

@@ -24,7 +24,7 @@ class Keeper:
     def on_epoch_end(self, trainer, history):
         held = self.dataset.validation
         if held is not None:
-            figures = self.model.evaluate(self.held_x, held.y, self.threads)
+            figures = self.model.judge(held, self.threads, self.held_x)
             history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
         # In this order: a kill between the two costs an epoch, which gives the same bits again.
         if best(history, self.model.task) == len(history) - 1:

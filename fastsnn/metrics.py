@@ -27,13 +27,18 @@ def roc_auc(score: np.ndarray, label: np.ndarray) -> float:
 
 
 def evaluate(
-    task: str, z: np.ndarray, y: np.ndarray, scale: np.ndarray | None = None
+    task: str,
+    z: np.ndarray,
+    y: np.ndarray,
+    scale: np.ndarray | None = None,
+    units: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, float]:
     """Figures for raw outputs z (n, outputs) and labels y, by the task.
 
     classification: loss, accuracy in [0, 1]. multitask: loss, auc (mean over the tasks that have
-    both labels). regression: loss, rmse and r2; with `scale` (outputs,) the rmse is in the units
-    before standardization.
+    both labels). regression: loss, rmse and r2. These two are in the units before standardization
+    with `units`, (predictions, truth), both (n, outputs) float64, or with `scale` (outputs,), which
+    is the worse one where y was rounded.
     """
     figures = {"loss": mean_loss(FOR_TASK[task], z, y)}
     if task == "classification":
@@ -46,11 +51,13 @@ def evaluate(
         areas = [a for a in areas if not np.isnan(a)]
         figures["auc"] = float(np.mean(areas)) if areas else float("nan")
     else:
-        error = z.astype(np.float64) - y.reshape(z.shape)
+        predicted, truth = (z, y) if units is None else units
+        truth = truth.reshape(z.shape).astype(np.float64)
+        error = predicted.astype(np.float64) - truth
+        spread = truth if units is None else truth - truth[0]  # exactly 0 for a constant
+        spread = spread - spread.mean(axis=0)
         if scale is not None:
-            error = error * scale
-        spread = y.reshape(z.shape).astype(np.float64)
-        spread = (spread - spread.mean(axis=0)) * (1 if scale is None else scale)
+            error, spread = error * scale, spread * scale
         figures["rmse"] = float(np.sqrt((error**2).mean()))
         variance = (spread**2).sum()
         figures["r2"] = float(1 - (error**2).sum() / variance) if variance else float("nan")

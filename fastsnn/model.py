@@ -1,10 +1,14 @@
 """A network with what it needs to be used on raw data: standardization, task, names."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn import metrics
+from fastsnn import arrays, check, encode, metrics
+from fastsnn.data.byterows import ByteRows
+from fastsnn.data.dataset import TASKS, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.losses import log_softmax
 from fastsnn.network import Network
@@ -12,49 +16,162 @@ from fastsnn.network import Network
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What `model.safetensors` holds.
+    """A network with its standardization, its task and its names, as `model.safetensors` holds it.
 
+    Parameters
+    ----------
     network : Network
     task : "classification", "multitask" or "regression"
-    inputs : Standardizer of the features; targets : Standardizer of the targets (regression), or
-    None class_names, feature_names, target_names : tuples of str, or None where the data has none
+    inputs : Standardizer of the features, optional
+        Default: features are taken as they are.
+    targets : Standardizer of the targets, optional
+        Of a regression; without it outputs are taken as they are.
+    class_names, feature_names, target_names : tuples of str, optional
+
+    Raises
+    ------
+    ValueError, TypeError : for parts that do not fit together.
     """
 
     network: Network
     task: str
-    inputs: Standardizer
+    inputs: Standardizer | None = None
     targets: Standardizer | None = None
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
 
+    def __post_init__(self):
+        if not isinstance(self.network, Network):
+            raise TypeError(f"Model: a Network is required, got {type(self.network).__name__}")
+        if self.task not in TASKS:
+            raise ValueError(
+                f"Model: task must be one of {', '.join(TASKS)}; got {check.shown(self.task)}"
+            )
+        features, outputs = self.network.input_size, self.network.output_size
+        if self.inputs is None:
+            zeros, ones = np.zeros(features, np.float32), np.ones(features, np.float32)
+            object.__setattr__(self, "inputs", Standardizer(zeros, ones))
+        if self.targets is not None and self.task != "regression":
+            raise ValueError(f"Model: targets are of a regression, the task is {self.task}")
+        for name, size in (("inputs", features), ("targets", outputs)):
+            part = getattr(self, name)
+            if part is not None and not isinstance(part, Standardizer):
+                raise TypeError(f"Model: {name} must be a Standardizer, got {type(part).__name__}")
+            if part is not None and part.mean.size != size:
+                raise ValueError(
+                    f"Model: {name} must have {size:,} columns like the network, has "
+                    f"{part.mean.size:,}"
+                )
+        for name, size, fits in (
+            ("class_names", outputs, self.task == "classification"),
+            ("feature_names", features, True),
+            ("target_names", outputs, self.task != "classification"),
+        ):
+            names = getattr(self, name)
+            if names is None:
+                continue
+            if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+                raise TypeError(f"Model: {name} must be a tuple of str, got {check.shown(names)}")
+            object.__setattr__(self, name, tuple(names))
+            if fits and len(names) != size:
+                raise ValueError(
+                    f"Model: {name} must be {size:,} like the network's "
+                    f"{'inputs' if size is features else 'outputs'}, got {len(names):,}"
+                )
+
     @classmethod
-    def of(cls, network: Network, dataset) -> "Model":
+    def of(cls, network: Network, dataset) -> Model:
         """The model of a network trained on a `fastsnn.data.Dataset`."""
         return cls(
             network, dataset.task, dataset.inputs, dataset.targets, dataset.class_names,
             dataset.feature_names, dataset.target_names,
         )  # fmt: skip
 
-    def predict(self, x: np.ndarray, threads: int | None = None) -> np.ndarray:
-        """Predictions for raw features x (n, features).
+    def __repr__(self):
+        names = self.class_names or self.target_names
+        of = f" of {len(names):,} ({arrays.listed(names)})" if names else ""
+        return (
+            f"Model({self.task}{of}, {self.network.input_size:,} features, "
+            f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters)"
+        )
 
+    def predict(self, x, threads: int | None = None) -> np.ndarray:
+        """Predictions for raw features.
+
+        Parameters
+        ----------
+        x : (n, features)
+            An array of any type of numbers or a list of rows, by position; or a data frame, of
+            which the columns are taken by name where the model has `feature_names`: others are
+            ignored, missing ones refused. uint8, float32 and float64 are taken without a copy.
+
+        Returns
+        -------
         classification: probabilities (n, classes) float32, their argmax the class. multitask:
-        probabilities (n, tasks). regression: values (n, targets) in the units of the data.
+        probabilities (n, tasks) float32. regression: values (n, targets) in the units of the data,
+        float64 (float32 of a model of version 0.1).
+
+        Raises
+        ------
+        ValueError, TypeError : with row and column, for what is no number: NaN, infinity, text,
+            masked entries, complex numbers, missing columns.
         """
-        z = self.network.forward(self.inputs.apply(x), threads)
+        z = self.network.forward(self._standardized(x), threads)
         if self.task == "classification":
             return np.exp(log_softmax(z)).astype(np.float32)
         if self.task == "multitask":
             return (0.5 * (1 + np.tanh(0.5 * z.astype(np.float64)))).astype(np.float32)
         return z if self.targets is None else self.targets.invert(z)
 
-    def evaluate(
-        self, x: np.ndarray, y: np.ndarray, threads: int | None = None
-    ) -> dict[str, float]:
-        """Figures (`fastsnn.metrics.evaluate`) for standardized x and y, as a `Dataset` holds
-        them.
+    def evaluate(self, x, y, threads: int | None = None) -> dict[str, float]:
+        """Figures (`fastsnn.metrics.evaluate`) for raw features and labels.
+
+        Parameters
+        ----------
+        x : as for `predict`.
+        y : classification: the class numbers (n,), or text: the class names. Integers are refused
+            where they may be meant as names, too (names "3", "5", "7"). multitask: (n, tasks) of 0,
+            1 and NaN (missing). regression: (n, targets) in the units of the data.
+
+        Raises
+        ------
+        ValueError, TypeError : with the row, for labels that the model does not have.
         """
-        z = self.network.forward(x, threads)
-        scale = None if self.targets is None else self.targets.scale
-        return metrics.evaluate(self.task, z, y, scale)
+        x = self._standardized(x)
+        outputs = self.network.output_size
+        if self.task == "classification":
+            y = encode.classes(y, len(x), outputs, self.class_names)
+        else:
+            y = encode.targets(y, len(x), outputs, self.target_names, self.task == "multitask")
+        return self.judge(self._part(x, y), threads)
+
+    def judge(
+        self, part: Split, threads: int | None = None, x: np.ndarray | ByteRows | None = None
+    ) -> dict[str, float]:
+        """Figures of a part of a `fastsnn.data.Dataset`, whose features are standardized already.
+
+        x: the part's features where they have been placed on a device.
+        """
+        z = self.network.forward(part.x if x is None else x, threads)
+        scale = units = None
+        if self.targets is not None and part.raw_y is None:
+            scale = self.targets.scale
+        elif self.targets is not None:
+            units = self.targets.invert(z), part.raw_y
+        return metrics.evaluate(self.task, z, part.y, scale, units)
+
+    def judge_raw(self, x: np.ndarray, y: np.ndarray, threads: int | None = None):
+        """Figures of features and labels of a `fastsnn.data.Table`, made with the model's names."""
+        return self.judge(self._part(self._standardized(x), y), threads)
+
+    def _part(self, x, y):
+        if self.targets is None:
+            return Split(x, y)
+        return Split(x, self.targets.apply(y, names=self.target_names, where="y"), y)
+
+    def _standardized(self, x):
+        if isinstance(x, ByteRows):
+            return ByteRows(x.bytes, self.inputs, x.rows)
+        x = arrays.table(x, self.network.input_size, self.feature_names)
+        return self.inputs.apply(x, names=self.feature_names)

@@ -35,12 +35,8 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0):
-        if isinstance(input_size, bool) or not isinstance(input_size, int):
-            raise TypeError(f"Network: input_size must be an int, got {input_size!r}")
-        if input_size < 1:
-            raise ValueError(f"Network: input_size must be at least 1, got {input_size}")
         self.layers = tuple(layers)
-        self.input_size = input_size
+        self.input_size = input_size = check.integer(input_size, "Network: input_size", 1)
         self.nodes = graph.fuse(self.layers, input_size)
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
@@ -122,7 +118,8 @@ class Network:
         self.load_state_dict(state["arrays"])
 
     def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
-        """Raw outputs in evaluation mode: x (n, input_size) float32 -> (n, output_size) float32.
+        """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. Other x
+        than float32 are converted to it.
 
         A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
         1 touches no threading layer, and may be called from many Python threads at once; on a GPU
@@ -224,10 +221,8 @@ def mlp(
     """`layers` hidden layers of Dense(width), SELU and, with dropout > 0, AlphaDropout; and
     Dense(output_size).
     """
-    for name, value in (("layers", layers), ("width", width), ("output_size", output_size)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"mlp: {name} must be an int, got {value!r}")
-        if value < 1:
-            raise ValueError(f"mlp: {name} must be at least 1, got {value}")
+    layers = check.integer(layers, "mlp: layers", 1)
+    width = check.integer(width, "mlp: width", 1)
+    output_size = check.integer(output_size, "mlp: output_size", 1)
     hidden = [Dense(width), SELU(), *([AlphaDropout(dropout)] if dropout else [])]
     return Network([*hidden * layers, Dense(output_size)], input_size, seed)

@@ -26,6 +26,12 @@ from fastsnn.trainer import Trainer
 log = logging.getLogger("fastsnn")
 Report = Callable[[str], None]
 
+OFFSET = 1e4  # deviations: a mean beyond leaves float32 less than 3 digits of a deviation
+LOST = (
+    "note: this run was started by version 0.1, which rounds data to float32 first, and a mean is "
+    f"more than {OFFSET:g} deviations from 0: digits are lost; start another run"
+)
+
 
 def run(
     config: RunConfig,
@@ -108,8 +114,12 @@ def resume(
             )
         model, state, history, stored = checkpoint.load_training(folder.last)
         config = RunConfig.from_dict(stored).changed(options, len(history), f"{out}")
-        dataset = _load(config, progress)
+        # A run of version 0.1 goes on in float32, and with its figures: the same bits as there.
+        dtype = (model.targets or model.inputs).mean.dtype.type
+        dataset = _load(config, progress, dtype)
         _require_same(dataset, model, config)
+        if _loses(model):
+            report(LOST)
         trainer = _trainer(config, model)
         trainer.load_state_dict(*state)
         files.replace(folder.config, config.to_toml())
@@ -152,7 +162,7 @@ def _result(folder, config, dataset, trainer, history, compile_s, start):
         model.network.to_device()
     figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
     if dataset.test is not None:
-        test = model.evaluate(dataset.test.x, dataset.test.y, trainer.threads)
+        test = model.judge(dataset.test, trainer.threads)
         figures |= {f"test_{name}": value for name, value in test.items()}
     return {
         "data": config.data,
@@ -192,12 +202,13 @@ def _kernels_meanwhile(config):
         loader.join()
 
 
-def _load(config, progress):
+def _load(config, progress, dtype=np.float64):
     backend.require(config.backend)
     with _kernels_meanwhile(config):
         dataset = data.load(
             config.data, target=config.target, task=config.task, validation=config.validation,
             seed=config.seed, standardize=config.standardize, progress=progress, keep_bytes=True,
+            dtype=dtype,
         )  # fmt: skip
     if config.patience and dataset.validation is None:
         raise ValueError(
@@ -225,12 +236,30 @@ def _schedule(config, dataset):
     return schedules.SCHEDULES[config.schedule]()
 
 
+def _loses(model):
+    """Whether float32 held the data of a run of version 0.1 with few digits. Bytes it always holds,
+    and their means are below 256.
+    """
+    parts = [part for part in (model.inputs, model.targets) if part is not None]
+    return any(
+        part.mean.dtype == np.float32
+        and (np.abs(part.mean) > np.maximum(OFFSET * part.scale, 256)).any()
+        for part in parts
+    )
+
+
 def _require_same(dataset, model, config):
     same = (
         dataset.task == model.task
         and dataset.class_names == model.class_names
         and np.array_equal(dataset.inputs.mean, model.inputs.mean)
         and np.array_equal(dataset.inputs.scale, model.inputs.scale)
+        and (dataset.targets is None) == (model.targets is None)
+        and (
+            model.targets is None
+            or np.array_equal(dataset.targets.mean, model.targets.mean)
+            and np.array_equal(dataset.targets.scale, model.targets.scale)
+        )
     )
     if not same:
         raise ValueError(

@@ -45,9 +45,11 @@ class Trainer:
     backend : {"cpu", "cuda"}
         "cuda": on an NVIDIA GPU, with the same masks; the network predicts there from then on.
         Losses come back to the host for many steps of `fit` at once; callbacks hear of them then.
-    class_weight : (outputs,) array, optional
+    class_weight : (outputs,) array, dict {class: weight} or "balanced", optional
         Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
-        the positive label of each task, as BCEWithLogitsLoss(pos_weight).
+        the positive label of each task, as BCEWithLogitsLoss(pos_weight). A dict may leave classes
+        out, whose weight is 1. "balanced": by the labels of the first `fit`, for good: n / (k
+        count) for each of k classes, as in scikit-learn; negatives / positives for each task.
     precision : {"float32", "tf32", "bf16"}
         Of the products of dense layers, on a GPU: "tf32" and "bf16" round both operands to 11 and 8
         significant bits and multiply in tensor cores (compute capability 8.0 or newer); sums, and
@@ -90,7 +92,7 @@ class Trainer:
             )
         if class_weight is not None and loss == "mse":
             raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
-        self.class_weight = check.weights(class_weight, (network.output_size,), "class_weight")
+        self.class_weight = check.class_weight(class_weight, loss, network.output_size)
         self._threads = threads  # as given: another machine has other processors
         self.threads = processors.resolve(threads)
         self.seed = check.seed(seed)
@@ -160,11 +162,19 @@ class Trainer:
                 "take larger batches"
             )
 
-    def _checked(self, x, y, sample_weight):
+    def _checked(self, x, y, sample_weight, fitting=False):
         self.load_kernels()
         x, labels, targets = self._checked_labelled(x, y)
         weight = check.weights(sample_weight, (len(x),), "sample_weight")
-        return x, labels, targets, weight, self.class_weight
+        class_weight = self.class_weight
+        if isinstance(class_weight, str):
+            if not fitting:
+                raise ValueError(
+                    'class_weight: "balanced" is known from the first fit on, by its labels; call '
+                    "fit first, or give an array"
+                )
+            class_weight = check.balanced(labels, targets, self.network.output_size)
+        return x, labels, targets, weight, class_weight
 
     def load_kernels(self, report=log.warning) -> float:
         """Compile what the first step needs, or take it from the cache; returns the seconds."""
@@ -220,7 +230,8 @@ class Trainer:
         x, y
             All rows, x as an array or as `fastsnn.data.ByteRows`; each epoch takes them in a new
             order, the last batch may be smaller. A last batch of one row is left out where batch
-            normalization needs two.
+            normalization needs two. Other x than float32 (float64, integers, lists, data frames)
+            are converted once, which takes a float32 copy: standardize in float64 first.
         validation_data : (x, y), optional
             Judged after each epoch: "validation_loss" and the figures of the task
             (`fastsnn.metrics`) in the record.
@@ -233,13 +244,12 @@ class Trainer:
         history : list, optional
             Records of the epochs that a resumed training has behind it; it is continued.
         """
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"fit: {name} must be an int >= 1, got {value!r}")
+        epochs = check.integer(epochs, "fit: epochs", 1)
+        batch_size = check.integer(batch_size, "fit: batch_size", 1)
         schedule = schedule or Constant()
         if not hasattr(schedule, "factor"):
             raise TypeError(f"fit: schedule must be one of fastsnn.schedules, got {schedule!r}")
-        x, *rest = self._checked(x, y, sample_weight)
+        x, *rest = self._checked(x, y, sample_weight, fitting=True)
         if validation_data is not None:
             try:
                 judged, *judged_y = self._checked_labelled(*validation_data)
@@ -249,6 +259,7 @@ class Trainer:
         n_rows = len(x)
         history = [] if history is None else history
         self._require_rows(min(batch_size, n_rows))
+        self.class_weight = rest[-1]
         rows_used = n_rows
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1

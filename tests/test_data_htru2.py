@@ -42,7 +42,7 @@ def write(folder, form):
 def test_every_form(folder, form):
     write(folder, form)
     f = htru2.load()
-    assert np.array_equal(f.x, VALUES[:, :8].astype(np.float32)) and f.x.dtype == np.float32
+    assert np.array_equal(f.x, VALUES[:, :8]) and f.x.dtype == np.float64
     assert f.y.tolist() == VALUES[:, 8].tolist() and f.y.dtype == np.int64
     assert f.class_names == ("spurious", "pulsar") and len(f.feature_names) == 8
 
@@ -126,7 +126,7 @@ def test_the_real_forms_agree(real, tmp_path, monkeypatch):
     f = htru2.load()
     lines = (real / "HTRU_2.csv").read_bytes().decode().split("\r")
     rows = np.array([[float(cell) for cell in row] for row in csv.reader(lines)])
-    assert np.array_equal(f.x, rows[:, :8].astype(np.float32)) and np.array_equal(f.y, rows[:, 8])
+    assert np.array_equal(f.x, rows[:, :8]) and np.array_equal(f.y, rows[:, 8])
     (tmp_path / "htru2").mkdir()
     shutil.copy(real / "HTRU_2.arff", tmp_path / "htru2")
     monkeypatch.setenv("FASTSNN_DATA", str(tmp_path))

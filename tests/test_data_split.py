@@ -46,10 +46,20 @@ def test_split_gives_the_odd_rows_to_the_largest_remainders():
     assert np.bincount(labels[split(50, 0.2, 0, labels)[1]]).tolist() == [3, 3, 4]
 
 
-def test_split_is_plain_where_a_class_has_one_row():
-    labels = np.ones(40, int)
-    labels[split(40, 0.25, 2)[1][0]] = 0  # by class, this row would have to stay
-    assert np.array_equal(split(40, 0.25, 2, labels)[1], split(40, 0.25, 2)[1])
+def test_a_class_of_one_row_trains_and_the_others_stay_divided_by_class():
+    labels = np.repeat([0, 1, 2, 3], [80, 2, 2, 1])
+    for seed in range(100):
+        train, held = split(85, 0.2, seed, labels)
+        assert set(labels[train]) == {0, 1, 2, 3} and 3 not in labels[held] and len(held) == 17
+    without = split(84, 0.2, 5, labels[:84])[1]
+    assert np.bincount(labels[without]).tolist() == [16, 1]
+    assert np.bincount(labels[split(85, 0.2, 5, labels)[1]]).tolist() == [16, 1]
+
+
+def test_only_classes_of_one_row_cannot_be_held_back():
+    with pytest.raises(ValueError, match="needs a class with two rows or more, got 30 classes"):
+        split(30, 0.1, 0, np.arange(30))
+    assert len(split(30, 0, 0, np.arange(30))[0]) == 30
 
 
 def test_split_of_nothing_and_of_little():
@@ -65,6 +75,7 @@ def test_split_of_nothing_and_of_little():
         (10, -0.1, 0, ("[0, 1)", "-0.1")),
         (10, float("nan"), 0, ("[0, 1)", "nan")),
         (10, 0.1, -1, ("seed", "-1")),
+        (10, 1.5, np.int64(3), ("[0, 1)", "1.5")),
         (1, 0.1, 0, ("at least one row in each part", "got 1 row ")),
         (3, 0.9, 0, ("at least one row in each part", "got 3 rows ")),
     ],

@@ -27,7 +27,7 @@ def test_published_files(folder):
     f = tox21.load()
     # At least 5 % of the 26 rows of the smallest training part: 1.3 rows, so not the third column.
     wanted = np.concatenate([dense(), sparse()[:, :2]], axis=1)
-    assert np.array_equal(f.x, wanted.astype(np.float32)) and f.note is None
+    assert np.array_equal(f.x, wanted) and f.note is None
     values = {"0": 0, "1": 1, "NA": np.nan}
     np.testing.assert_array_equal(f.y, np.vectorize(values.get)(LABELS).astype(np.float32))
     assert f.task == "multitask" and f.target_names == tox21.TASKS

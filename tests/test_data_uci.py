@@ -53,7 +53,7 @@ def put(tmp_path, monkeypatch):
 def test_a_task_as_it_is_in_the_files(put):
     put(members())
     f = load_folds("uci/iris")
-    assert f.x.dtype == np.float32 and np.array_equal(f.x, X.astype(np.float32))
+    assert f.x.dtype == np.float64 and np.array_equal(f.x, X)
     assert f.y.dtype == np.int64 and f.y.tolist() == LABELS.tolist()
     assert np.array_equal(f.test, TEST) and np.array_equal(f.validation, VALIDATION)
     assert f.class_names == ("0", "1", "2") and f.name == "uci/iris"
@@ -118,7 +118,7 @@ def test_large_tasks_are_parsed_once(put, tmp_path, monkeypatch):
     cached.write_bytes(b"damaged")
     assert np.array_equal(archive.load("iris").x, first.x)
     put(members(**{"iris_py.dat": X + 1}))  # another content has another name in the cache
-    assert np.array_equal(archive.load("iris").x, (X + 1).round(4).astype(np.float32))
+    assert np.array_equal(archive.load("iris").x, (X + 1).round(4))
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(put, tmp_path, monkeypatch):
@@ -188,7 +188,7 @@ def test_every_task_that_is_there(real):
     assert len(names) + len(archive.missing()) == 121
     for name in names:
         f, shape = archive.load(name), ucinames.SHAPES[name]
-        assert f.x.shape == (shape.rows, shape.features) and f.x.dtype == np.float32
+        assert f.x.shape == (shape.rows, shape.features) and f.x.dtype == np.float64
         assert np.unique(f.y).tolist() == list(range(shape.classes)) and f.n_folds == 4
         assert (f.x.std(axis=0) > 0).all()
     assert sum(shape.rows < 1000 for shape in ucinames.SHAPES.values()) == 75

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import fastsnn as fs
-from fastsnn import checkpoint, data
+from fastsnn import checkpoint, data, inference
 from fastsnn.config import RunConfig
 from fastsnn.folder import RunFolder
 from fastsnn.run import resume, run
@@ -46,9 +46,10 @@ def test_folder_and_figures(tmp_path):
 
     digits = data.load("digits")
     model = fs.load_model(folder.model)
-    figures = model.evaluate(digits.validation.x, digits.validation.y)
-    assert figures["accuracy"] == result["validation_accuracy"]
-    assert model.evaluate(digits.test.x, digits.test.y)["loss"] == result["test_loss"]
+    assert model.judge(digits.validation)["accuracy"] == result["validation_accuracy"]
+    assert model.judge(digits.test)["loss"] == result["test_loss"]
+    raw = data.read_named("digits").test
+    assert model.evaluate(raw.x, raw.y)["loss"] == result["test_loss"]
 
 
 def test_bits_do_not_depend_on_threads(tmp_path):
@@ -88,6 +89,28 @@ def test_regression_is_judged_in_the_units_of_the_data(tmp_path):
         loaded.validation.y
     )
     assert result["validation_rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
+
+
+def test_a_target_with_an_offset_is_judged_by_the_values_of_the_file(tmp_path):
+    """Times within 22 s: in float32 they would be one value, and the error nearly 0."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2))
+    y = 1.7e9 + rng.normal(0, 22, 200)
+    table = np.column_stack([x, y])
+    np.savetxt(tmp_path / "t.csv", table, fmt="%.9f", delimiter=",", header="a,b,t", comments="")
+    result = run(small(data=str(tmp_path / "t.csv"), epochs=2), tmp_path / "r")
+    held = data.load(tmp_path / "t.csv").validation.raw_y
+    assert {value for (value,) in held} <= set(y.round(9)) and len(held) == 20
+    assert 10 < result["validation_rmse"] < 60 and held.std() > 10
+    model, figures = fs.load_model(tmp_path / "r"), {}
+    figures = inference.evaluate(model, str(tmp_path / "t.csv"))
+    error = np.array([
+        float(line) for line in inference.to_csv(
+            model, inference.predict(model, str(tmp_path / "t.csv"))
+        ).splitlines()[1:]
+    ]) - y  # fmt: skip
+    assert figures["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-6)
+    assert figures["r2"] == pytest.approx(1 - (error**2).sum() / y.var() / 200, rel=1e-6)
 
 
 def test_diverged_training_keeps_the_best_model(tmp_path):

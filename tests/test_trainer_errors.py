@@ -29,14 +29,23 @@ def altered(array, place, value):
 
 # name: (x, type of the error, parts of its text)
 BAD_X = {
-    "a list": (X.tolist(), TypeError, "x: a NumPy array is required, got list; use numpy.asarray"),
+    "uneven rows": ([[1.0] * 6, [2.0] * 5], ValueError, "x: an array of numbers is required, got"),
     "nothing": (None, TypeError, "x: a NumPy array is required, got NoneType"),
-    "float64": (X.astype(float), TypeError, "x: float32 is required, got float64; use x.astype"),
-    "float16": (X.astype(np.float16), TypeError, "x: float32 is required, got float16"),
-    "integers": (X.astype(int), TypeError, "x: float32 is required, got int64"),
-    "text": (X.astype(str), TypeError, "x: float32 is required, got <U"),
-    "big-endian": (X.astype(">f4"), TypeError, "x: float32 is required, got >f4"),
-    "one row": (X[0], ValueError, "x: shape (n, 6) is required, got (6,)"),
+    "text": (X.astype(str), TypeError, "x: numbers are required, got text such as '"),
+    "objects": (X.astype(object), TypeError, "x: numbers are required, got object"),
+    "complex": (X.astype(complex), TypeError, "x: real numbers are required, got complex128"),
+    "times": (X.astype(int).astype("M8[s]"), TypeError, "x: numbers are required, got datetime64"),
+    "masked": (
+        np.ma.array(X, mask=X == X[3, 2]),
+        ValueError,
+        "without masked entries is required, 1 are masked, the first in row 3, column 2",
+    ),
+    "too large": (
+        altered(X.astype(float), (4, 1), 1e39),
+        ValueError,
+        "that float32 can hold are required (up to 3.4e38), got 1e+39 in row 4, column 1",
+    ),
+    "one row": (X[0], ValueError, "(n, 6) is required, got (6,); for a single row give x[None]"),
     "images": (X.reshape(8, 2, 3), ValueError, "x: shape (n, 6) is required, got (8, 2, 3)"),
     "too few": (X[:, :5].copy(), ValueError, "x: the network has 6 inputs, got 5 features"),
     "too many": (np.hstack([X, X]), ValueError, "x: the network has 6 inputs, got 12 features"),
@@ -51,20 +60,34 @@ NOT_FINITE = {
 CLASSES = "y: integer classes are required, got "
 RANGE = "y: classes in [0, 3) are required, got "
 BAD_LABELS = {
-    "a list": (Y.tolist(), TypeError, "y: a NumPy array is required, got list"),
-    "float": (Y.astype(np.float32), TypeError, CLASSES + "float32; use astype"),
-    "bool": (Y > 0, TypeError, CLASSES + "bool"),
-    "one-hot": (TARGETS, TypeError, CLASSES + "float32"),
-    "column": (Y[:, None], ValueError, "y: shape (8,) is required, one class a row of x"),
+    "nothing": (None, TypeError, CLASSES + "object"),
+    "text": (
+        Y.astype(str),
+        TypeError,
+        CLASSES + "text; number the classes, numpy.unique(y, return_inverse=True)[1]",
+    ),
+    "masked": (np.ma.array(Y, mask=Y == 2), ValueError, "2 are masked, the first in row 2; fill"),
+    "complex": (Y.astype(complex), TypeError, CLASSES + "complex128"),
+    "float": (Y.astype(np.float32), TypeError, CLASSES + "float32; use y.astype(numpy.int64)"),
+    "bool": (Y > 0, TypeError, CLASSES + "bool; use y.astype"),
+    "one-hot": (TARGETS, ValueError, "(8, 3); of one-hot rows give the class numbers, y.argmax("),
+    "column": (Y[:, None], ValueError, "one class a row of x, got (8, 1); use y.ravel()"),
     "short": (Y[1:], ValueError, "y: shape (8,) is required, one class a row of x, got (7,)"),
     "too large": (altered(Y, 4, 3), ValueError, RANGE + "3 in row 4; give the last Dense"),
     "negative": (altered(Y, 7, -1), ValueError, RANGE + "-1 in row 7"),
     "int8": (altered(Y.astype(np.int8), 0, -128), ValueError, RANGE + "-128 in row 0"),
 }
 BAD_TARGETS = {
-    "a list": (TARGETS.tolist(), TypeError, "y: a NumPy array is required, got list"),
-    "classes": (Y, TypeError, "y: float32 targets are required, got int64; use astype"),
-    "float64": (TARGETS.astype(float), TypeError, "y: float32 targets are required, got float64"),
+    "nothing": (None, TypeError, "y: a NumPy array is required, got NoneType"),
+    "classes": (Y, ValueError, "y: shape (8, 3) is required, got (8,)"),
+    "text": (TARGETS.astype(str), TypeError, "y: numbers are required, got text such as '1.0'"),
+    "complex": (TARGETS + 0j, TypeError, "y: real numbers are required, got complex64"),
+    "masked": (np.ma.array(TARGETS, mask=TARGETS > 0), ValueError, "first in row 0, column 0; fi"),
+    "too large": (
+        altered(TARGETS.astype(float), (2, 0), -1e300),
+        ValueError,
+        "got -1e+300 in row 2, column 0",
+    ),
     "columns": (TARGETS[:, :2], ValueError, "y: shape (8, 3) is required, got (8, 2)"),
     "rows": (TARGETS[1:], ValueError, "y: shape (8, 3) is required, got (7, 3)"),
     "flat": (TARGETS[:, 0], ValueError, "y: shape (8, 3) is required, got (8,)"),
@@ -82,6 +105,8 @@ BAD_WEIGHTS = {
     "negative": (altered(np.ones(8), 2, -0.5), f"sample_weight: {WEIGHTS}-0.5 as the least"),
     "NaN": (altered(np.ones(8), 2, NAN), f"sample_weight: {WEIGHTS}nan as the least"),
     "inf": (altered(np.ones(8), 2, INF), f"sample_weight: {WEIGHTS}"),
+    "too large": (altered(np.ones(8), 2, 1e39), "sample_weight: numbers that float32 can hold"),
+    "masked": (np.ma.masked_equal(np.arange(8.0), 5), "sample_weight: an array without masked"),
 }
 
 
@@ -201,9 +226,33 @@ BAD_TRAINERS = {
     ),
     "negative class weight": (
         ValueError,
-        f"class_weight: {WEIGHTS}-1.0 as the least",
+        f"class_weight: {WEIGHTS}-1 as the least",
         (network(),),
         {"class_weight": [1, 2, -1]},
+    ),
+    "complex class weight": (
+        TypeError,
+        "class_weight: real numbers are required, got complex128",
+        (network(),),
+        {"class_weight": [1, 2, 1j]},
+    ),
+    "class weight of no class": (
+        ValueError,
+        "class_weight: a key must be at most 2, got 3",
+        (network(),),
+        {"class_weight": {0: 1, 3: 2}},
+    ),
+    "class weight of text": (
+        TypeError,
+        "class_weight: the weight of 0 must be a number, got '1'",
+        (network(),),
+        {"class_weight": {0: "1"}},
+    ),
+    "class weight by a word": (
+        ValueError,
+        "class_weight: must be an array, a dict or \"balanced\", got 'even'",
+        (network(),),
+        {"class_weight": "even"},
     ),
     "class weights for mse": (
         ValueError,
@@ -221,10 +270,13 @@ def test_trainer(name):
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size"])
-@pytest.mark.parametrize("value", [0, -1, 2.0, "2", True, None])
+@pytest.mark.parametrize("value", [0, -1, 2.0, "2", True, None, np.int64(0), np.True_])
 def test_fit(name, value):
-    text = f"fit: {name} must be an int >= 1, got {value!r}"
-    refused(ValueError, text, trainer().fit, X, Y, **{name: value})
+    whole = isinstance(value, int | np.int64) and not isinstance(value, bool)
+    wanted = "at least 1" if whole else "an int"
+    given = value.item() if isinstance(value, np.generic) else value
+    text = f"fit: {name} must be {wanted}, got {given!r}"
+    refused(ValueError if whole else TypeError, text, trainer().fit, X, Y, **{name: value})
 
 
 def test_trainer_state():

@@ -62,6 +62,7 @@ def load(
     standardize: str | Standardizer = "auto",
     progress: Progress | None = None,
     keep_bytes: bool = False,
+    dtype: type = np.float64,
 ) -> Dataset:
     """Load a data set by name or from a file, ready to train on.
 
@@ -75,8 +76,10 @@ def load(
     standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
         (digits, mnist, cifar10, uint8 in .npz ...), else "feature". Or a Standardizer, such as a
         model's own.
-    keep_bytes : leave images as the bytes they are, see `ByteRows`: `Trainer.fit` and
-        `Model.evaluate` take these, too, with the same results.
+    keep_bytes : leave images as the bytes they are if there are many, see `ByteRows`: `Trainer.fit`
+        and `Model.judge` take these, too, with the same results.
+    dtype : of the standardization of other features than images, and of targets; float32 repeats
+        version 0.1, which rounded them first.
     progress : called as progress(file name, bytes so far, bytes in all or None) while downloading.
 
     Raises
@@ -105,4 +108,4 @@ def load(
         raise unknown(name)
     if not isinstance(standardize, Standardizer) and standardize == "auto":
         standardize = "all" if image else "feature"
-    return assemble(name, table, validation, seed, standardize, keep_bytes)
+    return assemble(name, table, validation, seed, standardize, keep_bytes, dtype)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastsnn.arrays import listed
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
 
+LARGE = 1 << 22  # bytes of features: what is smaller trains faster as float32, made once
+
 
 def assemble(
     name: str, table: Table, validation: float, seed: int, standardize: str | Standardizer,
-    keep_bytes: bool = False,
+    keep_bytes: bool = False, dtype: type = np.float64,
 ) -> Dataset:  # fmt: skip
-    """The data set of a table. With `keep_bytes`, uint8 features become `ByteRows`.
+    """The data set of a table. With `keep_bytes`, uint8 features become `ByteRows` if there are
+    many.
 
     Without a validation part of its own, the fraction `validation` of its training rows becomes
     one. standardize: "feature", "all" or "none", or a model's Standardizer to be used as it is.
+    dtype: of the standardization, see `Standardizer.fit`; with float32 there is no `raw_y`.
     """
     rows, held = np.arange(len(table.train)), None
     if table.validation is None:
@@ -26,22 +31,28 @@ def assemble(
         rows, held = split(len(table.train), validation, seed, labels)
     inputs = standardize
     if not isinstance(inputs, Standardizer):
-        inputs = Standardizer.fit(table.train.x, standardize, rows)
+        inputs = Standardizer.fit(table.train.x, standardize, rows, dtype)
     targets = None
     if table.task == "regression":
-        targets = Standardizer.fit(table.train.y, "feature", rows)
+        targets = Standardizer.fit(table.train.y, "feature", rows, dtype)
+    keep_bytes = keep_bytes and table.train.x.dtype == np.uint8 and table.train.x.nbytes >= LARGE
 
     def part(source: Split | None, rows: np.ndarray | None) -> Split | None:
         if source is None:
             return None
-        y = source.y if targets is None else targets.apply(source.y)
         if keep_bytes and source.x.dtype == np.uint8:
             x = ByteRows(source.x, inputs, rows)
         else:
-            x = inputs.apply(source.x, rows=rows)
-        return Split(x, y if rows is None else y[rows])
+            x = inputs.apply(source.x, rows=rows, names=table.feature_names)
+        y = source.y if rows is None else source.y[rows]
+        if targets is None:
+            return Split(x, y)
+        exact = targets.mean.dtype == np.float64
+        raw_y = y.astype(np.float64, copy=False) if exact else None
+        return Split(x, targets.apply(y, names=table.target_names, where="y"), raw_y)
 
     held_part = part(table.train, held) if held is not None and len(held) else None
+    notes = [table.note, _lacking(table, held)]
     return Dataset(
         name=name,
         task=table.task,
@@ -53,5 +64,16 @@ def assemble(
         target_names=table.target_names,
         inputs=inputs,
         targets=targets,
-        note=table.note,
+        note="; ".join(filter(None, notes)) or None,
     )
+
+
+def _lacking(table: Table, held: np.ndarray | None) -> str | None:
+    """Which classes the rows that were held back do not have."""
+    if table.task != "classification" or held is None or not len(held):
+        return None
+    absent = np.setdiff1d(np.unique(table.train.y), table.train.y[held])
+    if not len(absent):
+        return None
+    names = listed([table.class_names[k] for k in absent])
+    return f"the validation part has no row of the class{'es'[: 2 * (len(absent) > 1)]} {names}"

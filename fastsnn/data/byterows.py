@@ -22,6 +22,9 @@ class ByteRows:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self):
+        return f"ByteRows({self.shape}, {self.inputs!r})"
+
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.rows), self.bytes.shape[1]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastsnn.arrays import listed
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
 
@@ -16,16 +17,25 @@ TASKS = ("classification", "multitask", "regression")
 class Split:
     """One part.
 
-    x (n, features) float32, C-contiguous, or ByteRows where bytes are kept. y is int64 (n,) for
-    classification; float32 (n, tasks) of 0, 1 and NaN (missing) for multitask; float32 (n, targets)
-    for regression.
+    x (n, features) float32, C-contiguous, or ByteRows where bytes are kept; of a `Table` uint8 or
+    float64. y is int64 (n,) for classification; float32 (n, tasks) of 0, 1 and NaN (missing) for
+    multitask; float32 (n, targets) for regression, float64 in a `Table`. raw_y: of regression, y in
+    the units of the file, (n, targets) float64; None where y itself is.
     """
 
     x: np.ndarray | ByteRows
     y: np.ndarray
+    raw_y: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self):
+        return f"Split(x {self._shape(self.x)}, y {self._shape(self.y)})"
+
+    @staticmethod
+    def _shape(array):
+        return f"{tuple(array.shape)} {getattr(array, 'dtype', 'uint8 rows')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +44,8 @@ class Dataset:
 
     task: "classification", "multitask" or "regression". inputs: the map that was applied to x in
     every part, measured on the training part alone. targets: the same for y, in regression only;
-    `targets.invert(prediction)` is in the units of the file. note: what must be said with any
-    result on these data, such as that they are not the original ones.
+    `targets.invert(prediction)` is in the units of the file, float64. note: what must be said with
+    any result on these data, such as that they are not the original ones.
     """
 
     name: str
@@ -50,6 +60,9 @@ class Dataset:
     targets: Standardizer | None
     note: str | None = None
 
+    def __repr__(self):
+        return summary(self)
+
     @property
     def n_features(self) -> int:
         return self.train.x.shape[1]
@@ -60,3 +73,19 @@ class Dataset:
         if self.class_names is not None:
             return len(self.class_names)
         return self.train.y.shape[1]
+
+
+def summary(data) -> str:
+    """A `Dataset` or a `Table` in a few lines: shapes and names, no arrays."""
+    own = f"{data.name!r}, " if hasattr(data, "name") else ""
+    lines = [f"{type(data).__name__}({own}{data.task}"]
+    for part in ("train", "validation", "test"):
+        if (rows := getattr(data, part)) is not None:
+            lines.append(f"  {part}: {rows!r}")
+    for name in ("class_names", "feature_names", "target_names"):
+        if names := getattr(data, name):
+            lines.append(f"  {name}: {len(names):,} ({listed(names)})")
+    for name in ("inputs", "targets", "note"):
+        if (value := getattr(data, name, None)) is not None:
+            lines.append(f"  {name}: {value!r}")
+    return "\n".join(lines) + ")"

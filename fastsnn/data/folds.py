@@ -19,11 +19,11 @@ Prepare = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class Folds:
     """n rows and k ways to divide them. Folds are counted from 1, as in the paper.
 
-    x (n, features) float32 as in the files; y (n,) int64 classes, or (n, tasks) float32 of 0, 1
-    and NaN (missing) with the task "multitask". test, validation (n, k) bool, never both in a
-    fold; all other rows of the fold are for training. prepare: what the data set's authors do to x
-    before a training, which may change the number of features; None: nothing but standardization.
-    note: what must be said with any result on these data.
+    x (n, features) as in the files, float64, or float32 where these hold it; y (n,) int64 classes,
+    or (n, tasks) float32 of 0, 1 and NaN (missing) with the task "multitask". test, validation
+    (n, k) bool, never both in a fold; all other rows of the fold are for training. prepare: what
+    the data set's authors do to x before a training, which may change the number of features; None:
+    nothing but standardization. note: what must be said with any result on these data.
     """
 
     name: str
@@ -64,6 +64,12 @@ class Folds:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self):
+        return (
+            f"Folds({self.name!r}, {self.task}, {self.n_folds} folds, x {self.x.shape} "
+            f"{self.x.dtype}, y {self.y.shape} {self.y.dtype})"
+        )
+
     @property
     def n_folds(self) -> int:
         return self.test.shape[1]
@@ -98,5 +104,7 @@ class Folds:
         if self.prepare is not None:
             x = self.prepare(self.x, rows[0])
             return tuple(Split(x[part], self.y[part]) for part in rows)
-        inputs = Standardizer.fit(self.x, "feature", rows[0])
-        return tuple(Split(inputs.apply(self.x, rows=part), self.y[part]) for part in rows)
+        inputs, names = Standardizer.fit(self.x, "feature", rows[0]), self.feature_names
+        return tuple(
+            Split(inputs.apply(self.x, rows=part, names=names), self.y[part]) for part in rows
+        )

@@ -62,7 +62,7 @@ def load(progress: Progress | None = None) -> Folds:
     y = values[:, -1].astype(np.int64)
     test = folds(y)
     return Folds(
-        name="htru2", x=values[:, :-1].astype(np.float32), y=y, test=test,
+        name="htru2", x=np.ascontiguousarray(values[:, :-1]), y=y, test=test,
         validation=np.roll(test, 1, axis=1), class_names=CLASSES, feature_names=FEATURES,
     )  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastsnn.scalars import integer, number
+
 
 def split(
     n: int, fraction: float, seed: int, labels: np.ndarray | None = None
@@ -13,16 +15,14 @@ def split(
     Row i draws the i-th 64-bit number of `numpy.random.Philox(seed)`; the validation part is the
     round(fraction n) rows (at least one) with the smallest numbers. With `labels` (n,) they are
     taken class by class, in proportion to the classes and leaving each at least one row to train
-    on; not so where some class has a single row. The numbers are
-    Philox's raw output, which NumPy promises never to change: the same seed gives the same rows
-    everywhere.
+    on: a class with a single row is not held back. The numbers are Philox's raw output, which NumPy
+    promises never to change: the same seed gives the same rows everywhere.
 
-    fraction in [0, 1); 0 leaves the validation part empty.
+    fraction in [0, 1); 0 leaves the validation part empty. Raises ValueError where a part would
+    have no row.
     """
-    if not 0 <= fraction < 1:
-        raise ValueError(f"validation: must be a fraction in [0, 1), got {fraction}")
-    if seed < 0:
-        raise ValueError(f"seed: must be 0 or more, got {seed}")
+    fraction = number(fraction, "validation: the fraction", 0, 1)
+    seed = integer(seed, "seed: it", 0)
     held = max(1, round(fraction * n)) if fraction > 0 else 0
     if held >= n:
         raise ValueError(
@@ -42,11 +42,15 @@ def split(
 
 def _by_class(order, held, labels):
     classes, label, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if counts.min() < 2:
-        return order[:held]
     held = min(held, len(labels) - len(classes))
+    if held == 0:
+        raise ValueError(
+            f"validation: needs a class with two rows or more, got {len(classes):,} classes with a "
+            "single row each; is this the target column? else give more rows, or the fraction 0"
+        )
     # Largest remainders, in whole numbers: no rounding error decides which class gets the odd row.
-    take, remainder = np.divmod(counts * held, len(labels))
+    shared = np.where(counts > 1, counts, 0)
+    take, remainder = np.divmod(shared * held, shared.sum())
     by_remainder = np.argsort(-remainder, kind="stable")
     while take.sum() < held:
         room = [k for k in by_remainder if take[k] < counts[k] - 1]

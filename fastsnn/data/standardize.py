@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from fastsnn import arrays
+
 BLOCK = 1024  # rows converted at a time, so that no second copy of a large array ever exists
 PER = ("feature", "all", "none")
+# A deviation of at most this share of the mean is rounding noise of float64: the column is
+# constant. The deviation of values that differ in their last bit alone is below one epsilon.
+NOISE = 10 * np.finfo(np.float64).eps
+TINY, HUGE = 1e-140, 1e140  # whose squares float64 still holds, with all their digits
 
 
 @dataclass(frozen=True, eq=False)
 class Standardizer:
     """The map x -> (x - mean) / scale, column by column.
 
-    mean, scale: (features,) float32. Fit it on the training part alone.
+    mean, scale: (features,) float64; float32 for uint8 features (images), and in model files of
+    version 0.1. The map is computed in this type, and its result is rounded to float32 once. Fit it
+    on the training part alone.
 
     >>> s = Standardizer.fit(np.array([[1.0, 5.0], [3.0, 5.0]]))
     >>> s.apply(np.array([[1.0, 5.0], [3.0, 6.0]]))
@@ -25,42 +34,91 @@ class Standardizer:
     mean: np.ndarray
     scale: np.ndarray
 
+    def __post_init__(self):
+        mean, scale = self.mean, self.scale
+        types = {getattr(mean, "dtype", None), getattr(scale, "dtype", None)}
+        if types not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
+            raise TypeError(
+                "standardize: mean and scale must be arrays of one type, float64 or float32, got "
+                f"{_type_of(mean)} and {_type_of(scale)}"
+            )
+        if mean.ndim != 1 or mean.shape != scale.shape:
+            raise ValueError(
+                "standardize: mean and scale must have the shape (features,), got "
+                f"{mean.shape} and {scale.shape}"
+            )
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
+            raise ValueError(
+                "standardize: finite means and finite scales above 0 are required; fit them on "
+                "finite numbers"
+            )
+
+    def __repr__(self):
+        return (
+            f"Standardizer({self.mean.size:,} features, {self.mean.dtype}, mean "
+            f"{arrays.numbers(self.mean)}, scale {arrays.numbers(self.scale)})"
+        )
+
     @classmethod
     def fit(
-        cls, x: np.ndarray, per: str = "feature", rows: np.ndarray | None = None
+        cls,
+        x: np.ndarray,
+        per: str = "feature",
+        rows: np.ndarray | None = None,
+        dtype: type = np.float64,
     ) -> Standardizer:
         """Measure mean and deviation of x (n, features), of its `rows` only where given.
 
         per: "feature" takes each column by itself; "all" takes one mean and one deviation for all
         columns (images: a pixel that is nearly always 0 is not blown up); "none" leaves x as it is.
-        The deviation is that of the population (divided by n). A constant column gets scale 1.
+        The deviation is that of the population (divided by n). A column that is constant, or varies
+        by no more than the rounding of float64, gets scale 1. dtype: of mean and scale, for other x
+        than uint8; float32 rounds x to it first, as version 0.1 did.
         """
         if per not in PER:
             raise ValueError(f"standardize: must be one of {', '.join(PER)}, got {per!r}")
         features = x.shape[1]
+        dtype = np.float32 if x.dtype == np.uint8 else dtype
         if per == "none":
-            return cls(np.zeros(features, np.float32), np.ones(features, np.float32))
+            return cls(np.zeros(features, dtype), np.ones(features, dtype))
         if len(x if rows is None else rows) == 0:
             raise ValueError("standardize: needs at least one row, got 0")
         if per == "all" and x.dtype == np.uint8:
-            return cls(*(_filled(features, value) for value in _moments_of_bytes(x, rows)))
+            return cls(*(_filled(features, value, dtype) for value in _moments_of_bytes(x, rows)))
         axis = 0 if per == "feature" else None
+        rounded = np.float32 if dtype == np.float32 and x.dtype != np.uint8 else None
         # Differences from one row or value, in float64: those of a constant column are exactly 0.
-        first = x[0 if rows is None else rows[0]].astype(np.float64)
+        first = next(_blocks(x, rows, rounded))[0].astype(np.float64)
         first = first if per == "feature" else first[0]
         count = len(x if rows is None else rows) * (1 if per == "feature" else features)
-        mean = first + sum((b - first).sum(axis) for b in _blocks(x, rows)) / count
-        variance = sum(np.square(b - mean).sum(axis) for b in _blocks(x, rows)) / count
-        scale = np.sqrt(variance).astype(np.float32)
-        scale = np.where(scale > 0, scale, np.float32(1))
-        return cls(_filled(features, mean), _filled(features, scale))
+        with np.errstate(over="ignore", invalid="ignore"):  # see _of_extremes
+            mean = first + sum((b - first).sum(axis) for b in _blocks(x, rows, rounded)) / count
+            squares = sum(np.square(b - mean).sum(axis) for b in _blocks(x, rows, rounded))
+            scale = np.sqrt(squares / count)
+        usual = ((scale == 0) & (mean == first)) | ((scale > TINY) & (scale < HUGE))
+        if not usual.all():
+            extremes = _of_extremes(x, rows, rounded, axis, count)
+            mean, scale = (
+                np.where(usual, a, b) for a, b in zip((mean, scale), extremes, strict=True)
+            )
+        scale = scale.astype(dtype) if dtype == np.float32 else scale
+        constant = ~(scale > (0 if dtype == np.float32 else NOISE * np.abs(mean)))
+        scale = np.where(constant, np.ones((), dtype), scale)
+        return cls(_filled(features, mean, dtype), _filled(features, scale, dtype))
 
     def apply(
-        self, x: np.ndarray, out: np.ndarray | None = None, rows: np.ndarray | None = None
+        self,
+        x: np.ndarray,
+        out: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+        names: Sequence[str] | None = None,
+        where: str = "x",
     ) -> np.ndarray:
         """(x - mean) / scale as a new float32 array, or written into `out`, which may be x.
 
-        rows: take these rows of x only, in this order (then `out` must not be x).
+        rows: take these rows of x only, in this order (then `out` must not be x). names, where:
+        of the columns and of x, for errors. Raises ValueError, with row and column, for numbers
+        that are not finite and for results that float32 cannot hold.
         """
         n = len(x) if rows is None else len(rows)
         if x.ndim != 2 or x.shape[1] != self.mean.size:
@@ -72,15 +130,48 @@ class Standardizer:
             out = np.empty((n, x.shape[1]), np.float32)
         for start in range(0, n, BLOCK):
             part = slice(start, start + BLOCK)
-            y = out[part]
-            y[...] = x[part if rows is None else rows[part]]  # faster than a subtraction that casts
-            np.subtract(y, self.mean, out=y)
-            np.divide(y, self.scale, out=y)
+            block = x[part if rows is None else rows[part]]
+            if x.dtype == np.uint8 and self.mean.dtype == np.float32:  # always finite
+                self._apply(block, out[part])
+                continue
+            given = block.copy() if np.may_share_memory(block, out) else block
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._apply(block, out[part])
+            if not np.isfinite(out[part]).all():
+                row = np.arange(start, start + len(block)) if rows is None else rows[part]
+                self._refuse(given, out[part], row, names, where)
         return out
 
+    def _apply(self, block, y):
+        if self.mean.dtype == np.float32:
+            y[...] = block  # faster than a subtraction that casts
+            np.subtract(y, self.mean, out=y)
+            np.divide(y, self.scale, out=y)
+        else:
+            exact = block - self.mean
+            np.divide(exact, self.scale, out=exact)
+            y[...] = exact
+
+    def _refuse(self, given, y, rows, names, where):
+        row, column = np.argwhere(~np.isfinite(y))[0]
+        value = given[row, column]
+        place = arrays.place((rows[row], column), names)
+        if not np.isfinite(value):
+            raise ValueError(
+                f"{where}: finite numbers are required, got {value} in {place}; fill in or remove "
+                "such rows"
+            )
+        raise ValueError(
+            f"{where}: numbers that float32 can hold once they are standardized are required, got "
+            f"{value:.6g} in {place}, with the mean {self.mean[column]:.6g} and the scale "
+            f"{self.scale[column]:.6g}; correct or remove such rows"
+        )
+
     def invert(self, x: np.ndarray) -> np.ndarray:
-        """x * scale + mean as float32: what `apply` was given."""
-        return (x * self.scale + self.mean).astype(np.float32, copy=False)
+        """x * scale + mean in the type of mean and scale: what `apply` was given."""
+        if self.mean.dtype == np.float32:
+            return (x * self.scale + self.mean).astype(np.float32, copy=False)
+        return x * self.scale + self.mean
 
 
 def _moments_of_bytes(x, rows):
@@ -94,11 +185,30 @@ def _moments_of_bytes(x, rows):
     return total / count, deviation or 1.0
 
 
-def _blocks(x, rows):
+def _of_extremes(x, rows, rounded, axis, count):
+    """Mean and deviation where squares of the values leave float64: of the values times a power of
+    two that brings the largest one near 1.
+    """
+    largest = 0.0
+    for b in _blocks(x, rows, rounded):
+        largest = np.maximum(largest, np.abs(b.astype(np.float64)).max(axis))
+    exponent = np.frexp(largest)[1]
+    scaled = [np.ldexp(b.astype(np.float64), -exponent) for b in _blocks(x, rows, rounded)]
+    mean = sum(b.sum(axis) for b in scaled) / count
+    variance = sum(np.square(b - mean).sum(axis) for b in scaled) / count
+    return np.ldexp(mean, exponent), np.ldexp(np.sqrt(variance), exponent)
+
+
+def _blocks(x, rows, rounded=None):
     for start in range(0, len(x if rows is None else rows), BLOCK):
         part = slice(start, start + BLOCK)
-        yield x[part if rows is None else rows[part]]
+        block = x[part if rows is None else rows[part]]
+        yield block if rounded is None else block.astype(rounded)
 
 
-def _filled(features, value):
-    return np.broadcast_to(value, (features,)).astype(np.float32)
+def _filled(features, value, dtype):
+    return np.broadcast_to(value, (features,)).astype(dtype)
+
+
+def _type_of(array):
+    return getattr(array, "dtype", type(array).__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastsnn.data.csvfile import read_csv
-from fastsnn.data.dataset import Split
+from fastsnn.data.dataset import Split, summary
 from fastsnn.data.npzfile import read_npz, read_npz_features
 from fastsnn.data.targets import encode, infer_task, parse_column
 
@@ -32,6 +32,8 @@ class Table:
     feature_names: tuple[str, ...] | None
     target_names: tuple[str, ...] | None
     note: str | None = None
+
+    __repr__ = summary
 
 
 def is_table(path: str | Path) -> bool:

@@ -32,7 +32,7 @@ def at_hand() -> bool:
 def read(
     ids: list[str], is_test: np.ndarray, least: float, progress: Progress | None = None
 ) -> tuple[np.ndarray, int]:
-    """(x (n, features) float32, number of dense features, which come first).
+    """(x (n, features) float64, number of dense features, which come first).
 
     ids, is_test: of all n compounds, whose order x has. least: a sparse feature is kept where so
     many compounds outside the test part have it.
@@ -41,7 +41,7 @@ def read(
     dense = {part: locate(FOLDER, DENSE[part], progress) for part in rows}
     sparse = {part: locate(FOLDER, SPARSE[part], progress) for part in rows}
     key = "-".join(_sum(path) for path in (*dense.values(), *sparse.values()))
-    cached = cache_folder() / FOLDER / f"deeptox-{key}-{least:g}.npz"
+    cached = cache_folder() / FOLDER / f"deeptox-float64-{key}-{least:g}.npz"
     arrays = kept(cached, ARRAYS)
     if arrays is None:
         x, n_dense = _assembled(ids, rows, dense, sparse, least)
@@ -63,7 +63,7 @@ def _assembled(ids, rows, dense_paths, sparse_paths, least):
     chosen = np.flatnonzero(np.bincount(column[value > 0], minlength=width) >= least)
     place = np.full(max(width, entries["test"][1]), -1)
     place[chosen] = n_dense + np.arange(len(chosen))
-    x = np.zeros((len(ids), n_dense + len(chosen)), np.float32)
+    x = np.zeros((len(ids), n_dense + len(chosen)))
     for part, ((row, column, value), _) in entries.items():
         x[rows[part], :n_dense] = dense[part]
         wanted = place[column] >= 0

@@ -17,7 +17,7 @@ COLUMNS = 64  # done at a time: float64 copies of so many columns exist at once
 
 
 def prepare(x: np.ndarray, rows: np.ndarray, n_dense: int) -> np.ndarray:
-    """x (n, features) float32, the first n_dense of them dense -> (n, kept features) float32.
+    """x (n, features), the first n_dense of them dense -> (n, kept features) float32.
 
     rows: the training rows. NaN in a dense feature becomes the median of the training rows.
     """

@@ -31,7 +31,7 @@ def at_hand() -> bool:
 
 
 def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarray, int, str]:
-    """(x (n, features) float32, number of dense features, which come first, note).
+    """(x (n, features) float32, as it is stored, number of dense features, which come first, note).
 
     titles: of the n molecules in the SDF file, whose order x has. NaN where a descriptor is not
     defined.

@@ -95,7 +95,7 @@ def _arrays(path, archive, members, name):
     cached = None
     if infos[0].file_size >= CACHED_FROM:
         key = "-".join(f"{info.CRC:08x}" for info in infos)  # of the content, wherever it lies
-        cached = cache_folder() / FOLDER / f"{name}-{key}.npz"
+        cached = cache_folder() / FOLDER / f"{name}-float64-{key}.npz"
         if (arrays := kept(cached, ARRAYS)) is not None:
             return tuple(arrays.values())
     shape, where = SHAPES[name], f"{path}, {name}"
@@ -116,7 +116,7 @@ def _arrays(path, archive, members, name):
         raise ValueError(f"{where}: folds must be 0 or 1, one is not")
     if not np.isfinite(x).all():
         raise ValueError(f"{where}: features must be finite numbers, one is not")
-    arrays = x.astype(np.float32), labels[:, 0].astype(np.int64), test == 1, validation == 1
+    arrays = x, labels[:, 0].astype(np.int64), test == 1, validation == 1
     if cached is not None:
         keep(cached, dict(zip(ARRAYS, arrays, strict=True)))
     return arrays

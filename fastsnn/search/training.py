@@ -49,7 +49,7 @@ class RunTrial:
             if name.startswith(("train_", "validation_")):
                 figures[name] = value
         if dataset.test is not None:
-            test = model.evaluate(dataset.test.x, dataset.test.y, threads=1)
+            test = model.judge(dataset.test, threads=1)
             figures |= {f"test_{name}": value for name, value in test.items()}
         return figures
 
@@ -84,7 +84,7 @@ class _Judge:
         self.model, self.held = model, held
 
     def on_epoch_end(self, trainer, history):
-        figures = self.model.evaluate(self.held.x, self.held.y, trainer.threads)
+        figures = self.model.judge(self.held, trainer.threads)
         history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
 
 

@@ -1,0 +1,91 @@
+"""Files of version 0.1: models load and predict the same bits, runs go on to the same bits."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+import version_0_1
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import fastsnn as fs
+from fastsnn import checkpoint, inference, run
+from fastsnn.data import Standardizer
+
+each_task = pytest.mark.parametrize("task", version_0_1.TASKS)
+TIMES = ("seconds", "samples_per_second")
+
+
+def described(path):
+    with safe_open(path, "numpy") as file:
+        return json.loads(file.metadata()["fastsnn"])
+
+
+def at(path, new, data):
+    """A copy of a training state that was started with other data: this path is in it."""
+    description, tensors = described(path), load_file(path)
+    del description["crc32"]
+    description["config"]["data"] = str(data)
+    crc = zlib.crc32(json.dumps(description).encode())
+    for name in sorted(tensors):
+        crc = zlib.crc32(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode(), crc)
+        crc = zlib.crc32(tensors[name], crc)
+    description["crc32"] = f"{crc:08x}"
+    save_file(tensors, new, metadata={"fastsnn": json.dumps(description)})
+
+
+@each_task
+def test_predictions_keep_their_bits(task):
+    path = version_0_1.FOLDER / f"{task}.safetensors"
+    assert described(path)["version"] == "0.1.0"
+    model, x = fs.load_model(path), version_0_1.features()
+    assert model.inputs.mean.dtype == model.inputs.scale.dtype == np.float32
+    expected = np.load(version_0_1.FOLDER / f"{task}.npy")
+    for given in (x, x.astype(np.float32), x.tolist()):
+        predicted = model.predict(given)
+        assert predicted.dtype == np.float32 and np.array_equal(predicted, expected)
+    text = inference.to_csv(model, expected).splitlines()[1].split(",")
+    assert text[-1] == str(expected[0, -1])
+
+
+@each_task
+def test_saved_again_it_is_the_same(task, tmp_path):
+    path = version_0_1.FOLDER / f"{task}.safetensors"
+    fs.save_model(tmp_path / "again", fs.load_model(path))
+    old, new = load_file(path), load_file(tmp_path / "again")
+    assert old.keys() == new.keys()
+    for name in old:
+        assert old[name].dtype == new[name].dtype and np.array_equal(old[name], new[name])
+
+
+@each_task
+def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
+    """Its standardization stays in float32, and its figures are those of version 0.1."""
+    data = version_0_1.write_data(tmp_path, task)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    at(version_0_1.FOLDER / f"{task}-last.safetensors", folder / "last.safetensors", data)
+    (folder / "model.safetensors").write_bytes((folder / "last.safetensors").read_bytes())
+    assert run.resume(folder)["epochs"] == 4
+    end = version_0_1.FOLDER / f"{task}-end.safetensors"
+    old, new = load_file(end), load_file(folder / "last.safetensors")
+    assert old.keys() == new.keys()
+    for name in old:
+        assert np.array_equal(old[name], new[name]), name
+    old, new = described(end)["history"], checkpoint.load_training(folder / "last.safetensors")[2]
+    assert len(old) == len(new) == 4
+    for a, b in zip(old, new, strict=True):
+        assert {k: v for k, v in a.items() if k not in TIMES} == {
+            k: v for k, v in b.items() if k not in TIMES
+        }
+
+
+@pytest.mark.parametrize("offset, lost", [(1.7e9, True), (2e4, False), (-3e6, True)])
+def test_a_run_that_lost_digits_is_known(offset, lost):
+    """It goes on with the bits of version 0.1, and a line says that they are poor."""
+    targets = Standardizer(np.full(1, offset, np.float32), np.full(1, 22, np.float32))
+    network = fs.mlp(3, 1, layers=1, width=4)
+    assert run._loses(fs.Model(network, "regression", targets=targets)) == lost
+    exact = Standardizer(targets.mean.astype(float), targets.scale.astype(float))
+    assert not run._loses(fs.Model(network, "regression", targets=exact))
