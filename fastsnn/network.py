@@ -34,7 +34,7 @@ class Network:
         For layers in an order that has no meaning, and for sizes out of range.
     """
 
-    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0):
+    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0, *, _arrays=None):
         if isinstance(input_size, bool) or not isinstance(input_size, int):
             raise TypeError(f"Network: input_size must be an int, got {input_size!r}")
         if input_size < 1:
@@ -44,6 +44,8 @@ class Network:
         self.nodes = graph.fuse(self.layers, input_size)
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
+        if _arrays is not None:
+            initialize.require_fit(self.layout.tensors, _arrays)  # before anything is allocated
         self._parameters = aligned_zeros(self.layout.size)
         self._tensors = self.layout.views(self._parameters)
         self._device = None  # its parameters on a device, if it lives there
@@ -55,7 +57,15 @@ class Network:
         )
         self._engines = python_threading.local()
         self._single, self._seen = None, -1
-        initialize.initialize(self.nodes, self._tensors, check.seed(seed))
+        if _arrays is None:
+            initialize.initialize(self.nodes, self._tensors, check.seed(seed))
+        else:
+            self.load_state_dict(_arrays)
+
+    @classmethod
+    def _of(cls, layers, input_size, arrays) -> "Network":
+        """A network with the parameters of a state dict; no weights are drawn for it."""
+        return cls(layers, input_size, _arrays=arrays)
 
     @property
     def parameters(self) -> np.ndarray:
@@ -117,8 +127,7 @@ class Network:
         return {"layers": self.layers, "input_size": self.input_size, "arrays": self.state_dict()}
 
     def __setstate__(self, state):
-        self.__init__(state["layers"], state["input_size"])
-        self.load_state_dict(state["arrays"])
+        self.__init__(state["layers"], state["input_size"], _arrays=state["arrays"])
 
     def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
         """Raw outputs in evaluation mode: x (n, input_size) float32 -> (n, output_size) float32.

@@ -68,8 +68,7 @@ def run(
             files.replace(folder.config, config.to_toml())
             return _finish(folder, config, dataset, model, trainer, [], report, callbacks, start)
         except Exception:
-            if not folder.model.exists():  # no epoch was finished: there is nothing to keep
-                folder.discard()
+            folder.discard_without_model()  # no epoch was finished: there is nothing to keep
             raise
 
 
@@ -106,8 +105,8 @@ def resume(
             raise ValueError(
                 f"{folder.last}: it is needed to resume, and is not there; start another run"
             )
-        model, state, history, stored = checkpoint.load_training(folder.last)
-        config = RunConfig.from_dict(stored).changed(options, len(history), f"{out}")
+        model, state, history, config = checkpoint.load_run(folder.last)
+        config = config.changed(options, len(history), f"{out}")
         dataset = _load(config, progress)
         _require_same(dataset, model, config)
         trainer = _trainer(config, model)
@@ -147,6 +146,7 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
 
 def _result(folder, config, dataset, trainer, history, compile_s, start):
     chosen = best(history, dataset.task)
+    folder.require_model()
     model = checkpoint.load_model(folder.model)
     if config.backend == "cuda":
         model.network.to_device()

@@ -13,7 +13,7 @@ from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.data.byterows import ByteRows
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Adam
+from fastsnn.optimizers import SGD, Adam, require_state
 from fastsnn.schedules import Constant
 
 log = logging.getLogger("fastsnn")
@@ -334,6 +334,7 @@ class Trainer:
         missing = {"step_count", "first_loss"} - numbers.keys()
         if missing:
             raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
+        require_state(arrays, numbers)
         for name, view in views.items():
             view[:] = arrays[name]
         self._engine.state_changed()

@@ -1,0 +1,70 @@
+"""Single values from a caller or a file, checked: Python numbers, or a one-line error.
+
+This module imports nothing of the package, so that layers and optimizers can use it.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import numpy as np
+
+MOST_SHOWN = 60  # letters of a quoted value
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar as the Python number or text it holds; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def shown(value: Any) -> str:
+    """`repr` for an error message: one line of at most 60 letters, whatever the value."""
+    try:
+        text = " ".join(repr(plain(value)).split())
+    except (ValueError, RecursionError):  # an int of more than 4,300 digits; endless nesting
+        return f"a very long {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
+
+def integer(value: Any, where: str, low: int | None = None, high: int | None = None) -> int:
+    """`value` as an int in [low, high], either of which may be None.
+
+    NumPy integers are accepted, bools are not. Raises TypeError or ValueError: "{where} must be
+    ...".
+    """
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{where} must be an int, got {shown(value)}")
+    if low is not None and value < low:
+        raise ValueError(f"{where} must be at least {low}, got {shown(value)}")
+    if high is not None and value > high:
+        raise ValueError(f"{where} must be at most {high:,}, got {shown(value)}")
+    return int(value)
+
+
+def number(value: Any, where: str, low: float = -inf, high: float = inf, ends: str = "[)") -> float:
+    """`value` as a finite float between low and high; `ends` are the brackets of the interval.
+
+    NumPy numbers are accepted, bools and texts are not. Raises TypeError or ValueError: "{where}
+    must be ...".
+    """
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{where} must be a number, got {shown(value)}")
+    above = low < value or (ends[0] == "[" and low == value)
+    below = value < high or (ends[1] == "]" and value == high)
+    if not (above and below and is_finite(value)):
+        bounded = (low, high) != (-inf, inf)
+        wanted = f"in {ends[0]}{low:g}, {high:g}{ends[1]}" if bounded else "finite"
+        raise ValueError(f"{where} must be {wanted}, got {shown(value)}")
+    return float(value)
+
+
+def is_finite(value: int | float) -> bool:
+    """Whether a float64 can hold it: `math.isfinite` fails for an int of more than 308 digits."""
+    try:
+        return abs(float(value)) < inf
+    except OverflowError:
+        return False
