@@ -158,22 +158,22 @@ def _read(path):
         raise ValueError(
             f"{path}: a model file of fastsnn is required; this one was written by another program"
         )
-    damaged = f"{path}: it is damaged (its checksum is wrong); take an earlier copy or train again"
+    damaged = f"{path}: it is damaged ({{}}); take an earlier copy or train again"
     try:
         description = tensorfile.parse(text)
         if not isinstance(description, dict) or type(description.get("format")) is not int:
-            raise ValueError(damaged)
+            raise ValueError("its description has no format")
         crc = description.pop("crc32", None)
         checksum = _checksum(description, tensors)
     except (ValueError, RecursionError) as error:
-        raise ValueError(damaged) from error
+        raise ValueError(damaged.format(shown(str(error)).strip("'"))) from error
     if description["format"] != FORMAT:
         raise ValueError(
             f"{path}: format {FORMAT} is required, got {shown(description['format'])}; it was "
             f"written by fastsnn {str(description.get('version'))[:20]}: use that version"
         )
     if crc != checksum:
-        raise ValueError(damaged)
+        raise ValueError(damaged.format("its checksum is wrong"))
     return tensors, description
 
 
