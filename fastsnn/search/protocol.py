@@ -15,7 +15,7 @@ import numpy as np
 
 from fastsnn.metrics import LARGER_IS_BETTER
 from fastsnn.scalars import number, plain, shown
-from fastsnn.search.trial import Trial
+from fastsnn.search.trial import Trial, is_number
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,15 @@ class Protocol:
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
         """The best first. Equal scores: more "layers", then the lower "learning_rate", then the
-        higher "dropout" of the options (a missing one counts as 0), then the lower number.
-        Trainings without a score, because they diverged, come last.
+        higher "dropout" of the options (one that is missing or no number counts as 0), then the
+        lower number. Trainings without a score, because they diverged, come last.
         """
 
         def rank(trial):
             score = trial.score
             sign = -1 if self.maximize else 1
-            layers, rate, dropout = (
-                trial.options.get(name) or 0 for name in ("layers", "learning_rate", "dropout")
-            )
+            given = [trial.options.get(name) for name in ("layers", "learning_rate", "dropout")]
+            layers, rate, dropout = (v if is_number(v) else 0 for v in given)
             value = 0.0 if score is None else sign * score
             return score is None, value, -layers, rate, -dropout, trial.number
 

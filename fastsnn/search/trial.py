@@ -75,9 +75,7 @@ def key_of(options: Mapping[str, Any]) -> str:
     try:
         return json.dumps(plain(options), sort_keys=True)
     except RecursionError:
-        raise ValueError(
-            "trial: its options contain themselves, or are nested too deeply"
-        ) from None
+        raise ValueError(TOO_DEEP) from None
 
 
 def plain(value: Any) -> Any:
