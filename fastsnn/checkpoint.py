@@ -111,7 +111,13 @@ def _write(path, network, arrays, description):
     _require_readable(path, description, arrays, network)
     # One entry: safetensors writes several in any order, and equal models shall be equal files.
     description["crc32"] = _checksum(description, arrays)
-    files.replace(path, to_bytes(arrays, metadata={KEY: json.dumps(description)}))
+    text = json.dumps(description)
+    if 2 * len(text) > tensorfile.MOST_HEADER:  # in the header, each quote in it has a backslash
+        raise ValueError(
+            f"{path}: nothing was written: names and history have {len(text):,} letters, at most "
+            f"{tensorfile.MOST_HEADER // 2:,} can be read again; train fewer epochs"
+        )
+    files.replace(path, to_bytes(arrays, metadata={KEY: text}))
 
 
 def _require_readable(path, description, arrays, network):

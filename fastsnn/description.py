@@ -18,7 +18,7 @@ from fastsnn.layers import from_description
 from fastsnn.metrics import MAIN
 from fastsnn.network import Network
 from fastsnn.optimizers import require_state
-from fastsnn.scalars import integer, shown
+from fastsnn.scalars import integer, is_finite, shown
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
@@ -137,7 +137,7 @@ def history(records) -> list[dict]:
         if figures.keys() != {n for n in records[0] if _is_figure(n)}:
             raise ValueError(f"{where}: its figures must be those of the first epoch")
         for name, value in figures.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if type(value) is not float and (type(value) is not int or not is_finite(value)):
                 raise ValueError(f"{where}: {shown(name)} must be a number, got {shown(value)}")
     return records
 

@@ -9,7 +9,15 @@ from numpy.typing import ArrayLike
 
 from fastsnn.scalars import is_finite, number, plain, shown
 from fastsnn.theory import gaussian
-from fastsnn.theory.moments import ALPHA, LAMBDA, floats, jacobian, moment_map, spectral_radius
+from fastsnn.theory.moments import (
+    ALPHA,
+    LAMBDA,
+    floats,
+    jacobian,
+    moment_map,
+    selu_parameters,
+    spectral_radius,
+)
 
 ITERATIONS, NEWTON_STEPS = 200, 20
 LEAST_SOLVED, MOST_SOLVED = 1e-100, 1e100  # no power of `solve` leaves float64
@@ -50,6 +58,7 @@ def fixed_point(
     w, t = np.broadcast_arrays(
         floats(weight_sum, "weight_sum"), floats(weight_square_sum, "weight_square_sum")
     )
+    alpha, lambda_ = selu_parameters(alpha, lambda_)
     m, v = (np.full(w.shape, value) for value in _pair(start))
     if not (v > 0).all():
         raise ValueError(f"fixed_point: start needs a variance > 0, got {start}")
@@ -157,19 +166,9 @@ def solve(
     >>> round(alpha, 8), round(lambda_, 8)
     (1.97125575, 1.06070908)
     """
-    for name, value in (("variance", variance), ("weight_square_sum", weight_square_sum)):
-        if not 0 < _a_number(value, name) < math.inf:
-            raise ValueError(f"solve: {name} must be positive and finite, got {shown(value)}")
-        if not LEAST_SOLVED <= value <= MOST_SOLVED:
-            raise ValueError(
-                f"solve: {name} must be in [{LEAST_SOLVED:g}, {MOST_SOLVED:g}], got {shown(value)}"
-            )
-    for name, value in (("mean", mean), ("weight_sum", weight_sum)):
-        if not math.isfinite(_a_number(value, name)):
-            raise ValueError(f"solve: {name} must be finite, got {value}")
-        if not abs(value) <= MOST_SOLVED:
-            raise ValueError(f"solve: {name} must be within {MOST_SOLVED:g}, got {shown(value)}")
-    mean, variance = float(mean), float(variance)
+    mean, variance = _solvable(mean, "mean"), _solvable(variance, "variance", True)
+    weight_sum = _solvable(weight_sum, "weight_sum")
+    weight_square_sum = _solvable(weight_square_sum, "weight_square_sum", True)
     a, b, sa, sb = _sides(mean * weight_sum, variance * weight_square_sum)
     square = variance + mean * mean
     if a * a == 0 or b * b == 0:
@@ -193,13 +192,18 @@ def solve(
     return (p * a - mean) / (b * p), p
 
 
-def _a_number(value, name):
+def _solvable(value, name, positive=False):
+    """As a float, of a size that no power in `solve` carries out of float64."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"solve: {name} must be a number, got {shown(value)}")
-    if isinstance(value, int) and not is_finite(value):
-        raise ValueError(f"solve: {name} must be finite, got {shown(value)}")
-    return value
+    if not is_finite(value) or (positive and value <= 0):
+        wanted = "positive and finite" if positive else "finite"
+        raise ValueError(f"solve: {name} must be {wanted}, got {shown(value)}")
+    low = LEAST_SOLVED if positive else -MOST_SOLVED
+    if not low <= value <= MOST_SOLVED:
+        raise ValueError(f"solve: {name} must be in [{low:g}, {MOST_SOLVED:g}], got {value}")
+    return float(value)
 
 
 def _sides(k, s):

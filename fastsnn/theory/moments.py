@@ -62,7 +62,7 @@ def moment_map(
     (True, 1.0)
     """
     k, s, shape = _pre_activation(mean, variance, weight_sum, weight_square_sum)
-    _require_parameters(alpha, lambda_)
+    alpha, lambda_ = selu_parameters(alpha, lambda_)
     m, v = np.empty_like(k), np.empty_like(k)
     small = s < gaussian.SMALL
     for rows, of in ((small, _by_nodes), (~small, _closed)):
@@ -134,7 +134,7 @@ def jacobian(
            [0.    , 0.7826]])
     """
     k, s, shape = _pre_activation(mean, variance, weight_sum, weight_square_sum)
-    _require_parameters(alpha, lambda_)
+    alpha, lambda_ = selu_parameters(alpha, lambda_)
     if not (s > 0).all():
         raise ValueError(
             "jacobian: variance * weight_square_sum > 0 is required, got 0; SELU has a kink"
@@ -164,10 +164,12 @@ def spectral_norm(matrix: ArrayLike) -> np.ndarray:
 def spectral_radius(matrix: ArrayLike) -> np.ndarray:
     """Largest |eigenvalue| of matrices (..., 2, 2): below 1 at an attracting fixed point."""
     a, b, c, d = _entries(matrix)
-    half_trace, determinant = 0.5 * (a + d), a * d - b * c
-    inside = (0.5 * (a - d)) ** 2 + b * c
-    real = np.abs(half_trace) + np.sqrt(np.maximum(inside, 0))
-    return np.where(inside >= 0, real, np.sqrt(np.maximum(determinant, 0)))
+    with np.errstate(over="ignore", invalid="ignore"):  # entries above 1e150
+        half_trace, determinant = 0.5 * (a + d), a * d - b * c
+        inside = (0.5 * (a - d)) ** 2 + b * c
+        real = np.abs(half_trace) + np.sqrt(np.maximum(inside, 0))
+        radius = np.where(inside >= 0, real, np.sqrt(np.maximum(determinant, 0)))
+    return np.where(np.isnan(radius) & np.isfinite(a + b + c + d), np.inf, radius)
 
 
 def _entries(matrix):
@@ -195,15 +197,18 @@ def _pre_activation(mean, variance, weight_sum, weight_square_sum):
     return k.ravel(), s.ravel(), k.shape
 
 
-def _require_parameters(alpha, lambda_):
+def selu_parameters(alpha: float, lambda_: float) -> tuple[float, float]:
+    """Both as Python's floats. Raises TypeError or ValueError, see `moment_map`."""
+    alpha, lambda_ = plain(alpha), plain(lambda_)
     for name, value in (("alpha", alpha), ("lambda_", lambda_)):
-        if isinstance(value, bool) or not isinstance(plain(value), int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{name} must be a number, got {shown(value)}")
     if not (0 <= alpha <= MOST_PARAMETER and 0 < lambda_ <= MOST_PARAMETER):
         raise ValueError(
-            "finite alpha >= 0 and lambda_ > 0 are required, got "
-            f"alpha {shown(alpha)} and lambda_ {shown(lambda_)}"
+            f"finite alpha >= 0 and lambda_ > 0 are required, got alpha {shown(alpha)} and lambda_ "
+            f"{shown(lambda_)}"
         )
+    return float(alpha), float(lambda_)
 
 
 def floats(values: ArrayLike, where: str) -> np.ndarray:
