@@ -77,7 +77,7 @@ def load_run(path: str | os.PathLike):
     with _fitting(path):
         config = RunConfig.from_dict(options)
         config.require_settled()
-        described.run_history(history, model.task, config.validation > 0)
+        described.run_history(history, model.task)
     return model, state, history, config
 
 

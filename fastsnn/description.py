@@ -146,16 +146,16 @@ def _is_figure(name):
     return name.startswith(("train_", "validation_")) or name in MEASURED
 
 
-def run_history(records: list[dict], task: str, validated: bool) -> None:
+def run_history(records: list[dict], task: str) -> None:
     """`history` of a run of `fastsnn train`: with all that it reads again."""
     needed = ["train_loss", *MEASURED]
-    if validated:
+    if records and any(name.startswith("validation_") for name in records[0]):
         needed += ["validation_loss", f"validation_{MAIN[task]}"]
     for name in needed:
         if records and name not in records[0]:
             raise ValueError(f"history: {name} is required in each epoch")
     for record in records:
-        if not (isfinite(record["train_loss"]) and isfinite(record["samples_per_second"])):
+        if not all(isfinite(record[name]) for name in ("train_loss", *MEASURED)):
             raise ValueError(f"history, epoch {record['epoch']}: its figures must be finite")
 
 

@@ -137,16 +137,15 @@ def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
     for name, array in arrays.items():
         array = np.asarray(array)
         if array.dtype.kind not in "fiu":
-            raise TypeError(f"trainer state: {shown(name)}: float32 is required, got {array.dtype}")
+            raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")
         if not np.isfinite(array).all():
             raise ValueError(
-                f"trainer state: {shown(name)}: finite numbers are required, got NaN or infinity; "
-                "take an earlier checkpoint"
+                f"trainer state: {name}: finite numbers are required, got NaN or infinity"
             )
         if name.endswith(".state1") and array.size and array.min() < 0:
             raise ValueError(
-                f"trainer state: {shown(name)}: numbers >= 0 are required, as means of squares "
-                f"are, got {array.min()}; take an earlier checkpoint"
+                f"trainer state: {name}: numbers >= 0 are required, as means of squares "
+                f"are, got {array.min()}"
             )
     integer(numbers["step_count"], "trainer state: step_count", 0, 2**62)
     if numbers["first_loss"] is not None:

@@ -108,7 +108,7 @@ def resume(
         model, state, history, config = checkpoint.load_run(folder.last)
         config = config.changed(options, len(history), f"{out}")
         dataset = _load(config, progress)
-        _require_same(dataset, model, config)
+        _require_same(dataset, model, config, history)
         trainer = _trainer(config, model)
         trainer.load_state_dict(*state)
         files.replace(folder.config, config.to_toml())
@@ -225,9 +225,11 @@ def _schedule(config, dataset):
     return schedules.SCHEDULES[config.schedule]()
 
 
-def _require_same(dataset, model, config):
+def _require_same(dataset, model, config, history):
+    validated = history and any(name.startswith("validation_") for name in history[0])
     same = (
-        dataset.task == model.task
+        (not history or validated == (dataset.validation is not None))
+        and dataset.task == model.task
         and dataset.class_names == model.class_names
         and np.array_equal(dataset.inputs.mean, model.inputs.mean)
         and np.array_equal(dataset.inputs.scale, model.inputs.scale)
