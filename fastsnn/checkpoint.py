@@ -49,17 +49,18 @@ def load(path: str | os.PathLike) -> Network:
     """The network of a file. Raises ValueError for a file that is none of ours, damaged or of a
     newer format.
     """
-    return _network(path, *_read(path))
+    return _network(_name(path), *_read(path))
 
 
 def load_model(path: str | os.PathLike) -> Model:
     """The model of a file that training wrote. Raises ValueError, as `load`."""
-    return _model(path, *_read(path))
+    return _model(_name(path), *_read(path))
 
 
 def load_training(path: str | os.PathLike):
     """(model, trainer state (arrays, numbers), history, config) of a `last.safetensors`."""
     tensors, description = _read(path)
+    path = _name(path)
     if "trainer" not in description:
         raise ValueError(f"{path}: it holds no training to resume; take last.safetensors")
     model = _model(path, tensors, description)
@@ -145,14 +146,20 @@ def _checksum(description, tensors):
     return f"{crc:08x}"
 
 
-def _read(path):
-    path = os.fspath(path)
-    if not os.path.isfile(path):
+def _name(path):
+    """For messages: one line, whatever letters the name has."""
+    name = os.fsdecode(path)
+    return name if name.isprintable() else shown(name)
+
+
+def _read(file):
+    path = _name(file)
+    if not os.path.isfile(file):
         raise ValueError(
             f"{path}: there is no such file; `fastsnn train --out DIR` writes model files"
         )
     try:
-        text, tensors = tensorfile.read(path, KEY)
+        text, tensors = tensorfile.read(file, KEY)
     except OSError as error:
         raise RuntimeError(f"{path}: it could not be read ({error.strerror or error})") from error
     except ValueError as error:

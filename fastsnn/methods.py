@@ -77,8 +77,11 @@ def widths(shape: str, layers: int, width: int, output_size: int) -> list[int]:
     """Units of the hidden layers: all `width`, or (conic) from `width` in a geometric progression
     that the output size ends.
     """
-    if shape not in SHAPES:
+    if not isinstance(shape, str) or shape not in SHAPES:
         raise ValueError(f"shape: must be one of {', '.join(SHAPES)}; got {shown(shape)}")
+    layers = integer(layers, "layers", 1, MOST_LAYERS)
+    width = integer(width, "width", 1, MOST_UNITS)
+    output_size = integer(output_size, "output_size", 1, MOST_UNITS)
     ratio = 1.0 if shape == "rectangular" else output_size / width
     return [max(1, round(width * ratio ** (i / layers))) for i in range(layers)]
 

@@ -7,6 +7,7 @@ import os
 import struct
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +137,24 @@ def test_float64_standardizers_are_kept(tmp_path):
         found = fs.load_model(tmp_path / "m").inputs
         assert found.mean.dtype == found.scale.dtype == dtype
         assert (found.mean == inputs.mean).all() and (found.scale == inputs.scale).all()
+
+
+OLD = Path(__file__).parent / "models" / "version-0.1.0.safetensors"
+
+
+def test_a_file_of_version_0_1(tmp_path):
+    """Its float32 standardizers, all kinds of tensors, and the bits of its predictions."""
+    model = fs.load_model(OLD)
+    assert model.task == "regression" and model.feature_names == ("a", "b", "ü")
+    assert model.inputs.mean.dtype == model.targets.scale.dtype == np.float32
+    found = model.predict(np.float32([[1, 2, 3], [-4, 5, 6.5]]), threads=1)
+    assert found.tolist() == [
+        [-0.3966841697692871, -2.5064749717712402],
+        [-0.0805736780166626, -2.1334638595581055],
+    ]
+    checkpoint.save_model(tmp_path / "m", model)
+    same = fs.load_model(tmp_path / "m").network.state_dict()
+    assert all((same[n] == a).all() for n, a in model.network.state_dict().items())
 
 
 def written(header: dict | str, tensors=b""):

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from fastsnn.scalars import plain, shown
-from fastsnn.search.trial import key_of
+from fastsnn.search.trial import is_number, key_of
 
 Space = Mapping[str, "Sequence[Any] | Range"]
 MOST = 1e300  # of an end of a Range: their difference is finite
 MOST_TRIALS = 1_000_000  # a list of them is made before the first one begins
+MOST_SIZE = 1e50  # of a trial
 TRIES = 100  # draws of one option set that was not drawn before
 
 
@@ -129,5 +130,10 @@ def unique(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def cost(options: Mapping[str, Any]) -> float:
     """Multiply-adds of a training, up to a factor: layers x width^2 x epochs, as far as given."""
-    width = options.get("width") or 1
-    return float((options.get("layers") or 1) * width * width * (options.get("epochs") or 1))
+    layers, width, epochs = (_size(options.get(n)) for n in ("layers", "width", "epochs"))
+    return layers * width * width * epochs
+
+
+def _size(value):
+    """A factor of the cost: 1 for what is no number, and never so large that a sum overflows."""
+    return min(abs(float(value)), MOST_SIZE) if is_number(value) and value else 1.0

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from fastsnn.scalars import number, shown
 from fastsnn.theory.fixed_points import fixed_point
-from fastsnn.theory.moments import ALPHA, LAMBDA, jacobian, moment_map, spectral_norm
+from fastsnn.theory.moments import ALPHA, LAMBDA, floats, jacobian, moment_map, spectral_norm
 
 POINTS, MOST_POINTS = 1_000_000, 100_000_000  # 100 bytes each
 Interval = tuple[float, float]
@@ -51,12 +51,12 @@ class Domain:
 
     def contains(self, mean, variance, weight_sum, weight_square_sum) -> np.ndarray:
         inside = [
-            (np.asarray(values) >= low) & (np.asarray(values) <= high)
-            for values, (low, high) in (
-                (mean, self.mean),
-                (variance, self.variance),
-                (weight_sum, self.weight_sum),
-                (weight_square_sum, self.weight_square_sum),
+            (array >= low) & (array <= high)
+            for array, (low, high) in (
+                (floats(mean, "mean"), self.mean),
+                (floats(variance, "variance"), self.variance),
+                (floats(weight_sum, "weight_sum"), self.weight_sum),
+                (floats(weight_square_sum, "weight_square_sum"), self.weight_square_sum),
             )
         ]
         return inside[0] & inside[1] & inside[2] & inside[3]
