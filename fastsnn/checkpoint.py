@@ -75,7 +75,7 @@ def load_training(path: str | os.PathLike):
 def load_run(path: str | os.PathLike):
     """`load_training` of a run of `fastsnn train`: its config is a settled `RunConfig`."""
     model, state, history, options = load_training(path)
-    with _fitting(path):
+    with _fitting(_name(path)):
         config = RunConfig.from_dict(options)
         config.require_settled()
         described.run_history(history, model.task)
