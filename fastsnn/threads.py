@@ -59,7 +59,7 @@ def resolve(threads: int | None) -> int:
         raise TypeError(f"threads: an int >= 1 or None is required, got {shown(threads)}")
     elif threads < 1:
         raise ValueError(f"threads: at least 1 is required, got {threads}; None takes all")
-    elif threads > max(MOST, available()):
+    elif threads > MOST and threads > available():  # each step asks, and the second reads files
         raise ValueError(
             f"threads: at most {MOST:,} are supported, each has buffers of its own, got "
             f"{shown(threads)}; this machine has {available()} processors"
