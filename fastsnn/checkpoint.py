@@ -8,21 +8,23 @@ is JSON, with a checksum in it, for safetensors itself has none.
 import json
 import os
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from fastsnn import files
-from fastsnn.data.standardize import Standardizer
-from fastsnn.layers import describe, from_description
+from fastsnn import description as described
+from fastsnn import files, tensorfile
+from fastsnn.config import RunConfig
+from fastsnn.description import NAMES
+from fastsnn.layers import describe
 from fastsnn.model import Model
 from fastsnn.network import Network
+from fastsnn.scalars import shown
 from fastsnn.version import __version__
 
-FORMAT = 1
-NAMES = ("class_names", "feature_names", "target_names")
+FORMAT, KEY = 1, "fastsnn"
 
 
 def save_network(path: str | os.PathLike, network: Network) -> None:
@@ -56,7 +58,7 @@ def load(path: str | os.PathLike) -> Network:
     newer format. path: a file, or the folder of a run.
     """
     path = file_of(path)
-    return _network(path, *_read(path))
+    return _network(_name(path), *_read(path))
 
 
 def load_model(path: str | os.PathLike) -> Model:
@@ -64,7 +66,7 @@ def load_model(path: str | os.PathLike) -> Model:
     ValueError, as `load`.
     """
     path = file_of(path)
-    return _model(path, *_read(path))
+    return _model(_name(path), *_read(path))
 
 
 def file_of(path: str | os.PathLike) -> Path:
@@ -86,15 +88,38 @@ def file_of(path: str | os.PathLike) -> Path:
 def load_training(path: str | os.PathLike):
     """(model, trainer state (arrays, numbers), history, config) of a `last.safetensors`."""
     tensors, description = _read(path)
+    path = _name(path)
     if "trainer" not in description:
         raise ValueError(f"{path}: it holds no training to resume; take last.safetensors")
-    state = {
-        name.removeprefix("trainer."): a
-        for name, a in tensors.items()
-        if name.startswith("trainer.")
-    }
     model = _model(path, tensors, description)
-    return model, (state, description["trainer"]), description["history"], description["config"]
+    with _fitting(path):
+        state = described.state(description, tensors, model.network)
+        history, config = described.history(description.get("history")), description.get("config")
+        if not isinstance(config, dict):
+            raise ValueError(f"config: an object with the options is required, got {shown(config)}")
+    return model, state, history, config
+
+
+def load_run(path: str | os.PathLike):
+    """`load_training` of a run of `fastsnn train`: its config is a settled `RunConfig`."""
+    model, state, history, options = load_training(path)
+    with _fitting(_name(path)):
+        config = RunConfig.from_dict(options)
+        config.require_settled()
+        described.run_history(history, model.task)
+    return model, state, history, config
+
+
+@contextmanager
+def _fitting(path):
+    """Whatever contradicts itself in a file is one ValueError that names it."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: its description and its tensors do not fit together ({error}); take an "
+            "earlier copy or train again"
+        ) from error
 
 
 def _parts(model):
@@ -112,9 +137,31 @@ def _write(path, network, arrays, description):
         "layers": [describe(layer) for layer in network.layers],
     } | description
     arrays = network.state_dict() | {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    _require_readable(path, description, arrays, network)
     # One entry: safetensors writes several in any order, and equal models shall be equal files.
     description["crc32"] = _checksum(description, arrays)
-    files.replace(path, to_bytes(arrays, metadata={"fastsnn": json.dumps(description)}))
+    text = json.dumps(description)
+    if 2 * len(text) > tensorfile.MOST_HEADER:  # in the header, each quote in it has a backslash
+        raise ValueError(
+            f"{path}: nothing was written: names and history have {len(text):,} letters, at most "
+            f"{tensorfile.MOST_HEADER // 2:,} can be read again; train fewer epochs"
+        )
+    files.replace(path, to_bytes(arrays, metadata={KEY: text}))
+
+
+def _require_readable(path, description, arrays, network):
+    """What `_read` and its callers would refuse is not written: the previous file is worth more."""
+    name = described.not_finite(arrays)
+    if name is not None:
+        raise FloatingPointError(
+            f"{path}: finite numbers are required, {name} has NaN or infinity; nothing was "
+            "written, and the previous file, if any, is kept; train with a smaller rate"
+        )
+    try:
+        if "task" in description:
+            described.model(description, arrays, network)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: nothing was written: {error}") from error
 
 
 def _checksum(description, tensors):
@@ -127,16 +174,23 @@ def _checksum(description, tensors):
     return f"{crc:08x}"
 
 
-def _read(path):
-    if not os.path.isfile(path):
+def _name(path):
+    """For messages: one line, whatever letters the name has."""
+    name = os.fsdecode(path)
+    return name if name.isprintable() else shown(name)
+
+
+def _read(file):
+    path = _name(file)
+    if not os.path.isfile(file):
         raise ValueError(
             f"{path}: there is no such file; `fastsnn train --out DIR` writes model files"
         )
     try:
-        with safe_open(path, framework="numpy") as handle:
-            text = (handle.metadata() or {}).get("fastsnn")
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        text, tensors = tensorfile.read(file, KEY)
+    except OSError as error:
+        raise RuntimeError(f"{path}: it could not be read ({error.strerror or error})") from error
+    except ValueError as error:
         raise ValueError(
             f"{path}: a safetensors file is required, and this one is damaged or something "
             f"else ({error}); take an earlier copy or train again"
@@ -145,32 +199,28 @@ def _read(path):
         raise ValueError(
             f"{path}: a model file of fastsnn is required; this one was written by another program"
         )
-    damaged = f"{path}: it is damaged (its checksum is wrong); take an earlier copy or train again"
+    damaged = f"{path}: it is damaged ({{}}); take an earlier copy or train again"
     try:
-        description = json.loads(text)
-    except ValueError as error:
-        raise ValueError(damaged) from error
-    if description.get("format") != FORMAT:
+        description = tensorfile.parse(text)
+        if not isinstance(description, dict) or type(description.get("format")) is not int:
+            raise ValueError("its description has no format")
+        crc = description.pop("crc32", None)
+        checksum = _checksum(description, tensors)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(damaged.format(shown(str(error)).strip("'"))) from error
+    if description["format"] != FORMAT:
         raise ValueError(
-            f"{path}: format {FORMAT} is required, got {description.get('format')}; "
-            f"it was written by fastsnn {description.get('version')}: use that version"
+            f"{path}: format {FORMAT} is required, got {shown(description['format'])}; it was "
+            f"written by fastsnn {str(description.get('version'))[:20]}: use that version"
         )
-    if description.pop("crc32", None) != _checksum(description, tensors):
-        raise ValueError(damaged)
+    if crc != checksum:
+        raise ValueError(damaged.format("its checksum is wrong"))
     return tensors, description
 
 
 def _network(path, tensors, description):
-    try:
-        layers = [from_description(entry) for entry in description["layers"]]
-        network = Network(layers, description["input_size"])
-        names = network.layout.tensors
-        network.load_state_dict({name: tensors[name] for name in names if name in tensors})
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: its description and its tensors do not fit together ({error})"
-        ) from error
-    return network
+    with _fitting(path):
+        return described.network(description, tensors)
 
 
 def _model(path, tensors, description):
@@ -181,12 +231,5 @@ def _model(path, tensors, description):
             "fastsnn.save_model(path, fastsnn.Model(network, task, inputs))"
         )
     network = _network(path, tensors, description)
-    try:
-        inputs = Standardizer(tensors["inputs.mean"], tensors["inputs.scale"])
-        targets = None
-        if "targets.mean" in tensors:
-            targets = Standardizer(tensors["targets.mean"], tensors["targets.scale"])
-    except KeyError as error:
-        raise ValueError(f"{path}: the tensor {error} is missing; take another copy") from error
-    names = {n: None if description[n] is None else tuple(description[n]) for n in NAMES}
-    return Model(network, description["task"], inputs, targets, **names)
+    with _fitting(path):
+        return Model(network, **described.model(description, tensors, network))

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from fastsnn import check
+from fastsnn import threads as processors
+from fastsnn.backend import BACKENDS, PRECISIONS
+from fastsnn.data.dataset import TASKS
+from fastsnn.data.standardize import PER
 from fastsnn.data.table import is_table
-from fastsnn.methods import METHODS, SHAPES
-from fastsnn.optimizers import OPTIMIZERS, AdamW
+from fastsnn.layers import MOST_UNITS, AlphaDropout
+from fastsnn.methods import METHODS, MOST_LAYERS, SHAPES
+from fastsnn.optimizers import OPTIMIZERS, SGD, AdamW
+from fastsnn.scalars import is_finite, plain, shown
 from fastsnn.schedules import SCHEDULES
 
 # Fewer training rows than this are few: they want smaller batches and more epochs.
@@ -35,6 +41,13 @@ BY_RULE = {
     f"adam, adamw: {LEARNING_RATE['adam']}",
     "weight_decay": f"0; adamw: {AdamW.weight_decay}",
 }
+
+SETTLED = tuple(BY_RULE)
+# The least and the largest: what is larger would fill the memory before it is refused.
+SIZES = {
+    "layers": (1, MOST_LAYERS), "width": (1, MOST_UNITS), "epochs": (1, 10**9),
+    "batch_size": (1, MOST_UNITS), "patience": (0, MOST_UNITS),
+}  # fmt: skip
 
 # Schedules whose rates do not depend on the length of the training: it may change on the way.
 OPEN_ENDED = ("constant", "plateau")
@@ -77,23 +90,29 @@ class RunConfig:
 
     def __post_init__(self):
         for name, kind in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if kind in (float, float | None) and type(value) is int:
-                object.__setattr__(self, name, float(value))
-            elif isinstance(value, bool) or not isinstance(value, kind):
-                raise TypeError(f"{name}: {_words(kind)} is required, got {value!r}")
+            value = plain(getattr(self, name))
+            if kind in (float, float | None) and type(value) is int and is_finite(value):
+                value = float(value)
+            if isinstance(value, bool) and kind is not bool or not isinstance(value, kind):
+                raise TypeError(f"{name}: {_words(kind)} is required, got {shown(value)}")
+            object.__setattr__(self, name, value)
         for name, known in (
             ("method", METHODS), ("shape", SHAPES), ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
+            ("schedule", SCHEDULES), ("task", ("auto", *TASKS)), ("standardize", ("auto", *PER)),
+            ("backend", BACKENDS), ("precision", PRECISIONS),
         ):  # fmt: skip
             if getattr(self, name) not in known:
-                given = getattr(self, name)
-                raise ValueError(f"{name}: must be one of {', '.join(known)}; got {given!r}")
-        sizes = {"layers": 1, "width": 1, "epochs": 1, "batch_size": 1, "patience": 0}
-        for name, least in sizes.items():
+                given = shown(getattr(self, name))
+                raise ValueError(f"{name}: must be one of {', '.join(known)}; got {given}")
+        for name, (least, most) in SIZES.items():
             value = getattr(self, name)
             if value is not None and value < least:
-                raise ValueError(f"{name}: at least {least} is required, got {value}")
+                raise ValueError(f"{name}: at least {least} is required, got {shown(value)}")
+            if value is not None and value > most:
+                raise ValueError(f"{name}: at most {most:,} is supported, got {shown(value)}")
+        if self.threads is not None:
+            processors.resolve(self.threads)
+        self._require_fractions()
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(
                 f"momentum: only sgd has one, got {self.momentum} with {self.optimizer}; "
@@ -105,6 +124,17 @@ class RunConfig:
                 f"{self.backend}; leave it out"
             )
         check.seed(self.seed)
+
+    def _require_fractions(self):
+        """The ranges of the numbers, by those that take them: a search needs them up front."""
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation: must be in [0, 1), got {self.validation}")
+        if not 0 < self.bottleneck <= 1:
+            raise ValueError(f"bottleneck: must be in (0, 1], got {self.bottleneck}")
+        AlphaDropout(self.dropout or 0.0)
+        rate, decay = self.learning_rate or 0.0, self.weight_decay or 0.0
+        OPTIMIZERS[self.optimizer](learning_rate=rate, weight_decay=decay)
+        SGD(rate, momentum=self.momentum)
 
     def settled(self, rows: int, task: str) -> RunConfig:
         """With a value for every option that is None, for so many training rows and this task."""
@@ -128,10 +158,20 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> RunConfig:
+        """The options of `to_dict`. Raises ValueError or TypeError for anything else."""
+        if not isinstance(options, dict):
+            raise TypeError(f"options: a name and a value each are required, got {shown(options)}")
         unknown = options.keys() - {field.name for field in dataclasses.fields(cls)}
         if unknown:
-            raise ValueError(f"there is no option {sorted(unknown)[0]!r}; remove it")
+            first = min(unknown, key=str)
+            raise ValueError(f"there is no option {shown(first)}; remove it")
         return cls(**options)
+
+    def require_settled(self) -> None:
+        """Raises ValueError where an option that `settled` fills in is None."""
+        for name in SETTLED:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name}: a value is required, got nothing")
 
     def absolute(self) -> RunConfig:
         """With the whole path of a data file, so that a run can be resumed from anywhere."""

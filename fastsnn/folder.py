@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 
@@ -60,27 +60,56 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training into this folder; the lock dies with the process."""
-        descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise RuntimeError(
+                f"{self.path}: the run's folder could not be opened ({error.strerror}); choose "
+                "another with --out"
+            ) from error
+        try:
+            self._lock(descriptor)
             self._remove(f".{name}.*" for name in FILES)  # unfinished files of a killed process
             yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RuntimeError(
                 f"{self.path}: another process is training into this folder; wait for it, or "
                 "choose another folder with --out"
             ) from None
-        finally:
-            os.close(descriptor)
+        except OSError as error:  # a file system without locks
+            raise RuntimeError(
+                f"{self.path}: the folder could not be locked ({error.strerror}); choose another "
+                "with --out"
+            ) from error
 
     def write_metrics(self, history: Sequence[dict]) -> None:
         files.replace(self.metrics, "".join(f"{to_json(r)}\n" for r in history).encode())
 
-    def discard(self) -> None:
-        """Remove the files of a run, and the folder if it is empty then."""
-        self._remove(FILES)
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
+    def require_model(self) -> None:
+        """Raises RuntimeError where the best model, written by this run, is no longer there."""
+        if not self.model.is_file():
+            raise RuntimeError(
+                f"{self.model}: it was removed or moved during the run; start another run, and "
+                "leave its folder in place"
+            )
+
+    def discard_without_model(self) -> None:
+        """Remove the files of a run that has no model yet, and the folder if it is empty then.
+
+        For the way out of a failed run: an OSError here (the folder is gone, too) would hide the
+        error that ended it.
+        """
+        with suppress(OSError):
+            if not self.model.exists():
+                self._remove(FILES)
+                if not any(self.path.iterdir()):
+                    self.path.rmdir()
 
     def _remove(self, patterns):
         for pattern in patterns:

@@ -21,6 +21,7 @@ from fastsnn.layers import (
     Residual,
     Tanh,
 )
+from fastsnn.scalars import shown
 
 ACTIVATIONS = {SELU: "selu", ReLU: "relu", Tanh: "tanh"}
 DROPOUTS = {AlphaDropout: "alpha", Dropout: "plain"}
@@ -94,7 +95,7 @@ class _Builder:
             self.group = set()
         elif kind not in (Highway, Residual, *ACTIVATIONS, *DROPOUTS, *NORMS):
             known = "Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout, BatchNorm, LayerNorm, Highway"
-            raise TypeError(f"{where}: a layer is one of {known}, Residual; got {layer!r}")
+            raise TypeError(f"{where}: a layer is one of {known}, Residual; got {shown(layer)}")
         elif not self.nodes:
             raise ValueError(f"{where}: the first layer must be a Dense; put one before it")
         elif kind is Highway:

@@ -1,23 +1,19 @@
 """What a network is made of, as the user writes it: frozen descriptions, no arrays."""
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 
+from fastsnn.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
 
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
 
 
-def _require_units(where, units):
-    if not isinstance(units, int) or isinstance(units, bool):
-        raise TypeError(f"{where}: units must be an int, got {units!r}")
-    if units < 1:
-        raise ValueError(f"{where}: units must be at least 1, got {units}")
+MOST_UNITS = 2**53  # every count in a float64 and, times a row's bytes, in an int64
 
 
 def _require_init(where, init):
-    if init not in INITS:
-        raise ValueError(f"{where}: init must be one of {', '.join(INITS)}; got {init!r}")
+    if not isinstance(init, str) or init not in INITS:
+        raise ValueError(f"{where}: init must be one of {', '.join(INITS)}; got {shown(init)}")
 
 
 @dataclass(frozen=True)
@@ -44,10 +40,14 @@ class Dense:
     weight_norm: bool = False
 
     def __post_init__(self):
-        _require_units("Dense", self.units)
+        units = integer(self.units, "Dense: units", 1, MOST_UNITS)
+        object.__setattr__(self, "units", units)
         _require_init("Dense", self.init)
+        object.__setattr__(self, "weight_norm", plain(self.weight_norm))
         if not isinstance(self.weight_norm, bool):
-            raise TypeError(f"Dense: weight_norm must be True or False, got {self.weight_norm!r}")
+            raise TypeError(
+                f"Dense: weight_norm must be True or False, got {shown(self.weight_norm)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,23 @@ class SELU:
 
     def __post_init__(self):
         try:
-            mean, variance = (float(value) for value in self.fixed_point)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"SELU: fixed_point must be a pair (mean, variance), got {self.fixed_point!r}"
-            ) from None
+            pair = tuple(plain(value) for value in self.fixed_point)
+        except TypeError:
+            pair = ()
+        if len(pair) != 2 or not all(isinstance(v, int | float) for v in pair):
+            given = shown(self.fixed_point)
+            raise TypeError(f"SELU: fixed_point must be a pair (mean, variance), got {given}")
+        mean = number(pair[0], "SELU: fixed_point: mean")
+        variance = number(pair[1], "SELU: fixed_point: variance")
         try:
-            solve(mean, variance)
+            alpha, lambda_ = solve(mean, variance)
         except ValueError as error:
             raise ValueError(f"SELU: fixed_point: {error}") from error
+        if not max(lambda_, alpha * lambda_) <= FLOAT32_MAX:
+            raise ValueError(
+                f"SELU: fixed_point: variance {variance:.4g} needs lambda {lambda_:.4g} and alpha "
+                f"{alpha:.4g}, which are no float32; take a smaller one"
+            )
         object.__setattr__(self, "fixed_point", (mean, variance))
 
 
@@ -94,14 +102,15 @@ class _Dropping:
     rate: float
 
     def __post_init__(self):
-        where = type(self).__name__
-        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float):
-            raise TypeError(f"{where}: rate must be a number in [0, 1), got {self.rate!r}")
-        if not 0 <= self.rate < 1:
+        where, rate = type(self).__name__, plain(self.rate)
+        if isinstance(rate, bool) or not isinstance(rate, int | float):
+            raise TypeError(f"{where}: rate must be a number in [0, 1), got {shown(rate)}")
+        if not 0 <= rate < 1:
             raise ValueError(
-                f"{where}: rate must be in [0, 1), got {self.rate}; "
+                f"{where}: rate must be in [0, 1), got {shown(rate)}; "
                 "it is the probability of dropping"
             )
+        object.__setattr__(self, "rate", float(rate))
 
 
 class AlphaDropout(_Dropping):
@@ -145,11 +154,8 @@ class _Normalizing:
     def __post_init__(self):
         where = type(self).__name__
         for name in (entry.name for entry in fields(self)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{where}: {name} must be a number, got {value!r}")
-            if not 0 < value <= 1:
-                raise ValueError(f"{where}: {name} must be in (0, 1], got {value}")
+            value = number(getattr(self, name), f"{where}: {name}", 0, 1, "(]")
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -204,10 +210,10 @@ class Highway:
 
     def __post_init__(self):
         _require_init("Highway", self.init)
-        if isinstance(self.gate_bias, bool) or not isinstance(self.gate_bias, int | float):
-            raise TypeError(f"Highway: gate_bias must be a number, got {self.gate_bias!r}")
-        if not math.isfinite(self.gate_bias):
-            raise ValueError(f"Highway: gate_bias must be finite, got {self.gate_bias}")
+        bias = number(self.gate_bias, "Highway: gate_bias")
+        if abs(bias) > FLOAT32_MAX:
+            raise ValueError(f"Highway: gate_bias must be a finite float32, got {bias}")
+        object.__setattr__(self, "gate_bias", bias)
 
 
 @dataclass(frozen=True)
@@ -227,7 +233,7 @@ class Residual:
 
     def __post_init__(self):
         if not isinstance(self.layers, list | tuple):
-            raise TypeError(f"Residual: a list of layers is required, got {self.layers!r}")
+            raise TypeError(f"Residual: a list of layers is required, got {shown(self.layers)}")
         object.__setattr__(self, "layers", tuple(self.layers))
 
 
@@ -250,10 +256,24 @@ def describe(layer: Layer) -> dict:
     return {"type": type(layer).__name__} | values
 
 
-def from_description(values: dict) -> Layer:
-    """The layer of `describe`. Raises KeyError, TypeError or ValueError for what is none."""
-    values = dict(values)
-    cls = LAYERS[values.pop("type")]
+def from_description(values: dict, inside: bool = False) -> Layer:
+    """The layer of `describe`; `inside`: of the list of a Residual, which holds no Residual.
+
+    Raises TypeError or ValueError for anything else.
+    """
+    if not isinstance(values, dict):
+        raise TypeError(f"layer: an object with a type is required, got {shown(values)}")
+    kind, options = values.get("type"), {k: v for k, v in values.items() if k != "type"}
+    if not isinstance(kind, str) or kind not in LAYERS:
+        raise ValueError(f"layer: type must be one of {', '.join(LAYERS)}; got {shown(kind)}")
+    cls = LAYERS[kind]
+    for name in options.keys() - {entry.name for entry in fields(cls)}:
+        raise ValueError(f"{kind}: there is no option {shown(name)}")
+    for entry in fields(cls):
+        if entry.name not in options and entry.default is MISSING:
+            raise ValueError(f"{kind}: {entry.name} is required, got nothing")
     if cls is Residual:
-        values["layers"] = [from_description(inner) for inner in values["layers"]]
-    return cls(**values)
+        if inside or not isinstance(options["layers"], list):
+            raise ValueError("Residual: layers must be a list without another Residual")
+        options["layers"] = [from_description(inner, True) for inner in options["layers"]]
+    return cls(**options)

@@ -5,6 +5,7 @@
 from collections.abc import Callable
 
 from fastsnn.layers import (
+    MOST_UNITS,
     SELU,
     AlphaDropout,
     BatchNorm,
@@ -17,7 +18,9 @@ from fastsnn.layers import (
     Residual,
 )
 from fastsnn.network import Network
+from fastsnn.scalars import integer, number, shown
 
+MOST_LAYERS = 100_000  # a list of them is made before memory is asked for
 SHAPES = ("rectangular", "conic")
 HE = "he_normal"
 
@@ -74,8 +77,11 @@ def widths(shape: str, layers: int, width: int, output_size: int) -> list[int]:
     """Units of the hidden layers: all `width`, or (conic) from `width` in a geometric progression
     that the output size ends.
     """
-    if shape not in SHAPES:
-        raise ValueError(f"shape: must be one of {', '.join(SHAPES)}; got {shape!r}")
+    if not isinstance(shape, str) or shape not in SHAPES:
+        raise ValueError(f"shape: must be one of {', '.join(SHAPES)}; got {shown(shape)}")
+    layers = integer(layers, "layers", 1, MOST_LAYERS)
+    width = integer(width, "width", 1, MOST_UNITS)
+    output_size = integer(output_size, "output_size", 1, MOST_UNITS)
     ratio = 1.0 if shape == "rectangular" else output_size / width
     return [max(1, round(width * ratio ** (i / layers))) for i in range(layers)]
 
@@ -109,15 +115,13 @@ def network(
     bottleneck : float in (0, 1]
         resnet: units inside a block, as a part of `width`.
     """
-    if method not in HIDDEN:
-        raise ValueError(f"method: must be one of {', '.join(METHODS)}; got {method!r}")
-    for name, value in (("layers", layers), ("width", width), ("output_size", output_size)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{method}: {name} must be an int, got {value!r}")
-        if value < 1:
-            raise ValueError(f"{method}: {name} must be at least 1, got {value}")
-    if not 0 < bottleneck <= 1:
-        raise ValueError(f"{method}: bottleneck must be in (0, 1], got {bottleneck}")
+    if not isinstance(method, str) or method not in HIDDEN:
+        raise ValueError(f"method: must be one of {', '.join(METHODS)}; got {shown(method)}")
+    layers = integer(layers, f"{method}: layers", 1, MOST_LAYERS)
+    width = integer(width, f"{method}: width", 1, MOST_UNITS)
+    output_size = integer(output_size, f"{method}: output_size", 1, MOST_UNITS)
+    bottleneck = number(bottleneck, f"{method}: bottleneck", 0, 1, "(]")
+    dropout = Dropout(dropout).rate
     if shape == "conic" and method in EQUAL_WIDTHS:
         raise ValueError(
             f"{method}: its layers must be equally wide, got the shape conic; take rectangular"

@@ -34,12 +34,14 @@ class Network:
         For layers in an order that has no meaning, and for sizes out of range.
     """
 
-    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0):
+    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0, *, _arrays=None):
         self.layers = tuple(layers)
         self.input_size = input_size = check.integer(input_size, "Network: input_size", 1)
         self.nodes = graph.fuse(self.layers, input_size)
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
+        if _arrays is not None:
+            initialize.require_fit(self.layout.tensors, _arrays)  # before anything is allocated
         self.buffer = Parameters(self.layout)
         self._device = None  # its parameters on a device, if it lives there
         self._plain = all(
@@ -47,7 +49,15 @@ class Network:
         )
         self._engines = python_threading.local()
         self._single, self._seen = None, -1
-        initialize.initialize(self.nodes, self.buffer.tensors, check.seed(seed))
+        if _arrays is None:
+            initialize.initialize(self.nodes, self.buffer.tensors, check.seed(seed))
+        else:
+            self.load_state_dict(_arrays)
+
+    @classmethod
+    def _of(cls, layers, input_size, arrays) -> "Network":
+        """A network with the parameters of a state dict; no weights are drawn for it."""
+        return cls(layers, input_size, _arrays=arrays)
 
     @property
     def parameters(self) -> np.ndarray:
@@ -114,8 +124,7 @@ class Network:
         return {"layers": self.layers, "input_size": self.input_size, "arrays": self.state_dict()}
 
     def __setstate__(self, state):
-        self.__init__(state["layers"], state["input_size"])
-        self.load_state_dict(state["arrays"])
+        self.__init__(state["layers"], state["input_size"], _arrays=state["arrays"])
 
     def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
         """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. Other x

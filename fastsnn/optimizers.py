@@ -2,20 +2,24 @@
 the trainer's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+
+import numpy as np
 
 from fastsnn.kernels import codes as code
+from fastsnn.scalars import FLOAT32_MAX, integer, number, plain, shown
 
 HIGHEST_RATE = 1e30  # far inside float32
 
 
-def _check(where, **ranges):
-    for name, (value, low, high) in ranges.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{where}: {name} must be a number, got {value!r}")
-        if not (isfinite(value) and low <= value < high):
-            raise ValueError(f"{where}: {name} must be in [{low:g}, {high:g}), got {value}")
+def _check(optimizer, **ranges):
+    for name, (low, high) in ranges.items():
+        where = f"{type(optimizer).__name__}: {name}"
+        value = number(getattr(optimizer, name), where, low, high)
+        if value > FLOAT32_MAX:
+            raise ValueError(f"{where} must be at most {FLOAT32_MAX:.3g}, a float32, got {value}")
+        object.__setattr__(optimizer, name, value)
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,11 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self):
-        _check(
-            "SGD",
-            learning_rate=(self.learning_rate, 0, HIGHEST_RATE),
-            momentum=(self.momentum, 0, 1),
-            weight_decay=(self.weight_decay, 0, float("inf")),
-        )
+        rate, decay = (0, HIGHEST_RATE), (0, float("inf"))
+        _check(self, learning_rate=rate, momentum=(0, 1), weight_decay=decay)
+        object.__setattr__(self, "nesterov", plain(self.nesterov))
+        if not isinstance(self.nesterov, bool):
+            raise TypeError(f"SGD: nesterov must be True or False, got {shown(self.nesterov)}")
         if self.nesterov and not self.momentum:
             raise ValueError("SGD: nesterov needs momentum > 0, got momentum=0")
 
@@ -91,14 +94,11 @@ class Adam:
     n_state = 2
 
     def __post_init__(self):
+        rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
         _check(
-            type(self).__name__,
-            learning_rate=(self.learning_rate, 0, HIGHEST_RATE),
-            beta1=(self.beta1, 0, 1),
-            beta2=(self.beta2, 0, 1),
-            eps=(self.eps, 0, float("inf")),
-            weight_decay=(self.weight_decay, 0, float("inf")),
-        )
+            self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), eps=any_size,
+            weight_decay=any_size,
+        )  # fmt: skip
 
     def _decays(self, learning_rate):
         """(L2 added to the gradient, factor on the parameter)"""
@@ -126,3 +126,29 @@ class AdamW(Adam):
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+
+
+def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
+    """A trainer's state, whatever its shapes: finite arrays "{tensor}.state{i}", Adam's mean of
+    squares (state1) not negative, step_count an int >= 0, first_loss None or finite.
+
+    Raises ValueError or TypeError.
+    """
+    for name, array in arrays.items():
+        array = np.asarray(array)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite
+            array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise ValueError(
+                f"trainer state: {name}: finite float32 numbers are required, got NaN or infinity"
+            )
+        if name.endswith(".state1") and array.size and array.min() < 0:
+            raise ValueError(
+                f"trainer state: {name}: numbers >= 0 are required, as means of squares "
+                f"are, got {array.min()}"
+            )
+    integer(numbers["step_count"], "trainer state: step_count", 0, 2**62)
+    if numbers["first_loss"] is not None:
+        number(numbers["first_loss"], "trainer state: first_loss")

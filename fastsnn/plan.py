@@ -2,6 +2,7 @@
 over them.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,9 @@ def round_up(n, multiple):
 
 def aligned_zeros(*dimensions, dtype=np.float32):
     """Zeros that start on a cache line: a vector of 64 bytes never crosses two."""
-    nbytes = int(np.prod(dimensions)) * np.dtype(dtype).itemsize
+    nbytes = math.prod(dimensions) * np.dtype(dtype).itemsize
+    if nbytes >= 1 << 47:  # more than a process can address
+        raise MemoryError("a buffer of more than 2**47 bytes is required")
     raw = np.zeros(nbytes + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + nbytes].view(dtype).reshape(dimensions)
@@ -53,7 +56,7 @@ class ParameterLayout:
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """The tensors as views of a flat buffer."""
         return {
-            name: flat[start : start + int(np.prod(shape_))].reshape(shape_)
+            name: flat[start : start + math.prod(shape_)].reshape(shape_)
             for name, (start, shape_) in self.tensors.items()
         }
 
@@ -90,7 +93,7 @@ def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
     for node in nodes:
         for name, dimensions, is_derived in _tensors_of(node):
             (derived if is_derived else tensors)[name] = size, dimensions
-            size += round_up(int(np.prod(dimensions)), LINE)
+            size += round_up(math.prod(dimensions), LINE)
     return ParameterLayout(tensors, derived, size + round_up(shape.STRIP, LINE))
 
 

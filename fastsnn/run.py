@@ -74,8 +74,7 @@ def run(
             files.replace(folder.config, config.to_toml())
             return _finish(folder, config, dataset, model, trainer, [], report, callbacks, start)
         except Exception:
-            if not folder.model.exists():  # no epoch was finished: there is nothing to keep
-                folder.discard()
+            folder.discard_without_model()  # no epoch was finished: there is nothing to keep
             raise
 
 
@@ -112,12 +111,12 @@ def resume(
             raise ValueError(
                 f"{folder.last}: it is needed to resume, and is not there; start another run"
             )
-        model, state, history, stored = checkpoint.load_training(folder.last)
-        config = RunConfig.from_dict(stored).changed(options, len(history), f"{out}")
+        model, state, history, config = checkpoint.load_run(folder.last)
+        config = config.changed(options, len(history), f"{out}")
         # A run of version 0.1 goes on in float32, and with its figures: the same bits as there.
         dtype = (model.targets or model.inputs).mean.dtype.type
         dataset = _load(config, progress, dtype)
-        _require_same(dataset, model, config)
+        _require_same(dataset, model, config, history)
         if _loses(model):
             report(LOST)
         trainer = _trainer(config, model)
@@ -157,6 +156,7 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
 
 def _result(folder, config, dataset, trainer, history, compile_s, start):
     chosen = best(history, dataset.task)
+    folder.require_model()
     model = checkpoint.load_model(folder.model)
     if config.backend == "cuda":
         model.network.to_device()
@@ -248,9 +248,11 @@ def _loses(model):
     )
 
 
-def _require_same(dataset, model, config):
+def _require_same(dataset, model, config, history):
+    validated = history and any(name.startswith("validation_") for name in history[0])
     same = (
-        dataset.task == model.task
+        (not history or validated == (dataset.validation is not None))
+        and dataset.task == model.task
         and dataset.class_names == model.class_names
         and np.array_equal(dataset.inputs.mean, model.inputs.mean)
         and np.array_equal(dataset.inputs.scale, model.inputs.scale)

@@ -8,11 +8,23 @@ from dataclasses import dataclass
 from math import cos, isnan, pi
 
 from fastsnn.metrics import LARGER_IS_BETTER
+from fastsnn.scalars import integer, number, plain, shown
+
+MOST_DROPS = 10**9  # of `Step`, and as good as all: gamma to this power is 0 or 1
 
 
-def _require(where, holds, required, given):
-    if not holds:
-        raise ValueError(f"{where}: {required} is required, got {given}")
+def _fractions(schedule, **ends):
+    """Each option a float between 0 and 1; `ends` are the brackets of its interval."""
+    where = type(schedule).__name__
+    for name, (left, right) in ends.items():
+        given = getattr(schedule, name)
+        try:
+            value = number(given, name, 0, 1, left + right)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"{where}: {name} in {left}0, 1{right} is required, got {shown(given)}"
+            ) from None
+        object.__setattr__(schedule, name, value)
 
 
 @dataclass(frozen=True)
@@ -34,11 +46,10 @@ class Step:
     gamma: float = 0.1
 
     def __post_init__(self):
-        _require("Step", 0 < self.every <= 1, "every in (0, 1]", self.every)
-        _require("Step", 0 < self.gamma <= 1, "gamma in (0, 1]", self.gamma)
+        _fractions(self, every="(]", gamma="(]")
 
     def factor(self, step, n_steps, history):
-        passed = step / n_steps / self.every
+        passed = min(step / n_steps / self.every, MOST_DROPS)
         return self.gamma ** int(passed + 1e-9)  # 3 / 10 / 0.1 is a little less than 3
 
 
@@ -52,8 +63,7 @@ class Cosine:
     floor: float = 0.0
 
     def __post_init__(self):
-        _require("Cosine", 0 <= self.warmup < 1, "warmup in [0, 1)", self.warmup)
-        _require("Cosine", 0 <= self.floor < 1, "floor in [0, 1)", self.floor)
+        _fractions(self, warmup="[)", floor="[)")
 
     def factor(self, step, n_steps, history):
         ramp = self.warmup * n_steps
@@ -76,8 +86,16 @@ class Plateau:
     gamma: float = 0.5
 
     def __post_init__(self):
-        _require("Plateau", self.patience >= 1, "patience >= 1", self.patience)
-        _require("Plateau", 0 < self.gamma < 1, "gamma in (0, 1)", self.gamma)
+        patience = plain(self.patience)
+        try:
+            object.__setattr__(self, "patience", integer(patience, "patience", 1))
+        except (TypeError, ValueError) as error:
+            wanted = (
+                "patience >= 1, a whole number," if type(error) is TypeError else "patience >= 1"
+            )
+            raise type(error)(f"Plateau: {wanted} is required, got {shown(patience)}") from None
+        _fractions(self, gamma="()")
+        _larger_is_better(self.monitor, "Plateau: monitor")
 
     def factor(self, step, n_steps, history):
         factor, best, waited = 1.0, None, 0
@@ -101,10 +119,21 @@ def improves(monitor: str, value: float, best: float) -> bool:
     """Whether a figure such as "validation_accuracy" is better than the best so far; any number is
     better than NaN (nothing could be measured).
     """
+    larger = _larger_is_better(monitor, "monitor")
     if isnan(best):
         return not isnan(value)
-    larger = LARGER_IS_BETTER[monitor.rsplit("_", 1)[-1]]
     return value > best if larger else value < best
+
+
+def _larger_is_better(monitor, where):
+    if not isinstance(monitor, str):
+        raise TypeError(f"{where} must be the name of a figure, got {shown(monitor)}")
+    figure = monitor.rsplit("_", 1)[-1]
+    if figure not in LARGER_IS_BETTER:
+        raise ValueError(
+            f"{where} must end in one of {', '.join(LARGER_IS_BETTER)}, got {shown(monitor)}"
+        )
+    return LARGER_IS_BETTER[figure]
 
 
 SCHEDULES = {"constant": Constant, "step": Step, "cosine": Cosine, "plateau": Plateau}

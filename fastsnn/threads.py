@@ -9,6 +9,9 @@ from pathlib import Path
 import numba
 from numba.np.ufunc import parallel
 
+from fastsnn.scalars import plain, shown
+
+MOST = 1024  # slices of the work, where there are no more processors
 _forked = False
 
 
@@ -52,10 +55,15 @@ def resolve(threads: int | None) -> int:
     """
     if threads is None:
         threads = available()
-    elif not isinstance(threads, int) or isinstance(threads, bool):
-        raise TypeError(f"threads: an int >= 1 or None is required, got {threads!r}")
+    elif not isinstance(threads := plain(threads), int) or isinstance(threads, bool):
+        raise TypeError(f"threads: an int >= 1 or None is required, got {shown(threads)}")
     elif threads < 1:
         raise ValueError(f"threads: at least 1 is required, got {threads}; None takes all")
+    elif threads > MOST and threads > available():  # each step asks, and the second reads files
+        raise ValueError(
+            f"threads: at most {MOST:,} are supported, each has buffers of its own, got "
+            f"{shown(threads)}; this machine has {available()} processors"
+        )
     return 1 if _forked else threads
 
 

@@ -16,7 +16,7 @@ from fastsnn.divergence import diverged
 from fastsnn.locks import ForkSafeLock, exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Adam
+from fastsnn.optimizers import SGD, Adam, require_state
 from fastsnn.schedules import Constant
 
 log = logging.getLogger("fastsnn")
@@ -350,26 +350,15 @@ class Trainer:
                     f"trainer state: {name}: {wanted} is required, got {given}; "
                     "was the optimizer the same?"
                 )
-            squares = name.endswith(".state1")  # Adam's v, a mean of squares
-            if not (np.isfinite(arrays[name]).all() and (not squares or np.min(arrays[name]) >= 0)):
-                raise ValueError(
-                    f"trainer state: {name}: finite numbers{' >= 0' if squares else ''} are "
-                    "required, got others; take an earlier state"
-                )
         missing = {"step_count", "first_loss"} - numbers.keys()
         if missing:
             raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
-        step_count, first_loss = numbers["step_count"], numbers["first_loss"]
-        if isinstance(step_count, bool) or not isinstance(step_count, int) or step_count < 0:
-            raise ValueError(f"trainer state: step_count: an int >= 0 required, got {step_count!r}")
-        if first_loss is not None and not (
-            isinstance(first_loss, int | float) and isfinite(first_loss)
-        ):
-            raise ValueError(f"trainer state: first_loss: a finite number, got {first_loss!r}")
+        require_state(arrays, numbers)
         for name, view in views.items():
             view[:] = arrays[name]
         self._engine.state_changed()
-        self.step_count, self._first_loss = step_count, first_loss
+        self.step_count = int(numbers["step_count"])
+        self._first_loss = numbers["first_loss"]
 
     def _checked_labelled(self, x, y):
         net = self.network

@@ -209,10 +209,10 @@ def test_folder_that_became_read_only(tmp_path, monkeypatch):
     result_of(*RUN, "--schedule", "constant", "--epochs", 1, "--out", tmp_path)
     before = state_of(tmp_path)
 
-    def refuse(**_):
+    def refuse(_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(files, "_new_file", refuse)
     result = call("train", "--resume", "--out", tmp_path, "--epochs", 2)
     assert result.exit_code == 1 and "Read-only file system" in result.stderr
     assert_same(state_of(tmp_path), before)

@@ -22,7 +22,9 @@ from fastsnn.search.protocol import Protocol
 from fastsnn.search.training import RunTrial, load
 
 # What the trials have in common, and what is the search's own affair.
-NOT_SEARCHED = ("data", "target", "task", "validation", "patience", "threads", "backend")
+NOT_SEARCHED = (
+    "data", "target", "header", "task", "validation", "patience", "threads", "backend", "precision",
+)  # fmt: skip
 SEARCHED = tuple(f.name for f in fields(RunConfig) if f.name not in NOT_SEARCHED)
 SHOWN = 10  # trials of the table
 

@@ -14,7 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fastsnn.scalars import shown
+from fastsnn.search.trial import Trial
+
 NAME = "trials.jsonl"
+MOST_BYTES = 1 << 30  # a million trials
 
 
 class Journal:
@@ -62,9 +66,13 @@ class Journal:
                 f"{self.path}: another process is searching into this folder; wait for it, or "
                 "choose another folder"
             ) from None
+        except OSError as error:  # a file system without locks
+            raise RuntimeError(
+                f"{self.path}: it could not be locked ({error.strerror}); choose another folder"
+            ) from error
 
     def _begin(self, about, resume):
-        content = self.path.read_bytes()
+        content = self._content()
         whole = content.rfind(b"\n") + 1
         lines = [self._parsed(n, line) for n, line in enumerate(content[:whole].splitlines(), 1)]
         if lines and not resume:
@@ -72,36 +80,59 @@ class Journal:
                 f"{self.path.parent}: there is a search in this folder already; resume it, or "
                 "choose another folder"
             )
-        if whole < len(content):
-            os.truncate(self._file, whole)
-        if not lines:
-            self.append({"search": about})
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)  # of the file's name
-            os.close(folder)
-            return
+        try:
+            if whole < len(content):
+                os.truncate(self._file, whole)
+            if not lines:
+                self.append({"search": about})
+                folder = os.open(self.path.parent, os.O_RDONLY)
+                os.fsync(folder)  # of the file's name
+                os.close(folder)
+                return
+        except OSError as error:
+            raise self._unwritten(error) from error
         stored, *self.records = lines
         self._require_same(stored["search"], about)
 
+    def _content(self):
+        size = os.fstat(self._file).st_size
+        if size > MOST_BYTES:
+            raise ValueError(
+                f"{self.path}: at most {MOST_BYTES:,} bytes are read, it has {size:,}; choose "
+                "another folder"
+            )
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise RuntimeError(
+                f"{self.path}: it could not be read ({error.strerror}); choose another folder"
+            ) from error
+
     def _parsed(self, number, line):
+        record = None
         try:
             record = json.loads(line)
-            needed = {"search"} if number == 1 else {"number", "options", "figures", "error"}
-            if isinstance(record, dict) and needed <= record.keys():
-                return record
-        except ValueError:
-            pass
-        raise ValueError(
-            f"{self.path}, line {number}: a record of a search is required, got "
-            f"{line[:40].decode(errors='replace')!r}; remove the line, and its trial is run again"
-        )
+            if number > 1:
+                Trial.of(record)
+            elif not isinstance(record, dict) or not isinstance(record.get("search"), dict):
+                raise ValueError("what it searches for is required")
+            return record
+        except (ValueError, RecursionError) as error:
+            reason = f" ({error})" if isinstance(record, dict) else ""
+            remedy = "remove the line, and its trial is run again"
+            raise ValueError(
+                f"{self.path}, line {number}: a record of a search is required, got "
+                f"{line[:40].decode(errors='replace')!r}{reason}; "
+                f"{remedy if number > 1 else 'choose another folder'}"
+            ) from error
 
     def _require_same(self, stored, about):
         for name in sorted(stored.keys() | about.keys()):
             old, new = stored.get(name), about.get(name)
             if old != new:
                 raise ValueError(
-                    f"{self.path.parent}: the search was started with {name} {old}, got {new}; "
+                    f"{self.path.parent}: the search was started with {name} {_shown(old)}, got "
+                    f"{_shown(new)}; "
                     "leave it as it was, or choose another folder"
                 )
 
@@ -111,14 +142,22 @@ class Journal:
             return
         line = (json.dumps(record, allow_nan=False) + "\n").encode()
         try:
+            if not os.fstat(self._file).st_nlink:
+                raise RuntimeError(
+                    f"{self.path}: it was removed during the search; its trials are lost, start "
+                    "another search and leave its folder in place"
+                )
             while line:
                 line = line[os.write(self._file, line) :]
             os.fsync(self._file)
         except OSError as error:
-            raise RuntimeError(
-                f"{self.path}: it could not be written ({error.strerror}); free some space, and "
-                "resume the search"
-            ) from error
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error):
+        return RuntimeError(
+            f"{self.path}: it could not be written ({error.strerror}); free some space, and "
+            "resume the search"
+        )
 
     def close(self) -> None:
         if self._file is not None:
@@ -130,3 +169,7 @@ class Journal:
 
     def __exit__(self, *_):
         self.close()
+
+
+def _shown(value):
+    return value if isinstance(value, str) and len(value) <= 60 else shown(value)

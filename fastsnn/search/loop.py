@@ -10,11 +10,12 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from fastsnn.scalars import integer, shown
 from fastsnn.search import space as spaces
 from fastsnn.search.journal import Journal
 from fastsnn.search.listed import Listed
 from fastsnn.search.protocol import Protocol
-from fastsnn.search.trial import Trial, key_of, plain
+from fastsnn.search.trial import Trial, is_number, key_of, plain
 from fastsnn.search.workers import TrialFunction, workers_of
 
 SAMPLERS = ("grid", "random", "optuna")
@@ -122,6 +123,10 @@ def search(
     KeyboardInterrupt : with what has been kept.
     """
     protocol = protocol or Protocol()
+    if not callable(trial):
+        raise TypeError(f"trial: a function is required, got {shown(trial)}")
+    if about is not None and not isinstance(about, Mapping):
+        raise TypeError(f"about: a dict is required, got {shown(about)}")
     source = _source(space, sampler, trials, seed, ahead, cost, protocol)
     start, cpu = time.perf_counter(), _cpu_s()
     about = plain({**(about or {}), "protocol": asdict(protocol), **source.about})
@@ -155,14 +160,20 @@ def _cpu_s():
 
 def _source(space, sampler, trials, seed, ahead, cost, protocol):
     if sampler not in SAMPLERS:
-        raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}; got {sampler!r}")
+        raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}; got {shown(sampler)}")
     drawn = sampler != "grid"
     if drawn == (trials is None):
         wanted = "a number is required" if drawn else "a grid has as many as it has combinations"
         raise ValueError(f"trials: {wanted}, got {trials} with the sampler {sampler}")
     for name, value in (("trials", trials), ("ahead", ahead)):
-        if value is not None and value < 1:
+        if value is not None and integer(value, name, None, spaces.MOST_TRIALS) < 1:
             raise ValueError(f"{name}: at least 1 is required, got {value}")
+    seed = integer(seed, "seed", 0, 2**64 - 1)
+    if not isinstance(space, Mapping | list | tuple):
+        raise TypeError(
+            f"space: a dict of names with values, or a list of options, is required, got "
+            f"{shown(space)}"
+        )
     if not isinstance(space, Mapping):
         if drawn:
             raise ValueError(f"space: {sampler} needs names with values, got a list of options")
@@ -173,11 +184,11 @@ def _source(space, sampler, trials, seed, ahead, cost, protocol):
         return Listed(spaces.drawn(space, trials, seed), cost)
     from fastsnn.search.tpe import Proposed
 
-    return Proposed(space, trials, seed, ahead, cost, protocol)
+    return Proposed(spaces.checked(space), trials, seed, ahead, cost, protocol)
 
 
 def _run(source, crew, journal, watch):
-    known = {key_of(r["options"]): Trial(**r) for r in journal.records}
+    known = {key_of(r["options"]): Trial.of(r) for r in journal.records}
     source.recall(journal.records)
     running = {}
     while len(watch.done) < source.total:
@@ -215,9 +226,14 @@ def _outcome(future, number, options) -> Trial:
     if diverged is None and not (isinstance(figures, Mapping) and "score" in figures):
         raise TypeError(
             f'trial {number}, {options}: a dict of figures with "score" is required, got '
-            f"{figures!r}"
+            f"{shown(figures)}"
         )
-    return Trial(number, options, plain(figures), diverged, round(seconds, 3))
+    found = Trial(number, options, plain(figures), diverged, round(seconds, 3))
+    if found.score is not None and not is_number(found.score):
+        raise TypeError(
+            f"trial {number}, {options}: the score must be a number, got {shown(found.score)}"
+        )
+    return found
 
 
 class _Watch:

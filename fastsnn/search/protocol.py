@@ -14,7 +14,8 @@ from math import fsum, isfinite, nan
 import numpy as np
 
 from fastsnn.metrics import LARGER_IS_BETTER
-from fastsnn.search.trial import Trial
+from fastsnn.scalars import number, plain, shown
+from fastsnn.search.trial import Trial, is_number
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,22 @@ class Protocol:
 
     def __post_init__(self):
         for name in ("epochs", "window"):
-            value = getattr(self, name)
+            value = plain(getattr(self, name))
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"Protocol: {name} must be an int >= 1, got {value!r}")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"Protocol: validation must be in [0, 1), got {self.validation!r}")
+                raise ValueError(f"Protocol: {name} must be an int >= 1, got {shown(value)}")
+            object.__setattr__(self, name, value)
+        validation = number(self.validation, "Protocol: validation", 0, 1)
+        object.__setattr__(self, "validation", validation)
+        if not isinstance(self.metric, str) or not isinstance(self.maximize, bool | None):
+            raise TypeError(
+                "Protocol: metric must be a text and maximize True, False or None, got "
+                f"{shown(self.metric)} and {shown(self.maximize)}"
+            )
         if self.maximize is None:
             if self.metric not in LARGER_IS_BETTER:
                 raise ValueError(
                     f"Protocol: metric must be one of {', '.join(LARGER_IS_BETTER)}, got "
-                    f"{self.metric!r}; for another figure say whether to maximize it"
+                    f"{shown(self.metric)}; for another figure say whether to maximize it"
                 )
             object.__setattr__(self, "maximize", LARGER_IS_BETTER[self.metric])
 
@@ -88,16 +95,15 @@ class Protocol:
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
         """The best first. Equal scores: more "layers", then the lower "learning_rate", then the
-        higher "dropout" of the options (a missing one counts as 0), then the lower number.
-        Trainings without a score, because they diverged, come last.
+        higher "dropout" of the options (one that is missing or no number counts as 0), then the
+        lower number. Trainings without a score, because they diverged, come last.
         """
 
         def rank(trial):
             score = trial.score
             sign = -1 if self.maximize else 1
-            layers, rate, dropout = (
-                trial.options.get(name) or 0 for name in ("layers", "learning_rate", "dropout")
-            )
+            given = [trial.options.get(name) for name in ("layers", "learning_rate", "dropout")]
+            layers, rate, dropout = (v if is_number(v) else 0 for v in given)
             value = 0.0 if score is None else sign * score
             return score is None, value, -layers, rate, -dropout, trial.number
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, log, prod
 from typing import Any
 
 import numpy as np
 
-from fastsnn.search.trial import key_of
+from fastsnn.scalars import plain, shown
+from fastsnn.search.trial import is_number, key_of
 
 Space = Mapping[str, "Sequence[Any] | Range"]
+MOST = 1e300  # of an end of a Range: their difference is finite
+MOST_TRIALS = 1_000_000  # a list of them is made before the first one begins
+MOST_SIZE = 1e50  # of a trial
 TRIES = 100  # draws of one option set that was not drawn before
 
 
@@ -27,13 +31,19 @@ class Range:
     log: bool = False
 
     def __post_init__(self):
-        if any(
-            isinstance(v, bool) or not isinstance(v, int | float) for v in (self.low, self.high)
-        ):
-            raise TypeError(f"range: numbers are required, got {self.low!r} to {self.high!r}")
-        if not self.low < self.high or (self.log and self.low <= 0):
-            wanted = "0 < low < high" if self.log else "low < high"
-            raise ValueError(f"range: {wanted} is required, got {self.low} to {self.high}")
+        low, high, log = plain(self.low), plain(self.high), plain(self.log)
+        given = f"got {shown(low)} to {shown(high)}"
+        if any(isinstance(v, bool) or not isinstance(v, int | float) for v in (low, high)):
+            raise TypeError(f"range: numbers are required, {given}")
+        if not isinstance(log, bool):
+            raise TypeError(f"range: log must be True or False, got {shown(log)}")
+        if not low < high or (log and low <= 0):
+            wanted = "0 < low < high" if log else "low < high"
+            raise ValueError(f"range: {wanted} is required, {given}")
+        if not max(-low, high) <= MOST:
+            raise ValueError(f"range: ends within {MOST:g} are required, {given}")
+        for name, value in (("low", low), ("high", high), ("log", log)):
+            object.__setattr__(self, name, value)
 
     @property
     def whole(self) -> bool:
@@ -46,15 +56,37 @@ class Range:
         return min(int(value), self.high) if self.whole else min(max(value, low), high)
 
 
+def checked(space: Space) -> dict[str, list[Any] | Range]:
+    """The values of each name as a list, or its Range. Raises TypeError, ValueError for others."""
+    found: dict[str, list[Any] | Range] = {}
+    for name, values in space.items():
+        if not isinstance(name, str):
+            raise TypeError(f"space: names are required, got {shown(name)}")
+        if not isinstance(values, Range):
+            wanted = f"{name}: a list of at least one value is required, got {shown(values)}"
+            if not isinstance(values, list | tuple | range | np.ndarray):
+                raise TypeError(wanted)
+            if not len(values):
+                raise ValueError(wanted)
+            values = list(values)
+        found[name] = values
+    return found
+
+
 def grid(space: Space) -> list[dict[str, Any]]:
     """All combinations; the last option changes fastest."""
+    space = checked(space)
     for name, values in space.items():
         if isinstance(values, Range):
             raise ValueError(
                 f"{name}: a grid needs values, got {values}; list them, or draw trials"
             )
-        if isinstance(values, str) or not len(values):
-            raise ValueError(f"{name}: a list of at least one value is required, got {values!r}")
+    count = prod(map(len, space.values()))
+    if count > MOST_TRIALS:
+        raise ValueError(
+            f"space: at most {MOST_TRIALS:,} combinations are supported, got {shown(count)}; "
+            "draw trials, or give fewer values"
+        )
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
 
 
@@ -63,6 +95,7 @@ def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
 
     A space of values alone may have fewer: then all of them, in a random order.
     """
+    space = checked(space)
     found: dict[str, dict[str, Any]] = {}
     for number in range(trials):
         generator = np.random.Generator(np.random.Philox(key=seed + ((number + 1) << 64)))
@@ -81,9 +114,15 @@ def unique(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A list of option sets of the caller's own; ValueError where it is empty or repeats one."""
     seen: dict[str, int] = {}
     for number, one in enumerate(options):
+        if not isinstance(one, Mapping):
+            raise TypeError(
+                f"space: trial {number}: a dict of options is required, got {shown(one)}"
+            )
         first = seen.setdefault(key_of(one), number)
         if first != number:
-            raise ValueError(f"space: trial {number} repeats the options of trial {first}: {one}")
+            raise ValueError(
+                f"space: trial {number} repeats the options of trial {first}: {shown(one)}"
+            )
     if not seen:
         raise ValueError("space: at least one set of options is required, got none")
     return [dict(one) for one in options]
@@ -91,5 +130,10 @@ def unique(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def cost(options: Mapping[str, Any]) -> float:
     """Multiply-adds of a training, up to a factor: layers x width^2 x epochs, as far as given."""
-    width = options.get("width") or 1
-    return float((options.get("layers") or 1) * width * width * (options.get("epochs") or 1))
+    layers, width, epochs = (_size(options.get(n)) for n in ("layers", "width", "epochs"))
+    return layers * width * width * epochs
+
+
+def _size(value):
+    """A factor of the cost: 1 for what is no number, and never so large that a sum overflows."""
+    return min(abs(float(value)), MOST_SIZE) if is_number(value) and value else 1.0

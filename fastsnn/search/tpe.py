@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastsnn.scalars import shown
 from fastsnn.search.space import Range, Space
 from fastsnn.search.trial import Trial, plain
 
@@ -56,15 +57,24 @@ class Proposed:
             self.study.sampler = self.optuna.samplers.TPESampler(seed=int(entropy[0]))
             options = self.study.ask(self.distributions).params
         else:
-            running = self.optuna.trial.TrialState.RUNNING
+            self._replay(number, options)
+        self.asked += 1
+        self.costs += self.cost(options)
+        return number, options
+
+    def _replay(self, number, options):
+        running = self.optuna.trial.TrialState.RUNNING
+        try:
             self.study.add_trial(
                 self.optuna.trial.create_trial(
                     state=running, params=options, distributions=self.distributions
                 )
             )
-        self.asked += 1
-        self.costs += self.cost(options)
-        return number, options
+        except (TypeError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"trial {number}: the folder holds it with options of another space, "
+                f"{shown(options)}; choose another folder"
+            ) from error
 
     def _tell_until(self, number):
         """Tell the results of the trials up to this one; whether they are all there."""

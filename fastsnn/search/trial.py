@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from fastsnn.scalars import is_finite, shown
+
+TOO_DEEP = "trial: its options or figures contain themselves, or are nested too deeply"
+REQUIRED = {"number", "options", "figures", "error"}
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -31,29 +36,65 @@ class Trial:
         """The figure "score"; None ranks worst."""
         return self.figures.get("score")
 
+    @classmethod
+    def of(cls, record: Any) -> Trial:
+        """The trial of `record`. Raises ValueError for anything else."""
+        if not isinstance(record, dict) or not REQUIRED <= record.keys() <= REQUIRED | {"seconds"}:
+            raise ValueError(
+                f"number, options, figures and error are required, got {shown(record)}"
+            )
+        number, options, figures = record["number"], record["options"], record["figures"]
+        if type(number) is not int or number < 0:
+            raise ValueError(f"number must be an int >= 0, got {shown(number)}")
+        if not isinstance(options, dict) or not isinstance(figures, dict):
+            raise ValueError("options and figures must be objects")
+        error, score = record["error"], figures.get("score")
+        if not isinstance(error, str | None):
+            raise ValueError(f"error must be a text or null, got {shown(error)}")
+        if score is not None and not is_number(score):
+            raise ValueError(f"the score must be a finite number or null, got {shown(score)}")
+        if not is_number(record.get("seconds", 0.0)):
+            raise ValueError(f"seconds must be a number, got {shown(record['seconds'])}")
+        return cls(**record)
+
     def record(self) -> dict[str, Any]:
-        """As a JSON object; `Trial(**record)` is the trial again."""
+        """As a JSON object; `Trial.of(record)` is the trial again."""
         return {
             "number": self.number, "options": self.options, "figures": self.figures,
             "error": self.error, "seconds": self.seconds,
         }  # fmt: skip
 
 
+def is_number(value: Any) -> bool:
+    """Whether a record may have it as its score: an int or float, finite."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and is_finite(value)
+
+
 def key_of(options: Mapping[str, Any]) -> str:
     """What identifies a trial: its options as JSON, whatever their order."""
-    return json.dumps(plain(options), sort_keys=True)
+    try:
+        return json.dumps(plain(options), sort_keys=True)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
 
 
 def plain(value: Any) -> Any:
     """With JSON's types alone, so that what is read back is equal: tuples and arrays become lists,
     NumPy's numbers Python's, NaN and infinity None. Raises TypeError for anything else.
     """
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+
+
+def _plain(value):
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(name): plain(inner) for name, inner in value.items()}
+        return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     if isinstance(value, float):
         return value if isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from fastsnn import threads as processors
+from fastsnn.scalars import integer
 
-LOCAL = "local"
+LOCAL, MOST_WORKERS = "local", 100_000
 CONNECT_S = 10.0  # until a scheduler must have answered
 Report = Callable[[float], None]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
@@ -69,8 +70,10 @@ class Crew:
 @contextmanager
 def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Crew]:
     """The crew of a search; at the end nothing of it is left running."""
-    if workers is not None and (isinstance(workers, bool) or workers < 1):
-        raise ValueError(f"workers: at least 1 is required, got {workers}")
+    if workers is not None:
+        workers = integer(workers, "workers", None, MOST_WORKERS)
+        if workers < 1:
+            raise ValueError(f"workers: at least 1 is required, got {workers}")
     with _local(trial, workers) if dask is None else _remote(trial, workers, dask) as crew:
         yield crew
 

@@ -7,10 +7,20 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastsnn.scalars import is_finite, number, plain, shown
 from fastsnn.theory import gaussian
-from fastsnn.theory.moments import ALPHA, LAMBDA, jacobian, moment_map, spectral_radius
+from fastsnn.theory.moments import (
+    ALPHA,
+    LAMBDA,
+    floats,
+    jacobian,
+    moment_map,
+    selu_parameters,
+    spectral_radius,
+)
 
 ITERATIONS, NEWTON_STEPS = 200, 20
+LEAST_SOLVED, MOST_SOLVED = 1e-100, 1e100  # no power of `solve` leaves float64
 LEAST, MOST = 1e-12, 1e12  # variances on the way: outside, it has collapsed or exploded
 NEAR, PRECISION = 1e-4, 1e-13  # steps that hand over to Newton's method, and that end it
 
@@ -46,9 +56,10 @@ def fixed_point(
     (0.05143, 1.40447)
     """
     w, t = np.broadcast_arrays(
-        *(np.asarray(a, np.float64) for a in (weight_sum, weight_square_sum))
+        floats(weight_sum, "weight_sum"), floats(weight_square_sum, "weight_square_sum")
     )
-    m, v = (np.full(w.shape, value, np.float64) for value in start)
+    alpha, lambda_ = selu_parameters(alpha, lambda_)
+    m, v = (np.full(w.shape, value) for value in _pair(start))
     if not (v > 0).all():
         raise ValueError(f"fixed_point: start needs a variance > 0, got {start}")
     for _ in range(ITERATIONS):
@@ -78,6 +89,17 @@ def fixed_point(
             "give another start, or weights nearer to sum 0 and sum of squares 1"
         )
     return (m, v) if w.shape else (float(m), float(v))
+
+
+def _pair(start):
+    try:
+        mean, variance = start
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"fixed_point: start must be a pair (mean, variance), got {shown(start)}"
+        ) from None
+    names = "fixed_point: start: mean", "fixed_point: start: variance"
+    return number(mean, names[0]), number(variance, names[1])
 
 
 def _step(d_m, d_v, v):
@@ -144,12 +166,9 @@ def solve(
     >>> round(alpha, 8), round(lambda_, 8)
     (1.97125575, 1.06070908)
     """
-    for name, value in (("variance", variance), ("weight_square_sum", weight_square_sum)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"solve: {name} must be positive and finite, got {value}")
-    for name, value in (("mean", mean), ("weight_sum", weight_sum)):
-        if not math.isfinite(value):
-            raise ValueError(f"solve: {name} must be finite, got {value}")
+    mean, variance = _solvable(mean, "mean"), _solvable(variance, "variance", True)
+    weight_sum = _solvable(weight_sum, "weight_sum")
+    weight_square_sum = _solvable(weight_square_sum, "weight_square_sum", True)
     a, b, sa, sb = _sides(mean * weight_sum, variance * weight_square_sum)
     square = variance + mean * mean
     if a * a == 0 or b * b == 0:
@@ -171,6 +190,20 @@ def solve(
     root = math.sqrt(half * half - leading * rest)
     p = (half + root) / leading if half > 0 else -rest / (root - half)
     return (p * a - mean) / (b * p), p
+
+
+def _solvable(value, name, positive=False):
+    """As a float, of a size that no power in `solve` carries out of float64."""
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"solve: {name} must be a number, got {shown(value)}")
+    if not is_finite(value) or (positive and value <= 0):
+        wanted = "positive and finite" if positive else "finite"
+        raise ValueError(f"solve: {name} must be {wanted}, got {shown(value)}")
+    low = LEAST_SOLVED if positive else -MOST_SOLVED
+    if not low <= value <= MOST_SOLVED:
+        raise ValueError(f"solve: {name} must be in [{low:g}, {MOST_SOLVED:g}], got {value}")
+    return float(value)
 
 
 def _sides(k, s):

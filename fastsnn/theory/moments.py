@@ -7,11 +7,10 @@ a Gaussian with mean k = m weight_sum and variance s = v weight_square_sum, for 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastsnn.scalars import plain, shown
 from fastsnn.theory import gaussian
 
 # The fixed point (mean 0, variance 1). Closed forms, appendix A2, with c = erfc(1 / sqrt(2)):
@@ -21,6 +20,7 @@ from fastsnn.theory import gaussian
 ALPHA = 1.67326324235437728481704299167
 LAMBDA = 1.05070098735548049341933498529
 MOST_MEAN, MOST_VARIANCE = 1e100, 1e200  # of z
+MOST_PARAMETER = 1e50  # alpha, lambda: their squares times a second moment are finite
 
 
 def moment_map(
@@ -47,7 +47,7 @@ def moment_map(
     ----------
     mean, variance, weight_sum, weight_square_sum : numbers or arrays, broadcast together
         |k| <= 1e100 and s in [0, 1e200]; s = 0 gives (selu(k), 0).
-    alpha, lambda_ : finite, alpha >= 0, lambda_ > 0
+    alpha, lambda_ : alpha in [0, 1e50], lambda_ in (0, 1e50]
 
     Returns
     -------
@@ -62,7 +62,7 @@ def moment_map(
     (True, 1.0)
     """
     k, s, shape = _pre_activation(mean, variance, weight_sum, weight_square_sum)
-    _require_parameters(alpha, lambda_)
+    alpha, lambda_ = selu_parameters(alpha, lambda_)
     m, v = np.empty_like(k), np.empty_like(k)
     small = s < gaussian.SMALL
     for rows, of in ((small, _by_nodes), (~small, _closed)):
@@ -134,7 +134,7 @@ def jacobian(
            [0.    , 0.7826]])
     """
     k, s, shape = _pre_activation(mean, variance, weight_sum, weight_square_sum)
-    _require_parameters(alpha, lambda_)
+    alpha, lambda_ = selu_parameters(alpha, lambda_)
     if not (s > 0).all():
         raise ValueError(
             "jacobian: variance * weight_square_sum > 0 is required, got 0; SELU has a kink"
@@ -164,14 +164,16 @@ def spectral_norm(matrix: ArrayLike) -> np.ndarray:
 def spectral_radius(matrix: ArrayLike) -> np.ndarray:
     """Largest |eigenvalue| of matrices (..., 2, 2): below 1 at an attracting fixed point."""
     a, b, c, d = _entries(matrix)
-    half_trace, determinant = 0.5 * (a + d), a * d - b * c
-    inside = (0.5 * (a - d)) ** 2 + b * c
-    real = np.abs(half_trace) + np.sqrt(np.maximum(inside, 0))
-    return np.where(inside >= 0, real, np.sqrt(np.maximum(determinant, 0)))
+    with np.errstate(over="ignore", invalid="ignore"):  # entries above 1e150
+        half_trace, determinant = 0.5 * (a + d), a * d - b * c
+        inside = (0.5 * (a - d)) ** 2 + b * c
+        real = np.abs(half_trace) + np.sqrt(np.maximum(inside, 0))
+        radius = np.where(inside >= 0, real, np.sqrt(np.maximum(determinant, 0)))
+    return np.where(np.isnan(radius) & np.isfinite(a + b + c + d), np.inf, radius)
 
 
 def _entries(matrix):
-    matrix = np.asarray(matrix, np.float64)
+    matrix = floats(matrix, "matrix")
     if matrix.shape[-2:] != (2, 2):
         raise ValueError(f"matrix: shape (..., 2, 2) is required, got {matrix.shape}")
     return matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
@@ -179,7 +181,9 @@ def _entries(matrix):
 
 def _pre_activation(mean, variance, weight_sum, weight_square_sum):
     """(k (n,), s (n,), shape) of z, in range."""
-    given = [np.asarray(a, np.float64) for a in (mean, variance, weight_sum, weight_square_sum)]
+    names = ("mean", "variance", "weight_sum", "weight_square_sum")
+    values = (mean, variance, weight_sum, weight_square_sum)
+    given = [floats(*pair) for pair in zip(values, names, strict=True)]
     for name, values in zip(("variance", "weight_square_sum"), given[1::2], strict=True):
         if not (values >= 0).all():
             raise ValueError(f"{name}: numbers >= 0 are required, got {np.min(values)}")
@@ -193,9 +197,32 @@ def _pre_activation(mean, variance, weight_sum, weight_square_sum):
     return k.ravel(), s.ravel(), k.shape
 
 
-def _require_parameters(alpha, lambda_):
-    if not (0 <= alpha < math.inf and 0 < lambda_ < math.inf):
+def selu_parameters(alpha: float, lambda_: float) -> tuple[float, float]:
+    """Both as Python's floats. Raises TypeError or ValueError, see `moment_map`."""
+    alpha, lambda_ = plain(alpha), plain(lambda_)
+    for name, value in (("alpha", alpha), ("lambda_", lambda_)):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} must be a number, got {shown(value)}")
+    if not (0 <= alpha <= MOST_PARAMETER and 0 < lambda_ <= MOST_PARAMETER):
         raise ValueError(
-            f"finite alpha >= 0 and lambda_ > 0 are required, got alpha {alpha} and lambda_ "
-            f"{lambda_}"
+            f"finite alpha >= 0 and lambda_ > 0 are required, got alpha {shown(alpha)} and lambda_ "
+            f"{shown(lambda_)}"
         )
+    return float(alpha), float(lambda_)
+
+
+def floats(values: ArrayLike, where: str) -> np.ndarray:
+    """As a float64 array. Raises TypeError or ValueError for what holds no real numbers."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "fiub":
+            return array.astype(np.float64, copy=False)
+        if array.dtype.kind == "O" and all(
+            isinstance(value, int | float) for value in array.ravel().tolist()
+        ):
+            return array.astype(np.float64)  # ints that no 64 bits hold
+    except OverflowError:
+        raise ValueError(f"{where}: numbers of float64 are required, got {shown(values)}") from None
+    except ValueError:
+        pass  # lists of several lengths
+    raise TypeError(f"{where}: numbers are required, got {shown(values)}")

@@ -8,26 +8,42 @@ it is found in a second.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastsnn.scalars import number, shown
 from fastsnn.theory.fixed_points import fixed_point
-from fastsnn.theory.moments import ALPHA, LAMBDA, jacobian, moment_map, spectral_norm
+from fastsnn.theory.moments import ALPHA, LAMBDA, floats, jacobian, moment_map, spectral_norm
 
-POINTS = 1_000_000
+POINTS, MOST_POINTS = 1_000_000, 100_000_000  # 100 bytes each
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Intervals of the inputs' mean and variance and of the sums over a unit's weights."""
+    """Intervals (low, high) of the inputs' mean and variance and of the sums over a unit's weights.
+
+    Raises TypeError or ValueError where one is no pair of finite numbers, the lower one first.
+    """
 
     mean: Interval
     weight_sum: Interval
     variance: Interval
     weight_square_sum: Interval
+
+    def __post_init__(self):
+        for name in (entry.name for entry in fields(self)):
+            given = getattr(self, name)
+            try:
+                low, high = (number(end, f"Domain: {name}") for end in given)
+            except (TypeError, ValueError) as error:
+                raise type(error)(
+                    f"Domain: {name} must be two finite numbers (low, high), got {shown(given)}"
+                ) from None
+            if low > high:
+                raise ValueError(f"Domain: {name} must be (low, high), got {shown(given)}")
 
     def axes(self, n: int) -> list[np.ndarray]:
         intervals = (self.mean, self.variance, self.weight_sum, self.weight_square_sum)
@@ -35,12 +51,12 @@ class Domain:
 
     def contains(self, mean, variance, weight_sum, weight_square_sum) -> np.ndarray:
         inside = [
-            (np.asarray(values) >= low) & (np.asarray(values) <= high)
-            for values, (low, high) in (
-                (mean, self.mean),
-                (variance, self.variance),
-                (weight_sum, self.weight_sum),
-                (weight_square_sum, self.weight_square_sum),
+            (array >= low) & (array <= high)
+            for array, (low, high) in (
+                (floats(mean, "mean"), self.mean),
+                (floats(variance, "variance"), self.variance),
+                (floats(weight_sum, "weight_sum"), self.weight_sum),
+                (floats(weight_square_sum, "weight_square_sum"), self.weight_square_sum),
             )
         ]
         return inside[0] & inside[1] & inside[2] & inside[3]
@@ -153,7 +169,7 @@ def check_theorem3(
     margin is the least v~ - v. points: about so many in each grid, at least 16.
     """
     checks = []
-    for domain in domains:
+    for domain in [domains] if isinstance(domains, Domain) else domains:
         grid, size = _grid(points, domain)
         m, v = moment_map(*grid, alpha, lambda_)
         checks.append(_check(size, v - grid[1], grid, m, v))
@@ -164,8 +180,12 @@ def _grid(points, domain):
     """Axes that broadcast to a grid of four dimensions with equal numbers of points, and its
     size.
     """
-    if not points >= 16:
-        raise ValueError(f"points: at least 16 are required, got {points}")
+    points = number(points, "points")
+    if not 16 <= points <= MOST_POINTS:
+        wanted = "at least 16" if points < 16 else f"at most {MOST_POINTS:,}"
+        raise ValueError(f"points: {wanted} are required, got {points:g}")
+    if not isinstance(domain, Domain):
+        raise TypeError(f"domain: a Domain is required, got {shown(domain)}")
     n = round(points**0.25)
     return np.meshgrid(*domain.axes(n), indexing="ij", sparse=True), n**4
 

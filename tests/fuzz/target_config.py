@@ -1,0 +1,56 @@
+"""Fuzz target: the options of a run as config.toml writes them and last.safetensors holds them, by
+`RunConfig.from_dict`.
+"""
+
+import pathlib
+import random
+import sys
+import tomllib
+
+import tomli_w
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # however this file was imported
+from target_model import changed
+
+from fastsnn.config import RunConfig
+
+SUFFIX = ".toml"
+SEEDS = [
+    RunConfig().to_toml(),
+    RunConfig(layers=8, threads=2, target="kind", patience=3).settled(500, "regression").to_toml(),
+    RunConfig(optimizer="adamw", schedule="plateau", backend="cuda", precision="tf32").to_toml(),
+]
+
+
+def read(path: pathlib.Path) -> None:
+    """ValueError or TypeError of one line are right, or options that settle and come back."""
+    try:
+        options = tomllib.loads(path.read_bytes().decode())
+    except RecursionError as error:  # tomllib's own
+        raise ValueError("nested too deeply") from error
+    config = RunConfig.from_dict(options)
+    settled = config.settled(1000, "classification")
+    settled.require_settled()
+    assert RunConfig.from_dict(tomllib.loads(settled.to_toml().decode())) == settled
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """One to three changes of the options, in valid TOML."""
+    options = tomllib.loads(data.decode())
+    for _ in range(rng.randint(1, 3)):
+        options = changed(options, rng)
+        if not isinstance(options, dict):
+            options = {"options": options}
+    try:
+        return tomli_w.dumps(_without_null(options)).encode()
+    except (TypeError, ValueError):  # a number of more than 4,300 digits
+        return data
+
+
+def _without_null(value):
+    """TOML has no null."""
+    if isinstance(value, dict):
+        return {str(k): _without_null(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_null(v) for v in value if v is not None]
+    return value
