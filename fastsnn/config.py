@@ -46,13 +46,14 @@ class RunConfig:
     """All that decides what a run computes (and `threads`, which changes no bit of it).
 
     dropout, epochs, batch_size, learning_rate, weight_decay: None takes what is best known for the
-    depth, the number of rows and the optimizer, see `settled`. target, task, validation,
+    depth, the number of rows and the optimizer, see `settled`. target, header, task, validation,
     standardize: see `fastsnn.data.load`. layers: hidden ones. patience: epochs without a better
     validation figure before the run stops; 0 never stops. threads: None takes all processors.
     """
 
     data: str = "digits"
     target: str | None = None
+    header: bool | None = None
     task: str = "auto"
     method: str = "snn"
     layers: int = 32
@@ -80,7 +81,7 @@ class RunConfig:
             value = getattr(self, name)
             if kind in (float, float | None) and type(value) is int:
                 object.__setattr__(self, name, float(value))
-            elif isinstance(value, bool) or not isinstance(value, kind):
+            elif not isinstance(value, kind) or (isinstance(value, bool) and kind != bool | None):
                 raise TypeError(f"{name}: {_words(kind)} is required, got {value!r}")
         for name, known in (
             ("method", METHODS), ("shape", SHAPES), ("optimizer", OPTIMIZERS),
@@ -176,6 +177,6 @@ class RunConfig:
 
 
 def _words(kind) -> str:
-    words = {int: "a whole number", float: "a number", str: "a text"}
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
     parts = [words[k] for k in getattr(kind, "__args__", (kind,)) if k in words]
     return " or ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
@@ -17,6 +18,7 @@ import numpy as np
 from fastsnn import backend, checkpoint, data, files, methods, optimizers, schedules
 from fastsnn import threads as processors
 from fastsnn.config import RunConfig
+from fastsnn.data import is_named
 from fastsnn.folder import RunFolder
 from fastsnn.keeper import Keeper, best
 from fastsnn.losses import FOR_TASK
@@ -108,7 +110,7 @@ def resume(
             )
         model, state, history, stored = checkpoint.load_training(folder.last)
         config = RunConfig.from_dict(stored).changed(options, len(history), f"{out}")
-        dataset = _load(config, progress)
+        dataset = _load(_as_trained(config, model), progress, model.class_names)
         _require_same(dataset, model, config)
         trainer = _trainer(config, model)
         trainer.load_state_dict(*state)
@@ -192,12 +194,20 @@ def _kernels_meanwhile(config):
         loader.join()
 
 
-def _load(config, progress):
+def _as_trained(config, model):
+    """The options to read the data by: a run keeps its task, also where "auto" stood for another
+    one in the version that began it.
+    """
+    return config if is_named(config.data) else dataclasses.replace(config, task=model.task)
+
+
+def _load(config, progress, class_names=None):
     backend.require(config.backend)
     with _kernels_meanwhile(config):
         dataset = data.load(
             config.data, target=config.target, task=config.task, validation=config.validation,
             seed=config.seed, standardize=config.standardize, progress=progress, keep_bytes=True,
+            header=config.header, class_names=None if is_named(config.data) else class_names,
         )  # fmt: skip
     if config.patience and dataset.validation is None:
         raise ValueError(
@@ -246,10 +256,11 @@ def _describe(config, dataset, model, trainer, folder):
         if (part := getattr(dataset, name)) is not None
     )
     note = f"note: {dataset.note}\n" if dataset.note else ""
+    found = f" ({dataset.found})" if dataset.found else ""
     hidden = "hidden layers" if config.method == "snn" else f"{config.method} layers"
     return (
         f"{Path(config.data).name}: {dataset.task}, rows: {rows}; {dataset.n_features} features, "
-        f"{dataset.n_outputs} outputs\n{note}"
+        f"{dataset.n_outputs} outputs{found}\n{note}"
         f"{config.layers} {hidden} of {config.width}, {model.network.n_parameters:,} "
         f"parameters; {trainer.threads} thread{'s'[: trainer.threads != 1]}; into {folder.path}"
     )

@@ -54,4 +54,5 @@ def assemble(
         inputs=inputs,
         targets=targets,
         note=table.note,
+        found=table.found,
     )

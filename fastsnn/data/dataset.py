@@ -19,6 +19,7 @@ class Split:
     x (n, features) float32, C-contiguous, or ByteRows where bytes are kept. y is int64 (n,) for
     classification; float32 (n, tasks) of 0, 1 and NaN (missing) for multitask; float32 (n, targets)
     for regression.
+    (In a `Table`, not yet standardized, x is float too, and y of a regression float64.)
     """
 
     x: np.ndarray | ByteRows
@@ -35,7 +36,8 @@ class Dataset:
     task: "classification", "multitask" or "regression". inputs: the map that was applied to x in
     every part, measured on the training part alone. targets: the same for y, in regression only;
     `targets.invert(prediction)` is in the units of the file. note: what must be said with any
-    result on these data, such as that they are not the original ones.
+    result on these data, such as that they are not the original ones. found: what a reader found
+    in a user's file (header, delimiter, the task and its reason).
     """
 
     name: str
@@ -49,6 +51,7 @@ class Dataset:
     inputs: Standardizer
     targets: Standardizer | None
     note: str | None = None
+    found: str | None = None
 
     @property
     def n_features(self) -> int:

@@ -18,12 +18,13 @@ def load_digits(progress=None) -> Table:
     """The 1438 training and 359 test images; `progress` is not called, nothing is downloaded."""
     with resources.as_file(resources.files("fastsnn.data") / "digits.csv.gz") as path:
         whole = read_table(path, "class", "classification")
+    pixels = whole.train.x.astype(np.uint8)  # as in the other image data sets
     test = np.arange(len(whole.train)) % 5 == 4
     return Table(
         task="classification",
-        train=Split(whole.train.x[~test], whole.train.y[~test]),
+        train=Split(pixels[~test], whole.train.y[~test]),
         validation=None,
-        test=Split(whole.train.x[test], whole.train.y[test]),
+        test=Split(pixels[test], whole.train.y[test]),
         class_names=whole.class_names,
         feature_names=whole.feature_names,
         target_names=whole.target_names,

@@ -22,7 +22,7 @@ from fastsnn.search.protocol import Protocol
 from fastsnn.search.training import RunTrial, load
 
 # What the trials have in common, and what is the search's own affair.
-NOT_SEARCHED = ("data", "target", "task", "validation", "patience", "threads", "backend")
+NOT_SEARCHED = ("data", "target", "header", "task", "validation", "patience", "threads", "backend")
 SEARCHED = tuple(f.name for f in fields(RunConfig) if f.name not in NOT_SEARCHED)
 SHOWN = 10  # trials of the table
 
@@ -79,7 +79,8 @@ def search_runs(
     folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
-        f"{len(dataset.validation):,} validation; into {folder}"
+        f"{len(dataset.validation):,} validation"
+        f"{f' ({dataset.found})' if dataset.found else ''}; into {folder}"
     )
     try:
         found = search(
@@ -111,7 +112,9 @@ def command_line(options: Mapping[str, Any]) -> str:
     """`fastsnn train` with these options of `RunConfig`."""
     words = ["fastsnn", "train"]
     for name, value in options.items():
-        if value is not None:
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+        elif value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
