@@ -20,7 +20,7 @@ def save(tmp_path):
 @pytest.mark.parametrize("dtype", ["f4", "f8", ">f8", "i8", "u2", "?"])
 def test_npz_dtypes(save, dtype):
     table = read_table(save(x=X.astype(dtype), y=Y))
-    want = np.float32 if dtype == "f4" else np.float64
+    want = np.float32 if dtype in ("f4", "u2", "?") else np.float64
     assert table.train.x.dtype == want and table.train.x.flags.c_contiguous
     assert np.array_equal(table.train.x, X.astype(dtype))
     assert table.task == "classification" and table.train.y.tolist() == Y.tolist()

@@ -90,5 +90,7 @@ def _list(names):
 
 def _given(value):
     if isinstance(value, str):
-        return shown(value) if value.strip() else "an empty cell"
+        if not value.strip():
+            return "an empty cell"
+        return shown(value) + (", which stands for a missing value" if is_missing(value) else "")
     return "a missing value" if np.isnan(value) else str(value)

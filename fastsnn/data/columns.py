@@ -5,12 +5,13 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from fastsnn.data.cells import shown, some
 
 Target = str | int | Sequence[str | int] | None
+NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=True)"
 
 
 def target_names(target: Target) -> list[str]:
@@ -30,6 +31,8 @@ def target_names(target: Target) -> list[str]:
     except TypeError:
         pass
     try:
+        if isinstance(target, Set | Mapping):
+            raise TypeError("it has no order")
         names = [n if isinstance(n, str) else str(operator.index(n)) for n in target]
     except TypeError as error:
         raise TypeError(
@@ -58,7 +61,7 @@ def target_columns(
         elif re.fullmatch(r"-?[0-9]{1,18}", name) and -width <= int(name) < width:
             columns.append(int(name) % width)
         else:
-            has = f"has the columns {some(header)}" if header else "has no header"
+            has = f"has the columns {some(header)}" if header else NO_HEADER
             raise ValueError(
                 f"{path}: the target must be a column name of the header or an index in "
                 f"[{-width}, {width - 1}], got {shown(name)}; the file {has}"

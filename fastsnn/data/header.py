@@ -71,10 +71,7 @@ def look(
                 f"{ADVICE}"
             )
         return First(unclear)
-    doubts = [i for i in sorted(targets) if words[i] and cells[i] not in labels]
-    if len(known) < len(cells):  # names differ
-        doubts = []
-    return First(False, tuple(doubts))
+    return First(False, tuple(i for i in sorted(targets) if words[i] and cells[i] not in labels))
 
 
 def settle(

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 VARIABLE = "FASTSNN_UNPACKED_LIMIT"
-ALWAYS = 256 << 20  # bytes that any file may unpack to
+ALWAYS = 128 << 20  # bytes that any file may unpack to
 RATIO = 250  # times the packed size: tables of numbers reach 5 to 50, of nearly all zeros 200
 
 

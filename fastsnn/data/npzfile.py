@@ -20,8 +20,9 @@ BLOCK = 1024  # rows checked at a time
 
 
 def read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{"train": (x, y), ...}; x (n, features) as uint8 or float32 where it is stored so, else
-    float64; y (n, targets) as stored.
+    """{"train": (x, y), ...}; x (n, features): uint8 stays as it is, what float32 holds exactly
+    (itself, float16, bool, integers of 8 and 16 bits) becomes float32, all else float64. y (n,
+    targets): as stored.
     """
     with _open(path) as file:
         names = file.arrays
@@ -105,7 +106,7 @@ def _features(path, file, name) -> np.ndarray:
     x = x.reshape(len(x), math.prod(x.shape[1:]))
     if x.dtype == np.uint8:
         return np.ascontiguousarray(x)
-    x = np.ascontiguousarray(x, dtype=np.float32 if x.dtype == np.float32 else np.float64)
+    x = np.ascontiguousarray(x, dtype=np.result_type(x.dtype, np.float32))
     for start in range(0, len(x), BLOCK):
         good = np.abs(x[start : start + BLOCK]) <= LARGEST  # False for NaN
         if not good.all():

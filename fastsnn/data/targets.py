@@ -43,13 +43,14 @@ class Column:
         """From a list of texts, or an array of numbers."""
         if isinstance(cells, np.ndarray):
             return cls(cells, cells.astype(np.float64))
-        known = {cell: (number(cell), is_missing(cell)) for cell in dict.fromkeys(cells)}
-        if any(value is None and not missing for value, missing in known.values()):
-            return cls(cells, None)
-        whole = all(value is None or value.is_integer() for value, _ in known.values())
-        codes = whole and any(map(is_code, known))
-        numbers = (known[cell][0] for cell in cells)
-        return cls(cells, np.array([np.nan if v is None else v for v in numbers]), codes)
+        values = list(map(number, cells))
+        numbers = np.empty(len(cells))
+        for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
+            if value is None and not is_missing(cell):
+                return cls(cells, None)
+            numbers[row] = np.nan if value is None else value
+        whole = np.all(np.isnan(numbers) | (numbers == np.rint(numbers)))
+        return cls(cells, numbers, bool(whole) and any(map(is_code, cells)))
 
     def count(self, values: np.ndarray) -> int:
         """How many different ones there are, given those of `numbers`, which merge above 2^53."""
@@ -78,8 +79,7 @@ def infer_task(columns: Sequence[Column], where: Where) -> tuple[str, str]:
         return _infer_several(columns, where)
     (column,) = columns
     if column.numbers is None:
-        _require_labels(column, where)
-        return "classification", "text targets"
+        return "classification", f"text targets{_require_labels(column, where)}"
     if column.codes:
         row = column.first(is_code)
         return "classification", (
@@ -113,7 +113,7 @@ def _infer_several(columns, where):
 
 
 def _require_labels(column, where):
-    """Refuse text that looks like numbers gone wrong."""
+    """Refuse text that looks like numbers gone wrong; an example of it where there are numbers."""
     cells = dict.fromkeys(column.cells)
     values = {cell: value for cell in cells if (value := number(cell)) is not None}
     others = [cell for cell in cells if cell not in values and not is_missing(cell)]
@@ -126,6 +126,7 @@ def _require_labels(column, where):
             f"{where(row, 0)}: must be a number like the target of other rows, got "
             f"{shown(others[0])}; correct it, or ask for the task classification"
         )
+    return f", as {shown(others[0].strip())}" if values else ""
 
 
 def encode(
