@@ -105,6 +105,10 @@ backend_option = click.option(
     "--backend", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
     help="What runs the network.",
 )  # fmt: skip
+target_option = click.option(
+    "--target", metavar="COLUMN", show_default="the columns that the model was trained on",
+    help="Column(s) of a CSV file that hold the truth.",
+)  # fmt: skip
 header_option = click.option(
     "--header/--no-header", default=None,
     show_default="a line of words is a header, one of numbers is not, others are refused",
@@ -278,23 +282,14 @@ search.params[:0] = shared
 
 @main.command()
 @model_option
-@click.option(
-    "--data",
-    required=True,
-    metavar="NAME|FILE",
-    help="A name of `fastsnn data list` (its test part), or a labelled file.",
-)
-@click.option(
-    "--target",
-    metavar="COLUMN",
-    show_default="the columns that the model was trained on",
-    help="Column(s) of a CSV file that hold the truth.",
-)
+@click.option("--data", required=True, metavar="NAME|FILE",
+              help="A name of `fastsnn data list` (its test part), or a labelled file.")
+@target_option
 @header_option
 @threads_option
 @backend_option
 @json_option
-def evaluate(model_file, data, target, header, threads, backend, as_json):
+def evaluate(model_file, data, target, header, threads, backend, as_json):  # fmt: skip
     """Compare a saved model's predictions with the truth."""
     from fastsnn import console, inference
 
@@ -306,17 +301,13 @@ def evaluate(model_file, data, target, header, threads, backend, as_json):
 
 @main.command()
 @model_option
-@click.option(
-    "--data",
-    required=True,
-    metavar="NAME|FILE",
-    help="A CSV or .npz file, or a name of `fastsnn data list`: its test part.",
-)
+@click.option("--data", required=True, metavar="NAME|FILE",
+              help="A CSV or .npz file, or a name of `fastsnn data list`: its test part.")
 @header_option
 @click.option("--out", metavar="FILE.csv", show_default="stdout", help="Where the predictions go.")
 @threads_option
 @backend_option
-def predict(model_file, data, header, out, threads, backend):
+def predict(model_file, data, header, out, threads, backend):  # fmt: skip
     """Write predictions as CSV, a line for each row of the data.
 
     Classification: class and the probability of each, p_NAME. Several tasks: p_NAME of each.
@@ -339,8 +330,7 @@ def predict(model_file, data, header, out, threads, backend):
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="A name of `fastsnn data list` (its test part), or a file, labelled or not.")
-@click.option("--target", metavar="COLUMN", help="Column(s) of a CSV file that hold the truth.",
-              show_default="the columns that the model was trained on")
+@target_option
 @header_option
 @click.option("--plot", metavar="FILE", show_default="none",
               help="Draw it, too: outputs over depth and their course; .png, .svg, .pdf.")

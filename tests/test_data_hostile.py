@@ -266,6 +266,15 @@ def test_npz_methods_that_unpack_without_a_limit(tmp_path, method):
     assert "x must be stored or deflated" in text and "savez_compressed" in text
 
 
+@pytest.mark.parametrize("letter", [0x110000, 2**32 - 1, 0xD800])
+@pytest.mark.parametrize("order", "<>")
+def test_npz_text_that_is_not_unicode(tmp_path, letter, order):
+    y = np.array([ord("a"), letter] * 3, f"{order}u4").view(f"{order}U1")
+    assert "text in y must be Unicode" in message(read_table, save_arrays(tmp_path, x=X, y=y))
+    y = np.array(["ä", "日", "😀"] * 2, f"{order}U2")
+    assert len(read_table(save_arrays(tmp_path, x=X, y=y)).class_names) == 3
+
+
 def test_npz_encrypted(tmp_path):
     path = save_arrays(tmp_path, x=X, y=Y)
     data = bytearray(path.read_bytes())

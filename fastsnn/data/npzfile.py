@@ -131,4 +131,11 @@ def _targets(path, file, name) -> np.ndarray:
             raise ValueError(
                 f"{path}: the text in {name} must be UTF-8, is not ({error})"
             ) from error
+    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a letter, and Python fails on them
+        letters = np.ascontiguousarray(y).view(np.dtype("u4").newbyteorder(y.dtype.byteorder))
+        if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any():
+            raise ValueError(
+                f"{path}: the text in {name} must be Unicode, a letter is not; the file is "
+                "damaged, copy it again"
+            )
     return y.reshape(len(y), -1)

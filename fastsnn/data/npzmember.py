@@ -48,17 +48,15 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
                 warnings.simplefilter("ignore")  # remarks on headers of Python 2
                 value = npy.read_array(file, allow_pickle=False)
             file.read()  # the end, where the checksum is compared
-    except (MemoryError, _Refused):
+    except MemoryError:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise nearly every type for broken bytes
+        if str(error).startswith(where):  # refused below, in this file's own words
+            raise
         raise ValueError(
             f"{where} cannot be unpacked ({plain(error)}); the file is damaged, copy it again"
         ) from error
     return value
-
-
-class _Refused(ValueError):
-    """A refusal in this file's own words."""
 
 
 def _header(where, file):
@@ -71,7 +69,7 @@ def _header(where, file):
             warnings.simplefilter("ignore")
             shape, _, dtype = READERS[version](file)
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError) as error:
-        raise _Refused(
+        raise ValueError(
             f"{where} is not a NumPy array ({plain(error)}); save it with numpy.savez"
         ) from error
     return shape, dtype, file.tell()
@@ -79,20 +77,20 @@ def _header(where, file):
 
 def _require_array(where, shape, dtype, start, size):
     if dtype.hasobject:
-        raise _Refused(
+        raise ValueError(
             f"{where} is a pickled object array, which is refused because unpickling can run any "
             "program; save it as numbers or text, by x.astype(float) or y.astype(str)"
         )
     if dtype.kind not in KINDS or dtype.itemsize == 0 or (dtype.kind == "f" and dtype.itemsize > 8):
-        raise _Refused(
+        raise ValueError(
             f"{where} must be an array of numbers or text, numbers of at most 64 bits, is dtype "
             f"{plain(str(dtype))}"
         )
     if not shape or shape[0] == 0:
-        raise _Refused(f"{where} must have at least one row, has shape {_shown(shape)}")
+        raise ValueError(f"{where} must have at least one row, has shape {_shown(shape)}")
     described = start + math.prod(shape) * dtype.itemsize
     if min(shape) < 0 or described != size:
-        raise _Refused(
+        raise ValueError(
             f"{where} must have {_count(described)} bytes by its header (shape {_shown(shape)}, "
             f"dtype {plain(str(dtype))}), has {size:,}; the file is damaged, copy it again"
         )
