@@ -110,7 +110,7 @@ def _had_no_header(model):
 
 def _require_no_header(name, header):
     if header is not None:
-        raise ValueError(f"{name}: is no CSV file, got header={header}; leave it out")
+        raise ValueError(f"{name}: header is for a CSV file, got {header}; leave it out")
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:

@@ -98,10 +98,8 @@ def load(
     name = os.fspath(data)
     if is_named(name):
         if header is not None or class_names is not None:
-            raise ValueError(
-                f"{name}: is no file of yours, got header={header} and class_names={class_names}; "
-                "leave them out"
-            )
+            option = "class_names" if header is None else "header"
+            raise ValueError(f"{name}: {option} is for a file of your own; leave it out")
         if target is not None or task not in ("auto", task_of(name)):
             raise ValueError(
                 f"{name}: its target and task ({task_of(name)}) are fixed, got target={target!r} "

@@ -161,9 +161,7 @@ def _checked(path) -> Path:
 
 def _require_no_header(path, header) -> None:
     if header is not None:
-        raise ValueError(
-            f"{path}: an .npz file has no header line, got header={header}; leave it out"
-        )
+        raise ValueError(f"{path}: header is for a CSV file, got {header}; leave it out")
 
 
 def _check_width(path, x, n_features) -> None:
