@@ -105,6 +105,15 @@ backend_option = click.option(
     "--backend", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
     help="What runs the network.",
 )  # fmt: skip
+target_option = click.option(
+    "--target", metavar="COLUMN", show_default="the columns that the model was trained on",
+    help="Column(s) of a CSV file that hold the truth.",
+)  # fmt: skip
+header_option = click.option(
+    "--header/--no-header", default=None,
+    show_default="a line of words is a header, one of numbers is not, others are refused",
+    help="Whether line 1 of a CSV file holds the names of the columns.",
+)  # fmt: skip
 model_option = click.option(
     "--model", "model_file", required=True, metavar="FILE",
     help="model.safetensors, or the folder of a run.",
@@ -124,9 +133,10 @@ def main():
 # fmt: off
 @main.command()
 @setting("data", "A name of `fastsnn data list` (digits, mnist, uci/iris, ...), or a file: .csv, "
-         ".csv.gz, .npz.", metavar="NAME|FILE")
+         ".tsv, .txt, .data, these with .gz, or .npz.", metavar="NAME|FILE")
 @setting("target", "CSV column(s) to predict: a name, an index from 0, or several with commas.",
          metavar="COLUMN", show_default="the last column")
+@header_option
 @setting("task", "What to learn; auto looks at the target.", click.Choice(["auto", *TASKS]))
 @setting("method", "snn: SELU and alpha-dropout; or what the paper compares it with.",
          click.Choice(list(METHODS)))
@@ -272,43 +282,32 @@ search.params[:0] = shared
 
 @main.command()
 @model_option
-@click.option(
-    "--data",
-    required=True,
-    metavar="NAME|FILE",
-    help="A name of `fastsnn data list` (its test part), or a labelled file.",
-)
-@click.option(
-    "--target",
-    metavar="COLUMN",
-    show_default="the columns that the model was trained on",
-    help="Column(s) of a CSV file that hold the truth.",
-)
+@click.option("--data", required=True, metavar="NAME|FILE",
+              help="A name of `fastsnn data list` (its test part), or a labelled file.")
+@target_option
+@header_option
 @threads_option
 @backend_option
 @json_option
-def evaluate(model_file, data, target, threads, backend, as_json):
+def evaluate(model_file, data, target, header, threads, backend, as_json):  # fmt: skip
     """Compare a saved model's predictions with the truth."""
     from fastsnn import console, inference
 
     path, model = inference.load(model_file, backend)
     progress = console.download_line(report)
-    figures = inference.evaluate(model, data, target, threads, progress)
+    figures = inference.evaluate(model, data, target, threads, progress, header)
     show({"model": str(path), **figures}, as_json)
 
 
 @main.command()
 @model_option
-@click.option(
-    "--data",
-    required=True,
-    metavar="NAME|FILE",
-    help="A file .csv, .csv.gz or .npz, or a name of `fastsnn data list`: its test part.",
-)
+@click.option("--data", required=True, metavar="NAME|FILE",
+              help="A CSV or .npz file, or a name of `fastsnn data list`: its test part.")
+@header_option
 @click.option("--out", metavar="FILE.csv", show_default="stdout", help="Where the predictions go.")
 @threads_option
 @backend_option
-def predict(model_file, data, out, threads, backend):
+def predict(model_file, data, header, out, threads, backend):  # fmt: skip
     """Write predictions as CSV, a line for each row of the data.
 
     Classification: class and the probability of each, p_NAME. Several tasks: p_NAME of each.
@@ -317,7 +316,8 @@ def predict(model_file, data, out, threads, backend):
     from fastsnn import console, files, inference
 
     _, model = inference.load(model_file, backend)
-    predictions = inference.predict(model, data, threads, console.download_line(report))
+    progress = console.download_line(report)
+    predictions = inference.predict(model, data, threads, progress, header)
     text = inference.to_csv(model, predictions)
     if out is None:
         click.echo(text, nl=False)
@@ -330,13 +330,13 @@ def predict(model_file, data, out, threads, backend):
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="A name of `fastsnn data list` (its test part), or a file, labelled or not.")
-@click.option("--target", metavar="COLUMN", help="Column(s) of a CSV file that hold the truth.",
-              show_default="the columns that the model was trained on")
+@target_option
+@header_option
 @click.option("--plot", metavar="FILE", show_default="none",
               help="Draw it, too: outputs over depth and their course; .png, .svg, .pdf.")
 @threads_option
 @json_option
-def diagnose(model_file, data, target, plot, threads, as_json):  # fmt: skip
+def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: skip
     """Look at every layer of a saved model, and say in words what is wrong."""
     from fastsnn import console, diagnose_plot, diagnose_show, inference
     from fastsnn.diagnose import diagnose_model
@@ -344,7 +344,8 @@ def diagnose(model_file, data, target, plot, threads, as_json):  # fmt: skip
     if plot is not None:
         diagnose_plot.require(plot)
     path, model = inference.load(model_file)
-    found = diagnose_model(model, data, target, threads, console.download_line(report))
+    progress = console.download_line(report)
+    found = diagnose_model(model, data, target, threads, progress, header)
     if plot is not None:
         diagnose_plot.draw(found, plot, f"{path} on {data}")
     values = {"model": str(path), "data": data, **found.to_dict()}

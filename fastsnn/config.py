@@ -59,13 +59,14 @@ class RunConfig:
     """All that decides what a run computes (and `threads`, which changes no bit of it).
 
     dropout, epochs, batch_size, learning_rate, weight_decay: None takes what is best known for the
-    depth, the number of rows and the optimizer, see `settled`. target, task, validation,
+    depth, the number of rows and the optimizer, see `settled`. target, header, task, validation,
     standardize: see `fastsnn.data.load`. layers: hidden ones. patience: epochs without a better
     validation figure before the run stops; 0 never stops. threads: None takes all processors.
     """
 
     data: str = "digits"
     target: str | None = None
+    header: bool | None = None
     task: str = "auto"
     method: str = "snn"
     layers: int = 32
@@ -93,7 +94,8 @@ class RunConfig:
             value = plain(getattr(self, name))
             if kind in (float, float | None) and type(value) is int and is_finite(value):
                 value = float(value)
-            if isinstance(value, bool) and kind is not bool or not isinstance(value, kind):
+            is_bool = isinstance(value, bool) and kind != bool | None
+            if is_bool or not isinstance(value, kind):
                 raise TypeError(f"{name}: {_words(kind)} is required, got {shown(value)}")
             object.__setattr__(self, name, value)
         for name, known in (
@@ -216,6 +218,6 @@ class RunConfig:
 
 
 def _words(kind) -> str:
-    words = {int: "a whole number", float: "a number", str: "a text"}
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
     parts = [words[k] for k in getattr(kind, "__args__", (kind,)) if k in words]
     return " or ".join(parts)

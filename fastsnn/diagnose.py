@@ -175,19 +175,20 @@ def diagnose_model(
     target: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    header: bool | None = None,
 ) -> Diagnosis:
     """`diagnose` for a saved model on the rows that `inference.evaluate` takes: a data set's test
     part, or a file. Where a file has not the model's labels, there are no gradients.
     """
     y, reason = None, ""
     try:
-        _, rows = inference.labelled(model, name, target, progress)
+        _, rows = inference.labelled(model, name, target, progress, header)
         x, y = rows.x, rows.y
     except ValueError as error:
         if target is not None:
             raise
         reason = str(error)
-        x = inference.features(model, name, progress)
+        x = inference.features(model, name, progress, header)
     chosen = _evenly(len(x), ROWS)
     x = model.inputs.apply(x, rows=chosen)
     if y is not None:

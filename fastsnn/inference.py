@@ -32,18 +32,23 @@ def evaluate(
     target: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    header: bool | None = None,
 ) -> dict[str, Any]:
     """Figures of the model on a data set's test part, or on a labelled file (its test part, if it
-    has one). target: as in `read_table`; by default the model's own target columns.
+    has one). target, header: as in `read_table`; by default the model's own target columns.
     """
-    table, rows = labelled(model, name, target, progress)
+    table, rows = labelled(model, name, target, progress, header)
     figures = model.judge_raw(rows.x, rows.y, threads)
     note = {} if table.note is None else {"note": table.note}
     return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
 
 
 def labelled(
-    model: Model, name: str, target: str | None = None, progress: Progress | None = None
+    model: Model,
+    name: str,
+    target: str | None = None,
+    progress: Progress | None = None,
+    header: bool | None = None,
 ) -> tuple[Table, Split]:
     """The data to judge a model by, and the rows of them that `evaluate` takes, as they are: not
     yet standardized. Raises ValueError for data that the model is not made for.
@@ -51,13 +56,15 @@ def labelled(
     if is_named(name):
         if target is not None:
             raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
+        _require_no_header(name, header)
         table = read_named(name, progress)
     else:
         if target is None and model.target_names and not name.lower().endswith(".npz"):
             target = list(model.target_names)
         table = read_table(
             name, target, model.task, class_names=model.class_names,
-            feature_names=model.feature_names, n_features=model.network.input_size,
+            feature_names=model.feature_names, n_features=model.network.input_size, header=header,
+            unclear=_had_no_header(model),
         )  # fmt: skip
     part = "train" if table.test is None else "test"
     rows = getattr(table, part)
@@ -65,20 +72,45 @@ def labelled(
     return table, rows
 
 
-def features(model: Model, name: str, progress: Progress | None = None) -> np.ndarray:
-    """The inputs of a file, or of a data set's test part, as they are: not yet standardized."""
+def features(
+    model: Model, name: str, progress: Progress | None = None, header: bool | None = None
+) -> np.ndarray:
+    """The inputs of a file, or of a data set's test part, as they are: not yet standardized.
+    header: as in `read_table`.
+    """
     if not is_named(name):
-        return read_features(name, model.feature_names, model.network.input_size)
+        return read_features(
+            name, model.feature_names, model.network.input_size, header, _had_no_header(model)
+        )
+    _require_no_header(name, header)
     x = read_named(name, progress).test.x
     _require_width(model, name, x)
     return x
 
 
 def predict(
-    model: Model, name: str, threads: int | None = None, progress: Progress | None = None
+    model: Model,
+    name: str,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    header: bool | None = None,
 ) -> np.ndarray:
-    """`Model.predict` for the rows of a file, or of a data set's test part."""
-    return model.predict(features(model, name, progress), threads)
+    """`Model.predict` for the rows of a file, or of a data set's test part; header: as in
+    `read_table`.
+    """
+    return model.predict(features(model, name, progress, header), threads)
+
+
+def _had_no_header(model):
+    """What line 1 of a file is where that is unclear: of models trained on a CSV file, a row. Those
+    with names know their header by them, the others had none.
+    """
+    return None if model.target_names is None else False
+
+
+def _require_no_header(name, header):
+    if header is not None:
+        raise ValueError(f"{name}: header is for a CSV file, got {header}; leave it out")
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:

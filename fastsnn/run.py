@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
@@ -17,6 +18,7 @@ import numpy as np
 from fastsnn import backend, checkpoint, data, files, methods, optimizers, schedules
 from fastsnn import threads as processors
 from fastsnn.config import RunConfig
+from fastsnn.data import is_named
 from fastsnn.folder import RunFolder
 from fastsnn.keeper import Keeper, best
 from fastsnn.losses import FOR_TASK
@@ -115,7 +117,7 @@ def resume(
         config = config.changed(options, len(history), f"{out}")
         # A run of version 0.1 goes on in float32, and with its figures: the same bits as there.
         dtype = (model.targets or model.inputs).mean.dtype.type
-        dataset = _load(config, progress, dtype)
+        dataset = _load(_as_trained(config, model), progress, dtype, model.class_names)
         _require_same(dataset, model, config, history)
         if _loses(model):
             report(LOST)
@@ -202,13 +204,21 @@ def _kernels_meanwhile(config):
         loader.join()
 
 
-def _load(config, progress, dtype=np.float64):
+def _as_trained(config, model):
+    """The options to read the data by: a run keeps its task, also where "auto" stood for another
+    one in the version that began it.
+    """
+    return config if is_named(config.data) else dataclasses.replace(config, task=model.task)
+
+
+def _load(config, progress, dtype=np.float64, class_names=None):
     backend.require(config.backend)
     with _kernels_meanwhile(config):
         dataset = data.load(
             config.data, target=config.target, task=config.task, validation=config.validation,
             seed=config.seed, standardize=config.standardize, progress=progress, keep_bytes=True,
-            dtype=dtype,
+            dtype=dtype, header=config.header,
+            class_names=None if is_named(config.data) else class_names,
         )  # fmt: skip
     if config.patience and dataset.validation is None:
         raise ValueError(
@@ -277,10 +287,11 @@ def _describe(config, dataset, model, trainer, folder):
         if (part := getattr(dataset, name)) is not None
     )
     note = f"note: {dataset.note}\n" if dataset.note else ""
+    found = f" ({dataset.found})" if dataset.found else ""
     hidden = "hidden layers" if config.method == "snn" else f"{config.method} layers"
     return (
         f"{Path(config.data).name}: {dataset.task}, rows: {rows}; {dataset.n_features} features, "
-        f"{dataset.n_outputs} outputs\n{note}"
+        f"{dataset.n_outputs} outputs{found}\n{note}"
         f"{config.layers} {hidden} of {config.width}, {model.network.n_parameters:,} "
         f"parameters; {trainer.threads} thread{'s'[: trainer.threads != 1]}; into {folder.path}"
     )

@@ -131,8 +131,10 @@ def test_load_uses_the_parts_of_an_npz_file(tmp_path, rng):
 @pytest.mark.parametrize(
     "data, arguments, parts",
     [
-        ("minst", {}, ("digits, mnist", ".csv, .csv.gz, .npz", "'minst'")),
-        ("data.txt", {}, ("'data.txt'",)),
+        ("minst", {}, ("digits, mnist", ".csv, .tsv, .txt, .data", "'minst'")),
+        ("data.json", {}, ("'data.json'",)),
+        ("digits", {"header": True}, ("digits: header is for a file", "leave it out")),
+        ("digits", {"class_names": ("0",)}, ("digits: class_names is for a file", "leave")),
         ("digits", {"target": "class"}, ("digits", "fixed", "target='class'", "leave")),
         ("mnist", {"task": "regression"}, ("mnist", "fixed", "task='regression'", "leave")),
         ("digits", {"standardize": "max"}, ("auto, feature, all, none", "'max'")),
@@ -145,7 +147,7 @@ def test_load_errors(data, arguments, parts):
     assert all(part in str(error.value) for part in parts)
 
 
-@pytest.mark.parametrize("end", ["csv", "csv.gz", "npz"])
+@pytest.mark.parametrize("end", ["csv", "csv.gz", "tsv", "data", "npz"])
 def test_load_says_in_one_line_that_a_file_is_missing(tmp_path, end):
     with pytest.raises(FileNotFoundError) as error:
         load(tmp_path / f"none.{end}")

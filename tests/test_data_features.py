@@ -24,7 +24,7 @@ def save(tmp_path):
 def test_features_by_name_ignore_other_columns(write):
     path = write("kind,b,a\ncat,1,2\ndog,3,4\n")
     x = read_features(path, ("a", "b"), 2)
-    assert x.dtype == np.float32 and x.flags.c_contiguous and x.tolist() == [[2, 1], [4, 3]]
+    assert x.dtype == np.float64 and x.flags.c_contiguous and x.tolist() == [[2, 1], [4, 3]]
 
 
 def test_features_of_one_row_with_and_without_header(write):
@@ -58,7 +58,7 @@ def test_features_errors(write, content, names, n_features, parts):
 def test_features_of_npz(save):
     path = save(x=X.astype(np.uint8).reshape(6, 2, 1))
     x = read_features(path, ("ignored", "names"), 2)
-    assert x.dtype == np.float32 and np.array_equal(x, X)
+    assert x.dtype == np.uint8 and np.array_equal(x, X)
     text = message(read_features, path, None, 3)
     assert "needs 3 features, x has 2" in text
     assert "must hold the array x, holds z" in message(read_features, save(z=X), None, 2)

@@ -57,6 +57,8 @@ def load(
     *,
     target: str | int | Sequence[str] | None = None,
     task: str = "auto",
+    header: bool | None = None,
+    class_names: Sequence[str] | None = None,
     validation: float = 0.1,
     seed: int = 0,
     standardize: str | Standardizer = "auto",
@@ -68,9 +70,12 @@ def load(
 
     Parameters
     ----------
-    data : a name (`DATASETS`, or "uci/NAME": see `uci.names`), or the path of a .csv, .csv.gz or
-        .npz file. Of data sets with folds, fold 1; `load_folds` has them all.
-    target, task : what to predict, for a file: see `read_table`.
+    data : a name (`DATASETS`, or "uci/NAME": see `uci.names`), or the path of a CSV file (.csv,
+        .tsv, .txt, .data, or these with .gz) or .npz file. Of data sets with folds, fold 1;
+        `load_folds` has them all.
+    target, task, header : what to predict, and whether line 1 holds names, for a file: see
+        `read_table`.
+    class_names : the classes of a file, in this order; by default those that it has.
     validation : fraction in [0, 1) of the training rows to hold back (0: none), see `split.split`;
         not used where the data bring a validation part of their own.
     standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
@@ -95,6 +100,9 @@ def load(
         )
     name = os.fspath(data)
     if is_named(name):
+        if header is not None or class_names is not None:
+            option = "class_names" if header is None else "header"
+            raise ValueError(f"{name}: {option} is for a file of your own; leave it out")
         if target is not None or task not in ("auto", task_of(name)):
             raise ValueError(
                 f"{name}: its target and task ({task_of(name)}) are fixed, got target={target!r} "
@@ -102,7 +110,7 @@ def load(
             )
         table, image = read_named(name, progress), name in IMAGES
     elif is_table(name):
-        table = read_table(name, target, task)
+        table = read_table(name, target, task, header=header, class_names=class_names)
         image = table.train.x.dtype == np.uint8
     else:
         raise unknown(name)

@@ -65,6 +65,7 @@ def assemble(
         inputs=inputs,
         targets=targets,
         note="; ".join(filter(None, notes)) or None,
+        found=table.found,
     )
 
 

@@ -1,27 +1,45 @@
-"""What the text of one cell of a table means."""
+"""What the text of one cell of a table means, and how a message quotes it."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
 LARGEST = float(np.finfo(np.float32).max)
-MISSING = frozenset({"", "?", "na", "n/a", "nan"})
+QUOTED = 60  # letters of a file's text that a message shows
+# The words that pandas takes for a missing value (its STR_NA_VALUES), and "?" of the UCI files.
+MISSING = frozenset(
+    {
+        "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+        "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?",
+    }
+)  # fmt: skip
+_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)  # Python reads these as numbers: none is a class
+_DECIMAL_COMMA = re.compile(
+    r"[+-]?(\d{1,3}(?:[. ]\d{3})+|\d*),\d+([eE][+-]?\d+)?|[+-]?\d{1,3}(,\d{3})+(\.\d*)?"
+)
+_PARTS = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?)(\d+))?")
 
 
 def is_missing(text: str) -> bool:
-    return text.strip().lower() in MISSING
+    text = text.strip()
+    return text in MISSING or (len(text) <= 4 and _NAN.fullmatch(text) is not None)
 
 
 def number(text: str) -> float | None:
     """The number that `text` writes (infinity among them), None for anything else."""
-    if "_" in text or is_missing(text):  # Python reads 1_000 and nan as numbers; a table does not
+    text = text.strip()
+    # Python reads 1_000, digits of other scripts, and nan as numbers; a table does not.
+    if "_" in text or not text.isascii():
         return None
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return None if math.isnan(value) else value
 
 
 def is_finite(text: str) -> bool:
@@ -30,19 +48,75 @@ def is_finite(text: str) -> bool:
     return value is not None and abs(value) <= LARGEST
 
 
-def class_name(value: str | float) -> str:
-    """One spelling per class: 1, 1.0 and "01" are the class "1"; other text is kept, stripped."""
-    if isinstance(value, str):
-        text = value.strip()
-        if re.fullmatch(r"[+-]?[0-9]{1,99}", text):
-            return str(int(text))  # not through float: identifiers may have more than 16 digits
-        value = number(text)
-        if value is None:
-            return text
-    return str(int(value)) if value.is_integer() else repr(float(value))
+def has_decimal_comma(text: str) -> bool:
+    """Whether `text` looks like a number with a comma: 70,5 or 1.234,5 or 1,234,567.8."""
+    return "," in text and _DECIMAL_COMMA.fullmatch(text.strip()) is not None
+
+
+def is_code(text: str) -> bool:
+    """Whether `text` is digits with a leading zero, such as 007: a code more than a number."""
+    text = text.strip()
+    return len(text) > 1 and text[0] == "0" and text.isascii() and text.isdigit()
+
+
+def number_name(value: str | int | float) -> str:
+    """The one spelling of a number, exactly: 1, 1.0 and "01" are "1", and "0.10" is "0.1".
+
+    Whole numbers keep all their digits. Others are written as Python writes a float64 where that
+    is the same number, else with all their digits. value: finite, or a text that `number` reads.
+    """
+    if not isinstance(value, str):
+        return str(int(value)) if value == int(value) else repr(float(value))
+    sign, digits, exponent = _exact(value)
+    if not digits:
+        return "0"
+    if 0 <= exponent <= 400:
+        return sign + digits + "0" * exponent
+    short = repr(float(value))
+    if _exact(short) == (sign, digits, exponent):
+        return short
+    return f"{sign}{digits}e{exponent}"
+
+
+def _exact(text):
+    """(sign, digits, exponent) with digits neither beginning nor ending with 0: the value is
+    sign digits x 10^exponent, and digits "" stands for 0.
+    """
+    match = _PARTS.fullmatch(text.strip())
+    if match is None:
+        return "", text, 0
+    sign, whole, fraction, exponent_sign, exponent = (part or "" for part in match.groups())
+    exponent = exponent.lstrip("0")[:18]  # more digits than these: it is 0 or infinite anyway
+    power = int(f"{exponent_sign}{exponent or 0}") - len(fraction)
+    digits = (whole + fraction).lstrip("0")
+    kept = digits.rstrip("0")
+    power += len(digits) - len(kept)
+    return ("-" if sign == "-" and kept else ""), kept, power if kept else 0
 
 
 def class_order(name: str) -> tuple[bool, float, str]:
     """Sort key: numbers by value, then text by the alphabet."""
     value = number(name)
     return (value is None, 0.0 if value is None else value, name)
+
+
+def shown(text: str) -> str:
+    """`text` in quotes for a message, its middle left out where it is long."""
+    if len(text) > QUOTED:
+        text = f"{text[: QUOTED - 20]}...{text[-17:]}"
+    quoted = repr(text)  # one letter may need ten
+    return quoted if len(quoted) <= 2 * QUOTED else f"{quoted[:QUOTED]}...'"
+
+
+def some(names: Iterable[str], most: int = 6) -> str:
+    """The first names in quotes, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + more
+
+
+def plain(error: BaseException | str) -> str:
+    """The text of an error of another library, in one line and not long."""
+    text = str(error)[:2000] or type(error).__name__
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= 200 else f"{text[:180]}..."

@@ -12,7 +12,7 @@ from fastsnn.data.download import Progress
 from fastsnn.data.folds import Folds
 from fastsnn.data.mnist import load_mnist
 from fastsnn.data.optdigits import load_optdigits
-from fastsnn.data.table import SUFFIXES, Table, is_table
+from fastsnn.data.table import ENDINGS, Table, is_table
 
 UCI = "uci/"
 FOLDED: dict[str, Callable[..., Folds]] = {"htru2": htru2.load, "tox21": tox21.load}
@@ -63,5 +63,5 @@ def unknown(name: str) -> ValueError:
     hint = f" (near names: {', '.join(near)})" if near else ""
     return ValueError(
         f"data: must be one of {', '.join(DATASETS)}, {UCI}NAME, or a file ending in "
-        f"{', '.join(SUFFIXES)}, got {name!r}{hint}"
+        f"{ENDINGS}, got {name!r}{hint}"
     )

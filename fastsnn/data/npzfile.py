@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from fastsnn.data.cells import LARGEST, plain, some
 from fastsnn.data.files import require_file
+from fastsnn.data.npzmember import read_member
 
 PARTS = ("train", "validation", "test")
+WANTED = ("x", "y", *(f"{array}_{part}" for part in PARTS for array in "xy"))
+BLOCK = 1024  # rows checked at a time
 
 
 def read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{"train": (x, y), ...}; x (n, features) as uint8 or float32, y (n, targets) as stored."""
+    """{"train": (x, y), ...}; x (n, features): uint8 stays as it is, what float32 holds exactly
+    (itself, float16, bool, integers of 8 and 16 bits) becomes float32, all else float64. y (n,
+    targets): as stored.
+    """
     with _open(path) as file:
-        names = {name.lower(): name for name in file.files}
-        plain = {"x", "y"} <= names.keys()
-        if plain == ({"x_train", "y_train"} <= names.keys()):
+        names = file.arrays
+        single = {"x", "y"} <= names.keys()
+        if single == ({"x_train", "y_train"} <= names.keys()):
             raise ValueError(
                 f"{path}: must hold either the arrays x and y, or x_train and y_train (with "
-                f"x_validation, y_validation, x_test, y_test where wanted), {_holds(file)}"
+                f"x_validation, y_validation, x_test, y_test where wanted), {file.holds()}"
             )
         parts = {}
-        for part in PARTS[:1] if plain else PARTS:
-            x, y = ("x", "y") if plain else (f"x_{part}", f"y_{part}")
+        for part in PARTS[:1] if single else PARTS:
+            x, y = ("x", "y") if single else (f"x_{part}", f"y_{part}")
             if (x in names) != (y in names):
-                raise ValueError(f"{path}: needs {x} and {y} together, {_holds(file)}")
+                raise ValueError(f"{path}: needs {x} and {y} together, {file.holds()}")
             if x in names:
-                parts[part] = _features(path, file, names[x]), _targets(path, file, names[y])
+                parts[part] = _features(path, file, x), _targets(path, file, y)
                 if len(parts[part][0]) != len(parts[part][1]):
                     raise ValueError(
                         f"{path}: {x} and {y} must have as many rows, have "
@@ -45,61 +51,53 @@ def read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def read_npz_features(path: Path) -> np.ndarray:
-    """The array x (n, features) as float32."""
+    """The array x (n, features), of the dtypes of `read_npz`."""
     with _open(path) as file:
-        names = {name.lower(): name for name in file.files}
-        if "x" not in names:
-            raise ValueError(f"{path}: must hold the array x, {_holds(file)}")
-        return _features(path, file, names["x"]).astype(np.float32, copy=False)
+        if "x" not in file.arrays:
+            raise ValueError(f"{path}: must hold the array x, {file.holds()}")
+        return _features(path, file, "x")
+
+
+class _Archive:
+    """arrays: {name in small letters: member}."""
+
+    def __init__(self, path, archive):
+        self.path, self.archive, self.arrays = path, archive, {}
+        self.names = [info.filename.removesuffix(".npy") for info in archive.infolist()]
+        for name, info in zip(self.names, archive.infolist(), strict=True):
+            if name.lower() in self.arrays and name.lower() in WANTED:
+                raise ValueError(f"{path}: must hold {name.lower()} once, {self.holds()}")
+            self.arrays[name.lower()] = info
+
+    def __getitem__(self, name):
+        return read_member(self.path, self.archive, self.arrays[name])
+
+    def holds(self) -> str:
+        names = sorted(self.names)
+        if all(len(name) < 40 and name.isprintable() for name in names[:10]) and len(names) <= 10:
+            return f"holds {', '.join(names) or 'nothing'}"
+        return f"holds {some(names)}"
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+def _open(path: Path) -> Iterator[_Archive]:
     require_file(path)
-    with open(path, "rb") as raw:  # opened here: np.load forgets to close what is no archive
-        cause = "no archive, or cut off"
+    with open(path, "rb") as raw:
         try:
-            archive = None
-            if zipfile.is_zipfile(raw):
-                raw.seek(0)
-                archive = np.load(raw, allow_pickle=False)
-        except (zipfile.BadZipFile, EOFError) as error:
-            cause = str(error)
-        if archive is None:
+            archive = zipfile.ZipFile(raw)
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile raises nearly every type for broken bytes
             raise ValueError(
-                f"{path}: must be a complete .npz archive, is not ({cause}); "
+                f"{path}: must be a complete .npz archive, is not ({plain(error)}); "
                 "copy it again, or save it with numpy.savez"
-            )
-        with archive:
-            yield archive
-
-
-def _array(path, file, name) -> np.ndarray:
-    try:
-        value = file[name]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path}: {name} cannot be unpacked ({error}); the file is damaged, copy it again"
-        ) from error
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise ValueError(
-                f"{path}: {name} is not a NumPy array ({error}); save it with numpy.savez"
             ) from error
-        raise ValueError(
-            f"{path}: {name} is a pickled object array, which is refused because unpickling "
-            "can run any program; save it as numbers or text, by x.astype(float) or y.astype(str)"
-        ) from error
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufUS":
-        kind = f"dtype {value.dtype}" if isinstance(value, np.ndarray) else "no NumPy array"
-        raise ValueError(f"{path}: {name} must be an array of numbers or text, is {kind}")
-    if value.ndim == 0 or len(value) == 0:
-        raise ValueError(f"{path}: {name} must have at least one row, has shape {value.shape}")
-    return value
+        with archive:
+            yield _Archive(path, archive)
 
 
 def _features(path, file, name) -> np.ndarray:
-    x = _array(path, file, name)
+    x = file[name]
     if x.dtype.kind in "US" or x.ndim < 2 or x.size == 0:
         raise ValueError(
             f"{path}: {name} must be numbers of shape (rows, features), is {x.dtype} of shape "
@@ -108,20 +106,20 @@ def _features(path, file, name) -> np.ndarray:
     x = x.reshape(len(x), math.prod(x.shape[1:]))
     if x.dtype == np.uint8:
         return np.ascontiguousarray(x)
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is reported
-        x = np.ascontiguousarray(x, dtype=np.float32)
-    for row, values in enumerate(x):
-        if not np.isfinite(values).all():
-            column = int(np.flatnonzero(~np.isfinite(values))[0])
+    x = np.ascontiguousarray(x, dtype=np.result_type(x.dtype, np.float32))
+    for start in range(0, len(x), BLOCK):
+        good = np.abs(x[start : start + BLOCK]) <= LARGEST  # False for NaN
+        if not good.all():
+            row, column = np.argwhere(~good)[0]
             raise ValueError(
-                f"{path}: {name}[{row}, {column}] must be a finite float32 number, is "
-                f"{values[column]}; fill or drop missing values"
+                f"{path}: {name}[{start + row}, {column}] must be a finite float32 number, is "
+                f"{x[start + row, column]}; fill or drop missing values"
             )
     return x
 
 
 def _targets(path, file, name) -> np.ndarray:
-    y = _array(path, file, name)
+    y = file[name]
     if y.ndim > 2 or y.size == 0:
         raise ValueError(
             f"{path}: {name} must have the shape (rows,) or (rows, targets), has {y.shape}"
@@ -133,8 +131,11 @@ def _targets(path, file, name) -> np.ndarray:
             raise ValueError(
                 f"{path}: the text in {name} must be UTF-8, is not ({error})"
             ) from error
+    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a letter, and Python fails on them
+        letters = np.ascontiguousarray(y).view(np.dtype("u4").newbyteorder(y.dtype.byteorder))
+        if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any():
+            raise ValueError(
+                f"{path}: the text in {name} must be Unicode, a letter is not; the file is "
+                "damaged, copy it again"
+            )
     return y.reshape(len(y), -1)
-
-
-def _holds(file) -> str:
-    return f"holds {', '.join(sorted(file.files)) or 'nothing'}"

@@ -81,7 +81,8 @@ def search_runs(
     folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
-        f"{len(dataset.validation):,} validation; into {folder}"
+        f"{len(dataset.validation):,} validation"
+        f"{f' ({dataset.found})' if dataset.found else ''}; into {folder}"
     )
     try:
         found = search(
@@ -113,7 +114,9 @@ def command_line(options: Mapping[str, Any]) -> str:
     """`fastsnn train` with these options of `RunConfig`."""
     words = ["fastsnn", "train"]
     for name, value in options.items():
-        if value is not None:
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+        elif value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
 

@@ -59,15 +59,15 @@ def load(config: RunConfig, progress: data.Progress | None = None) -> data.Datas
     with _loading:  # whoever comes second waits for the first one's data
         return _loaded(
             config.data, config.target, config.task, config.validation, config.seed,
-            config.standardize, progress,
+            config.standardize, config.header, progress,
         )  # fmt: skip
 
 
 @functools.lru_cache(DATASETS)
-def _loaded(name, target, task, validation, seed, standardize, progress):
+def _loaded(name, target, task, validation, seed, standardize, header, progress):
     dataset = data.load(
         name, target=target, task=task, validation=validation, seed=seed, standardize=standardize,
-        progress=progress,
+        header=header, progress=progress,
     )  # fmt: skip
     if dataset.validation is None:
         raise ValueError(

@@ -1,0 +1,96 @@
+"""From labels to class numbers, without merging what a file keeps apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fastsnn.data.cells import class_order, is_missing, number, number_name, shown
+
+
+def encode_classes(
+    cells: Sequence[str] | np.ndarray,
+    text: bool,
+    class_names: Sequence[str] | None,
+    where: Callable[..., str],
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(class numbers int64 (n,), class names).
+
+    cells: texts, or an array of numbers. text: every spelling is a class of its own, stripped of
+    outer blanks; otherwise 1 and 1.0 are the class "1", exactly, whatever the size. class_names: a
+    model's; a label is one of them as it is spelled, or as a number where all of them are numbers'
+    own names (`number_name`) or words.
+
+    Raises ValueError, with the row, for missing and infinite labels, and for unknown ones.
+    """
+    names = tuple(class_names or ())
+    known = set(names)
+    if isinstance(cells, np.ndarray):
+        distinct, index = np.unique(cells, return_inverse=True)
+        bad = ~np.isfinite(distinct)
+        spellings = [
+            "" if b else number_name(value) for value, b in zip(distinct.tolist(), bad, strict=True)
+        ]
+    else:
+        distinct = list(dict.fromkeys(cells))
+        position = {cell: i for i, cell in enumerate(distinct)}
+        index = np.array([position[cell] for cell in cells])
+        bad = np.array([c.strip() not in known and _is_none(c) for c in distinct])
+        kept = text or bool(names)
+        spellings = [
+            cell.strip() if kept or b else number_name(cell)
+            for cell, b in zip(distinct, bad, strict=True)
+        ]
+    if bad.any():
+        row = int(np.flatnonzero(bad[index])[0])
+        raise ValueError(
+            f"{where(row, 0)}: every row needs a class, got {_given(cells[row])}; "
+            "fill or drop the row"
+        )
+    if names:
+        spellings = _known(spellings, names)
+    else:
+        names = tuple(sorted(set(spellings), key=class_order))
+        if len(names) < 2:
+            raise ValueError(
+                f"{where(None, 0)}: a classification needs at least two classes, every row has "
+                f"{shown(names[0])}; is this the target column?"
+            )
+    label = {name: i for i, name in enumerate(names)}
+    y = np.array([label.get(spelling, -1) for spelling in spellings], np.int64)[index]
+    if (y < 0).any():
+        row = int(np.flatnonzero(y < 0)[0])
+        raise ValueError(
+            f"{where(row, 0)}: the class must be one of the {len(names)} known "
+            f"({_list(names)}), got {shown(spellings[index[row]])}; correct it or drop the row"
+        )
+    return y, names
+
+
+def _known(spellings, names):
+    """The spellings as a model's class names write them: models of fastsnn 0.1 have numbers by
+    value, also among text ("250" for 250.00), and a column may be text in one file alone.
+    """
+    known = set(names)
+    if not all(number(name) is None or number_name(name) == name for name in names):
+        return spellings  # 007 or 1.0: spellings count
+    numbers = (s if s in known or number(s) is None else number_name(s) for s in spellings)
+    return list(numbers)
+
+
+def _is_none(cell):
+    return is_missing(cell) or abs(number(cell) or 0) == np.inf
+
+
+def _list(names):
+    plain = (n if len(n) < 40 and n.isprintable() else shown(n) for n in names[:10])
+    return ", ".join(plain) + (", ..." if len(names) > 10 else "")
+
+
+def _given(value):
+    if isinstance(value, str):
+        if not value.strip():
+            return "an empty cell"
+        return shown(value) + (", which stands for a missing value" if is_missing(value) else "")
+    return "a missing value" if np.isnan(value) else str(value)

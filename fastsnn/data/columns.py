@@ -1,0 +1,130 @@
+"""Which columns of a CSV file are targets, and which are features."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+
+from fastsnn.data.cells import shown, some
+
+Target = str | int | Sequence[str | int] | None
+NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=True)"
+
+
+def target_names(target: Target) -> list[str]:
+    """The targets one by one, each a name or the digits of an index; none for None.
+
+    Of a text with commas, the first is the whole: it may be one name. Raises TypeError for what is
+    no `Target`, ValueError for an empty list.
+    """
+    if target is None:
+        return []
+    if isinstance(target, str):
+        return [target, *(name.strip() for name in target.split(","))]
+    if isinstance(target, bool):
+        raise TypeError(f"target: must be a column name, an index or a list, got {target}")
+    try:
+        return [str(operator.index(target))]
+    except TypeError:
+        pass
+    try:
+        if isinstance(target, Set | Mapping):
+            raise TypeError("it has no order")
+        names = [n if isinstance(n, str) else str(operator.index(n)) for n in target]
+    except TypeError as error:
+        raise TypeError(
+            "target: must be a column name, an index or a list of these, got "
+            f"{shown(str(target))} ({type(target).__name__})"
+        ) from error
+    if not names:
+        raise ValueError("target: must name at least one column, got an empty list")
+    return names
+
+
+def target_columns(
+    path: Path, target: Target, header: Sequence[str] | None, width: int
+) -> list[int]:
+    """The indices of the target columns, by default the last; names win over indices."""
+    if target is None:
+        return [width - 1]
+    names = target_names(target)
+    at = first_at(header)
+    if isinstance(target, str):
+        names = names[:1] if target in at else names[1:]
+    columns = []
+    for name in names:
+        if name in at:
+            columns.append(at[name])
+        elif re.fullmatch(r"-?[0-9]{1,18}", name) and -width <= int(name) < width:
+            columns.append(int(name) % width)
+        else:
+            has = f"has the columns {some(header)}" if header else NO_HEADER
+            raise ValueError(
+                f"{path}: the target must be a column name of the header or an index in "
+                f"[{-width}, {width - 1}], got {shown(name)}; the file {has}"
+            )
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"{path}: targets must be different columns, got {shown(str(target))}")
+    return columns
+
+
+def feature_columns(
+    path: Path,
+    header: Sequence[str] | None,
+    width: int,
+    targets: Sequence[int],
+    wanted: Sequence[str] | None,
+) -> list[int]:
+    """The indices of the features: the `wanted` names of a model in their order, or all columns
+    that are no targets.
+    """
+    if header and wanted:
+        at = first_at(header)
+        missing = [name for name in wanted if name not in at]
+        if missing:
+            raise ValueError(
+                f"{path}: must have all {len(wanted)} feature columns of the model, lacks "
+                f"{some(missing)}; it has {some(header)}"
+            )
+        columns = [at[name] for name in wanted]
+        taken = set(columns)
+        both = [header[i] for i in targets if i in taken]
+        if both:
+            raise ValueError(
+                f"{path}: the column {shown(both[0])} is a feature of the model and cannot be the "
+                "target too; name the target column"
+            )
+    else:
+        taken = set(targets)
+        columns = [i for i in range(width) if i not in taken]
+    if not columns:
+        raise ValueError(
+            f"{path}: needs a feature column beside the target, has {width} column"
+            f"{'s'[: width != 1]}; separate columns by comma, semicolon or tab"
+        )
+    if header:
+        _require_names(path, header, [*columns, *targets])
+    return columns
+
+
+def first_at(names: Sequence[str] | None) -> dict[str, int]:
+    """{name: its first index}."""
+    return {name: i for i, name in reversed(list(enumerate(names or ())))}
+
+
+def _require_names(path, header, columns):
+    times = Counter(header)
+    for i in columns:
+        if not header[i]:
+            raise ValueError(
+                f"{path}, header: column {i} (from 0) needs a name, the header has none; is it a "
+                "row number? remove the column (pandas: to_csv(..., index=False)) or name it"
+            )
+        if times[header[i]] > 1:
+            raise ValueError(
+                f"{path}, header: column names must differ, {shown(header[i])} occurs "
+                f"{times[header[i]]} times; rename or remove the others"
+            )

@@ -1,0 +1,85 @@
+"""Which letter divides the columns of a CSV file: the one by which many lines have as many."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from fastsnn.data.cells import has_decimal_comma, number, shown
+from fastsnn.data.csvlines import records
+
+DELIMITERS = (",", ";", "\t")
+LINES, LETTERS = 1000, 1 << 20  # looked at: so many lines, or fewer (but 10) of so many letters
+_QUOTED = re.compile(r'(?:(?<=[,;\t\n])|\A)"[^"]*(?:""[^"]*)*("|\Z)')
+
+
+def sample(source: Iterator[str]) -> tuple[list[str], bool]:
+    """(the first lines, whether these are all)."""
+    found, letters = [], 0
+    for line in islice(source, LINES):
+        found.append(line)
+        letters += len(line)
+        if letters >= LETTERS and len(found) >= 10:
+            return found, False
+    return found, len(found) < LINES
+
+
+def choose(path: Path, first: Sequence[str], whole: bool) -> str:
+    """The delimiter of the lines of a `sample`: that of `DELIMITERS` by which all of them have the
+    same number of columns, two or more. Quoted cells may hold delimiters and line breaks.
+
+    Where none does, the one by which most lines agree, so that reading names the line that does
+    not. Raises ValueError where several do: it names the cell with a decimal comma if there is one.
+    """
+    cut = False
+
+    def blank(found):
+        nonlocal cut
+        cut = cut or not found[1]
+        return '""'
+
+    plain = [line for line in _QUOTED.sub(blank, "".join(first)).split("\n") if line.strip()]
+    if (cut or not whole) and len(plain) > 1:
+        plain.pop()  # it may end within a cell
+    columns = {letter: [line.count(letter) + 1 for line in plain] for letter in DELIMITERS}
+    agreed = [letter for letter, n in columns.items() if n and min(n) == max(n) >= 2]
+    if len(agreed) == 1:
+        return agreed[0]
+    if agreed:
+        _require_no_decimal_comma(path, first, agreed)
+        ways = " and ".join(f"by {letter!r} into {columns[letter][0]}" for letter in agreed)
+        raise ValueError(
+            f"{path}: the delimiter is unclear, every line can be divided {ways} columns; put "
+            "cells that contain a delimiter into quotes"
+        )
+
+    def agreement(letter):
+        several = Counter(n for n in columns[letter] if n >= 2)
+        return max(several.values(), default=0)
+
+    return max(DELIMITERS, key=agreement)
+
+
+def _require_no_decimal_comma(path, first, agreed):
+    for letter in agreed:
+        if letter == ",":
+            continue
+        names = None
+        for line, row in records(path, first, letter):
+            found = next((i for i, cell in enumerate(row) if has_decimal_comma(cell)), None)
+            if found is not None:
+                column = shown(names[found].strip()) if names else f"{found} (from 0)"
+                raise decimal_comma(f"{path}, line {line}, column {column}", row[found])
+            if names is None and all(number(cell) is None for cell in row):
+                names = row
+
+
+def decimal_comma(where: str, cell: str) -> ValueError:
+    """The error for a number that is written with a comma."""
+    return ValueError(
+        f"{where}: must be a number with a decimal point, got {shown(cell)}; write numbers as "
+        "70.5, without commas (pandas: to_csv writes points, read_csv reads decimal=',')"
+    )

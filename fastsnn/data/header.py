@@ -1,0 +1,98 @@
+"""Whether the first line of a CSV file holds the names of the columns.
+
+The rule; features must be numbers, so a line of names has no number where a feature is:
+
+1. `header` (--header, --no-header) decides where it is given.
+2. A line with a name that is asked for, as target or as feature of a model, is a header.
+3. A line of words alone is a header. So is one of words and empty cells, which is then refused.
+4. A line with a number in every feature column is a row. Unclear, and so refused, are: exactly
+   0, 1, ..., n - 1 in this order (pandas: columns without names); and a word as the target that
+   does not occur as a label again (wavelengths, and "species").
+5. Anything else is a row with a bad cell, which is refused as in any other line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastsnn.data.cells import is_missing, number, shown
+
+ADVICE = "say which with --header or --no-header (in Python: header=True or False)"
+HINT = "; if this line holds the names of the columns, say --header (in Python: header=True)"
+
+
+@dataclass(frozen=True)
+class First:
+    """What the first line is. doubts: its columns with a word that makes it a row if it occurs
+    below, and a header if not; neither is certain, see `settle`. hint: for a bad cell in it.
+    """
+
+    is_header: bool
+    doubts: tuple[int, ...] = ()
+    hint: str = ""
+
+
+def look(
+    where: str,
+    row: Sequence[str],
+    targets: Collection[int] | None,
+    asked: Collection[str],
+    feature_names: Collection[str] | None,
+    labels: Collection[str],
+    unclear: bool | None,
+) -> First:
+    """Apply the rule above.
+
+    where: file and line. targets: the target columns if `row` is no header, None if these must be
+    names. asked: names of targets. labels: known ones. unclear: the answer where it is unclear.
+    """
+    cells = [cell.strip() for cell in row]
+    known = set(cells)
+    if feature_names and known.issuperset(feature_names):
+        return First(True)
+    if any(name in known for name in asked if number(name) is None):
+        return First(True)
+    numbers = [number(cell) is not None for cell in cells]
+    words = [not n and not is_missing(cell) for n, cell in zip(numbers, cells, strict=True)]
+    targets = set(targets or ())
+    features = [i for i in range(len(cells)) if i not in targets]
+    if any(words[i] for i in features):
+        if all(word or cell == "" for word, cell in zip(words, cells, strict=True)):
+            return First(True, tuple(i for i in sorted(targets) if words[i]))
+        return First(False, hint=HINT)
+    if cells[0] == "" and len(cells) > 2 and _numbered(cells[1:]):
+        return First(True)  # pandas with its index: refused, since that column has no name
+    if _numbered(cells):
+        if unclear is None:
+            raise ValueError(
+                f"{where}: it is unclear whether 0, 1, ... are the names of the columns or a row; "
+                f"{ADVICE}"
+            )
+        return First(unclear)
+    return First(False, tuple(i for i in sorted(targets) if words[i] and cells[i] not in labels))
+
+
+def settle(
+    path: Path, line: int, row: Sequence[str], first: First, below: Sequence[Collection[str]],
+    labels: Collection[str],
+) -> None:  # fmt: skip
+    """Raise ValueError where the rows below do not confirm what `look` has made of the first line.
+
+    below: the cells of each column in `first.doubts`, without the first line.
+    """
+    for column, cells in zip(first.doubts, below, strict=True):
+        word = row[column].strip()
+        occurs = word in labels or any(cell.strip() == word for cell in cells)
+        if occurs != first.is_header:
+            continue
+        seen = "occurs" if occurs else "does not occur"
+        raise ValueError(
+            f"{path}, line {line}: it is unclear whether it holds the names of the columns or a "
+            f"row: {shown(word)} {seen} as a label in the lines below; {ADVICE}"
+        )
+
+
+def _numbered(cells) -> bool:
+    return all(cell == str(i) for i, cell in enumerate(cells))
