@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from statistics import median
 
 from fastsnn import threads as processors
 
@@ -27,11 +26,14 @@ LOOKS = (10, 50, 250)
 
 @dataclass
 class _Size:
-    """Steps of about the same number of rows; seconds per row."""
+    """Steps of about the same number of rows; seconds per row. Of the last three the shortest is
+    taken: that without waiting for a processor.
+    """
 
     alone: list[float] = field(default_factory=list)  # the last three with one thread
-    one: float | None = None  # their median
-    all: float = 0.0  # the last one with all threads
+    together: list[float] = field(default_factory=list)  # the last three with all threads
+    one: float | None = None  # shortest of `alone`, from the second on
+    all: float = 0.0  # shortest of `together`
     count: int = 0  # steps with all threads since the last one with one thread
     since: float = 0.0  # their seconds
     looks: int = 0
@@ -48,7 +50,7 @@ class Pace:
     Parameters
     ----------
     first : int >= 0
-        Regions with all threads before one thread is measured. 0: the very first one is.
+        Regions with all threads before one thread is measured, twice. 0: the first two are.
     longest : float
         Seconds of a region above which one thread is not tried: where threads meet only once, they
         lose little.
@@ -86,12 +88,14 @@ class Pace:
         if size is None:
             size = self.sizes[key] = _Size()
         self._size, self._rows = size, rows
-        if size.one is None:
-            return size.count >= self.first and size.all * rows <= self.longest
-        if self.debt > 0:
+        if self.debt > 0 and size.one is not None:
             return True
+        if size.all * rows > self.longest:
+            return False
+        if size.one is None:
+            return size.count >= self.first or len(size.alone) > 0
         loss = max(size.one - size.all, 0.1 * size.one) * rows  # of a look
-        return size.since > LOOKS[size.looks] * loss and size.all * rows <= self.longest
+        return size.since > LOOKS[size.looks] * loss
 
     def took(self, seconds: float, alone: bool) -> None:
         """Tell the seconds of the region that `alone` was last asked about."""
@@ -100,12 +104,13 @@ class Pace:
             if size.one is not None and self.debt <= 0:
                 size.looks = min(size.looks + 1, len(LOOKS) - 1)
             size.alone = [*size.alone[-2:], seconds / rows]
-            size.one = median(size.alone)
+            size.one = min(size.alone) if len(size.alone) > 1 else None
             size.count, size.since = 0, 0.0
             if self.debt > 0:
                 self.debt = max(self.debt - SHARE * seconds, 0.0)
             return
-        size.all = seconds / rows
+        size.together = [*size.together[-2:], seconds / rows]
+        size.all = min(size.together)
         size.count += 1
         size.since += seconds
         if size.one is None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from fastsnn.kernels.locks import compiler
+
 log = logging.getLogger("fastsnn")
 
 POLL = 0.2  # seconds
@@ -31,7 +33,8 @@ def alone(
 
 def _acquire(path, missing, report):
     """The lock; None where there is nothing to wait for, or no lock to be had."""
-    import filelock
+    with compiler:  # a fork waits for it: a half imported module would block the child
+        import filelock
 
     since, fewest = None, missing()
     try:
