@@ -35,14 +35,14 @@ class Lock:
     """
 
     def __init__(self):
-        self.inner = threading.RLock()
+        self.rlock = threading.RLock()
         _ours.add(self)
 
     def __enter__(self):
-        return self.inner.__enter__()
+        return self.rlock.__enter__()
 
     def __exit__(self, *problem):
-        self.inner.__exit__(*problem)
+        self.rlock.__exit__(*problem)
 
 
 def _before():
@@ -52,8 +52,8 @@ def _before():
         if lock is not None and lock.acquire(timeout=WAIT):
             held.append((owner, name, lock))
     for one in list(_ours):
-        if one.inner.acquire(blocking=False):
-            held.append((one, "inner", one.inner))
+        if one.rlock.acquire(blocking=False):
+            held.append((one, "rlock", one.rlock))
 
 
 def _release():
@@ -63,7 +63,7 @@ def _release():
 
 def _after_in_child():
     free = {(id(owner), name) for owner, name, _ in _forking.__dict__.get("held", ())}
-    for owner, name in (*COMPILER, *((one, "inner") for one in list(_ours))):
+    for owner, name in (*COMPILER, *((one, "rlock") for one in list(_ours))):
         if hasattr(owner, name) and (id(owner), name) not in free:
             setattr(owner, name, threading.RLock())
     # Numba's lock between processes: one that the parent's threads hold now would block the child,

@@ -66,7 +66,7 @@ def use():
 finish = in_thread(hold)
 print(fork(use))
 free = []
-other = threading.Thread(target=lambda: free.append(lock.inner.acquire(blocking=False)))
+other = threading.Thread(target=lambda: free.append(lock.rlock.acquire(blocking=False)))
 other.start(); other.join()
 print(free)
 finish()
