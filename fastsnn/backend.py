@@ -12,6 +12,7 @@ from fastsnn.kernels import codes, jit
 from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
+from fastsnn.pace import Pace
 from fastsnn.plan import aligned_zeros, plan, round_up
 
 log = logging.getLogger("fastsnn")
@@ -35,7 +36,8 @@ FLOPS_AT_ONCE = 4e9  # and of their products: about a twentieth of a second
 
 def load_kernels(threads, training=True, report=log.warning):
     """Compile what is needed, or take it from the cache; returns the seconds."""
-    return jit.load(*_entries(threads, training), report=report)
+    also = *_entries(threads, True), *_entries(1, False), single.run_single
+    return jit.load(*_entries(threads, training), also=also, report=report)
 
 
 def compiled(threads) -> bool:
@@ -84,6 +86,7 @@ class TrainingEngine:
         self.job = np.zeros(regions.JOB, np.int64)
         self.rows = NO_INTEGERS
         self.plan = None
+        self.pace = Pace()
 
     def reserve(self, samples):
         if self.plan is not None and samples <= self.plan.panels * PANEL:
@@ -134,7 +137,7 @@ class TrainingEngine:
             )  # fmt: skip
             return self.step_losses[:done].tolist()
         assert count == 1, "one parallel step at a time"
-        with processors.region(threads):
+        with self.pace.region(threads, round_up(int(sizes[0]), PANEL)):
             return [regions.step_parallel(*buffers, *batch, self.hypers[0])]
 
     def load(self, report=log.warning):
@@ -239,6 +242,7 @@ class PredictionEngine:
     def __init__(self, network):
         self.network = network
         self.threads = 0
+        self.pace = Pace(first=10, longest=0.1)
 
     def reserve(self, threads):
         if threads <= self.threads:
@@ -261,7 +265,7 @@ class PredictionEngine:
         if threads == 1 or len(x) <= PANEL:
             regions.predict_serial(*arguments)
         else:
-            with processors.region(threads):
+            with self.pace.region(threads, round_up(len(x), PANEL)):
                 regions.predict_parallel(*arguments)
 
 

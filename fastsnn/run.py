@@ -23,6 +23,7 @@ from fastsnn.folder import RunFolder
 from fastsnn.keeper import Keeper, best
 from fastsnn.losses import FOR_TASK
 from fastsnn.model import Model
+from fastsnn.slow import SlowEpochs
 from fastsnn.trainer import Trainer
 
 log = logging.getLogger("fastsnn")
@@ -141,7 +142,8 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
             schedule = _schedule(config, dataset)
             trainer.fit(
                 dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
-                callbacks=[keeper, *callbacks], schedule=schedule, history=history,
+                callbacks=[keeper, SlowEpochs(report), *callbacks], schedule=schedule,
+                history=history,
             )  # fmt: skip
     except FloatingPointError as error:
         kept = "no epoch was finished, so there is no model"

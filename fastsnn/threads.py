@@ -3,11 +3,14 @@
 import contextlib
 import functools
 import os
-import threading
 from pathlib import Path
 
 import numba
-from numba.np.ufunc import parallel
+
+from fastsnn.kernels import pool
+from fastsnn.kernels.locks import Lock
+
+__all__ = ["Lock", "available", "cgroup_limit", "region", "resolve"]
 
 from fastsnn.scalars import plain, shown
 
@@ -72,9 +75,8 @@ def _guard():
     """What a parallel region is entered with: Numba's own `workqueue` layer, the last resort where
     there is no OpenMP and no TBB, aborts the process when two threads enter it.
     """
-    parallel._launch_threads()
-    alone = numba.threading_layer() == "workqueue"
-    return threading.Lock() if alone else contextlib.nullcontext()
+    pool.launch()
+    return Lock() if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
 
 
 def region(threads: int) -> contextlib.AbstractContextManager:

@@ -1,28 +1,24 @@
-"""The only place with compile flags, and the rule of the cache.
+"""The only place with compile flags; kernels that Python calls, and how they are made ready.
 
-Numba's cache does not notice an edit in a function that a cached function calls. So the cache lies
-in a folder named after the version and a hash of all kernel sources: an edit anywhere means a new
-folder. The folder is the user's own (`$FASTSNN_CACHE`, else the per-user cache of the platform,
-else a private one under the temporary folder); where none can be written, kernels are compiled for
-this process alone. An entry that cannot be read is dropped and compiled anew.
+Compiled code is kept in the user's cache folder (`cache.py`, `cachefolder.py`); where none can be
+written, kernels are compiled for this process alone.
 """
 
 import hashlib
 import inspect
 import logging
-import os
-import pickle
-import stat
-import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numba
 from llvmlite import ir
-from numba.core import caching
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
+
+from fastsnn.kernels import cachefolder, pool
+from fastsnn.kernels.alone import alone
+from fastsnn.kernels.cache import KernelCache, warn_once
+from fastsnn.kernels.locks import Lock, compiler
 
 log = logging.getLogger("fastsnn")
 
@@ -47,98 +43,9 @@ def _sources_hash():
     return sources_hash("cpu", numba.config.BOUNDSCHECK, numba.config.OPT)
 
 
-def _private(folder):
-    """Create `folder` for this user alone; False where that cannot be (read-only, or somebody
-    else's).
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        # What lies in the cache is run: nobody else may have written it.
-        if hasattr(os, "getuid") and (
-            status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        ):
-            return False
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
-
-
-def cache_folder(name):
-    """A private folder of this name that can be written, or None."""
-    base = os.environ.get("FASTSNN_CACHE")
-    if not base:
-        import platformdirs
-
-        base = platformdirs.user_cache_dir("fastsnn", appauthor=False)
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    if _private(Path(base, name)):
-        return Path(base, name)
-    # Everybody may write in the temporary folder: ours in it must be ours, too.
-    own = Path(tempfile.gettempdir(), f"fastsnn-{user}")
-    return own / name if _private(own) and _private(own / name) else None
-
-
-def _cache_folder():
-    return cache_folder(f"kernels-{_sources_hash()}")
-
-
-CACHE_FOLDER = _cache_folder()
-
-
-class _CacheFile(caching.IndexDataCacheFile):
-    """With a checksum of the compiled code: a single wrong bit in it can end the process."""
-
-    def _save_data(self, name, data):
-        data = self._dump(data)
-        with self._open_for_write(self._data_path(name)) as file:
-            file.write(hashlib.sha256(data).digest() + data)
-
-    def _load_data(self, name):
-        data = Path(self._data_path(name)).read_bytes()
-        if hashlib.sha256(data[32:]).digest() != data[:32]:
-            raise ValueError("its checksum is wrong")
-        return pickle.loads(data[32:])
-
-
-class _Cache(caching.FunctionCache):
-    """Numba's cache of one function, in our folder; an unreadable entry is dropped."""
-
-    def __init__(self, function):
-        super().__init__(function)
-        plain = self._cache_file
-        self._name = function.__name__
-        self._cache_file = _CacheFile(
-            plain._cache_path, self._impl.filename_base, plain._source_stamp
-        )
-
-    def has(self, signature, target_context):
-        """Whether the index of this kernel, for this processor and these sources, lists it."""
-        key = self._index_key(signature, target_context.codegen())
-        try:
-            return key in self._cache_file._load_index()
-        except Exception:  # damaged: `load_overload` will say so
-            return False
-
-    def load_overload(self, signature, target_context):
-        try:
-            return super().load_overload(signature, target_context)
-        except Exception as error:  # a damaged pickle can raise anything
-            log.warning(
-                "fastsnn: cache entry of %s is damaged (%r); compiling anew", self._name, error
-            )
-            try:
-                self.flush()
-            except OSError as problem:
-                log.warning("fastsnn: it could not be removed (%s)", problem)
-            return None
-
-    def save_overload(self, signature, data):
-        try:
-            super().save_overload(signature, data)
-        except OSError as problem:  # a full disk must not stop a training
-            log.warning("fastsnn: compiled code could not be cached (%s)", problem)
+CACHE = cachefolder.find(f"kernels-{_sources_hash()}")
+# The folder that is read first, or None.
+CACHE_FOLDER = CACHE.places[0].path if CACHE.places else None
 
 
 def helper(function):
@@ -164,17 +71,11 @@ class Entry:
         self.dispatcher = numba.njit(parallel=parallel, **FLAGS)(function)
         arguments, result = normalize_signature(signature)
         self.signature = result(*arguments)
+        self.parallel = parallel
         self.address = None
         self.__doc__ = function.__doc__
-        if CACHE_FOLDER is not None:
-            # Numba reads the folder from its own setting, once, while the cache object is made.
-            with _lock:
-                before = numba.config.CACHE_DIR
-                numba.config.CACHE_DIR = str(CACHE_FOLDER)
-                try:
-                    self.dispatcher._cache = _Cache(self.dispatcher.py_func)
-                finally:
-                    numba.config.CACHE_DIR = before
+        if CACHE.places:
+            self.dispatcher._cache = KernelCache(self.dispatcher.py_func, CACHE.places)
 
     def __call__(self, *arguments):
         if self.address is None:
@@ -182,18 +83,27 @@ class Entry:
         return self.dispatcher(*arguments)
 
     def compile(self):
-        self.dispatcher.compile(self.signature)
-        self.dispatcher.disable_compile()
-        result = self.dispatcher.get_compile_result(self.signature)
-        self.address = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+        """Take it from the cache, or compile it. May be repeated if it was interrupted."""
+        if self.parallel:
+            pool.launch()
+        with compiler:  # a fork waits for it: see `locks`
+            if not self.dispatcher.signatures:
+                self.dispatcher.compile(self.signature)
+            self.dispatcher.disable_compile()
+            result = self.dispatcher.get_compile_result(self.signature)
+            name = result.fndesc.llvm_cfunc_wrapper_name
+            self.address = result.library.get_pointer_to_function(name)
 
     def on_disk(self):
         cache = self.dispatcher._cache
-        return isinstance(cache, _Cache) and cache.has(self.signature, self.dispatcher.targetctx)
+        return isinstance(cache, KernelCache) and cache.has(
+            self.signature, self.dispatcher.targetctx
+        )
 
 
-_lock = threading.Lock()
-_compiling = threading.RLock()
+_compiling = Lock()
+_reported = False  # that this process compiles
+LONG = 5.0  # seconds of a further compilation that is worth a line
 
 
 def entry(result, *arguments, parallel=False):
@@ -203,22 +113,53 @@ def entry(result, *arguments, parallel=False):
     return lambda function: Entry(function, f"{result}({', '.join(arguments)})", parallel)
 
 
-def load(*entries, report=log.warning):
-    """Make kernels ready: from the cache, else compiled, and then says so and for how long. Returns
-    the seconds.
+def load(*entries, also=(), report=log.warning):
+    """Make kernels ready: from the cache, else compiled. The first compilation of a process is
+    reported, with its time; `also`: entries that will be needed soon, compiled with those of that
+    one if they can be kept. Returns the seconds.
     """
     start = time.perf_counter()
     with _compiling:
         pending = [e for e in entries if e.address is None]
-        fresh = [e for e in pending if not e.on_disk()]
-        if fresh:
-            report("fastsnn: compiling kernels for this machine (once; up to half a minute) ...")
-        for e in pending:
-            e.compile()
+        if pending:
+            for reason in CACHE.refused if CACHE.places else ():
+                warn_once(f"{reason}; kernels are cached in {CACHE_FOLDER}")
+        if not _missing(pending):
+            for e in pending:
+                e.compile()
+        else:
+            if CACHE.target is not None and not _reported:
+                pending += [e for e in also if e.address is None and e not in pending]
+            with alone(CACHE.target, lambda: len(_missing(pending)), report):
+                _compile(pending, report)
+    return time.perf_counter() - start
+
+
+def _missing(entries):
+    return [e for e in entries if not e.on_disk()]
+
+
+def _compile(entries, report):
+    global _reported
+    start, first = time.perf_counter(), not _reported
+    fresh = bool(_missing(entries))  # another process may have compiled them meanwhile
+    if fresh and first:
+        _reported = True
+        report(f"fastsnn: compiling kernels for this {_purpose()} ...")
+    for e in entries:
+        e.compile()
     seconds = time.perf_counter() - start
-    if fresh:
+    if fresh and first:
         report(f"fastsnn: compiled in {seconds:.1f} s")
-    return seconds
+    elif fresh and seconds > LONG:
+        report(f"fastsnn: further kernels took {seconds:.1f} s")
+
+
+def _purpose():
+    if CACHE.target is not None:
+        return "machine (once; up to half a minute)"
+    reasons = "; ".join(CACHE.refused) or "no folder can be written"
+    return f"process alone ({reasons}; FASTSNN_CACHE can name a folder to keep them in)"
 
 
 def native_call(target):

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -18,14 +17,18 @@ import pytest
 from numba.core import caching
 from numba.core.event import install_recorder
 
+from fastsnn.kernels import cache as kernel_cache
 from fastsnn.kernels import jit
+from fastsnn.kernels.cachefolder import Found, Place
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = """
 import logging
 logging.basicConfig(format="%(message)s")
 import numpy as np
+from fastsnn.kernels import cache as kernel_cache
 from fastsnn.kernels import jit
+from fastsnn.kernels.cachefolder import Found, Place
 from fastsnn.kernels.cpu.activation import exponential
 x = np.arange(0, -9, -1, dtype=np.float32)
 y = np.empty_like(x)
@@ -123,30 +126,10 @@ def test_where_nothing_can_be_written(tmp_path):
     temporary.mkdir()
     (temporary / f"fastsnn-{os.getuid()}").write_text("")
     folder, result, said = run(tmp_path / "cache", temporary=temporary)
-    assert folder == "None" and result == "right" and "compiling" in said
+    assert folder == "None" and result == "right"
+    assert said.count("compiling") == 1 and "for this process alone" in said
+    assert "Not a directory" in said or "is not a folder" in said
     assert sorted(os.listdir(temporary)) == [f"fastsnn-{os.getuid()}"]
-
-
-@pytest.fixture
-def places(tmp_path, monkeypatch):
-    """(the folder that FASTSNN_CACHE names, the one to fall back on), neither made yet."""
-    monkeypatch.setenv("FASTSNN_CACHE", str(tmp_path / "own"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    name = jit.CACHE_FOLDER.name if jit.CACHE_FOLDER else f"kernels-{jit._sources_hash()}"
-    return tmp_path / "own" / name, tmp_path / "temporary" / f"fastsnn-{os.getuid()}" / name
-
-
-def test_the_folder_is_named_by_the_variable(places, monkeypatch, tmp_path):
-    own, fallback = places
-    assert jit._cache_folder() == own
-    assert own.stat().st_mode & 0o777 == 0o700 and not fallback.exists()
-    for unset in (lambda: monkeypatch.delenv("FASTSNN_CACHE"),
-                  lambda: monkeypatch.setenv("FASTSNN_CACHE", "")):  # fmt: skip
-        unset()
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-        folder = jit._cache_folder()
-        assert folder.name == own.name and folder.parent.name == "fastsnn"
-        assert tmp_path / "xdg" in folder.parents or sys.platform == "darwin"
 
 
 def test_the_name_tells_sources_and_version(monkeypatch):
@@ -156,47 +139,6 @@ def test_the_name_tells_sources_and_version(monkeypatch):
     assert jit._sources_hash() != name
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
-def test_a_folder_that_others_may_write_is_left_aside(places, mode):
-    own, fallback = places
-    own.mkdir(parents=True)
-    own.chmod(mode)
-    assert jit._cache_folder() == fallback
-    own.chmod(0o755)
-    assert jit._cache_folder() == own
-
-
-def test_a_folder_of_somebody_else_is_left_aside(places):
-    own, fallback = places
-    if os.getuid():
-        pytest.skip("only root can give a folder away")
-    own.mkdir(parents=True, mode=0o700)
-    os.chown(own, 12345, -1)
-    assert jit._cache_folder() == fallback
-    os.chown(fallback, 12345, -1)
-    assert jit._cache_folder() is None
-
-
-def test_a_folder_that_cannot_be_made(places, tmp_path):
-    _, fallback = places
-    (tmp_path / "own").write_text("a file")
-    assert jit._cache_folder() == fallback and fallback.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_read_only_folder_is_left_aside(places, monkeypatch):
-    own, fallback = places
-    make = tempfile.TemporaryFile
-
-    def refuse(*arguments, dir=None, **keywords):
-        if own in (dir, *Path(dir).parents):
-            raise PermissionError(13, "Permission denied")
-        return make(*arguments, dir=dir, **keywords)
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    assert jit._cache_folder() == fallback
-    monkeypatch.undo()
-
-
 def triple(x):
     """Three times x."""
     return 3 * x
@@ -204,7 +146,8 @@ def triple(x):
 
 @pytest.fixture
 def entry(tmp_path, monkeypatch):
-    monkeypatch.setattr(jit, "CACHE_FOLDER", tmp_path)
+    monkeypatch.setattr(jit, "CACHE", Found((Place(tmp_path, True),), ()))
+    monkeypatch.setattr(jit, "_reported", False)
     return jit.entry("int64", "int64")(triple)
 
 
@@ -224,6 +167,33 @@ def test_loading_is_told_once(entry):
     jit.load(entry, report=told.append)
     jit.load(jit.entry("int64", "int64")(triple), report=told.append)  # from the cache
     assert len(told) == 2
+
+
+def test_a_process_reports_one_compilation(entry, monkeypatch):
+    """What will be needed next is compiled with it; a long further one has one line."""
+    told = []
+    more = jit.entry("int64", "int64")(lambda x: 4 * x)
+    jit.load(entry, also=(more,), report=told.append)
+    assert len(told) == 2 and more.address
+    another = jit.entry("int64", "int64")(lambda x: 5 * x)
+    jit.load(another, also=(jit.entry("int64", "int64")(lambda x: 6 * x),), report=told.append)
+    assert len(told) == 2
+    monkeypatch.setattr(jit, "LONG", 0.0)
+    jit.load(jit.entry("int64", "int64")(lambda x: 7 * x), report=told.append)
+    assert re.fullmatch(r"fastsnn: further kernels took \d+\.\d s", told[2]) and len(told) == 3
+
+
+def test_an_interrupted_load_can_be_repeated(entry, monkeypatch):
+    result = type(entry.dispatcher).get_compile_result
+
+    def interrupted(self, signature):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(entry.dispatcher), "get_compile_result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        entry(3)
+    monkeypatch.setattr(type(entry.dispatcher), "get_compile_result", result)
+    assert entry(3) == 9
 
 
 def test_many_python_threads_compile_once(entry, monkeypatch):
@@ -249,13 +219,14 @@ def test_a_full_disk_does_not_stop_a_training(entry, monkeypatch, caplog):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(caching.FunctionCache, "save_overload", full)
+    monkeypatch.setattr(kernel_cache, "_said", set())
     with caplog.at_level(logging.WARNING, "fastsnn"):
         assert entry(5) == 15
     assert "compiled code could not be cached ([Errno 28] No space left on device)" in caplog.text
 
 
 def test_without_a_folder_an_entry_works(monkeypatch):
-    monkeypatch.setattr(jit, "CACHE_FOLDER", None)
+    monkeypatch.setattr(jit, "CACHE", Found((), ()))
     entry = jit.entry("int64", "int64")(triple)
     assert entry(4) == 12 and not entry.on_disk()
 

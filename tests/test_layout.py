@@ -27,8 +27,10 @@ AGREED = {
 }  # fmt: skip
 
 # The files of the package that know kernels; all others go through them.
-KNOW_KERNELS = {"backend.py", "cuda.py", "device.py", "info.py", "optimizers.py", "plan.py"}
-KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs"}
+KNOW_KERNELS = {
+    "backend.py", "cuda.py", "device.py", "info.py", "optimizers.py", "plan.py", "threads.py",
+}  # fmt: skip
+KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
 # Imported where they are used, if installed.
@@ -42,7 +44,7 @@ OPTIONAL = {
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}
 NOT_LOADED = {
     "click", "rich", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
-    "pandas", "numba.cuda", "fastsnn.cli", "optuna", "distributed", "rdkit", "PIL",
+    "pandas", "filelock", "numba.cuda", "fastsnn.cli", "optuna", "distributed", "rdkit", "PIL",
 }  # fmt: skip
 
 

@@ -40,3 +40,30 @@ def test_many_python_threads_at_once():
     used, count, *bits = _serve("omp")
     assert (used, count, len(bits)) == ("omp", "120", 1)
     assert _serve("workqueue") == ["workqueue", "120", *bits]
+
+
+COUNT = """
+import os, sys, numba, numpy as np, fastsnn as fs
+from fastsnn import pace
+x, y = np.ones((64, 5), np.float32), np.zeros(64, int)
+trainer = fs.Trainer(fs.mlp(5, 2, layers=1, width=8), threads=2)
+seen = []
+for alone in (True, False, True, False, True, False):
+    pace.Pace.alone = lambda *_: alone
+    pace.Pace.took = lambda *_: None
+    trainer.step(x, y)
+    seen.append(len(os.listdir("/proc/self/task")))
+print(*seen)
+"""
+
+
+def test_a_region_of_one_thread_starts_and_ends_no_other():
+    if not sys.platform.startswith("linux"):
+        pytest.skip("counts threads in /proc")
+    env = os.environ | {"NUMBA_THREADING_LAYER": "omp", "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", COUNT], env=env, capture_output=True, text=True)
+    if "No threading layer could be loaded" in done.stderr:
+        pytest.skip("Numba has no omp layer here")
+    assert done.returncode == 0, done.stderr
+    first, *rest = map(int, done.stdout.split())
+    assert first <= rest[0] and len(set(rest)) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Sequence
 from math import isnan, nan
 from typing import Any
@@ -20,9 +19,10 @@ from fastsnn.data.ucinames import SHAPES
 from fastsnn.methods import METHODS
 from fastsnn.search import Protocol
 from fastsnn.search import grid as combinations
+from fastsnn.threads import Lock
 
 FOLDS = (1, 2, 3, 4)
-_loading = threading.Lock()
+_loading = Lock()
 
 
 def sets(chosen: Sequence[str] | None, max_rows: int | None) -> list[str]:

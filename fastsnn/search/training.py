@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,11 @@ from fastsnn import data, run
 from fastsnn.config import RunConfig
 from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
+from fastsnn.threads import Lock
 
 DATASETS = 4  # kept at once: a search over seeds splits the rows anew for each
 EVERY = 16  # steps between two reports: a step of a small network takes 10 us
-_loading = threading.Lock()
+_loading = Lock()
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,20 @@ import hashlib
 import importlib.metadata
 import inspect
 import logging
-import os
 import re
-import tempfile
-import threading
 import time
 
 from llvmlite import ir
 from numba import cuda
 
-from fastsnn.kernels import jit
+from fastsnn.kernels import cachefolder, jit
+from fastsnn.kernels.alone import alone
+from fastsnn.kernels.cache import warn_once
 from fastsnn.kernels.cuda import device
 from fastsnn.kernels.cuda.device import SIMULATED
 from fastsnn.kernels.cuda.host import repair_shared_memory, simulated
 from fastsnn.kernels.emit import F32
+from fastsnn.kernels.locks import Lock
 
 log = logging.getLogger("fastsnn")
 
@@ -216,62 +216,78 @@ def assemble(ptx, architecture):
     return bytes(code), linker.get_info_log()
 
 
-_compiling = threading.RLock()
+_compiling = Lock()
+_reported = False  # that this process compiles
 
 
 def load(kernels, report=log.warning):
     """Make kernels ready for launches: from the cache, else compiled, and then says so and for how
-    long. Returns the seconds.
+    long, once in a process. Returns the seconds.
     """
     start = time.perf_counter()
     if SIMULATED:
         return 0.0
     with _compiling:
         architecture = device.architecture()
-        fresh = [k for k in dict.fromkeys(kernels) if not k.ready(architecture)]
-        if len(fresh) > 1:
-            report(f"fastsnn: compiling {len(fresh)} kernels for this GPU (once) ...")
-        for k in kernels:
-            k.make(architecture)
-    seconds = time.perf_counter() - start
-    if len(fresh) > 1:
-        report(f"fastsnn: compiled in {seconds:.1f} s")
-    return seconds
+
+        def missing():
+            return len([k for k in dict.fromkeys(kernels) if not k.ready(architecture)])
+
+        if missing() > 1:
+            with alone(_cache().target, missing, report):
+                _make(kernels, architecture, missing(), report)
+        else:
+            _make(kernels, architecture, 0, report)
+    return time.perf_counter() - start
+
+
+def _make(kernels, architecture, fresh, report):
+    global _reported
+    start, first = time.perf_counter(), fresh > 1 and not _reported
+    if first:
+        _reported = True
+        report(f"fastsnn: compiling {fresh} kernels for this GPU (once) ...")
+    for k in kernels:
+        k.make(architecture)
+    if first:
+        report(f"fastsnn: compiled in {time.perf_counter() - start:.1f} s")
 
 
 # The cache: a file per kernel and compute capability, beside those of the CPU's kernels and under
-# the same rule: a folder named after a hash of the sources, private to the user.
+# the same rule: folders named after a hash of the sources, where nobody else can write.
 
 
 @functools.cache
-def _folder():
+def _cache():
     version = importlib.metadata.version("numba-cuda")
-    return jit.cache_folder(f"cuda-{jit.sources_hash('cuda', version)}")
+    return cachefolder.find(f"cuda-{jit.sources_hash('cuda', version)}")
 
 
-def _path(kernel, architecture):
-    folder = _folder()
-    return folder and folder / "{}-sm_{}{}.cubin".format(kernel.name, *architecture)
+def _name(kernel, architecture):
+    return "{}-sm_{}{}.cubin".format(kernel.name, *architecture)
 
 
 def _cached(kernel, architecture):
     """The machine code on the disk, or None. A damaged entry counts as none."""
-    path = _path(kernel, architecture)
-    try:
-        data = path.read_bytes() if path else b""
-    except OSError:
-        return None
-    whole = len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32]
-    return data[32:] if whole else None
+    for place in _cache().places:
+        try:
+            data = cachefolder.read(place.path / _name(kernel, architecture))
+        except RuntimeError as reason:
+            warn_once(f"{reason}; the code there is not run but compiled anew")
+            continue
+        except OSError:  # it is not there
+            continue
+        if len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32]:
+            return data[32:]
+    return None
 
 
 def _keep(kernel, architecture, code):
-    path = _path(kernel, architecture)
-    if path is None:
+    folder = _cache().target
+    if folder is None:
         return
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)
-    except OSError as problem:  # a full disk must not stop a training
-        log.warning("fastsnn: compiled code could not be cached (%s)", problem)
+        data = hashlib.sha256(code).digest() + code
+        cachefolder.write(folder / _name(kernel, architecture), data)
+    except (OSError, RuntimeError) as problem:  # a full disk must not stop a training
+        warn_once(f"compiled code could not be cached ({problem})")

@@ -9,13 +9,13 @@ import ctypes
 import functools
 import itertools
 import sys
-import threading
 
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
 from fastsnn.kernels.emit import F32, I32, I64
+from fastsnn.kernels.locks import Lock
 
 POINTEES = {"f": F32, "i": I32, "I": I32, "l": I64, "q": I64}  # by NumPy's letter of the type
 # Of functions of NVIDIA's library, those of C.
@@ -28,7 +28,7 @@ RESULTS = {
 }
 
 _outside = ctypes.c_int64(0)  # written by compiled code: an address was not in its array
-_lock = threading.RLock()
+_lock = Lock()
 
 
 class HostBuilder:

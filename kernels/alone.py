@@ -1,0 +1,65 @@
+"""One process compiles, the others wait: for processes that start together on an empty cache."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fastsnn.kernels.locks import compiler
+
+log = logging.getLogger("fastsnn")
+
+POLL = 0.2  # seconds
+# Seconds without a new kernel after which a process compiles itself: the other one may be stopped,
+# or a lock of a network file system be lost. One that has died holds no lock.
+PATIENCE = 300.0
+
+
+@contextlib.contextmanager
+def alone(
+    folder: Path | None, missing: Callable[[], int], report: Callable[[str], None]
+) -> Iterator[None]:
+    """Context in which this process compiles into `folder`, as the only one if it can be arranged.
+    Waits while another process does so; ends the wait when nothing is `missing` any more.
+    """
+    lock = None if folder is None else _acquire(folder / "compiling.lock", missing, report)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _acquire(path, missing, report):
+    """The lock; None where there is nothing to wait for, or no lock to be had."""
+    with compiler:  # a fork waits for it: a half imported module would block the child
+        import filelock
+
+    since, fewest = None, missing()
+    try:
+        lock = filelock.FileLock(path)
+        while True:
+            try:
+                lock.acquire(timeout=0)
+                return lock
+            except filelock.Timeout:
+                pass
+            if since is None:
+                report("fastsnn: waiting for another process that compiles the kernels ...")
+                since = time.monotonic()
+            time.sleep(POLL)
+            count = missing()
+            if not count:
+                return None
+            if count < fewest:
+                since, fewest = time.monotonic(), count
+            elif time.monotonic() - since > PATIENCE:
+                report(
+                    f"fastsnn: the other process has compiled nothing for {PATIENCE:.0f} s; "
+                    "compiling here, too"
+                )
+                return None
+    except (OSError, NotImplementedError, Warning) as problem:  # not on this file system
+        log.info("fastsnn: no lock on %s (%s); compiling without one", path, problem)
+        return None

@@ -1,0 +1,205 @@
+"""Folders for compiled code, and the files in them: nobody else may have written what is run.
+
+The rule is that of OpenSSH's StrictModes. Every folder from the root down belongs to this user or
+to root, and nobody else can write into it; a parent with the sticky bit, as /tmp, may be open to
+all. Symbolic links are refused, except those of the system (`_of_system`). The rule is checked
+again whenever a file is read or written, and the owner of a file is taken from its descriptor.
+"""
+
+import os
+import stat
+import tempfile
+import uuid
+from pathlib import Path
+from typing import NamedTuple
+
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+MOST_LINKS = 40  # as in Linux
+
+
+class Place(NamedTuple):
+    """A folder that holds compiled code, or will."""
+
+    path: Path
+    writable: bool
+
+
+class Found(NamedTuple):
+    """Places in the order in which they are read, and why other folders are not used."""
+
+    places: tuple[Place, ...]
+    refused: tuple[str, ...]
+
+    @property
+    def target(self) -> Path | None:
+        """The folder for new code; None where none can be written."""
+        return next((place.path for place in self.places if place.writable), None)
+
+
+def complaint(folder: Path) -> str | None:
+    """Why code in `folder` could be somebody else's, or None. Parts that do not exist are not
+    judged. Raises OSError where a part cannot be looked at.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    place, waiting, links = Path(folder.anchor), [*folder.parts[:0:-1]], 0
+    status = os.lstat(place)
+    while True:
+        reason = _reason(place, status, last=not waiting)
+        if reason or not waiting:
+            return reason
+        name = waiting.pop()
+        here = place.parent if name == ".." else place / name
+        try:
+            found = os.lstat(here)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISLNK(found.st_mode):
+            links += 1
+            if links > MOST_LINKS or not _of_system(place, status, found):
+                return f"{here} is a symbolic link (to {os.readlink(here)}); name the folder itself"
+            target = Path(os.readlink(here))
+            waiting += target.parts[:0:-1] if target.is_absolute() else target.parts[::-1]
+            here = Path(target.anchor) if target.is_absolute() else place
+            found = os.lstat(here)
+        place, status = here, found
+
+
+def _reason(place, status, last):
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{place} is not a folder"
+    return _foreign(place, status, sticky=not last)
+
+
+def _foreign(place, status, sticky=False):
+    """Why somebody else could have written there, or None."""
+    if status.st_uid not in (0, os.geteuid()):
+        return f"{place} belongs to another user (number {status.st_uid})"
+    if status.st_mode & OTHERS and not (sticky and status.st_mode & stat.S_ISVTX):
+        mode = stat.S_IMODE(status.st_mode)
+        return f"{place} can be written by others (mode {mode:o}); run chmod go-w on it"
+    return None
+
+
+def _of_system(parent, status, link):
+    """Whether a symbolic link is part of the system's layout, as /home -> /data/home or macOS's
+    /var -> /private/var: only root can have made it. Root's own links count only in /.
+    """
+    made_by_root = link.st_uid == status.st_uid == 0 and not status.st_mode & OTHERS
+    return made_by_root and (os.geteuid() != 0 or parent == Path(parent.anchor))
+
+
+def find(name: str) -> Found:
+    """The places for code in folders called `name`: in $FASTSNN_CACHE, else in the user's cache
+    folder; where that cannot be written, in a folder of this user's in the temporary folder, too.
+    """
+    places, refused = [], []
+    for base, named in _bases():
+        try:
+            place = _place(base / name)
+        except RuntimeError as reason:
+            refused.append(str(reason))
+        except OSError as error:
+            if named:
+                refused.append(f"{base} cannot be used ({error.strerror or error})")
+        else:
+            places.append(place)
+            if place.writable:
+                break
+    return Found(tuple(places), tuple(refused))
+
+
+def _bases():
+    """(folder, whether the user has named it)."""
+    given = os.environ.get("FASTSNN_CACHE")
+    if given:
+        yield Path(os.path.abspath(os.path.expanduser(given))), True
+    else:
+        import platformdirs
+
+        base = Path(platformdirs.user_cache_dir("fastsnn", appauthor=False))
+        if base.is_absolute():  # it is "~/.cache/..." for a user without a home
+            yield base, False
+    user = os.geteuid() if hasattr(os, "geteuid") else os.environ.get("USERNAME", "user")
+    try:
+        temporary = Path(os.path.abspath(tempfile.gettempdir()))
+    except OSError:  # none can be written
+        return
+    yield temporary / f"fastsnn-{user}", True
+
+
+def _place(folder):
+    """The Place at `folder`, created if possible. Raises RuntimeError where others could write into
+    it, OSError where it can be neither written nor read.
+    """
+    _require(folder)
+    problem = _unwritable(folder)
+    _require(folder)  # of what exists now
+    if problem and (not folder.is_dir() or not any(folder.iterdir())):
+        raise problem
+    return Place(folder, problem is None)
+
+
+def _unwritable(folder):
+    """Create the folder and try it: the error, or None."""
+    try:
+        for place in (*reversed(folder.parents), folder):
+            if not os.path.lexists(place):  # each for this user alone, whatever the umask is
+                place.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as problem:
+        return problem
+
+
+def _require(folder):
+    reason = complaint(folder)
+    if reason:
+        raise RuntimeError(reason)
+
+
+def read(path: str | os.PathLike) -> bytes:
+    """The bytes of a file of a place. Raises RuntimeError where somebody else could have written
+    them, OSError where they cannot be read.
+    """
+    path = Path(path)
+    _require(path.parent)
+    # O_NONBLOCK: opening a pipe must not wait.
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    if path.is_symlink():
+        raise RuntimeError(f"{path} is a symbolic link")
+    with open(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        reason = None
+        if not stat.S_ISREG(status.st_mode):
+            reason = f"{path} is not a file"
+        elif hasattr(os, "geteuid"):
+            reason = _foreign(path, status)
+        if reason:
+            raise RuntimeError(reason)
+        return file.read()
+
+
+def write(path: str | os.PathLike, data: bytes) -> None:
+    """Replace a file of a place as a whole. Raises RuntimeError where others may write into the
+    folder, OSError where it cannot be done.
+    """
+    path = Path(path)
+    _require(path.parent)
+    temporary = path.with_name(f"{path.name}.tmp.{uuid.uuid4().hex[:16]}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    # Never writable for others; readable, so that a user can share a folder of root's.
+    descriptor = os.open(temporary, flags, 0o644)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        try:
+            os.unlink(temporary)
+        except OSError:  # the first error says more
+            pass
+        raise
