@@ -25,7 +25,7 @@ def require(path: str) -> None:
         raise ValueError(f"--plot {path}: a name that ends in {', '.join(PICTURES)} is required")
     if importlib.util.find_spec("matplotlib") is None:
         raise RuntimeError(
-            "--plot needs matplotlib, which is not installed; pip install 'fastsnn[plot]'"
+            "--plot needs matplotlib, which is not installed; pip install '.[plot]'"
         )
 
 

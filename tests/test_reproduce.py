@@ -229,7 +229,7 @@ def test_without_libraries(place, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     for words in (("uci", *TINY, "--references"), ("tox21", *TINY)):
         result = call("reproduce", *words)
-        assert result.exit_code == 1 and "pip install 'fastsnn[paper]'" in result.stderr
+        assert result.exit_code == 1 and "pip install '.[paper]'" in result.stderr
 
 
 @pytest.mark.parametrize("method", references.CLASSIFIERS)

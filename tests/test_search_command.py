@@ -80,7 +80,7 @@ def test_random_and_proposed_options():
     assert drawn["trials"] == 4 and len({str(o) for o in options}) == 4
     assert all(type(o["width"]) is int and 8 <= o["width"] <= 32 for o in options)
     assert all(0.001 <= o["learning_rate"] <= 1 for o in options)
-    pytest.importorskip("optuna", reason="needs Optuna: pip install 'fastsnn[search]'")
+    pytest.importorskip("optuna", reason="needs Optuna: pip install '.[search]'")
     assert result_of(*words, "--sampler", "optuna")["trials"] == 4
 
 
@@ -122,8 +122,8 @@ def test_bad_input_is_one_line(words, code, text):
 
 @pytest.mark.parametrize(
     "module, words, text",
-    [("optuna", ("--sampler", "optuna", "--trials", 2), "pip install 'fastsnn[search]'"),
-     ("distributed", ("--dask", "tcp://h:1"), "pip install 'fastsnn[dask]'")],
+    [("optuna", ("--sampler", "optuna", "--trials", 2), "pip install '.[search]'"),
+     ("distributed", ("--dask", "tcp://h:1"), "pip install '.[dask]'")],
 )  # fmt: skip
 def test_an_extra_that_is_not_installed(module, words, text, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
@@ -191,7 +191,7 @@ def test_columns():
 
 def test_bench_search(monkeypatch):
     """Three ways to run the same trials; no time is judged."""
-    pytest.importorskip("distributed", reason="needs distributed: pip install 'fastsnn[dask]'")
+    pytest.importorskip("distributed", reason="needs distributed: pip install '.[dask]'")
     monkeypatch.setattr(measuring, "SPACE", {"layers": [1, 2]})
     path = "search.json"
     text = good("bench", "search", "--workers", 2, "--epochs", 1, "--json", path)

@@ -9,7 +9,7 @@ from fastsnn.search import Protocol, search, workers
 from fastsnn.search.training import RunTrial
 
 distributed = pytest.importorskip(
-    "distributed", reason="needs distributed: pip install 'fastsnn[dask]'"
+    "distributed", reason="needs distributed: pip install '.[dask]'"
 )
 dask = pytest.importorskip("dask")  # comes with it
 
