@@ -21,8 +21,13 @@ STEPS_FEW = 1600  # so many steps, if that makes EPOCHS_FEW to EPOCHS_MOST epoch
 # Of networks of up to DEPTH hidden layers; sgd's falls with the root of the depth beyond.
 LEARNING_RATE = {"sgd": 0.04, "adam": 1e-4, "adamw": 1e-4}
 LEARNING_RATE_FEW = LEARNING_RATE | {"sgd": 0.01}
-REGRESSION = 0.25  # of those rates: slopes of a squared error have no bound
 DEPTH = 32
+# Regression: with SELU's slope above 1, the function of a deep starting network is so rough that
+# few rows do not tell it; 32 layers lose to a linear fit on linear data, 4 do not. A network that
+# drops units learns from targets that it cannot meet: the noise stays in its predictions.
+DEPTH_REGRESSION = 4
+# Slopes of a squared error have no bound: more than this diverges, deeper earlier.
+LEARNING_RATE_REGRESSION = 0.01
 # Each layer adds the noise of its dropout: what a network bears is rate x layers.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
 # How the defaults that depend on other options and on the data read in a help text.

@@ -6,6 +6,7 @@ import click
 
 from fastsnn.bench.paper.budgets import BUDGETS
 from fastsnn.methods import METHODS
+from fastsnn.options import OneOf, Whole, quoted
 
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
@@ -30,7 +31,9 @@ def listed(known=None, kind=str):
         try:
             values = tuple(dict.fromkeys(kind(word) for word in words))
         except ValueError as error:
-            raise click.BadParameter(f"numbers with commas between are required: {text}") from error
+            raise click.BadParameter(
+                f"whole numbers with commas between are required, got {quoted(text)}"
+            ) from error
         wrong = [str(v) for v in values if known is not None and v not in known]
         if wrong or not values:
             raise click.BadParameter(
@@ -50,7 +53,9 @@ def seeds(ctx, option, text):
         return None
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdigit() for word in words if word) or not words[0]:
-        raise click.BadParameter(f"a number, or several with commas between, is required: {text}")
+        raise click.BadParameter(
+            f"a whole number, or several with commas between, is required, got {quoted(text)}"
+        )
     if len(words) > 1:
         return tuple(dict.fromkeys(int(word) for word in words if word))
     if not int(words[0]):
@@ -71,7 +76,7 @@ def shared(command):
                      help="Keep the finished trainings in --work and run the others."),
         click.option("--seeds", callback=seeds, metavar="N|A,B,...", show_default="of the budget",
                      help="How many repeats, or their seeds."),
-        click.option("--budget", type=click.Choice(BUDGETS), default="small", show_default=True,
+        click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
                      help="How much of the paper's grid; what is left out is printed."),
     ):  # fmt: skip
         command = option(command)
@@ -87,7 +92,7 @@ def methods_option(known, default=None):
 
 
 workers_option = click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", show_default="all processors",
+    "--workers", type=Whole(min=1), metavar="N", show_default="all processors",
     help="Trainings at once, each on one thread. Changes no result.",
 )  # fmt: skip
 dry_option = click.option(
@@ -103,7 +108,7 @@ layers_option = click.option(
     help="Hidden layers, with commas between.",
 )  # fmt: skip
 epochs_option = click.option(
-    "--epochs", type=click.IntRange(min=1), metavar="N", show_default="of the budget",
+    "--epochs", type=Whole(min=1), metavar="N", show_default="of the budget",
     help="Epochs of every training; more of them continue a resumed one.",
 )  # fmt: skip
 
@@ -155,7 +160,7 @@ An epoch of all six networks takes about half an hour on 2 processors, and 5 GB 
 @methods_option(METHODS)
 @click.option("--sets", callback=listed(), metavar="NAMES", show_default="all in this copy",
               help="UCI tasks, with commas between.")  # fmt: skip
-@click.option("--max-rows", type=click.IntRange(min=1), metavar="N", show_default="none",
+@click.option("--max-rows", type=Whole(min=1), metavar="N", show_default="none",
               help="Leave larger data sets out.")  # fmt: skip
 @references_option
 @dry_option
