@@ -280,7 +280,7 @@ def predict(model_file, data, out, threads, backend):
         click.echo(text, nl=False)
     else:
         files.replace(out, text.encode())
-        report(f"{len(predictions):,} predictions in {out}")
+        report(f"{console.count(len(predictions), 'prediction')} in {out}")
 
 
 @main.command()

@@ -59,12 +59,18 @@ USAGE = {
     "threads": ("--threads 0", "'--threads': a whole number of at least 1"),
     "rate 1": ("--dropout 1", "'--dropout': a number in [0, 1) is required, got '1' ("),
     "rate below 0": ("--dropout -0.1", "'--dropout': a number in [0, 1) is required, got '-0.1'"),
-    "no number": ("--layers many", "'--layers': a whole number of at least 1 is required, got 'many'"),
+    "no number": (
+        "--layers many",
+        "'--layers': a whole number of at least 1 is required, got 'many'",
+    ),
     "optimizer": ("--optimizer sdg", "one of sgd, adam, adamw is required, got 'sdg' ("),
     "schedule": ("--schedule x", "plateau is required, got 'x'"),
     "backend": ("--backend gpu", "one of cpu, cuda is required, got 'gpu'"),
     "validation": ("--validation 1", "'--validation': a number in [0, 1) is required, got '1'"),
-    "seed": ("--seed -1", "'--seed': a whole number in [0, 18446744073709551615] is required, got '-1'"),
+    "seed": (
+        "--seed -1",
+        "'--seed': a whole number in [0, 18446744073709551615] is required, got '-1'",
+    ),
     "several values": (
         "--layers 3,2",
         "of at least 1 is required, got '3,2'; to try several: fastsnn search --grid layers=3,2 (",

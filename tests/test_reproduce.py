@@ -197,7 +197,10 @@ def test_results_go_to_the_checkout(place):
     "words, part",
     [
         (("uci", "--methods", "snn,resnext"), "some of snn, msra, batchnorm"),
-        (("uci", "--seeds", "two"), "a whole number, or several with commas between, is required, got 'two'"),
+        (
+            ("uci", "--seeds", "two"),
+            "a whole number, or several with commas between, is required, got 'two'",
+        ),
         (("uci", "--seeds", "0"), "at least one is required"),
         (("uci", "--sets", "irish"), "must be one of the 121 UCI tasks; near names: iris"),
         (("uci", "--sets", "wine"), "does not have its wine_py.dat"),

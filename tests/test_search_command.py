@@ -89,15 +89,15 @@ BAD = [
     (("--grid", "layers"), 2, "--grid layers: NAME=... is required, once, with one of "),
     (("--grid", "data=a,b"), 2, "once, with one of "),
     (("--grid", "layers=2", "--range", "layers=2:3"), 2, "--range layers=2:3: NAME=... is requ"),
-    (("--grid", "layers=2,x"), 2, "--grid layers=2,x: a whole number of at least 1 is required, got 'x'"),
-    (("--grid", "layers=0"), 2, "--grid layers=0: a whole number of at least 1 is required, got '0'"),
+    (("--grid", "layers=2,x"), 2, "layers=2,x: a whole number of at least 1 is required, got 'x'"),
+    (("--grid", "layers=0"), 2, "layers=0: a whole number of at least 1 is required, got '0'"),
     (("--grid", "optimizer=sgd,lion"), 2, "one of sgd, adam, adamw is required, got 'lion' ("),
     (("--range", "dropout=0"), 2, "--range dropout=0: LOW:HIGH or LOW:HIGH:log is required"),
     (("--range", "dropout=0:0.1:exp"), 2, "a number in [0, 1) is required, got 'exp' ("),
     (("--range", "layers=9:8"), 2, "layers=9:8: range: low < high is required, got 9 to 8"),
     (("--range", "optimizer=adam:sgd"), 2, "range: numbers are required, got 'adam' to 'sgd'"),
     (("--range", "layers=8:9"), 2, "--range layers: a range is sampled, got --sampler grid; add"),
-    (("--layers", "3,2"), 2, "of at least 1 is required, got '3,2'; to try several: --grid layers=3,2"),
+    (("--layers", "3,2"), 2, "1 is required, got '3,2'; to try several: --grid layers=3,2"),
     (("--grid", "layers=2,2"), 1, "trial 1 repeats the options of trial 0"),
     (("--grid", "layers=2", "--layers", 3), 1, "layers must be either fixed or searched, got both"),
     (("--grid", "optimizer=sgd,adam", "--momentum", 0.5), 1, "momentum: only sgd has one"),
@@ -106,7 +106,7 @@ BAD = [
     (("--grid", "layers=2", "--trials", 3), 2, "--trials 3: a grid trains all its combinations; "),
     (("--grid", "layers=2", "--sampler", "random"), 2, "--sampler random: a number of trainings is "
      "required; add for example --trials 20"),
-    (("--resume", "--out", "none"), 2, "repeat the --grid and --range of the search (they may have"),
+    (("--resume", "--out", "none"), 2, "repeat the --grid and --range of the search (they may"),
     (("--grid", "layers=2", "--resume"), 2, "--resume needs the folder of the search: add --out"),
     (("--grid", "layers=2", "--data", "no.csv"), 1, "no.csv"),
     (("--grid", "learning_rate=1e9"), 1, "no configuration has a score, all 1 diverged"),
@@ -134,7 +134,9 @@ def test_a_search_is_resumed_with_its_space(folder):
     assert again["trials"] == 6
     (folder / "s/trials.jsonl").write_text("{}\n[1]\n")  # what cannot be read is not repeated
     result = call(*SMALL, "--resume", "--out", "s")
-    assert result.exit_code == 2 and result.stderr.endswith("have grown) (see fastsnn search --help)\n")
+    assert result.exit_code == 2 and result.stderr.endswith(
+        "have grown) (see fastsnn search --help)\n"
+    )
 
 
 @pytest.mark.parametrize(

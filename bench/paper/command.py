@@ -17,7 +17,7 @@ def reproduce():
     """Rerun the paper's experiments, and print ours beside the published figures.
 
     Results (NAME.json, with machine, versions and command; some NAME.png, NAME.csv) go to --out.
-    Every finished training is on the disk at once, in --work: --resume continues after a kill.
+    Every training is stored in --work as soon as it has finished: --resume continues after a kill.
     """
 
 
@@ -75,7 +75,7 @@ def shared(command):
         click.option("--resume", is_flag=True, show_default="off",
                      help="Keep the finished trainings in --work and run the others."),
         click.option("--seeds", callback=seeds, metavar="N|A,B,...", show_default="of the budget",
-                     help="How many repeats, or their seeds."),
+                     help="Number of repeats, or a list of seeds."),
         click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
                      help="How much of the paper's grid; what is left out is printed."),
     ):  # fmt: skip
@@ -93,15 +93,15 @@ def methods_option(known, default=None):
 
 workers_option = click.option(
     "--workers", type=Whole(min=1), metavar="N", show_default="all processors",
-    help="Trainings at once, each on one thread. Changes no result.",
+    help="Number of concurrent trainings, each on one thread. Changes no result.",
 )  # fmt: skip
 dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
-    help="Only tell how many trainings there are and how long they will take.",
+    help="Only print the number of trainings and how long they will take.",
 )  # fmt: skip
 references_option = click.option(
     "--references", "with_references", is_flag=True, show_default="off",
-    help="Also the classifiers of scikit-learn that the paper has.",
+    help="Also train the classifiers of scikit-learn that the paper compares with.",
 )  # fmt: skip
 layers_option = click.option(
     "--layers", callback=listed(kind=int), metavar="N,N,...", show_default="of the budget",
@@ -136,12 +136,13 @@ def _fig1(data):
     @methods_option(CURVES, ("snn", "batchnorm"))
     @layers_option
     @epochs_option
+    @dry_option
     @shared
-    def command(methods, layers, epochs, as_json, **options):
+    def command(methods, layers, epochs, dry, as_json, **options):
         from fastsnn.bench.paper import run
 
         request = _request(f"fig1-{data}", **options)
-        _show(run.run_fig1(request, data, methods, layers, epochs), as_json)
+        _show(run.run_fig1(request, data, methods, layers, epochs, dry), as_json)
 
     return command
 
@@ -207,10 +208,12 @@ def tox21(methods, layers, dry, as_json, **options):
               callback=listed(NETWORKS), metavar="NAMES",
               help="With commas between: selu, relu.")  # fmt: skip
 @epochs_option
+@dry_option
 @workers_option
 @shared
-def tutorial_mnist(networks, epochs, as_json, **options):
+def tutorial_mnist(networks, epochs, dry, as_json, **options):
     """The authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU."""
     from fastsnn.bench.paper import run
 
-    _show(run.run_tutorial(_request("tutorial-mnist", **options), networks, epochs), as_json)
+    request = _request("tutorial-mnist", **options)
+    _show(run.run_tutorial(request, networks, epochs, dry), as_json)
