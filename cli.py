@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from copy import copy
 
@@ -19,54 +18,11 @@ from fastsnn.data.dataset import TASKS  # noqa: E402
 from fastsnn.data.standardize import PER  # noqa: E402
 from fastsnn.methods import METHODS, SHAPES  # noqa: E402
 from fastsnn.optimizers import OPTIMIZERS  # noqa: E402
+from fastsnn.options import Number, OneLine, OneOf, Whole  # noqa: E402
 from fastsnn.schedules import SCHEDULES  # noqa: E402
 
-COUNT = click.IntRange(min=1)
-FRACTION = click.FloatRange(0, 1, max_open=True)
-INTERRUPTED = 130  # as shells count: 128 + SIGINT
-FAILURES = (ValueError, TypeError, RuntimeError, OSError, FloatingPointError, MemoryError)
-
-
-class OneLine(click.Group):
-    """Every failure is one line on stderr: exit code 2 for usage, 1 for the run, 130 for Ctrl-C."""
-
-    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
-        if not standalone_mode:
-            return super().main(args, prog_name, complete_var, False, **extra)
-        try:
-            code = super().main(args, prog_name, complete_var, False, **extra)
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            code = error.exit_code
-        except click.ClickException as error:
-            path, hint = "fastsnn", ""
-            if isinstance(error, click.UsageError) and error.ctx is not None:
-                path, hint = error.ctx.command_path, f" (see {error.ctx.command_path} --help)"
-            complain(f"{path}: {error.format_message()}{hint}")
-            code = error.exit_code
-        except click.Abort as error:
-            complain(f"fastsnn: {str(error.__cause__ or '') or 'interrupted'}")
-            code = INTERRUPTED
-        sys.exit(code if isinstance(code, int) else 0)
-
-    def invoke(self, ctx):
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # click ends quietly: the reader of the pipe has gone
-        except FAILURES as error:
-            if isinstance(error, click.exceptions.Exit | click.Abort):
-                raise
-            text = str(error) or type(error).__name__
-            if isinstance(error, MemoryError):
-                text = (
-                    f"not enough memory ({text}); choose a smaller --width, --layers, --batch-size"
-                )
-            raise click.ClickException(text) from error
-
-
-def complain(line):
-    click.echo("; ".join(part.strip() for part in line.splitlines() if part.strip()), err=True)
+COUNT = Whole(min=1)
+FRACTION = Number(0, 1, max_open=True)
 
 
 def report(line):
@@ -98,11 +54,11 @@ def json_option(command):
 
 
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", show_default="all processors",
+    "--threads", type=Whole(min=1), metavar="N", show_default="all processors",
     help="Changes the speed, and no bit of the result.",
 )  # fmt: skip
 backend_option = click.option(
-    "--backend", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
+    "--backend", type=OneOf(["cpu", "cuda"]), default="cpu", show_default=True,
     help="What runs the network.",
 )  # fmt: skip
 target_option = click.option(
@@ -137,33 +93,33 @@ def main():
 @setting("target", "CSV column(s) to predict: a name, an index from 0, or several with commas.",
          metavar="COLUMN", show_default="the last column")
 @header_option
-@setting("task", "What to learn; auto looks at the target.", click.Choice(["auto", *TASKS]))
+@setting("task", "What to learn; auto looks at the target.", OneOf(["auto", *TASKS]))
 @setting("method", "snn: SELU and alpha-dropout; or what the paper compares it with.",
-         click.Choice(list(METHODS)))
+         OneOf(list(METHODS)))
 @setting("layers", "Hidden layers (resnet: blocks); the output layer comes on top.", COUNT)
 @setting("width", "Units of a hidden layer.", COUNT)
 @setting("shape", "conic: widths fall geometrically to the number of outputs.",
-         click.Choice(list(SHAPES)))
+         OneOf(list(SHAPES)))
 @setting("bottleneck", "resnet: units inside a block, as a part of the width.",
-         click.FloatRange(0, 1, min_open=True))
+         Number(0, 1, min_open=True))
 @setting("dropout", "Probability of dropping an output of a hidden layer.", FRACTION)
 @setting("epochs", "Times that the training goes over the data.", COUNT)
 @setting("batch_size", "Rows of a step.", COUNT)
-@setting("optimizer", "Rule of the update.", click.Choice(list(OPTIMIZERS)))
-@setting("learning_rate", "The highest of the schedule.", click.FloatRange(min=0))
+@setting("optimizer", "Rule of the update.", OneOf(list(OPTIMIZERS)))
+@setting("learning_rate", "The highest of the schedule.", Number(min=0))
 @setting("momentum", "Of sgd.", FRACTION)
-@setting("weight_decay", "L2 for sgd and adam, decoupled for adamw.", click.FloatRange(min=0))
-@setting("schedule", "Course of the learning rate.", click.Choice(list(SCHEDULES)))
+@setting("weight_decay", "L2 for sgd and adam, decoupled for adamw.", Number(min=0))
+@setting("schedule", "Course of the learning rate.", OneOf(list(SCHEDULES)))
 @setting("patience", "Stop after so many epochs without a better validation figure; 0: never.",
-         click.IntRange(min=0))
+         Whole(min=0))
 @setting("validation", "Fraction of training rows to choose the best epoch by; 0: none.", FRACTION)
 @setting("standardize", "Give the inputs mean 0 and variance 1: each feature, or all together; "
-         "auto: all for images, else feature.", click.Choice(["auto", *PER]))
-@setting("seed", "Of weights, masks, order and split.", click.IntRange(0, 2**64 - 1))
+         "auto: all for images, else feature.", OneOf(["auto", *PER]))
+@setting("seed", "Of weights, masks, order and split.", Whole(0, 2**64 - 1))
 @threads_option
-@setting("backend", "What runs the network.", click.Choice(["cpu", "cuda"]))
+@setting("backend", "What runs the network.", OneOf(["cpu", "cuda"]))
 @setting("precision", "Of matrix products, with the backend cuda: tf32 and bf16 use tensor cores.",
-         click.Choice(["float32", "tf32", "bf16"]))
+         OneOf(["float32", "tf32", "bf16"]))
 @click.option(
     "--out",
     metavar="DIR",
@@ -218,7 +174,7 @@ def train(ctx, out, resuming, as_json, **options):
               help="An option above and the values to try; several: all combinations.")
 @click.option("--range", "ranges", multiple=True, metavar="NAME=LOW:HIGH[:log]",
               show_default="none", help="For random and optuna: numbers between; log: by ratio.")
-@click.option("--sampler", type=click.Choice(["grid", "random", "optuna"]), default="grid",
+@click.option("--sampler", type=OneOf(["grid", "random", "optuna"]), default="grid",
               show_default=True, help="All combinations, random ones, or Optuna's proposals (TPE).")
 @click.option("--trials", type=COUNT, metavar="N", show_default="all combinations of the grid",
               help="How many trainings; for random and optuna.")
@@ -255,6 +211,7 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
     fixed = {name: v for name, v in fixed.items() if ctx.get_parameter_source(name) != default}
     try:
         space = words.space(grids, ranges, convert)
+        words.require_usable(space, options["sampler"], options["trials"], out if resume else None)
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
     shown = progress.progress()
@@ -323,7 +280,7 @@ def predict(model_file, data, header, out, threads, backend):  # fmt: skip
         click.echo(text, nl=False)
     else:
         files.replace(out, text.encode())
-        report(f"{len(predictions):,} predictions in {out}")
+        report(f"{console.count(len(predictions), 'prediction')} in {out}")
 
 
 @main.command()

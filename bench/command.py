@@ -9,6 +9,7 @@ from fastsnn.bench.case import Case, CaseType
 from fastsnn.bench.gpu.cases import CASES as GPU_CASES
 from fastsnn.bench.gpu.cases import MODES as GPU_MODES
 from fastsnn.bench.gpu.cases import PEERS as GPU_PEERS
+from fastsnn.options import Number, OneOf, Whole
 
 # The networks of the targets; here, so that no measuring module is loaded for `fastsnn train`.
 STEP_CASES = (
@@ -25,7 +26,7 @@ def bench():
 
 def seconds_option(default):
     return click.option(
-        "--seconds", type=click.FloatRange(min=0, min_open=True), default=default,
+        "--seconds", type=Number(min=0, min_open=True), default=default,
         show_default=True, metavar="X", help="Measured seconds for each system and case.",
     )  # fmt: skip
 
@@ -48,14 +49,14 @@ def against_option(known):
 
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     show_default="all processors",
     help="Threads of every system; peers run with one thread, too, and their better time counts.",
 )
 rounds_option = click.option(
     "--rounds",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     default=3,
     show_default=True,
     metavar="N",
@@ -103,7 +104,7 @@ def _end(result, json_path, text):
 @bench.command()
 @cases_option(STEP_CASES)
 @click.option(
-    "--optimizer", type=click.Choice(["sgd", "adam", "both"]), default="sgd", show_default=True,
+    "--optimizer", type=OneOf(["sgd", "adam", "both"]), default="sgd", show_default=True,
     help="Which update a step makes.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile", "jax"))
@@ -148,7 +149,7 @@ def parts(cases, seconds, json_path):
 @cases_option(PREDICT_CASES)
 @against_option(("torch", "onnxruntime"))
 @click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+    "--threads", type=Whole(min=1), default=1, show_default=True, metavar="N",
     help="Threads of every system.",
 )  # fmt: skip
 @seconds_option(2.0)
@@ -243,11 +244,11 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
 
 @bench.command()
 @click.option(
-    "--layers", type=click.IntRange(min=1), default=32, show_default=True, metavar="N",
+    "--layers", type=Whole(min=1), default=32, show_default=True, metavar="N",
     help="Hidden layers.",
 )  # fmt: skip
 @click.option(
-    "--epochs", type=click.IntRange(min=1), show_default="as `fastsnn train`", metavar="N",
+    "--epochs", type=Whole(min=1), show_default="as `fastsnn train`", metavar="N",
     help="Epochs of every system.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile"))
@@ -266,11 +267,11 @@ def train(layers, epochs, against, threads, json_path):
 
 @bench.command()
 @click.option(
-    "--workers", type=click.IntRange(min=1), show_default="all processors", metavar="N",
+    "--workers", type=Whole(min=1), show_default="all processors", metavar="N",
     help="Trainings at once.",
 )  # fmt: skip
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
+    "--epochs", type=Whole(min=1), default=10, show_default=True, metavar="N",
     help="Of every training.",
 )  # fmt: skip
 @json_option
@@ -288,7 +289,7 @@ def search(workers, epochs, json_path):
 @bench.command()
 @cases_option(GPU_CASES)
 @click.option(
-    "--precision", "modes", multiple=True, type=click.Choice(GPU_MODES), default=GPU_MODES,
+    "--precision", "modes", multiple=True, type=OneOf(GPU_MODES), default=GPU_MODES,
     show_default="all",
     help="Arithmetic of the products. Can be given several times.",
 )  # fmt: skip
@@ -329,24 +330,24 @@ def gpu(cases, modes, against, checking, seconds, json_path):
     metavar="LxWxB[xRATE[xINPUTS]]", help="The network: layers, width, batch, dropout rate.",
 )  # fmt: skip
 @click.option(
-    "--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True,
+    "--optimizer", type=OneOf(["sgd", "adam"]), default="sgd", show_default=True,
     help="Rule of the update.",
 )  # fmt: skip
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
+    "--steps", type=Whole(min=1), default=10, show_default=True, metavar="N",
     help="Updates whose losses are compared.",
 )  # fmt: skip
 @click.option(
-    "--learning-rate", type=click.FloatRange(min=0), show_default="0.05 for sgd, 0.0003 for adam",
+    "--learning-rate", type=Number(min=0), show_default="0.05 for sgd, 0.0003 for adam",
     metavar="X", help="Of these updates.",
 )  # fmt: skip
 @click.option(
-    "--threads", type=click.IntRange(min=1), show_default="all processors", metavar="N",
+    "--threads", type=Whole(min=1), show_default="all processors", metavar="N",
     help="Threads of both.",
 )  # fmt: skip
 @seconds_option(2.0)
 @click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="N",
+    "--seed", type=Whole(0, 2**63 - 1), default=0, show_default=True, metavar="N",
     help="Of starting weights, batches and masks.",
 )  # fmt: skip
 @click.option(

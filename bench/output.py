@@ -16,7 +16,7 @@ def require(json_path: str | None = None, plot_path: str | None = None) -> None:
             raise ValueError(f"--plot {plot_path}: a name that ends in {', '.join(PICTURES)}")
         if importlib.util.find_spec("matplotlib") is None:
             raise RuntimeError(
-                "--plot needs matplotlib, which is not installed; pip install 'fastsnn[plot]'"
+                "--plot needs matplotlib, which is not installed; pip install '.[plot]'"
             )
     for option, path in (("--json", json_path), ("--plot", plot_path)):
         if path is not None:

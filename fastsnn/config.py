@@ -24,21 +24,28 @@ FEW_ROWS = 5000
 BATCH_SIZE, BATCH_SIZE_FEW = 128, 32
 EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 22, 40, 400
 STEPS_FEW = 1600  # so many steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
-# Of networks of up to DEPTH hidden layers; sgd's falls with the root of the depth beyond.
+# Of networks of up to LAYERS hidden layers; sgd's falls with the root of the depth beyond.
 LEARNING_RATE = {"sgd": 0.04, "adam": 1e-4, "adamw": 1e-4}
 LEARNING_RATE_FEW = LEARNING_RATE | {"sgd": 0.01}
-REGRESSION = 0.25  # of those rates: slopes of a squared error have no bound
-DEPTH = 32
-# Each layer adds the noise of its dropout: what a network bears is rate x layers.
+LAYERS = 32
+# Regression. SELU's slope is above 1 near 0, so each layer makes the function of the starting
+# weights rougher: with 32 layers, few rows do not tell even a linear function; with 4 they do.
+LAYERS_REGRESSION = 4
+# Slopes of a squared error have no bound, and grow with depth: sgd diverges at 2 times this.
+RATE_REGRESSION, RATE_POWER = 0.01, 2 / 3
+# Each layer adds the noise of its dropout: what a network bears is rate x layers. A predicted
+# number bears none: noise that hardly moves the largest of some outputs is an error of its own.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
 # How the defaults that depend on other options and on the data read in a help text.
 BY_RULE = {
-    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for other methods than snn",
+    "layers": f"{LAYERS}; regression: {LAYERS_REGRESSION}",
+    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for regression and for other "
+    "methods than snn",
     "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
-    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
+    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows and for regression {BATCH_SIZE_FEW}",
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
-    f"{LEARNING_RATE_FEW['sgd']}, less above {DEPTH} layers and for regression; "
-    f"adam, adamw: {LEARNING_RATE['adam']}",
+    f"{LEARNING_RATE_FEW['sgd']}, less above {LAYERS} layers; regression: {RATE_REGRESSION}, "
+    f"less above {LAYERS_REGRESSION} layers; adam, adamw: {LEARNING_RATE['adam']}",
     "weight_decay": f"0; adamw: {AdamW.weight_decay}",
 }
 
@@ -58,10 +65,11 @@ CHANGEABLE = ("data", "epochs", "threads")
 class RunConfig:
     """All that decides what a run computes (and `threads`, which changes no bit of it).
 
-    dropout, epochs, batch_size, learning_rate, weight_decay: None takes what is best known for the
-    depth, the number of rows and the optimizer, see `settled`. target, header, task, validation,
-    standardize: see `fastsnn.data.load`. layers: hidden ones. patience: epochs without a better
-    validation figure before the run stops; 0 never stops. threads: None takes all processors.
+    layers (hidden ones), dropout, epochs, batch_size, learning_rate, weight_decay: None takes what
+    is best known for the task, the depth, the number of rows and the optimizer, see `settled`.
+    target, header, task, validation, standardize: see `fastsnn.data.load`. patience: epochs without
+    a better validation figure before the run stops; 0 never stops. threads: None takes all
+    processors.
     """
 
     data: str = "digits"
@@ -69,7 +77,7 @@ class RunConfig:
     header: bool | None = None
     task: str = "auto"
     method: str = "snn"
-    layers: int = 32
+    layers: int | None = None
     width: int = 256
     shape: str = "rectangular"
     bottleneck: float = 0.5
@@ -139,19 +147,21 @@ class RunConfig:
         SGD(rate, momentum=self.momentum)
 
     def settled(self, rows: int, task: str) -> RunConfig:
-        """With a value for every option that is None, for so many training rows and this task."""
-        few = rows < FEW_ROWS
+        """With a value for every option that is None, for this task and number of training rows."""
+        few, regression = rows < FEW_ROWS, task == "regression"
+        layers = self.layers or (LAYERS_REGRESSION if regression else LAYERS)
         steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
         rate = (LEARNING_RATE_FEW if few else LEARNING_RATE)[self.optimizer]
         if self.optimizer == "sgd":
-            rate *= min(1.0, DEPTH / self.layers) ** 0.5
-            rate *= REGRESSION if task == "regression" else 1.0
+            rate *= min(1.0, LAYERS / layers) ** 0.5
+            if regression:
+                rate = RATE_REGRESSION * min(1.0, LAYERS_REGRESSION / layers) ** RATE_POWER
+        drops = self.method == "snn" and not regression
         known = {
-            "dropout": min(DROPOUT_OF_ALL / self.layers, DROPOUT_MOST)
-            if self.method == "snn"
-            else 0.0,
+            "layers": layers,
+            "dropout": min(DROPOUT_OF_ALL / layers, DROPOUT_MOST) if drops else 0.0,
             "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,
-            "batch_size": BATCH_SIZE_FEW if few else BATCH_SIZE,
+            "batch_size": BATCH_SIZE_FEW if few or regression else BATCH_SIZE,
             "learning_rate": rate,
             "weight_decay": OPTIMIZERS[self.optimizer].weight_decay,
         }
@@ -201,8 +211,8 @@ class RunConfig:
             )
         if new.epochs < epochs_behind:
             raise ValueError(
-                f"{where}: the run has {epochs_behind} epochs behind it, got {new.epochs}; "
-                "ask for at least as many"
+                f"{where}: epochs: at least the {epochs_behind} that the run has finished are "
+                f"required, got {new.epochs}"
             )
         return new
 

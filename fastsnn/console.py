@@ -146,7 +146,7 @@ def epoch_line(record: dict[str, Any], epochs: int) -> str:
 def table(values: dict[str, Any], stream: TextIO | None = None) -> None:
     """Names and values in two columns on stdout."""
     stream = stream or sys.stdout
-    rows = [(name.replace("_", " "), text(value)) for name, value in values.items()]
+    rows = [(label(name), cell(name, value)) for name, value in values.items()]
     if not is_terminal(stream):
         width = max(len(name) for name, _ in rows)
         for name, value in rows:
@@ -163,6 +163,23 @@ def table(values: dict[str, Any], stream: TextIO | None = None) -> None:
     for name, value in rows:
         shown.add_row(name, Text(value))
     Console(file=stream, highlight=False).print(shown)
+
+
+def label(name: str) -> str:
+    """A name in words; that of an environment variable as it is written."""
+    return name if name.isupper() else name.replace("_", " ")
+
+
+def cell(name: str, value: Any) -> str:
+    """`text`, but seconds to a tenth: a cache that is read in 10 us took 0 seconds."""
+    if name.endswith("seconds") and isinstance(value, float) and not isnan(value):
+        return f"{value:,.1f}" if value >= 0.05 else "0"
+    return text(value)
+
+
+def count(n: int, noun: str) -> str:
+    """ "1 row", "2 rows", "10,000 rows"."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def text(value: Any) -> str:

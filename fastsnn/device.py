@@ -24,8 +24,8 @@ def kernels():
     """
     if importlib.util.find_spec("numba_cuda") is None:
         raise RuntimeError(
-            "backend \"cuda\": the package numba-cuda is required; pip install 'fastsnn[cuda13]', "
-            "or 'fastsnn[cuda12]' for a driver older than 580"
+            "backend \"cuda\": the package numba-cuda is required; pip install '.[cuda13]', "
+            "or '.[cuda12]' for a driver older than 580"
         )
     try:
         from fastsnn.kernels.cuda import (

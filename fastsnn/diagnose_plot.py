@@ -24,9 +24,7 @@ def require(path: str) -> None:
     if Path(path).suffix not in PICTURES:
         raise ValueError(f"--plot {path}: a name that ends in {', '.join(PICTURES)} is required")
     if importlib.util.find_spec("matplotlib") is None:
-        raise RuntimeError(
-            "--plot needs matplotlib, which is not installed; pip install 'fastsnn[plot]'"
-        )
+        raise RuntimeError("--plot needs matplotlib, which is not installed; pip install '.[plot]'")
 
 
 def draw(diagnosis: Diagnosis, path: str, title: str) -> None:

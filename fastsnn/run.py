@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn import backend, checkpoint, data, files, methods, optimizers, schedules
+from fastsnn import backend, checkpoint, data, files, linear, methods, optimizers, schedules
 from fastsnn import threads as processors
 from fastsnn.config import RunConfig
+from fastsnn.console import count
 from fastsnn.data import is_named
 from fastsnn.folder import RunFolder
 from fastsnn.keeper import Keeper, best
@@ -155,7 +156,10 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
             f"interrupted; {folder.last} keeps the state after epoch {keeper.saved}, "
             f"continue with: fastsnn train --resume --out {folder.path}"
         ) from None
-    return _result(folder, config, dataset, trainer, history, compile_s, start)
+    result = _result(folder, config, dataset, trainer, history, compile_s, start)
+    if warning := linear.advice(config, dataset, result):
+        report(warning)
+    return result
 
 
 def _result(folder, config, dataset, trainer, history, compile_s, start):
@@ -290,10 +294,11 @@ def _describe(config, dataset, model, trainer, folder):
     )
     note = f"note: {dataset.note}\n" if dataset.note else ""
     found = f" ({dataset.found})" if dataset.found else ""
-    hidden = "hidden layers" if config.method == "snn" else f"{config.method} layers"
+    hidden = "hidden layer" if config.method == "snn" else f"{config.method} layer"
     return (
-        f"{Path(config.data).name}: {dataset.task}, rows: {rows}; {dataset.n_features} features, "
-        f"{dataset.n_outputs} outputs{found}\n{note}"
-        f"{config.layers} {hidden} of {config.width}, {model.network.n_parameters:,} "
-        f"parameters; {trainer.threads} thread{'s'[: trainer.threads != 1]}; into {folder.path}"
+        f"{Path(config.data).name}: {dataset.task}, rows: {rows}; "
+        f"{count(dataset.n_features, 'feature')}, {count(dataset.n_outputs, 'output')}{found}\n{note}"
+        f"{count(config.layers, hidden)} of {config.width}, "
+        f"{count(model.network.n_parameters, 'parameter')}; {count(trainer.threads, 'thread')}; "
+        f"into {folder.path}"
     )

@@ -229,7 +229,7 @@ def test_wrong_turns(words, part, tmp_path, monkeypatch):
 def test_no_picture_without_matplotlib(monkeypatch, tmp_path):
     monkeypatch.setattr(versus.importlib.util, "find_spec", lambda name: None)
     result = call("bench", "kernels", "--plot", tmp_path / "x.png")
-    assert result.exit_code == 1 and "pip install 'fastsnn[plot]'" in result.stderr
+    assert result.exit_code == 1 and "pip install '.[plot]'" in result.stderr
 
 
 def test_a_failing_child_says_why():

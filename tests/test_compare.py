@@ -170,7 +170,7 @@ def test_without_matplotlib(monkeypatch, tmp_path):
     missing(monkeypatch, "matplotlib")
     result = call("compare", *SMALL, "--plot", tmp_path / "c.png")
     assert result.exit_code == 1 and not result.stdout
-    assert result.stderr.count("\n") == 1 and "pip install 'fastsnn[plot]'" in result.stderr
+    assert result.stderr.count("\n") == 1 and "pip install '.[plot]'" in result.stderr
 
 
 @pytest.mark.parametrize("option, name", [("--json", "c.json"), ("--plot", "c.png")])

@@ -76,8 +76,8 @@ def test_without_the_package(monkeypatch, fresh):
     monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: None)
     for call in (lambda: fs.Trainer(network(), backend="cuda"), lambda: network().to_device()):
         text = said(call)
-        assert "numba-cuda" in text and "pip install 'fastsnn[cuda13]'" in text
-        assert "'fastsnn[cuda12]'" in text
+        assert "numba-cuda" in text and "pip install '.[cuda13]'" in text
+        assert "'.[cuda12]'" in text
 
 
 WITHOUT_ROW_STACK = """

@@ -296,7 +296,7 @@ def test_without_pillow(jpeg, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'fastsnn\[cifar10\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install '.\[cifar10\]'"):
         load("cifar10")
 
 

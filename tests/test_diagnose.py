@@ -347,7 +347,7 @@ def test_one_line_for_what_is_wrong(model_files, options, text):
 def test_a_picture_without_matplotlib(model_files, monkeypatch):
     monkeypatch.setattr(diagnose_plot.importlib.util, "find_spec", lambda name: None)
     result = call("diagnose", "--model", model_files["good"], "--data", "digits", "--plot", "x.png")
-    assert result.exit_code == 1 and "pip install 'fastsnn[plot]'" in result.stderr
+    assert result.exit_code == 1 and "pip install '.[plot]'" in result.stderr
 
 
 def test_a_narrow_table_has_fewer_columns(trained, digits, monkeypatch):

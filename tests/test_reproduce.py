@@ -197,15 +197,18 @@ def test_results_go_to_the_checkout(place):
     "words, part",
     [
         (("uci", "--methods", "snn,resnext"), "some of snn, msra, batchnorm"),
-        (("uci", "--seeds", "two"), "a number, or several with commas between"),
+        (
+            ("uci", "--seeds", "two"),
+            "a whole number, or several with commas between, is required, got 'two'",
+        ),
         (("uci", "--seeds", "0"), "at least one is required"),
         (("uci", "--sets", "irish"), "must be one of the 121 UCI tasks; near names: iris"),
         (("uci", "--sets", "wine"), "does not have its wine_py.dat"),
         (("uci", "--max-rows", "5"), "none of 4 data sets is so small"),
-        (("tox21", "--layers", "2,x"), "numbers with commas between are required"),
+        (("tox21", "--layers", "2,x"), "whole numbers with commas between are required, got '2,x'"),
         (("tox21", "--layers", "0"), "numbers of at least 1"),
         (("tox21", "--layers", "5"), "none of the layers 5 is in this budget"),
-        (("fig1-mnist", "--epochs", "0"), "0 is not in the range"),
+        (("fig1-mnist", "--epochs", "0"), "a whole number of at least 1 is required, got '0'"),
         (("uci", "--out", "file"), "the folder could not be made"),
     ],
 )
@@ -229,7 +232,7 @@ def test_without_libraries(place, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     for words in (("uci", *TINY, "--references"), ("tox21", *TINY)):
         result = call("reproduce", *words)
-        assert result.exit_code == 1 and "pip install 'fastsnn[paper]'" in result.stderr
+        assert result.exit_code == 1 and "pip install '.[paper]'" in result.stderr
 
 
 @pytest.mark.parametrize("method", references.CLASSIFIERS)

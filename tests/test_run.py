@@ -170,7 +170,9 @@ def test_defaults_by_the_number_of_rows(rows, epochs, batch_size, rate):
     assert plain.weight_decay == 0.0
     adamw = RunConfig(optimizer="adamw", layers=64).settled(rows, "classification")
     assert (adamw.learning_rate, adamw.weight_decay) == (1e-4, 0.01)
-    given = RunConfig(epochs=3, batch_size=7, learning_rate=1, weight_decay=0.5, dropout=0)
+    given = RunConfig(
+        layers=32, epochs=3, batch_size=7, learning_rate=1, weight_decay=0.5, dropout=0
+    )
     assert given.settled(rows, "classification") == given and given.learning_rate == 1.0
 
 
@@ -181,7 +183,23 @@ def test_defaults_by_the_number_of_rows(rows, epochs, batch_size, rate):
 def test_defaults_by_depth(layers, dropout, rate):
     settled = RunConfig(layers=layers).settled(54000, "multitask")
     assert (settled.dropout, settled.learning_rate) == (dropout, rate)
-    assert RunConfig(layers=layers).settled(54000, "regression").learning_rate == rate / 4
+
+
+@pytest.mark.parametrize("rows, epochs", [(54000, 22), (5000, 22), (4999, 40), (270, 190)])
+def test_defaults_of_regression(rows, epochs):
+    """4 layers without dropout: 32 lose to a linear fit. Layers that are given are kept."""
+    settled = RunConfig().settled(rows, "regression")
+    assert (settled.layers, settled.dropout, settled.learning_rate) == (4, 0.0, 0.01)
+    assert (settled.batch_size, settled.epochs) == (32, epochs)
+    deep = RunConfig(layers=32).settled(rows, "regression")
+    assert (deep.layers, deep.dropout, deep.learning_rate) == (32, 0.0, pytest.approx(0.0025))
+    assert RunConfig(layers=2).settled(rows, "regression").learning_rate == 0.01
+    given = RunConfig(layers=3, dropout=0.1, learning_rate=0.5).settled(rows, "regression")
+    assert (given.layers, given.dropout, given.learning_rate) == (3, 0.1, 0.5)
+    adam = RunConfig(optimizer="adam").settled(rows, "regression")
+    assert (adam.layers, adam.learning_rate) == (4, 1e-4)
+    for task in ("classification", "multitask"):
+        assert RunConfig().settled(rows, task).layers == 32
 
 
 @pytest.mark.parametrize(

@@ -80,29 +80,33 @@ def test_random_and_proposed_options():
     assert drawn["trials"] == 4 and len({str(o) for o in options}) == 4
     assert all(type(o["width"]) is int and 8 <= o["width"] <= 32 for o in options)
     assert all(0.001 <= o["learning_rate"] <= 1 for o in options)
-    pytest.importorskip("optuna", reason="needs Optuna: pip install 'fastsnn[search]'")
+    pytest.importorskip("optuna", reason="needs Optuna: pip install '.[search]'")
     assert result_of(*words, "--sampler", "optuna")["trials"] == 4
 
 
 BAD = [
-    ((), 1, "at least one option to search over is required, got none; add for example --grid"),
+    ((), 2, "at least one option to search over is required, got none; add for example --grid"),
     (("--grid", "layers"), 2, "--grid layers: NAME=... is required, once, with one of "),
     (("--grid", "data=a,b"), 2, "once, with one of "),
     (("--grid", "layers=2", "--range", "layers=2:3"), 2, "--range layers=2:3: NAME=... is requ"),
-    (("--grid", "layers=2,x"), 2, "--grid layers=2,x: 'x' is not a valid integer"),
-    (("--grid", "layers=0"), 2, "--grid layers=0: 0 is not in the range x>=1"),
-    (("--grid", "optimizer=sgd,lion"), 2, "'lion' is not one of"),
+    (("--grid", "layers=2,x"), 2, "layers=2,x: a whole number of at least 1 is required, got 'x'"),
+    (("--grid", "layers=0"), 2, "layers=0: a whole number of at least 1 is required, got '0'"),
+    (("--grid", "optimizer=sgd,lion"), 2, "one of sgd, adam, adamw is required, got 'lion' ("),
     (("--range", "dropout=0"), 2, "--range dropout=0: LOW:HIGH or LOW:HIGH:log is required"),
-    (("--range", "dropout=0:0.1:exp"), 2, "'exp' is not a valid float"),
+    (("--range", "dropout=0:0.1:exp"), 2, "a number in [0, 1) is required, got 'exp' ("),
     (("--range", "layers=9:8"), 2, "layers=9:8: range: low < high is required, got 9 to 8"),
     (("--range", "optimizer=adam:sgd"), 2, "range: numbers are required, got 'adam' to 'sgd'"),
-    (("--range", "layers=8:9"), 1, "layers: a grid needs values, got Range"),
+    (("--range", "layers=8:9"), 2, "--range layers: a range is sampled, got --sampler grid; add"),
+    (("--layers", "3,2"), 2, "1 is required, got '3,2'; to try several: --grid layers=3,2"),
     (("--grid", "layers=2,2"), 1, "trial 1 repeats the options of trial 0"),
     (("--grid", "layers=2", "--layers", 3), 1, "layers must be either fixed or searched, got both"),
     (("--grid", "optimizer=sgd,adam", "--momentum", 0.5), 1, "momentum: only sgd has one"),
     (("--grid", "layers=2", "--metric", "auc"), 1, "metric: must be one of loss, accuracy for"),
     (("--grid", "layers=2", "--validation", 0), 1, "validation data are required to choose by"),
-    (("--grid", "layers=2", "--trials", 3), 1, "trials: a grid has as many as it has combination"),
+    (("--grid", "layers=2", "--trials", 3), 2, "--trials 3: a grid trains all its combinations; "),
+    (("--grid", "layers=2", "--sampler", "random"), 2, "--sampler random: a number of trainings is "
+     "required; add for example --trials 20"),
+    (("--resume", "--out", "none"), 2, "repeat the --grid and --range of the search (they may"),
     (("--grid", "layers=2", "--resume"), 2, "--resume needs the folder of the search: add --out"),
     (("--grid", "layers=2", "--data", "no.csv"), 1, "no.csv"),
     (("--grid", "learning_rate=1e9"), 1, "no configuration has a score, all 1 diverged"),
@@ -120,10 +124,25 @@ def test_bad_input_is_one_line(words, code, text):
     assert last.startswith("fastsnn") and text in last
 
 
+def test_a_search_is_resumed_with_its_space(folder):
+    good(*SMALL, *GRID, "--epochs", 2, "--out", "s")
+    result = call(*SMALL, "--epochs", 2, "--resume", "--out", "s")
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+    shown = result.stderr.split("the finished ones have ")[1].split(" (see")[0]
+    assert "--grid layers=3,1" in shown or "--grid layers=1,3" in shown
+    again = result_of(*SMALL, *shown.split(), "--epochs", 2, "--resume", "--out", "s")
+    assert again["trials"] == 6
+    (folder / "s/trials.jsonl").write_text("{}\n[1]\n")  # what cannot be read is not repeated
+    result = call(*SMALL, "--resume", "--out", "s")
+    assert result.exit_code == 2 and result.stderr.endswith(
+        "have grown) (see fastsnn search --help)\n"
+    )
+
+
 @pytest.mark.parametrize(
     "module, words, text",
-    [("optuna", ("--sampler", "optuna", "--trials", 2), "pip install 'fastsnn[search]'"),
-     ("distributed", ("--dask", "tcp://h:1"), "pip install 'fastsnn[dask]'")],
+    [("optuna", ("--sampler", "optuna", "--trials", 2), "pip install '.[search]'"),
+     ("distributed", ("--dask", "tcp://h:1"), "pip install '.[dask]'")],
 )  # fmt: skip
 def test_an_extra_that_is_not_installed(module, words, text, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
@@ -191,7 +210,7 @@ def test_columns():
 
 def test_bench_search(monkeypatch):
     """Three ways to run the same trials; no time is judged."""
-    pytest.importorskip("distributed", reason="needs distributed: pip install 'fastsnn[dask]'")
+    pytest.importorskip("distributed", reason="needs distributed: pip install '.[dask]'")
     monkeypatch.setattr(measuring, "SPACE", {"layers": [1, 2]})
     path = "search.json"
     text = good("bench", "search", "--workers", 2, "--epochs", 1, "--json", path)

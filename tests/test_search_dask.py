@@ -8,9 +8,7 @@ from search_trials import hill
 from fastsnn.search import Protocol, search, workers
 from fastsnn.search.training import RunTrial
 
-distributed = pytest.importorskip(
-    "distributed", reason="needs distributed: pip install 'fastsnn[dask]'"
-)
+distributed = pytest.importorskip("distributed", reason="needs distributed: pip install '.[dask]'")
 dask = pytest.importorskip("dask")  # comes with it
 
 FIXED = {"width": 16, "epochs": 4, "batch_size": 64, "validation": 0.15}

@@ -9,7 +9,7 @@ from search_trials import counted, hill
 from fastsnn.search import Protocol, Range, search
 from fastsnn.search.journal import NAME
 
-pytest.importorskip("optuna", reason="needs Optuna: pip install 'fastsnn[search]'")
+pytest.importorskip("optuna", reason="needs Optuna: pip install '.[search]'")
 
 SPACE = {"x": Range(0.0, 10.0), "width": Range(8, 256, log=True), "kind": ["a", "b", "c"]}
 TRIALS = 40

@@ -6,6 +6,7 @@ import click
 
 from fastsnn.bench.paper.budgets import BUDGETS
 from fastsnn.methods import METHODS
+from fastsnn.options import OneOf, Whole, quoted
 
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
@@ -16,7 +17,7 @@ def reproduce():
     """Rerun the paper's experiments, and print ours beside the published figures.
 
     Results (NAME.json, with machine, versions and command; some NAME.png, NAME.csv) go to --out.
-    Every finished training is on the disk at once, in --work: --resume continues after a kill.
+    Every training is stored in --work as soon as it has finished: --resume continues after a kill.
     """
 
 
@@ -30,7 +31,9 @@ def listed(known=None, kind=str):
         try:
             values = tuple(dict.fromkeys(kind(word) for word in words))
         except ValueError as error:
-            raise click.BadParameter(f"numbers with commas between are required: {text}") from error
+            raise click.BadParameter(
+                f"whole numbers with commas between are required, got {quoted(text)}"
+            ) from error
         wrong = [str(v) for v in values if known is not None and v not in known]
         if wrong or not values:
             raise click.BadParameter(
@@ -50,7 +53,9 @@ def seeds(ctx, option, text):
         return None
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdigit() for word in words if word) or not words[0]:
-        raise click.BadParameter(f"a number, or several with commas between, is required: {text}")
+        raise click.BadParameter(
+            f"a whole number, or several with commas between, is required, got {quoted(text)}"
+        )
     if len(words) > 1:
         return tuple(dict.fromkeys(int(word) for word in words if word))
     if not int(words[0]):
@@ -70,8 +75,8 @@ def shared(command):
         click.option("--resume", is_flag=True, show_default="off",
                      help="Keep the finished trainings in --work and run the others."),
         click.option("--seeds", callback=seeds, metavar="N|A,B,...", show_default="of the budget",
-                     help="How many repeats, or their seeds."),
-        click.option("--budget", type=click.Choice(BUDGETS), default="small", show_default=True,
+                     help="Number of repeats, or a list of seeds."),
+        click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
                      help="How much of the paper's grid; what is left out is printed."),
     ):  # fmt: skip
         command = option(command)
@@ -87,23 +92,23 @@ def methods_option(known, default=None):
 
 
 workers_option = click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", show_default="all processors",
-    help="Trainings at once, each on one thread. Changes no result.",
+    "--workers", type=Whole(min=1), metavar="N", show_default="all processors",
+    help="Number of concurrent trainings, each on one thread. Changes no result.",
 )  # fmt: skip
 dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
-    help="Only tell how many trainings there are and how long they will take.",
+    help="Only print the number of trainings and how long they will take.",
 )  # fmt: skip
 references_option = click.option(
     "--references", "with_references", is_flag=True, show_default="off",
-    help="Also the classifiers of scikit-learn that the paper has.",
+    help="Also train the classifiers of scikit-learn that the paper compares with.",
 )  # fmt: skip
 layers_option = click.option(
     "--layers", callback=listed(kind=int), metavar="N,N,...", show_default="of the budget",
     help="Hidden layers, with commas between.",
 )  # fmt: skip
 epochs_option = click.option(
-    "--epochs", type=click.IntRange(min=1), metavar="N", show_default="of the budget",
+    "--epochs", type=Whole(min=1), metavar="N", show_default="of the budget",
     help="Epochs of every training; more of them continue a resumed one.",
 )  # fmt: skip
 
@@ -131,12 +136,13 @@ def _fig1(data):
     @methods_option(CURVES, ("snn", "batchnorm"))
     @layers_option
     @epochs_option
+    @dry_option
     @shared
-    def command(methods, layers, epochs, as_json, **options):
+    def command(methods, layers, epochs, dry, as_json, **options):
         from fastsnn.bench.paper import run
 
         request = _request(f"fig1-{data}", **options)
-        _show(run.run_fig1(request, data, methods, layers, epochs), as_json)
+        _show(run.run_fig1(request, data, methods, layers, epochs, dry), as_json)
 
     return command
 
@@ -155,7 +161,7 @@ An epoch of all six networks takes about half an hour on 2 processors, and 5 GB 
 @methods_option(METHODS)
 @click.option("--sets", callback=listed(), metavar="NAMES", show_default="all in this copy",
               help="UCI tasks, with commas between.")  # fmt: skip
-@click.option("--max-rows", type=click.IntRange(min=1), metavar="N", show_default="none",
+@click.option("--max-rows", type=Whole(min=1), metavar="N", show_default="none",
               help="Leave larger data sets out.")  # fmt: skip
 @references_option
 @dry_option
@@ -202,10 +208,12 @@ def tox21(methods, layers, dry, as_json, **options):
               callback=listed(NETWORKS), metavar="NAMES",
               help="With commas between: selu, relu.")  # fmt: skip
 @epochs_option
+@dry_option
 @workers_option
 @shared
-def tutorial_mnist(networks, epochs, as_json, **options):
+def tutorial_mnist(networks, epochs, dry, as_json, **options):
     """The authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU."""
     from fastsnn.bench.paper import run
 
-    _show(run.run_tutorial(_request("tutorial-mnist", **options), networks, epochs), as_json)
+    request = _request("tutorial-mnist", **options)
+    _show(run.run_tutorial(request, networks, epochs, dry), as_json)

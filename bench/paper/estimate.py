@@ -52,6 +52,10 @@ class Speed:
         one = weights(options, inputs, outputs) * self._seconds[options["method"]]
         return grid.epochs * (steps * STEP_S + one * (computed + FORWARD * judged))
 
+    def plain(self, options: Mapping[str, Any], weights: int, rows: int, judged: int) -> float:
+        """Of one epoch over `rows` rows in full batches, judged by `judged` rows after it."""
+        return weights * self._seconds[options["method"]] * (rows + FORWARD * judged)
+
 
 def _measured(method):
     """Seconds of a weight and a row in training, with batches of one panel."""

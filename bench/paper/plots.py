@@ -25,7 +25,7 @@ def require() -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise RuntimeError(
-            "pictures need matplotlib, which is not installed; pip install 'fastsnn[paper]'"
+            "pictures need matplotlib, which is not installed; pip install '.[paper]'"
         ) from error
 
 

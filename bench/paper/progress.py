@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TextIO
 
-from fastsnn.console import clock, is_terminal, number
+from fastsnn.console import clock, count, is_terminal, number
 from fastsnn.search import progress as of_searches
 
 REFRESH_S = 0.2
@@ -28,7 +28,7 @@ class OfStudy:
         if what != self.what:
             self.close()
             self.what, self.shown = what, of_searches.progress()
-            line(f"{what}: {status.total:,} trainings")
+            line(f"{what}: {count(status.total, 'training')}")
         self.shown(replace(status, best=None))  # the best of several data sets says nothing
 
     def close(self) -> None:
@@ -55,7 +55,7 @@ class OfCurves:
             self.live.start()
 
     def _name(self, curve, epoch):
-        return f"{curve.method} {curve.layers} layers  epoch {epoch}/{self.epochs}"
+        return f"{curve.method} {count(curve.layers, 'layer')}  epoch {epoch}/{self.epochs}"
 
     def training(self, curve) -> None:
         if self.live:

@@ -27,7 +27,7 @@ def require() -> None:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise RuntimeError(
-            "references need scikit-learn, which is not installed; pip install 'fastsnn[paper]'"
+            "references need scikit-learn, which is not installed; pip install '.[paper]'"
         ) from error
 
 

@@ -12,10 +12,10 @@ from fastsnn import threads as processors
 from fastsnn.bench.paper import budgets, fig1, htru2, plots, progress, references, tox21, uci
 from fastsnn.bench.paper import tutorial_mnist as tutorial
 from fastsnn.bench.paper.budgets import Grid
-from fastsnn.bench.paper.estimate import Speed
+from fastsnn.bench.paper.estimate import Speed, weights
 from fastsnn.bench.paper.results import Place
 from fastsnn.bench.paper.study import Outcome, Study, Unit
-from fastsnn.console import clock
+from fastsnn.console import clock, count
 from fastsnn.folder import RunFolder
 
 
@@ -39,20 +39,30 @@ class Request:
 
 def run_fig1(
     request: Request, name: str, methods: Sequence[str], layers: Sequence[int] | None,
-    epochs: int | None,
+    epochs: int | None, dry: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     plots.require()
     start, place = time.perf_counter(), request.place
     of_budget = budgets.FIG1[request.budget]
     layers, epochs = layers or of_budget[0], epochs or of_budget[1]
     seeds = request.seeds_of(1)
-    if not request.resume and any(place.work.glob("*.safetensors")):
+    if not (request.resume or dry) and any(place.work.glob("*.safetensors")):
         raise ValueError(
             f"{place.work}: there are trainings in this folder already; continue them with "
             "--resume, or choose another folder with --work"
         )
     images = fig1.Images(name)
     at_once = request.workers or processors.available()
+    if dry:
+        speed, width, classes = _speed(methods), images.x.shape[1], len(images.classes)
+        networks = [{"method": m, "layers": d, "width": width} for m in methods for d in layers]
+        sizes = [weights(one, width, classes) for one in networks]
+        whole = 1 + 1 / epochs  # a last pass over the training rows, and over those held back
+        seconds = sum(
+            epochs * speed.plain(one, size, whole * len(images.y), len(images.held_y) / epochs)
+            for one, size in zip(networks, sizes, strict=True)
+        )
+        return _told(len(networks) * len(seeds), at_once, seconds * len(seeds))
     backend.load_kernels(1, report=progress.line)
     shown = progress.OfCurves()
 
@@ -133,11 +143,23 @@ def run_tox21(
     return result
 
 
-def run_tutorial(request: Request, networks: Sequence[str], epochs: int | None) -> dict[str, Any]:
+def run_tutorial(
+    request: Request, networks: Sequence[str], epochs: int | None, dry: bool = False
+) -> dict[str, Any]:
     start = time.perf_counter()
     epochs = epochs or budgets.TUTORIAL[request.budget]
     seeds, shown = request.seeds_of(1), progress.OfStudy()
     images = tutorial.Images()
+    if dry:
+        method = {"selu": "snn", "relu": "msra"}
+        speed = _speed(tuple(method[kind] for kind in networks))
+        sizes = (images.train[0].shape[1], *tutorial.HIDDEN, images.classes)
+        size = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+        rows, held = len(images.train[1]), len(images.held[1])
+        seconds = sum(speed.plain({"method": method[k]}, size, rows, held) for k in networks)
+        trainings = len(networks) * len(seeds)
+        at_once = min(request.workers or processors.available(), trainings)
+        return _told(trainings, at_once, epochs * seconds * len(seeds))
     backend.load_kernels(1, report=progress.line)
     try:
         trials = tutorial.run(
@@ -157,8 +179,13 @@ def predicted(request: Request, study: Study, units: Sequence[Unit]) -> dict[str
     """What a dry run tells: trainings and time, by the speed measured now."""
     workers = request.workers or processors.available()
     trainings = sum(len(unit.choosing()) + _repeats(unit) for unit in units)
-    seconds = study.cost_of(units) / workers
-    return {"trainings": trainings, "at_once": workers, "predicted_seconds": round(seconds),
+    return _told(trainings, workers, study.cost_of(units))
+
+
+def _told(trainings: int, at_once: int, seconds: float) -> dict[str, Any]:
+    """seconds: of all trainings, one after another."""
+    seconds /= max(at_once, 1)
+    return {"trainings": trainings, "at_once": at_once, "predicted_seconds": round(seconds),
             "predicted": clock(seconds)}  # fmt: skip
 
 
@@ -181,8 +208,8 @@ def _how(request):
 def _shown(study: Study, units: Sequence[Unit], request: Request) -> list[Outcome]:
     told = predicted(request, study, units)
     progress.line(
-        f"{told['trainings']:,} trainings, {told['at_once']} at once: about {told['predicted']} "
-        "for all of them"
+        f"{count(told['trainings'], 'training')}, {told['at_once']} at once: about "
+        f"{told['predicted']} for all of them"
     )
     shown = progress.OfStudy()
     try:

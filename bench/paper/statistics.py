@@ -44,7 +44,7 @@ def wilcoxon(first: np.ndarray, second: np.ndarray) -> float:
         from scipy import stats
     except ImportError as error:
         raise RuntimeError(
-            "Wilcoxon tests need SciPy, which is not installed; pip install 'fastsnn[paper]'"
+            "Wilcoxon tests need SciPy, which is not installed; pip install '.[paper]'"
         ) from error
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     difference = difference[difference != 0]

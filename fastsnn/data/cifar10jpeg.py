@@ -2,7 +2,7 @@
 
 cifar10_jpeg_q75.tar.gz has the 60,000 images as train|test/CLASS/NNNN.jpg, order_labels.csv.gz
 their places in the original order. They are decoded once, with Pillow
-(`pip install 'fastsnn[cifar10]'`), into the per-user cache.
+(`pip install '.[cifar10]'`), into the per-user cache.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _decoded(path: Path, places) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise RuntimeError(
             "cifar10: its JPEG form is decoded with Pillow, which is not installed; "
-            "pip install 'fastsnn[cifar10]'"
+            "pip install '.[cifar10]'"
         ) from error
     arrays = {part: np.zeros((rows, 32, 32, 3), np.uint8) for part, rows in ROWS.items()}
     left = set(places)

@@ -2,7 +2,7 @@
 
 217 descriptors of RDKit, 2048 bits of Morgan fingerprints of radius 2 (ECFP4) and 167 MACCS keys.
 They come from derived/tox21_rdkit_features.npz beside the data where it is, else from the per-user
-cache, else are computed from tox21.sdf.gz with RDKit (`pip install 'fastsnn[tox21]'`).
+cache, else are computed from tox21.sdf.gz with RDKit (`pip install '.[tox21]'`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _computed(sdf: Path, titles: list[str]) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise RuntimeError(
             "tox21: its features are computed with RDKit, which is not installed; "
-            "pip install 'fastsnn[tox21]'"
+            "pip install '.[tox21]'"
         ) from error
     name = f"rdkit-{rdkit.__version__}-{file_sha256(sdf)[:16]}.npz"
     path = cache_folder() / FOLDER / name

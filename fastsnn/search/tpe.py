@@ -111,6 +111,6 @@ def _optuna():
     except ImportError as error:
         raise RuntimeError(
             "sampler optuna: Optuna is required, and it is not installed; "
-            "pip install 'fastsnn[search]', or choose the sampler grid or random"
+            "pip install '.[search]', or choose the sampler grid or random"
         ) from error
     return optuna

@@ -1,12 +1,20 @@
-"""`--grid layers=2,4` and `--range learning_rate=0.01:1:log` as a space."""
+"""`--grid layers=2,4` and `--range learning_rate=0.01:1:log` as a space, and what must go with
+them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from fastsnn.search.command import SEARCHED
+from fastsnn.search.journal import NAME
 from fastsnn.search.space import Range
+
+EXAMPLE = "--grid layers=2,4,8"
+LONGEST = 120  # letters of the values that a message repeats
 
 
 def space(
@@ -36,3 +44,49 @@ def space(
         except (ValueError, TypeError) as error:
             raise ValueError(f"{flag} {word}: {error}") from error
     return found
+
+
+def require_usable(
+    space: Mapping[str, Any], sampler: str, trials: int | None, resumed: str | None
+) -> None:
+    """Raises ValueError where space, --sampler and --trials do not go together. resumed: the folder
+    of --resume, else None.
+    """
+    if not space:
+        if resumed is None:
+            raise ValueError(
+                f"at least one option to search over is required, got none; add for example "
+                f"{EXAMPLE}"
+            )
+        raise ValueError(
+            "--resume: the folder keeps the finished trainings, not the space; repeat the "
+            f"--grid and --range of the search (they may have grown){_tried(resumed)}"
+        )
+    ranges = [name for name, values in space.items() if isinstance(values, Range)]
+    if sampler == "grid" and ranges:
+        raise ValueError(
+            f"--range {ranges[0]}: a range is sampled, got --sampler grid; add --sampler random "
+            f"(or optuna) --trials 20, or list values: --grid {ranges[0]}=V,V"
+        )
+    if sampler == "grid" and trials is not None:
+        raise ValueError(
+            f"--trials {trials}: a grid trains all its combinations; leave it out, or add "
+            "--sampler random (or optuna)"
+        )
+    if sampler != "grid" and trials is None:
+        raise ValueError(
+            f"--sampler {sampler}: a number of trainings is required; add for example --trials 20"
+        )
+
+
+def _tried(folder):
+    """The options of its finished trials, as words to repeat; nothing where they cannot be read."""
+    values: dict[str, dict[str, None]] = {}
+    try:
+        for line in Path(folder, NAME).read_text().splitlines()[1:]:
+            for name, value in json.loads(line)["options"].items():
+                values.setdefault(name, {})[str(value)] = None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""  # the search itself says what is wrong with the file
+    words = " ".join(f"--grid {name}={','.join(tried)}" for name, tried in values.items())
+    return f"; the finished ones have {words}" if 0 < len(words) <= LONGEST else ""

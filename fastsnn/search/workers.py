@@ -98,7 +98,7 @@ def _remote(trial, workers, dask):
     except ImportError as error:
         raise RuntimeError(
             "dask: distributed is required, and it is not installed; "
-            "pip install 'fastsnn[dask]', here and for the workers"
+            "pip install '.[dask]', here and for the workers"
         ) from error
     here = dask == LOCAL
     with ExitStack() as own:

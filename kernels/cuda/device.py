@@ -38,7 +38,7 @@ def require():
         if "insufficient" in problem.lower():
             raise RuntimeError(
                 f'backend "cuda": the NVIDIA driver is too old for this CUDA ({problem}); update '
-                f"it, install 'fastsnn[cuda12]' for an older one, or {USE_CPU}"
+                f"it, pip install '.[cuda12]' for an older one, or {USE_CPU}"
             )
         raise RuntimeError(
             f'backend "cuda": an NVIDIA GPU and its driver are required, found none '
@@ -67,7 +67,7 @@ def explained(error, what):
     if "unsupported_ptx" in lower or "insufficient" in lower or "no_binary_for_gpu" in lower:
         return RuntimeError(
             f'backend "cuda": the NVIDIA driver is too old for this CUDA ({text}); update it, '
-            f"install 'fastsnn[cuda12]' for an older one, or {USE_CPU}"
+            f"pip install '.[cuda12]' for an older one, or {USE_CPU}"
         )
     return RuntimeError(f'backend "cuda": {what} failed: {text}')
 

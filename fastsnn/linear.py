@@ -1,0 +1,67 @@
+"""Least squares as a yardstick for regression: a network that predicts worse has learnt little."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from fastsnn import metrics
+from fastsnn.config import RunConfig
+from fastsnn.data.byterows import ByteRows
+from fastsnn.data.dataset import Dataset
+
+ROWS, FEATURES = 20_000, 500  # at most: half a second; more rows are sampled evenly
+MARGIN = 0.02  # of r2; what is closer is as good, also on data that are linear
+
+
+def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str | None:
+    """A line where the `figures` of the best epoch are worse than those of a linear fit, or than
+    the mean: what was measured, and what to try. None where they are not, or nothing was measured.
+    """
+    r2 = figures.get("validation_r2", float("nan"))
+    if isnan(r2):
+        return None
+    fit = validation_r2(dataset)
+    if fit is not None and r2 < fit - MARGIN:
+        than = f"below that of a linear fit, {fit:.3f}"
+    elif r2 < 0:
+        than = "below 0: the mean of the targets predicts better"
+    else:
+        return None
+    tries = [
+        *(["fewer --layers"] if config.layers > 2 else []),
+        *(["--dropout 0"] if config.dropout else []),
+        "another --learning-rate",
+        "more --epochs",
+    ]
+    return (
+        f"warning: the best validation r2, {r2:.3f}, is {than}; try {', '.join(tries)}, or "
+        "fastsnn search over them"
+    )
+
+
+def validation_r2(dataset: Dataset) -> float | None:
+    """r2 on the validation rows of the least-squares fit to the training rows; None without
+    validation rows, and with more than FEATURES features.
+    """
+    if dataset.validation is None or dataset.n_features > FEATURES:
+        return None
+    n = len(dataset.train)
+    rows = np.unique(np.linspace(0, n - 1, min(n, ROWS)).round().astype(np.int64))
+    x, y = _terms(dataset.train.x, rows), dataset.train.y[rows].astype(np.float64)
+    # Normal equations: a tenth of the time of a decomposition of x, and exact enough for a
+    # yardstick. lstsq, since columns may depend on each other.
+    w = np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0]
+    held = dataset.validation
+    scale = None if dataset.targets is None else dataset.targets.scale
+    z = _terms(held.x, np.arange(len(held))) @ w
+    r2 = metrics.evaluate("regression", z, held.y, scale)["r2"]
+    return None if isnan(r2) else r2
+
+
+def _terms(x, rows):
+    """(len(rows), features + 1) float64: the features, and 1."""
+    x = x.take(rows) if isinstance(x, ByteRows) else x[rows]
+    return np.column_stack([x, np.ones(len(rows))])
