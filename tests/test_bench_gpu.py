@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from commands import call
 
+import fastsnn as fs
 from fastsnn.bench import tables
 from fastsnn.bench.case import Case
 from fastsnn.bench.gpu import (
@@ -203,6 +204,50 @@ def test_the_emulated_gradients_are_the_cpu_s():
              for mode in emulate.ROUNDOFF}  # fmt: skip
     assert 1e-3 < rough["tf32"] < 0.02 and 2 * rough["tf32"] < rough["bf16"] < 0.08
     assert gradients.relative(emulate.gradients(*given, "float32", networks.SEED + 1), cpu) > 0.1
+
+
+def moved(make, mode, seed):
+    """By how much gradients change when weights and features have errors up to the unit roundoff of
+    a mode; on the CPU.
+    """
+    rng, made = np.random.default_rng(seed), []
+    x, y = networks.rows(200, networks.INPUTS, networks.OUTPUTS)
+    for u in (0.0, emulate.ROUNDOFF[mode]):
+
+        def off(values, u=u):
+            return (values * (1 + u * rng.uniform(-1, 1, values.shape))).astype(np.float32)
+
+        net = make()
+        state = net.state_dict()
+        net.load_state_dict(
+            {name: off(v) if ".weight" in name and v.ndim == 2 else v for name, v in state.items()}
+        )
+        made.append(networks.trainer(net, "cpu").gradients(off(x), y))
+    for one in made:
+        one.pop(networks.NO_GRADIENT)
+    return gradients.relative(made[1], made[0], gradients.root_mean_square(made[0]))
+
+
+def smooth():
+    """The same network without slopes that jump."""
+    layers = [
+        fs.Dense(29, weight_norm=True), fs.LayerNorm(), fs.Tanh(), fs.Dense(37), fs.Tanh(),
+        fs.Dense(19), fs.BatchNorm(), fs.Tanh(), fs.Dropout(0.1),
+        fs.Residual([fs.Dense(21), fs.Tanh(), fs.Dense(19)]), fs.Tanh(), fs.Dense(networks.OUTPUTS),
+    ]  # fmt: skip
+    return fs.Network(layers, networks.INPUTS, seed=3)
+
+
+@pytest.mark.parametrize("mode", emulate.ROUNDOFF)
+def test_errors_of_gradients_are_within_their_bound(mode):
+    """Where slopes jump they are more than any multiple of the roundoff that smooth networks need,
+    since some units change their side.
+    """
+    depth, n = networks.DEPTH, 200
+    kinked, plain = (gradients.loose(mode, depth, k, n) for k in (networks.KINKED, ()))
+    errors = [moved(lambda: networks.everything(False), mode, seed) for seed in range(12)]
+    assert plain < max(errors) < 0.8 * kinked
+    assert max(moved(smooth, mode, seed) for seed in range(3)) < 0.5 * plain < 0.03
 
 
 @pytest.mark.parametrize("mode, digits", [("tf32", 10), ("bf16", 7)])
