@@ -99,9 +99,9 @@ def test_a_worker_that_does_not_start():
 
 def test_what_is_compiled_in_the_background(monkeypatch):
     """Kernels of each arithmetic, and of peers those that compile; no result is kept."""
-    asked = []
+    asked, given = [], ("torch-graphs", "torch-whole-graph", "torch")
     monkeypatch.setattr(runner, "run", lambda module, tasks, *more: asked.append((module, tasks)))
-    everything.Warming(["a", "b"], ("float32", "bf16"), ("torch-graphs", "torch"), 0.0).end()
+    everything.Warming(["a", "b"], ("float32", "bf16"), given, 0.0).end()
     modes = [[["warm", case, mode] for case in "ab"] for mode in ("float32", "bf16")]
     graphs = [[*task, "torch-graphs"] for tasks in modes for task in tasks]
     ours, peers = everything.WORKERS["ours"], everything.WORKERS["peers"]
@@ -294,13 +294,14 @@ def test_the_command_says_what_is_missing():
 
 @pytest.mark.torch
 def test_pytorch_is_measured(monkeypatch):
-    """As on a GPU, but for torch.compile."""
+    """As on a GPU, but for torch.compile and CUDA graphs."""
     pytest.importorskip("torch")
     monkeypatch.setattr(cases, "STEPS", 2)
     request = {"seconds": 0.001}
     for mode in cases.MODES:
-        step = peers.perform(["2x8x4x0.1x5", mode, "torch"], request)
-        assert step["median_s"] > 0 and step["steps_per_call"] == 2
+        for system in ("torch", "torch-whole-graph"):
+            step = peers.perform(["2x8x4x0.1x5", mode, system], request)
+            assert step["median_s"] > 0 and step["steps_per_call"] == 2
         assert peers.perform(["product", mode], request)["tflops"] > 0
     assert peers.perform(["copy"], request)["gb_s"] > 0
     assert peers.perform(["warm", "2x8x4x0.1x5", "float32", "torch"], request) == {}
