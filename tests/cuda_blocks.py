@@ -9,7 +9,7 @@ from cuda_turns import turns
 from numba import cuda as numba_cuda
 
 from fastsnn.kernels.cpu import activation as cpu_activation
-from fastsnn.kernels.cuda import activation, dropout, host, shape, tile
+from fastsnn.kernels.cuda import activation, dropout, host, real, shape, tile
 from fastsnn.kernels.cuda.code import device_code
 from fastsnn.kernels.emit import I64, at, load, store
 
@@ -51,6 +51,21 @@ def test_exponentials_are_the_cpu_s():
             getattr(module, name)(out, x)
         assert np.array_equal(*(r.view(np.uint32)[:-1] for r in results))
         assert np.isnan(results[1][-1])
+
+
+def test_operations_know_nan():
+    nan, inf = np.float32("nan"), np.float32("inf")
+    for a in (nan, -nan):
+        assert not real.is_number(a) and not real.is_finite(a)
+        for b in (nan, np.float32(1), -inf):
+            assert np.isnan(real.larger(a, b)) and np.isnan(real.larger(b, a))
+            assert not real.above(a, b) and not real.above(b, a)
+    for a in (inf, -inf):
+        assert real.is_number(a) and not real.is_finite(a)
+    for a in (0.0, -0.0, 1e-45, -3e38):
+        assert real.is_number(np.float32(a)) and real.is_finite(np.float32(a))
+        assert real.larger(np.float32(a), -inf) == np.float32(a)
+    assert real.above(inf, np.float32(3e38)) and not real.above(np.float32(1), np.float32(1))
 
 
 # How a block works together.

@@ -2,11 +2,19 @@
 Run as a program it prints that for a part of them, as JSON.
 """
 
+import functools
 import json
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 
+import cuda_sass
+
+PARTS = 2
 ARCHITECTURES = (8, 0), (9, 0)
+LATER = 10, 0  # for the machine code of the small kernels alone
 TENSOR = re.compile(r"_\d+x\d+(tf32|bf16)_")
 # Of an instruction: four results, four and two registers of operands, four sums.
 MMA = re.compile(
@@ -51,10 +59,27 @@ def every_kernel():
     return dict(sorted(code.KERNELS.items()))
 
 
-def facts(kernel, architecture):
+@functools.cache
+def compiled():
+    """What `main` prints, of all kernels; compiled in two processes, once for all tests."""
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(part)], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[1],
+        )
+        for part in range(PARTS)
+    ]  # fmt: skip
+    outputs = [process.communicate() for process in running]
+    for process, (_, errors) in zip(running, outputs, strict=True):
+        assert process.returncode == 0, errors[-3000:]
+    printed = [json.loads(out.splitlines()[-1]) for out, _ in outputs]
+    return {key: [one for part in printed for one in part[key]] for key in printed[0]}
+
+
+def facts(kernel, architecture, ptx):
     from fastsnn.kernels.cuda import code
 
-    ptx = kernel.ptx(architecture)
     machine_code, log = code.assemble(ptx, architecture)
     numbers = {
         "stack": r"(\d+) bytes stack frame",
@@ -85,10 +110,29 @@ def facts(kernel, architecture):
     }
 
 
-def main(part, parts):
-    work = [(k, a) for a in ARCHITECTURES for k in every_kernel().values()]
-    print(json.dumps([facts(*one) for one in work[part::parts]]))
+def main(part):
+    """Facts of a part of the kernels; and what is compared in the machine code of those of them
+    that have no siblings, but for tiles.
+    """
+    every = every_kernel().values()
+    tried = cuda_sass.tried_kernels()
+    work = [(k, a, True) for a in ARCHITECTURES for k in every]
+    work += [(k, a, False) for a in ARCHITECTURES for k in tried]
+    work += [(k, LATER, False) for k in (*every, *tried) if cuda_sass.small(k.name)]
+    found, texts = [], {}
+    for kernel, architecture, known in work[part::PARTS]:
+        ptx = kernel.ptx(architecture)
+        if known:
+            found.append(facts(kernel, architecture, ptx))
+        if cuda_sass.watched(kernel.name):
+            texts.setdefault(architecture, {})[kernel.name] = ptx
+    compared = [
+        {"name": name, "architecture": architecture, "comparisons": comparisons}
+        for architecture, ptx in texts.items()
+        for name, comparisons in cuda_sass.comparisons_of(ptx, architecture).items()
+    ]
+    print(json.dumps({"facts": found, "compared": compared}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from commands import call
 
+import fastsnn as fs
 from fastsnn.bench import tables
 from fastsnn.bench.case import Case
 from fastsnn.bench.gpu import (
@@ -98,9 +99,9 @@ def test_a_worker_that_does_not_start():
 
 def test_what_is_compiled_in_the_background(monkeypatch):
     """Kernels of each arithmetic, and of peers those that compile; no result is kept."""
-    asked = []
+    asked, given = [], ("torch-graphs", "torch-whole-graph", "torch")
     monkeypatch.setattr(runner, "run", lambda module, tasks, *more: asked.append((module, tasks)))
-    everything.Warming(["a", "b"], ("float32", "bf16"), ("torch-graphs", "torch"), 0.0).end()
+    everything.Warming(["a", "b"], ("float32", "bf16"), given, 0.0).end()
     modes = [[["warm", case, mode] for case in "ab"] for mode in ("float32", "bf16")]
     graphs = [[*task, "torch-graphs"] for tasks in modes for task in tasks]
     ours, peers = everything.WORKERS["ours"], everything.WORKERS["peers"]
@@ -205,6 +206,50 @@ def test_the_emulated_gradients_are_the_cpu_s():
     assert gradients.relative(emulate.gradients(*given, "float32", networks.SEED + 1), cpu) > 0.1
 
 
+def moved(make, mode, seed):
+    """By how much gradients change when weights and features have errors up to the unit roundoff of
+    a mode; on the CPU.
+    """
+    rng, made = np.random.default_rng(seed), []
+    x, y = networks.rows(200, networks.INPUTS, networks.OUTPUTS)
+    for u in (0.0, emulate.ROUNDOFF[mode]):
+
+        def off(values, u=u):
+            return (values * (1 + u * rng.uniform(-1, 1, values.shape))).astype(np.float32)
+
+        net = make()
+        state = net.state_dict()
+        net.load_state_dict(
+            {name: off(v) if ".weight" in name and v.ndim == 2 else v for name, v in state.items()}
+        )
+        made.append(networks.trainer(net, "cpu").gradients(off(x), y))
+    for one in made:
+        one.pop(networks.NO_GRADIENT)
+    return gradients.relative(made[1], made[0], gradients.root_mean_square(made[0]))
+
+
+def smooth():
+    """The same network without slopes that jump."""
+    layers = [
+        fs.Dense(29, weight_norm=True), fs.LayerNorm(), fs.Tanh(), fs.Dense(37), fs.Tanh(),
+        fs.Dense(19), fs.BatchNorm(), fs.Tanh(), fs.Dropout(0.1),
+        fs.Residual([fs.Dense(21), fs.Tanh(), fs.Dense(19)]), fs.Tanh(), fs.Dense(networks.OUTPUTS),
+    ]  # fmt: skip
+    return fs.Network(layers, networks.INPUTS, seed=3)
+
+
+@pytest.mark.parametrize("mode", emulate.ROUNDOFF)
+def test_errors_of_gradients_are_within_their_bound(mode):
+    """Where slopes jump they are more than any multiple of the roundoff that smooth networks need,
+    since some units change their side.
+    """
+    depth, n = networks.DEPTH, 200
+    kinked, plain = (gradients.loose(mode, depth, k, n) for k in (networks.KINKED, ()))
+    errors = [moved(lambda: networks.everything(False), mode, seed) for seed in range(12)]
+    assert plain < max(errors) < 0.8 * kinked
+    assert max(moved(smooth, mode, seed) for seed in range(3)) < 0.5 * plain < 0.03
+
+
 @pytest.mark.parametrize("mode, digits", [("tf32", 10), ("bf16", 7)])
 def test_rounding(mode, digits):
     x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
@@ -249,13 +294,14 @@ def test_the_command_says_what_is_missing():
 
 @pytest.mark.torch
 def test_pytorch_is_measured(monkeypatch):
-    """As on a GPU, but for torch.compile."""
+    """As on a GPU, but for torch.compile and CUDA graphs."""
     pytest.importorskip("torch")
     monkeypatch.setattr(cases, "STEPS", 2)
     request = {"seconds": 0.001}
     for mode in cases.MODES:
-        step = peers.perform(["2x8x4x0.1x5", mode, "torch"], request)
-        assert step["median_s"] > 0 and step["steps_per_call"] == 2
+        for system in ("torch", "torch-whole-graph"):
+            step = peers.perform(["2x8x4x0.1x5", mode, system], request)
+            assert step["median_s"] > 0 and step["steps_per_call"] == 2
         assert peers.perform(["product", mode], request)["tflops"] > 0
     assert peers.perform(["copy"], request)["gb_s"] > 0
     assert peers.perform(["warm", "2x8x4x0.1x5", "float32", "torch"], request) == {}

@@ -4,11 +4,6 @@ left to the compiler, no register spilled.
 
 import ctypes
 import importlib.util
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import cuda_kernels
 import pytest
@@ -16,7 +11,6 @@ import pytest
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
 
-PARTS = 2
 REGISTERS = 65536  # of a multiprocessor
 SHARED = 48 << 10  # bytes of a block, unless more are asked for at its launch
 # What NVIDIA's library computes in float32 is not rounded operation by operation.
@@ -25,20 +19,8 @@ USES_LIBRARY = {"fastsnn_softmax", "fastsnn_sigmoid"}
 
 @pytest.fixture(scope="module")
 def compiled():
-    """The facts of all kernels; compiled in two processes."""
-    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
-    program = Path(__file__).parent / "cuda_kernels.py"
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(program), str(part), str(PARTS)], env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for part in range(PARTS)
-    ]  # fmt: skip
-    outputs = [process.communicate() for process in running]
-    for process, (_, errors) in zip(running, outputs, strict=True):
-        assert process.returncode == 0, errors[-3000:]
-    return [fact for out, _ in outputs for fact in json.loads(out.splitlines()[-1])]
+    """The facts of all kernels."""
+    return cuda_kernels.compiled()["facts"]
 
 
 def names(facts):

@@ -9,7 +9,9 @@ CASES = (
     "16x1024x4096x0.05", "8x4096x8192x0.05",
 )  # fmt: skip
 MODES = ("float32", "tf32", "bf16")
-PEERS = ("torch-graphs", "torch-compile", "torch")
+# The whole step as one CUDA graph comes first: it is what a user of PyTorch does who cares.
+PEERS = ("torch-whole-graph", "torch-whole-graph-compile", "torch-graphs", "torch-compile", "torch")
+COMPILED = {"torch-whole-graph-compile", "torch-graphs", "torch-compile"}
 
 # Steps of one call: the loss of each comes back to the host once for all of them, in every system.
 STEPS, ROWS = 64, 65536

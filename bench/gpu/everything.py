@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from fastsnn.bench.gpu import check, runner, sanitize
+from fastsnn.bench.gpu.cases import COMPILED
 from fastsnn.bench.gpu.results import Store
 
 WORKERS = {
@@ -80,7 +81,7 @@ class Warming:
         jobs += [
             ("peers", [["warm", case, mode, peer] for mode in modes for case in cases])
             for peer in peers
-            if peer != "torch"
+            if peer in COMPILED
         ]
         self._until = until
         self.threads = [threading.Thread(target=self._run, args=job) for job in jobs]

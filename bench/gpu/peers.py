@@ -11,10 +11,11 @@ import time
 
 from fastsnn.bench import systems, timing
 from fastsnn.bench.case import Case
-from fastsnn.bench.gpu.cases import steps_of
+from fastsnn.bench.gpu.cases import COMPILED, steps_of
 from fastsnn.bench.gpu.runner import serve
 
 PRODUCT, COPY = 8192, 1 << 30  # rows and columns of a matrix; bytes
+FIRST_STEPS = 3  # before a step is recorded
 SMALL_PRODUCT, SMALL_COPY = 64, 1 << 16  # where there is no GPU: to try the program
 
 
@@ -55,30 +56,61 @@ def steps(system: str, case: Case, mode: str):
 
     set_mode(mode)
     place = where()
+    whole = system.startswith("torch-whole-graph") and place == "cuda"
     with torch.device(place):
         net = systems.torch_network(case, 8)
     x, y = (torch.from_numpy(a).to(place) for a in case.data())
-    update = torch.optim.Adam(net.parameters(), lr=systems.ADAM_RATE, fused=True)
+    more = {"capturable": True} if whole else {}
+    update = torch.optim.Adam(net.parameters(), lr=systems.ADAM_RATE, fused=True, **more)
     criterion = torch.nn.CrossEntropyLoss()
 
     def loss(x, y):
         return criterion(net(x), y)
 
-    if system == "torch-compile":
-        loss = torch.compile(loss)
-    elif system == "torch-graphs":
-        loss = torch.compile(loss, mode="reduce-overhead")
+    if system in COMPILED:
+        kind = "reduce-overhead" if system == "torch-graphs" else "default"
+        loss = torch.compile(loss, mode=kind)
+
+    def step():
+        update.zero_grad(set_to_none=True)
+        # Rounded weights that are kept between passes would be those of the recording.
+        precision = {"enabled": mode == "bf16", "cache_enabled": not whole}
+        with torch.autocast(place, torch.bfloat16, **precision):
+            value = loss(x, y)
+        value.backward()
+        update.step()
+        return value
+
+    if whole:
+        step = recorded(step)
 
     def call():
         for _ in range(steps_of(case)):
-            update.zero_grad(set_to_none=True)
-            with torch.autocast(place, torch.bfloat16, enabled=mode == "bf16"):
-                value = loss(x, y)
-            value.backward()
-            update.step()
+            value = step()
         return value.item()
 
     return call
+
+
+def recorded(step):
+    """The same as one CUDA graph, after steps on a stream of their own, as PyTorch wants it."""
+    import torch
+
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):
+        for _ in range(FIRST_STEPS):
+            step()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        value = step()
+
+    def replay():
+        graph.replay()
+        return value
+
+    return replay
 
 
 def clear() -> None:

@@ -17,8 +17,12 @@ from fastsnn.bench.case import Case
 from fastsnn.bench.gpu.cases import PEERS
 
 Found = dict[str, Any]
-NAMES = {"torch-graphs": "torch.compile, CUDA graphs", "torch-compile": "torch.compile",
-         "torch": "PyTorch"}  # fmt: skip
+NAMES = {
+    "torch-whole-graph": "PyTorch, one CUDA graph",
+    "torch-whole-graph-compile": "torch.compile, one CUDA graph",
+    "torch-graphs": "torch.compile, CUDA graphs", "torch-compile": "torch.compile",
+    "torch": "PyTorch",
+}  # fmt: skip
 
 
 class Store:

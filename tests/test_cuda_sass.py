@@ -1,0 +1,134 @@
+"""Comparisons that find NaN, in the machine code of the CUDA kernels: the assembler may take one
+for true, or for one that holds for NaN. For compute capabilities 8.0 and 9.0, in the kernels that
+compile fast for 10.0 too.
+"""
+
+import importlib.util
+import re
+
+import cuda_kernels
+import cuda_sass
+import pytest
+
+if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is None:
+    pytest.skip("no disassembler: pip install '.[dev-cuda]'", allow_module_level=True)
+
+# Of each comparison as it is written, that or its opposite: GEU is "not less", also of NaN.
+SENSES = {
+    "is number": (("NAN", "NUM"), "R", "R"),
+    "is finite": (("LT", "GEU", "NE", "EQU"), "|R|", "+INF"),
+    "positive": (("GT", "LEU"), "R", "RZ"),
+    "negative": (("LT", "GEU"), "R", "RZ"),
+    "above": (("GT", "LEU", "LT", "GEU"), "R", "R"),
+}
+LEAST = {"exp": "-104", "exp - 1": "-32"}  # their argument is that or more, or NaN
+# What kernels compare, by what their names begin with.
+WRITTEN = {
+    "total_weight": ["is number", "positive"],
+    "mean_loss": ["is finite", "above"],
+    "sigmoid": ["is number", "positive", "exp"],
+    "softmax": ["is number", "above", "exp"],
+    "narrow": ["is number", "above", "positive", "negative", "exp", "exp - 1"],
+    "exponential": ["exp"],
+    "exponential_minus_one": ["exp - 1"],
+    "finish_relu": ["negative"],
+    "finish_selu": ["positive", "exp - 1"],
+    "finish_tanh": ["exp - 1"],
+    "activation_backward_relu": ["positive"],
+    "activation_backward_selu": ["positive"],
+    "highway_forward": ["negative", "positive", "exp"],
+    "highway_backward": ["positive"],
+    "dense_forward_relu": ["negative"],
+    "dense_forward_selu": ["positive", "exp - 1"],
+    "dense_forward_tanh": ["exp - 1"],
+    "dense_backward_relu": ["positive"],
+    "dense_backward_selu": ["positive"],
+    "try_is_number": ["is number"],
+    "try_is_finite": ["is finite"],
+    "try_above": ["above"],
+    "try_larger": ["above", "is number"],
+    "try_exponential": ["exp"],
+    "try_relu": ["negative"],
+    "try_relu_slope": ["positive"],
+    "try_selu": ["positive", "exp - 1"],
+    "try_selu_slope": ["positive"],
+    "try_tanh": ["exp - 1"],
+    "try_sigmoid": ["positive", "exp"],
+}
+LOGARITHMS = "sigmoid", "softmax", "narrow", "try_"  # NVIDIA's library compares in them
+# The labels and features of these come from memory to the comparison directly.
+READ = "total_weight", "try_is_number", "try_is_finite"
+
+
+@pytest.fixture(scope="module")
+def compared():
+    """(kernel, compute capability) -> its comparisons."""
+    found = cuda_kernels.compiled()["compared"]
+    assert len(found) > 200
+    return {
+        (one["name"].removeprefix("fastsnn_"), tuple(one["architecture"])): one["comparisons"]
+        for one in found
+    }
+
+
+def is_one(comparison, written):
+    operation, left, right, same, _ = comparison
+    kind, *more = operation.split(".")
+    if written in LEAST:
+        return right == LEAST[written] and (
+            (kind in ("FMNMX", "FMNMX3") and "NAN" in more)
+            or (kind == "FSETP" and more[0] in ("LT", "GEU"))
+        )
+    senses, *operands = SENSES[written]
+    if kind != "FSETP" or more[0] not in senses or [left, right] != operands:
+        return False
+    return same == (written == "is number")
+
+
+def beginning(name):
+    """The longest of WRITTEN that the name of a kernel begins with, or None."""
+    plain = re.sub(r"_\d+x\d+(tf32|bf16)?", "", name)
+    begins = [begin for begin in WRITTEN if re.match(rf"{begin}(_|$)", plain)]
+    return max(begins, key=len, default=None)
+
+
+def test_each_comparison_is_there(compared):
+    seen = set()
+    for (name, architecture), comparisons in compared.items():
+        begin = beginning(name)
+        seen.add(begin)
+        for written in WRITTEN.get(begin, []):
+            found = [one for one in comparisons if is_one(one, written)]
+            others = sorted({" ".join(one[:3]) for one in comparisons})
+            assert found, f"{name} {architecture}: no {written!r} in {others}"
+            if name.startswith(READ) and written in ("is number", "is finite"):
+                assert all(read for *_, read in found), (name, architecture)
+    assert seen == {*WRITTEN, None}
+
+
+def test_no_other_comparison_is_there(compared):
+    """In all kernels: what is written is <, >, and whether a number is NaN. So >= and <= would be
+    what the assembler has made of them, and wrong for a NaN; max(a, NaN) is a.
+    """
+    for (name, architecture), comparisons in compared.items():
+        known = [*SENSES, *LEAST]
+        for one in comparisons:
+            operation, left, right, *_ = one
+            if name.startswith(LOGARITHMS) and of_library(operation, right):
+                continue
+            if name.startswith(("sigmoid", "narrow")) and [operation, left] == ["FMNMX", "RZ"]:
+                continue  # max(0, z) as it is written
+            assert any(is_one(one, written) for written in known), (name, architecture, one)
+
+
+def of_library(operation, right):
+    return operation.startswith("FSETP.") and (
+        right == "1.175494350822287508e-38" or (right == "RZ" and ".NEU." in operation)
+    )
+
+
+def test_all_architectures(compared):
+    for architecture in (*cuda_kernels.ARCHITECTURES, cuda_kernels.LATER):
+        kernels = {name for name, a in compared if a == architecture}
+        assert {"total_weight", "mean_loss", "sigmoid", "softmax", "finish_selu"} <= kernels
+        assert sum(name.startswith("try_") for name in kernels) == 17
