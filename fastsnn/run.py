@@ -297,7 +297,8 @@ def _describe(config, dataset, model, trainer, folder):
     hidden = "hidden layer" if config.method == "snn" else f"{config.method} layer"
     return (
         f"{Path(config.data).name}: {dataset.task}, rows: {rows}; "
-        f"{count(dataset.n_features, 'feature')}, {count(dataset.n_outputs, 'output')}{found}\n{note}"
+        f"{count(dataset.n_features, 'feature')}, {count(dataset.n_outputs, 'output')}{found}\n"
+        f"{note}"
         f"{count(config.layers, hidden)} of {config.width}, "
         f"{count(model.network.n_parameters, 'parameter')}; {count(trainer.threads, 'thread')}; "
         f"into {folder.path}"
