@@ -115,7 +115,7 @@ def _of_frame(frame, names, where):
     """The columns of a data frame as one array; by name where the model and the frame have
     names.
     """
-    columns = list(frame.columns)
+    columns = list(getattr(frame, "column_names", frame.columns))  # the first of PyArrow
     if names is None or not all(isinstance(name, str) for name in columns):
         if names is not None and columns != list(range(len(columns))):
             raise ValueError(
@@ -146,6 +146,11 @@ def _of_frame(frame, names, where):
 
 def _column(values, name, where):
     array = of_anything(values, f"{where}, column {shown(name)}")
+    if array.ndim != 1:
+        raise TypeError(
+            f"{where}, column {shown(name)}: a column of numbers is required, got "
+            f"{type(values).__name__}; convert it with {where}.to_numpy()"
+        )
     if array.dtype == object and all(isinstance(v, Real) for v in array):
         array = array.astype(np.float64)  # whole numbers beside others, or pandas' own types
     if array.dtype.kind not in "biuf":

@@ -149,8 +149,9 @@ def _decimals(predictions, targets):
     of deviations from the mean, as it is; those near the mean as if at SMALL deviations.
     """
     z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
-    step = np.spacing(z.astype(np.float32)).astype(np.float64) * targets.scale
-    return np.ceil(-np.log10(step)).astype(np.int64)
+    with np.errstate(invalid="ignore", over="ignore"):  # outputs that are not finite
+        step = np.spacing(z.astype(np.float32)).astype(np.float64) * targets.scale
+        return np.nan_to_num(np.ceil(-np.log10(step))).astype(np.int64)
 
 
 def _require_fitting(model, name, table, rows):

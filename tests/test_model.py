@@ -282,6 +282,20 @@ def test_data_and_models_are_shown_in_a_few_lines():
         assert str(value) == repr(value)
 
 
+def test_a_value_that_leaves_float32_is_named_with_its_part():
+    x = X.copy()
+    x[:60, 2] *= 1e-40  # the deviation of the training part
+    names = (None, NAMES, ("p", "q"))
+    train, test = Split(x[:60], TIME[:60]), Split(x[60:], TIME[60:])
+    with pytest.raises(
+        ValueError, match="^t, test part: x: numbers that .* in row 0, column 'c', "
+    ):
+        assemble("t", Table("regression", train, None, test, *names), 0.0, 0, "feature")
+    train, test = Split(X, TIME * 1e290), Split(X, TIME)
+    found = assemble("t", Table("regression", train, None, test, *names), 0.0, 0, "feature")
+    assert np.isfinite(found.test.y).all()
+
+
 def test_what_the_validation_part_lacks_is_said():
     labels = np.repeat([0, 1, 2], [60, 29, 1])
     table = Table("classification", Split(X, labels), None, None, ("p", "q", "r"), NAMES, None, "n")

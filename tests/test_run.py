@@ -100,7 +100,7 @@ def test_a_target_with_an_offset_is_judged_by_the_values_of_the_file(tmp_path):
     np.savetxt(tmp_path / "t.csv", table, fmt="%.9f", delimiter=",", header="a,b,t", comments="")
     result = run(small(data=str(tmp_path / "t.csv"), epochs=2), tmp_path / "r")
     held = data.load(tmp_path / "t.csv").validation.raw_y
-    assert {value for (value,) in held} <= set(y.round(9)) and len(held) == 20
+    assert {value for (value,) in held} <= set(y) and len(held) == 20
     assert 10 < result["validation_rmse"] < 60 and held.std() > 10
     model, figures = fs.load_model(tmp_path / "r"), {}
     figures = inference.evaluate(model, str(tmp_path / "t.csv"))

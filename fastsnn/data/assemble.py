@@ -37,28 +37,29 @@ def assemble(
         targets = Standardizer.fit(table.train.y, "feature", rows, dtype)
     keep_bytes = keep_bytes and table.train.x.dtype == np.uint8 and table.train.x.nbytes >= LARGE
 
-    def part(source: Split | None, rows: np.ndarray | None) -> Split | None:
+    def part(which: str, source: Split | None, rows: np.ndarray | None) -> Split | None:
         if source is None:
             return None
+        where = f"{name}, {which} part"
         if keep_bytes and source.x.dtype == np.uint8:
             x = ByteRows(source.x, inputs, rows)
         else:
-            x = inputs.apply(source.x, rows=rows, names=table.feature_names)
+            x = inputs.apply(source.x, None, rows, table.feature_names, f"{where}: x")
         y = source.y if rows is None else source.y[rows]
         if targets is None:
             return Split(x, y)
         exact = targets.mean.dtype == np.float64
         raw_y = y.astype(np.float64, copy=False) if exact else None
-        return Split(x, targets.apply(y, names=table.target_names, where="y"), raw_y)
+        return Split(x, targets.apply(y, None, None, table.target_names, f"{where}: y"), raw_y)
 
-    held_part = part(table.train, held) if held is not None and len(held) else None
+    held_part = part("validation", table.train, held) if held is not None and len(held) else None
     notes = [table.note, _lacking(table, held)]
     return Dataset(
         name=name,
         task=table.task,
-        train=part(table.train, rows),
-        validation=held_part or part(table.validation, None),
-        test=part(table.test, None),
+        train=part("training", table.train, rows),
+        validation=held_part or part("validation", table.validation, None),
+        test=part("test", table.test, None),
         class_names=table.class_names,
         feature_names=table.feature_names,
         target_names=table.target_names,
