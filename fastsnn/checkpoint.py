@@ -106,6 +106,7 @@ def load_run(path: str | os.PathLike):
     with _fitting(_name(path)):
         config = RunConfig.from_dict(options)
         config.require_settled()
+        described.run_state(state[0], config.optimizer, config.momentum, model.network)
         described.run_history(history, model.task)
     return model, state, history, config
 

@@ -17,7 +17,7 @@ from fastsnn.data.standardize import Standardizer
 from fastsnn.layers import from_description
 from fastsnn.metrics import MAIN
 from fastsnn.network import Network
-from fastsnn.optimizers import require_state
+from fastsnn.optimizers import OPTIMIZERS, require_state
 from fastsnn.scalars import integer, is_finite, shown
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
@@ -121,6 +121,17 @@ def state(description: Mapping, tensors: Tensors, net: Network) -> tuple[dict, d
             )
     require_state(arrays, numbers)
     return arrays, numbers
+
+
+def run_state(arrays: Tensors, optimizer: str, momentum: float, net: Network) -> None:
+    """That the trainer's arrays are those of the optimizer in the options."""
+    n_state = OPTIMIZERS[optimizer].n_state if optimizer != "sgd" else int(momentum > 0)
+    wanted = n_state * sum(".running_" not in name for name in net.layout.tensors)
+    if len(arrays) != wanted:
+        raise ValueError(
+            f"trainer state: {optimizer} with momentum {momentum} has {wanted} arrays, got "
+            f"{len(arrays)}"
+        )
 
 
 def history(records) -> list[dict]:

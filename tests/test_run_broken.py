@@ -13,7 +13,7 @@ from fastsnn import checkpoint
 from fastsnn.config import RunConfig
 from fastsnn.folder import RunFolder
 from fastsnn.run import resume, run
-from fastsnn.search import Protocol, search
+from fastsnn.search import Protocol, Range, search
 from fastsnn.search.command import SEARCHED
 from fastsnn.search.journal import NAME
 
@@ -98,6 +98,10 @@ LAST = {
     "an option out of range": ({"config": {"epochs": 10**400}}, "epochs: at most 1,000,000,000"),
     "threads": ({"config": {"threads": 10**6}}, "threads: at most 1,024 are supported"),
     "an open option": ({"config": {}}, "dropout: a value is required, got nothing"),
+    "another optimizer": (
+        {"config": RunConfig(optimizer="adam").settled(9, "classification").to_dict()},
+        "trainer state: adam with momentum 0.0 has 8 arrays, got 0",
+    ),
     "no numbers": ({"trainer": {}}, "trainer: step_count and first_loss are required"),
     "numbers of a list": ({"trainer": [1, 2]}, "trainer: step_count and first_loss are required"),
     "a step below 0": (
@@ -221,6 +225,26 @@ def test_a_journal_that_makes_no_sense(name, tmp_path):
         go()
     assert f"{NAME}, line {number}: a record of a search is required" in one_line(caught)
     assert text in str(caught.value)
+
+
+def test_proposals_of_another_space(tmp_path):
+    pytest.importorskip("optuna", reason="needs Optuna: pip install 'fastsnn[search]'")
+    space, sampler = {"x": [1, 2, 3], "y": Range(0.0, 1.0)}, {"sampler": "optuna", "trials": 3}
+
+    def go():
+        return search(
+            lambda o, report: {"score": o["x"]}, space, protocol=Protocol(metric="r2"), workers=1,
+            folder=tmp_path, resume=True, **sampler,
+        )  # fmt: skip
+
+    go()
+    first, *lines = (tmp_path / NAME).read_text().splitlines()
+    for options in ({"x": 1}, {"x": 9, "y": 0.5}, {"x": 1, "y": "a"}, {"x": [1], "y": None}, {}):
+        record = json.dumps(json.loads(lines[0]) | {"options": options})
+        (tmp_path / NAME).write_text("".join(f"{line}\n" for line in (first, record, *lines[1:])))
+        with pytest.raises(ValueError) as caught:
+            go()
+        assert "holds it with options of another space" in one_line(caught)
 
 
 def test_every_option_that_is_searched_has_values():
