@@ -111,7 +111,7 @@ TRAIN = {
     "empty": ("--data empty.csv", "is empty"),
     "one class": ("--data one_class.csv", "at least two classes, every row has 'no'"),
     "not utf-8": ("--data latin.csv", "must be UTF-8 text"),
-    "binary": ("--data plain.csv", "must be UTF-8 text"),
+    "binary": ("--data plain.csv", "is a gzip file; name it"),
     "npz missing": ("--data nix.npz", "nix.npz: no such file"),
     "npz truncated": ("--data cut.npz", "must be a complete .npz archive"),
     "npz damaged": ("--data damaged.npz", "damaged.npz"),
