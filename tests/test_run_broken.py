@@ -228,7 +228,7 @@ def test_a_journal_that_makes_no_sense(name, tmp_path):
 
 
 def test_proposals_of_another_space(tmp_path):
-    pytest.importorskip("optuna", reason="needs Optuna: pip install 'fastsnn[search]'")
+    pytest.importorskip("optuna", reason="needs Optuna: pip install '.[search]'")
     space, sampler = {"x": [1, 2, 3], "y": Range(0.0, 1.0)}, {"sampler": "optuna", "trials": 3}
 
     def go():
