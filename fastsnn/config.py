@@ -13,8 +13,8 @@ from fastsnn.backend import BACKENDS, PRECISIONS
 from fastsnn.data.dataset import TASKS
 from fastsnn.data.standardize import PER
 from fastsnn.data.table import is_table
-from fastsnn.layers import MOST_UNITS, AlphaDropout
-from fastsnn.methods import METHODS, MOST_LAYERS, SHAPES
+from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
+from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, SGD, AdamW
 from fastsnn.scalars import is_finite, plain, shown
 from fastsnn.schedules import SCHEDULES

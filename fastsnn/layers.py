@@ -8,6 +8,7 @@ from fastsnn.theory.fixed_points import solve
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
 
 
+MOST_LAYERS = 100_000  # a list of them is made before memory is asked for
 MOST_UNITS = 2**53  # every count in a float64 and, times a row's bytes, in an int64
 
 

@@ -5,6 +5,7 @@
 from collections.abc import Callable
 
 from fastsnn.layers import (
+    MOST_LAYERS,
     MOST_UNITS,
     SELU,
     AlphaDropout,
@@ -20,7 +21,6 @@ from fastsnn.layers import (
 from fastsnn.network import Network
 from fastsnn.scalars import integer, number, shown
 
-MOST_LAYERS = 100_000  # a list of them is made before memory is asked for
 SHAPES = ("rectangular", "conic")
 HE = "he_normal"
 

@@ -9,7 +9,7 @@ from fastsnn import backend, check, graph, initialize
 from fastsnn import threads as processors
 from fastsnn.data.byterows import ByteRows
 from fastsnn.device import Rows
-from fastsnn.layers import SELU, AlphaDropout, Dense, Layer
+from fastsnn.layers import MOST_LAYERS, MOST_UNITS, SELU, AlphaDropout, Dense, Layer
 from fastsnn.parameters import Parameters
 from fastsnn.plan import parameter_layout
 
@@ -230,8 +230,8 @@ def mlp(
     """`layers` hidden layers of Dense(width), SELU and, with dropout > 0, AlphaDropout; and
     Dense(output_size).
     """
-    layers = check.integer(layers, "mlp: layers", 1)
-    width = check.integer(width, "mlp: width", 1)
-    output_size = check.integer(output_size, "mlp: output_size", 1)
+    layers = check.integer(layers, "mlp: layers", 1, MOST_LAYERS)
+    width = check.integer(width, "mlp: width", 1, MOST_UNITS)
+    output_size = check.integer(output_size, "mlp: output_size", 1, MOST_UNITS)
     hidden = [Dense(width), SELU(), *([AlphaDropout(dropout)] if dropout else [])]
     return Network([*hidden * layers, Dense(output_size)], input_size, seed)

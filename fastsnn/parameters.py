@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fastsnn.locks import ForkSafeLock
 from fastsnn.plan import ParameterLayout, aligned_zeros
+from fastsnn.threads import Lock
 
 SMALLEST_LENGTH = 1e-15  # of a direction of normalized weights: its square is a normal float32
 LARGEST_LENGTH = 1e15
@@ -35,7 +35,7 @@ class Parameters:
         self.version = 0
         self.derived_version = -1  # of the parameters that the derived tensors were computed from
         self._device = lambda: None  # the copy on a device, if somebody holds it
-        self._lock = ForkSafeLock()
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return sum(tensor.size for tensor in self.tensors.values())

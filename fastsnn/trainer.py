@@ -13,7 +13,7 @@ from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.batches import batches_of, shuffled
 from fastsnn.data.byterows import ByteRows
 from fastsnn.divergence import diverged
-from fastsnn.locks import ForkSafeLock, exclusive
+from fastsnn.locks import exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam, require_state
@@ -104,7 +104,7 @@ class Trainer:
             backend, network, self.threads, self.optimizer.n_state, precision
         )
         self._loaded = False
-        self._lock = ForkSafeLock()
+        self._lock = processors.Lock()
 
     @exclusive
     def __getstate__(self):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastsnn.data import members
+from fastsnn.data.download import make_folder
 from fastsnn.data.files import brief, damage
 
 
@@ -60,7 +61,7 @@ def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
     content = io.BytesIO()
     np.savez(content, **arrays)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         files.replace(path, content.getvalue())
     except (OSError, RuntimeError):
         pass

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fastsnn.data.cifar10batches import members
-from fastsnn.data.download import cache_folder, file_sha256
+from fastsnn.data.download import cache_folder, file_sha256, make_folder
 from fastsnn.data.files import brief, damage, open_file
 from fastsnn.data.show import track
 
@@ -117,7 +117,7 @@ def _keep(path, array):
     content = io.BytesIO()
     np.save(content, array)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         files.replace(path, content.getvalue())
     except (OSError, RuntimeError):
         pass  # a full or read-only cache costs time, no result

@@ -87,7 +87,7 @@ def summary(data) -> str:
     for name in ("class_names", "feature_names", "target_names"):
         if names := getattr(data, name):
             lines.append(f"  {name}: {len(names):,} ({listed(names)})")
-    for name in ("inputs", "targets", "note"):
+    for name in ("inputs", "targets", "note", "found"):
         if (value := getattr(data, name, None)) is not None:
             lines.append(f"  {name}: {value!r}")
     return "\n".join(lines) + ")"

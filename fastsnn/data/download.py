@@ -30,6 +30,15 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("fastsnn", appauthor=False)
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder of the per-user cache and those above it for this user alone, whatever the
+    umask is: compiled kernels lie in the same cache, and are not read where others can write.
+    """
+    for place in (*reversed(folder.parents), folder):
+        if not place.exists():
+            place.mkdir(mode=0o700, exist_ok=True)
+
+
 def file_sha256(path: Path) -> str:
     return _digest(path, "sha256")
 
@@ -98,7 +107,7 @@ def fetch(
     path, causes = Path(folder, name), []
     limit = Limit(download_limit(), MORE) if size is None else Limit(size)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with open(f"{path}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits, then finds the file
             if path.exists() and (checksum is None or fault(path, checksum) is None):
