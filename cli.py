@@ -55,11 +55,11 @@ def json_option(command):
 
 threads_option = click.option(
     "--threads", type=Whole(min=1), metavar="N", show_default="all processors",
-    help="Changes the speed, and no bit of the result.",
+    help="Number of threads; the results have the same bits with any number.",
 )  # fmt: skip
 backend_option = click.option(
     "--backend", type=OneOf(["cpu", "cuda"]), default="cpu", show_default=True,
-    help="What runs the network.",
+    help="Device that runs the network.",
 )  # fmt: skip
 target_option = click.option(
     "--target", metavar="COLUMN", show_default="the columns that the model was trained on",
@@ -93,32 +93,34 @@ def main():
 @setting("target", "CSV column(s) to predict: a name, an index from 0, or several with commas.",
          metavar="COLUMN", show_default="the last column")
 @header_option
-@setting("task", "What to learn; auto looks at the target.", OneOf(["auto", *TASKS]))
+@setting("task", "Task; auto decides by the target.", OneOf(["auto", *TASKS]))
 @setting("method", "snn: SELU and alpha-dropout; or what the paper compares it with.",
          OneOf(list(METHODS)))
 @setting("layers", "Hidden layers (resnet: blocks); the output layer comes on top.", COUNT)
-@setting("width", "Units of a hidden layer.", COUNT)
+@setting("width", "Units per hidden layer.", COUNT)
 @setting("shape", "conic: widths fall geometrically to the number of outputs.",
          OneOf(list(SHAPES)))
-@setting("bottleneck", "resnet: units inside a block, as a part of the width.",
+@setting("bottleneck", "resnet: units inside a block, as a fraction of the width.",
          Number(0, 1, min_open=True))
-@setting("dropout", "Probability of dropping an output of a hidden layer.", FRACTION)
-@setting("epochs", "Times that the training goes over the data.", COUNT)
-@setting("batch_size", "Rows of a step.", COUNT)
-@setting("optimizer", "Rule of the update.", OneOf(list(OPTIMIZERS)))
-@setting("learning_rate", "The highest of the schedule.", Number(min=0))
-@setting("momentum", "Of sgd.", FRACTION)
-@setting("weight_decay", "L2 for sgd and adam, decoupled for adamw.", Number(min=0))
-@setting("schedule", "Course of the learning rate.", OneOf(list(SCHEDULES)))
-@setting("patience", "Stop after so many epochs without a better validation figure; 0: never.",
+@setting("dropout", "Dropout probability of the hidden layers.", FRACTION)
+@setting("epochs", "Number of epochs.", COUNT)
+@setting("batch_size", "Mini-batch size.", COUNT)
+@setting("optimizer", "Optimizer.", OneOf(list(OPTIMIZERS)))
+@setting("learning_rate", "Peak learning rate of the schedule.", Number(min=0))
+@setting("momentum", "Momentum of SGD.", FRACTION)
+@setting("weight_decay", "Weight decay: L2 penalty for sgd and adam, decoupled for adamw.",
+         Number(min=0))
+@setting("schedule", "Learning-rate schedule.", OneOf(list(SCHEDULES)))
+@setting("patience", "Early stopping: epochs without a better validation figure; 0: never.",
          Whole(min=0))
-@setting("validation", "Fraction of training rows to choose the best epoch by; 0: none.", FRACTION)
+@setting("validation", "Fraction of the training rows held out to choose the best epoch; 0: none.",
+         FRACTION)
 @setting("standardize", "Give the inputs mean 0 and variance 1: each feature, or all together; "
          "auto: all for images, else feature.", OneOf(["auto", *PER]))
-@setting("seed", "Of weights, masks, order and split.", Whole(0, 2**64 - 1))
+@setting("seed", "Seed of initial weights, dropout, shuffling and split.", Whole(0, 2**64 - 1))
 @threads_option
-@setting("backend", "What runs the network.", OneOf(["cpu", "cuda"]))
-@setting("precision", "Of matrix products, with the backend cuda: tf32 and bf16 use tensor cores.",
+@setting("backend", "Device that runs the network.", OneOf(["cpu", "cuda"]))
+@setting("precision", "Matrix products with the backend cuda; tf32 and bf16 use tensor cores.",
          OneOf(["float32", "tf32", "bf16"]))
 @click.option(
     "--out",
@@ -138,7 +140,7 @@ def main():
 @click.pass_context
 # fmt: on
 def train(ctx, out, resuming, as_json, **options):
-    """Train a network, judge the best epoch's on the test set, and keep it in a folder."""
+    """Train a network, evaluate the best epoch on the test set, and store it in a folder."""
     from fastsnn import console
     from fastsnn.folder import RunFolder
     from fastsnn.run import resume, run
@@ -177,11 +179,11 @@ def train(ctx, out, resuming, as_json, **options):
 @click.option("--sampler", type=OneOf(["grid", "random", "optuna"]), default="grid",
               show_default=True, help="All combinations, random ones, or Optuna's proposals (TPE).")
 @click.option("--trials", type=COUNT, metavar="N", show_default="all combinations of the grid",
-              help="How many trainings; for random and optuna.")
+              help="Number of trainings, for the samplers random and optuna.")
 @click.option("--metric", metavar="NAME", show_default="accuracy, auc or rmse, by the task",
               help="The validation figure to choose by; loss, r2, ...")
 @click.option("--workers", type=COUNT, metavar="N", show_default="all processors",
-              help="Trainings at once, each on one thread. Changes no result.")
+              help="Number of concurrent trainings, each on one thread. Changes no result.")
 @click.option("--dask", metavar="ADDRESS", show_default="this process",
               help="Dask scheduler whose workers train, tcp://HOST:PORT; local: processes here.")
 @click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",
@@ -192,8 +194,8 @@ def train(ctx, out, resuming, as_json, **options):
 @click.pass_context
 # fmt: on
 def search(ctx, grids, ranges, as_json, out, resume, **options):
-    """Train with many options at once, and choose as the paper does: by the validation figure,
-    smoothed over 10 epochs, at the best epoch.
+    """Train with many combinations of options, several concurrently, and choose as the paper does:
+    by the validation figure, smoothed over 10 epochs, at the best epoch.
     """
     from fastsnn import console
     from fastsnn.search import command, progress, words
@@ -261,7 +263,7 @@ def evaluate(model_file, data, target, header, threads, backend, as_json):  # fm
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="A CSV or .npz file, or a name of `fastsnn data list`: its test part.")
 @header_option
-@click.option("--out", metavar="FILE.csv", show_default="stdout", help="Where the predictions go.")
+@click.option("--out", metavar="FILE.csv", show_default="stdout", help="Output file.")
 @threads_option
 @backend_option
 def predict(model_file, data, header, out, threads, backend):  # fmt: skip
@@ -290,11 +292,11 @@ def predict(model_file, data, header, out, threads, backend):  # fmt: skip
 @target_option
 @header_option
 @click.option("--plot", metavar="FILE", show_default="none",
-              help="Draw it, too: outputs over depth and their course; .png, .svg, .pdf.")
+              help="Also draw outputs, moments and gradients over depth; .png, .svg, .pdf.")
 @threads_option
 @json_option
 def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: skip
-    """Look at every layer of a saved model, and say in words what is wrong."""
+    """Check every layer of a saved model, and print what is wrong."""
     from fastsnn import console, diagnose_plot, diagnose_show, inference
     from fastsnn.diagnose import diagnose_model
 
@@ -311,7 +313,7 @@ def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: 
 
 @main.group("data")
 def data_group():
-    """Data sets with a name: what is here, and how to get the rest."""
+    """List and download the data sets that have a name."""
 
 
 @data_group.command("list")

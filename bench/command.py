@@ -52,7 +52,7 @@ threads_option = click.option(
     type=Whole(min=1),
     metavar="N",
     show_default="all processors",
-    help="Threads of every system; peers run with one thread, too, and their better time counts.",
+    help="Threads of every system; peers also run with one thread, and their better time counts.",
 )
 rounds_option = click.option(
     "--rounds",
@@ -60,7 +60,7 @@ rounds_option = click.option(
     default=3,
     show_default=True,
     metavar="N",
-    help="How often the systems take turns.",
+    help="Number of rounds in which the systems take turns.",
 )
 json_option = click.option(
     "--json",
@@ -105,7 +105,7 @@ def _end(result, json_path, text):
 @cases_option(STEP_CASES)
 @click.option(
     "--optimizer", type=OneOf(["sgd", "adam", "both"]), default="sgd", show_default=True,
-    help="Which update a step makes.",
+    help="Optimizer of the steps.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile", "jax"))
 @threads_option
@@ -191,7 +191,7 @@ def kernels(against, seconds, json_path, plot_path):
 @bench.command()
 @click.option(
     "--threads", default="", show_default="1, 2, 4, ... all processors", metavar="N,N",
-    help="Numbers of threads to compare.",
+    help="Thread counts to compare.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile", "jax"))
 @seconds_option(2.0)
@@ -268,11 +268,11 @@ def train(layers, epochs, against, threads, json_path):
 @bench.command()
 @click.option(
     "--workers", type=Whole(min=1), show_default="all processors", metavar="N",
-    help="Trainings at once.",
+    help="Number of concurrent trainings.",
 )  # fmt: skip
 @click.option(
     "--epochs", type=Whole(min=1), default=10, show_default=True, metavar="N",
-    help="Of every training.",
+    help="Epochs of every training.",
 )  # fmt: skip
 @json_option
 def search(workers, epochs, json_path):
@@ -296,7 +296,7 @@ def search(workers, epochs, json_path):
 @against_option(GPU_PEERS)
 @click.option(
     "--check", "checking", is_flag=True, show_default="off",
-    help="Take no times: compare results with the CPU's; run compute-sanitizer where it is.",
+    help="Measure no times: compare results with the CPU's; run compute-sanitizer if installed.",
 )  # fmt: skip
 @seconds_option(1.0)
 @json_option
@@ -331,28 +331,28 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 )  # fmt: skip
 @click.option(
     "--optimizer", type=OneOf(["sgd", "adam"]), default="sgd", show_default=True,
-    help="Rule of the update.",
+    help="Optimizer.",
 )  # fmt: skip
 @click.option(
     "--steps", type=Whole(min=1), default=10, show_default=True, metavar="N",
-    help="Updates whose losses are compared.",
+    help="Number of updates whose losses are compared.",
 )  # fmt: skip
 @click.option(
     "--learning-rate", type=Number(min=0), show_default="0.05 for sgd, 0.0003 for adam",
-    metavar="X", help="Of these updates.",
+    metavar="X", help="Learning rate of these updates.",
 )  # fmt: skip
 @click.option(
     "--threads", type=Whole(min=1), show_default="all processors", metavar="N",
-    help="Threads of both.",
+    help="Threads of both systems.",
 )  # fmt: skip
 @seconds_option(2.0)
 @click.option(
     "--seed", type=Whole(0, 2**63 - 1), default=0, show_default=True, metavar="N",
-    help="Of starting weights, batches and masks.",
+    help="Seed of initial weights, batches and dropout masks.",
 )  # fmt: skip
 @click.option(
     "--compile", "compiled", is_flag=True, show_default="off",
-    help="Take the time of torch.compile, too.",
+    help="Also measure torch.compile.",
 )  # fmt: skip
 @json_option
 @plot_option

@@ -33,6 +33,8 @@ LAYERS = 32
 LAYERS_REGRESSION = 4
 # Slopes of a squared error have no bound, and grow with depth: sgd diverges at 2 times this.
 RATE_REGRESSION, RATE_POWER = 0.01, 2 / 3
+# sgd's weight decay for regression is this over the rows, as a prior's weight falls with them.
+DECAY_REGRESSION, DECAY_MOST = 10, 0.1
 # Each layer adds the noise of its dropout: what a network bears is rate x layers. A predicted
 # number bears none: noise that hardly moves the largest of some outputs is an error of its own.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
@@ -46,7 +48,8 @@ BY_RULE = {
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
     f"{LEARNING_RATE_FEW['sgd']}, less above {LAYERS} layers; regression: {RATE_REGRESSION}, "
     f"less above {LAYERS_REGRESSION} layers; adam, adamw: {LEARNING_RATE['adam']}",
-    "weight_decay": f"0; adamw: {AdamW.weight_decay}",
+    "weight_decay": f"0; regression: {DECAY_REGRESSION} / rows, at most {DECAY_MOST}; adam: 0; "
+    f"adamw: {AdamW.weight_decay}",
 }
 
 SETTLED = tuple(BY_RULE)
@@ -156,6 +159,9 @@ class RunConfig:
             rate *= min(1.0, LAYERS / layers) ** 0.5
             if regression:
                 rate = RATE_REGRESSION * min(1.0, LAYERS_REGRESSION / layers) ** RATE_POWER
+        decay = OPTIMIZERS[self.optimizer].weight_decay
+        if regression and self.optimizer == "sgd":
+            decay = min(DECAY_REGRESSION / max(rows, 1), DECAY_MOST)
         drops = self.method == "snn" and not regression
         known = {
             "layers": layers,
@@ -163,7 +169,7 @@ class RunConfig:
             "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,
             "batch_size": BATCH_SIZE_FEW if few or regression else BATCH_SIZE,
             "learning_rate": rate,
-            "weight_decay": OPTIMIZERS[self.optimizer].weight_decay,
+            "weight_decay": decay,
         }
         missing = {k: value for k, value in known.items() if getattr(self, k) is None}
         return dataclasses.replace(self, **missing)

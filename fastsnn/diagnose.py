@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastsnn import arrays, check, diagnose_rules, inference, theory
+from fastsnn import arrays, check, diagnose_rules, inference, metrics, theory
 from fastsnn.data import Progress
 from fastsnn.diagnose_rules import Finding
 from fastsnn.losses import FOR_TASK
@@ -193,7 +193,18 @@ def diagnose_model(
     x = model.inputs.apply(x, rows=chosen)
     if y is not None:
         y = y[chosen] if model.targets is None else model.targets.apply(y, rows=chosen)
-    return diagnose(model.network, x, y, model.task, threads, reason)
+    found = diagnose(model.network, x, y, model.task, threads, reason)
+    if y is None:
+        return found
+    return replace(found, findings=(*found.findings, *_of_figures(model, x, y, threads)))
+
+
+def _of_figures(model, x, y, threads):
+    figures = metrics.evaluate(model.task, model.network.forward(x, threads), y)
+    largest = 0.0
+    if model.task == "classification":
+        largest = float(np.bincount(y).max() / len(y))
+    return diagnose_rules.of_figures(model.task, figures, largest)
 
 
 def _evenly(n, most):

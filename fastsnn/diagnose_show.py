@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from fastsnn.console import is_terminal
+from fastsnn.console import count, is_terminal
 from fastsnn.diagnose import Diagnosis, Spread
 
 WIDTH = 200  # where there is no terminal to ask
@@ -92,4 +92,5 @@ def words(diagnosis: Diagnosis) -> list[str]:
     """A line for each finding, or one that says that there is none."""
     if diagnosis.findings:
         return [f"{finding.rule}: {finding.text}" for finding in diagnosis.findings]
-    return [f"everything is fine: no rule complains about {len(diagnosis.layers) - 1} layers"]
+    layers = count(len(diagnosis.layers) - 1, "layer")
+    return [f"everything is fine: no rule complains about {layers}"]

@@ -55,8 +55,9 @@ def test_help_shows_every_default(command):
 
 
 def test_help_follows_the_defaults_table():
-    assert "[default: 32; x>=1]" in good("train", "--help")
-    assert BY_RULE["epochs"] in " ".join(good("train", "--help").split())
+    text = " ".join(good("train", "--help").split())
+    assert "[default: (32; regression: 4); x>=1]" in text
+    assert BY_RULE["epochs"] in text
 
 
 def test_version_and_help_load_nothing_heavy():

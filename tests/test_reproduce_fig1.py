@@ -262,3 +262,26 @@ def test_tutorial(place):
     text = good(*words, "--resume")
     assert "92.04 %" in text and "epochs: 3 (the notebook: 20)" in text
     assert "90.76 %" in tables.paper("tutorial-mnist", place / "paper-results")
+
+
+@pytest.mark.parametrize(
+    "words, trainings",
+    [
+        (("fig1-mnist", *SMALL, "--seeds", 2), 2 * 2 * 2),
+        (("fig1-mnist", *SMALL, "--methods", "snn,layernorm,msra"), 3 * 2),
+        (("tutorial-mnist", "--epochs", 2, "--seeds", 3), 2 * 3),
+    ],
+)
+def test_a_dry_run_trains_nothing(place, words, trainings):
+    if words[0] == "fig1-mnist":
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    found = result_of("reproduce", *words, "--dry-run")
+    assert found["trainings"] == trainings and found["predicted_seconds"] >= 0
+    assert not list(place.rglob("*.json*")) and not list(place.rglob("*.safetensors"))
+    text = good("reproduce", *words, "--dry-run")
+    assert text.startswith(f"trainings: {trainings}\n") and "predicted: 0:0" in text
+
+
+def test_every_experiment_has_a_dry_run():
+    for name in ("fig1-mnist", "fig1-cifar10", "uci", "htru2", "tox21", "tutorial-mnist"):
+        assert "--dry-run" in good("reproduce", name, "--help"), name

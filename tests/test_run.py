@@ -191,13 +191,16 @@ def test_defaults_of_regression(rows, epochs):
     settled = RunConfig().settled(rows, "regression")
     assert (settled.layers, settled.dropout, settled.learning_rate) == (4, 0.0, 0.01)
     assert (settled.batch_size, settled.epochs) == (32, epochs)
+    assert settled.weight_decay == 10 / rows
     deep = RunConfig(layers=32).settled(rows, "regression")
     assert (deep.layers, deep.dropout, deep.learning_rate) == (32, 0.0, pytest.approx(0.0025))
     assert RunConfig(layers=2).settled(rows, "regression").learning_rate == 0.01
     given = RunConfig(layers=3, dropout=0.1, learning_rate=0.5).settled(rows, "regression")
     assert (given.layers, given.dropout, given.learning_rate) == (3, 0.1, 0.5)
     adam = RunConfig(optimizer="adam").settled(rows, "regression")
-    assert (adam.layers, adam.learning_rate) == (4, 1e-4)
+    assert (adam.layers, adam.learning_rate, adam.weight_decay) == (4, 1e-4, 0.0)
+    assert RunConfig(optimizer="adamw").settled(rows, "regression").weight_decay == 0.01
+    assert RunConfig().settled(20, "regression").weight_decay == 0.1
     for task in ("classification", "multitask"):
         assert RunConfig().settled(rows, task).layers == 32
 

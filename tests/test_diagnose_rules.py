@@ -1,0 +1,104 @@
+"""Milder signs that `fastsnn diagnose` names where no other rule has found a cause, and digits that
+make its sentences true.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from commands import good
+from test_diagnose import network, rules, scaled
+
+import fastsnn as fs
+from fastsnn import checkpoint, data, diagnose_rules, diagnose_show
+from fastsnn.diagnose import diagnose
+from fastsnn.model import Model
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+def test_a_variance_that_leaves_the_fixed_point(digits):
+    """7 instead of 1 in the last hidden layer, where nothing collapses and nothing explodes."""
+    net = network(fs.SELU())
+    state = net.state_dict()
+    state["14.weight"] *= 4
+    net.load_state_dict(state)
+    found = diagnose(net, digits.test.x, digits.test.y)
+    assert 6 < found.layers[8].variance < 12
+    [finding] = found.findings
+    assert finding.rule == "variance leaves the fixed point" and finding.layers == (8,)
+    assert f"{found.layers[8].variance:.3g} in layer 8 instead of 1" in finding.text
+    assert not diagnose_show.words(found)[0].startswith("everything")
+
+
+def test_units_that_do_not_keep_mean_and_variance(digits):
+    """Sums of squares of 1.39, which no other rule names."""
+    net = scaled(network(fs.SELU(), layers=20), 1.18)
+    found = diagnose(net, digits.test.x, digits.test.y)
+    assert all(layer.variance < 6 for layer in found.layers[1:21])
+    [finding] = found.findings
+    assert finding.rule == "mean and variance are not kept"
+    assert "fewer than 10 % over 20 layers (" in finding.text and "theorem 1" in finding.text
+    assert "of layers" not in finding.text and finding.layers == tuple(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    "share, above, below",
+    [(0.2578, "26 %", None), (0.2504, "25.04 %", None), (0.25 + 1e-9, "25.0000001 %", None),
+     (0.0996, None, "9.96 %"), (0.04, None, "4 %"), (1.0, "100 %", None), (0.0, None, "0 %")],
+)  # fmt: skip
+def test_a_share_next_to_its_bound_has_the_digits_it_needs(share, above, below):
+    """ "25 % of the units ..., more than 25 %" says nothing."""
+    if above:
+        assert diagnose_rules._above(share, 0.25) == above
+    else:
+        assert diagnose_rules._below(share, 0.1) == below
+
+
+def test_saturated_units_just_above_the_bound():
+    x = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
+    net = network(fs.SELU(), layers=1, width=399)
+    state = net.state_dict()
+    state["0.bias"][:100] = -9  # 25.06 %
+    net.load_state_dict(state)
+    assert "25.1 % of the units of layer 1 are" in rules(net, x)["saturated units"].text
+
+
+@pytest.mark.parametrize(
+    "task, figures, chance, text",
+    [
+        ("regression", {"r2": 0.07}, 0, "r2 is 0.07, below 0.25"),
+        ("regression", {"r2": -3.0}, 0, "r2 is -3, below 0.25"),
+        ("multitask", {"auc": 0.55}, 0, "auc is 0.55, below 0.6"),
+        ("classification", {"accuracy": 0.9}, 0.9, "accuracy is 0.9, that of always the largest"),
+        ("regression", {"r2": 0.3}, 0, None),
+        ("regression", {"r2": float("nan")}, 0, None),
+        ("multitask", {"auc": 0.7}, 0, None),
+        ("classification", {"accuracy": 0.91}, 0.9, None),
+        ("classification", {"accuracy": 1.0}, 1.0, None),
+    ],
+)
+def test_figures_that_are_poor(task, figures, chance, text):
+    found = diagnose_rules.of_figures(task, figures, chance)
+    assert [text in finding.text for finding in found] == [True] * (text is not None)
+
+
+def test_a_model_that_predicts_little_is_not_fine(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=x, y=x[:, 0] * 2.5)
+    loaded = data.load(tmp_path / "d.npz", task="regression")
+    net = fs.mlp(4, 1, layers=4, width=64, seed=0)
+    state = net.state_dict()
+    state["8.weight"] *= -1e-3  # predicts nearly 0, the mean
+    net.load_state_dict(state)
+    model = Model.of(net, loaded)
+    checkpoint.save_model(tmp_path / "m.safetensors", model)
+    options = ("--model", tmp_path / "m.safetensors", "--data", tmp_path / "d.npz", "--threads", 1)
+    text = good("diagnose", *options)
+    assert "everything is fine" not in text
+    assert "predicts little: r2 is " in text and "below 0.25" in text
+    assert not json.loads(good("diagnose", *options, "--json"))["fine"]
