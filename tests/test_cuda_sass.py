@@ -13,6 +13,8 @@ import pytest
 if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is None:
     pytest.skip("no disassembler: pip install '.[dev-cuda]'", allow_module_level=True)
 
+pytestmark = pytest.mark.xdist_group("compiled for GPUs")  # minutes, once for all of them
+
 # Of each comparison as it is written, that or its opposite: GEU is "not less", also of NaN.
 SENSES = {
     "is number": (("NAN", "NUM"), "R", "R"),
