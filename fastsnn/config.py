@@ -31,8 +31,9 @@ LAYERS = 32
 # Regression. SELU's slope is above 1 near 0, so each layer makes the function of the starting
 # weights rougher: with 32 layers, few rows do not tell even a linear function; with 4 they do.
 LAYERS_REGRESSION = 4
-# Slopes of a squared error have no bound, and grow with depth: sgd diverges at 2 times this.
-RATE_REGRESSION, RATE_POWER = 0.01, 2 / 3
+# Slopes of a squared error have no bound, and grow with depth. Half of the rates at which sgd
+# diverges on rows that lie 40 deviations out; these weigh more in smaller batches.
+RATE_REGRESSION, RATE_REGRESSION_FEW, RATE_POWER = 0.01, 0.005, 2 / 3
 # sgd's weight decay for regression is this over the rows, as a prior's weight falls with them.
 DECAY_REGRESSION, DECAY_MOST = 10, 0.1
 # Each layer adds the noise of its dropout: what a network bears is rate x layers. A predicted
@@ -44,10 +45,11 @@ BY_RULE = {
     "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for regression and for other "
     "methods than snn",
     "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
-    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows and for regression {BATCH_SIZE_FEW}",
+    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
     f"{LEARNING_RATE_FEW['sgd']}, less above {LAYERS} layers; regression: {RATE_REGRESSION}, "
-    f"less above {LAYERS_REGRESSION} layers; adam, adamw: {LEARNING_RATE['adam']}",
+    f"below {FEW_ROWS:,} rows {RATE_REGRESSION_FEW}, less above {LAYERS_REGRESSION} layers; "
+    f"adam, adamw: {LEARNING_RATE['adam']}",
     "weight_decay": f"0; regression: {DECAY_REGRESSION} / rows, at most {DECAY_MOST}; adam: 0; "
     f"adamw: {AdamW.weight_decay}",
 }
@@ -158,7 +160,8 @@ class RunConfig:
         if self.optimizer == "sgd":
             rate *= min(1.0, LAYERS / layers) ** 0.5
             if regression:
-                rate = RATE_REGRESSION * min(1.0, LAYERS_REGRESSION / layers) ** RATE_POWER
+                rate = RATE_REGRESSION_FEW if few else RATE_REGRESSION
+                rate *= min(1.0, LAYERS_REGRESSION / layers) ** RATE_POWER
         decay = OPTIMIZERS[self.optimizer].weight_decay
         if regression and self.optimizer == "sgd":
             decay = min(DECAY_REGRESSION / max(rows, 1), DECAY_MOST)
@@ -167,7 +170,7 @@ class RunConfig:
             "layers": layers,
             "dropout": min(DROPOUT_OF_ALL / layers, DROPOUT_MOST) if drops else 0.0,
             "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,
-            "batch_size": BATCH_SIZE_FEW if few or regression else BATCH_SIZE,
+            "batch_size": BATCH_SIZE_FEW if few else BATCH_SIZE,
             "learning_rate": rate,
             "weight_decay": decay,
         }

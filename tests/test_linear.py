@@ -35,6 +35,18 @@ def test_defaults_do_not_lose_to_a_linear_fit(tmp_path, seed):
     assert 1 - (error**2).mean() / y.var() > 0.96
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_far_out_do_not_make_the_defaults_diverge(tmp_path, seed):
+    """As in the table of diamonds: sizes of 0 and of ten times the truth, 45 deviations out."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(300, 6))
+    y = x @ [3, -2, 1, 0, 0, 0] + 0.5 * rng.normal(size=300)
+    x[rng.integers(0, 300, 4), rng.integers(0, 6, 4)] = 45 * rng.choice([-1, 1], 4)
+    np.savez(tmp_path / "far.npz", x=x, y=y)
+    config = RunConfig(data=str(tmp_path / "far.npz"), seed=seed, threads=1)
+    assert run(config, tmp_path / "r")["validation_r2"] > 0.5
+
+
 def warnings_of(tmp_path, **options):
     said = []
     path, _, _ = table(tmp_path, 300)

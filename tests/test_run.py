@@ -189,12 +189,13 @@ def test_defaults_by_depth(layers, dropout, rate):
 def test_defaults_of_regression(rows, epochs):
     """4 layers without dropout: 32 lose to a linear fit. Layers that are given are kept."""
     settled = RunConfig().settled(rows, "regression")
-    assert (settled.layers, settled.dropout, settled.learning_rate) == (4, 0.0, 0.01)
-    assert (settled.batch_size, settled.epochs) == (32, epochs)
+    rate, batch_size = (0.01, 128) if rows >= 5000 else (0.005, 32)
+    assert (settled.layers, settled.dropout, settled.learning_rate) == (4, 0.0, rate)
+    assert (settled.batch_size, settled.epochs) == (batch_size, epochs)
     assert settled.weight_decay == 10 / rows
     deep = RunConfig(layers=32).settled(rows, "regression")
-    assert (deep.layers, deep.dropout, deep.learning_rate) == (32, 0.0, pytest.approx(0.0025))
-    assert RunConfig(layers=2).settled(rows, "regression").learning_rate == 0.01
+    assert (deep.layers, deep.dropout, deep.learning_rate) == (32, 0.0, pytest.approx(rate / 4))
+    assert RunConfig(layers=2).settled(rows, "regression").learning_rate == rate
     given = RunConfig(layers=3, dropout=0.1, learning_rate=0.5).settled(rows, "regression")
     assert (given.layers, given.dropout, given.learning_rate) == (3, 0.1, 0.5)
     adam = RunConfig(optimizer="adam").settled(rows, "regression")
