@@ -134,7 +134,7 @@ def test_the_command_line(tmp_path):
     [
         ("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY", ["out of device memory"]),
         ("CUDA_ERROR_OUT_OF_MEMORY: the API call failed", ["out of device", "smaller batches"]),
-        ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", ["driver is too old", "fastsnn[cuda12]"]),
+        ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION", ["driver is too old", "pip install '.[cuda12]'"]),
         ("driver version is insufficient for\nruntime", ["driver is too old", "update it"]),
         ("[700] CUDA_ERROR_ILLEGAL_ADDRESS", ["an array of 3.0 MiB failed", "700"]),
     ],

@@ -25,8 +25,8 @@ def told():
     files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     for path in [*files, ROOT / "cli.py", ROOT / "bench/README.md", ROOT / ".ci/run"]:
         for line in path.read_text().splitlines():
-            found = re.search(r"'([.\w]*)\[([a-z0-9,-]+)\]'", line.replace("\\", ""))
-            if found and found[1] in (".", "fastsnn"):
+            found = re.search(r"(\.|fastsnn)\[([a-z][a-z0-9,-]+)\]['\"`]", line.replace("\\", ""))
+            if found and path.name != Path(__file__).name:
                 yield path.name, found[1], found[2].split(",")
 
 
