@@ -10,9 +10,9 @@ from numbers import Real
 
 import numpy as np
 
-from fastsnn.scalars import shown
+from fastsnn.scalars import listed, shown
 
-LISTED = 5  # names in an error
+LISTED = 5  # numbers in a repr
 SEARCHED = 10_000  # entries, for one to show
 
 
@@ -97,12 +97,6 @@ def place(index: Sequence[int], names: Sequence[str] | None = None) -> str:
     if len(columns) == 1:
         return f"row {row}, {column_of(columns[0], names)}"
     return f"row {row}" + "".join(f", {i}" for i in columns)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names of many."""
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(shown(name) for name in names[:LISTED]) + more
 
 
 def numbers(values: np.ndarray) -> str:

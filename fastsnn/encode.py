@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastsnn import arrays, check
-from fastsnn.scalars import shown
+from fastsnn.scalars import listed, shown
 
 
 def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarray:
@@ -21,7 +21,7 @@ def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarra
     bad = (labels < 0) | (labels >= n_classes)
     if bad.any():
         row = int(np.argmax(bad))
-        known = "" if names is None else f", or their names ({arrays.listed(names)}) as text,"
+        known = "" if names is None else f", or their names ({listed(names)}) as text,"
         raise ValueError(
             f"y: class numbers in [0, {n_classes}){known} are required, got {y[row]} in row {row}"
         )
@@ -59,7 +59,7 @@ def _by_name(y, n, names):
     if (labels < 0).any():
         row = int(np.argmax(labels < 0))
         raise ValueError(
-            f"y: the class names of the model are required ({arrays.listed(names)}), got "
+            f"y: the class names of the model are required ({listed(names)}), got "
             f"{shown(y[row])} in row {row}"
         )
     return labels
@@ -78,7 +78,7 @@ def _as_names(labels, n_classes, names):
         return None
     if ((values >= 0) & (values < n_classes)).all():
         raise ValueError(
-            f"y: integers may be the names or the numbers of the classes {arrays.listed(names)}; "
+            f"y: integers may be the names or the numbers of the classes {listed(names)}; "
             "give the names as text, y.astype(str), or numpy.array(model.class_names)[y]"
         )
     return named[place]

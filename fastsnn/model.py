@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn import arrays, check, encode, metrics
+from fastsnn import arrays, encode, metrics
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import TASKS, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.losses import log_softmax
 from fastsnn.network import Network
+from fastsnn.scalars import listed, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class Model:
             raise TypeError(f"Model: a Network is required, got {type(self.network).__name__}")
         if self.task not in TASKS:
             raise ValueError(
-                f"Model: task must be one of {', '.join(TASKS)}; got {check.shown(self.task)}"
+                f"Model: task must be one of {', '.join(TASKS)}; got {shown(self.task)}"
             )
         features, outputs = self.network.input_size, self.network.output_size
         if self.inputs is None:
@@ -72,7 +73,7 @@ class Model:
             if names is None:
                 continue
             if isinstance(names, str) or not all(isinstance(n, str) for n in names):
-                raise TypeError(f"Model: {name} must be a tuple of str, got {check.shown(names)}")
+                raise TypeError(f"Model: {name} must be a tuple of str, got {shown(names)}")
             object.__setattr__(self, name, tuple(names))
             if fits and len(names) != size:
                 raise ValueError(
@@ -90,7 +91,7 @@ class Model:
 
     def __repr__(self):
         names = self.class_names or self.target_names
-        of = f" of {len(names):,} ({arrays.listed(names)})" if names else ""
+        of = f" of {len(names):,} ({listed(names)})" if names else ""
         return (
             f"Model({self.task}{of}, {self.network.input_size:,} features, "
             f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters)"

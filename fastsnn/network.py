@@ -10,7 +10,7 @@ from fastsnn import threads as processors
 from fastsnn.data.byterows import ByteRows
 from fastsnn.device import Rows
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, SELU, AlphaDropout, Dense, Layer
-from fastsnn.parameters import Parameters
+from fastsnn.parameters import Parameters, require_fit
 from fastsnn.plan import parameter_layout
 
 
@@ -41,7 +41,7 @@ class Network:
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
         if _arrays is not None:
-            initialize.require_fit(self.layout.tensors, _arrays)  # before anything is allocated
+            require_fit(self.layout.tensors, _arrays)  # before anything is allocated
         self.buffer = Parameters(self.layout)
         self._device = None  # its parameters on a device, if it lives there
         self._plain = all(

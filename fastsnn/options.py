@@ -9,7 +9,9 @@ from difflib import get_close_matches
 
 import click
 
-LONGEST = 60  # letters of a quoted word
+from fastsnn.scalars import shown
+
+LONGEST = 60  # letters of an option that a hint repeats
 CLOSE, ALIKE = 3, 0.55  # suggestions at most; the ratio of difflib from which words are alike
 INTERRUPTED = 130  # as shells count: 128 + SIGINT
 FAILURES = (ValueError, TypeError, RuntimeError, OSError, FloatingPointError, MemoryError)
@@ -65,14 +67,8 @@ class OneOf(click.Choice):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            words = f"one of {', '.join(map(str, self.choices))} is required, got {quoted(value)}"
+            words = f"one of {', '.join(map(str, self.choices))} is required, got {shown(value)}"
             self.fail(words + _several(value, param, ctx), param, ctx)
-
-
-def quoted(value) -> str:
-    """As Python writes it, but not longer than a line bears."""
-    text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]}...{text[-1]}"
 
 
 def _required(kind, range_, value, param, ctx):
@@ -82,7 +78,7 @@ def _required(kind, range_, value, param, ctx):
         kind += f" in {left}{low}, {high}{right}"
     elif low is not None:
         kind += f" above {low}" if range_.min_open else f" of at least {low}"
-    return f"{kind} is required, got {quoted(value)}{_several(value, param, ctx)}"
+    return f"{kind} is required, got {shown(value)}{_several(value, param, ctx)}"
 
 
 def _several(value, param, ctx):
@@ -115,7 +111,7 @@ def no_such_option(error: click.NoSuchOption) -> str:
         meant = sorted(name for name in known if name.startswith(word))
         meant = meant or get_close_matches(word, sorted(known), CLOSE, ALIKE)
     hint = f"; did you mean {' or '.join(f'--{name}' for name in meant[:CLOSE])}?" if meant else ""
-    return f"no such option {quoted(error.option_name)}{hint}"
+    return f"no such option {shown(error.option_name)}{hint}"
 
 
 class OneLine(click.Group):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from fastsnn.plan import ParameterLayout, aligned_zeros
+from fastsnn.scalars import listed, shown
 from fastsnn.threads import Lock
 
 SMALLEST_LENGTH = 1e-15  # of a direction of normalized weights: its square is a normal float32
@@ -71,12 +72,7 @@ class Parameters:
         """Take tensors over, all or none. Raises ValueError for missing or unknown names, shapes
         and numbers that are not usable.
         """
-        missing, unknown = self.tensors.keys() - arrays.keys(), arrays.keys() - self.tensors.keys()
-        if missing or unknown:
-            raise ValueError(
-                f"state_dict: the network needs {_some(missing, 'nothing more')} and does not "
-                f"know {_some(unknown, 'nothing')}; were the layers the same?"
-            )
+        _require_names(self.tensors, arrays)
         new = {name: _checked(name, arrays[name], self.tensors[name]) for name in self.tensors}
         with self._writing():
             for name, tensor in self.tensors.items():
@@ -130,17 +126,45 @@ class Parameters:
                     self.derived_version = self.version
 
 
+def require_fit(needed: Mapping[str, tuple[int, tuple]], arrays: Mapping[str, np.ndarray]) -> None:
+    """Check `arrays` against the tensors of a layout by name, shape and dtype (float32), before
+    memory for a network is allocated. Raises ValueError for the first that does not fit.
+    """
+    _require_names(needed, arrays)
+    for name, (_, shape) in needed.items():
+        _require_shape(name, arrays[name], shape)
+        if arrays[name].dtype != np.float32:
+            raise ValueError(f"state_dict: {name} must be float32, got {arrays[name].dtype}")
+
+
+def _require_names(needed, arrays):
+    missing, unknown = needed.keys() - arrays.keys(), arrays.keys() - needed.keys()
+    faults = [
+        f"{what} {listed(sorted(names, key=str))}"
+        for what, names in (("needs", missing), ("does not know", unknown))
+        if names
+    ]
+    if faults:
+        raise ValueError(
+            f"state_dict: the network {' and '.join(faults)}; were the layers the same?"
+        )
+
+
+def _require_shape(name, array, shape):
+    if array.shape != shape:
+        raise ValueError(
+            f"state_dict: {name} has shape {array.shape}, the network needs {shown(shape)}; was it "
+            "trained on other data?"
+        )
+
+
 def _checked(name, array, tensor):
     if np.ma.isMaskedArray(array):
         raise ValueError(f"state_dict: {name} must be a plain array, got a masked one")
     array = np.asarray(array)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"state_dict: {name} must be real numbers, got {array.dtype}")
-    if array.shape != tensor.shape:
-        raise ValueError(
-            f"state_dict: {name} has shape {array.shape}, the network needs {tensor.shape}; was it "
-            "trained on other data?"
-        )
+    _require_shape(name, array, tensor.shape)
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is refused
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
@@ -155,9 +179,3 @@ def _checked(name, array, tensor):
                 f"({SMALLEST_LENGTH:g}, {LARGEST_LENGTH:g}): it holds directions"
             )
     return array
-
-
-def _some(names, otherwise):
-    names = sorted(names, key=str)
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return f"{names[:6]}{more}" if names else otherwise

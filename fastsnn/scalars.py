@@ -5,12 +5,14 @@ This module imports nothing of the package, so that layers and optimizers can us
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 from typing import Any
 
 import numpy as np
 
 MOST_SHOWN = 60  # letters of a quoted value
+TAIL = 17  # of them from its end: names often differ only there
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -20,12 +22,24 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """`repr` for an error message: one line of at most 60 letters, whatever the value."""
+    """`repr` for an error message: one line of at most 60 letters, shortened in the middle."""
+    value = plain(value)
     try:
-        text = " ".join(repr(plain(value)).split())
+        text = repr(value)
     except (ValueError, RecursionError):  # an int of more than 4,300 digits; endless nesting
         return f"a very long {type(value).__name__}"
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+    if not isinstance(value, str):  # blanks within a text are part of it
+        text = " ".join(text.split())
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[: MOST_SHOWN - TAIL - 3]}...{text[-TAIL:]}"
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """The first `most` names in quotes, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + more
 
 
 def integer(value: Any, where: str, low: int | None = None, high: int | None = None) -> int:

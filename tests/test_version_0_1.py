@@ -49,7 +49,17 @@ def test_predictions_keep_their_bits(task):
     assert text[-1] == str(expected[0, -1])
 
 
-@each_task
+def test_all_kinds_of_layers_keep_their_bits():
+    model = fs.load_model(version_0_1.FOLDER / "layers.safetensors")
+    assert model.task == "regression" and model.feature_names == ("a", "b", "ü")
+    found = model.predict(np.float32([[1, 2, 3], [-4, 5, 6.5]]), threads=1)
+    assert found.tolist() == [
+        [-0.3966841697692871, -2.5064749717712402],
+        [-0.0805736780166626, -2.1334638595581055],
+    ]
+
+
+@pytest.mark.parametrize("task", [*version_0_1.TASKS, "layers"])
 def test_saved_again_it_is_the_same(task, tmp_path):
     path = version_0_1.FOLDER / f"{task}.safetensors"
     fs.save_model(tmp_path / "again", fs.load_model(path))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsnn.arrays import listed
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
+from fastsnn.scalars import listed
 
 LARGE = 1 << 22  # bytes of features: what is smaller trains faster as float32, made once
 

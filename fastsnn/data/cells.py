@@ -1,15 +1,13 @@
-"""What the text of one cell of a table means, and how a message quotes it."""
+"""The meaning of the text in one cell of a table: missing, a number, a code, a class name."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 
 import numpy as np
 
 LARGEST = float(np.finfo(np.float32).max)
-QUOTED = 60  # letters of a file's text that a message shows
 # The words that pandas takes for a missing value (its STR_NA_VALUES), and "?" of the UCI files.
 MISSING = frozenset(
     {
@@ -98,25 +96,3 @@ def class_order(name: str) -> tuple[bool, float, str]:
     """Sort key: numbers by value, then text by the alphabet."""
     value = number(name)
     return (value is None, 0.0 if value is None else value, name)
-
-
-def shown(text: str) -> str:
-    """`text` in quotes for a message, its middle left out where it is long."""
-    if len(text) > QUOTED:
-        text = f"{text[: QUOTED - 20]}...{text[-17:]}"
-    quoted = repr(text)  # one letter may need ten
-    return quoted if len(quoted) <= 2 * QUOTED else f"{quoted[:QUOTED]}...'"
-
-
-def some(names: Iterable[str], most: int = 6) -> str:
-    """The first names in quotes, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(shown(name) for name in names[:most]) + more
-
-
-def plain(error: BaseException | str) -> str:
-    """The text of an error of another library, in one line and not long."""
-    text = str(error)[:2000] or type(error).__name__
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= 200 else f"{text[:180]}..."

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from fastsnn.data.cells import shown, some
+from fastsnn.scalars import listed, shown
 
 Target = str | int | Sequence[str | int] | None
 NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=True)"
@@ -61,7 +61,7 @@ def target_columns(
         elif re.fullmatch(r"-?[0-9]{1,18}", name) and -width <= int(name) < width:
             columns.append(int(name) % width)
         else:
-            has = f"has the columns {some(header)}" if header else NO_HEADER
+            has = f"has the columns {listed(header)}" if header else NO_HEADER
             raise ValueError(
                 f"{path}: the target must be a column name of the header or an index in "
                 f"[{-width}, {width - 1}], got {shown(name)}; the file {has}"
@@ -87,7 +87,7 @@ def feature_columns(
         if missing:
             raise ValueError(
                 f"{path}: must have all {len(wanted)} feature columns of the model, lacks "
-                f"{some(missing)}; it has {some(header)}"
+                f"{listed(missing)}; it has {listed(header)}"
             )
         columns = [at[name] for name in wanted]
         taken = set(columns)

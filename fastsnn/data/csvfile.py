@@ -14,12 +14,13 @@ import numpy as np
 
 from fastsnn.data import delimiter as delimiters
 from fastsnn.data import header as headers
-from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite, shown
+from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite
 from fastsnn.data.columns import Target, feature_columns, target_columns, target_names
 from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file
 from fastsnn.data.limits import unpacked_limit
 from fastsnn.data.magic import HEAD, require_text
+from fastsnn.scalars import shown
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from fastsnn.data.cells import plain, shown
+from fastsnn.data.files import brief
 from fastsnn.data.limits import too_large
+from fastsnn.scalars import shown
 
 LINE = 64 << 20  # letters of a line, at most: 2 million columns
 _UNDECODED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by errors="surrogateescape"
@@ -101,4 +102,4 @@ def _broken(path, start, text, delimiter, error) -> ValueError:
             f"{path}, line {start}: a cell must have at most {csv.field_size_limit():,} letters, "
             "one has more; is a quote never closed?"
         )
-    return ValueError(f"{path}, line {start}: must be a line of a CSV file ({plain(error)})")
+    return ValueError(f"{path}, line {start}: must be a line of a CSV file ({brief(error)})")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn.arrays import listed
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
+from fastsnn.scalars import listed
 
 TASKS = ("classification", "multitask", "regression")
 

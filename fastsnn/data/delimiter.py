@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from fastsnn.data.cells import has_decimal_comma, number, shown
+from fastsnn.data.cells import has_decimal_comma, number
 from fastsnn.data.csvlines import records
+from fastsnn.scalars import shown
 
 DELIMITERS = (",", ";", "\t")
 LINES, LETTERS = 1000, 1 << 20  # looked at: so many lines, or fewer (but 10) of so many letters

@@ -17,7 +17,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastsnn.data.cells import is_missing, number, shown
+from fastsnn.data.cells import is_missing, number
+from fastsnn.scalars import shown
 
 ADVICE = "say which with --header or --no-header (in Python: header=True or False)"
 HINT = "; if this line holds the names of the columns, say --header (in Python: header=True)"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.cells import LARGEST, plain, some
-from fastsnn.data.files import require_file
+from fastsnn.data.cells import LARGEST
+from fastsnn.data.files import brief, require_file
 from fastsnn.data.npzmember import read_member
+from fastsnn.scalars import listed
 
 PARTS = ("train", "validation", "test")
 WANTED = ("x", "y", *(f"{array}_{part}" for part in PARTS for array in "xy"))
@@ -76,7 +77,7 @@ class _Archive:
         names = sorted(self.names)
         if all(len(name) < 40 and name.isprintable() for name in names[:10]) and len(names) <= 10:
             return f"holds {', '.join(names) or 'nothing'}"
-        return f"holds {some(names)}"
+        return f"holds {listed(names)}"
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def _open(path: Path) -> Iterator[_Archive]:
             raise
         except Exception as error:  # zipfile raises nearly every type for broken bytes
             raise ValueError(
-                f"{path}: must be a complete .npz archive, is not ({plain(error)}); "
+                f"{path}: must be a complete .npz archive, is not ({brief(error)}); "
                 "copy it again, or save it with numpy.savez"
             ) from error
         with archive:

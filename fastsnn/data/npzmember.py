@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from fastsnn.data.cells import plain
+from fastsnn.data.files import brief
 from fastsnn.data.limits import too_large, unpacked_limit
 
 ENCRYPTED = 0x1  # a flag of a zip member
@@ -54,7 +54,7 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
         if str(error).startswith(where):  # refused below, in this file's own words
             raise
         raise ValueError(
-            f"{where} cannot be unpacked ({plain(error)}); the file is damaged, copy it again"
+            f"{where} cannot be unpacked ({brief(error)}); the file is damaged, copy it again"
         ) from error
     return value
 
@@ -70,7 +70,7 @@ def _header(where, file):
             shape, _, dtype = READERS[version](file)
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError) as error:
         raise ValueError(
-            f"{where} is not a NumPy array ({plain(error)}); save it with numpy.savez"
+            f"{where} is not a NumPy array ({brief(error)}); save it with numpy.savez"
         ) from error
     return shape, dtype, file.tell()
 
@@ -84,7 +84,7 @@ def _require_array(where, shape, dtype, start, size):
     if dtype.kind not in KINDS or dtype.itemsize == 0 or (dtype.kind == "f" and dtype.itemsize > 8):
         raise ValueError(
             f"{where} must be an array of numbers or text, numbers of at most 64 bits, is dtype "
-            f"{plain(str(dtype))}"
+            f"{brief(dtype)}"
         )
     if not shape or shape[0] == 0:
         raise ValueError(f"{where} must have at least one row, has shape {_shown(shape)}")
@@ -92,12 +92,12 @@ def _require_array(where, shape, dtype, start, size):
     if min(shape) < 0 or described != size:
         raise ValueError(
             f"{where} must have {_count(described)} bytes by its header (shape {_shown(shape)}, "
-            f"dtype {plain(str(dtype))}), has {size:,}; the file is damaged, copy it again"
+            f"dtype {brief(dtype)}), has {size:,}; the file is damaged, copy it again"
         )
 
 
 def _shown(shape):
-    return plain(str(tuple(_count(n) for n in shape[:8])).replace("'", ""))
+    return brief(str(tuple(_count(n) for n in shape[:8])).replace("'", ""))
 
 
 def _count(number):

@@ -14,11 +14,11 @@ from fastsnn.data.cells import (
     is_missing,
     number,
     number_name,
-    shown,
 )
 from fastsnn.data.classes import encode_classes
 from fastsnn.data.dataset import TASKS
 from fastsnn.data.delimiter import decimal_comma
+from fastsnn.scalars import shown
 
 MANY_CLASSES = 20  # more different numbers than this are taken as amounts, not as classes
 
