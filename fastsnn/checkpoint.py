@@ -74,13 +74,13 @@ def file_of(path: str | os.PathLike) -> Path:
     without it.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
         return path
     file = path / "model.safetensors"
     if not file.exists():
         raise ValueError(
-            f"{path}: there is no such file as model.safetensors in this folder; give the folder "
-            "of a run of `fastsnn train`, or a file"
+            f"{_name(file)}: there is no such file; give the folder of a run of `fastsnn train`, or a "
+            "model file"
         )
     return file
 

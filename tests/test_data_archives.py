@@ -14,7 +14,7 @@ import pytest
 from data_files import message
 from test_data_cifar10 import ROWS, python2, text
 
-from fastsnn.data import cache, cifar10batches, files, members, optdigits
+from fastsnn.data import cache, cifar10batches, limits, members, optdigits
 from fastsnn.data.files import brief, damage, open_file, read_bytes
 from fastsnn.data.idx import read_idx
 from fastsnn.data.numbers import parse
@@ -187,11 +187,11 @@ def test_bombs_of_gzip(tmp_path, monkeypatch):
 
 def test_the_limit_follows_the_memory(monkeypatch):
     monkeypatch.setattr(os, "sysconf", lambda name: 1 << 15)  # 1 GiB
-    assert files.unpacked_limit() == 1 << 29
+    assert limits.unpacked_limit() == 1 << 29
     monkeypatch.setattr(os, "sysconf", lambda name: 1 << 20)
-    assert files.unpacked_limit() == files.UNPACKED_LIMIT == 8 << 30
+    assert limits.unpacked_limit() == limits.UNPACKED_LIMIT == 8 << 30
     monkeypatch.setenv("FASTSNN_UNPACKED_LIMIT", "much")
-    assert "FASTSNN_UNPACKED_LIMIT: must be a number" in message(files.unpacked_limit)
+    assert "FASTSNN_UNPACKED_LIMIT: must be a number" in message(limits.unpacked_limit)
 
 
 def idx(*sizes, content=b"", code=8):

@@ -121,5 +121,5 @@ def test_header_is_true_false_or_none():
 def test_idx_files_of_more_dimensions_than_arrays_have(tmp_path):
     path = tmp_path / "x-ubyte"
     path.write_bytes(bytes([0, 0, 8, 65]) + b"\0\0\0\1" * 65 + b"\7")
-    with pytest.raises(ValueError, match="must be an idx file"):
+    with pytest.raises(ValueError, match="must have the sizes of 1 to 32 dimensions"):
         read_idx(path)

@@ -106,7 +106,11 @@ BAD = {
     "objects": (X.astype(object), TypeError, "x: numbers are required, got object"),
     "uneven": ([[1, 2, 3, 4], [1, 2]], ValueError, "x: an array of numbers is required, got list"),
     "column": (frame(("a", "b", "z", "d")), ValueError, "x: the column 'c' is required, the data"),
-    "long": (frame(("a" * 99, "b", "c", "d")), ValueError, f"has '{'a' * 56}..., 'b', 'c', 'd'"),
+    "long": (
+        frame(("a" * 99, "b", "c", "d")),
+        ValueError,
+        f"has '{'a' * 39}...{'a' * 16}', 'b', 'c', 'd'",
+    ),
     "None": (None, TypeError, "x: a NumPy array is required, got NoneType"),
 }
 

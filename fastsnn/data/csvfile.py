@@ -18,7 +18,7 @@ from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite
 from fastsnn.data.columns import Target, feature_columns, target_columns, target_names
 from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file
-from fastsnn.data.limits import unpacked_limit
+from fastsnn.data.limits import table_limit
 from fastsnn.data.magic import HEAD, require_text
 from fastsnn.scalars import shown
 
@@ -66,7 +66,7 @@ def read_csv(
     packed = path.name.lower().endswith(".gz")
     with open_file(path) as file:
         require_text(path, file.read(HEAD), packed)
-    limit = unpacked_limit(path) if packed else None
+    limit = table_limit(path) if packed else None
     how = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": None}
     with open_file(path, "rt", **how) as file:
         source = lines(path, file, limit)

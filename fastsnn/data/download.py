@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fastsnn.data import members
-from fastsnn.data.files import PIECE, bytes_from, damage, limited
+from fastsnn.data.files import PIECE, damage, limited
+from fastsnn.data.limits import bytes_from
 from fastsnn.data.transfer import Failed, Limit, transfer
 
 DOWNLOAD_LIMIT = 4 << 30  # bytes of a file whose size is not known

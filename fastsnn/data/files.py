@@ -5,34 +5,14 @@ from __future__ import annotations
 import errno
 import gzip
 import io
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-UNPACKED_LIMIT = 8 << 30  # bytes; half of the memory where that is less
+from fastsnn.data.limits import ADVICE, unpacked_limit
+
 PIECE = 1 << 20  # bytes unpacked in one piece
-
-
-def unpacked_limit() -> int:
-    """The bytes that a packed file may unpack to: $FASTSNN_UNPACKED_LIMIT, else UNPACKED_LIMIT or
-    half of this machine's memory, whichever is less.
-
-    Raises ValueError where the variable is set to no number of bytes.
-    """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return bytes_from("FASTSNN_UNPACKED_LIMIT", min(UNPACKED_LIMIT, memory // 2))
-
-
-def bytes_from(variable: str, default: int) -> int:
-    """The number of bytes that an environment variable gives."""
-    text = os.environ.get(variable, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
-        raise ValueError(f"{variable}: must be a number of bytes above 0, is {brief(text)!r}")
-    return int(text)
 
 
 def open_file(
@@ -80,7 +60,7 @@ class _Limited(io.RawIOBase):
         self.advice = "copy or download it again"
         if limit is None:
             limit = unpacked_limit()
-            self.advice = "if it is no mistake, set FASTSNN_UNPACKED_LIMIT to more bytes"
+            self.advice = ADVICE
         self.limit = limit
 
     def readable(self):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.files import brief, open_file, packed, read_all, unpacked_limit
+from fastsnn.data.files import brief, open_file, packed, read_all
+from fastsnn.data.limits import unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_DIMENSIONS = 32  # NumPy has 64

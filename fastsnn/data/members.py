@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastsnn.data.files import brief, damage, limited, read_all, require_file, unpacked_limit
+from fastsnn.data.files import brief, damage, limited, read_all, require_file
+from fastsnn.data.limits import ADVICE, unpacked_limit
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 0x1  # of the flags of a member
@@ -31,23 +32,15 @@ def stream(
 ) -> Iterator[io.BufferedReader]:
     """A member as a file, from which no more than its stated size can be read.
 
-    most: the bytes that it may have; `unpacked_limit()` by default. Encrypted members raise
-    ValueError, and so do other methods than stored and deflated: bzip2 and LZMA unpack a kilobyte
-    to a gigabyte in one piece. Damaged bytes raise the exceptions of zipfile when they are read.
+    most: the bytes that it may have; `unpacked_limit()` by default. Raises ValueError for a larger
+    member, and as `require_supported`. Damaged bytes raise the exceptions of zipfile when they are
+    read.
     """
     where = place(path, info)
-    if info.flag_bits & ENCRYPTED:
-        raise ValueError(f"{where}: must not be encrypted; save the archive without a password")
-    if info.compress_type not in METHODS:
-        method = zipfile.compressor_names.get(info.compress_type, info.compress_type)
-        raise ValueError(
-            f"{where}: must be stored or deflated, its method is {method}; pack it again with "
-            "deflate, as zip does by default"
-        )
+    require_supported(info, f"{where}:", "pack it again with deflate, as zip does by default")
     advice = "copy or download it again"
     if most is None:
-        most = unpacked_limit()
-        advice = "if it is no mistake, set FASTSNN_UNPACKED_LIMIT to more bytes"
+        most, advice = unpacked_limit(), ADVICE
     if info.file_size > most:
         raise ValueError(
             f"{where}: must have at most {most:,} bytes unpacked, has {info.file_size:,}; {advice}"
@@ -55,6 +48,17 @@ def stream(
     # The stated size may be a lie, but ZipExtFile stops there, and then compares the checksum.
     with archive.open(info) as file:
         yield limited(file, info.file_size, where)
+
+
+def require_supported(info: zipfile.ZipInfo, where: str, advice: str) -> None:
+    """Raise ValueError for an encrypted member, and for other methods than stored and deflated:
+    bzip2 and LZMA unpack a kilobyte to a gigabyte in one piece.
+    """
+    if info.flag_bits & ENCRYPTED:
+        raise ValueError(f"{where} must not be encrypted; save the archive without a password")
+    if info.compress_type not in METHODS:
+        method = zipfile.compressor_names.get(info.compress_type, info.compress_type)
+        raise ValueError(f"{where} must be stored or deflated, its method is {method}; {advice}")
 
 
 def read_member(
@@ -81,10 +85,7 @@ def whole(archive: zipfile.ZipFile, path: Path) -> None:
     infos = archive.infolist()
     limit = unpacked_limit()
     if sum(info.file_size for info in infos) > limit:
-        raise ValueError(
-            f"{path}: must have at most {limit:,} bytes unpacked, has more; if it is no mistake, "
-            "set FASTSNN_UNPACKED_LIMIT to more bytes"
-        )
+        raise ValueError(f"{path}: must have at most {limit:,} bytes unpacked, has more; {ADVICE}")
     for info in infos:
         with (
             damage(place(path, info), "must be whole, is damaged"),

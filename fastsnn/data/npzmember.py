@@ -9,16 +9,15 @@ import tokenize
 import warnings
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
 from fastsnn.data.files import brief
-from fastsnn.data.limits import too_large, unpacked_limit
+from fastsnn.data.limits import table_limit, too_large
+from fastsnn.data.members import require_supported
 
-ENCRYPTED = 0x1  # a flag of a zip member
-# bzip2 and LZMA unpack a kilobyte to a gigabyte in one piece; numpy.savez never uses them.
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 KINDS = "biufUS"
 
@@ -29,15 +28,8 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
     """
     name = info.filename.removesuffix(".npy")
     where = f"{path}: {name}"
-    if info.flag_bits & ENCRYPTED:
-        raise ValueError(f"{where} must not be encrypted; save it with numpy.savez")
-    if info.compress_type not in METHODS:
-        method = zipfile.compressor_names.get(info.compress_type, info.compress_type)
-        raise ValueError(
-            f"{where} must be stored or deflated, is packed by {method}; save it with "
-            "numpy.savez_compressed"
-        )
-    if info.file_size > (limit := unpacked_limit(path)):
+    require_supported(info, where, "save it with numpy.savez_compressed")
+    if info.file_size > (limit := table_limit(path)):
         raise too_large(path, limit, info.file_size)
     try:
         with archive.open(info) as file:
@@ -59,20 +51,26 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
     return value
 
 
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype, int]:
+    """(shape, dtype, bytes of the header) of a .npy file. Raises nearly any type of exception for
+    damaged bytes.
+    """
+    version = npy.read_magic(file)
+    if version not in READERS:
+        raise ValueError(f"its format {version} is unknown")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # remarks on headers of Python 2
+        shape, _, dtype = READERS[version](file)
+    return shape, dtype, file.tell()
+
+
 def _header(where, file):
-    """(shape, dtype, bytes of the header)"""
     try:
-        version = npy.read_magic(file)
-        if version not in READERS:
-            raise ValueError(f"its format {version} is unknown")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            shape, _, dtype = READERS[version](file)
+        return read_header(file)
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError) as error:
         raise ValueError(
             f"{where} is not a NumPy array ({brief(error)}); save it with numpy.savez"
         ) from error
-    return shape, dtype, file.tell()
 
 
 def _require_array(where, shape, dtype, start, size):
