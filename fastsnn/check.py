@@ -132,7 +132,7 @@ def seed(value, where: str = "seed") -> int:
     return value
 
 
-def class_weight(values, loss: str, n_outputs: int, where: str = "class_weight"):
+def class_weight(values, n_outputs: int, where: str = "class_weight") -> np.ndarray | str:
     """Weights of classes or tasks as (n_outputs,) float32; None gives an empty array, which means
     1; "balanced" stays as it is, see `balanced`.
 

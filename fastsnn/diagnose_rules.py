@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from fastsnn.console import count
+
 INPUT_MEAN = 0.25  # |mean| of all features
 INPUT_VARIANCE = (0.5, 2.0)  # of all features
 FEATURE_VARIANCE = 10.0  # that 95 % of the features stay below
@@ -173,8 +175,8 @@ def _kept(inputs, layers):
     if kept < KEPT:
         yield Finding(
             "mean and variance are not kept", _numbers(r for _, r in layers if r.kept is not None),
-            f"the moment map sends {_below(kept, KEPT)} of the units to means near 0 and variances "
-            f"near 1, fewer than {_percent(KEPT)} over {_layers(len(shares))} ({_percent(domain)} "
+            f"the moment map sends {_beyond(kept, KEPT)} of the units to means near 0 and variances "
+            f"near 1, fewer than {_percent(KEPT)} over {count(len(shares), 'layer')} ({_percent(domain)} "
             "are in the domain of theorem 1); train with a lower learning rate, or fewer epochs",
         )  # fmt: skip
 
@@ -238,7 +240,7 @@ def _units(inputs, layers):
             worst = max(shares, key=shares.get)
             yield Finding(
                 rule, tuple(shares),
-                f"{_above(shares[worst], most)} of the units of layer {worst} {words}, more than "
+                f"{_beyond(shares[worst], most)} of the units of layer {worst} {words}, more than "
                 f"{_percent(most)} in {_places(tuple(shares))}; look at the inputs and the "
                 "starting weights, and lower the learning rate",
             )  # fmt: skip
@@ -262,7 +264,7 @@ def _gradients(inputs, layers):
             yield Finding(
                 rule, tuple(number for number, _ in values),
                 f"the norm of {words} {way} from {here:.3g} at the output to {there:.3g} in layer "
-                f"{first}, over {_layers(last - first)}",
+                f"{first}, over {count(last - first, 'layer')}",
             )  # fmt: skip
 
 
@@ -302,23 +304,13 @@ def _percent(share):
     return f"{100 * share:.0f} %"
 
 
-def _above(share, bound):
-    """In percent, with digits enough to be more than the bound that it is above."""
+def _beyond(share, bound):
+    """In percent, with enough digits to be on the same side of `bound` as `share` is."""
+    sign = 1 if share > bound else -1
     return next(
         text for digits in range(18)
-        if float(text := f"{100 * share:.{digits}f}") > 100 * bound or digits == 17
+        if sign * float(text := f"{100 * share:.{digits}f}") > sign * 100 * bound or digits == 17
     ) + " %"  # fmt: skip
-
-
-def _below(share, bound):
-    return next(
-        text for digits in range(18)
-        if float(text := f"{100 * share:.{digits}f}") < 100 * bound or digits == 17
-    ) + " %"  # fmt: skip
-
-
-def _layers(n):
-    return f"{n} layer{'s' * (n != 1)}"
 
 
 def _places(numbers):

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastsnn import checkpoint
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
+from fastsnn.data.table import require_no_header
 from fastsnn.model import Model
 
 SMALL = 2.0**-10  # deviations
@@ -56,7 +57,7 @@ def labelled(
     if is_named(name):
         if target is not None:
             raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
-        _require_no_header(name, header)
+        require_no_header(name, header)
         table = read_named(name, progress)
     else:
         if target is None and model.target_names and not name.lower().endswith(".npz"):
@@ -82,7 +83,7 @@ def features(
         return read_features(
             name, model.feature_names, model.network.input_size, header, _had_no_header(model)
         )
-    _require_no_header(name, header)
+    require_no_header(name, header)
     x = read_named(name, progress).test.x
     _require_width(model, name, x)
     return x
@@ -106,11 +107,6 @@ def _had_no_header(model):
     with names know their header by them, the others had none.
     """
     return None if model.target_names is None else False
-
-
-def _require_no_header(name, header):
-    if header is not None:
-        raise ValueError(f"{name}: header is for a CSV file, got {header}; leave it out")
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from fastsnn.locks import Lock
 from fastsnn.plan import ParameterLayout, aligned_zeros
 from fastsnn.scalars import listed, shown
-from fastsnn.threads import Lock
 
 SMALLEST_LENGTH = 1e-15  # of a direction of normalized weights: its square is a normal float32
 LARGEST_LENGTH = 1e15

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from statistics import median
 
 from fastsnn import threads as processors
+from fastsnn.console import count
 
 TIMES = 10  # slower than the epochs before
 LEAST_S = 1.0  # a shorter epoch is no matter, however slow it is
@@ -42,8 +43,8 @@ class SlowEpochs:
 def _line(epoch, seconds, usual, share, threads):
     cause = f"this process had {100 * share:.0f} % of a processor"
     if hasattr(os, "getloadavg"):
-        load, count = os.getloadavg()[0], processors.available()
-        cause += f", the load is {load:.1f} on {count} processor{'s'[: count != 1]}"
+        load, available = os.getloadavg()[0], count(processors.available(), "processor")
+        cause += f", the load is {load:.1f} on {available}"
     fewer = " or give it fewer --threads" if threads > 1 else ""
     return (
         f"epoch {epoch} took {seconds:.3g} s, the ones before {usual:.3g} s: {cause}; end other "

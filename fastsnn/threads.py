@@ -8,10 +8,7 @@ from pathlib import Path
 import numba
 
 from fastsnn.kernels import pool
-from fastsnn.kernels.locks import Lock
-
-__all__ = ["Lock", "available", "cgroup_limit", "region", "resolve"]
-
+from fastsnn.locks import Lock
 from fastsnn.scalars import plain, shown
 
 MOST = 1024  # slices of the work, where there are no more processors

@@ -13,7 +13,7 @@ from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.batches import batches_of, shuffled
 from fastsnn.data.byterows import ByteRows
 from fastsnn.divergence import diverged
-from fastsnn.locks import exclusive
+from fastsnn.locks import Lock, exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam, require_state
@@ -92,7 +92,7 @@ class Trainer:
             )
         if class_weight is not None and loss == "mse":
             raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
-        self.class_weight = check.class_weight(class_weight, loss, network.output_size)
+        self.class_weight = check.class_weight(class_weight, network.output_size)
         self._threads = threads  # as given: another machine has other processors
         self.threads = processors.resolve(threads)
         self.seed = check.seed(seed)
@@ -104,7 +104,7 @@ class Trainer:
             backend, network, self.threads, self.optimizer.n_state, precision
         )
         self._loaded = False
-        self._lock = processors.Lock()
+        self._lock = Lock()
 
     @exclusive
     def __getstate__(self):

@@ -75,7 +75,7 @@ def read_table(
     if task == "auto" and class_names:
         task = "classification"
     if path.suffix.lower() == ".npz":
-        _require_no_header(path, header)
+        require_no_header(path, header)
         return _from_npz(path, target, task, class_names, n_features)
     expected = Expected(header, unclear, feature_names, n_features, class_names)
     csv = read_csv(path, target, expected)
@@ -112,7 +112,7 @@ def read_features(
     if path.suffix.lower() != ".npz":
         expected = Expected(header, unclear, feature_names, n_features)
         return read_csv(path, expected=expected, labelled=False).x
-    _require_no_header(path, header)
+    require_no_header(path, header)
     x = read_npz_features(path)
     _check_width(path, x, n_features)
     return x
@@ -161,7 +161,8 @@ def _checked(path) -> Path:
     return Path(path)
 
 
-def _require_no_header(path, header) -> None:
+def require_no_header(path: str | Path, header: bool | None) -> None:
+    """Raise ValueError where `header` is given for data that have none."""
     if header is not None:
         raise ValueError(f"{path}: header is for a CSV file, got {header}; leave it out")
 
