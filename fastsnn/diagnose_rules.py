@@ -17,7 +17,7 @@ from fastsnn.console import count
 
 INPUT_MEAN = 0.25  # |mean| of all features
 INPUT_VARIANCE = (0.5, 2.0)  # of all features
-FEATURE_VARIANCE = 10.0  # that 95 % of the features stay below
+FEATURE_VARIANCE = 10.0  # 95 % of the features stay below it
 WEIGHT_FACTOR = 1.5  # between a layer's sums of squares and what its activation needs
 WEIGHT_LAYERS = 0.5  # share of the layers that must be so
 COLLAPSED, EXPLODED = 0.03, 100.0  # variance, as a multiple of what it should be
@@ -153,7 +153,7 @@ def _variance(inputs, layers):
 
 
 def _off(inputs, layers):
-    """Variances between those that are fine and those that collapse or explode."""
+    """Variances that are off, but neither collapsed nor exploded."""
     selus = [(r, point[1]) for r, point in _hidden(layers) if r.activation == "selu"]
     off = [(r, v) for r, v in selus if not 1 / OFF <= r.variance / v <= OFF]
     if off and (off[-1] == selus[-1] or len(off) > OFF_LAYERS * len(selus)):
@@ -175,14 +175,15 @@ def _kept(inputs, layers):
     if kept < KEPT:
         yield Finding(
             "mean and variance are not kept", _numbers(r for _, r in layers if r.kept is not None),
-            f"the moment map sends {_beyond(kept, KEPT)} of the units to means near 0 and variances "
-            f"near 1, fewer than {_percent(KEPT)} over {count(len(shares), 'layer')} ({_percent(domain)} "
-            "are in the domain of theorem 1); train with a lower learning rate, or fewer epochs",
+            f"the moment map sends {_beyond(kept, KEPT)} of the units to means near 0 and "
+            f"variances near 1, fewer than {_percent(KEPT)} over {count(len(shares), 'layer')} "
+            f"({_percent(domain)} are in the domain of theorem 1); train with a lower learning "
+            "rate, or fewer epochs",
         )  # fmt: skip
 
 
 def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> list[Finding]:
-    """Of `fastsnn.metrics.evaluate`. chance: share of the largest class."""
+    """Findings from figures of `fastsnn.metrics.evaluate`; chance: share of the largest class."""
     r2, auc = figures.get("r2", math.nan), figures.get("auc", math.nan)
     accuracy = figures.get("accuracy", math.nan)
     if r2 < R2:
@@ -190,7 +191,7 @@ def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> lis
     elif auc < AUC:
         text = f"auc is {auc:.3g}, below {AUC:g} (chance: 0.5)"
     elif accuracy <= chance < 1:  # 1: all rows are of one class
-        text = f"accuracy is {accuracy:.3g}, that of always the largest class: {chance:.3g}"
+        text = f"accuracy is {accuracy:.3g}; always predicting the largest class gives {chance:.3g}"
     else:
         return []
     advice = "train longer, or with another --learning-rate, --layers or --dropout"
@@ -271,7 +272,7 @@ def _gradients(inputs, layers):
 RULES: tuple[Callable, ...] = (
     _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _gradients,
 )  # fmt: skip
-# Milder signs, looked at where no other rule has found a cause.
+# Milder signs, checked only if no other rule has found a cause.
 FINER: tuple[Callable, ...] = (_off, _kept)
 
 

@@ -15,7 +15,7 @@ from fastsnn.data import Progress, Split, Table, is_named, read_features, read_n
 from fastsnn.data.table import require_no_header
 from fastsnn.model import Model
 
-SMALL = 2.0**-10  # deviations
+SMALL = 2.0**-10  # standard deviations
 
 
 def load(path: str | os.PathLike, backend: str = "cpu") -> tuple[Path, Model]:
@@ -103,15 +103,15 @@ def predict(
 
 
 def _had_no_header(model):
-    """What line 1 of a file is where that is unclear: of models trained on a CSV file, a row. Those
-    with names know their header by them, the others had none.
+    """False for a model trained on a CSV file, else None: how to read an unclear line 1. A model
+    with feature names recognizes its header by them; without names, there was no header.
     """
     return None if model.target_names is None else False
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:
-    """A header, and a line for each row in its order. Numbers are as short as float32 allows: with
-    the digits that the network's outputs have, in the units of a regression's targets.
+    """A header, and a line for each row in order. Numbers have as many digits as the float32
+    outputs of the network; those of a regression are in the units of its targets.
 
     classification: class, p_NAME for each class. multitask: p_NAME for each task. regression: the
     targets by name. Without names: numbers from 0, of targets those of their columns.
@@ -141,8 +141,9 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
 
 
 def _decimals(predictions, targets):
-    """Decimals (n, targets) of values in float64 that leave what the network said, a float32 number
-    of deviations from the mean, as it is; those near the mean as if at SMALL deviations.
+    """Decimals (n, targets) that float64 predictions need so that rounding keeps the network's
+    float32 output, a number of standard deviations from the mean; outputs below SMALL count as
+    SMALL.
     """
     z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
     with np.errstate(invalid="ignore", over="ignore"):  # outputs that are not finite

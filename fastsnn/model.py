@@ -24,14 +24,14 @@ class Model:
     network : Network
     task : "classification", "multitask" or "regression"
     inputs : Standardizer of the features, optional
-        Default: features are taken as they are.
+        Without it, features are not standardized.
     targets : Standardizer of the targets, optional
-        Of a regression; without it outputs are taken as they are.
+        For regression only; without it, outputs are in the units of the targets.
     class_names, feature_names, target_names : tuples of str, optional
 
     Raises
     ------
-    ValueError, TypeError : for parts that do not fit together.
+    ValueError, TypeError : if the parts do not match.
     """
 
     network: Network
@@ -54,7 +54,7 @@ class Model:
             zeros, ones = np.zeros(features, np.float32), np.ones(features, np.float32)
             object.__setattr__(self, "inputs", Standardizer(zeros, ones))
         if self.targets is not None and self.task != "regression":
-            raise ValueError(f"Model: targets are of a regression, the task is {self.task}")
+            raise ValueError(f"Model: targets are for a regression, the task is {self.task}")
         for name, size in (("inputs", features), ("targets", outputs)):
             part = getattr(self, name)
             if part is not None and not isinstance(part, Standardizer):
@@ -77,7 +77,7 @@ class Model:
             object.__setattr__(self, name, tuple(names))
             if fits and len(names) != size:
                 raise ValueError(
-                    f"Model: {name} must be {size:,} like the network's "
+                    f"Model: {name} must have {size:,} names like the network's "
                     f"{'inputs' if size is features else 'outputs'}, got {len(names):,}"
                 )
 
@@ -111,12 +111,12 @@ class Model:
         -------
         classification: probabilities (n, classes) float32, their argmax the class. multitask:
         probabilities (n, tasks) float32. regression: values (n, targets) in the units of the data,
-        float64 (float32 of a model of version 0.1).
+        float64 (float32 for a model of version 0.1).
 
         Raises
         ------
-        ValueError, TypeError : with row and column, for what is no number: NaN, infinity, text,
-            masked entries, complex numbers, missing columns.
+        ValueError, TypeError : with row and column, for NaN, infinity, text, masked entries,
+            complex numbers and missing columns.
         """
         z = self.network.forward(self._standardized(x), threads)
         if self.task == "classification":
@@ -126,7 +126,7 @@ class Model:
         return z if self.targets is None else self.targets.invert(z)
 
     def evaluate(self, x, y, threads: int | None = None) -> dict[str, float]:
-        """Figures (`fastsnn.metrics.evaluate`) for raw features and labels.
+        """Figures (`fastsnn.metrics.evaluate`) on raw features and labels.
 
         Parameters
         ----------
@@ -150,9 +150,9 @@ class Model:
     def judge(
         self, part: Split, threads: int | None = None, x: np.ndarray | ByteRows | None = None
     ) -> dict[str, float]:
-        """Figures of a part of a `fastsnn.data.Dataset`, whose features are standardized already.
+        """Figures on a part of a `fastsnn.data.Dataset`, whose features are standardized already.
 
-        x: the part's features where they have been placed on a device.
+        x: the part's features on a device, if they have been placed there.
         """
         z = self.network.forward(part.x if x is None else x, threads)
         scale = units = None
@@ -162,8 +162,10 @@ class Model:
             units = self.targets.invert(z), part.raw_y
         return metrics.evaluate(self.task, z, part.y, scale, units)
 
-    def judge_raw(self, x: np.ndarray, y: np.ndarray, threads: int | None = None):
-        """Figures of features and labels of a `fastsnn.data.Table`, made with the model's names."""
+    def judge_raw(
+        self, x: np.ndarray, y: np.ndarray, threads: int | None = None
+    ) -> dict[str, float]:
+        """Figures on a part of a `fastsnn.data.Table` that was read with the model's names."""
         return self.judge(self._part(self._standardized(x), y), threads)
 
     def _part(self, x, y):

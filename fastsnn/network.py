@@ -62,7 +62,7 @@ class Network:
     @property
     def parameters(self) -> np.ndarray:
         """All tensors in one flat buffer, read-only: `load_state_dict` writes them, and
-        `buffer.snapshot` and `buffer.restore` keep them and put them back.
+        `buffer.snapshot` copies them and `buffer.restore` writes the copy back.
         """
         return self.buffer.host
 
@@ -127,8 +127,8 @@ class Network:
         self.__init__(state["layers"], state["input_size"], _arrays=state["arrays"])
 
     def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
-        """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. Other x
-        than float32 are converted to it.
+        """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. An x of
+        another type is converted to float32.
 
         A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
         1 touches no threading layer, and may be called from many Python threads at once; on a GPU

@@ -1,5 +1,5 @@
-"""Parts that the commands share: option types whose errors say what is required, hints for options
-that do not exist, and errors in one line. The only file of the package that imports click.
+"""Click types and the command group: errors that say what is required, in one line, and suggestions
+for unknown options. The only file of the package that imports click.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import click
 from fastsnn.scalars import shown
 
 LONGEST = 60  # letters of an option that a hint repeats
-CLOSE, ALIKE = 3, 0.55  # suggestions at most; the ratio of difflib from which words are alike
+CLOSE, ALIKE = 3, 0.55  # most suggestions; the least similarity ratio of difflib
 INTERRUPTED = 130  # as shells count: 128 + SIGINT
 FAILURES = (ValueError, TypeError, RuntimeError, OSError, FloatingPointError, MemoryError)
 
-# What other programs call an option: our name, where the command has it.
+# Names of options in other programs, and ours; used if the command has such an option.
 SYNONYMS = {
     "lr": ("learning-rate",), "eta": ("learning-rate",), "learning-rate-init": ("learning-rate",),
     "wd": ("weight-decay",), "l2": ("weight-decay",), "bs": ("batch-size",),
@@ -82,7 +82,7 @@ def _required(kind, range_, value, param, ctx):
 
 
 def _several(value, param, ctx):
-    """A hint where somebody tries several values; `fastsnn search` is for that."""
+    """A hint to `fastsnn search` if several values were given."""
     command = None if ctx is None else ctx.info_name
     if param is None or command not in ("train", "search") or "," not in str(value):
         return ""
@@ -93,10 +93,10 @@ def _several(value, param, ctx):
 
 
 def no_such_option(error: click.NoSuchOption) -> str:
-    """The message with a suggestion: an option that other programs call so, else one that begins
-    so, else one that is spelled much like it.
+    """The message with suggestions: the option for a synonym, else options with that prefix, else
+    options with a similar spelling.
 
-    click compares names with their dashes, which makes all short ones alike.
+    click compares names with their dashes, which makes all short names similar.
     """
     known = {
         name.lstrip("-")

@@ -261,10 +261,13 @@ def test_a_model_of_parts(tmp_path):
         ({"task": "ranking"}, "task must be one of classification, multitask, regression; got 'ra"),
         ({"inputs": Standardizer.fit(X[:, :1])}, "inputs must have 4 columns like the network, h"),
         ({"inputs": X}, "inputs must be a Standardizer, got ndarray"),
-        ({"targets": Standardizer.fit(X[:, :3])}, "targets are of a regression, the task is class"),
-        ({"class_names": ("a", "b")}, "class_names must be 3 like the network's outputs, got 2"),
+        (
+            {"targets": Standardizer.fit(X[:, :3])},
+            "targets are for a regression, the task is class",
+        ),
+        ({"class_names": ("a", "b")}, "class_names must have 3 names like the network's"),
         ({"class_names": "abc"}, "class_names must be a tuple of str, got 'abc'"),
-        ({"feature_names": ("a",)}, "feature_names must be 4 like the network's inputs, got 1"),
+        ({"feature_names": ("a",)}, "feature_names must have 4 names like the network's inputs"),
         ({"network": None}, "a Network is required, got NoneType"),
     ],
 )

@@ -98,7 +98,7 @@ workers_option = click.option(
 )  # fmt: skip
 dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
-    help="Only print the number of trainings and how long they will take.",
+    help="Only print the number of trainings and the predicted time.",
 )  # fmt: skip
 references_option = click.option(
     "--references", "with_references", is_flag=True, show_default="off",
