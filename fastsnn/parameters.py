@@ -19,9 +19,9 @@ LARGEST_LENGTH = 1e15
 class Parameters:
     """All tensors of a network in one flat float32 buffer, and the only way to write into them.
 
-    Every write increases `version`, which is what copies (derived weights, packed rows, a device's
-    buffer) are compared with. Engines write through `flat` and say so with `updated`; everything
-    else takes `snapshot` and `restore`, or `load`.
+    Every write increments `version`; copies (derived weights, packed rows, a device's buffer) are
+    stale if they have another one. Engines write into `flat` and then call `updated`; all other
+    code uses `snapshot` and `restore`, or `load`.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class Parameters:
         self.flat = aligned_zeros(layout.size)
         self.tensors = layout.views(self.flat)
         self.version = 0
-        self.derived_version = -1  # of the parameters that the derived tensors were computed from
-        self._device = lambda: None  # the copy on a device, if somebody holds it
+        self.derived_version = -1  # the version that the derived tensors were computed from
+        self._device = lambda: None  # weak reference to the copy on a device
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class Parameters:
 
     @property
     def host(self) -> np.ndarray:
-        """The flat buffer, as new as the device's copy, read-only."""
+        """The flat buffer, read-only, after fetching newer parameters from the device."""
         self.fetch()
         view = self.flat.view()
         view.flags.writeable = False
@@ -69,8 +69,8 @@ class Parameters:
         return {name: tensor.copy() for name, tensor in self.tensors.items()}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take tensors over, all or none. Raises ValueError for missing or unknown names, shapes
-        and numbers that are not usable.
+        """Copy tensors in, all or none. Raises ValueError for missing or unknown names, and for
+        other shapes and unusable numbers.
         """
         _require_names(self.tensors, arrays)
         new = {name: _checked(name, arrays[name], self.tensors[name]) for name in self.tensors}
@@ -80,7 +80,7 @@ class Parameters:
 
     @contextmanager
     def _writing(self):
-        """All tensors of the host's buffer are written."""
+        """Context in which all tensors of the host's buffer are written."""
         with self._lock:
             yield
             self.version += 1
@@ -88,8 +88,8 @@ class Parameters:
                 copy.host_changed()
 
     def updated(self, updates: int, since: int | None = None) -> None:
-        """An engine has written into `flat`, `updates` times. since: the version that it began
-        with, if it has kept the derived tensors up to date.
+        """Record that an engine has written into `flat` `updates` times. since: the version before,
+        if the engine has kept the derived tensors up to date.
         """
         with self._lock:
             alone = since == self.version
@@ -104,12 +104,12 @@ class Parameters:
         if self.derived_version == self.version:
             return
         with self._lock:
-            version = self.version  # before: a write during the call makes the result an old one
+            version = self.version  # read first: a write during the call makes the result stale
             function(self.flat)
             self.derived_version = version
 
     def on_device(self, make):
-        """The copy on a device; `make()` makes one where there is none."""
+        """The copy on a device; `make()` creates it if there is none."""
         with self._lock:
             copy = self._device()
             if copy is None:
@@ -165,7 +165,7 @@ def _checked(name, array, tensor):
     if array.dtype.kind not in "fiu":
         raise ValueError(f"state_dict: {name} must be real numbers, got {array.dtype}")
     _require_shape(name, array, tensor.shape)
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is refused
+    with np.errstate(over="ignore"):  # overflows become infinite, which is refused
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
@@ -176,6 +176,6 @@ def _checked(name, array, tensor):
         if not ((length > SMALLEST_LENGTH) & (length < LARGEST_LENGTH)).all():
             raise ValueError(
                 f"state_dict: {name} must have no row of zeros, and lengths in "
-                f"({SMALLEST_LENGTH:g}, {LARGEST_LENGTH:g}): it holds directions"
+                f"({SMALLEST_LENGTH:g}, {LARGEST_LENGTH:g}): a direction needs a length"
             )
     return array

@@ -1,4 +1,4 @@
-"""Single values from a caller or a file, checked: Python numbers, or a one-line error.
+"""Checks of single values from a caller or a file, and their one-line form in errors.
 
 This module imports nothing of the package, so that layers and optimizers can use it.
 """
@@ -17,7 +17,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def plain(value: Any) -> Any:
-    """A NumPy scalar as the Python number or text it holds; anything else as it is."""
+    """A NumPy scalar as a Python number or text; anything else unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -77,7 +77,7 @@ def number(value: Any, where: str, low: float = -inf, high: float = inf, ends: s
 
 
 def is_finite(value: int | float) -> bool:
-    """Whether a float64 can hold it: `math.isfinite` fails for an int of more than 308 digits."""
+    """Whether `value` is a finite float64. (`math.isfinite` raises for ints above 308 digits.)"""
     try:
         return abs(float(value)) < inf
     except OverflowError:

@@ -147,11 +147,11 @@ def written(header: dict | str, tensors=b""):
 OURS = {"__metadata__": {"fastsnn": "{}"}}
 ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 HEADERS = {
-    "a list": (written("[]"), "damaged or something else (its header is no JSON object)"),
+    "a list": (written("[]"), "damaged or something else (its header is not a JSON object)"),
     "deep": (written("[" * 100_000), "its JSON is nested too deeply"),
-    "a name twice": (written('{"a": 1, "a": 2}'), "a name stands twice"),
+    "a name twice": (written('{"a": 1, "a": 2}'), "a name occurs twice"),
     "a long number": (written(f'{{"a": {"1" * 5000}}}'), "Exceeds the limit"),
-    "no UTF-8": (struct.pack("<Q", 1) + b"\xff", "no UTF-8"),
+    "no UTF-8": (struct.pack("<Q", 1) + b"\xff", "not UTF-8"),
     "longer than the file": (struct.pack("<Q", 2**63), "a header of 9223372036854775808 bytes"),
     "metadata of another type": (written({"__metadata__": [1]}), "written by another program"),
     "bfloat16": (written({"a": ONE | {"dtype": "BF16"}}, b"1234"), "written by another program"),

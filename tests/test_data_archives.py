@@ -75,14 +75,14 @@ DAMAGED = {
     "deflate64": ({"method": 9}, "its method is deflate64"),
     "unknown": ({"method": 4242}, "its method is 4242"),
     "a later zip": ({"version": 999}, "must be a complete zip archive, is not (zip file version"),
-    "patches": ({"flags": 0x20}, "must be whole, is damaged (compressed patched data"),
-    "strong": ({"flags": 0x40}, "must be whole, is damaged (strong encryption"),
-    "shorter": ({"size": 3}, "must be whole, is damaged (Bad CRC-32"),
-    "longer": ({"size": 5}, "must be whole, is damaged"),
+    "patches": ({"flags": 0x20}, "must be complete, is damaged (compressed patched data"),
+    "strong": ({"flags": 0x40}, "must be complete, is damaged (strong encryption"),
+    "shorter": ({"size": 3}, "must be complete, is damaged (Bad CRC-32"),
+    "longer": ({"size": 5}, "must be complete, is damaged"),
     "huge": ({"size": 2**32 - 2}, "bytes unpacked, has 4,294,967,294; if it is no mistake, set"),
-    "elsewhere": ({"offset": 7}, "must be whole, is damaged"),
+    "elsewhere": ({"offset": 7}, "must be complete, is damaged"),
     "beyond": ({"offset": 2**31}, "must be "),
-    "cut": ({"packed": 1}, "must be whole, is damaged"),
+    "cut": ({"packed": 1}, "must be complete, is damaged"),
 }
 
 
@@ -114,7 +114,7 @@ def test_a_member_that_unpacks_to_more_than_it_states(tmp_path):
     path = archive(tmp_path / "a.zip", content=bytes(64 * MB), size=100)
     tracemalloc.start()
     try:
-        assert "must be whole, is damaged" in message(read, path)
+        assert "must be complete, is damaged" in message(read, path)
         assert tracemalloc.get_traced_memory()[1] < 4 * MB
     finally:
         tracemalloc.stop()

@@ -46,16 +46,13 @@ def test_units_that_do_not_keep_mean_and_variance(digits):
 
 
 @pytest.mark.parametrize(
-    "share, above, below",
-    [(0.2578, "26 %", None), (0.2504, "25.04 %", None), (0.25 + 1e-9, "25.0000001 %", None),
-     (0.0996, None, "9.96 %"), (0.04, None, "4 %"), (1.0, "100 %", None), (0.0, None, "0 %")],
+    "share, bound, text",
+    [(0.2578, 0.25, "26 %"), (0.2504, 0.25, "25.04 %"), (0.25 + 1e-9, 0.25, "25.0000001 %"),
+     (0.0996, 0.1, "9.96 %"), (0.04, 0.1, "4 %"), (1.0, 0.25, "100 %"), (0.0, 0.1, "0 %")],
 )  # fmt: skip
-def test_a_share_next_to_its_bound_has_the_digits_it_needs(share, above, below):
+def test_a_share_next_to_its_bound_has_the_digits_it_needs(share, bound, text):
     """ "25 % of the units ..., more than 25 %" says nothing."""
-    if above:
-        assert diagnose_rules._above(share, 0.25) == above
-    else:
-        assert diagnose_rules._below(share, 0.1) == below
+    assert diagnose_rules._beyond(share, bound) == text
 
 
 def test_saturated_units_just_above_the_bound():

@@ -70,7 +70,11 @@ BAD_LABELS = {
     "complex": (Y.astype(complex), TypeError, CLASSES + "complex128"),
     "float": (Y.astype(np.float32), TypeError, CLASSES + "float32; use y.astype(numpy.int64)"),
     "bool": (Y > 0, TypeError, CLASSES + "bool; use y.astype"),
-    "one-hot": (TARGETS, ValueError, "(8, 3); of one-hot rows give the class numbers, y.argmax("),
+    "one-hot": (
+        TARGETS,
+        ValueError,
+        "(8, 3); convert one-hot rows to class numbers with y.argmax(",
+    ),
     "column": (Y[:, None], ValueError, "one class a row of x, got (8, 1); use y.ravel()"),
     "short": (Y[1:], ValueError, "y: shape (8,) is required, one class a row of x, got (7,)"),
     "too large": (altered(Y, 4, 3), ValueError, RANGE + "3 in row 4; give the last Dense"),

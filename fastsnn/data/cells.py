@@ -8,14 +8,14 @@ import re
 import numpy as np
 
 LARGEST = float(np.finfo(np.float32).max)
-# The words that pandas takes for a missing value (its STR_NA_VALUES), and "?" of the UCI files.
+# The missing values of pandas (its STR_NA_VALUES), and "?" as in the UCI files.
 MISSING = frozenset(
     {
         "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
         "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?",
     }
 )  # fmt: skip
-_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)  # Python reads these as numbers: none is a class
+_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)  # float() accepts these; none is a class
 _DECIMAL_COMMA = re.compile(
     r"[+-]?(\d{1,3}(?:[. ]\d{3})+|\d*),\d+([eE][+-]?\d+)?|[+-]?\d{1,3}(,\d{3})+(\.\d*)?"
 )
@@ -30,7 +30,7 @@ def is_missing(text: str) -> bool:
 def number(text: str) -> float | None:
     """The number that `text` writes (infinity among them), None for anything else."""
     text = text.strip()
-    # Python reads 1_000, digits of other scripts, and nan as numbers; a table does not.
+    # float() also accepts 1_000, digits of other scripts, and nan.
     if "_" in text or not text.isascii():
         return None
     try:
@@ -52,16 +52,16 @@ def has_decimal_comma(text: str) -> bool:
 
 
 def is_code(text: str) -> bool:
-    """Whether `text` is digits with a leading zero, such as 007: a code more than a number."""
+    """Whether `text` is digits with a leading zero, such as 007: a code rather than a number."""
     text = text.strip()
     return len(text) > 1 and text[0] == "0" and text.isascii() and text.isdigit()
 
 
 def number_name(value: str | int | float) -> str:
-    """The one spelling of a number, exactly: 1, 1.0 and "01" are "1", and "0.10" is "0.1".
+    """The canonical spelling of a number, exactly: 1, 1.0 and "01" are "1", and "0.10" is "0.1".
 
-    Whole numbers keep all their digits. Others are written as Python writes a float64 where that
-    is the same number, else with all their digits. value: finite, or a text that `number` reads.
+    Whole numbers keep all their digits. Others are written like a Python float if that is exactly
+    the same number, else with all their digits. value: finite, or a text that `number` reads.
     """
     if not isinstance(value, str):
         return str(int(value)) if value == int(value) else repr(float(value))
@@ -77,8 +77,8 @@ def number_name(value: str | int | float) -> str:
 
 
 def _exact(text):
-    """(sign, digits, exponent) with digits neither beginning nor ending with 0: the value is
-    sign digits x 10^exponent, and digits "" stands for 0.
+    """(sign, digits, exponent) with digits that neither begin nor end with 0: the value is
+    sign digits x 10^exponent; digits "" means 0.
     """
     match = _PARTS.fullmatch(text.strip())
     if match is None:

@@ -1,4 +1,4 @@
-"""Which columns of a CSV file are targets, and which are features."""
+"""Target and feature columns of a CSV file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=Tr
 def target_names(target: Target) -> list[str]:
     """The targets one by one, each a name or the digits of an index; none for None.
 
-    Of a text with commas, the first is the whole: it may be one name. Raises TypeError for what is
-    no `Target`, ValueError for an empty list.
+    For a text, the first is the whole text: it may be one name with commas. Raises TypeError for
+    anything but a `Target`, ValueError for an empty list.
     """
     if target is None:
         return []
@@ -47,7 +47,7 @@ def target_names(target: Target) -> list[str]:
 def target_columns(
     path: Path, target: Target, header: Sequence[str] | None, width: int
 ) -> list[int]:
-    """The indices of the target columns, by default the last; names win over indices."""
+    """The indices of the target columns, by default the last; a name wins over an index."""
     if target is None:
         return [width - 1]
     names = target_names(target)
@@ -79,7 +79,7 @@ def feature_columns(
     wanted: Sequence[str] | None,
 ) -> list[int]:
     """The indices of the features: the `wanted` names of a model in their order, or all columns
-    that are no targets.
+    that are not targets.
     """
     if header and wanted:
         at = first_at(header)

@@ -25,9 +25,9 @@ from fastsnn.scalars import shown
 
 @dataclass(frozen=True, eq=False)
 class CsvTable:
-    """x (n, features) float64; targets: one list of n cells per target; lines (n,): where each row
-    begins. Targets without a header are called by the numbers of their columns. found: the header
-    and the delimiter.
+    """x (n, features) float64; targets: one list of n cells per target; lines (n,): the line where
+    each row begins. Without a header, targets are named by the numbers of their columns. found: the
+    header and the delimiter.
     """
 
     x: np.ndarray
@@ -40,11 +40,12 @@ class CsvTable:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a caller knows of a file.
+    """The caller's knowledge of a file.
 
-    header: whether line 1 holds names, None to see; unclear: the same where it cannot be seen, None
-    to refuse. feature_names, n_features, class_names: a model's. With a header the columns are
-    taken by these names, in their order, and others are ignored; without one their number must fit.
+    header: whether line 1 holds names; None: decide by its content. unclear: the answer if the
+    content does not decide; None: refuse the file. feature_names, n_features, class_names: a
+    model's. With a header the columns are taken by these names, in their order, and others are
+    ignored; without one, the number of columns must be n_features.
     """
 
     header: bool | None = None
@@ -57,9 +58,9 @@ class Expected:
 def read_csv(
     path: Path, target: Target = None, expected: Expected | None = None, labelled: bool = True
 ) -> CsvTable:
-    """Read all of `path`; `target` as in `read_table`, unused where the file is not `labelled`.
+    """Read all of `path`; `target` as in `read_table`, unused unless `labelled`.
 
-    Raises ValueError, with line and column, for what is no plain table of numbers.
+    Raises ValueError, with line and column, for anything but a plain table of numbers.
     """
     expected = expected or Expected()
     names = target_names(target)
@@ -114,7 +115,7 @@ def _read(path, line, row, rows, letter, target, names, expected, labelled) -> C
 
 
 def _indices(path, target, width):
-    """The target columns if there is no header; None where only a header has them."""
+    """The target columns if there is no header; None if they are names, which need a header."""
     try:
         return target_columns(path, target, None, width)
     except ValueError:
@@ -147,7 +148,7 @@ def _rows(path, rows, line, row, header, features, targets, hint):
 
 
 def _quickly(cells):
-    """The numbers in the cells; None where one may be none, or not finite in float32."""
+    """The numbers in the cells; None if a cell may not be a number, or not finite in float32."""
     try:
         values = list(map(float, cells))
     except ValueError:

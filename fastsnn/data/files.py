@@ -1,4 +1,4 @@
-"""Open data files, packed or not, within limits of size; say plainly what is wrong with them."""
+"""Open data files, packed or not, within limits of size, and explain what is wrong with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastsnn.data.limits import ADVICE, unpacked_limit
 
-PIECE = 1 << 20  # bytes unpacked in one piece
+PIECE = 1 << 20  # most bytes unpacked in one piece
 
 
 def open_file(
@@ -36,7 +36,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 def read_all(file: io.BufferedIOBase, size: int | None = None) -> bytes:
     """The rest of a file, or at most `size` bytes of it.
 
-    Read in pieces: `file.read(size)` would allocate `size` bytes before there is one.
+    It is read in pieces: `file.read(size)` would allocate `size` bytes before it reads.
     """
     pieces, left = [], float("inf") if size is None else size
     while left > 0 and (piece := file.read(min(PIECE, left))):
@@ -86,7 +86,7 @@ class _Limited(io.RawIOBase):
 def _opened(path, mode, most, text) -> Iterator:
     try:
         with gzip.open(path) if packed(path) else open(path, "rb") as file:
-            # A plain file is as large as it looks: it needs no limit but that of its data set.
+            # A plain file cannot grow by unpacking: only the limit of its data set applies.
             if packed(path) or most is not None:
                 file = limited(file, most, path)
             with io.TextIOWrapper(file, **text) if "t" in mode else file as file:
@@ -108,9 +108,9 @@ def damage(path: Path | str, what: str, advice: str = "copy or download it again
     """Errors of libraries that read damaged bytes, as one ValueError: "path: what (error); advice".
 
     Archives, pickles, images and .npy headers fail with nearly every type of exception that Python
-    has, so the body must be a library's work on a file and little else. Refusals that begin with
-    the path pass as they are. What the machine refuses stays an OSError; too little memory becomes
-    a RuntimeError.
+    has, so the body should be little else than the library call. ValueErrors that begin with
+    the path pass unchanged. Failures of the machine stay OSErrors; too little memory becomes a
+    RuntimeError.
     """
     try:
         yield
@@ -128,7 +128,7 @@ def damage(path: Path | str, what: str, advice: str = "copy or download it again
 
 
 def brief(text: object, letters: int = 160) -> str:
-    """A foreign text or an exception in one line of printable letters, shortened in the middle."""
+    """Foreign text or an exception as one line of printable letters, shortened in the middle."""
     if isinstance(text, BaseException):
         text = str(text) or type(text).__name__
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)[:4000]).split())
@@ -137,7 +137,7 @@ def brief(text: object, letters: int = 160) -> str:
 
 
 def packed(path: Path) -> bool:
-    """Whether the name says that gzip packed it."""
+    """Whether the name ends in .gz."""
     return path.name.lower().endswith(".gz")
 
 

@@ -21,8 +21,8 @@ BLOCK = 1024  # rows checked at a time
 
 
 def read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{"train": (x, y), ...}; x (n, features): uint8 stays as it is, what float32 holds exactly
-    (itself, float16, bool, integers of 8 and 16 bits) becomes float32, all else float64. y (n,
+    """{"train": (x, y), ...}; x (n, features): uint8 stays uint8; types that float32 holds exactly
+    (float16, bool, integers of 8 and 16 bits) become float32, all others float64. y (n,
     targets): as stored.
     """
     with _open(path) as file:
@@ -60,7 +60,7 @@ def read_npz_features(path: Path) -> np.ndarray:
 
 
 class _Archive:
-    """arrays: {name in small letters: member}."""
+    """An open archive. arrays: {lower-case name: member}."""
 
     def __init__(self, path, archive):
         self.path, self.archive, self.arrays = path, archive, {}
@@ -88,7 +88,7 @@ def _open(path: Path) -> Iterator[_Archive]:
             archive = zipfile.ZipFile(raw)
         except MemoryError:
             raise
-        except Exception as error:  # zipfile raises nearly every type for broken bytes
+        except Exception as error:  # zipfile raises nearly any type for damaged bytes
             raise ValueError(
                 f"{path}: must be a complete .npz archive, is not ({brief(error)}); "
                 "copy it again, or save it with numpy.savez"
@@ -132,7 +132,7 @@ def _targets(path, file, name) -> np.ndarray:
             raise ValueError(
                 f"{path}: the text in {name} must be UTF-8, is not ({error})"
             ) from error
-    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a letter, and Python fails on them
+    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a letter, but str() of some fails
         letters = np.ascontiguousarray(y).view(np.dtype("u4").newbyteorder(y.dtype.byteorder))
         if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any():
             raise ValueError(

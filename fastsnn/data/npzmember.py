@@ -1,5 +1,5 @@
-"""One array of an .npz archive, read only after what its header describes was compared with what
-the archive holds: numpy.load allocates what a header says.
+"""Reader of one array of an .npz archive. The size in its header is compared with the archive
+first, because numpy.load allocates what a header describes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ KINDS = "biufUS"
 
 
 def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """The array in a member: numbers of at most 64 bits, or text; one dimension or more, no empty
-    first one. Raises ValueError for everything else, before anything is allocated.
+    """The array in a member: numbers of at most 64 bits, or text, with at least one row. Raises
+    ValueError for anything else, before memory is allocated.
     """
     name = info.filename.removesuffix(".npy")
     where = f"{path}: {name}"
@@ -37,13 +37,13 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
         _require_array(where, *header, info.file_size)
         with archive.open(info) as file:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # remarks on headers of Python 2
+                warnings.simplefilter("ignore")  # about headers of Python 2
                 value = npy.read_array(file, allow_pickle=False)
-            file.read()  # the end, where the checksum is compared
+            file.read()  # up to the end, where the checksum is compared
     except MemoryError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy raise nearly every type for broken bytes
-        if str(error).startswith(where):  # refused below, in this file's own words
+    except Exception as error:  # nearly any type for damaged bytes
+        if str(error).startswith(where):  # refused by `_require_array`
             raise
         raise ValueError(
             f"{where} cannot be unpacked ({brief(error)}); the file is damaged, copy it again"
@@ -59,7 +59,7 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype, int]:
     if version not in READERS:
         raise ValueError(f"its format {version} is unknown")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on headers of Python 2
+        warnings.simplefilter("ignore")  # about headers of Python 2
         shape, _, dtype = READERS[version](file)
     return shape, dtype, file.tell()
 

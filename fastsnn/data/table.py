@@ -24,7 +24,7 @@ ENDINGS = f"{', '.join(TEXT)} (or these with .gz), .npz"
 class Table:
     """A file's content, not yet standardized.
 
-    x is float64 (or float32, from an NPZ file that has it), or uint8 if it was stored so (images);
+    x is float64 (float32 if an NPZ file has it), or uint8 if it is stored so (images);
     y as of `targets.encode`. A CSV file and an NPZ file of x and y have the part `train` only.
     note: what must be said with any result on these data. found: what a reader found in a user's
     file: header, delimiter, the task and its reason.
@@ -66,10 +66,12 @@ def read_table(
         several names or indices joined by commas, or a list of them. The last column by default.
         An NPZ file has its targets in y, so there it must be None.
     task : "classification", "multitask", "regression", or "auto": see `targets.infer_task`.
-    header : whether line 1 of a CSV file holds the names of the columns; None: see `header`.
+    header : whether line 1 of a CSV file holds the names of the columns; None: decide by its
+        content, see `fastsnn.data.header`.
     class_names, feature_names, n_features : a trained model's, to evaluate it. Labels then get the
         model's class numbers, and the columns are taken by name in the model's order.
-    unclear : what `header` stands for where line 1 leaves it unclear; None refuses such files.
+    unclear : the value of `header` if the content of line 1 does not decide; None refuses such
+        files.
     """
     path = _checked(path)
     if task == "auto" and class_names:
@@ -119,7 +121,7 @@ def read_features(
 
 
 def _task(columns, task, where):
-    """(task, what to say of it)"""
+    """(task, its reason for `Table.found`)"""
     if task != "auto":
         return task, ""
     task, reason = infer_task(columns, where)
@@ -128,7 +130,7 @@ def _task(columns, task, where):
 
 def _from_npz(path, target, task, class_names, n_features) -> Table:
     if target is not None:
-        target_names(target)  # raises for what names no column anywhere
+        target_names(target)  # raises for an invalid target
         raise ValueError(
             f"{path}: an .npz file has its targets in the array y, got the target "
             f"{shown(str(target))}; leave the target out"
