@@ -183,8 +183,8 @@ def read(path: str | os.PathLike) -> bytes:
 
 
 def write(path: str | os.PathLike, data: bytes) -> None:
-    """Replace a file in a Place atomically. Raises RuntimeError if others can write into the folder,
-    OSError if it fails.
+    """Replace a file in a Place atomically. Raises RuntimeError if others can write into the
+    folder, OSError if it fails.
     """
     path = Path(path)
     _require(path.parent)

@@ -1,4 +1,4 @@
-"""Archives that are damaged or made to fill the memory: one line for each, before it costs much."""
+"""Archives that are damaged or crafted to fill the memory are refused in one line, cheaply."""
 
 import gzip
 import io
@@ -24,7 +24,7 @@ MB = 1 << 20
 
 @pytest.fixture(autouse=True)
 def little_memory():
-    """What wants gigabytes fails at once, wherever the tests run."""
+    """Allocations of gigabytes fail immediately on every machine."""
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)

@@ -1,4 +1,4 @@
-"""Damaged files to every reader of files, by hypothesis; and that fuzz/harness.py finds faults.
+"""Damaged files for every reader, by hypothesis; and checks that fuzz/harness.py finds faults.
 
 The long run, and how to add a target: fuzz/harness.py.
 """

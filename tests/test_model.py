@@ -28,7 +28,7 @@ def model(task, **more):
 
 
 class Frame:
-    """As much of a data frame as is asked for."""
+    """A stub with the parts of a data frame that are used."""
 
     def __init__(self, **columns):
         self.values = columns

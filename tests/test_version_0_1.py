@@ -93,7 +93,7 @@ def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
 
 @pytest.mark.parametrize("offset, lost", [(1.7e9, True), (2e4, False), (-3e6, True)])
 def test_a_run_that_lost_digits_is_known(offset, lost):
-    """It goes on with the bits of version 0.1, and a line says that they are poor."""
+    """It continues with the bits of version 0.1, and a line says that digits are lost."""
     targets = Standardizer(np.full(1, offset, np.float32), np.full(1, 22, np.float32))
     network = fs.mlp(3, 1, layers=1, width=4)
     assert run._loses(fs.Model(network, "regression", targets=targets)) == lost
