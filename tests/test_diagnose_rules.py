@@ -70,7 +70,12 @@ def test_saturated_units_just_above_the_bound():
         ("regression", {"r2": 0.07}, 0, "r2 is 0.07, below 0.25"),
         ("regression", {"r2": -3.0}, 0, "r2 is -3, below 0.25"),
         ("multitask", {"auc": 0.55}, 0, "auc is 0.55, below 0.6"),
-        ("classification", {"accuracy": 0.9}, 0.9, "accuracy is 0.9, that of always the largest"),
+        (
+            "classification",
+            {"accuracy": 0.9},
+            0.9,
+            "accuracy is 0.9; always predicting the largest",
+        ),
         ("regression", {"r2": 0.3}, 0, None),
         ("regression", {"r2": float("nan")}, 0, None),
         ("multitask", {"auc": 0.7}, 0, None),

@@ -153,7 +153,9 @@ def test_classes_by_name_or_number():
 def test_integers_that_may_be_names(names, y, numbers):
     m = model("classification", class_names=names)
     if numbers is None:
-        with pytest.raises(ValueError, match="y: integers may be the names or the numbers of the"):
+        with pytest.raises(
+            ValueError, match="y: integers could be the names or the numbers of the"
+        ):
             m.evaluate(X[:3], y)
     else:
         assert m.evaluate(X[:3], np.array(y)) == m.judge(
