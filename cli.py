@@ -63,12 +63,12 @@ backend_option = click.option(
 )  # fmt: skip
 target_option = click.option(
     "--target", metavar="COLUMN", show_default="the columns that the model was trained on",
-    help="Column(s) of a CSV file that hold the truth.",
+    help="CSV column(s) with the true targets.",
 )  # fmt: skip
 header_option = click.option(
     "--header/--no-header", default=None,
-    show_default="a line of words is a header, one of numbers is not, others are refused",
-    help="Whether line 1 of a CSV file holds the names of the columns.",
+    show_default="words are a header, numbers are not, anything else is refused",
+    help="Line 1 of a CSV file holds the column names, or does not.",
 )  # fmt: skip
 model_option = click.option(
     "--model", "model_file", required=True, metavar="FILE",
@@ -93,7 +93,7 @@ def main():
 @setting("target", "CSV column(s) to predict: a name, an index from 0, or several with commas.",
          metavar="COLUMN", show_default="the last column")
 @header_option
-@setting("task", "Task; auto decides by the target.", OneOf(["auto", *TASKS]))
+@setting("task", "Task; auto infers it from the target.", OneOf(["auto", *TASKS]))
 @setting("method", "snn: SELU and alpha-dropout; or what the paper compares it with.",
          OneOf(list(METHODS)))
 @setting("layers", "Hidden layers (resnet: blocks); the output layer comes on top.", COUNT)

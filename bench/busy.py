@@ -1,8 +1,8 @@
-"""Steps of two threads beside busy programs: `python -m fastsnn.bench.busy`.
+"""Time of training steps on a busy machine: `python -m fastsnn.bench.busy`.
 
-Each figure is the median of three rounds, each in a process of its own: of a step, and of the whole
-round by its number of steps, in which rare slow steps count. "plain": neither the short waiting of
-`kernels/pool.py` nor the choice of `fastsnn/pace.py`.
+Each figure is the median of three rounds, each in a process of its own: of the median step, and of
+the mean step, in which rare slow steps count. "plain" uses neither the short spinning of
+`kernels/pool.py` nor the adaptive thread count of `fastsnn/pace.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ MODES = {
 
 
 def steps(threads: int, seconds: float, adapt: bool) -> list[float]:
-    """Seconds of the steps of a network of 32 layers of 64 on 128 rows, for about `seconds`."""
+    """Time steps of a network of 32 layers x 64 units on 128 rows for about `seconds`; returns the
+    seconds of each.
+    """
     pace.ADAPT = adapt
     rng = np.random.default_rng(0)
     x = rng.standard_normal((128, 64), dtype=np.float32)
@@ -58,14 +60,16 @@ def _round(threads, seconds, mode):
 
 
 @click.command()
-@click.option("--threads", default=2, show_default=True, help="Threads of the step.")
-@click.option("--loops", default=4, show_default=True, help="Busy programs beside it.")
-@click.option("--seconds", default=2.0, show_default=True, help="Length of a round.")
-@click.option("--rounds", default=3, show_default=True, help="Rounds of each figure.")
+@click.option("--threads", default=2, show_default=True, help="Number of threads of the step.")
+@click.option(
+    "--loops", default=4, show_default=True, help="Number of busy loops that run at the same time."
+)
+@click.option("--seconds", default=2.0, show_default=True, help="Seconds per round.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds per figure.")
 @click.option("--adapt/--no-adapt", default=True, hidden=True)
 @click.option("--child", is_flag=True, hidden=True)
 def main(threads, loops, seconds, rounds, adapt, child):
-    """Milliseconds of a training step, on this machine as it is and beside busy loops."""
+    """Print milliseconds per training step, on the machine as it is and beside busy loops."""
     if child:
         print(json.dumps(steps(threads, seconds, adapt)))
         return
@@ -75,7 +79,7 @@ def main(threads, loops, seconds, rounds, adapt, child):
         others = [subprocess.Popen([sys.executable, "-c", "while 1: pass"]) for _ in range(count)]
         try:
             found = {case: [] for case in cases}
-            for _ in range(rounds):  # in turn: what else goes on meets all alike
+            for _ in range(rounds):  # interleaved, so that other load affects all cases alike
                 for case in cases:
                     found[case].append(_round(case[0], seconds, case[1]))
         finally:

@@ -1,5 +1,5 @@
-"""What NumPy reads as an array of numbers: lists, data frames, arrays of other types; and what is
-refused rather than read in part: masked entries, complex numbers, objects, text.
+"""Conversion of lists, data frames and arrays of any type to arrays of numbers. Masked entries,
+complex numbers, objects and text are refused, not read in part.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from numbers import Real
 
 import numpy as np
 
-from fastsnn.scalars import shown
+from fastsnn.scalars import listed, shown
 
-LISTED = 5  # names in an error
+LISTED = 5  # numbers in a repr
 SEARCHED = 10_000  # entries, for one to show
 
 
@@ -87,22 +87,16 @@ def table(x, width: int, names: Sequence[str] | None = None, where: str = "x") -
 
 
 def column_of(index: int, names: Sequence[str] | None) -> str:
-    """A column in an error: by its name if there is one."""
+    """The words for a column in an error: its name if there is one, else its index."""
     return f"column {index}" if names is None else f"column {shown(names[index])}"
 
 
 def place(index: Sequence[int], names: Sequence[str] | None = None) -> str:
-    """A place in an error: row, and column where there are columns."""
+    """The words for a place in an error: the row, and the column if there are columns."""
     row, *columns = (int(i) for i in index)
     if len(columns) == 1:
         return f"row {row}, {column_of(columns[0], names)}"
     return f"row {row}" + "".join(f", {i}" for i in columns)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names of many."""
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(shown(name) for name in names[:LISTED]) + more
 
 
 def numbers(values: np.ndarray) -> str:
@@ -112,7 +106,7 @@ def numbers(values: np.ndarray) -> str:
 
 
 def _of_frame(frame, names, where):
-    """The columns of a data frame as one array; by name where the model and the frame have
+    """The columns of a data frame as one array, taken by name if the model and the frame have
     names.
     """
     columns = list(getattr(frame, "column_names", frame.columns))  # the first of PyArrow

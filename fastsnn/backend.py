@@ -163,7 +163,7 @@ class TrainingEngine:
 
     def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
         """Updates by the next batches of `sizes` rows; returns (mean loss before each of them,
-        whether the last update left float32: such parameters keep their values). Ends early after
+        whether the last update left float32: such parameters keep their values). Stops after
         a loss that is not finite or above `limit`, and after such an update. `batch`: x, index,
         labels, targets, sample and class weights.
         """

@@ -20,8 +20,8 @@ def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
 def batches_of(
     engine, x, rest: list, order: np.ndarray, size: int, at_once: Callable[[], int]
 ) -> Iterator[tuple]:
-    """The batches of an epoch as (what the engine takes, first row, rows of each): up to
-    `at_once()` together, asked anew each time.
+    """The batches of an epoch as (arguments of the engine, first row, rows of each), up to
+    `at_once()` batches together; it is called anew for each group.
     """
     if not isinstance(x, ByteRows):
         first = 0

@@ -52,8 +52,8 @@ def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
         )
     if y.ndim == 2 and y.dtype.kind in "biuf":
         raise ValueError(
-            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; of one-hot "
-            f"rows give the class numbers, {where}.argmax(axis=1)"
+            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; convert "
+            f"one-hot rows to class numbers with {where}.argmax(axis=1)"
         )
     if y.dtype.kind not in "iu":
         raise TypeError(
@@ -123,7 +123,7 @@ def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
 
 
 def seed(value, where: str = "seed") -> int:
-    """An int in [0, 2**64), Python's or NumPy's."""
+    """Check a seed: a Python or NumPy int in [0, 2**64). Raises TypeError or ValueError."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
@@ -132,9 +132,9 @@ def seed(value, where: str = "seed") -> int:
     return value
 
 
-def class_weight(values, loss: str, n_outputs: int, where: str = "class_weight"):
-    """Weights of classes or tasks as (n_outputs,) float32; None gives an empty array, which means
-    1; "balanced" stays as it is, see `balanced`.
+def class_weight(values, n_outputs: int, where: str = "class_weight") -> np.ndarray | str:
+    """Weights of classes or tasks as (n_outputs,) float32. None gives an empty array, which means
+    1; "balanced" is returned unchanged, see `balanced`.
 
     values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
     """
@@ -154,7 +154,7 @@ def class_weight(values, loss: str, n_outputs: int, where: str = "class_weight")
 
 
 def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndarray:
-    """The weights that "balanced" stands for, (n_outputs,) float32, from checked labels.
+    """The weights for "balanced", (n_outputs,) float32, from checked labels.
 
     Classes: n / (k count) for k classes with a row, as in scikit-learn. Labels of tasks: negatives
     / positives of each task, so that both weigh the same; 1 for a task that lacks one of the two.

@@ -74,13 +74,13 @@ def file_of(path: str | os.PathLike) -> Path:
     without it.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
         return path
     file = path / "model.safetensors"
     if not file.exists():
         raise ValueError(
-            f"{path}: there is no such file as model.safetensors in this folder; give the folder "
-            "of a run of `fastsnn train`, or a file"
+            f"{_name(file)}: there is no such file; give the folder of a run of `fastsnn train`, "
+            "or a model file"
         )
     return file
 
@@ -113,7 +113,7 @@ def load_run(path: str | os.PathLike):
 
 @contextmanager
 def _fitting(path):
-    """Whatever contradicts itself in a file is one ValueError that names it."""
+    """Turn errors about contradictory content into one ValueError that names the file."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -142,21 +142,23 @@ def _write(path, network, arrays, description):
     # One entry: safetensors writes several in any order, and equal models shall be equal files.
     description["crc32"] = _checksum(description, arrays)
     text = json.dumps(description)
-    if 2 * len(text) > tensorfile.MOST_HEADER:  # in the header, each quote in it has a backslash
+    if 2 * len(text) > tensorfile.MOST_HEADER:  # quotes get a backslash in the header
         raise ValueError(
-            f"{path}: nothing was written: names and history have {len(text):,} letters, at most "
-            f"{tensorfile.MOST_HEADER // 2:,} can be read again; train fewer epochs"
+            f"{path}: nothing was written: names and history have {len(text):,} letters, a file "
+            f"holds at most {tensorfile.MOST_HEADER // 2:,}; train fewer epochs"
         )
     files.replace(path, to_bytes(arrays, metadata={KEY: text}))
 
 
 def _require_readable(path, description, arrays, network):
-    """What `_read` and its callers would refuse is not written: the previous file is worth more."""
+    """Raise an error for anything that `_read` or its callers would refuse, so that the previous
+    file is kept.
+    """
     name = described.not_finite(arrays)
     if name is not None:
         raise FloatingPointError(
             f"{path}: finite numbers are required, {name} has NaN or infinity; nothing was "
-            "written, and the previous file, if any, is kept; train with a smaller rate"
+            "written, and the previous file, if any, is kept; train with a smaller learning rate"
         )
     try:
         if "task" in description:
@@ -176,7 +178,7 @@ def _checksum(description, tensors):
 
 
 def _name(path):
-    """For messages: one line, whatever letters the name has."""
+    """The path as one printable line, for messages."""
     name = os.fsdecode(path)
     return name if name.isprintable() else shown(name)
 

@@ -23,21 +23,22 @@ from fastsnn.schedules import SCHEDULES
 FEW_ROWS = 5000
 BATCH_SIZE, BATCH_SIZE_FEW = 128, 32
 EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 22, 40, 400
-STEPS_FEW = 1600  # so many steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
-# Of networks of up to LAYERS hidden layers; sgd's falls with the root of the depth beyond.
+STEPS_FEW = 1600  # number of steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
+# Learning rates of networks of up to LAYERS hidden layers; that of sgd falls with the root of the
+# depth beyond.
 LEARNING_RATE = {"sgd": 0.04, "adam": 1e-4, "adamw": 1e-4}
 LEARNING_RATE_FEW = LEARNING_RATE | {"sgd": 0.01}
 LAYERS = 32
-# Regression. SELU's slope is above 1 near 0, so each layer makes the function of the starting
-# weights rougher: with 32 layers, few rows do not tell even a linear function; with 4 they do.
+# Regression. SELU's slope is above 1 near 0, so each layer makes the function of the initial
+# weights rougher: 32 layers cannot learn even a linear function from few rows; 4 layers can.
 LAYERS_REGRESSION = 4
-# Slopes of a squared error have no bound, and grow with depth. Half of the rates at which sgd
-# diverges on rows that lie 40 deviations out; these weigh more in smaller batches.
+# The gradient of a squared error has no bound and grows with depth. These are half of the rates at
+# which sgd diverges on rows 40 deviations out; such rows weigh more in smaller batches.
 RATE_REGRESSION, RATE_REGRESSION_FEW, RATE_POWER = 0.01, 0.005, 2 / 3
-# sgd's weight decay for regression is this over the rows, as a prior's weight falls with them.
+# Weight decay of sgd for regression: this divided by the rows, like the weight of a prior.
 DECAY_REGRESSION, DECAY_MOST = 10, 0.1
-# Each layer adds the noise of its dropout: what a network bears is rate x layers. A predicted
-# number bears none: noise that hardly moves the largest of some outputs is an error of its own.
+# Each layer adds the noise of its dropout, so rate x layers is bounded. Regression tolerates none:
+# noise that hardly changes which class is largest is an error of a predicted number.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
 # How the defaults that depend on other options and on the data read in a help text.
 BY_RULE = {
@@ -55,7 +56,7 @@ BY_RULE = {
 }
 
 SETTLED = tuple(BY_RULE)
-# The least and the largest: what is larger would fill the memory before it is refused.
+# Smallest and largest value; larger ones would exhaust the memory before they are refused.
 SIZES = {
     "layers": (1, MOST_LAYERS), "width": (1, MOST_UNITS), "epochs": (1, 10**9),
     "batch_size": (1, MOST_UNITS), "patience": (0, MOST_UNITS),
@@ -141,7 +142,7 @@ class RunConfig:
         check.seed(self.seed)
 
     def _require_fractions(self):
-        """The ranges of the numbers, by those that take them: a search needs them up front."""
+        """Check the ranges of numbers with the classes that use them: a search must fail early."""
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation: must be in [0, 1), got {self.validation}")
         if not 0 < self.bottleneck <= 1:
@@ -152,7 +153,7 @@ class RunConfig:
         SGD(rate, momentum=self.momentum)
 
     def settled(self, rows: int, task: str) -> RunConfig:
-        """With a value for every option that is None, for this task and number of training rows."""
+        """A copy that has a value for every option that is None, by the task and the rows."""
         few, regression = rows < FEW_ROWS, task == "regression"
         layers = self.layers or (LAYERS_REGRESSION if regression else LAYERS)
         steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
@@ -179,9 +180,11 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> RunConfig:
-        """The options of `to_dict`. Raises ValueError or TypeError for anything else."""
+        """The inverse of `to_dict`. Raises ValueError or TypeError for anything else."""
         if not isinstance(options, dict):
-            raise TypeError(f"options: a name and a value each are required, got {shown(options)}")
+            raise TypeError(
+                f"options: a dict of names and values is required, got {shown(options)}"
+            )
         unknown = options.keys() - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             first = min(unknown, key=str)
@@ -189,10 +192,10 @@ class RunConfig:
         return cls(**options)
 
     def require_settled(self) -> None:
-        """Raises ValueError where an option that `settled` fills in is None."""
+        """Raise ValueError if an option that `settled` fills in is None."""
         for name in SETTLED:
             if getattr(self, name) is None:
-                raise ValueError(f"{name}: a value is required, got nothing")
+                raise ValueError(f"{name}: a value is required, got None")
 
     def absolute(self) -> RunConfig:
         """With the whole path of a data file, so that a run can be resumed from anywhere."""

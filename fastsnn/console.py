@@ -166,12 +166,12 @@ def table(values: dict[str, Any], stream: TextIO | None = None) -> None:
 
 
 def label(name: str) -> str:
-    """A name in words; that of an environment variable as it is written."""
+    """A name in words; the name of an environment variable stays as it is."""
     return name if name.isupper() else name.replace("_", " ")
 
 
 def cell(name: str, value: Any) -> str:
-    """`text`, but seconds to a tenth: a cache that is read in 10 us took 0 seconds."""
+    """`text`, but seconds are rounded to a tenth: 10 us to read a cache are 0 seconds."""
     if name.endswith("seconds") and isinstance(value, float) and not isnan(value):
         return f"{value:,.1f}" if value >= 0.05 else "0"
     return text(value)

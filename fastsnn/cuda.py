@@ -139,8 +139,8 @@ class TrainingEngine:
         return made.device.read(self.step_losses)[:count].tolist(), overflows
 
     def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
-        """As `backend.TrainingEngine.steps`. After a step that ends the training the device updates
-        nothing more.
+        """See `backend.TrainingEngine.steps`. The device makes no update after the step that ends
+        the training.
         """
         self._host_is_new = False
         try:

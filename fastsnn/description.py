@@ -1,4 +1,4 @@
-"""What the description in a model file must say, and that the tensors fit it.
+"""Validation of the description in a model file, and of its tensors against it.
 
 All functions raise ValueError or TypeError with the reason alone; `fastsnn.checkpoint` adds the
 file.
@@ -24,13 +24,13 @@ MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
 STANDARDIZERS = ("inputs.mean", "inputs.scale", "targets.mean", "targets.scale")
 STATE = "trainer."  # of the tensors' names
-# The most layers that share a weight and a bias: Residual, Dense, activation, dropout.
+# The most layers per tensor: Residual, Dense, activation and dropout share a weight and a bias.
 LAYERS_A_TENSOR = 2
 Tensors = Mapping[str, np.ndarray]
 
 
 def network(description: Mapping, tensors: Tensors) -> Network:
-    """Nothing is allocated before the tensors are those that the layers need."""
+    """The network of a description. Nothing is allocated before the tensors match the layers."""
     entries = description.get("layers")
     if not isinstance(entries, list):
         raise ValueError(f"layers: a list is required, got {shown(entries)}")
@@ -66,7 +66,9 @@ def model(description: Mapping, tensors: Tensors, net: Network) -> dict:
 
 
 def names(which: str, values, count: int | None) -> tuple[str, ...] | None:
-    """A list of `count` texts, or None; count None: it must be None. Classes are distinct."""
+    """Check a list of `count` texts, or None; with count None it must be None. Class names must
+    differ.
+    """
     if values is None:
         return None
     if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
@@ -124,7 +126,7 @@ def state(description: Mapping, tensors: Tensors, net: Network) -> tuple[dict, d
 
 
 def run_state(arrays: Tensors, optimizer: str, momentum: float, net: Network) -> None:
-    """That the trainer's arrays are those of the optimizer in the options."""
+    """Check that the trainer's arrays are those of the optimizer in the options."""
     n_state = OPTIMIZERS[optimizer].n_state if optimizer != "sgd" else int(momentum > 0)
     wanted = n_state * sum(".running_" not in name for name in net.layout.tensors)
     if len(arrays) != wanted:
@@ -135,7 +137,7 @@ def run_state(arrays: Tensors, optimizer: str, momentum: float, net: Network) ->
 
 
 def history(records) -> list[dict]:
-    """A record per epoch, numbered from 1, with the same figures in each."""
+    """Check the records: one per epoch, numbered from 1, with the same figures in each."""
     if not isinstance(records, list):
         raise ValueError(f"history: a list is required, got {shown(records)}")
     for number, record in enumerate(records, 1):
@@ -158,7 +160,7 @@ def _is_figure(name):
 
 
 def run_history(records: list[dict], task: str) -> None:
-    """`history` of a run of `fastsnn train`: with all that it reads again."""
+    """Check that the history of a run of `fastsnn train` has all figures that resuming needs."""
     needed = ["train_loss", *MEASURED]
     if records and any(name.startswith("validation_") for name in records[0]):
         needed += ["validation_loss", f"validation_{MAIN[task]}"]
@@ -173,7 +175,7 @@ def run_history(records: list[dict], task: str) -> None:
 def not_finite(tensors: Tensors) -> str | None:
     """The name of a tensor with NaN or infinity in it, if there is one."""
     for name, tensor in tensors.items():
-        # They reach the least or the largest; an array of truths would cost memory.
+        # NaN and infinity reach the minimum or the maximum; a boolean array would cost memory.
         if tensor.size and not (np.isfinite(tensor.min()) and np.isfinite(tensor.max())):
             return name
     return None

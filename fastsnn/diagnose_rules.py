@@ -13,9 +13,11 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from fastsnn.console import count
+
 INPUT_MEAN = 0.25  # |mean| of all features
 INPUT_VARIANCE = (0.5, 2.0)  # of all features
-FEATURE_VARIANCE = 10.0  # that 95 % of the features stay below
+FEATURE_VARIANCE = 10.0  # 95 % of the features stay below it
 WEIGHT_FACTOR = 1.5  # between a layer's sums of squares and what its activation needs
 WEIGHT_LAYERS = 0.5  # share of the layers that must be so
 COLLAPSED, EXPLODED = 0.03, 100.0  # variance, as a multiple of what it should be
@@ -151,7 +153,7 @@ def _variance(inputs, layers):
 
 
 def _off(inputs, layers):
-    """Variances between those that are fine and those that collapse or explode."""
+    """Variances that are off, but neither collapsed nor exploded."""
     selus = [(r, point[1]) for r, point in _hidden(layers) if r.activation == "selu"]
     off = [(r, v) for r, v in selus if not 1 / OFF <= r.variance / v <= OFF]
     if off and (off[-1] == selus[-1] or len(off) > OFF_LAYERS * len(selus)):
@@ -173,14 +175,15 @@ def _kept(inputs, layers):
     if kept < KEPT:
         yield Finding(
             "mean and variance are not kept", _numbers(r for _, r in layers if r.kept is not None),
-            f"the moment map sends {_below(kept, KEPT)} of the units to means near 0 and variances "
-            f"near 1, fewer than {_percent(KEPT)} over {_layers(len(shares))} ({_percent(domain)} "
-            "are in the domain of theorem 1); train with a lower learning rate, or fewer epochs",
+            f"the moment map sends {_beyond(kept, KEPT)} of the units to means near 0 and "
+            f"variances near 1, fewer than {_percent(KEPT)} over {count(len(shares), 'layer')} "
+            f"({_percent(domain)} are in the domain of theorem 1); train with a lower learning "
+            "rate, or fewer epochs",
         )  # fmt: skip
 
 
 def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> list[Finding]:
-    """Of `fastsnn.metrics.evaluate`. chance: share of the largest class."""
+    """Findings from figures of `fastsnn.metrics.evaluate`; chance: share of the largest class."""
     r2, auc = figures.get("r2", math.nan), figures.get("auc", math.nan)
     accuracy = figures.get("accuracy", math.nan)
     if r2 < R2:
@@ -188,7 +191,7 @@ def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> lis
     elif auc < AUC:
         text = f"auc is {auc:.3g}, below {AUC:g} (chance: 0.5)"
     elif accuracy <= chance < 1:  # 1: all rows are of one class
-        text = f"accuracy is {accuracy:.3g}, that of always the largest class: {chance:.3g}"
+        text = f"accuracy is {accuracy:.3g}; always predicting the largest class gives {chance:.3g}"
     else:
         return []
     advice = "train longer, or with another --learning-rate, --layers or --dropout"
@@ -238,7 +241,7 @@ def _units(inputs, layers):
             worst = max(shares, key=shares.get)
             yield Finding(
                 rule, tuple(shares),
-                f"{_above(shares[worst], most)} of the units of layer {worst} {words}, more than "
+                f"{_beyond(shares[worst], most)} of the units of layer {worst} {words}, more than "
                 f"{_percent(most)} in {_places(tuple(shares))}; look at the inputs and the "
                 "starting weights, and lower the learning rate",
             )  # fmt: skip
@@ -262,14 +265,14 @@ def _gradients(inputs, layers):
             yield Finding(
                 rule, tuple(number for number, _ in values),
                 f"the norm of {words} {way} from {here:.3g} at the output to {there:.3g} in layer "
-                f"{first}, over {_layers(last - first)}",
+                f"{first}, over {count(last - first, 'layer')}",
             )  # fmt: skip
 
 
 RULES: tuple[Callable, ...] = (
     _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _gradients,
 )  # fmt: skip
-# Milder signs, looked at where no other rule has found a cause.
+# Milder signs, checked only if no other rule has found a cause.
 FINER: tuple[Callable, ...] = (_off, _kept)
 
 
@@ -302,23 +305,13 @@ def _percent(share):
     return f"{100 * share:.0f} %"
 
 
-def _above(share, bound):
-    """In percent, with digits enough to be more than the bound that it is above."""
+def _beyond(share, bound):
+    """In percent, with enough digits to be on the same side of `bound` as `share` is."""
+    sign = 1 if share > bound else -1
     return next(
         text for digits in range(18)
-        if float(text := f"{100 * share:.{digits}f}") > 100 * bound or digits == 17
+        if sign * float(text := f"{100 * share:.{digits}f}") > sign * 100 * bound or digits == 17
     ) + " %"  # fmt: skip
-
-
-def _below(share, bound):
-    return next(
-        text for digits in range(18)
-        if float(text := f"{100 * share:.{digits}f}") < 100 * bound or digits == 17
-    ) + " %"  # fmt: skip
-
-
-def _layers(n):
-    return f"{n} layer{'s' * (n != 1)}"
 
 
 def _places(numbers):

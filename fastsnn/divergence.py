@@ -7,15 +7,15 @@ import numpy as np
 from fastsnn.data.byterows import ByteRows
 
 LARGE_INPUT = 1e6  # standardized inputs stay below 100
-SMALL_WEIGHTS = 1e-30  # the reciprocal of such a sum makes gradients leave float32
+SMALL_WEIGHTS = 1e-30  # the reciprocal of a smaller sum makes gradients overflow float32
 
 
 def diverged(
     step: int, loss: float, rate: float, overflow: bool, x: np.ndarray | ByteRows,
     sample_weight: np.ndarray,
 ) -> FloatingPointError:  # fmt: skip
-    """The error for a step whose loss is not finite or has exploded, or with `overflow` for one
-    whose update would leave float32. x, sample_weight: what the step or the fit was given.
+    """The error for a step whose loss is not finite or has exploded or, with `overflow`, whose
+    update would overflow float32. x, sample_weight: those of the step or the fit.
     """
     what = f"training diverged in step {step}: the loss is {loss:.4g}"
     if overflow:

@@ -1,4 +1,4 @@
-"""Labels as a user has them, for `Model.evaluate`: class names or numbers, targets in units."""
+"""Labels in a user's form, for `Model.evaluate`: class names or numbers; targets in their units."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastsnn import arrays, check
-from fastsnn.scalars import shown
+from fastsnn.scalars import listed, shown
 
 
 def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarray:
-    """Class numbers (n,) int64 of numbers or names."""
+    """Class numbers (n,) int64 from class numbers or class names. Raises ValueError, TypeError."""
     y = arrays.of_anything(y, "y")
     if names is not None and y.dtype.kind in "OUSTb":
         return _by_name(y, n, names)
@@ -21,7 +21,7 @@ def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarra
     bad = (labels < 0) | (labels >= n_classes)
     if bad.any():
         row = int(np.argmax(bad))
-        known = "" if names is None else f", or their names ({arrays.listed(names)}) as text,"
+        known = "" if names is None else f", or their names ({listed(names)}) as text,"
         raise ValueError(
             f"y: class numbers in [0, {n_classes}){known} are required, got {y[row]} in row {row}"
         )
@@ -59,17 +59,17 @@ def _by_name(y, n, names):
     if (labels < 0).any():
         row = int(np.argmax(labels < 0))
         raise ValueError(
-            f"y: the class names of the model are required ({arrays.listed(names)}), got "
+            f"y: the class names of the model are required ({listed(names)}), got "
             f"{shown(y[row])} in row {row}"
         )
     return labels
 
 
 def _as_names(labels, n_classes, names):
-    """The class numbers of integers that are names; None where they are class numbers.
+    """Class numbers of integers that are class names; None if they are class numbers already.
 
-    Classes that are called "3", "5", "7" have the numbers 0, 1, 2. Refused where integers are both,
-    and mean different classes.
+    Classes that are called "3", "5", "7" have the numbers 0, 1, 2. Integers that could be
+    either and mean different classes are refused.
     """
     number = {name: i for i, name in enumerate(names)}
     values, place = np.unique(labels, return_inverse=True)
@@ -78,7 +78,7 @@ def _as_names(labels, n_classes, names):
         return None
     if ((values >= 0) & (values < n_classes)).all():
         raise ValueError(
-            f"y: integers may be the names or the numbers of the classes {arrays.listed(names)}; "
+            f"y: integers could be the names or the numbers of the classes {listed(names)}; "
             "give the names as text, y.astype(str), or numpy.array(model.class_names)[y]"
         )
     return named[place]

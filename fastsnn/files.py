@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-MOST_OF_NAME = 200  # letters of the name that the temporary file repeats: 255 bytes are the limit
+MOST_OF_NAME = 200  # letters of the name in the temporary name, which may have 255 bytes
 
 
 def replace(path: str | os.PathLike, content: bytes) -> None:
@@ -47,5 +47,5 @@ def _new_file(path):
 
 def _remedy(path):
     if not os.path.isdir(path.parent):
-        return "its folder is missing; make it, or choose another folder"
+        return "its folder is missing; create it, or choose another folder"
     return "free some space or choose another folder"

@@ -92,7 +92,7 @@ class RunFolder:
         files.replace(self.metrics, "".join(f"{to_json(r)}\n" for r in history).encode())
 
     def require_model(self) -> None:
-        """Raises RuntimeError where the best model, written by this run, is no longer there."""
+        """Raise RuntimeError if the best model, which this run has written, no longer exists."""
         if not self.model.is_file():
             raise RuntimeError(
                 f"{self.model}: it was removed or moved during the run; start another run, and "
@@ -100,10 +100,10 @@ class RunFolder:
             )
 
     def discard_without_model(self) -> None:
-        """Remove the files of a run that has no model yet, and the folder if it is empty then.
+        """Remove the files of a run that has no model yet, and the folder if it is then empty.
 
-        For the way out of a failed run: an OSError here (the folder is gone, too) would hide the
-        error that ended it.
+        It is called while a failed run ends: an OSError here (the folder may be gone, too) would
+        hide the error that ended the run.
         """
         with suppress(OSError):
             if not self.model.exists():

@@ -12,9 +12,10 @@ import numpy as np
 
 from fastsnn import checkpoint
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
+from fastsnn.data.table import require_no_header
 from fastsnn.model import Model
 
-SMALL = 2.0**-10  # deviations
+SMALL = 2.0**-10  # standard deviations
 
 
 def load(path: str | os.PathLike, backend: str = "cpu") -> tuple[Path, Model]:
@@ -56,7 +57,7 @@ def labelled(
     if is_named(name):
         if target is not None:
             raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
-        _require_no_header(name, header)
+        require_no_header(name, header)
         table = read_named(name, progress)
     else:
         if target is None and model.target_names and not name.lower().endswith(".npz"):
@@ -82,7 +83,7 @@ def features(
         return read_features(
             name, model.feature_names, model.network.input_size, header, _had_no_header(model)
         )
-    _require_no_header(name, header)
+    require_no_header(name, header)
     x = read_named(name, progress).test.x
     _require_width(model, name, x)
     return x
@@ -102,20 +103,15 @@ def predict(
 
 
 def _had_no_header(model):
-    """What line 1 of a file is where that is unclear: of models trained on a CSV file, a row. Those
-    with names know their header by them, the others had none.
+    """False for a model trained on a CSV file, else None: how to read an unclear line 1. A model
+    with feature names recognizes its header by them; without names, there was no header.
     """
     return None if model.target_names is None else False
 
 
-def _require_no_header(name, header):
-    if header is not None:
-        raise ValueError(f"{name}: header is for a CSV file, got {header}; leave it out")
-
-
 def to_csv(model: Model, predictions: np.ndarray) -> str:
-    """A header, and a line for each row in its order. Numbers are as short as float32 allows: with
-    the digits that the network's outputs have, in the units of a regression's targets.
+    """A header, and a line for each row in order. Numbers have as many digits as the float32
+    outputs of the network; those of a regression are in the units of its targets.
 
     classification: class, p_NAME for each class. multitask: p_NAME for each task. regression: the
     targets by name. Without names: numbers from 0, of targets those of their columns.
@@ -145,8 +141,9 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
 
 
 def _decimals(predictions, targets):
-    """Decimals (n, targets) of values in float64 that leave what the network said, a float32 number
-    of deviations from the mean, as it is; those near the mean as if at SMALL deviations.
+    """Decimals (n, targets) that float64 predictions need so that rounding keeps the network's
+    float32 output, a number of standard deviations from the mean; outputs below SMALL count as
+    SMALL.
     """
     z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
     with np.errstate(invalid="ignore", over="ignore"):  # outputs that are not finite

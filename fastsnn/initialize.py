@@ -1,11 +1,8 @@
 """Starting weights, from a documented stream."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from fastsnn.graph import Node
-from fastsnn.scalars import shown
 
 
 def initialize(nodes: tuple[Node, ...], tensors: dict[str, np.ndarray], seed: int) -> None:
@@ -42,22 +39,3 @@ def initialize(nodes: tuple[Node, ...], tensors: dict[str, np.ndarray], seed: in
         if node.op == "batch_norm":
             tensors[f"{node.name}.running_mean"][:] = 0
             tensors[f"{node.name}.running_var"][:] = 1
-
-
-def require_fit(needed: Mapping[str, tuple[int, tuple]], arrays: Mapping[str, np.ndarray]) -> None:
-    """That `arrays` are the tensors of a layout, by name, shape and dtype, before memory for a
-    network is allocated. Raises ValueError for the first that is not.
-    """
-    for name in sorted(needed.keys() ^ arrays.keys())[:1]:
-        required = "needs" if name in needed else "does not know"
-        raise ValueError(
-            f"state_dict: the network {required} {shown(name)}; were the layers the same?"
-        )
-    for name, (_, shape) in needed.items():
-        if arrays[name].shape != shape:
-            raise ValueError(
-                f"state_dict: {name} has shape {arrays[name].shape}, the network needs "
-                f"{shown(shape)}; was it trained on other data?"
-            )
-        if arrays[name].dtype != np.float32:
-            raise ValueError(f"state_dict: {name} must be float32, got {arrays[name].dtype}")

@@ -8,8 +8,8 @@ from fastsnn.theory.fixed_points import solve
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
 
 
-MOST_LAYERS = 100_000  # a list of them is made before memory is asked for
-MOST_UNITS = 2**53  # every count in a float64 and, times a row's bytes, in an int64
+MOST_LAYERS = 100_000  # the list of layers is built before any memory check
+MOST_UNITS = 2**53  # float64 holds such counts exactly, and int64 their bytes
 
 
 def _require_init(where, init):
@@ -83,7 +83,7 @@ class SELU:
         if not max(lambda_, alpha * lambda_) <= FLOAT32_MAX:
             raise ValueError(
                 f"SELU: fixed_point: variance {variance:.4g} needs lambda {lambda_:.4g} and alpha "
-                f"{alpha:.4g}, which are no float32; take a smaller one"
+                f"{alpha:.4g}, which overflow float32; take a smaller one"
             )
         object.__setattr__(self, "fixed_point", (mean, variance))
 
@@ -258,7 +258,8 @@ def describe(layer: Layer) -> dict:
 
 
 def from_description(values: dict, inside: bool = False) -> Layer:
-    """The layer of `describe`; `inside`: of the list of a Residual, which holds no Residual.
+    """The inverse of `describe`. inside: the layer is in the list of a Residual, which may not hold
+    another Residual.
 
     Raises TypeError or ValueError for anything else.
     """

@@ -1,4 +1,4 @@
-"""Least squares as a yardstick for regression: a network that predicts worse has learnt little."""
+"""Least squares as a baseline for regression: a network that predicts worse has learned little."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fastsnn.config import RunConfig
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset
 
-ROWS, FEATURES = 20_000, 500  # at most: half a second; more rows are sampled evenly
-MARGIN = 0.02  # of r2; what is closer is as good, also on data that are linear
+ROWS, FEATURES = 20_000, 500  # at most, for half a second; of more rows an even sample
+MARGIN = 0.02  # in r2; a smaller difference is noise, even on linear data
 
 
 def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str | None:
-    """A line where the `figures` of the best epoch are worse than those of a linear fit, or than
-    the mean: what was measured, and what to try. None where they are not, or nothing was measured.
+    """A warning if the best epoch's validation r2 is below that of a linear fit or of the mean,
+    with the options to try; else None. figures: of the best epoch.
     """
     r2 = figures.get("validation_r2", float("nan"))
     if isnan(r2):
@@ -51,8 +51,8 @@ def validation_r2(dataset: Dataset) -> float | None:
     n = len(dataset.train)
     rows = np.unique(np.linspace(0, n - 1, min(n, ROWS)).round().astype(np.int64))
     x, y = _terms(dataset.train.x, rows), dataset.train.y[rows].astype(np.float64)
-    # Normal equations: a tenth of the time of a decomposition of x, and exact enough for a
-    # yardstick. lstsq, since columns may depend on each other.
+    # Normal equations take a tenth of the time of a decomposition of x and are accurate enough for
+    # a baseline. lstsq, because columns may be linearly dependent.
     w = np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0]
     held = dataset.validation
     scale = None if dataset.targets is None else dataset.targets.scale
@@ -62,6 +62,6 @@ def validation_r2(dataset: Dataset) -> float | None:
 
 
 def _terms(x, rows):
-    """(len(rows), features + 1) float64: the features, and 1."""
+    """The features and a column of ones, (len(rows), features + 1) float64."""
     x = x.take(rows) if isinstance(x, ByteRows) else x[rows]
     return np.column_stack([x, np.ones(len(rows))])

@@ -1,14 +1,16 @@
-"""Methods that one thread at a time may be in."""
+"""A lock that survives a fork, and a decorator for methods that hold it."""
 
 from __future__ import annotations
 
 import functools
 
+from fastsnn.kernels.locks import Lock
+
+__all__ = ["Lock", "exclusive"]
+
 
 def exclusive(method):
-    """Decorator: a method that holds the `_lock` of its object, a `fastsnn.threads.Lock`, so that
-    other threads wait.
-    """
+    """Decorator: the method holds its object's `_lock`, a `Lock`; other threads wait."""
 
     @functools.wraps(method)
     def alone(self, *args, **kwargs):

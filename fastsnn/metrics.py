@@ -37,8 +37,8 @@ def evaluate(
 
     classification: loss, accuracy in [0, 1]. multitask: loss, auc (mean over the tasks that have
     both labels). regression: loss, rmse and r2. These two are in the units before standardization
-    with `units`, (predictions, truth), both (n, outputs) float64, or with `scale` (outputs,), which
-    is the worse one where y was rounded.
+    with `units`, (predictions, truth), both (n, outputs) float64, or with `scale` (outputs,),
+    which is less accurate because y was rounded.
     """
     figures = {"loss": mean_loss(FOR_TASK[task], z, y)}
     if task == "classification":
@@ -54,7 +54,7 @@ def evaluate(
         predicted, truth = (z, y) if units is None else units
         truth = truth.reshape(z.shape).astype(np.float64)
         error = predicted.astype(np.float64) - truth
-        spread = truth if units is None else truth - truth[0]  # exactly 0 for a constant
+        spread = truth if units is None else truth - truth[0]  # exactly 0 for constant targets
         spread = spread - spread.mean(axis=0)
         if scale is not None:
             error, spread = error * scale, spread * scale

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn import arrays, check, encode, metrics
+from fastsnn import arrays, encode, metrics
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import TASKS, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.losses import log_softmax
 from fastsnn.network import Network
+from fastsnn.scalars import listed, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +24,14 @@ class Model:
     network : Network
     task : "classification", "multitask" or "regression"
     inputs : Standardizer of the features, optional
-        Default: features are taken as they are.
+        Without it, features are not standardized.
     targets : Standardizer of the targets, optional
-        Of a regression; without it outputs are taken as they are.
+        For regression only; without it, outputs are in the units of the targets.
     class_names, feature_names, target_names : tuples of str, optional
 
     Raises
     ------
-    ValueError, TypeError : for parts that do not fit together.
+    ValueError, TypeError : if the parts do not match.
     """
 
     network: Network
@@ -46,14 +47,14 @@ class Model:
             raise TypeError(f"Model: a Network is required, got {type(self.network).__name__}")
         if self.task not in TASKS:
             raise ValueError(
-                f"Model: task must be one of {', '.join(TASKS)}; got {check.shown(self.task)}"
+                f"Model: task must be one of {', '.join(TASKS)}; got {shown(self.task)}"
             )
         features, outputs = self.network.input_size, self.network.output_size
         if self.inputs is None:
             zeros, ones = np.zeros(features, np.float32), np.ones(features, np.float32)
             object.__setattr__(self, "inputs", Standardizer(zeros, ones))
         if self.targets is not None and self.task != "regression":
-            raise ValueError(f"Model: targets are of a regression, the task is {self.task}")
+            raise ValueError(f"Model: targets are for a regression, the task is {self.task}")
         for name, size in (("inputs", features), ("targets", outputs)):
             part = getattr(self, name)
             if part is not None and not isinstance(part, Standardizer):
@@ -72,11 +73,11 @@ class Model:
             if names is None:
                 continue
             if isinstance(names, str) or not all(isinstance(n, str) for n in names):
-                raise TypeError(f"Model: {name} must be a tuple of str, got {check.shown(names)}")
+                raise TypeError(f"Model: {name} must be a tuple of str, got {shown(names)}")
             object.__setattr__(self, name, tuple(names))
             if fits and len(names) != size:
                 raise ValueError(
-                    f"Model: {name} must be {size:,} like the network's "
+                    f"Model: {name} must have {size:,} names like the network's "
                     f"{'inputs' if size is features else 'outputs'}, got {len(names):,}"
                 )
 
@@ -90,7 +91,7 @@ class Model:
 
     def __repr__(self):
         names = self.class_names or self.target_names
-        of = f" of {len(names):,} ({arrays.listed(names)})" if names else ""
+        of = f" of {len(names):,} ({listed(names)})" if names else ""
         return (
             f"Model({self.task}{of}, {self.network.input_size:,} features, "
             f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters)"
@@ -110,12 +111,12 @@ class Model:
         -------
         classification: probabilities (n, classes) float32, their argmax the class. multitask:
         probabilities (n, tasks) float32. regression: values (n, targets) in the units of the data,
-        float64 (float32 of a model of version 0.1).
+        float64 (float32 for a model of version 0.1).
 
         Raises
         ------
-        ValueError, TypeError : with row and column, for what is no number: NaN, infinity, text,
-            masked entries, complex numbers, missing columns.
+        ValueError, TypeError : with row and column, for NaN, infinity, text, masked entries,
+            complex numbers and missing columns.
         """
         z = self.network.forward(self._standardized(x), threads)
         if self.task == "classification":
@@ -125,7 +126,7 @@ class Model:
         return z if self.targets is None else self.targets.invert(z)
 
     def evaluate(self, x, y, threads: int | None = None) -> dict[str, float]:
-        """Figures (`fastsnn.metrics.evaluate`) for raw features and labels.
+        """Figures (`fastsnn.metrics.evaluate`) on raw features and labels.
 
         Parameters
         ----------
@@ -149,9 +150,9 @@ class Model:
     def judge(
         self, part: Split, threads: int | None = None, x: np.ndarray | ByteRows | None = None
     ) -> dict[str, float]:
-        """Figures of a part of a `fastsnn.data.Dataset`, whose features are standardized already.
+        """Figures on a part of a `fastsnn.data.Dataset`, whose features are standardized already.
 
-        x: the part's features where they have been placed on a device.
+        x: the part's features on a device, if they have been placed there.
         """
         z = self.network.forward(part.x if x is None else x, threads)
         scale = units = None
@@ -161,8 +162,10 @@ class Model:
             units = self.targets.invert(z), part.raw_y
         return metrics.evaluate(self.task, z, part.y, scale, units)
 
-    def judge_raw(self, x: np.ndarray, y: np.ndarray, threads: int | None = None):
-        """Figures of features and labels of a `fastsnn.data.Table`, made with the model's names."""
+    def judge_raw(
+        self, x: np.ndarray, y: np.ndarray, threads: int | None = None
+    ) -> dict[str, float]:
+        """Figures on a part of a `fastsnn.data.Table` that was read with the model's names."""
         return self.judge(self._part(self._standardized(x), y), threads)
 
     def _part(self, x, y):

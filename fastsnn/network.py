@@ -10,7 +10,7 @@ from fastsnn import threads as processors
 from fastsnn.data.byterows import ByteRows
 from fastsnn.device import Rows
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, SELU, AlphaDropout, Dense, Layer
-from fastsnn.parameters import Parameters
+from fastsnn.parameters import Parameters, require_fit
 from fastsnn.plan import parameter_layout
 
 
@@ -41,7 +41,7 @@ class Network:
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
         if _arrays is not None:
-            initialize.require_fit(self.layout.tensors, _arrays)  # before anything is allocated
+            require_fit(self.layout.tensors, _arrays)  # before anything is allocated
         self.buffer = Parameters(self.layout)
         self._device = None  # its parameters on a device, if it lives there
         self._plain = all(
@@ -62,7 +62,7 @@ class Network:
     @property
     def parameters(self) -> np.ndarray:
         """All tensors in one flat buffer, read-only: `load_state_dict` writes them, and
-        `buffer.snapshot` and `buffer.restore` keep them and put them back.
+        `buffer.snapshot` copies them and `buffer.restore` writes the copy back.
         """
         return self.buffer.host
 
@@ -127,8 +127,8 @@ class Network:
         self.__init__(state["layers"], state["input_size"], _arrays=state["arrays"])
 
     def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
-        """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. Other x
-        than float32 are converted to it.
+        """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. An x of
+        another type is converted to float32.
 
         A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
         1 touches no threading layer, and may be called from many Python threads at once; on a GPU

@@ -129,8 +129,8 @@ OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 
 def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
-    """A trainer's state, whatever its shapes: finite arrays "{tensor}.state{i}", Adam's mean of
-    squares (state1) not negative, step_count an int >= 0, first_loss None or finite.
+    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, Adam's
+    mean of squares (state1) not negative, step_count an int >= 0, first_loss None or finite.
 
     Raises ValueError or TypeError.
     """
@@ -138,7 +138,7 @@ def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
         array = np.asarray(array)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")
-        with np.errstate(over="ignore"):  # what does not fit becomes infinite
+        with np.errstate(over="ignore"):  # overflows become infinite
             array = array.astype(np.float32)
         if not np.isfinite(array).all():
             raise ValueError(

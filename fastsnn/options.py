@@ -1,5 +1,5 @@
-"""Parts that the commands share: option types whose errors say what is required, hints for options
-that do not exist, and errors in one line. The only file of the package that imports click.
+"""Click types and the command group: errors that say what is required, in one line, and suggestions
+for unknown options. The only file of the package that imports click.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from difflib import get_close_matches
 
 import click
 
-LONGEST = 60  # letters of a quoted word
-CLOSE, ALIKE = 3, 0.55  # suggestions at most; the ratio of difflib from which words are alike
+from fastsnn.scalars import shown
+
+LONGEST = 60  # letters of an option that a hint repeats
+CLOSE, ALIKE = 3, 0.55  # most suggestions; the least similarity ratio of difflib
 INTERRUPTED = 130  # as shells count: 128 + SIGINT
 FAILURES = (ValueError, TypeError, RuntimeError, OSError, FloatingPointError, MemoryError)
 
-# What other programs call an option: our name, where the command has it.
+# Names of options in other programs, and ours; used if the command has such an option.
 SYNONYMS = {
     "lr": ("learning-rate",), "eta": ("learning-rate",), "learning-rate-init": ("learning-rate",),
     "wd": ("weight-decay",), "l2": ("weight-decay",), "bs": ("batch-size",),
@@ -65,14 +67,8 @@ class OneOf(click.Choice):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            words = f"one of {', '.join(map(str, self.choices))} is required, got {quoted(value)}"
+            words = f"one of {', '.join(map(str, self.choices))} is required, got {shown(value)}"
             self.fail(words + _several(value, param, ctx), param, ctx)
-
-
-def quoted(value) -> str:
-    """As Python writes it, but not longer than a line bears."""
-    text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]}...{text[-1]}"
 
 
 def _required(kind, range_, value, param, ctx):
@@ -82,11 +78,11 @@ def _required(kind, range_, value, param, ctx):
         kind += f" in {left}{low}, {high}{right}"
     elif low is not None:
         kind += f" above {low}" if range_.min_open else f" of at least {low}"
-    return f"{kind} is required, got {quoted(value)}{_several(value, param, ctx)}"
+    return f"{kind} is required, got {shown(value)}{_several(value, param, ctx)}"
 
 
 def _several(value, param, ctx):
-    """A hint where somebody tries several values; `fastsnn search` is for that."""
+    """A hint to `fastsnn search` if several values were given."""
     command = None if ctx is None else ctx.info_name
     if param is None or command not in ("train", "search") or "," not in str(value):
         return ""
@@ -97,10 +93,10 @@ def _several(value, param, ctx):
 
 
 def no_such_option(error: click.NoSuchOption) -> str:
-    """The message with a suggestion: an option that other programs call so, else one that begins
-    so, else one that is spelled much like it.
+    """The message with suggestions: the option for a synonym, else options with that prefix, else
+    options with a similar spelling.
 
-    click compares names with their dashes, which makes all short ones alike.
+    click compares names with their dashes, which makes all short names similar.
     """
     known = {
         name.lstrip("-")
@@ -115,7 +111,7 @@ def no_such_option(error: click.NoSuchOption) -> str:
         meant = sorted(name for name in known if name.startswith(word))
         meant = meant or get_close_matches(word, sorted(known), CLOSE, ALIKE)
     hint = f"; did you mean {' or '.join(f'--{name}' for name in meant[:CLOSE])}?" if meant else ""
-    return f"no such option {quoted(error.option_name)}{hint}"
+    return f"no such option {shown(error.option_name)}{hint}"
 
 
 class OneLine(click.Group):

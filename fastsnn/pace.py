@@ -1,8 +1,8 @@
-"""How many of the threads work in a step: all of them, or one while other programs need the rest.
+"""Adaptive thread count of a step: all threads, or one while other programs need the processors.
 
-Threads that work together wait for each other. On a busy machine one of them is always without a
-processor, and a step can take a hundred times as long as with one thread. The bits of a result do
-not depend on the choice: the slices of the work stay, one thread does them in turn.
+Threads of a parallel region wait for each other. On a busy machine one of them often has no
+processor, and a step can take a hundred times as long as with one thread. The choice changes no
+bit of a result: the slices of the work stay the same, and one thread does them in turn.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from fastsnn import threads as processors
 
 ADAPT = True  # False: all threads, always (for measurements)
 
-SHARE = 0.25  # of the time with one thread that slower steps with all threads may cost
-# What faster steps may save up for slower ones, so that a hiccup changes nothing.
+SHARE = 0.25  # slow steps with all threads may cost this share of the time with one thread
+# Credit that fast steps can accumulate, so that a single slow step changes nothing.
 CREDIT_STEPS, CREDIT_S = 10, 0.02
-# One step costs at most this; the next one that is too slow twice as much, and so on: a process
-# that was stopped for an hour does not work with one thread for four.
+# The cost of one slow step is capped at this, and the cap doubles with each further slow step: a
+# process that was stopped for an hour must not use one thread for the next four hours.
 FIRST_COST_S = 1.0
-# A step with one thread is measured after so many times what it loses, then 5 times as many, ...
+# Steps with all threads run for 10 times the cost of a measurement with one thread before the next
+# one; for 50 and 250 times after the first and the second.
 LOOKS = (10, 50, 250)
 
 
 @dataclass
 class _Size:
-    """Steps of about the same number of rows; seconds per row. Of the last three the shortest is
-    taken: that without waiting for a processor.
+    """Seconds per row of steps with about the same number of rows. The shortest of the last three
+    counts: in that one no thread had to wait for a processor.
     """
 
     alone: list[float] = field(default_factory=list)  # the last three with one thread
@@ -42,20 +43,21 @@ class _Size:
 class Pace:
     """Times the parallel regions of one caller and chooses the threads of the next one.
 
-    A ledger holds the seconds that steps with all threads took longer than one thread needs. While
-    it is above zero, one thread works, and pays off a quarter of its own time. So the total is at
-    most 1.25 times that of one thread, and the first slow steps, under any load; and a step is
-    tried with all threads again and again, the sooner the less the last trial cost.
+    `debt` holds the seconds by which steps with all threads were slower than with one thread. While
+    it is positive, one thread works and pays off a quarter of its own time. So under any load the
+    total time is at most 1.25 times that of one thread, plus the first slow steps. All threads are
+    tried again and again; the less the last trial cost, the sooner.
 
     Parameters
     ----------
     first : int >= 0
-        Regions with all threads before one thread is measured, twice. 0: the first two are.
+        Regions with all threads before one thread is measured, twice; 0: the first two regions
+        measure it.
     longest : float
-        Seconds of a region above which one thread is not tried: where threads meet only once, they
-        lose little.
+        One thread is not tried for regions that take more seconds than this: threads that wait
+        for each other only once lose little.
     clock : function
-        Seconds as of `time.perf_counter`.
+        Returns seconds, like `time.perf_counter`.
     """
 
     def __init__(self, first: int = 0, longest: float = float("inf"), clock=time.perf_counter):
@@ -65,7 +67,7 @@ class Pace:
         self.strikes = 0
 
     def region(self, threads: int, rows: int) -> Pace:
-        """The context of a region with `rows` rows, of at most `threads` processors."""
+        """Context of a parallel region over `rows` rows, of at most `threads` threads."""
         self._one = ADAPT and self.alone(threads, rows)
         self._guard = processors.region(1 if self._one else threads)
         return self
@@ -82,7 +84,7 @@ class Pace:
             self.took(seconds, self._one)
 
     def alone(self, threads: int, rows: int) -> bool:
-        """Whether one thread does the next region."""
+        """Whether the next region gets one thread."""
         key = threads, rows.bit_length()
         size = self.sizes.get(key)
         if size is None:
@@ -94,11 +96,11 @@ class Pace:
             return False
         if size.one is None:
             return size.count >= self.first or len(size.alone) > 0
-        loss = max(size.one - size.all, 0.1 * size.one) * rows  # of a look
+        loss = max(size.one - size.all, 0.1 * size.one) * rows  # by a measurement
         return size.since > LOOKS[size.looks] * loss
 
     def took(self, seconds: float, alone: bool) -> None:
-        """Tell the seconds of the region that `alone` was last asked about."""
+        """Record the seconds of the region that the last call of `alone` was about."""
         size, rows = self._size, self._rows
         if alone:
             if size.one is not None and self.debt <= 0:

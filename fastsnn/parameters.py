@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from fastsnn.locks import Lock
 from fastsnn.plan import ParameterLayout, aligned_zeros
-from fastsnn.threads import Lock
+from fastsnn.scalars import listed, shown
 
 SMALLEST_LENGTH = 1e-15  # of a direction of normalized weights: its square is a normal float32
 LARGEST_LENGTH = 1e15
@@ -18,9 +19,9 @@ LARGEST_LENGTH = 1e15
 class Parameters:
     """All tensors of a network in one flat float32 buffer, and the only way to write into them.
 
-    Every write increases `version`, which is what copies (derived weights, packed rows, a device's
-    buffer) are compared with. Engines write through `flat` and say so with `updated`; everything
-    else takes `snapshot` and `restore`, or `load`.
+    Every write increments `version`; copies (derived weights, packed rows, a device's buffer) are
+    stale if they have another one. Engines write into `flat` and then call `updated`; all other
+    code uses `snapshot` and `restore`, or `load`.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ class Parameters:
         self.flat = aligned_zeros(layout.size)
         self.tensors = layout.views(self.flat)
         self.version = 0
-        self.derived_version = -1  # of the parameters that the derived tensors were computed from
-        self._device = lambda: None  # the copy on a device, if somebody holds it
+        self.derived_version = -1  # the version that the derived tensors were computed from
+        self._device = lambda: None  # weak reference to the copy on a device
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -42,7 +43,7 @@ class Parameters:
 
     @property
     def host(self) -> np.ndarray:
-        """The flat buffer, as new as the device's copy, read-only."""
+        """The flat buffer, read-only, after fetching newer parameters from the device."""
         self.fetch()
         view = self.flat.view()
         view.flags.writeable = False
@@ -68,15 +69,10 @@ class Parameters:
         return {name: tensor.copy() for name, tensor in self.tensors.items()}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take tensors over, all or none. Raises ValueError for missing or unknown names, shapes
-        and numbers that are not usable.
+        """Copy tensors in, all or none. Raises ValueError for missing or unknown names, and for
+        other shapes and unusable numbers.
         """
-        missing, unknown = self.tensors.keys() - arrays.keys(), arrays.keys() - self.tensors.keys()
-        if missing or unknown:
-            raise ValueError(
-                f"state_dict: the network needs {_some(missing, 'nothing more')} and does not "
-                f"know {_some(unknown, 'nothing')}; were the layers the same?"
-            )
+        _require_names(self.tensors, arrays)
         new = {name: _checked(name, arrays[name], self.tensors[name]) for name in self.tensors}
         with self._writing():
             for name, tensor in self.tensors.items():
@@ -84,7 +80,7 @@ class Parameters:
 
     @contextmanager
     def _writing(self):
-        """All tensors of the host's buffer are written."""
+        """Context in which all tensors of the host's buffer are written."""
         with self._lock:
             yield
             self.version += 1
@@ -92,8 +88,8 @@ class Parameters:
                 copy.host_changed()
 
     def updated(self, updates: int, since: int | None = None) -> None:
-        """An engine has written into `flat`, `updates` times. since: the version that it began
-        with, if it has kept the derived tensors up to date.
+        """Record that an engine has written into `flat` `updates` times. since: the version before,
+        if the engine has kept the derived tensors up to date.
         """
         with self._lock:
             alone = since == self.version
@@ -108,12 +104,12 @@ class Parameters:
         if self.derived_version == self.version:
             return
         with self._lock:
-            version = self.version  # before: a write during the call makes the result an old one
+            version = self.version  # read first: a write during the call makes the result stale
             function(self.flat)
             self.derived_version = version
 
     def on_device(self, make):
-        """The copy on a device; `make()` makes one where there is none."""
+        """The copy on a device; `make()` creates it if there is none."""
         with self._lock:
             copy = self._device()
             if copy is None:
@@ -130,18 +126,46 @@ class Parameters:
                     self.derived_version = self.version
 
 
+def require_fit(needed: Mapping[str, tuple[int, tuple]], arrays: Mapping[str, np.ndarray]) -> None:
+    """Check `arrays` against the tensors of a layout by name, shape and dtype (float32), before
+    memory for a network is allocated. Raises ValueError for the first that does not fit.
+    """
+    _require_names(needed, arrays)
+    for name, (_, shape) in needed.items():
+        _require_shape(name, arrays[name], shape)
+        if arrays[name].dtype != np.float32:
+            raise ValueError(f"state_dict: {name} must be float32, got {arrays[name].dtype}")
+
+
+def _require_names(needed, arrays):
+    missing, unknown = needed.keys() - arrays.keys(), arrays.keys() - needed.keys()
+    faults = [
+        f"{what} {listed(sorted(names, key=str))}"
+        for what, names in (("needs", missing), ("does not know", unknown))
+        if names
+    ]
+    if faults:
+        raise ValueError(
+            f"state_dict: the network {' and '.join(faults)}; were the layers the same?"
+        )
+
+
+def _require_shape(name, array, shape):
+    if array.shape != shape:
+        raise ValueError(
+            f"state_dict: {name} has shape {array.shape}, the network needs {shown(shape)}; was it "
+            "trained on other data?"
+        )
+
+
 def _checked(name, array, tensor):
     if np.ma.isMaskedArray(array):
         raise ValueError(f"state_dict: {name} must be a plain array, got a masked one")
     array = np.asarray(array)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"state_dict: {name} must be real numbers, got {array.dtype}")
-    if array.shape != tensor.shape:
-        raise ValueError(
-            f"state_dict: {name} has shape {array.shape}, the network needs {tensor.shape}; was it "
-            "trained on other data?"
-        )
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is refused
+    _require_shape(name, array, tensor.shape)
+    with np.errstate(over="ignore"):  # overflows become infinite, which is refused
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
@@ -152,12 +176,6 @@ def _checked(name, array, tensor):
         if not ((length > SMALLEST_LENGTH) & (length < LARGEST_LENGTH)).all():
             raise ValueError(
                 f"state_dict: {name} must have no row of zeros, and lengths in "
-                f"({SMALLEST_LENGTH:g}, {LARGEST_LENGTH:g}): it holds directions"
+                f"({SMALLEST_LENGTH:g}, {LARGEST_LENGTH:g}): a direction needs a length"
             )
     return array
-
-
-def _some(names, otherwise):
-    names = sorted(names, key=str)
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return f"{names[:6]}{more}" if names else otherwise

@@ -28,7 +28,7 @@ def round_up(n, multiple):
 def aligned_zeros(*dimensions, dtype=np.float32):
     """Zeros that start on a cache line: a vector of 64 bytes never crosses two."""
     nbytes = math.prod(dimensions) * np.dtype(dtype).itemsize
-    if nbytes >= 1 << 47:  # more than a process can address
+    if nbytes >= 1 << 47:  # beyond the address space of a process
         raise MemoryError("a buffer of more than 2**47 bytes is required")
     raw = np.zeros(nbytes + 64, np.uint8)
     start = -raw.ctypes.data % 64

@@ -30,10 +30,10 @@ from fastsnn.trainer import Trainer
 log = logging.getLogger("fastsnn")
 Report = Callable[[str], None]
 
-OFFSET = 1e4  # deviations: a mean beyond leaves float32 less than 3 digits of a deviation
+OFFSET = 1e4  # standard deviations; float32 keeps fewer than 3 digits of data with a larger mean
 LOST = (
-    "note: this run was started by version 0.1, which rounds data to float32 first, and a mean is "
-    f"more than {OFFSET:g} deviations from 0: digits are lost; start another run"
+    "note: version 0.1 started this run; it rounds data to float32 before standardization, and a "
+    f"mean is more than {OFFSET:g} standard deviations from 0, so digits are lost; start a new run"
 )
 
 
@@ -117,7 +117,7 @@ def resume(
             )
         model, state, history, config = checkpoint.load_run(folder.last)
         config = config.changed(options, len(history), f"{out}")
-        # A run of version 0.1 goes on in float32, and with its figures: the same bits as there.
+        # A run of version 0.1 continues in float32 and with its figures, to the same bits as there.
         dtype = (model.targets or model.inputs).mean.dtype.type
         dataset = _load(_as_trained(config, model), progress, dtype, model.class_names)
         _require_same(dataset, model, config, history)
@@ -211,8 +211,8 @@ def _kernels_meanwhile(config):
 
 
 def _as_trained(config, model):
-    """The options to read the data by: a run keeps its task, also where "auto" stood for another
-    one in the version that began it.
+    """The options for reading the data again: a run keeps its task, even if this version would
+    infer another one for "auto".
     """
     return config if is_named(config.data) else dataclasses.replace(config, task=model.task)
 
@@ -253,8 +253,8 @@ def _schedule(config, dataset):
 
 
 def _loses(model):
-    """Whether float32 held the data of a run of version 0.1 with few digits. Bytes it always holds,
-    and their means are below 256.
+    """Whether rounding to float32 cost a run of version 0.1 most digits of its data. Bytes, whose
+    means are below 256, are exact.
     """
     parts = [part for part in (model.inputs, model.targets) if part is not None]
     return any(

@@ -1,31 +1,45 @@
-"""Single values from a caller or a file, checked: Python numbers, or a one-line error.
+"""Checks of single values from a caller or a file, and their one-line form in errors.
 
 This module imports nothing of the package, so that layers and optimizers can use it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 from typing import Any
 
 import numpy as np
 
 MOST_SHOWN = 60  # letters of a quoted value
+TAIL = 17  # of them from its end: names often differ only there
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def plain(value: Any) -> Any:
-    """A NumPy scalar as the Python number or text it holds; anything else as it is."""
+    """A NumPy scalar as a Python number or text; anything else unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def shown(value: Any) -> str:
-    """`repr` for an error message: one line of at most 60 letters, whatever the value."""
+    """`repr` for an error message: one line of at most 60 letters, shortened in the middle."""
+    value = plain(value)
     try:
-        text = " ".join(repr(plain(value)).split())
+        text = repr(value)
     except (ValueError, RecursionError):  # an int of more than 4,300 digits; endless nesting
         return f"a very long {type(value).__name__}"
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+    if not isinstance(value, str):  # blanks within a text are part of it
+        text = " ".join(text.split())
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[: MOST_SHOWN - TAIL - 3]}...{text[-TAIL:]}"
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """The first `most` names in quotes, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + more
 
 
 def integer(value: Any, where: str, low: int | None = None, high: int | None = None) -> int:
@@ -63,7 +77,7 @@ def number(value: Any, where: str, low: float = -inf, high: float = inf, ends: s
 
 
 def is_finite(value: int | float) -> bool:
-    """Whether a float64 can hold it: `math.isfinite` fails for an int of more than 308 digits."""
+    """Whether `value` is a finite float64. (`math.isfinite` raises for ints above 308 digits.)"""
     try:
         return abs(float(value)) < inf
     except OverflowError:

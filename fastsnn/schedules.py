@@ -10,11 +10,11 @@ from math import cos, isnan, pi
 from fastsnn.metrics import LARGER_IS_BETTER
 from fastsnn.scalars import integer, number, plain, shown
 
-MOST_DROPS = 10**9  # of `Step`, and as good as all: gamma to this power is 0 or 1
+MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 
 
 def _fractions(schedule, **ends):
-    """Each option a float between 0 and 1; `ends` are the brackets of its interval."""
+    """Check that options are floats between 0 and 1; `ends` are the brackets of their intervals."""
     where = type(schedule).__name__
     for name, (left, right) in ends.items():
         given = getattr(schedule, name)

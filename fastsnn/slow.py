@@ -1,4 +1,4 @@
-"""A line when epochs become much slower than they were: why, and what to do."""
+"""A warning when epochs become much slower than before, with the cause and a remedy."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Callable
 from statistics import median
 
 from fastsnn import threads as processors
+from fastsnn.console import count
 
-TIMES = 10  # slower than the epochs before
-LEAST_S = 1.0  # a shorter epoch is no matter, however slow it is
+TIMES = 10  # such an epoch takes this many times the median before it
+LEAST_S = 1.0  # shorter epochs are never reported
 
 
 class SlowEpochs:
-    """Callback for `Trainer.fit`: reports the first epoch of those that take ten times as long as
-    the ones before.
+    """Callback for `Trainer.fit`: reports the first of consecutive epochs that take more than
+    TIMES as long as the ones before.
     """
 
     def __init__(self, report: Callable[[str], None]):
@@ -42,8 +43,8 @@ class SlowEpochs:
 def _line(epoch, seconds, usual, share, threads):
     cause = f"this process had {100 * share:.0f} % of a processor"
     if hasattr(os, "getloadavg"):
-        load, count = os.getloadavg()[0], processors.available()
-        cause += f", the load is {load:.1f} on {count} processor{'s'[: count != 1]}"
+        load, available = os.getloadavg()[0], count(processors.available(), "processor")
+        cause += f", the load is {load:.1f} on {available}"
     fewer = " or give it fewer --threads" if threads > 1 else ""
     return (
         f"epoch {epoch} took {seconds:.3g} s, the ones before {usual:.3g} s: {cause}; end other "

@@ -1,4 +1,4 @@
-"""Reading files in the safetensors format: first the header, then the bytes that it describes.
+"""Reader of the safetensors format: first the header, then the bytes that it describes.
 
 The format: 8 bytes with the header's length n (little-endian), n bytes of JSON, the tensors. The
 header is compared with the size of the file before anything of that size is allocated, and the
@@ -25,8 +25,8 @@ ENTRY = {"dtype", "shape", "data_offsets"}
 def read(path: str | os.PathLike, key: str) -> tuple[str | None, dict[str, np.ndarray]]:
     """(metadata entry `key`, tensors by name) of a file.
 
-    Without that entry the file was written by another program: (None, {}), whatever it holds.
-    Raises ValueError, with the reason alone, for what is no such file, and OSError.
+    (None, {}) for a file without that entry, which another program wrote. Raises ValueError, with
+    the reason alone, for any other content, and OSError.
     """
     with open(path, "rb") as handle:
         header, size = _header(handle)
@@ -46,7 +46,7 @@ def read(path: str | os.PathLike, key: str) -> tuple[str | None, dict[str, np.nd
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON. Raises ValueError for other text, for a name that stands twice, for deep nesting."""
+    """Parse JSON. Raises ValueError for other text, for a repeated name and for deep nesting."""
     try:
         return json.loads(text, object_pairs_hook=_named)
     except RecursionError:
@@ -56,7 +56,7 @@ def parse(text: str | bytes) -> Any:
 def _named(pairs):
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice in its JSON")
+        raise ValueError("a name occurs twice in its JSON")
     return found
 
 
@@ -72,9 +72,9 @@ def _header(handle: BinaryIO):
     try:
         header = parse(content.decode())
     except UnicodeDecodeError:
-        raise ValueError("its header is no UTF-8 text") from None
+        raise ValueError("its header is not UTF-8 text") from None
     if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")
+        raise ValueError("its header is not a JSON object")
     return header, size - 8 - length
 
 
@@ -100,7 +100,7 @@ def _counts(values):
 
 
 def _require_filled(places, size):
-    """The tensors lie one after another, without gaps, up to the end of the file."""
+    """Check that the tensors follow one another without gaps up to the end of the file."""
     at = 0
     for begin, end, *_ in sorted(places.values(), key=lambda place: place[:2]):
         if begin != at:

@@ -8,13 +8,10 @@ from pathlib import Path
 import numba
 
 from fastsnn.kernels import pool
-from fastsnn.kernels.locks import Lock
-
-__all__ = ["Lock", "available", "cgroup_limit", "region", "resolve"]
-
+from fastsnn.locks import Lock
 from fastsnn.scalars import plain, shown
 
-MOST = 1024  # slices of the work, where there are no more processors
+MOST = 1024  # threads, unless there are more processors
 _forked = False
 
 
@@ -62,9 +59,11 @@ def resolve(threads: int | None) -> int:
         raise TypeError(f"threads: an int >= 1 or None is required, got {shown(threads)}")
     elif threads < 1:
         raise ValueError(f"threads: at least 1 is required, got {threads}; None takes all")
-    elif threads > MOST and threads > available():  # each step asks, and the second reads files
+    elif (
+        threads > MOST and threads > available()
+    ):  # in this order: available() reads files, and every step comes here
         raise ValueError(
-            f"threads: at most {MOST:,} are supported, each has buffers of its own, got "
+            f"threads: at most {MOST:,} are supported, since each has its own buffers, got "
             f"{shown(threads)}; this machine has {available()} processors"
         )
     return 1 if _forked else threads

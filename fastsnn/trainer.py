@@ -13,7 +13,7 @@ from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.batches import batches_of, shuffled
 from fastsnn.data.byterows import ByteRows
 from fastsnn.divergence import diverged
-from fastsnn.locks import exclusive
+from fastsnn.locks import Lock, exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam, require_state
@@ -26,8 +26,8 @@ EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
 class Trainer:
-    """Trains a network. It serves one thread at a time: others wait. Copies and pickles go on from
-    the state of the original, with a network of their own (`copy.copy`: with the same one).
+    """Trains a network. Calls from several threads run one after another. Copies and pickles
+    continue from the state of the original and have their own network (`copy.copy` shares it).
 
     Parameters
     ----------
@@ -47,9 +47,10 @@ class Trainer:
         Losses come back to the host for many steps of `fit` at once; callbacks hear of them then.
     class_weight : (outputs,) array, dict {class: weight} or "balanced", optional
         Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
-        the positive label of each task, as BCEWithLogitsLoss(pos_weight). A dict may leave classes
-        out, whose weight is 1. "balanced": by the labels of the first `fit`, for good: n / (k
-        count) for each of k classes, as in scikit-learn; negatives / positives for each task.
+        the positive label of each task, as BCEWithLogitsLoss(pos_weight). Classes that a dict
+        leaves out have weight 1. "balanced" is computed from the labels of the first `fit` and then
+        stays: n / (k count) for each of k classes, as in scikit-learn; negatives / positives for
+        each task.
     precision : {"float32", "tf32", "bf16"}
         Of the products of dense layers, on a GPU: "tf32" and "bf16" round both operands to 11 and 8
         significant bits and multiply in tensor cores (compute capability 8.0 or newer); sums, and
@@ -92,8 +93,8 @@ class Trainer:
             )
         if class_weight is not None and loss == "mse":
             raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
-        self.class_weight = check.class_weight(class_weight, loss, network.output_size)
-        self._threads = threads  # as given: another machine has other processors
+        self.class_weight = check.class_weight(class_weight, network.output_size)
+        self._threads = threads  # as given: a copy on another machine resolves it anew
         self.threads = processors.resolve(threads)
         self.seed = check.seed(seed)
         self.step_count = 0
@@ -104,12 +105,12 @@ class Trainer:
             backend, network, self.threads, self.optimizer.n_state, precision
         )
         self._loaded = False
-        self._lock = processors.Lock()
+        self._lock = Lock()
 
     @exclusive
     def __getstate__(self):
-        """What makes the same trainer in another process, or a copy in this one: buffers and
-        compiled code are made anew.
+        """The arguments and the state, from which `__setstate__` builds an equal trainer; buffers
+        and compiled code are not part of it.
         """
         arguments = {
             name: getattr(self, name)
@@ -129,8 +130,8 @@ class Trainer:
 
         Raises ValueError or TypeError for a bad batch, FloatingPointError when the training has
         diverged: a loss that is not finite (then the parameters stay as they were before this
-        step), one of a million times the first one, or an update that would leave float32 (then
-        the parameters that it would hit keep their values).
+        step), a loss of a million times the first one, or an update that would overflow float32
+        (then the parameters that would overflow keep their values).
         """
         batch = self._single(x, y, sample_weight)
         sizes, rates = (len(batch[0]),), (self.optimizer.learning_rate,)
@@ -139,7 +140,7 @@ class Trainer:
     @exclusive
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
         """The gradients that `step` would use now, by the names of `state_dict`; changes
-        nothing. Raises FloatingPointError where the loss or one of them is not finite.
+        nothing. Raises FloatingPointError if the loss or a gradient is not finite.
         """
         batch = self._single(x, y, sample_weight)
         loss, flat = self._engine.gradients(
@@ -190,8 +191,8 @@ class Trainer:
         return x, self._engine.rows, *rest
 
     def _steps(self, batch, first_row, sizes, rates, given):
-        """A step for each of `sizes` rows, at its learning rate; returns their losses. given: x and
-        the sample weights on the host.
+        """One step per entry of `sizes` (rows) and `rates` (learning rates); returns the losses.
+        given: x and the sample weights on the host, for the error of a divergence.
         """
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
@@ -230,8 +231,8 @@ class Trainer:
         x, y
             All rows, x as an array or as `fastsnn.data.ByteRows`; each epoch takes them in a new
             order, the last batch may be smaller. A last batch of one row is left out where batch
-            normalization needs two. Other x than float32 (float64, integers, lists, data frames)
-            are converted once, which takes a float32 copy: standardize in float64 first.
+            normalization needs two. Other types than float32 (float64, integers, lists, data
+            frames) are copied to float32 once: standardize in float64 first.
         validation_data : (x, y), optional
             Judged after each epoch: "validation_loss" and the figures of the task
             (`fastsnn.metrics`) in the record.
@@ -276,7 +277,7 @@ class Trainer:
             number = 0
 
             def at_once():
-                """One step first: divergence is judged by its loss."""
+                """1 before the first loss is known: divergence is judged by it."""
                 several = self._engine.steps_at_once(batch_size, bool(after_batch))
                 return 1 if self._first_loss is None else several
 
@@ -368,13 +369,15 @@ class Trainer:
             x = numbers = check.features(x, net.input_size)
         labels, targets = check_targets(self.loss, y, len(x), net.output_size)
         if np.may_share_memory(labels, y):
-            labels = labels.copy()  # kernels use classes as indices: what is checked stays
+            labels = (
+                labels.copy()
+            )  # kernels use classes as indices: the caller must not change them after the check
         check.batch(numbers, labels, net.output_size)
         return x, labels, targets
 
 
 def _used(labels, targets):
-    """The one of the two that the loss uses."""
+    """Labels or targets, whichever the loss uses."""
     return labels if len(labels) else targets
 
 

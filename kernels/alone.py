@@ -1,4 +1,4 @@
-"""One process compiles, the others wait: for processes that start together on an empty cache."""
+"""Lock between processes that start together on an empty cache: one compiles, the others wait."""
 
 import contextlib
 import logging
@@ -11,8 +11,8 @@ from fastsnn.kernels.locks import compiler
 log = logging.getLogger("fastsnn")
 
 POLL = 0.2  # seconds
-# Seconds without a new kernel after which a process compiles itself: the other one may be stopped,
-# or a lock of a network file system be lost. One that has died holds no lock.
+# Seconds without a new kernel after which a waiting process compiles, too: the other one may be
+# stopped, or a network file system may have lost the lock. A dead process holds no lock.
 PATIENCE = 300.0
 
 
@@ -20,8 +20,8 @@ PATIENCE = 300.0
 def alone(
     folder: Path | None, missing: Callable[[], int], report: Callable[[str], None]
 ) -> Iterator[None]:
-    """Context in which this process compiles into `folder`, as the only one if it can be arranged.
-    Waits while another process does so; ends the wait when nothing is `missing` any more.
+    """Context in which this process compiles into `folder`, alone if the file system has locks.
+    Waits while another process compiles, but no longer than kernels are `missing`.
     """
     lock = None if folder is None else _acquire(folder / "compiling.lock", missing, report)
     try:
@@ -32,8 +32,8 @@ def alone(
 
 
 def _acquire(path, missing, report):
-    """The lock; None where there is nothing to wait for, or no lock to be had."""
-    with compiler:  # a fork waits for it: a half imported module would block the child
+    """The lock; None if nothing is missing any more, or no lock is available."""
+    with compiler:  # forks wait for it: a half-imported module would block the child
         import filelock
 
     since, fewest = None, missing()
@@ -60,6 +60,6 @@ def _acquire(path, missing, report):
                     "compiling here, too"
                 )
                 return None
-    except (OSError, NotImplementedError, Warning) as problem:  # not on this file system
+    except (OSError, NotImplementedError, Warning) as problem:  # no locks on this file system
         log.info("fastsnn: no lock on %s (%s); compiling without one", path, problem)
         return None

@@ -1,7 +1,7 @@
 """The cache of compiled kernels: Numba's, in the places of `cachefolder`, with checksums.
 
-Numba's cache does not notice an edit in a function that a cached function calls. So the cache lies
-in a folder named after the version and a hash of all kernel sources: an edit anywhere means a new
+Numba's cache does not notice an edit in a function that a cached function calls. So the name of the
+cache's folder contains the version and a hash of all kernel sources: any edit leads to a new
 folder. An entry that cannot be read is dropped and compiled anew.
 """
 
@@ -29,7 +29,7 @@ def warn_once(text):
 
 
 class _CacheFile(caching.IndexDataCacheFile):
-    """With a checksum of the compiled code: a single wrong bit in it can end the process."""
+    """Adds a checksum of the compiled code: a single wrong bit in it can crash the process."""
 
     def _load_index(self):
         try:
@@ -70,7 +70,7 @@ class _Locator(caching._SourceFileBackedLocatorMixin, caching._CacheLocator):
 
 
 class _Impl(caching.CompileResultCacheImpl):
-    """Numba's, but the place is given: it looks for none, and tries no folder."""
+    """Numba's class with a given folder, instead of a search for a writable one."""
 
     def __init__(self, function, folder):
         self._lineno = function.__code__.co_firstlineno
@@ -94,18 +94,18 @@ class _PlaceCache(caching.FunctionCache):
         self.enable()
 
     def has(self, signature, target_context):
-        """Whether the index of this kernel, for this processor and these sources, lists it."""
+        """Whether the index lists the kernel, for this processor and these sources."""
         key = self._index_key(signature, target_context.codegen())
         try:
             return key in self._cache_file._load_index()
-        except Exception:  # damaged: `load_overload` will say so
+        except Exception:  # damaged: `load_overload` will report it
             return False
 
     def load_overload(self, signature, target_context):
         try:
             return super().load_overload(signature, target_context)
         except RuntimeError as reason:
-            warn_once(f"{reason}; the code there is not run but compiled anew")
+            warn_once(f"{reason}; the code there is not used but compiled anew")
         except OSError as problem:
             warn_once(f"the cache entry of {self._name} cannot be read ({problem})")
         except Exception as error:  # a damaged pickle can raise anything
@@ -128,7 +128,7 @@ class _PlaceCache(caching.FunctionCache):
 
 class KernelCache(caching.NullCache):
     """The cache of one function in all places: reads from the first that has it, writes into the
-    one that can be written.
+    writable one.
     """
 
     def __init__(self, function, places):

@@ -1,9 +1,9 @@
-"""Folders for compiled code, and the files in them: nobody else may have written what is run.
+"""Folders for compiled code, and the files in them. Code is only run if nobody else could write it.
 
-The rule is that of OpenSSH's StrictModes. Every folder from the root down belongs to this user or
-to root, and nobody else can write into it; a parent with the sticky bit, as /tmp, may be open to
-all. Symbolic links are refused, except those of the system (`_of_system`). The rule is checked
-again whenever a file is read or written, and the owner of a file is taken from its descriptor.
+The rule is that of OpenSSH's StrictModes. Every folder from the root down must belong to this user
+or to root, and nobody else may be able to write into it; a parent with the sticky bit, like /tmp,
+may be open to all. Symbolic links are refused, except those of the system (`_of_system`). The rule
+is checked again whenever a file is read or written; the owner of a file is that of its descriptor.
 """
 
 import os
@@ -18,7 +18,7 @@ MOST_LINKS = 40  # as in Linux
 
 
 class Place(NamedTuple):
-    """A folder that holds compiled code, or will."""
+    """A folder for compiled code."""
 
     path: Path
     writable: bool
@@ -32,13 +32,13 @@ class Found(NamedTuple):
 
     @property
     def target(self) -> Path | None:
-        """The folder for new code; None where none can be written."""
+        """The folder for new code; None if none is writable."""
         return next((place.path for place in self.places if place.writable), None)
 
 
 def complaint(folder: Path) -> str | None:
-    """Why code in `folder` could be somebody else's, or None. Parts that do not exist are not
-    judged. Raises OSError where a part cannot be looked at.
+    """The reason why another user could write code into `folder`, or None. Parts of the path that
+    do not exist are not checked. Raises OSError if a part cannot be examined.
     """
     if not hasattr(os, "geteuid"):
         return None
@@ -72,7 +72,7 @@ def _reason(place, status, last):
 
 
 def _foreign(place, status, sticky=False):
-    """Why somebody else could have written there, or None."""
+    """The reason why another user could have written there, or None."""
     if status.st_uid not in (0, os.geteuid()):
         return f"{place} belongs to another user (number {status.st_uid})"
     if status.st_mode & OTHERS and not (sticky and status.st_mode & stat.S_ISVTX):
@@ -82,8 +82,8 @@ def _foreign(place, status, sticky=False):
 
 
 def _of_system(parent, status, link):
-    """Whether a symbolic link is part of the system's layout, as /home -> /data/home or macOS's
-    /var -> /private/var: only root can have made it. Root's own links count only in /.
+    """Whether a symbolic link is part of the system's layout, like /home -> /data/home or macOS's
+    /var -> /private/var: only root can have made it. For root itself, only links in / count.
     """
     made_by_root = link.st_uid == status.st_uid == 0 and not status.st_mode & OTHERS
     return made_by_root and (os.geteuid() != 0 or parent == Path(parent.anchor))
@@ -91,7 +91,7 @@ def _of_system(parent, status, link):
 
 def find(name: str) -> Found:
     """The places for code in folders called `name`: in $FASTSNN_CACHE, else in the user's cache
-    folder; where that cannot be written, in a folder of this user's in the temporary folder, too.
+    folder; if that is not writable, also in this user's own folder in the temporary folder.
     """
     places, refused = [], []
     for base, named in _bases():
@@ -123,14 +123,14 @@ def _bases():
     user = os.geteuid() if hasattr(os, "geteuid") else os.environ.get("USERNAME", "user")
     try:
         temporary = Path(os.path.abspath(tempfile.gettempdir()))
-    except OSError:  # none can be written
+    except OSError:  # no writable one
         return
     yield temporary / f"fastsnn-{user}", True
 
 
 def _place(folder):
-    """The Place at `folder`, created if possible. Raises RuntimeError where others could write into
-    it, OSError where it can be neither written nor read.
+    """The Place at `folder`, created if possible. Raises RuntimeError if others could write into
+    it, OSError if it can be neither written nor read.
     """
     _require(folder)
     problem = _unwritable(folder)
@@ -144,7 +144,7 @@ def _unwritable(folder):
     """Create the folder and try it: the error, or None."""
     try:
         for place in (*reversed(folder.parents), folder):
-            if not os.path.lexists(place):  # each for this user alone, whatever the umask is
+            if not os.path.lexists(place):  # each is private to this user, whatever the umask
                 place.mkdir(mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return None
@@ -159,8 +159,8 @@ def _require(folder):
 
 
 def read(path: str | os.PathLike) -> bytes:
-    """The bytes of a file of a place. Raises RuntimeError where somebody else could have written
-    them, OSError where they cannot be read.
+    """The bytes of a file in a Place. Raises RuntimeError if another user could have written them,
+    OSError if they cannot be read.
     """
     path = Path(path)
     _require(path.parent)
@@ -183,15 +183,15 @@ def read(path: str | os.PathLike) -> bytes:
 
 
 def write(path: str | os.PathLike, data: bytes) -> None:
-    """Replace a file of a place as a whole. Raises RuntimeError where others may write into the
-    folder, OSError where it cannot be done.
+    """Replace a file in a Place atomically. Raises RuntimeError if others can write into the
+    folder, OSError if it fails.
     """
     path = Path(path)
     _require(path.parent)
     temporary = path.with_name(f"{path.name}.tmp.{uuid.uuid4().hex[:16]}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    # Never writable for others; readable, so that a user can share a folder of root's.
+    # Not writable by others; readable, so that users can share a folder of root.
     descriptor = os.open(temporary, flags, 0o644)
     try:
         with open(descriptor, "wb") as file:

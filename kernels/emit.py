@@ -109,8 +109,8 @@ class Value:
     def differs(self, other):
         return self._compare("!=", other)
 
-    # Of a NaN no ordered comparison holds, also not that it differs from itself. Nothing else finds
-    # one: the assembler of GPUs takes |a| >= 0 for true.
+    # Only these two find a NaN reliably: the GPU assembler optimizes |a| >= 0 to true, and an
+    # ordered "differs" is false for NaN.
     def is_number(self):
         return Value(self.builder, self.builder.fcmp_ordered("ord", self.ir, self.ir))
 

@@ -1,7 +1,7 @@
-"""The only place with compile flags; kernels that Python calls, and how they are made ready.
+"""The only place with compile flags; entry kernels, which Python calls, and their loading.
 
-Compiled code is kept in the user's cache folder (`cache.py`, `cachefolder.py`); where none can be
-written, kernels are compiled for this process alone.
+Compiled code is kept in the user's cache folder (`cache.py`, `cachefolder.py`); without a writable
+folder, kernels are compiled for this process only.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ def _sources_hash():
 
 
 CACHE = cachefolder.find(f"kernels-{_sources_hash()}")
-# The folder that is read first, or None.
+# The folder that is searched first, or None.
 CACHE_FOLDER = CACHE.places[0].path if CACHE.places else None
 
 
@@ -83,10 +83,10 @@ class Entry:
         return self.dispatcher(*arguments)
 
     def compile(self):
-        """Take it from the cache, or compile it. May be repeated if it was interrupted."""
+        """Load it from the cache, or compile it. Can be repeated after an interruption."""
         if self.parallel:
             pool.launch()
-        with compiler:  # a fork waits for it: see `locks`
+        with compiler:  # forks wait for it, see `locks`
             if not self.dispatcher.signatures:
                 self.dispatcher.compile(self.signature)
             self.dispatcher.disable_compile()
@@ -103,7 +103,7 @@ class Entry:
 
 _compiling = Lock()
 _reported = False  # that this process compiles
-LONG = 5.0  # seconds of a further compilation that is worth a line
+LONG = 5.0  # seconds; a further compilation that takes longer is reported
 
 
 def entry(result, *arguments, parallel=False):
@@ -115,8 +115,8 @@ def entry(result, *arguments, parallel=False):
 
 def load(*entries, also=(), report=log.warning):
     """Make kernels ready: from the cache, else compiled. The first compilation of a process is
-    reported, with its time; `also`: entries that will be needed soon, compiled with those of that
-    one if they can be kept. Returns the seconds.
+    reported, with its time. also: entries that will be needed soon; that first compilation
+    includes them if they can be cached. Returns the seconds.
     """
     start = time.perf_counter()
     with _compiling:

@@ -1,8 +1,8 @@
-"""Locks and forks: a forked child finds every lock free, and Numba's compiler at rest.
+"""Fork-safe locks: a forked child finds every lock free, and Numba's compiler idle.
 
-A lock that another thread holds during a fork would stay locked in the child for good. So the locks
-of `Lock` are renewed there. Compiled code that another thread has half loaded would be worse: LLVM
-could be in any state. So a fork waits until the kernel that is being loaded is complete, which
+A lock that another thread holds during a fork would stay locked in the child forever. So each
+`Lock` is renewed in the child. Compiled code that another thread has half loaded would be worse:
+LLVM could be in any state. So a fork waits until the kernel that is being loaded is complete, which
 takes seconds at most; the child loads the others itself.
 """
 
@@ -18,7 +18,7 @@ from numba.np.ufunc import parallel
 
 log = logging.getLogger("fastsnn")
 
-WAIT = 120.0  # seconds of a fork for the compiler, and no deadlock if a thread never ends
+WAIT = 120.0  # seconds that a fork waits for the compiler; a timeout, to avoid a deadlock
 
 # (owner, attribute) of the compiler's reentrant locks, in the order in which it takes them.
 COMPILER = (
@@ -30,7 +30,7 @@ _forking = threading.local()
 
 
 class Lock:
-    """A reentrant lock, to be used in `with`. A forked child finds it free, unless the thread that
+    """A reentrant lock, for use in `with`. A forked child finds it free, unless the thread that
     forked holds it.
     """
 
@@ -66,8 +66,7 @@ def _after_in_child():
     for owner, name in (*COMPILER, *((one, "rlock") for one in list(_ours))):
         if hasattr(owner, name) and (id(owner), name) not in free:
             setattr(owner, name, threading.RLock())
-    # Numba's lock between processes: one that the parent's threads hold now would block the child,
-    # and the other way round.
+    # Numba's lock between processes: parent and child would block each other.
     if getattr(parallel, "_backend_init_process_lock", None):
         parallel._backend_init_process_lock = contextlib.nullcontext()
     _release()

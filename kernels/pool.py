@@ -1,4 +1,4 @@
-"""The threads of Numba's parallel loops: started so that they do not wait by spinning for long."""
+"""Start of the threads of Numba's parallel loops, with a short spin before they sleep."""
 
 import os
 
@@ -6,17 +6,17 @@ from numba.np.ufunc import parallel
 
 from fastsnn.kernels.locks import Lock
 
-# GNU OpenMP's threads spin 300,000 times (5 to 14 ms) before they sleep. On a busy machine they
-# take the processor from those they wait for, in every region. These are 0.3 to 1 ms: longer than
-# from one step to the next.
+# By default, threads of GNU OpenMP spin 300,000 times (5 to 14 ms) before they sleep. On a busy
+# machine, they occupy the processors of the threads they wait for, in every region. 20,000 spins
+# are 0.3 to 1 ms, longer than the time between two steps.
 SPIN = "20000"
 CHOSEN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # by the user
 _starting = Lock()
 
 
 def launch() -> None:
-    """Start the threads, at the first call. OpenMP reads its variable while it is loaded; later,
-    and for child processes, the environment is as it was before.
+    """Start the threads at the first call. OpenMP reads its variable while it is loaded; afterwards
+    the environment, which child processes inherit, is restored.
     """
     with _starting:
         if any(name in os.environ for name in CHOSEN):

@@ -9,7 +9,7 @@ from fastsnn.kernels import codes
 from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
 
 INFINITY = float("inf")
-# Directions of normalized weights stay below this: the square of their length is finite.
+# Bound of the directions of normalized weights: the square of their length stays finite.
 LONGEST = 1e15
 
 # The fixed point (mean 0, variance 1) of the paper, section "SNN", with the appendix's digits.
@@ -177,8 +177,8 @@ def adam_update(p, g, m, v, step_size, l2, decay, rest1, beta2, rest2, root_corr
 
 
 def guarded(update, p, g, state, hyper, limit=INFINITY):
-    """(new parameter, new state, overflow): an update that would leave a parameter or its state at
-    or beyond `limit`, or NaN, is not made: both keep their values, and `overflow` holds.
+    """(new parameter, new state, overflow). If the update would make the parameter NaN or at least
+    `limit` in size, or its state not finite, both keep their values and `overflow` is true.
     """
     new, new_state = update(p, g, state, hyper)
     good = absolute(new) < limit

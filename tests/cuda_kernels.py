@@ -61,7 +61,7 @@ def every_kernel():
 
 @functools.cache
 def compiled():
-    """What `main` prints, of all kernels; compiled in two processes, once for all tests."""
+    """The output of `main` for all kernels, compiled in two processes once for all tests."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
     running = [
         subprocess.Popen(

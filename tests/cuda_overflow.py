@@ -1,4 +1,4 @@
-"""Updates that would leave float32, on the GPU's side; run by test_cuda.py."""
+"""Updates that would overflow float32, on the GPU backend; run by test_cuda.py."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def state(trainer):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_sample_weights_whose_sum_has_no_reciprocal(optimizer):
-    """The same bits as on the CPU are kept, and the steps before are made."""
+    """Earlier steps are made, and the parameters keep the same bits as on the CPU."""
     x, y = problem()
     weight = np.ones(12)
     weight[shuffled(12, 0, 0)[8:]] = 1e-45

@@ -1,4 +1,4 @@
-"""What the machine code of kernels compares, as nvdisasm writes it, without a GPU.
+"""Floating-point comparisons in the machine code of kernels, from nvdisasm, without a GPU.
 
 A comparison that a NaN decides must be there, in the sense in which it is written: the assembler
 may take `|a| >= 0` for true, `z < 0 ? 0 : z` for max(z, 0).
@@ -19,12 +19,12 @@ LOADS = re.compile(r"(LDG|LDS|LD)\b")
 
 
 def watched(name):
-    """Kernels with larger tiles do the same to an element."""
+    """False for kernels with larger tiles, which do the same to each element."""
     return not TILE.search(name) or bool(SMALLEST.search(name) and "_dense_" in name)
 
 
 def small(name):
-    """Those that compile within a second."""
+    """Kernels that compile within a second."""
     return not TILE.search(name) and "_narrow_" not in name
 
 
@@ -113,7 +113,7 @@ def comparisons_of(texts, architecture):
 
 
 def plain(operand):
-    """Without the hints of the scheduler, and a register without its number."""
+    """The operand without scheduler hints and register numbers."""
     return re.sub(r"\bU?R\d+\b", "R", operand)
 
 
@@ -133,7 +133,7 @@ def comparisons(instructions):
 
 
 def loaded(before, operand):
-    """Whether the value that a register was given last, line by line, comes from memory."""
+    """Whether the last value written to a register, line by line, comes from memory."""
     register = re.fullmatch(r"[-|]*R(\d+)\|?", operand)
     if not register:
         return False

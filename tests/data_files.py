@@ -1,6 +1,7 @@
 """Small data files for a test, and the one line of a refusal."""
 
 import gzip
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,11 @@ def write_file(folder: Path, content: str | bytes, name="t.csv", encoding="utf-8
     data = content if isinstance(content, bytes) else content.encode(encoding)
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     return path
+
+
+def column(values: Iterable) -> str:
+    """A CSV file with these cells, quoted, as the target y."""
+    return "x,y\n" + "".join(f'{i},"{value}"\n' for i, value in enumerate(values))
 
 
 def save_arrays(folder: Path, **arrays) -> Path:

@@ -207,7 +207,7 @@ def test_the_emulated_gradients_are_the_cpu_s():
 
 
 def moved(make, mode, seed):
-    """By how much gradients change when weights and features have errors up to the unit roundoff of
+    """The change of gradients when weights and features have errors up to the unit roundoff of
     a mode; on the CPU.
     """
     rng, made = np.random.default_rng(seed), []
@@ -240,7 +240,7 @@ def smooth():
 
 @pytest.mark.parametrize("mode", emulate.ROUNDOFF)
 def test_errors_of_gradients_are_within_their_bound(mode):
-    """Where slopes jump they are more than any multiple of the roundoff that smooth networks need,
+    """If slopes jump, errors exceed any multiple of the roundoff that smooth networks need,
     since some units change their side.
     """
     depth, n = networks.DEPTH, 200
@@ -294,7 +294,7 @@ def test_the_command_says_what_is_missing():
 
 @pytest.mark.torch
 def test_pytorch_is_measured(monkeypatch):
-    """As on a GPU, but for torch.compile and CUDA graphs."""
+    """As on a GPU, except for torch.compile and CUDA graphs."""
     pytest.importorskip("torch")
     monkeypatch.setattr(cases, "STEPS", 2)
     request = {"seconds": 0.001}

@@ -1,4 +1,4 @@
-"""Which folders may hold compiled code, and which files in them are run: only this user's and
+"""Folders that may hold compiled code, and files in them that are run: only this user's and
 root's.
 """
 
@@ -120,7 +120,7 @@ def test_a_folder_of_somebody_else_is_left_aside(places, level):
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_links_are_refused(places, tmp_path, monkeypatch, level):
-    """For the folder, for the one that was named, and for a parent."""
+    """Parametrized: the folder itself, the named one, and a parent."""
     own, fallback = places
     link = [own, own.parent, tmp_path / "link"][level]
     if level == 2:
@@ -144,7 +144,7 @@ def test_a_link_in_the_temporary_folder_is_refused(places, tmp_path):
 
 
 def test_links_of_the_system_are_followed(monkeypatch):
-    """As /home -> /data/home: nobody but root can have made them."""
+    """Links like /home -> /data/home, which only root can have made."""
     parent = os.stat("/")
     link = os.stat_result((0o120777, 0, 0, 1, 0, 0, 0, 0, 0, 0))
     if parent.st_uid or parent.st_mode & 0o022:
@@ -210,7 +210,7 @@ def triple(x):
 
 @pytest.fixture
 def entry(monkeypatch):
-    """Makes an entry in such places, and tells what was said."""
+    """Loads an entry with such places; returns the log."""
     monkeypatch.setattr(jit, "_reported", False)
     monkeypatch.setattr(kernel_cache, "_said", set())
 
@@ -297,10 +297,10 @@ def test_what_changes_after_the_import_is_not_run(entry, tmp_path, caplog, chang
     caplog.clear()
     assert kernel(2) == 6
     assert not (folder / "run").exists()
-    assert "the code there is not run but compiled anew" in caplog.text
+    assert "the code there is not used but compiled anew" in caplog.text
     folder.chmod(0o700)
     os.chown(folder, os.getuid(), -1)
-    if change not in (open_folder, foreign_folder):  # the folder is ours: a good entry is there now
+    if change not in (open_folder, foreign_folder):  # the folder is ours and has a good entry now
         caplog.clear()
         assert entry(place)(2) == 6 and not caplog.records
 

@@ -1,4 +1,4 @@
-"""How names, numbers and counts read for a person."""
+"""Names, numbers and counts in the output for people."""
 
 import io
 

@@ -15,7 +15,8 @@ if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is Non
 
 pytestmark = pytest.mark.xdist_group("compiled for GPUs")  # minutes, once for all of them
 
-# Of each comparison as it is written, that or its opposite: GEU is "not less", also of NaN.
+# Comparisons that may stand for each one in the source: itself or its opposite. GEU is "not less",
+# also true for NaN.
 SENSES = {
     "is number": (("NAN", "NUM"), "R", "R"),
     "is finite": (("LT", "GEU", "NE", "EQU"), "|R|", "+INF"),
@@ -24,7 +25,7 @@ SENSES = {
     "above": (("GT", "LEU", "LT", "GEU"), "R", "R"),
 }
 LEAST = {"exp": "-104", "exp - 1": "-32"}  # their argument is that or more, or NaN
-# What kernels compare, by what their names begin with.
+# Comparisons in the source of kernels, by prefixes of their names.
 WRITTEN = {
     "total_weight": ["is number", "positive"],
     "mean_loss": ["is finite", "above"],
@@ -109,7 +110,7 @@ def test_each_comparison_is_there(compared):
 
 
 def test_no_other_comparison_is_there(compared):
-    """In all kernels: what is written is <, >, and whether a number is NaN. So >= and <= would be
+    """All kernels: the source has only <, > and NaN tests. So >= and <= would be
     what the assembler has made of them, and wrong for a NaN; max(a, NaN) is a.
     """
     for (name, architecture), comparisons in compared.items():

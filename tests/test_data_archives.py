@@ -1,4 +1,4 @@
-"""Archives that are damaged or made to fill the memory: one line for each, before it costs much."""
+"""Archives that are damaged or crafted to fill the memory are refused in one line, cheaply."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ import pytest
 from data_files import message
 from test_data_cifar10 import ROWS, python2, text
 
-from fastsnn.data import cache, cifar10batches, files, members, optdigits
+from fastsnn.data import cache, cifar10batches, limits, members, optdigits
 from fastsnn.data.files import brief, damage, open_file, read_bytes
 from fastsnn.data.idx import read_idx
 from fastsnn.data.numbers import parse
@@ -24,7 +24,7 @@ MB = 1 << 20
 
 @pytest.fixture(autouse=True)
 def little_memory():
-    """What wants gigabytes fails at once, wherever the tests run."""
+    """Allocations of gigabytes fail immediately on every machine."""
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -75,14 +75,14 @@ DAMAGED = {
     "deflate64": ({"method": 9}, "its method is deflate64"),
     "unknown": ({"method": 4242}, "its method is 4242"),
     "a later zip": ({"version": 999}, "must be a complete zip archive, is not (zip file version"),
-    "patches": ({"flags": 0x20}, "must be whole, is damaged (compressed patched data"),
-    "strong": ({"flags": 0x40}, "must be whole, is damaged (strong encryption"),
-    "shorter": ({"size": 3}, "must be whole, is damaged (Bad CRC-32"),
-    "longer": ({"size": 5}, "must be whole, is damaged"),
+    "patches": ({"flags": 0x20}, "must be complete, is damaged (compressed patched data"),
+    "strong": ({"flags": 0x40}, "must be complete, is damaged (strong encryption"),
+    "shorter": ({"size": 3}, "must be complete, is damaged (Bad CRC-32"),
+    "longer": ({"size": 5}, "must be complete, is damaged"),
     "huge": ({"size": 2**32 - 2}, "bytes unpacked, has 4,294,967,294; if it is no mistake, set"),
-    "elsewhere": ({"offset": 7}, "must be whole, is damaged"),
+    "elsewhere": ({"offset": 7}, "must be complete, is damaged"),
     "beyond": ({"offset": 2**31}, "must be "),
-    "cut": ({"packed": 1}, "must be whole, is damaged"),
+    "cut": ({"packed": 1}, "must be complete, is damaged"),
 }
 
 
@@ -114,7 +114,7 @@ def test_a_member_that_unpacks_to_more_than_it_states(tmp_path):
     path = archive(tmp_path / "a.zip", content=bytes(64 * MB), size=100)
     tracemalloc.start()
     try:
-        assert "must be whole, is damaged" in message(read, path)
+        assert "must be complete, is damaged" in message(read, path)
         assert tracemalloc.get_traced_memory()[1] < 4 * MB
     finally:
         tracemalloc.stop()
@@ -187,11 +187,11 @@ def test_bombs_of_gzip(tmp_path, monkeypatch):
 
 def test_the_limit_follows_the_memory(monkeypatch):
     monkeypatch.setattr(os, "sysconf", lambda name: 1 << 15)  # 1 GiB
-    assert files.unpacked_limit() == 1 << 29
+    assert limits.unpacked_limit() == 1 << 29
     monkeypatch.setattr(os, "sysconf", lambda name: 1 << 20)
-    assert files.unpacked_limit() == files.UNPACKED_LIMIT == 8 << 30
+    assert limits.unpacked_limit() == limits.UNPACKED_LIMIT == 8 << 30
     monkeypatch.setenv("FASTSNN_UNPACKED_LIMIT", "much")
-    assert "FASTSNN_UNPACKED_LIMIT: must be a number" in message(files.unpacked_limit)
+    assert "FASTSNN_UNPACKED_LIMIT: must be a number" in message(limits.unpacked_limit)
 
 
 def idx(*sizes, content=b"", code=8):

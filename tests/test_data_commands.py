@@ -1,4 +1,4 @@
-"""Tables on the command line: what was found is said, and the choices of a training run last."""
+"""Tables on the command line: the line about a run reports what was found; resuming keeps it."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_the_header_of_a_run_is_kept(folder):
     assert resumed.exit_code == 0 and "(header; delimiter ','" in resumed.stderr
     wrong = call("train", "--resume", "--out", "run", "--no-header").stderr
     assert "started with header True, got False" in wrong
-    # By the names, without the option and with other columns.
+    # By the names of the columns: without the option, and with additional columns.
     assert result_of("evaluate", "--model", "run", "--data", path)["rows"] == 40
     write_table(folder / "x.csv", ("401", "n", "400.5"), [[1.5, "?", 2.5]] * 6)
     assert len(good("predict", "--model", "run", "--data", "x.csv").splitlines()) == 7
@@ -121,5 +121,5 @@ def test_header_is_true_false_or_none():
 def test_idx_files_of_more_dimensions_than_arrays_have(tmp_path):
     path = tmp_path / "x-ubyte"
     path.write_bytes(bytes([0, 0, 8, 65]) + b"\0\0\0\1" * 65 + b"\7")
-    with pytest.raises(ValueError, match="must be an idx file"):
+    with pytest.raises(ValueError, match="must have the sizes of 1 to 32 dimensions"):
         read_idx(path)

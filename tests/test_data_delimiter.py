@@ -1,4 +1,4 @@
-"""The delimiter is the letter by which many lines have as many columns; decimal commas are seen."""
+"""The delimiter divides all lines into equally many columns; decimal commas are recognized."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The first line of a CSV file: names, a row, or unclear; and what the options say of it."""
+"""The first line of a CSV file: names, a row, or unclear; and the options that decide it."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Files that are damaged, something else than they are called, or made to fill the memory."""
+"""Files that are damaged, of another type than their name says, or crafted to fill the memory."""
 
 import gzip
 import io

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from data_files import message, save_arrays, write_file
+from data_files import column, message, save_arrays, write_file
 
 from fastsnn.data import read_table
 from fastsnn.data.cells import MISSING, number_name
@@ -13,10 +13,6 @@ from fastsnn.data.cells import MISSING, number_name
 @pytest.fixture
 def write(tmp_path):
     return partial(write_file, tmp_path)
-
-
-def column(values):
-    return "x,y\n" + "".join(f'{i},"{value}"\n' for i, value in enumerate(values))
 
 
 @pytest.mark.parametrize(

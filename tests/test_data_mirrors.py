@@ -1,4 +1,4 @@
-"""Mirrors that break the rules: each costs little, is named in one line, and the next is tried."""
+"""Misbehaving mirrors: each costs little, is reported in one line, and the next one is tried."""
 
 import gzip
 import hashlib
@@ -104,7 +104,7 @@ def test_redirects_that_never_end(tmp_path):
 
     def loop(start):
         yield head("302 Found", Location="/loop", Connection="close")
-        for _ in range(1000):  # a body that nobody has to read
+        for _ in range(1000):  # a body that must not be read
             yield bytes(1 << 16)
             read.append(1)
 

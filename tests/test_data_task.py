@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from data_files import message, write_file
+from data_files import column, message, write_file
 
 from fastsnn.data import read_table
 
@@ -11,10 +11,6 @@ from fastsnn.data import read_table
 @pytest.fixture
 def write(tmp_path):
     return partial(write_file, tmp_path)
-
-
-def column(values):
-    return "x,y\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +63,7 @@ def test_class_names_of_a_model(write):
     # One class in the file is enough, and 1.0 is the class 1.
     table = read_table(write(column(["1.0", "1.0"])), class_names=("0", "1"))
     assert table.task == "classification" and table.train.y.tolist() == [1, 1]
-    # By themselves 21 different numbers would be a regression.
+    # Without the text, 21 different numbers would be a regression.
     table = read_table(write(column(range(21))), class_names=tuple(map(str, range(21))))
     assert table.task == "classification" and table.train.y.tolist() == list(range(21))
 

@@ -161,7 +161,7 @@ def test_damaged_archives(put):
     damaged = bytearray(whole)
     damaged[whole.index(b"iris_py.dat") + 20] ^= 0xFF
     path.write_bytes(damaged)
-    assert "data_py/iris/iris_py.dat: must be whole, is damaged" in message(archive.load, "iris")
+    assert "data_py/iris/iris_py.dat: must be complete, is damaged" in message(archive.load, "iris")
     put(members() | {"data_py/iris/iris_py.dat": "1,2\nx,y\n"})
     assert "iris_py.dat: must hold lines of numbers" in message(archive.load, "iris")
 

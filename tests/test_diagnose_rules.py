@@ -46,16 +46,13 @@ def test_units_that_do_not_keep_mean_and_variance(digits):
 
 
 @pytest.mark.parametrize(
-    "share, above, below",
-    [(0.2578, "26 %", None), (0.2504, "25.04 %", None), (0.25 + 1e-9, "25.0000001 %", None),
-     (0.0996, None, "9.96 %"), (0.04, None, "4 %"), (1.0, "100 %", None), (0.0, None, "0 %")],
+    "share, bound, text",
+    [(0.2578, 0.25, "26 %"), (0.2504, 0.25, "25.04 %"), (0.25 + 1e-9, 0.25, "25.0000001 %"),
+     (0.0996, 0.1, "9.96 %"), (0.04, 0.1, "4 %"), (1.0, 0.25, "100 %"), (0.0, 0.1, "0 %")],
 )  # fmt: skip
-def test_a_share_next_to_its_bound_has_the_digits_it_needs(share, above, below):
+def test_a_share_next_to_its_bound_has_the_digits_it_needs(share, bound, text):
     """ "25 % of the units ..., more than 25 %" says nothing."""
-    if above:
-        assert diagnose_rules._above(share, 0.25) == above
-    else:
-        assert diagnose_rules._below(share, 0.1) == below
+    assert diagnose_rules._beyond(share, bound) == text
 
 
 def test_saturated_units_just_above_the_bound():
@@ -73,7 +70,12 @@ def test_saturated_units_just_above_the_bound():
         ("regression", {"r2": 0.07}, 0, "r2 is 0.07, below 0.25"),
         ("regression", {"r2": -3.0}, 0, "r2 is -3, below 0.25"),
         ("multitask", {"auc": 0.55}, 0, "auc is 0.55, below 0.6"),
-        ("classification", {"accuracy": 0.9}, 0.9, "accuracy is 0.9, that of always the largest"),
+        (
+            "classification",
+            {"accuracy": 0.9},
+            0.9,
+            "accuracy is 0.9; always predicting the largest",
+        ),
         ("regression", {"r2": 0.3}, 0, None),
         ("regression", {"r2": float("nan")}, 0, None),
         ("multitask", {"auc": 0.7}, 0, None),

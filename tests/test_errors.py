@@ -76,7 +76,7 @@ USAGE = {
         "of at least 1 is required, got '3,2'; to try several: fastsnn search --grid layers=3,2 (",
     ),
     "several words": ("--optimizer sgd,adam", "several: fastsnn search --grid optimizer=sgd,adam"),
-    "long word": (f"--layers {'9' * 500}x", "99...' ("),
+    "long word": (f"--layers {'9' * 500}x", "...999999999999999x' ("),
     "unknown option": ("--layer-count 3", "no such option '--layer-count'; did you mean --layers?"),
     "another name": ("--lr 0.1", "no such option '--lr'; did you mean --learning-rate? (see"),
     "two names": ("--hidden-layer-sizes 9", "did you mean --layers or --width? ("),

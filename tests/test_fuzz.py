@@ -1,8 +1,9 @@
-"""Damaged files to every reader of files, by hypothesis; and that fuzz/harness.py finds faults.
+"""Damaged files for every reader, by hypothesis; and checks that fuzz/harness.py finds faults.
 
 The long run, and how to add a target: fuzz/harness.py.
 """
 
+import random
 import subprocess
 import sys
 
@@ -48,6 +49,19 @@ def test_damaged_files_are_refused_in_one_line(name, tmp_path):
         assert harness.outcome(target, path)[1] is None
 
     check()
+
+
+@pytest.mark.parametrize("name", [n for n, t in TARGETS.items() if hasattr(t, "mutate")])
+def test_changes_of_valid_files_are_read_or_refused(name, tmp_path):
+    """Some of each: a `mutate` whose files are all refused would reach few lines."""
+    target, path, results = TARGETS[name], tmp_path / f"f{TARGETS[name].SUFFIX}", []
+    for case in range(CASES):
+        rng = random.Random(case)
+        path.write_bytes(target.mutate(rng.choice(target.SEEDS), rng))
+        result, fault = harness.outcome(target, path)
+        assert fault is None, case
+        results.append(result)
+    assert 1 < len(set(results)) and "accepted" in results
 
 
 # ---- the harness

@@ -170,7 +170,7 @@ def test_loading_is_told_once(entry):
 
 
 def test_a_process_reports_one_compilation(entry, monkeypatch):
-    """What will be needed next is compiled with it; a long further one has one line."""
+    """`also` is compiled with the first entries; a long further compilation has one line."""
     told = []
     more = jit.entry("int64", "int64")(lambda x: 4 * x)
     jit.load(entry, also=(more,), report=told.append)

@@ -28,7 +28,8 @@ AGREED = {
 
 # The files of the package that know kernels; all others go through them.
 KNOW_KERNELS = {
-    "backend.py", "cuda.py", "device.py", "info.py", "optimizers.py", "plan.py", "threads.py",
+    "backend.py", "cuda.py", "device.py", "info.py", "locks.py", "optimizers.py", "plan.py",
+    "threads.py",
 }  # fmt: skip
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}

@@ -1,4 +1,4 @@
-"""Regression by default next to least squares: it does not lose, and where a network does, a line
+"""Regression with default options is no worse than least squares; if a network is, a line
 says so.
 """
 

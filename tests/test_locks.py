@@ -82,7 +82,7 @@ use()
 
 
 def test_a_fork_waits_for_the_compiler():
-    """And ends its wait, should the compiler never come to rest: then its locks are renewed."""
+    """If the compiler never becomes idle, the fork stops waiting and its locks are renewed."""
     out, _ = run("""
 owner, name = locks.COMPILER[0]
 done = []
@@ -188,7 +188,7 @@ print(len([e for _, e in recorder.buffer if e.is_start]) > 0)
 
 
 def together(count, cache):
-    """(whether each process compiled, what each said)."""
+    """(whether each process compiled, the output of each)."""
     env = os.environ | {"FASTSNN_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     running = [
@@ -275,7 +275,7 @@ def test_without_locks_it_compiles(tmp_path, monkeypatch):
 
 
 def test_threads_do_not_spin_for_long():
-    """OpenMP has its number of spins, and nobody else sees it; the user's choice stays."""
+    """OpenMP gets the spin count, the environment is restored, and a user's choice stays."""
     code = """
 import os
 from numba.np.ufunc import parallel

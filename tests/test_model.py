@@ -28,7 +28,7 @@ def model(task, **more):
 
 
 class Frame:
-    """As much of a data frame as is asked for."""
+    """A stub with the parts of a data frame that are used."""
 
     def __init__(self, **columns):
         self.values = columns
@@ -106,7 +106,11 @@ BAD = {
     "objects": (X.astype(object), TypeError, "x: numbers are required, got object"),
     "uneven": ([[1, 2, 3, 4], [1, 2]], ValueError, "x: an array of numbers is required, got list"),
     "column": (frame(("a", "b", "z", "d")), ValueError, "x: the column 'c' is required, the data"),
-    "long": (frame(("a" * 99, "b", "c", "d")), ValueError, f"has '{'a' * 56}..., 'b', 'c', 'd'"),
+    "long": (
+        frame(("a" * 99, "b", "c", "d")),
+        ValueError,
+        f"has '{'a' * 39}...{'a' * 16}', 'b', 'c', 'd'",
+    ),
     "None": (None, TypeError, "x: a NumPy array is required, got NoneType"),
 }
 
@@ -149,7 +153,9 @@ def test_classes_by_name_or_number():
 def test_integers_that_may_be_names(names, y, numbers):
     m = model("classification", class_names=names)
     if numbers is None:
-        with pytest.raises(ValueError, match="y: integers may be the names or the numbers of the"):
+        with pytest.raises(
+            ValueError, match="y: integers could be the names or the numbers of the"
+        ):
             m.evaluate(X[:3], y)
     else:
         assert m.evaluate(X[:3], np.array(y)) == m.judge(
@@ -257,10 +263,13 @@ def test_a_model_of_parts(tmp_path):
         ({"task": "ranking"}, "task must be one of classification, multitask, regression; got 'ra"),
         ({"inputs": Standardizer.fit(X[:, :1])}, "inputs must have 4 columns like the network, h"),
         ({"inputs": X}, "inputs must be a Standardizer, got ndarray"),
-        ({"targets": Standardizer.fit(X[:, :3])}, "targets are of a regression, the task is class"),
-        ({"class_names": ("a", "b")}, "class_names must be 3 like the network's outputs, got 2"),
+        (
+            {"targets": Standardizer.fit(X[:, :3])},
+            "targets are for a regression, the task is class",
+        ),
+        ({"class_names": ("a", "b")}, "class_names must have 3 names like the network's"),
         ({"class_names": "abc"}, "class_names must be a tuple of str, got 'abc'"),
-        ({"feature_names": ("a",)}, "feature_names must be 4 like the network's inputs, got 1"),
+        ({"feature_names": ("a",)}, "feature_names must have 4 names like the network's inputs"),
         ({"network": None}, "a Network is required, got NoneType"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whatever value a public constructor or function is given, it takes it or says in one line why
+"""Public constructors and functions take any value, or refuse it in one line that says why
 not: ValueError, TypeError or RuntimeError, never the OverflowError or RecursionError of something
 inside.
 """
@@ -185,7 +185,7 @@ def test_numpy_scalars_are_numbers(make, value):
 
 
 def test_what_is_refused_by_name():
-    """The values that were found to end elsewhere, and what is said of them."""
+    """Values that once failed with other errors, and their messages."""
     for make, text in (
         (lambda: fs.SGD(10**400), "SGD: learning_rate must be in [0, 1e+30), got 1000"),
         (lambda: fs.SGD(0.1, weight_decay=1e300), "SGD: weight_decay must be at most 3.4e+38"),

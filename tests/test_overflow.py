@@ -1,4 +1,4 @@
-"""Nothing that is not finite is ever stored: an update that would leave float32 is not made, and
+"""Nothing that is not finite is ever stored: an update that would overflow float32 is skipped, and
 counts as divergence, on a loss that is finite.
 """
 

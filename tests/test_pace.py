@@ -1,4 +1,4 @@
-"""The choice between all threads and one, on simulated machines: no clock, no threads."""
+"""The adaptive thread count on simulated machines: no clock, no threads."""
 
 import numpy as np
 import pytest

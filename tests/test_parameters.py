@@ -1,4 +1,4 @@
-"""Parameters have one owner: whoever reads them sees what was written last."""
+"""Parameters have one owner: every reader sees the last write."""
 
 import threading
 

@@ -70,7 +70,11 @@ BAD_LABELS = {
     "complex": (Y.astype(complex), TypeError, CLASSES + "complex128"),
     "float": (Y.astype(np.float32), TypeError, CLASSES + "float32; use y.astype(numpy.int64)"),
     "bool": (Y > 0, TypeError, CLASSES + "bool; use y.astype"),
-    "one-hot": (TARGETS, ValueError, "(8, 3); of one-hot rows give the class numbers, y.argmax("),
+    "one-hot": (
+        TARGETS,
+        ValueError,
+        "(8, 3); convert one-hot rows to class numbers with y.argmax(",
+    ),
     "column": (Y[:, None], ValueError, "one class a row of x, got (8, 1); use y.ravel()"),
     "short": (Y[1:], ValueError, "y: shape (8,) is required, one class a row of x, got (7,)"),
     "too large": (altered(Y, 4, 3), ValueError, RANGE + "3 in row 4; give the last Dense"),
@@ -300,8 +304,8 @@ def test_trainer_state():
 
 
 STATES = {
-    "missing": ({"2.bias": None}, "needs ['2.bias'] and does not know nothing"),
-    "unknown": ({"9.bias": np.ones(3)}, "needs nothing more and does not know ['9.bias']"),
+    "missing": ({"2.bias": None}, "needs '2.bias'; were"),
+    "unknown": ({"9.bias": np.ones(3)}, "network does not know '9.bias'"),
     "shape": ({"0.weight": np.ones((6, 8))}, "0.weight has shape (6, 8), the network needs (8, 6)"),
     "NaN": ({"4.bias": np.float32([0, NAN, 0])}, "4.bias must be finite"),
     "inf": ({"4.bias": np.float32([0, INF, 0])}, "4.bias must be finite"),

@@ -49,7 +49,17 @@ def test_predictions_keep_their_bits(task):
     assert text[-1] == str(expected[0, -1])
 
 
-@each_task
+def test_all_kinds_of_layers_keep_their_bits():
+    model = fs.load_model(version_0_1.FOLDER / "layers.safetensors")
+    assert model.task == "regression" and model.feature_names == ("a", "b", "ü")
+    found = model.predict(np.float32([[1, 2, 3], [-4, 5, 6.5]]), threads=1)
+    assert found.tolist() == [
+        [-0.3966841697692871, -2.5064749717712402],
+        [-0.0805736780166626, -2.1334638595581055],
+    ]
+
+
+@pytest.mark.parametrize("task", [*version_0_1.TASKS, "layers"])
 def test_saved_again_it_is_the_same(task, tmp_path):
     path = version_0_1.FOLDER / f"{task}.safetensors"
     fs.save_model(tmp_path / "again", fs.load_model(path))
@@ -83,7 +93,7 @@ def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
 
 @pytest.mark.parametrize("offset, lost", [(1.7e9, True), (2e4, False), (-3e6, True)])
 def test_a_run_that_lost_digits_is_known(offset, lost):
-    """It goes on with the bits of version 0.1, and a line says that they are poor."""
+    """It continues with the bits of version 0.1, and a line says that digits are lost."""
     targets = Standardizer(np.full(1, offset, np.float32), np.full(1, 22, np.float32))
     network = fs.mlp(3, 1, layers=1, width=4)
     assert run._loses(fs.Model(network, "regression", targets=targets)) == lost

@@ -1,8 +1,8 @@
-"""Data of the files in tests/version_0_1/, which fastsnn 0.1.0 wrote; with how they were made.
+"""The data and options with which fastsnn 0.1.0 wrote the files in tests/version_0_1/.
 
 TASK.safetensors: the model of a run. TASK.npy: its predictions for `features()` in float32.
 TASK-last.safetensors: the state of that run after 2 of its 4 epochs; TASK-end.safetensors: after
-the last one.
+the last one. layers.safetensors: a regression with all kinds of layers and tensors.
 """
 
 from pathlib import Path

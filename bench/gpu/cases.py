@@ -9,7 +9,7 @@ CASES = (
     "16x1024x4096x0.05", "8x4096x8192x0.05",
 )  # fmt: skip
 MODES = ("float32", "tf32", "bf16")
-# The whole step as one CUDA graph comes first: it is what a user of PyTorch does who cares.
+# First the whole step as one CUDA graph: the fastest that PyTorch offers without a compiler.
 PEERS = ("torch-whole-graph", "torch-whole-graph-compile", "torch-graphs", "torch-compile", "torch")
 COMPILED = {"torch-whole-graph-compile", "torch-graphs", "torch-compile"}
 

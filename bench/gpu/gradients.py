@@ -19,19 +19,20 @@ FLOAT32 = 1e-5
 # in float32 on the CPU comes to 3e-3 in the worst tensor of these networks; of 32 layers to 1e-1.
 ROUNDED, DEEPEST = 0.01, 4
 # From the CPU, of networks that are not emulated: 2 depth + 1 products with errors of about u lie
-# on the way to a gradient. Independent errors add as their squares; in smooth networks like these
-# they come to 0.7 of that. The rest is for normalizations that divide by little.
+# on the path to a gradient. Independent errors add as their squares; measured errors of smooth
+# networks like these are 0.7 of that. The rest allows for normalizations that divide by little.
 SAFETY = 4
 
 
 def loose(mode: str, depth: int, kinked: tuple[int, ...], samples: int) -> float:
-    """The largest relative error. kinked: units of each node whose slope jumps at 0, like ReLU's.
+    """Largest relative error that is allowed. kinked: number of units of each node whose slope
+    jumps at 0, like ReLU's.
 
-    Where z of unit variance has an error of deviation d, it changes its sign with a probability of
-    E|error| / sqrt(2 pi) = d / pi. Its part of the gradient, of which ReLU leaves a half, then
-    comes or goes as a whole: squares of 2 d / pi of all for each such node. So errors fall with the
-    root of u here, not with u. Such elements are few: their number scatters by its root, 3 times
-    which is allowed.
+    If z of unit variance has an error with standard deviation d, its sign flips with probability
+    E|error| / sqrt(2 pi) = d / pi. Its share of the gradient, half of which ReLU passes, then
+    appears or vanishes as a whole, which adds 2 d / pi to the squared relative error per node. So
+    errors fall with the root of u here, not with u. Few elements flip: the bound allows 3 times the
+    standard deviation of their number.
     """
     way = emulate.ROUNDOFF[mode] * (2 * depth + 1) ** 0.5
     share = way / math.pi

@@ -29,7 +29,7 @@ def everything(tiny):
 
 
 INPUTS, OUTPUTS, DEPTH = 23, 5, 6  # of that network
-KINKED = 29, 37, 21, 19, 19  # units of its ReLUs, its SELU, and what the highway layer begins with
+KINKED = 29, 37, 21, 19, 19  # units of its ReLUs, its SELU, and the input of the highway layer
 NO_GRADIENT = "6.bias"  # in front of a batch normalization: what comes out is rounding
 
 

@@ -15,7 +15,7 @@ from fastsnn.bench.gpu.cases import COMPILED, steps_of
 from fastsnn.bench.gpu.runner import serve
 
 PRODUCT, COPY = 8192, 1 << 30  # rows and columns of a matrix; bytes
-FIRST_STEPS = 3  # before a step is recorded
+FIRST_STEPS = 3  # warm-up before a step is captured
 SMALL_PRODUCT, SMALL_COPY = 64, 1 << 16  # where there is no GPU: to try the program
 
 
@@ -73,7 +73,7 @@ def steps(system: str, case: Case, mode: str):
 
     def step():
         update.zero_grad(set_to_none=True)
-        # Rounded weights that are kept between passes would be those of the recording.
+        # Autocast would cache the rounded weights of the captured step.
         precision = {"enabled": mode == "bf16", "cache_enabled": not whole}
         with torch.autocast(place, torch.bfloat16, **precision):
             value = loss(x, y)
@@ -82,7 +82,7 @@ def steps(system: str, case: Case, mode: str):
         return value
 
     if whole:
-        step = recorded(step)
+        step = captured(step)
 
     def call():
         for _ in range(steps_of(case)):
@@ -92,16 +92,18 @@ def steps(system: str, case: Case, mode: str):
     return call
 
 
-def recorded(step):
-    """The same as one CUDA graph, after steps on a stream of their own, as PyTorch wants it."""
+def captured(step):
+    """Capture `step` as one CUDA graph after a warm-up on a side stream, as PyTorch requires;
+    returns a function that replays it.
+    """
     import torch
 
-    beside = torch.cuda.Stream()
-    beside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(beside):
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
         for _ in range(FIRST_STEPS):
             step()
-    torch.cuda.current_stream().wait_stream(beside)
+    torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         value = step()

@@ -6,7 +6,8 @@ import click
 
 from fastsnn.bench.paper.budgets import BUDGETS
 from fastsnn.methods import METHODS
-from fastsnn.options import OneOf, Whole, quoted
+from fastsnn.options import OneOf, Whole
+from fastsnn.scalars import shown
 
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
@@ -32,7 +33,7 @@ def listed(known=None, kind=str):
             values = tuple(dict.fromkeys(kind(word) for word in words))
         except ValueError as error:
             raise click.BadParameter(
-                f"whole numbers with commas between are required, got {quoted(text)}"
+                f"whole numbers with commas between are required, got {shown(text)}"
             ) from error
         wrong = [str(v) for v in values if known is not None and v not in known]
         if wrong or not values:
@@ -54,7 +55,7 @@ def seeds(ctx, option, text):
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdigit() for word in words if word) or not words[0]:
         raise click.BadParameter(
-            f"a whole number, or several with commas between, is required, got {quoted(text)}"
+            f"a whole number, or several with commas between, is required, got {shown(text)}"
         )
     if len(words) > 1:
         return tuple(dict.fromkeys(int(word) for word in words if word))
@@ -97,7 +98,7 @@ workers_option = click.option(
 )  # fmt: skip
 dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
-    help="Only print the number of trainings and how long they will take.",
+    help="Only print the number of trainings and the predicted time.",
 )  # fmt: skip
 references_option = click.option(
     "--references", "with_references", is_flag=True, show_default="off",

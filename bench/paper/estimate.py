@@ -53,7 +53,9 @@ class Speed:
         return grid.epochs * (steps * STEP_S + one * (computed + FORWARD * judged))
 
     def plain(self, options: Mapping[str, Any], weights: int, rows: int, judged: int) -> float:
-        """Of one epoch over `rows` rows in full batches, judged by `judged` rows after it."""
+        """Seconds of one epoch over `rows` rows in full batches, with `judged` rows evaluated after
+        it.
+        """
         return weights * self._seconds[options["method"]] * (rows + FORWARD * judged)
 
 

@@ -57,12 +57,12 @@ def run_fig1(
         speed, width, classes = _speed(methods), images.x.shape[1], len(images.classes)
         networks = [{"method": m, "layers": d, "width": width} for m in methods for d in layers]
         sizes = [weights(one, width, classes) for one in networks]
-        whole = 1 + 1 / epochs  # a last pass over the training rows, and over those held back
+        whole = 1 + 1 / epochs  # one last pass over the training rows; held-back rows once
         seconds = sum(
             epochs * speed.plain(one, size, whole * len(images.y), len(images.held_y) / epochs)
             for one, size in zip(networks, sizes, strict=True)
         )
-        return _told(len(networks) * len(seeds), at_once, seconds * len(seeds))
+        return _prediction(len(networks) * len(seeds), at_once, seconds * len(seeds))
     backend.load_kernels(1, report=progress.line)
     shown = progress.OfCurves()
 
@@ -159,7 +159,7 @@ def run_tutorial(
         seconds = sum(speed.plain({"method": method[k]}, size, rows, held) for k in networks)
         trainings = len(networks) * len(seeds)
         at_once = min(request.workers or processors.available(), trainings)
-        return _told(trainings, at_once, epochs * seconds * len(seeds))
+        return _prediction(trainings, at_once, epochs * seconds * len(seeds))
     backend.load_kernels(1, report=progress.line)
     try:
         trials = tutorial.run(
@@ -176,14 +176,14 @@ def run_tutorial(
 
 
 def predicted(request: Request, study: Study, units: Sequence[Unit]) -> dict[str, Any]:
-    """What a dry run tells: trainings and time, by the speed measured now."""
+    """The result of a dry run: trainings and time, predicted from a speed measured now."""
     workers = request.workers or processors.available()
     trainings = sum(len(unit.choosing()) + _repeats(unit) for unit in units)
-    return _told(trainings, workers, study.cost_of(units))
+    return _prediction(trainings, workers, study.cost_of(units))
 
 
-def _told(trainings: int, at_once: int, seconds: float) -> dict[str, Any]:
-    """seconds: of all trainings, one after another."""
+def _prediction(trainings: int, at_once: int, seconds: float) -> dict[str, Any]:
+    """The result of a dry run. seconds: of all trainings, one after another."""
     seconds /= max(at_once, 1)
     return {"trainings": trainings, "at_once": at_once, "predicted_seconds": round(seconds),
             "predicted": clock(seconds)}  # fmt: skip
@@ -206,10 +206,10 @@ def _how(request):
 
 
 def _shown(study: Study, units: Sequence[Unit], request: Request) -> list[Outcome]:
-    told = predicted(request, study, units)
+    forecast = predicted(request, study, units)
     progress.line(
-        f"{count(told['trainings'], 'training')}, {told['at_once']} at once: about "
-        f"{told['predicted']} for all of them"
+        f"{count(forecast['trainings'], 'training')}, {forecast['at_once']} concurrently: about "
+        f"{forecast['predicted']} for all of them"
     )
     shown = progress.OfStudy()
     try:

@@ -16,10 +16,10 @@ from fastsnn.bench.paper.study import Outcome, Study, Unit
 from fastsnn.bench.paper.training import Task, accuracy, train
 from fastsnn.data import uci
 from fastsnn.data.ucinames import SHAPES
+from fastsnn.locks import Lock
 from fastsnn.methods import METHODS
 from fastsnn.search import Protocol
 from fastsnn.search import grid as combinations
-from fastsnn.threads import Lock
 
 FOLDS = (1, 2, 3, 4)
 _loading = Lock()

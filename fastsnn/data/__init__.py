@@ -75,15 +75,15 @@ def load(
         `load_folds` has them all.
     target, task, header : what to predict, and whether line 1 holds names, for a file: see
         `read_table`.
-    class_names : the classes of a file, in this order; by default those that it has.
+    class_names : the classes of a file, in this order; by default those that occur in it.
     validation : fraction in [0, 1) of the training rows to hold back (0: none), see `split.split`;
         not used where the data bring a validation part of their own.
     standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
         (digits, mnist, cifar10, uint8 in .npz ...), else "feature". Or a Standardizer, such as a
         model's own.
-    keep_bytes : leave images as the bytes they are if there are many, see `ByteRows`: `Trainer.fit`
-        and `Model.judge` take these, too, with the same results.
-    dtype : of the standardization of other features than images, and of targets; float32 repeats
+    keep_bytes : keep large image data as bytes, see `ByteRows`: `Trainer.fit` and `Model.judge`
+        take these, too, with the same results.
+    dtype : of the standardization of targets and of features other than images; float32 repeats
         version 0.1, which rounded them first.
     progress : called as progress(file name, bytes so far, bytes in all or None) while downloading.
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsnn.arrays import listed
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
+from fastsnn.scalars import listed
 
-LARGE = 1 << 22  # bytes of features: what is smaller trains faster as float32, made once
+LARGE = 1 << 22  # bytes of features; fewer train faster if converted to float32 once
 
 
 def assemble(
     name: str, table: Table, validation: float, seed: int, standardize: str | Standardizer,
     keep_bytes: bool = False, dtype: type = np.float64,
 ) -> Dataset:  # fmt: skip
-    """The data set of a table. With `keep_bytes`, uint8 features become `ByteRows` if there are
-    many.
+    """The data set of a table. With `keep_bytes`, uint8 features of at least LARGE bytes become
+    `ByteRows`.
 
     Without a validation part of its own, the fraction `validation` of its training rows becomes
     one. standardize: "feature", "all" or "none", or a model's Standardizer to be used as it is.
-    dtype: of the standardization, see `Standardizer.fit`; with float32 there is no `raw_y`.
+    dtype: of the standardization, see `Standardizer.fit`; with float32, parts have no `raw_y`.
     """
     rows, held = np.arange(len(table.train)), None
     if table.validation is None:
@@ -71,7 +71,7 @@ def assemble(
 
 
 def _lacking(table: Table, held: np.ndarray | None) -> str | None:
-    """Which classes the rows that were held back do not have."""
+    """A note on the classes that do not occur in the validation rows, or None."""
     if table.task != "classification" or held is None or not len(held):
         return None
     absent = np.setdiff1d(np.unique(table.train.y), table.train.y[held])

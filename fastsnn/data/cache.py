@@ -11,6 +11,7 @@ import numpy as np
 from fastsnn.data import members
 from fastsnn.data.download import make_folder
 from fastsnn.data.files import brief, damage
+from fastsnn.data.npzmember import read_header
 
 
 def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[str, np.ndarray]:
@@ -30,32 +31,27 @@ def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[
 
 
 def _check_header(name, head: bytes, size: int) -> None:
-    """ValueError where a .npy file of `size` bytes does not announce itself as so many: NumPy
-    allocates what a header asks for before it reads on.
+    """Raise ValueError if the header of a .npy file describes another size than `size` bytes: NumPy
+    allocates what the header describes before it reads on.
     """
-    file = io.BytesIO(head)
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{name} must be of version 1 or 2 of the .npy format, is of {version}")
-    read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-    shape, _, dtype = read(file)
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
+    shape, dtype, start = read_header(io.BytesIO(head))
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - start:
         raise ValueError(
-            f"{name} has {size - file.tell():,} bytes of values, which are not those of "
+            f"{name} has {size - start:,} bytes of values, which are not those of "
             f"{brief(dtype, 40)} in the shape {brief(shape, 60)}"
         )
 
 
-def kept(path: Path, names: tuple[str, ...], most: int | None = None) -> dict | None:
-    """As `arrays`; None where the file is not there, or anything is wrong with it."""
+def kept(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    """Like `arrays`, but None if the file is missing or damaged."""
     try:
-        return arrays(path, names, most)
+        return arrays(path, names)
     except (OSError, ValueError, RuntimeError):
         return None
 
 
 def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write the arrays; where the cache cannot be written they are made again the next time."""
+    """Write the arrays; if the cache cannot be written they are made again the next time."""
     from fastsnn import files
 
     content = io.BytesIO()

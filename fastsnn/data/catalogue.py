@@ -58,7 +58,7 @@ class Entry:
         return here and str(find(self.folder, here[0][0].name).parent)
 
     def tasks(self) -> list[str]:
-        """Of uci/NAME: the tasks that the copy on this machine has; none where it is damaged."""
+        """Names of the UCI tasks in the copy on this machine; none if it is damaged or missing."""
         try:
             return uci.names() if self.folder == uci.FOLDER and self.here() else []
         except (ValueError, RuntimeError):

@@ -1,23 +1,21 @@
-"""What the text of one cell of a table means, and how a message quotes it."""
+"""The meaning of the text in one cell of a table: missing, a number, a code, a class name."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 
 import numpy as np
 
 LARGEST = float(np.finfo(np.float32).max)
-QUOTED = 60  # letters of a file's text that a message shows
-# The words that pandas takes for a missing value (its STR_NA_VALUES), and "?" of the UCI files.
+# The missing values of pandas (its STR_NA_VALUES), and "?" as in the UCI files.
 MISSING = frozenset(
     {
         "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
         "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?",
     }
 )  # fmt: skip
-_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)  # Python reads these as numbers: none is a class
+_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)  # float() accepts these; none is a class
 _DECIMAL_COMMA = re.compile(
     r"[+-]?(\d{1,3}(?:[. ]\d{3})+|\d*),\d+([eE][+-]?\d+)?|[+-]?\d{1,3}(,\d{3})+(\.\d*)?"
 )
@@ -32,7 +30,7 @@ def is_missing(text: str) -> bool:
 def number(text: str) -> float | None:
     """The number that `text` writes (infinity among them), None for anything else."""
     text = text.strip()
-    # Python reads 1_000, digits of other scripts, and nan as numbers; a table does not.
+    # float() also accepts 1_000, digits of other scripts, and nan.
     if "_" in text or not text.isascii():
         return None
     try:
@@ -54,16 +52,16 @@ def has_decimal_comma(text: str) -> bool:
 
 
 def is_code(text: str) -> bool:
-    """Whether `text` is digits with a leading zero, such as 007: a code more than a number."""
+    """Whether `text` is digits with a leading zero, such as 007: a code rather than a number."""
     text = text.strip()
     return len(text) > 1 and text[0] == "0" and text.isascii() and text.isdigit()
 
 
 def number_name(value: str | int | float) -> str:
-    """The one spelling of a number, exactly: 1, 1.0 and "01" are "1", and "0.10" is "0.1".
+    """The canonical spelling of a number, exactly: 1, 1.0 and "01" are "1", and "0.10" is "0.1".
 
-    Whole numbers keep all their digits. Others are written as Python writes a float64 where that
-    is the same number, else with all their digits. value: finite, or a text that `number` reads.
+    Whole numbers keep all their digits. Others are written like a Python float if that is exactly
+    the same number, else with all their digits. value: finite, or a text that `number` reads.
     """
     if not isinstance(value, str):
         return str(int(value)) if value == int(value) else repr(float(value))
@@ -79,8 +77,8 @@ def number_name(value: str | int | float) -> str:
 
 
 def _exact(text):
-    """(sign, digits, exponent) with digits neither beginning nor ending with 0: the value is
-    sign digits x 10^exponent, and digits "" stands for 0.
+    """(sign, digits, exponent) with digits that neither begin nor end with 0: the value is
+    sign digits x 10^exponent; digits "" means 0.
     """
     match = _PARTS.fullmatch(text.strip())
     if match is None:
@@ -98,25 +96,3 @@ def class_order(name: str) -> tuple[bool, float, str]:
     """Sort key: numbers by value, then text by the alphabet."""
     value = number(name)
     return (value is None, 0.0 if value is None else value, name)
-
-
-def shown(text: str) -> str:
-    """`text` in quotes for a message, its middle left out where it is long."""
-    if len(text) > QUOTED:
-        text = f"{text[: QUOTED - 20]}...{text[-17:]}"
-    quoted = repr(text)  # one letter may need ten
-    return quoted if len(quoted) <= 2 * QUOTED else f"{quoted[:QUOTED]}...'"
-
-
-def some(names: Iterable[str], most: int = 6) -> str:
-    """The first names in quotes, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(shown(name) for name in names[:most]) + more
-
-
-def plain(error: BaseException | str) -> str:
-    """The text of an error of another library, in one line and not long."""
-    text = str(error)[:2000] or type(error).__name__
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= 200 else f"{text[:180]}..."

@@ -3,7 +3,7 @@
 A pickle is a program, and unpickling runs it. So the batches in the Python form are read by an
 unpickler that knows three names - those that an array of NumPy needs - and puts dummies of its own
 in their places; any other name is refused, and nothing of NumPy or of anything else is ever called.
-It is Python's unpickler, not the one in C: six bytes can make that one allocate 64 GB for its memo.
+It is the unpickler in Python: six bytes can make the one in C allocate 64 GB for its memo.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def members(path: Path, most: int) -> Iterator[tuple[str, int, Callable]]:
-    """(name, size, function that opens it) of the files in a .tar.gz, which may have `most` bytes
-    unpacked. They are read in the order of the archive, so that nothing is unpacked twice.
+    """(name, size, function that opens it) of each file in a .tar.gz, which may have at most `most`
+    bytes unpacked. They come in the order of the archive, so that nothing is unpacked twice.
     """
     require_file(path)
     with (
@@ -108,7 +108,7 @@ _KNOWN = {
 
 
 def _no_bytearray(unpickler):
-    raise ValueError("it has a bytearray, for which memory is taken before its bytes are there")
+    raise ValueError("it has a bytearray, for which memory is allocated before its bytes are read")
 
 
 class _Unpickler(pickle._Unpickler):

@@ -19,7 +19,7 @@ from fastsnn.data.files import brief, damage, open_file
 from fastsnn.data.show import track
 
 ROWS = {"train": 50_000, "test": 10_000}
-LINE, IMAGE = 128, 1 << 14  # bytes that a line of the list and a JPEG file may have: 34 and 1 kB
+LINE, IMAGE = 128, 1 << 14  # most bytes of a line of the list (has 34) and of a JPEG file (1 kB)
 # Of the decoded arrays (n, 32, 32, 3) in the original order; Pillow 13.0 with libjpeg-turbo.
 SHA256 = {
     "train": "5aaf8a2cf2e577ff4dbb15e4f368840fab5aca1812bcc69682005f8dc661d466",

@@ -1,4 +1,4 @@
-"""From labels to class numbers, without merging what a file keeps apart."""
+"""Class numbers from labels; different spellings of text stay different classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fastsnn.data.cells import class_order, is_missing, number, number_name, shown
+from fastsnn.data.cells import class_order, is_missing, number, number_name
+from fastsnn.scalars import shown
 
 
 def encode_classes(
@@ -17,12 +18,12 @@ def encode_classes(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """(class numbers int64 (n,), class names).
 
-    cells: texts, or an array of numbers. text: every spelling is a class of its own, stripped of
-    outer blanks; otherwise 1 and 1.0 are the class "1", exactly, whatever the size. class_names: a
-    model's; a label is one of them as it is spelled, or as a number where all of them are numbers'
-    own names (`number_name`) or words.
+    cells: texts, or an array of numbers. text: every spelling is a class of its own, without outer
+    blanks; otherwise 1 and 1.0 are the class "1", without rounding of large numbers. class_names: a
+    model's. A label must equal one of them; it may be another spelling of a number if every class
+    name is a word or a canonical number (`number_name`).
 
-    Raises ValueError, with the row, for missing and infinite labels, and for unknown ones.
+    Raises ValueError, with the row, for missing, infinite and unknown labels.
     """
     names = tuple(class_names or ())
     known = set(names)
@@ -69,8 +70,8 @@ def encode_classes(
 
 
 def _known(spellings, names):
-    """The spellings as a model's class names write them: models of fastsnn 0.1 have numbers by
-    value, also among text ("250" for 250.00), and a column may be text in one file alone.
+    """The spellings as in a model's class names: models of fastsnn 0.1 have canonical numbers, even
+    among text ("250" for 250.00), and a column may be text in one file and numbers in another.
     """
     known = set(names)
     if not all(number(name) is None or number_name(name) == name for name in names):

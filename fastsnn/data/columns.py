@@ -1,4 +1,4 @@
-"""Which columns of a CSV file are targets, and which are features."""
+"""Target and feature columns of a CSV file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from fastsnn.data.cells import shown, some
+from fastsnn.scalars import listed, shown
 
 Target = str | int | Sequence[str | int] | None
 NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=True)"
@@ -17,8 +17,8 @@ NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=Tr
 def target_names(target: Target) -> list[str]:
     """The targets one by one, each a name or the digits of an index; none for None.
 
-    Of a text with commas, the first is the whole: it may be one name. Raises TypeError for what is
-    no `Target`, ValueError for an empty list.
+    For a text, the first is the whole text: it may be one name with commas. Raises TypeError for
+    anything but a `Target`, ValueError for an empty list.
     """
     if target is None:
         return []
@@ -47,7 +47,7 @@ def target_names(target: Target) -> list[str]:
 def target_columns(
     path: Path, target: Target, header: Sequence[str] | None, width: int
 ) -> list[int]:
-    """The indices of the target columns, by default the last; names win over indices."""
+    """The indices of the target columns, by default the last; a name wins over an index."""
     if target is None:
         return [width - 1]
     names = target_names(target)
@@ -61,7 +61,7 @@ def target_columns(
         elif re.fullmatch(r"-?[0-9]{1,18}", name) and -width <= int(name) < width:
             columns.append(int(name) % width)
         else:
-            has = f"has the columns {some(header)}" if header else NO_HEADER
+            has = f"has the columns {listed(header)}" if header else NO_HEADER
             raise ValueError(
                 f"{path}: the target must be a column name of the header or an index in "
                 f"[{-width}, {width - 1}], got {shown(name)}; the file {has}"
@@ -79,7 +79,7 @@ def feature_columns(
     wanted: Sequence[str] | None,
 ) -> list[int]:
     """The indices of the features: the `wanted` names of a model in their order, or all columns
-    that are no targets.
+    that are not targets.
     """
     if header and wanted:
         at = first_at(header)
@@ -87,7 +87,7 @@ def feature_columns(
         if missing:
             raise ValueError(
                 f"{path}: must have all {len(wanted)} feature columns of the model, lacks "
-                f"{some(missing)}; it has {some(header)}"
+                f"{listed(missing)}; it has {listed(header)}"
             )
         columns = [at[name] for name in wanted]
         taken = set(columns)

@@ -14,19 +14,20 @@ import numpy as np
 
 from fastsnn.data import delimiter as delimiters
 from fastsnn.data import header as headers
-from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite, shown
+from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite
 from fastsnn.data.columns import Target, feature_columns, target_columns, target_names
 from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file
-from fastsnn.data.limits import unpacked_limit
+from fastsnn.data.limits import table_limit
 from fastsnn.data.magic import HEAD, require_text
+from fastsnn.scalars import shown
 
 
 @dataclass(frozen=True, eq=False)
 class CsvTable:
-    """x (n, features) float64; targets: one list of n cells per target; lines (n,): where each row
-    begins. Targets without a header are called by the numbers of their columns. found: the header
-    and the delimiter.
+    """x (n, features) float64; targets: one list of n cells per target; lines (n,): the line where
+    each row begins. Without a header, targets are named by the numbers of their columns. found: the
+    header and the delimiter.
     """
 
     x: np.ndarray
@@ -39,11 +40,12 @@ class CsvTable:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a caller knows of a file.
+    """The caller's knowledge of a file.
 
-    header: whether line 1 holds names, None to see; unclear: the same where it cannot be seen, None
-    to refuse. feature_names, n_features, class_names: a model's. With a header the columns are
-    taken by these names, in their order, and others are ignored; without one their number must fit.
+    header: whether line 1 holds names; None: decide by its content. unclear: the answer if the
+    content does not decide; None: refuse the file. feature_names, n_features, class_names: a
+    model's. With a header the columns are taken by these names, in their order, and others are
+    ignored; without one, the number of columns must be n_features.
     """
 
     header: bool | None = None
@@ -56,16 +58,16 @@ class Expected:
 def read_csv(
     path: Path, target: Target = None, expected: Expected | None = None, labelled: bool = True
 ) -> CsvTable:
-    """Read all of `path`; `target` as in `read_table`, unused where the file is not `labelled`.
+    """Read all of `path`; `target` as in `read_table`, unused unless `labelled`.
 
-    Raises ValueError, with line and column, for what is no plain table of numbers.
+    Raises ValueError, with line and column, for anything but a plain table of numbers.
     """
     expected = expected or Expected()
     names = target_names(target)
     packed = path.name.lower().endswith(".gz")
     with open_file(path) as file:
         require_text(path, file.read(HEAD), packed)
-    limit = unpacked_limit(path) if packed else None
+    limit = table_limit(path) if packed else None
     how = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": None}
     with open_file(path, "rt", **how) as file:
         source = lines(path, file, limit)
@@ -113,7 +115,7 @@ def _read(path, line, row, rows, letter, target, names, expected, labelled) -> C
 
 
 def _indices(path, target, width):
-    """The target columns if there is no header; None where only a header has them."""
+    """The target columns if there is no header; None if they are names, which need a header."""
     try:
         return target_columns(path, target, None, width)
     except ValueError:
@@ -146,7 +148,7 @@ def _rows(path, rows, line, row, header, features, targets, hint):
 
 
 def _quickly(cells):
-    """The numbers in the cells; None where one may be none, or not finite in float32."""
+    """The numbers in the cells; None if a cell may not be a number, or not finite in float32."""
     try:
         values = list(map(float, cells))
     except ValueError:

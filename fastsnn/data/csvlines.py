@@ -8,18 +8,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from fastsnn.data.cells import plain, shown
+from fastsnn.data.files import brief
 from fastsnn.data.limits import too_large
+from fastsnn.scalars import shown
 
 LINE = 64 << 20  # letters of a line, at most: 2 million columns
-_UNDECODED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by errors="surrogateescape"
+_UNDECODED = re.compile(
+    "[\udc80-\udcff]"
+)  # how errors="surrogateescape" decodes a byte that is not UTF-8
 
 
 def lines(path: Path, file: TextIO, limit: int | None = None) -> Iterator[str]:
     """The lines of a text file that was opened with errors="surrogateescape".
 
     Raises ValueError, with the line number, for bytes that are not UTF-8, for NUL, and for a line
-    of more than `LINE` letters; and where the file has more than `limit` letters.
+    of more than `LINE` letters; and if the file has more than `limit` letters.
     """
     number = size = 0
     while line := file.readline(LINE):
@@ -73,7 +76,7 @@ def records(path: Path, source: Iterable[str], delimiter: str) -> Iterator[tuple
 
 
 def _broken(path, start, text, delimiter, error) -> ValueError:
-    """The error for a record that csv.reader refuses: find its quote."""
+    """The error for a record that csv.reader refuses; names the broken quote."""
     closing = re.compile(r'[^"]*(?:""[^"]*)*"')
     following = re.compile(f"[{re.escape(delimiter)}\n]")
     position = 0
@@ -101,4 +104,4 @@ def _broken(path, start, text, delimiter, error) -> ValueError:
             f"{path}, line {start}: a cell must have at most {csv.field_size_limit():,} letters, "
             "one has more; is a quote never closed?"
         )
-    return ValueError(f"{path}, line {start}: must be a line of a CSV file ({plain(error)})")
+    return ValueError(f"{path}, line {start}: must be a line of a CSV file ({brief(error)})")

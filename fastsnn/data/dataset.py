@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn.arrays import listed
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
+from fastsnn.scalars import listed
 
 TASKS = ("classification", "multitask", "regression")
 
@@ -17,10 +17,10 @@ TASKS = ("classification", "multitask", "regression")
 class Split:
     """One part.
 
-    x (n, features) float32, C-contiguous, or ByteRows where bytes are kept; of a `Table` uint8 or
-    float64. y is int64 (n,) for classification; float32 (n, tasks) of 0, 1 and NaN (missing) for
-    multitask; float32 (n, targets) for regression, float64 in a `Table`. raw_y: of regression, y in
-    the units of the file, (n, targets) float64; None where y itself is.
+    x (n, features) float32, C-contiguous, or ByteRows if bytes are kept; in a `Table`, uint8,
+    float32 or float64. y is int64 (n,) for classification; float32 (n, tasks) of 0, 1 and NaN
+    (missing) for multitask; float32 (n, targets) for regression, float64 in a `Table`. raw_y: for
+    regression, y in the units of the file, (n, targets) float64; None if y itself is in them.
     """
 
     x: np.ndarray | ByteRows

@@ -1,4 +1,4 @@
-"""Which letter divides the columns of a CSV file: the one by which many lines have as many."""
+"""Detection of the delimiter of a CSV file: all lines must have the same number of columns."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from fastsnn.data.cells import has_decimal_comma, number, shown
+from fastsnn.data.cells import has_decimal_comma, number
 from fastsnn.data.csvlines import records
+from fastsnn.scalars import shown
 
 DELIMITERS = (",", ";", "\t")
-LINES, LETTERS = 1000, 1 << 20  # looked at: so many lines, or fewer (but 10) of so many letters
+LINES, LETTERS = 1000, 1 << 20  # of the sample, at most; 10 lines even if they have more letters
 _QUOTED = re.compile(r'(?:(?<=[,;\t\n])|\A)"[^"]*(?:""[^"]*)*("|\Z)')
 
 
@@ -28,11 +29,11 @@ def sample(source: Iterator[str]) -> tuple[list[str], bool]:
 
 
 def choose(path: Path, first: Sequence[str], whole: bool) -> str:
-    """The delimiter of the lines of a `sample`: that of `DELIMITERS` by which all of them have the
-    same number of columns, two or more. Quoted cells may hold delimiters and line breaks.
+    """The delimiter of a `sample`: the one of `DELIMITERS` that divides every line into the same
+    number of columns, two or more. Quoted cells may hold delimiters and line breaks.
 
-    Where none does, the one by which most lines agree, so that reading names the line that does
-    not. Raises ValueError where several do: it names the cell with a decimal comma if there is one.
+    If none does, the one for which most lines agree, so that reading reports the line that differs.
+    Raises ValueError if several do, with the cell that has a decimal comma if there is one.
     """
     cut = False
 

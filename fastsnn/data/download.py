@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fastsnn.data import members
-from fastsnn.data.files import PIECE, bytes_from, damage, limited
+from fastsnn.data.files import PIECE, damage, limited
+from fastsnn.data.limits import bytes_from
 from fastsnn.data.transfer import Failed, Limit, transfer
 
 DOWNLOAD_LIMIT = 4 << 30  # bytes of a file whose size is not known
@@ -31,8 +32,8 @@ def cache_folder() -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder of the per-user cache and those above it for this user alone, whatever the
-    umask is: compiled kernels lie in the same cache, and are not read where others can write.
+    """Create a folder of the per-user cache, and its parents, private to this user whatever the
+    umask: compiled kernels are in the same cache, and are only read where nobody else can write.
     """
     for place in (*reversed(folder.parents), folder):
         if not place.exists():
@@ -84,7 +85,7 @@ def _damage(path) -> str | None:
 def download_limit() -> int:
     """The bytes that a file of unknown size may have: $FASTSNN_DOWNLOAD_LIMIT, else 4 GiB.
 
-    Raises ValueError where the variable is set to no number of bytes.
+    Raises ValueError if the variable is not a number of bytes.
     """
     return bytes_from("FASTSNN_DOWNLOAD_LIMIT", DOWNLOAD_LIMIT)
 
@@ -99,8 +100,8 @@ def fetch(
 ) -> Path:
     """The path of `folder/name`, downloaded from `urls` in turn unless it is there already.
 
-    checksum: see `fault`. size: bytes of the file where they are known; else it may have
-    `download_limit()`. A server that gives fewer than about 1 kB/s for a minute counts as failed.
+    checksum: see `fault`. size: bytes of the file if known; else it may have
+    `download_limit()`. A server that sends less than 1 kB/s for a minute counts as failed.
     An interrupted download stays in NAME.part and is continued by the next call, or the next
     mirror. Raises RuntimeError, with the cause for each mirror, when none gives the right file.
     """

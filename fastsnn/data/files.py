@@ -1,38 +1,18 @@
-"""Open data files, packed or not, within limits of size; say plainly what is wrong with them."""
+"""Open data files, packed or not, within limits of size, and explain what is wrong with them."""
 
 from __future__ import annotations
 
 import errno
 import gzip
 import io
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-UNPACKED_LIMIT = 8 << 30  # bytes; half of the memory where that is less
-PIECE = 1 << 20  # bytes unpacked in one piece
+from fastsnn.data.limits import ADVICE, unpacked_limit
 
-
-def unpacked_limit() -> int:
-    """The bytes that a packed file may unpack to: $FASTSNN_UNPACKED_LIMIT, else UNPACKED_LIMIT or
-    half of this machine's memory, whichever is less.
-
-    Raises ValueError where the variable is set to no number of bytes.
-    """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return bytes_from("FASTSNN_UNPACKED_LIMIT", min(UNPACKED_LIMIT, memory // 2))
-
-
-def bytes_from(variable: str, default: int) -> int:
-    """The number of bytes that an environment variable gives."""
-    text = os.environ.get(variable, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
-        raise ValueError(f"{variable}: must be a number of bytes above 0, is {brief(text)!r}")
-    return int(text)
+PIECE = 1 << 20  # most bytes unpacked in one piece
 
 
 def open_file(
@@ -56,7 +36,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 def read_all(file: io.BufferedIOBase, size: int | None = None) -> bytes:
     """The rest of a file, or at most `size` bytes of it.
 
-    Read in pieces: `file.read(size)` would allocate `size` bytes before there is one.
+    It is read in pieces: `file.read(size)` would allocate `size` bytes before it reads.
     """
     pieces, left = [], float("inf") if size is None else size
     while left > 0 and (piece := file.read(min(PIECE, left))):
@@ -80,7 +60,7 @@ class _Limited(io.RawIOBase):
         self.advice = "copy or download it again"
         if limit is None:
             limit = unpacked_limit()
-            self.advice = "if it is no mistake, set FASTSNN_UNPACKED_LIMIT to more bytes"
+            self.advice = ADVICE
         self.limit = limit
 
     def readable(self):
@@ -106,7 +86,7 @@ class _Limited(io.RawIOBase):
 def _opened(path, mode, most, text) -> Iterator:
     try:
         with gzip.open(path) if packed(path) else open(path, "rb") as file:
-            # A plain file is as large as it looks: it needs no limit but that of its data set.
+            # A plain file cannot grow by unpacking: only the limit of its data set applies.
             if packed(path) or most is not None:
                 file = limited(file, most, path)
             with io.TextIOWrapper(file, **text) if "t" in mode else file as file:
@@ -128,9 +108,9 @@ def damage(path: Path | str, what: str, advice: str = "copy or download it again
     """Errors of libraries that read damaged bytes, as one ValueError: "path: what (error); advice".
 
     Archives, pickles, images and .npy headers fail with nearly every type of exception that Python
-    has, so the body must be a library's work on a file and little else. Refusals that begin with
-    the path pass as they are. What the machine refuses stays an OSError; too little memory becomes
-    a RuntimeError.
+    has, so the body should be little else than the library call. ValueErrors that begin with
+    the path pass unchanged. Failures of the machine stay OSErrors; too little memory becomes a
+    RuntimeError.
     """
     try:
         yield
@@ -148,7 +128,7 @@ def damage(path: Path | str, what: str, advice: str = "copy or download it again
 
 
 def brief(text: object, letters: int = 160) -> str:
-    """A foreign text or an exception in one line of printable letters, shortened in the middle."""
+    """Foreign text or an exception as one line of printable letters, shortened in the middle."""
     if isinstance(text, BaseException):
         text = str(text) or type(text).__name__
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)[:4000]).split())
@@ -157,7 +137,7 @@ def brief(text: object, letters: int = 160) -> str:
 
 
 def packed(path: Path) -> bool:
-    """Whether the name says that gzip packed it."""
+    """Whether the name ends in .gz."""
     return path.name.lower().endswith(".gz")
 
 

@@ -19,7 +19,7 @@ Prepare = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class Folds:
     """n rows and k ways to divide them. Folds are counted from 1, as in the paper.
 
-    x (n, features) as in the files, float64, or float32 where these hold it; y (n,) int64 classes,
+    x (n, features) as in the files, float64, or float32 if they hold float32; y (n,) int64 classes,
     or (n, tasks) float32 of 0, 1 and NaN (missing) with the task "multitask". test, validation
     (n, k) bool, never both in a fold; all other rows of the fold are for training. prepare: what
     the data set's authors do to x before a training, which may change the number of features; None:

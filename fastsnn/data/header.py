@@ -1,13 +1,13 @@
-"""Whether the first line of a CSV file holds the names of the columns.
+"""Detection of a header: does the first line of a CSV file hold the names of the columns?
 
-The rule; features must be numbers, so a line of names has no number where a feature is:
+The rule (features must be numbers, so a line of names has no number in a feature column):
 
-1. `header` (--header, --no-header) decides where it is given.
-2. A line with a name that is asked for, as target or as feature of a model, is a header.
-3. A line of words alone is a header. So is one of words and empty cells, which is then refused.
-4. A line with a number in every feature column is a row. Unclear, and so refused, are: exactly
-   0, 1, ..., n - 1 in this order (pandas: columns without names); and a word as the target that
-   does not occur as a label again (wavelengths, and "species").
+1. `header` (--header, --no-header) decides if it is given.
+2. A line with a requested name, of a target or of a feature of a model, is a header.
+3. A line of words only is a header. So is one of words and empty cells, which is then refused.
+4. A line with a number in every feature column is a row. Two such lines are ambiguous and
+   therefore refused: exactly 0, 1, ..., n - 1 in this order (columns without names in pandas), and
+   one whose target is a word that does not occur again as a label (wavelengths, and "species").
 5. Anything else is a row with a bad cell, which is refused as in any other line.
 """
 
@@ -17,7 +17,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastsnn.data.cells import is_missing, number, shown
+from fastsnn.data.cells import is_missing, number
+from fastsnn.scalars import shown
 
 ADVICE = "say which with --header or --no-header (in Python: header=True or False)"
 HINT = "; if this line holds the names of the columns, say --header (in Python: header=True)"
@@ -25,8 +26,9 @@ HINT = "; if this line holds the names of the columns, say --header (in Python: 
 
 @dataclass(frozen=True)
 class First:
-    """What the first line is. doubts: its columns with a word that makes it a row if it occurs
-    below, and a header if not; neither is certain, see `settle`. hint: for a bad cell in it.
+    """Result of `look` for the first line. doubts: target columns whose word contradicts the result
+    if it does (header) or does not (row) occur below, see `settle`. hint: for the error of a bad
+    cell in this line.
     """
 
     is_header: bool
@@ -45,8 +47,8 @@ def look(
 ) -> First:
     """Apply the rule above.
 
-    where: file and line. targets: the target columns if `row` is no header, None if these must be
-    names. asked: names of targets. labels: known ones. unclear: the answer where it is unclear.
+    where: file and line. targets: the target columns if `row` is not a header, None if they must be
+    names. asked: names of targets. labels: known ones. unclear: the answer if it is unclear.
     """
     cells = [cell.strip() for cell in row]
     known = set(cells)
@@ -63,7 +65,7 @@ def look(
             return First(True, tuple(i for i in sorted(targets) if words[i]))
         return First(False, hint=HINT)
     if cells[0] == "" and len(cells) > 2 and _numbered(cells[1:]):
-        return First(True)  # pandas with its index: refused, since that column has no name
+        return First(True)  # an index column of pandas: refused later, since it has no name
     if _numbered(cells):
         if unclear is None:
             raise ValueError(
@@ -78,7 +80,7 @@ def settle(
     path: Path, line: int, row: Sequence[str], first: First, below: Sequence[Collection[str]],
     labels: Collection[str],
 ) -> None:  # fmt: skip
-    """Raise ValueError where the rows below do not confirm what `look` has made of the first line.
+    """Raise ValueError if the rows below do not confirm the result of `look` for the first line.
 
     below: the cells of each column in `first.doubts`, without the first line.
     """

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.files import brief, open_file, packed, read_all, unpacked_limit
+from fastsnn.data.files import brief, open_file, packed, read_all
+from fastsnn.data.limits import unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_DIMENSIONS = 32  # NumPy has 64
-DEFLATE = 1040  # no byte of gzip unpacks to more
+DEFLATE = 1040  # most bytes that one byte of gzip unpacks to
 
 
 def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
@@ -34,7 +35,7 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
 
 
 def _header(path, file, ndim) -> tuple[np.dtype, tuple[int, ...], int]:
-    """(type of the values, shape, bytes of all values), which the file is large enough to have."""
+    """(dtype, shape, bytes of all values). Raises ValueError if the file cannot have that many."""
     data = read_all(file, 4)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or data[3] == 0:
         raise ValueError(
@@ -58,7 +59,7 @@ def _header(path, file, ndim) -> tuple[np.dtype, tuple[int, ...], int]:
     most = path.stat().st_size * (DEFLATE if packed(path) else 1)
     if size > min(most, unpacked_limit()):
         raise ValueError(
-            f"{path}: an idx file of shape {brief(shape, 60)} needs more bytes than this file has, "
+            f"{path}: an idx file of shape {brief(shape, 60)} needs more bytes than this file has "
             f"or FASTSNN_UNPACKED_LIMIT ({unpacked_limit():,}) allows; copy or download it again"
         )
     return dtype, shape, size

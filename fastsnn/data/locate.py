@@ -14,7 +14,7 @@ class File:
     """One original file.
 
     name: its path in the folder of the data set. size: its bytes, which a download may not exceed;
-    where they are not known, it may have `download_limit()`. checksum: "sha256:..." or "md5:...",
+    None: `download_limit()`. checksum: "sha256:..." or "md5:...",
     None where none is known. published: whether that checksum was published for the original; else
     it is that of a copy which was compared with others, and a user's own file may differ from it.
     urls: where it can be had.

@@ -1,6 +1,8 @@
-"""What a file is by its first bytes, where its name says that it is a text table."""
+"""Recognition of files by their first bytes, if the name says that they are text tables."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 KINDS = (
     (b"\x1f\x8b", "a gzip file", "name it {path}.gz"),
@@ -21,12 +23,12 @@ KINDS = (
     (b"\xff\xfe", "UTF-16 text", "save it as CSV in UTF-8"),
     (b"\xfe\xff", "UTF-16 text", "save it as CSV in UTF-8"),
 )
-HEAD = 512  # bytes that are enough to see it
+HEAD = 512  # first bytes that are needed to recognize a file
 
 
-def require_text(path, head: bytes, packed: bool = False) -> None:
-    """Raise ValueError where the first bytes of a file (`packed`: of what gzip unpacks) are those
-    of something else than text.
+def require_text(path: Path, head: bytes, packed: bool = False) -> None:
+    """Raise ValueError if the first bytes of a file are not those of text. packed: they are those
+    of the content of a gzip file.
     """
     found = next((entry for entry in KINDS if head.startswith(entry[0])), None)
     if found is None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.cells import LARGEST, plain, some
-from fastsnn.data.files import require_file
+from fastsnn.data.cells import LARGEST
+from fastsnn.data.files import brief, require_file
 from fastsnn.data.npzmember import read_member
+from fastsnn.scalars import listed
 
 PARTS = ("train", "validation", "test")
 WANTED = ("x", "y", *(f"{array}_{part}" for part in PARTS for array in "xy"))
@@ -20,8 +21,8 @@ BLOCK = 1024  # rows checked at a time
 
 
 def read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{"train": (x, y), ...}; x (n, features): uint8 stays as it is, what float32 holds exactly
-    (itself, float16, bool, integers of 8 and 16 bits) becomes float32, all else float64. y (n,
+    """{"train": (x, y), ...}; x (n, features): uint8 stays uint8; types that float32 holds exactly
+    (float16, bool, integers of 8 and 16 bits) become float32, all others float64. y (n,
     targets): as stored.
     """
     with _open(path) as file:
@@ -59,7 +60,7 @@ def read_npz_features(path: Path) -> np.ndarray:
 
 
 class _Archive:
-    """arrays: {name in small letters: member}."""
+    """An open archive. arrays: {lower-case name: member}."""
 
     def __init__(self, path, archive):
         self.path, self.archive, self.arrays = path, archive, {}
@@ -76,7 +77,7 @@ class _Archive:
         names = sorted(self.names)
         if all(len(name) < 40 and name.isprintable() for name in names[:10]) and len(names) <= 10:
             return f"holds {', '.join(names) or 'nothing'}"
-        return f"holds {some(names)}"
+        return f"holds {listed(names)}"
 
 
 @contextmanager
@@ -87,9 +88,9 @@ def _open(path: Path) -> Iterator[_Archive]:
             archive = zipfile.ZipFile(raw)
         except MemoryError:
             raise
-        except Exception as error:  # zipfile raises nearly every type for broken bytes
+        except Exception as error:  # zipfile raises nearly any type for damaged bytes
             raise ValueError(
-                f"{path}: must be a complete .npz archive, is not ({plain(error)}); "
+                f"{path}: must be a complete .npz archive, is not ({brief(error)}); "
                 "copy it again, or save it with numpy.savez"
             ) from error
         with archive:
@@ -131,7 +132,7 @@ def _targets(path, file, name) -> np.ndarray:
             raise ValueError(
                 f"{path}: the text in {name} must be UTF-8, is not ({error})"
             ) from error
-    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a letter, and Python fails on them
+    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a letter, but str() of some fails
         letters = np.ascontiguousarray(y).view(np.dtype("u4").newbyteorder(y.dtype.byteorder))
         if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any():
             raise ValueError(

@@ -1,5 +1,5 @@
-"""One array of an .npz archive, read only after what its header describes was compared with what
-the archive holds: numpy.load allocates what a header says.
+"""Reader of one array of an .npz archive. The size in its header is compared with the archive
+first, because numpy.load allocates what a header describes.
 """
 
 from __future__ import annotations
@@ -9,35 +9,27 @@ import tokenize
 import warnings
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
-from fastsnn.data.cells import plain
-from fastsnn.data.limits import too_large, unpacked_limit
+from fastsnn.data.files import brief
+from fastsnn.data.limits import table_limit, too_large
+from fastsnn.data.members import require_supported
 
-ENCRYPTED = 0x1  # a flag of a zip member
-# bzip2 and LZMA unpack a kilobyte to a gigabyte in one piece; numpy.savez never uses them.
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 KINDS = "biufUS"
 
 
 def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """The array in a member: numbers of at most 64 bits, or text; one dimension or more, no empty
-    first one. Raises ValueError for everything else, before anything is allocated.
+    """The array in a member: numbers of at most 64 bits, or text, with at least one row. Raises
+    ValueError for anything else, before memory is allocated.
     """
     name = info.filename.removesuffix(".npy")
     where = f"{path}: {name}"
-    if info.flag_bits & ENCRYPTED:
-        raise ValueError(f"{where} must not be encrypted; save it with numpy.savez")
-    if info.compress_type not in METHODS:
-        method = zipfile.compressor_names.get(info.compress_type, info.compress_type)
-        raise ValueError(
-            f"{where} must be stored or deflated, is packed by {method}; save it with "
-            "numpy.savez_compressed"
-        )
-    if info.file_size > (limit := unpacked_limit(path)):
+    require_supported(info, where, "save it with numpy.savez_compressed")
+    if info.file_size > (limit := table_limit(path)):
         raise too_large(path, limit, info.file_size)
     try:
         with archive.open(info) as file:
@@ -45,34 +37,40 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
         _require_array(where, *header, info.file_size)
         with archive.open(info) as file:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # remarks on headers of Python 2
+                warnings.simplefilter("ignore")  # about headers of Python 2
                 value = npy.read_array(file, allow_pickle=False)
-            file.read()  # the end, where the checksum is compared
+            file.read()  # up to the end, where the checksum is compared
     except MemoryError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy raise nearly every type for broken bytes
-        if str(error).startswith(where):  # refused below, in this file's own words
+    except Exception as error:  # nearly any type for damaged bytes
+        if str(error).startswith(where):  # refused by `_require_array`
             raise
         raise ValueError(
-            f"{where} cannot be unpacked ({plain(error)}); the file is damaged, copy it again"
+            f"{where} cannot be unpacked ({brief(error)}); the file is damaged, copy it again"
         ) from error
     return value
 
 
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype, int]:
+    """(shape, dtype, bytes of the header) of a .npy file. Raises nearly any type of exception for
+    damaged bytes.
+    """
+    version = npy.read_magic(file)
+    if version not in READERS:
+        raise ValueError(f"its format {version} is unknown")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about headers of Python 2
+        shape, _, dtype = READERS[version](file)
+    return shape, dtype, file.tell()
+
+
 def _header(where, file):
-    """(shape, dtype, bytes of the header)"""
     try:
-        version = npy.read_magic(file)
-        if version not in READERS:
-            raise ValueError(f"its format {version} is unknown")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            shape, _, dtype = READERS[version](file)
+        return read_header(file)
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError) as error:
         raise ValueError(
-            f"{where} is not a NumPy array ({plain(error)}); save it with numpy.savez"
+            f"{where} is not a NumPy array ({brief(error)}); save it with numpy.savez"
         ) from error
-    return shape, dtype, file.tell()
 
 
 def _require_array(where, shape, dtype, start, size):
@@ -84,7 +82,7 @@ def _require_array(where, shape, dtype, start, size):
     if dtype.kind not in KINDS or dtype.itemsize == 0 or (dtype.kind == "f" and dtype.itemsize > 8):
         raise ValueError(
             f"{where} must be an array of numbers or text, numbers of at most 64 bits, is dtype "
-            f"{plain(str(dtype))}"
+            f"{brief(dtype)}"
         )
     if not shape or shape[0] == 0:
         raise ValueError(f"{where} must have at least one row, has shape {_shown(shape)}")
@@ -92,12 +90,12 @@ def _require_array(where, shape, dtype, start, size):
     if min(shape) < 0 or described != size:
         raise ValueError(
             f"{where} must have {_count(described)} bytes by its header (shape {_shown(shape)}, "
-            f"dtype {plain(str(dtype))}), has {size:,}; the file is damaged, copy it again"
+            f"dtype {brief(dtype)}), has {size:,}; the file is damaged, copy it again"
         )
 
 
 def _shown(shape):
-    return plain(str(tuple(_count(n) for n in shape[:8])).replace("'", ""))
+    return brief(str(tuple(_count(n) for n in shape[:8])).replace("'", ""))
 
 
 def _count(number):

@@ -18,7 +18,7 @@ from fastsnn.data.numbers import parse
 from fastsnn.data.table import Table
 
 FOLDER, FEATURES, LARGEST = "optdigits", 64, 16
-LETTERS = 16  # that a number of 0..16, its comma and a line's end may have
+LETTERS = 16  # most bytes of a number of 0..16 with its comma or line end
 ROWS = {"optdigits.tra": 3823, "optdigits.tes": 1797}
 MIRRORS = (
     "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",

@@ -15,11 +15,11 @@ def split(
     Row i draws the i-th 64-bit number of `numpy.random.Philox(seed)`; the validation part is the
     round(fraction n) rows (at least one) with the smallest numbers. With `labels` (n,) they are
     taken class by class, in proportion to the classes and leaving each at least one row to train
-    on: a class with a single row is not held back. The numbers are Philox's raw output, which NumPy
+    on: a single row of a class is not held back. The numbers are Philox's raw output, which NumPy
     promises never to change: the same seed gives the same rows everywhere.
 
-    fraction in [0, 1); 0 leaves the validation part empty. Raises ValueError where a part would
-    have no row.
+    fraction in [0, 1); 0 leaves the validation part empty. Raises ValueError if a part would have
+    no row.
     """
     fraction = number(fraction, "validation: the fraction", 0, 1)
     seed = integer(seed, "seed: it", 0)

@@ -11,10 +11,10 @@ from fastsnn import arrays
 
 BLOCK = 1024  # rows converted at a time, so that no second copy of a large array ever exists
 PER = ("feature", "all", "none")
-# A deviation of at most this share of the mean is rounding noise of float64: the column is
-# constant. The deviation of values that differ in their last bit alone is below one epsilon.
+# A standard deviation of at most this share of the mean is rounding noise of float64: the column is
+# constant. Values that differ only in their last bit have a deviation below one epsilon.
 NOISE = 10 * np.finfo(np.float64).eps
-TINY, HUGE = 1e-140, 1e140  # whose squares float64 still holds, with all their digits
+TINY, HUGE = 1e-140, 1e140  # float64 holds their squares without loss of digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +72,8 @@ class Standardizer:
         per: "feature" takes each column by itself; "all" takes one mean and one deviation for all
         columns (images: a pixel that is nearly always 0 is not blown up); "none" leaves x as it is.
         The deviation is that of the population (divided by n). A column that is constant, or varies
-        by no more than the rounding of float64, gets scale 1. dtype: of mean and scale, for other x
-        than uint8; float32 rounds x to it first, as version 0.1 did.
+        by no more than the rounding of float64, gets scale 1. dtype: of mean and scale, unless x is
+        uint8; float32 rounds x to float32 first, as version 0.1 did.
         """
         if per not in PER:
             raise ValueError(f"standardize: must be one of {', '.join(PER)}, got {per!r}")
@@ -117,8 +117,8 @@ class Standardizer:
         """(x - mean) / scale as a new float32 array, or written into `out`, which may be x.
 
         rows: take these rows of x only, in this order (then `out` must not be x). names, where:
-        of the columns and of x, for errors. Raises ValueError, with row and column, for numbers
-        that are not finite and for results that float32 cannot hold.
+        names of the columns and of x, for errors. Raises ValueError, with row and column, for
+        numbers that are not finite and for results that float32 cannot hold.
         """
         n = len(x) if rows is None else len(rows)
         if x.ndim != 2 or x.shape[1] != self.mean.size:
@@ -168,7 +168,7 @@ class Standardizer:
         )
 
     def invert(self, x: np.ndarray) -> np.ndarray:
-        """x * scale + mean in the type of mean and scale: what `apply` was given."""
+        """x * scale + mean in the dtype of mean and scale: the inverse of `apply`."""
         if self.mean.dtype == np.float32:
             return (x * self.scale + self.mean).astype(np.float32, copy=False)
         return x * self.scale + self.mean
@@ -186,8 +186,8 @@ def _moments_of_bytes(x, rows):
 
 
 def _of_extremes(x, rows, rounded, axis, count):
-    """Mean and deviation where squares of the values leave float64: of the values times a power of
-    two that brings the largest one near 1.
+    """Mean and standard deviation if squares of the values overflow or underflow float64: computed
+    from the values times a power of two that brings the largest one near 1.
     """
     largest = 0.0
     for b in _blocks(x, rows, rounded):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsnn.data.cells import shown
 from fastsnn.data.columns import Target, target_names
 from fastsnn.data.csvfile import Expected, read_csv
 from fastsnn.data.dataset import Split, summary
 from fastsnn.data.npzfile import read_npz, read_npz_features
 from fastsnn.data.targets import Column, encode, infer_task
+from fastsnn.scalars import shown
 
 TEXT = (".csv", ".tsv", ".txt", ".data")  # all read by the same rules, whatever the delimiter
 SUFFIXES = (*TEXT, *(f"{end}.gz" for end in TEXT), ".npz")
@@ -24,7 +24,7 @@ ENDINGS = f"{', '.join(TEXT)} (or these with .gz), .npz"
 class Table:
     """A file's content, not yet standardized.
 
-    x is float64 (or float32, from an NPZ file that has it), or uint8 if it was stored so (images);
+    x is float64 (float32 if an NPZ file has it), or uint8 if it is stored so (images);
     y as of `targets.encode`. A CSV file and an NPZ file of x and y have the part `train` only.
     note: what must be said with any result on these data. found: what a reader found in a user's
     file: header, delimiter, the task and its reason.
@@ -66,16 +66,18 @@ def read_table(
         several names or indices joined by commas, or a list of them. The last column by default.
         An NPZ file has its targets in y, so there it must be None.
     task : "classification", "multitask", "regression", or "auto": see `targets.infer_task`.
-    header : whether line 1 of a CSV file holds the names of the columns; None: see `header`.
+    header : whether line 1 of a CSV file holds the names of the columns; None: decide by its
+        content, see `fastsnn.data.header`.
     class_names, feature_names, n_features : a trained model's, to evaluate it. Labels then get the
         model's class numbers, and the columns are taken by name in the model's order.
-    unclear : what `header` stands for where line 1 leaves it unclear; None refuses such files.
+    unclear : the value of `header` if the content of line 1 does not decide; None refuses such
+        files.
     """
     path = _checked(path)
     if task == "auto" and class_names:
         task = "classification"
     if path.suffix.lower() == ".npz":
-        _require_no_header(path, header)
+        require_no_header(path, header)
         return _from_npz(path, target, task, class_names, n_features)
     expected = Expected(header, unclear, feature_names, n_features, class_names)
     csv = read_csv(path, target, expected)
@@ -112,14 +114,14 @@ def read_features(
     if path.suffix.lower() != ".npz":
         expected = Expected(header, unclear, feature_names, n_features)
         return read_csv(path, expected=expected, labelled=False).x
-    _require_no_header(path, header)
+    require_no_header(path, header)
     x = read_npz_features(path)
     _check_width(path, x, n_features)
     return x
 
 
 def _task(columns, task, where):
-    """(task, what to say of it)"""
+    """(task, its reason for `Table.found`)"""
     if task != "auto":
         return task, ""
     task, reason = infer_task(columns, where)
@@ -128,7 +130,7 @@ def _task(columns, task, where):
 
 def _from_npz(path, target, task, class_names, n_features) -> Table:
     if target is not None:
-        target_names(target)  # raises for what names no column anywhere
+        target_names(target)  # raises for an invalid target
         raise ValueError(
             f"{path}: an .npz file has its targets in the array y, got the target "
             f"{shown(str(target))}; leave the target out"
@@ -161,7 +163,8 @@ def _checked(path) -> Path:
     return Path(path)
 
 
-def _require_no_header(path, header) -> None:
+def require_no_header(path: str | Path, header: bool | None) -> None:
+    """Raise ValueError where `header` is given for data that have none."""
     if header is not None:
         raise ValueError(f"{path}: header is for a CSV file, got {header}; leave it out")
 

@@ -14,24 +14,24 @@ from fastsnn.data.cells import (
     is_missing,
     number,
     number_name,
-    shown,
 )
 from fastsnn.data.classes import encode_classes
 from fastsnn.data.dataset import TASKS
 from fastsnn.data.delimiter import decimal_comma
+from fastsnn.scalars import shown
 
-MANY_CLASSES = 20  # more different numbers than this are taken as amounts, not as classes
+MANY_CLASSES = 20  # more distinct whole numbers than this are quantities, not classes
 
 Where = Callable[..., str]  # (row, target), both optional -> "FILE, line 7, column 'y'"
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A target as it is in the file.
+    """A target column as in the file.
 
-    cells: n texts, or an array (n,) of numbers in the file's own type, which keeps integers exact.
-    numbers: the same as float64 (n,), NaN where missing; None where some cell is text. codes: text
-    that is digits alone, some with a leading zero (007): labels more than numbers.
+    cells: n texts, or an array (n,) of numbers in the file's own dtype, which keeps integers exact.
+    numbers: the same as float64 (n,), NaN where missing; None if some cell is text. codes: all are
+    digits, some with a leading zero (007): labels rather than numbers.
     """
 
     cells: Sequence[str] | np.ndarray
@@ -40,7 +40,7 @@ class Column:
 
     @classmethod
     def of(cls, cells: Sequence[str] | np.ndarray) -> Column:
-        """From a list of texts, or an array of numbers."""
+        """The column of a list of texts, or of an array of numbers."""
         if isinstance(cells, np.ndarray):
             return cls(cells, cells.astype(np.float64))
         values = list(map(number, cells))
@@ -53,7 +53,7 @@ class Column:
         return cls(cells, numbers, bool(whole) and any(map(is_code, cells)))
 
     def count(self, values: np.ndarray) -> int:
-        """How many different ones there are, given those of `numbers`, which merge above 2^53."""
+        """Number of distinct cells. values: the distinct `numbers`; they merge ints above 2^53."""
         if len(values) == 0 or abs(values).max() < 2**53:
             return len(values)
         if isinstance(self.cells, np.ndarray):
@@ -61,18 +61,18 @@ class Column:
         return len({number_name(cell) for cell in set(self.cells) if not is_missing(cell)})
 
     def first(self, wanted: Callable[[str], bool]) -> int | None:
-        """The first row whose text is `wanted`."""
+        """The first row whose text satisfies `wanted`, or None."""
         return next((row for row, cell in enumerate(self.cells) if wanted(cell)), None)
 
 
 def infer_task(columns: Sequence[Column], where: Where) -> tuple[str, str]:
-    """(task, reason): what `task="auto"` stands for. The number of rows plays no part.
+    """(task, reason) for `task="auto"`. The number of rows does not matter.
 
     Several targets: "multitask" if all are 0, 1 or missing, else "regression". One target:
     "classification" if it is text, or codes (digits, some with a leading zero), or whole numbers,
     at most 20 different ones; else "regression".
 
-    Raises ValueError where it is unclear: text among more than 20 different numbers, decimal
+    Raises ValueError if it is unclear: text among more than 20 different numbers, decimal
     commas, one-hot columns.
     """
     if len(columns) > 1:
@@ -113,7 +113,7 @@ def _infer_several(columns, where):
 
 
 def _require_labels(column, where):
-    """Refuse text that looks like numbers gone wrong; an example of it where there are numbers."""
+    """Refuse text that looks like misspelled numbers; returns an example of text among numbers."""
     cells = dict.fromkeys(column.cells)
     values = {cell: value for cell in cells if (value := number(cell)) is not None}
     others = [cell for cell in cells if cell not in values and not is_missing(cell)]

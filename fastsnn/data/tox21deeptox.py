@@ -20,8 +20,8 @@ from fastsnn.data.tox21files import DENSE, FOLDER, SPARSE
 
 HEAD = re.compile(rb"%%MatrixMarket matrix coordinate (integer|real) general")
 ARRAYS = ("x", "n_dense")
-LARGEST = 1 << 30  # bytes of a file unpacked; the largest of them has about 60 million
-MOST_COLUMNS = 1 << 22  # of the sparse features, of which there are 272,776
+LARGEST = 1 << 30  # most bytes of an unpacked file; the largest has about 60 million
+MOST_COLUMNS = 1 << 22  # of sparse features; there are 272,776
 
 
 def at_hand() -> bool:
@@ -82,7 +82,7 @@ def _dense(path: Path, ids: list[str]) -> np.ndarray:
     head, _, rest = read_bytes(path, LARGEST).partition(b"\n")
     width = head.count(b",")
     try:
-        if len(rest) < 2 * width * len(ids):  # before a row of so many numbers is allocated
+        if len(rest) < 2 * width * len(ids):  # before a row of that many numbers is allocated
             raise ValueError("has fewer numbers than its header announces")
         record = [("id", "U32"), ("x", np.float64, (width,))]
         table = parse(rest, record, quotechar='"')

@@ -21,7 +21,7 @@ from fastsnn.data.tox21files import DERIVED, FOLDER, SDF
 NOTE = "features computed with RDKit from the structures, not those of the paper"
 RADIUS, BITS, KEYS = 2, 2048, 167
 ARRAYS = ("rdkit_desc", "ecfp4_2048_packed", "maccs167_packed")
-LARGEST = 1 << 15  # bytes that a compound may have: 2 kB in the SDF file on average
+LARGEST = 1 << 15  # most bytes per compound; the SDF file has 2 kB on average
 END = "$$$$\n"  # of a molecule in an SDF file
 
 

@@ -1,8 +1,8 @@
 """One download over HTTP into a file: continued where it stopped, within limits of size and time.
 
-A thread talks to the server and hands over what arrives; the caller writes it. So whatever a server
+A thread talks to the server and passes on the bytes; the caller writes them. So whatever a server
 does - endless redirects and headers, a byte every few seconds, names that never resolve - the
-caller waits for no more than WINDOW_S, and then leaves the thread to its own time limits.
+caller waits at most WINDOW_S and then abandons the thread to its own timeouts.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ REDIRECTS = 10
 
 
 class Failed(Exception):
-    """The cause, in one line, for which a mirror did not give its file."""
+    """One line: why a mirror did not provide the file."""
 
 
 class Limit(NamedTuple):
-    """The bytes that a file may have, and what to do where it rightly has more."""
+    """The most bytes of a file, and advice for a user whose file rightly has more."""
 
     most: int
     advice: str = ""
@@ -38,9 +38,10 @@ class Limit(NamedTuple):
 def transfer(
     url: str, part: Path, limit: Limit, progress: Callable[[int, int | None], None]
 ) -> None:
-    """Complete `part` with what `url` has beyond it; a server that cannot continue starts over.
+    """Complete `part` from `url`; if the server cannot continue, the download starts over.
 
-    Raises Failed, with what arrived left in `part`, and OSError where `part` cannot be written.
+    Raises Failed, and then `part` keeps the bytes that arrived, and OSError if `part` cannot be
+    written.
     """
     start = part.stat().st_size if part.exists() else 0
     if start > limit.most:
@@ -86,7 +87,7 @@ def _receive(url, part, start, limit, progress) -> bool:
 
 
 def _total(headers, start, limit) -> int | None:
-    """The bytes of the whole file by the server's word; None where it does not say."""
+    """The size of the whole file according to the server; None if it does not say."""
     text = headers.get("Content-Length")
     if text is None or "Transfer-Encoding" in headers:
         return None
@@ -107,10 +108,10 @@ class _Source:
     """The answer of a server: `next()` gives (status, headers), then chunks, then b""."""
 
     def __init__(self, url, start):
-        import requests  # here, so that the import is not in the thread's time
+        import requests  # here, so that the thread's time does not include the import
 
         self.requests, self.url, self.start = requests, url, start
-        self.arrived = queue.Queue(64)  # its bound is that of the memory
+        self.arrived = queue.Queue(64)  # bounded, and so is the memory
         self.abandoned = threading.Event()
         self.waited, self.counted = 0.0, 0
         threading.Thread(target=self._run, name="fastsnn-download", daemon=True).start()
@@ -122,7 +123,7 @@ class _Source:
                 item = self.arrived.get(timeout=max(0.0, WINDOW_S - self.waited))
             except queue.Empty:
                 item = None
-            self.waited += time.monotonic() - began  # for the server: not for a disk
+            self.waited += time.monotonic() - began  # for the server, not for the disk
             if isinstance(item, Exception):
                 raise Failed(f"{type(item).__name__}: {brief(_reason(item))}") from item
             self.counted += len(item) if isinstance(item, bytes) else 0
@@ -151,15 +152,15 @@ class _Source:
                     self._put(chunk)
         except _Abandoned:
             pass
-        except Exception as error:  # of any library below: a server can bring out every one
+        except Exception as error:  # from any library below: servers can provoke all of them
             try:
                 self._put(error)
             except _Abandoned:
                 pass
 
     def _answer(self, session, headers):
-        """The answer at the end of all redirects. requests would read the body of each of them, of
-        any size, into memory: these are left unread.
+        """The answer after all redirects. Their bodies are not read: requests would read each, of
+        any size, into memory.
         """
         target, url = session.get_redirect_target, self.url
         session.get_redirect_target = lambda answer: None
@@ -186,7 +187,7 @@ class _Abandoned(Exception):
 
 
 def _reason(error):
-    """The system's own words where a library wraps them in a description of its objects."""
+    """The system's message, without the description of objects that a library adds."""
     inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", None)
     return error if reason is None else str(reason).rpartition(": ")[2] or reason

@@ -29,7 +29,7 @@ FOLDER, FOLDS = "uci121", 4
 ARCHIVE = File("data_py.zip", urls=("http://www.bioinf.jku.at/people/klambauer/data_py.zip",))
 PARTS = ("{}_py.dat", "labels_py.dat", "folds_py.dat", "validation_folds_py.dat")
 ARRAYS = ("x", "y", "test", "validation")
-LETTERS = 128  # that a number may have, twice as many as in the authors' copy
+LETTERS = 128  # most bytes of a number, twice as many as in the authors' copy
 CACHED_FROM = 1 << 20  # bytes of text; less is parsed in the time that a cached file takes
 
 
@@ -47,7 +47,7 @@ def load(name: str, progress: Progress | None = None) -> Folds:
 
 
 def read(path: Path, name: str) -> Folds:
-    """One of the 121 tasks out of an archive; ValueError where it is not there, or not whole."""
+    """One of the 121 tasks in an archive. Raises ValueError if it is missing or incomplete."""
     with opened(path) as archive:
         members = _members(archive).get(name, {})
         if len(members) < len(PARTS):

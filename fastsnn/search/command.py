@@ -21,7 +21,7 @@ from fastsnn.search.loop import Status, search
 from fastsnn.search.protocol import Protocol
 from fastsnn.search.training import RunTrial, load
 
-# What the trials have in common, and what is the search's own affair.
+# Options that all trials share, or that the search sets itself.
 NOT_SEARCHED = (
     "data", "target", "header", "task", "validation", "patience", "threads", "backend", "precision",
 )  # fmt: skip

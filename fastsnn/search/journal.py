@@ -18,7 +18,7 @@ from fastsnn.scalars import shown
 from fastsnn.search.trial import Trial
 
 NAME = "trials.jsonl"
-MOST_BYTES = 1 << 30  # a million trials
+MOST_BYTES = 1 << 30  # about a million trials
 
 
 class Journal:
@@ -115,7 +115,7 @@ class Journal:
             if number > 1:
                 Trial.of(record)
             elif not isinstance(record, dict) or not isinstance(record.get("search"), dict):
-                raise ValueError("what it searches for is required")
+                raise ValueError("a description of the search is required")
             return record
         except (ValueError, RecursionError) as error:
             reason = f" ({error})" if isinstance(record, dict) else ""
@@ -144,8 +144,8 @@ class Journal:
         try:
             if not os.fstat(self._file).st_nlink:
                 raise RuntimeError(
-                    f"{self.path}: it was removed during the search; its trials are lost, start "
-                    "another search and leave its folder in place"
+                    f"{self.path}: it was removed during the search, and its trials are lost; "
+                    "start another search, and leave its folder in place"
                 )
             while line:
                 line = line[os.write(self._file, line) :]

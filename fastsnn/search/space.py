@@ -14,9 +14,9 @@ from fastsnn.scalars import plain, shown
 from fastsnn.search.trial import is_number, key_of
 
 Space = Mapping[str, "Sequence[Any] | Range"]
-MOST = 1e300  # of an end of a Range: their difference is finite
-MOST_TRIALS = 1_000_000  # a list of them is made before the first one begins
-MOST_SIZE = 1e50  # of a trial
+MOST = 1e300  # largest absolute value of the ends of a Range: their difference is finite
+MOST_TRIALS = 1_000_000  # the list of all trials is built before the first one begins
+MOST_SIZE = 1e50  # of one factor of `cost`
 TRIES = 100  # draws of one option set that was not drawn before
 
 
@@ -57,7 +57,9 @@ class Range:
 
 
 def checked(space: Space) -> dict[str, list[Any] | Range]:
-    """The values of each name as a list, or its Range. Raises TypeError, ValueError for others."""
+    """The space with values as lists, or Ranges. Raises TypeError or ValueError for anything
+    else.
+    """
     found: dict[str, list[Any] | Range] = {}
     for name, values in space.items():
         if not isinstance(name, str):
@@ -135,5 +137,5 @@ def cost(options: Mapping[str, Any]) -> float:
 
 
 def _size(value):
-    """A factor of the cost: 1 for what is no number, and never so large that a sum overflows."""
+    """A factor of the cost: 1 for anything but a number, and bounded so that no sum overflows."""
     return min(abs(float(value)), MOST_SIZE) if is_number(value) and value else 1.0

@@ -72,7 +72,7 @@ class Proposed:
             )
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(
-                f"trial {number}: the folder holds it with options of another space, "
+                f"trial {number}: the folder has it with options of another space, "
                 f"{shown(options)}; choose another folder"
             ) from error
 

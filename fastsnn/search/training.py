@@ -9,9 +9,9 @@ from typing import Any
 
 from fastsnn import data, run
 from fastsnn.config import RunConfig
+from fastsnn.locks import Lock
 from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
-from fastsnn.threads import Lock
 
 DATASETS = 4  # kept at once: a search over seeds splits the rows anew for each
 EVERY = 16  # steps between two reports: a step of a small network takes 10 us

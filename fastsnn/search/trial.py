@@ -38,7 +38,7 @@ class Trial:
 
     @classmethod
     def of(cls, record: Any) -> Trial:
-        """The trial of `record`. Raises ValueError for anything else."""
+        """The inverse of `record`. Raises ValueError for anything else."""
         if not isinstance(record, dict) or not REQUIRED <= record.keys() <= REQUIRED | {"seconds"}:
             raise ValueError(
                 f"number, options, figures and error are required, got {shown(record)}"
@@ -58,7 +58,7 @@ class Trial:
         return cls(**record)
 
     def record(self) -> dict[str, Any]:
-        """As a JSON object; `Trial.of(record)` is the trial again."""
+        """The trial as a JSON object; `Trial.of` is the inverse."""
         return {
             "number": self.number, "options": self.options, "figures": self.figures,
             "error": self.error, "seconds": self.seconds,
@@ -66,7 +66,7 @@ class Trial:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a record may have it as its score: an int or float, finite."""
+    """Whether `value` is a finite int or float, as the score of a record must be."""
     return not isinstance(value, bool) and isinstance(value, int | float) and is_finite(value)
 
 

@@ -1,5 +1,5 @@
-"""`--grid layers=2,4` and `--range learning_rate=0.01:1:log` as a space, and what must go with
-them.
+"""The search space of `--grid layers=2,4` and `--range learning_rate=0.01:1:log`, and checks of the
+options that belong to it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastsnn.search.journal import NAME
 from fastsnn.search.space import Range
 
 EXAMPLE = "--grid layers=2,4,8"
-LONGEST = 120  # letters of the values that a message repeats
+LONGEST = 120  # most letters of options that a message repeats
 
 
 def space(
@@ -49,8 +49,8 @@ def space(
 def require_usable(
     space: Mapping[str, Any], sampler: str, trials: int | None, resumed: str | None
 ) -> None:
-    """Raises ValueError where space, --sampler and --trials do not go together. resumed: the folder
-    of --resume, else None.
+    """Raise ValueError if space, --sampler and --trials do not fit together. resumed: the folder of
+    --resume, else None.
     """
     if not space:
         if resumed is None:
@@ -60,7 +60,7 @@ def require_usable(
             )
         raise ValueError(
             "--resume: the folder keeps the finished trainings, not the space; repeat the "
-            f"--grid and --range of the search (they may have grown){_tried(resumed)}"
+            f"--grid and --range of the search (they may have more values now){_tried(resumed)}"
         )
     ranges = [name for name, values in space.items() if isinstance(values, Range)]
     if sampler == "grid" and ranges:
@@ -70,7 +70,7 @@ def require_usable(
         )
     if sampler == "grid" and trials is not None:
         raise ValueError(
-            f"--trials {trials}: a grid trains all its combinations; leave it out, or add "
+            f"--trials {trials}: a grid trains all combinations; leave it out, or add "
             "--sampler random (or optuna)"
         )
     if sampler != "grid" and trials is None:
@@ -80,7 +80,7 @@ def require_usable(
 
 
 def _tried(folder):
-    """The options of its finished trials, as words to repeat; nothing where they cannot be read."""
+    """The options of the folder's finished trials as --grid words; "" if they cannot be read."""
     values: dict[str, dict[str, None]] = {}
     try:
         for line in Path(folder, NAME).read_text().splitlines()[1:]:

@@ -20,7 +20,7 @@ from fastsnn.theory.moments import (
 )
 
 ITERATIONS, NEWTON_STEPS = 200, 20
-LEAST_SOLVED, MOST_SOLVED = 1e-100, 1e100  # no power of `solve` leaves float64
+LEAST_SOLVED, MOST_SOLVED = 1e-100, 1e100  # no power in `solve` overflows float64
 LEAST, MOST = 1e-12, 1e12  # variances on the way: outside, it has collapsed or exploded
 NEAR, PRECISION = 1e-4, 1e-13  # steps that hand over to Newton's method, and that end it
 
@@ -193,7 +193,7 @@ def solve(
 
 
 def _solvable(value, name, positive=False):
-    """As a float, of a size that no power in `solve` carries out of float64."""
+    """`value` as a float, in the range where no power in `solve` overflows or underflows."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"solve: {name} must be a number, got {shown(value)}")

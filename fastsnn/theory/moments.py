@@ -198,7 +198,7 @@ def _pre_activation(mean, variance, weight_sum, weight_square_sum):
 
 
 def selu_parameters(alpha: float, lambda_: float) -> tuple[float, float]:
-    """Both as Python's floats. Raises TypeError or ValueError, see `moment_map`."""
+    """Both as Python floats. Raises TypeError or ValueError outside the ranges of `moment_map`."""
     alpha, lambda_ = plain(alpha), plain(lambda_)
     for name, value in (("alpha", alpha), ("lambda_", lambda_)):
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -212,7 +212,7 @@ def selu_parameters(alpha: float, lambda_: float) -> tuple[float, float]:
 
 
 def floats(values: ArrayLike, where: str) -> np.ndarray:
-    """As a float64 array. Raises TypeError or ValueError for what holds no real numbers."""
+    """`values` as a float64 array. Raises TypeError or ValueError for anything but real numbers."""
     try:
         array = np.asarray(values)
         if array.dtype.kind in "fiub":
@@ -220,7 +220,7 @@ def floats(values: ArrayLike, where: str) -> np.ndarray:
         if array.dtype.kind == "O" and all(
             isinstance(value, int | float) for value in array.ravel().tolist()
         ):
-            return array.astype(np.float64)  # ints that no 64 bits hold
+            return array.astype(np.float64)  # ints of more than 64 bits
     except OverflowError:
         raise ValueError(f"{where}: numbers of float64 are required, got {shown(values)}") from None
     except ValueError:

@@ -17,7 +17,7 @@ from fastsnn.scalars import number, shown
 from fastsnn.theory.fixed_points import fixed_point
 from fastsnn.theory.moments import ALPHA, LAMBDA, floats, jacobian, moment_map, spectral_norm
 
-POINTS, MOST_POINTS = 1_000_000, 100_000_000  # 100 bytes each
+POINTS, MOST_POINTS = 1_000_000, 100_000_000  # about 100 bytes each
 Interval = tuple[float, float]
 
 
@@ -25,7 +25,7 @@ Interval = tuple[float, float]
 class Domain:
     """Intervals (low, high) of the inputs' mean and variance and of the sums over a unit's weights.
 
-    Raises TypeError or ValueError where one is no pair of finite numbers, the lower one first.
+    Raises TypeError or ValueError unless each is a pair of finite numbers with low <= high.
     """
 
     mean: Interval
@@ -152,7 +152,7 @@ def check_theorem2(
 ) -> Check:
     """Theorem 2: large variances decrease, v~ < v, so fixed points have variances below 3.
 
-    margin is the least v - v~. points: about so many in the grid, at least 16.
+    margin is the least v - v~. points: approximate number in the grid, at least 16.
     """
     grid, size = _grid(points, domain)
     m, v = moment_map(*grid, alpha, lambda_)
@@ -166,7 +166,7 @@ def check_theorem3(
     """Theorem 3: small variances increase, v~ > v, so fixed points have variances above 0.16, or
     above 0.24 where weight_square_sum is at least 0.9. A check for each of the two domains.
 
-    margin is the least v~ - v. points: about so many in each grid, at least 16.
+    margin is the least v~ - v. points: approximate number in each grid, at least 16.
     """
     checks = []
     for domain in [domains] if isinstance(domains, Domain) else domains:

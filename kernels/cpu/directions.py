@@ -77,7 +77,7 @@ _sideways = _combine_code(lambda x, y, a, b: (x - y * b) * a)
 
 @jit.helper
 def derive_weight(row, params, scratch, n):
-    """The weights of unit n from their length and direction; returns whether these are finite."""
+    """The weights of unit n from their length and direction; returns whether they are finite."""
     v_at, w_at = row[V_AT] + n * row[FAN_IN], row[W_AT] + n * row[FAN_IN]
     _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
     factor = params[row[G_AT] + n] / math.sqrt(scratch[0])

@@ -1,7 +1,7 @@
 """Updates of a tile of parameters from its gradient, in vector code.
 
-`overflow` (PANEL,) float32 of a thread is 0 as long as each of its updates was made; an update that
-would leave float32 is not made, and leaves a mark there.
+`overflow` (PANEL,) float32, one per thread, starts at 0. An update that would overflow float32 is
+skipped and leaves a mark there.
 """
 
 from llvmlite import ir

@@ -260,7 +260,7 @@ def run_backward(
 
 @jit.helper
 def overflows(work):
-    """Whether an update of the regions before was not made, because it would have left float32."""
+    """Whether region 2 or 3 skipped an update because it would have overflowed float32."""
     marks = work[OVERFLOW_AT:WORK_HEAD]
     for i in range(PANEL):
         if marks[i] != 0:  # a mark is a NaN
@@ -289,7 +289,7 @@ def count_tiles(program):
 def run_weights(program, constants, params, state, acts, work, hyper, update, samples, part, parts):
     """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
     and the update. Of weights with a direction the gradient is stored, for `run_directions`.
-    Updates that would leave float32 are marked in `work`, see `overflows`.
+    Updates that would overflow float32 are skipped and marked in `work`, see `overflows`.
     """
     tile, overflow = work[BLOCK : BLOCK + TILE], work[OVERFLOW_AT:WORK_HEAD]
     overflow[:] = 0

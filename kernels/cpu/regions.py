@@ -36,7 +36,7 @@ directions_at = jit.native_call(serial.run_directions)
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
     SPLIT,  # threads share panels, and meet after every layer
     MEETINGS,  # written: parallel regions of the last step
-    OVERFLOW,  # written: updates of the last step were not made, they would have left float32
+    OVERFLOW,  # written: the last step skipped updates that would have overflowed float32
     JOB,
 ) = range(15)  # fmt: skip
 
@@ -109,8 +109,8 @@ def steps_serial(
     work, x, index, labels, targets, sample_weight, class_weight,
 ):  # fmt: skip
     """Steps one after another, as of `step_parallel`, in the calling thread: number i is of the
-    next sizes[i] rows, by the scalars hypers[i]; its loss goes to step_losses[i]. Ends after a loss
-    that is not finite or above `limit`, and after an overflow; returns the number of steps.
+    next sizes[i] rows, by the scalars hypers[i]; its loss goes to step_losses[i]. Stops after a
+    loss that is not finite or above `limit`, and after an overflow; returns the number of steps.
     """
     job[OVERFLOW] = 0
     for i in range(sizes.size):
@@ -145,7 +145,7 @@ def step_parallel(
     sample_weight, class_weight, hyper,
 ):  # fmt: skip
     """One step; returns the mean loss before the update. A loss that is not finite updates
-    nothing; OVERFLOW says whether an update was left out.
+    nothing; OVERFLOW is set if an update was skipped.
 
     Region 1 is one parallel region; with SPLIT one for each stage; one for each segment where
     nodes couple rows.

@@ -221,8 +221,8 @@ _reported = False  # that this process compiles
 
 
 def load(kernels, report=log.warning):
-    """Make kernels ready for launches: from the cache, else compiled, and then says so and for how
-    long, once in a process. Returns the seconds.
+    """Make kernels ready for launches: from the cache, else compiled. The first compilation of a
+    process is reported, with its time. Returns the seconds.
     """
     start = time.perf_counter()
     if SIMULATED:
@@ -254,7 +254,7 @@ def _make(kernels, architecture, fresh, report):
 
 
 # The cache: a file per kernel and compute capability, beside those of the CPU's kernels and under
-# the same rule: folders named after a hash of the sources, where nobody else can write.
+# the same rule: the folder's name has a hash of the sources, and only this user can write there.
 
 
 @functools.cache
@@ -273,7 +273,7 @@ def _cached(kernel, architecture):
         try:
             data = cachefolder.read(place.path / _name(kernel, architecture))
         except RuntimeError as reason:
-            warn_once(f"{reason}; the code there is not run but compiled anew")
+            warn_once(f"{reason}; the code there is not used but compiled anew")
             continue
         except OSError:  # it is not there
             continue

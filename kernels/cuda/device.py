@@ -22,8 +22,8 @@ recording = True  # whether launches that are repeated become graphs
 
 
 def import_compiler():
-    """Numba-CUDA imports much of itself with the first compilation: here, to see that it can be
-    imported. Raises ImportError or AttributeError.
+    """Import what Numba-CUDA otherwise imports with its first compilation, to see that it works.
+    Raises ImportError or AttributeError.
     """
     if not SIMULATED:
         importlib.import_module("numba.cuda.cudaimpl")

@@ -37,7 +37,7 @@ def _dot(shared, a, a_at, b, b_at, count):
 
 @helper
 def _derive(shared, params, w_at, v_at, g_at, count):
-    """The weights of a unit from their length and direction; returns whether these are finite."""
+    """The weights of a unit from their length and direction; returns whether they are finite."""
     square = _dot(shared, params, v_at, params, v_at, count)
     factor = divide(params[g_at], square_root(square))
     for k in range(cuda.threadIdx.x, count, LINE):

@@ -24,5 +24,5 @@ RUNNING, STOP, LAST = range(3)  # STOPPED: updates are made; none is; this step'
 # Columns of hypers behind those of the update.
 SCALE = HYPER  # 1 / the sum of the weights of the batch
 LIMIT = HYPER + 1  # a loss above it ends the training
-OVERFLOW = HYPER + 2  # written: 1, if an update was not made because it would have left float32
+OVERFLOW = HYPER + 2  # written: 1 if an update was skipped because it would have overflowed float32
 HYPERS = HYPER + 3

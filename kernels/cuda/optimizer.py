@@ -16,7 +16,7 @@ NAMES = {STORE: "store", SGD: "sgd", MOMENTUM: "momentum", NESTEROV: "nesterov",
 
 
 class Hyper(NamedTuple):
-    """The scalars of an update, and the address where an overflow is marked."""
+    """Scalars of an update, and the address of its overflow mark."""
 
     scalars: list[Value]
     overflow: ir.Value

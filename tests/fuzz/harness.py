@@ -55,7 +55,7 @@ def targets(folder: Path = HERE) -> dict:
 
 
 def outcome(target, path: Path) -> tuple[str, str | None]:
-    """(what came of reading the file, what is wrong with that or None)."""
+    """(result of reading the file, its fault or None)."""
     try:
         target.read(path)
         return "accepted", None
@@ -66,7 +66,7 @@ def outcome(target, path: Path) -> tuple[str, str | None]:
 
 
 def fault(error: Exception) -> str | None:
-    """What is wrong with an exception as the answer to a damaged file."""
+    """The fault of an exception as the response to a damaged file, or None."""
     if type(error) not in GOOD and not isinstance(error, OSError):
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if "fastsnn" in frame.filename] or frames
@@ -135,7 +135,7 @@ def _peak():
 
 
 class Tally:
-    """What came of the cases of one target."""
+    """Results of the cases of one target."""
 
     def __init__(self, name, target, folder):
         self.name, self.target, self.folder = name, target, folder

@@ -70,7 +70,7 @@ def _insert_word(data, at, n, other):
 
 
 def _write_number(data, at, n, other):
-    """A number of 1, 2, 4 or 8 bytes, in either order, over what is there."""
+    """Overwrite bytes with a number of 1, 2, 4 or 8 bytes, in either byte order."""
     i = at % (len(data) + 1)
     size = (1, 2, 4, 8)[n % 4]
     value = NUMBERS[(n >> 3) % len(NUMBERS)] % (1 << 8 * size)

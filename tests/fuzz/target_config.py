@@ -26,8 +26,8 @@ def read(path: pathlib.Path) -> None:
     """ValueError or TypeError of one line are right, or options that settle and come back."""
     try:
         options = tomllib.loads(path.read_bytes().decode())
-    except RecursionError as error:  # tomllib's own
-        raise ValueError("nested too deeply") from error
+    except (RecursionError, ValueError) as error:  # tomllib's own, or of text that is not UTF-8
+        raise ValueError("must be TOML") from error
     config = RunConfig.from_dict(options)
     settled = config.settled(1000, "classification")
     settled.require_settled()
