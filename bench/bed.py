@@ -46,7 +46,7 @@ class Bed:
     def forward(self, first, last, training=1):
         e = self.engine
         program.run_forward(
-            e.plan.table, e.plan.constants, self.network.parameters, e.acts, e.bits, e.work[0],
+            e.plan.table, e.plan.constants, self.network.buffer.flat, e.acts, e.bits, e.work[0],
             self.x, NO_INTEGERS, 0, self.batch, first, last, 0, 0, 1, 0, STEP, SEED, training,
         )  # fmt: skip
 
@@ -55,7 +55,7 @@ class Bed:
         softmax = self.loss == "softmax_cross_entropy"
         scale = 1 / (self.batch if softmax else self.y.size)
         program.run_backward(
-            e.losses, e.plan.table, e.plan.constants, self.network.parameters, e.acts, e.bits,
+            e.losses, e.plan.table, e.plan.constants, self.network.buffer.flat, e.acts, e.bits,
             e.work[0], e.rows, self.y if softmax else NO_INTEGERS,
             NO_TARGETS if softmax else self.y, NO_NUMBERS, NO_NUMBERS, 0, self.batch, first, last,
             0, 0, 1, STEP, SEED, LOSSES[self.loss], scale,
@@ -67,7 +67,7 @@ class Bed:
         hypers[: len(hyper)] = hyper
         program.run_weights(
             e.plan.table, e.plan.constants,
-            self.network.parameters if parameters is None else parameters, e.state, e.acts,
+            self.network.buffer.flat if parameters is None else parameters, e.state, e.acts,
             e.work[0], hypers, update, self.batch, 0, 1,
         )  # fmt: skip
 
@@ -82,7 +82,7 @@ class Bed:
 
     def tensors(self, flat=None):
         """(weight, bias) of each layer in float64."""
-        views = self.network.layout.views(self.network.parameters if flat is None else flat)
+        views = self.network.layout.views(self.network.buffer.flat if flat is None else flat)
         return [
             (views[n.weight].astype(np.float64), views[n.bias].astype(np.float64))
             for n in self.network.nodes

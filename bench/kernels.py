@@ -69,7 +69,7 @@ def _products(width: int, seconds: float) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
     # Where a gradient is nearly 0, Adam divides its error by itself: judge the update alone.
     for name, rule in (("SGD", optimizers.SGD(0.1)), ("Adam", optimizers.Adam(0.1))):
-        new = bed.network.parameters.copy()
+        new = bed.network.buffer.snapshot()
         bed.engine.state[:] = 0
         bed.weights(rule.update, rule.hyper(0.1, 0), new)
         moved = found if name == "SGD" else found / (np.abs(found) + 1e-8)  # Adam's first step

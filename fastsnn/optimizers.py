@@ -142,7 +142,7 @@ def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
             array = array.astype(np.float32)
         if not np.isfinite(array).all():
             raise ValueError(
-                f"trainer state: {name}: finite float32 numbers are required, got NaN or infinity"
+                f"trainer state: {name}: finite numbers are required, got NaN or infinity"
             )
         if name.endswith(".state1") and array.size and array.min() < 0:
             raise ValueError(
