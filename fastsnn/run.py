@@ -211,10 +211,13 @@ def _kernels_meanwhile(config):
 
 
 def _as_trained(config, model):
-    """The options to read the data by: a run keeps its task, also where "auto" stood for another
-    one in the version that began it.
+    """The options to read the data by: a run keeps its task, and what it has made of line 1, also
+    where the version that began it had other rules.
     """
-    return config if is_named(config.data) else dataclasses.replace(config, task=model.task)
+    if is_named(config.data):
+        return config
+    header = None if config.data.lower().endswith(".npz") else model.feature_names is not None
+    return dataclasses.replace(config, task=model.task, header=header)
 
 
 def _load(config, progress, dtype=np.float64, class_names=None):

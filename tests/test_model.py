@@ -151,10 +151,12 @@ def test_integers_that_may_be_names(names, y, numbers):
     if numbers is None:
         with pytest.raises(ValueError, match="y: integers may be the names or the numbers of the"):
             m.evaluate(X[:3], y)
+        with pytest.raises(ValueError, match="y: integers may be the names or the numbers of the"):
+            m.evaluate(X[:3], np.array(y, object))
     else:
-        assert m.evaluate(X[:3], np.array(y)) == m.judge(
-            Split(m.inputs.apply(X[:3]), np.array(numbers))
-        )
+        right = m.judge(Split(m.inputs.apply(X[:3]), np.array(numbers)))
+        assert m.evaluate(X[:3], np.array(y)) == right
+        assert m.evaluate(X[:3], np.array(y, object)) == right
 
 
 BAD_LABELS = {

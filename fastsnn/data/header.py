@@ -6,15 +6,19 @@ The rule; features must be numbers, so a line of names has no number where a fea
 2. A line with a name that is asked for, as target or as feature of a model, is a header.
 3. A line of words alone is a header. So is one of words and empty cells, which is then refused.
 4. A line with a number in every feature column is a row. Unclear, and so refused, are: exactly
-   0, 1, ..., n - 1 in this order (pandas: columns without names); and a word as the target that
-   does not occur as a label again (wavelengths, and "species").
+   0, 1, ..., n - 1 in this order (pandas: columns without names); a word as the target that does
+   not occur as a label again (wavelengths, and "species"); a number as the target above text
+   alone; and whole numbers in a row (1, 2, 3; years), whose target does not occur again where
+   others do.
 5. Anything else is a row with a bad cell, which is refused as in any other line.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from fastsnn.data.cells import is_missing, number, shown
@@ -26,7 +30,8 @@ HINT = "; if this line holds the names of the columns, say --header (in Python: 
 @dataclass(frozen=True)
 class First:
     """What the first line is. doubts: its columns with a word that makes it a row if it occurs
-    below, and a header if not; neither is certain, see `settle`. hint: for a bad cell in it.
+    below, and a header if not, or with a number; neither is certain, see `settle`. hint: for a bad
+    cell in it.
     """
 
     is_header: bool
@@ -71,7 +76,9 @@ def look(
                 f"{ADVICE}"
             )
         return First(unclear)
-    return First(False, tuple(i for i in sorted(targets) if words[i] and cells[i] not in labels))
+    numbers = numbers if unclear is None else [False] * len(cells)
+    doubted = [w or n for w, n in zip(words, numbers, strict=True)]
+    return First(False, tuple(i for i in sorted(targets) if doubted[i] and cells[i] not in labels))
 
 
 def settle(
@@ -84,6 +91,14 @@ def settle(
     """
     for column, cells in zip(first.doubts, below, strict=True):
         word = row[column].strip()
+        if not first.is_header and (value := number(word)) is not None:
+            if _is_like_a_name(value, row, cells):
+                raise ValueError(
+                    f"{path}, line {line}: it is unclear whether these numbers are the names of "
+                    f"the columns or a row: {shown(word)} is unlike the labels in the lines below; "
+                    f"{ADVICE}"
+                )
+            continue
         occurs = word in labels or any(cell.strip() == word for cell in cells)
         if occurs != first.is_header:
             continue
@@ -92,6 +107,17 @@ def settle(
             f"{path}, line {line}: it is unclear whether it holds the names of the columns or a "
             f"row: {shown(word)} {seen} as a label in the lines below; {ADVICE}"
         )
+
+
+def _is_like_a_name(value, row, cells):
+    """Whether a number in line 1 is rather the name of a column with these cells below."""
+    if cells and all(number(cell) is None for cell in cells):
+        return True
+    values = list(map(number, row))
+    if len(row) < 3 or any(a is None or a + 1 != b for a, b in pairwise(values)):
+        return False
+    below = Counter(map(number, cells))
+    return value not in below and max(below.values(), default=0) > 1
 
 
 def _numbered(cells) -> bool:
