@@ -45,6 +45,7 @@ def test_numbers_and_a_label_that_occurs_again_are_a_row(write, first):
         ("1,2,3,4", NUMBERS + NUMBERS),
         ("2019,2020,2021,2022", NUMBERS + NUMBERS),  # years
         ("2019,2020,2021,2022", ROWS),
+        ("2019,2020,2021,2022", NUMBERS.replace("\n", ".5\n")),
         ("400.5,401.0,401.5,402.0", ROWS),  # a number among words: a class of a single row
         ("a,b,c,A", ROWS),  # a row with three bad cells, or a column that is called like a class
     ],

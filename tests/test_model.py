@@ -298,6 +298,22 @@ def test_a_value_that_leaves_float32_is_named_with_its_part():
     assert np.isfinite(found.test.y).all()
 
 
+def test_a_target_with_a_number_as_its_name_is_no_index(tmp_path):
+    """Trained on the columns a, b, c and "0": the first column of a file without names is a."""
+    parts = {"feature_names": NAMES[:3], "target_names": ("0",)}
+    m = fs.Model(fs.mlp(3, 1, layers=1, width=4, seed=0), "regression", **parts)
+    rows = "1.5,2,0.5,3\n2.5,4,1.5,7\n"
+    (tmp_path / "names.csv").write_text("a,b,c,0\n" + rows)
+    (tmp_path / "rows.csv").write_text(rows)
+    right = inference.evaluate(m, str(tmp_path / "names.csv"))["rmse"]
+    path = str(tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match="lacks 'a', 'b', 'c'"):
+        inference.evaluate(m, path)
+    with pytest.raises(ValueError, match="without a header the target '0' of the model is not"):
+        inference.evaluate(m, path, header=False)
+    assert inference.evaluate(m, path, "3", header=False)["rmse"] == right
+
+
 def test_what_the_validation_part_lacks_is_said():
     labels = np.repeat([0, 1, 2], [60, 29, 1])
     table = Table("classification", Split(X, labels), None, None, ("p", "q", "r"), NAMES, None, "n")

@@ -8,8 +8,8 @@ The rule; features must be numbers, so a line of names has no number where a fea
 4. A line with a number in every feature column is a row. Unclear, and so refused, are: exactly
    0, 1, ..., n - 1 in this order (pandas: columns without names); a word as the target that does
    not occur as a label again (wavelengths, and "species"); a number as the target above text
-   alone; and whole numbers in a row (1, 2, 3; years), whose target does not occur again where
-   others do.
+   alone; and numbers that count on (1, 2, 3; years), whose target does not occur again where
+   others do, or is the only one without a decimal point.
 5. Anything else is a row with a bad cell, which is refused as in any other line.
 """
 
@@ -91,8 +91,8 @@ def settle(
     """
     for column, cells in zip(first.doubts, below, strict=True):
         word = row[column].strip()
-        if not first.is_header and (value := number(word)) is not None:
-            if _is_like_a_name(value, row, cells):
+        if not first.is_header and number(word) is not None:
+            if _is_like_a_name(word, row, cells):
                 raise ValueError(
                     f"{path}, line {line}: it is unclear whether these numbers are the names of "
                     f"the columns or a row: {shown(word)} is unlike the labels in the lines below; "
@@ -109,15 +109,17 @@ def settle(
         )
 
 
-def _is_like_a_name(value, row, cells):
+def _is_like_a_name(word, row, cells):
     """Whether a number in line 1 is rather the name of a column with these cells below."""
     if cells and all(number(cell) is None for cell in cells):
         return True
     values = list(map(number, row))
     if len(row) < 3 or any(a is None or a + 1 != b for a, b in pairwise(values)):
         return False
+    if cells and all("." in cell for cell in cells):  # of this column, line 1 alone is whole
+        return "." not in word
     below = Counter(map(number, cells))
-    return value not in below and max(below.values(), default=0) > 1
+    return number(word) not in below and max(below.values(), default=0) > 1
 
 
 def _numbered(cells) -> bool:
