@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from fastsnn.scalars import listed, shown
 
 def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarray:
     """Class numbers (n,) int64 from class numbers or class names. Raises ValueError, TypeError."""
-    y = arrays.of_anything(y, "y")
+    y = _integers(arrays.of_anything(y, "y"))
     if names is not None and y.dtype.kind in "OUSTb":
         return _by_name(y, n, names)
     labels = check.labels(y, n, n_classes)
@@ -46,6 +47,18 @@ def targets(y, n: int, n_targets: int, names: Sequence[str] | None, missing: boo
             f"{arrays.place((row, column), names)}"
         )
     return y
+
+
+def _integers(y):
+    """Objects that are all integers as int64: as unclear as those may be, they are no text."""
+    if y.dtype != object or not y.size:
+        return y
+    if not all(isinstance(v, Integral) and not isinstance(v, bool | np.bool) for v in y.flat):
+        return y
+    try:
+        return y.astype(np.int64)
+    except OverflowError:  # no class number, perhaps a name
+        return y
 
 
 def _by_name(y, n, names):

@@ -14,6 +14,7 @@ from fastsnn import checkpoint
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
 from fastsnn.data.table import require_no_header
 from fastsnn.model import Model
+from fastsnn.scalars import shown
 
 SMALL = 2.0**-10  # standard deviations
 
@@ -62,6 +63,7 @@ def labelled(
     else:
         if target is None and model.target_names and not name.lower().endswith(".npz"):
             target = list(model.target_names)
+            header = _for_names(model, name, header)
         table = read_table(
             name, target, model.task, class_names=model.class_names,
             feature_names=model.feature_names, n_features=model.network.input_size, header=header,
@@ -107,6 +109,26 @@ def _had_no_header(model):
     with feature names recognizes its header by them; without names, there was no header.
     """
     return None if model.target_names is None else False
+
+
+def _for_names(model, name, header):
+    """`header` for a file whose targets are the model's own. A column that is called "0" beside
+    columns with other names is not the first one: only a header can identify it.
+    """
+    features = model.feature_names
+    numbered = any(map(_is_index, model.target_names))
+    if header or not numbered or features is None or all(map(_is_index, features)):
+        return header
+    if header is False:
+        raise ValueError(
+            f"{name}: without a header the target {shown(model.target_names[0])} of the model is "
+            "not found; give the index of its column as the target"
+        )
+    return True
+
+
+def _is_index(name):
+    return name.isascii() and name.removeprefix("-").isdigit()
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:
@@ -178,5 +200,5 @@ def _require_width(model, name, x):
 def _purpose(task, class_names):
     if not class_names:
         return task
-    shown = ", ".join(class_names[:5]) + (", ..." if len(class_names) > 5 else "")
-    return f"{task} of {len(class_names)} classes ({shown})"
+    first = ", ".join(class_names[:5]) + (", ..." if len(class_names) > 5 else "")
+    return f"{task} of {len(class_names)} classes ({first})"

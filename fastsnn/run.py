@@ -211,10 +211,13 @@ def _kernels_meanwhile(config):
 
 
 def _as_trained(config, model):
-    """The options for reading the data again: a run keeps its task, even if this version would
-    infer another one for "auto".
+    """The options for reading the data again: a run keeps its task, and what it made of line 1, even
+    if this version has other rules.
     """
-    return config if is_named(config.data) else dataclasses.replace(config, task=model.task)
+    if is_named(config.data):
+        return config
+    header = None if config.data.lower().endswith(".npz") else model.feature_names is not None
+    return dataclasses.replace(config, task=model.task, header=header)
 
 
 def _load(config, progress, dtype=np.float64, class_names=None):

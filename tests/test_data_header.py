@@ -41,6 +41,12 @@ def test_numbers_and_a_label_that_occurs_again_are_a_row(write, first):
         ("400.5,401.0,401.5,species", NUMBERS),
         ("0,1,2,label", ROWS),
         ("5,6,7,C", ROWS),  # a class of a single row, or a name
+        ("1,2,3,4", ROWS),  # R, for columns without names
+        ("1,2,3,4", NUMBERS + NUMBERS),
+        ("2019,2020,2021,2022", NUMBERS + NUMBERS),  # years
+        ("2019,2020,2021,2022", ROWS),
+        ("2019,2020,2021,2022", NUMBERS.replace("\n", ".5\n")),
+        ("400.5,401.0,401.5,402.0", ROWS),  # a number among words: a class of a single row
         ("a,b,c,A", ROWS),  # a row with three bad cells, or a column that is called like a class
     ],
 )
@@ -49,10 +55,31 @@ def test_unclear_first_lines_are_refused_and_decided_by_the_option(write, first,
     text = message(read_table, path)
     assert f"{path}, line 1: it is unclear" in text and "--header or --no-header" in text
     table = read_table(path, header=True)
-    assert len(table.train) == 3
+    assert len(table.train) == rows.count("\n")
     assert [*table.feature_names, *table.target_names] == first.split(",")
     if not first.startswith("a"):
-        assert len(read_table(path, header=False).train) == 4
+        assert len(read_table(path, header=False).train) == 1 + rows.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,2,3\n4,5,6\n7,8,9\n",  # as far from each other as the numbers of line 1
+        "1,2,3\n1,5,3\n1,8,4\n1,8,4\n",  # the label occurs again
+        "1,2,3\n1,5,4\n1,8,0.5\n",
+        "1,3,2\n1,5,4\n1,8,4\n",
+        "1,2\n1,5\n1,5\n",
+        "1,2,7\n1,5,a\n1,8,9\n1,8,a\n",  # 9 is a number, too
+    ],
+)
+def test_numbers_are_a_row(write, text):
+    table = read_table(write(text))
+    assert len(table.train) == text.count("\n") and table.feature_names is None
+
+
+def test_numbers_are_a_row_for_a_model_without_names(write):
+    path = write("1,2,3,4\n" + NUMBERS + NUMBERS)
+    assert len(read_table(path, task="regression", unclear=False).train) == 7
 
 
 def test_a_single_column_that_begins_with_0_is_unclear(write):

@@ -157,10 +157,12 @@ def test_integers_that_may_be_names(names, y, numbers):
             ValueError, match="y: integers could be the names or the numbers of the"
         ):
             m.evaluate(X[:3], y)
+        with pytest.raises(ValueError, match="y: integers may be the names or the numbers of the"):
+            m.evaluate(X[:3], np.array(y, object))
     else:
-        assert m.evaluate(X[:3], np.array(y)) == m.judge(
-            Split(m.inputs.apply(X[:3]), np.array(numbers))
-        )
+        right = m.judge(Split(m.inputs.apply(X[:3]), np.array(numbers)))
+        assert m.evaluate(X[:3], np.array(y)) == right
+        assert m.evaluate(X[:3], np.array(y, object)) == right
 
 
 BAD_LABELS = {
@@ -303,6 +305,22 @@ def test_a_value_that_leaves_float32_is_named_with_its_part():
     train, test = Split(X, TIME * 1e290), Split(X, TIME)
     found = assemble("t", Table("regression", train, None, test, *names), 0.0, 0, "feature")
     assert np.isfinite(found.test.y).all()
+
+
+def test_a_target_with_a_number_as_its_name_is_no_index(tmp_path):
+    """Trained on the columns a, b, c and "0": the first column of a file without names is a."""
+    parts = {"feature_names": NAMES[:3], "target_names": ("0",)}
+    m = fs.Model(fs.mlp(3, 1, layers=1, width=4, seed=0), "regression", **parts)
+    rows = "1.5,2,0.5,3\n2.5,4,1.5,7\n"
+    (tmp_path / "names.csv").write_text("a,b,c,0\n" + rows)
+    (tmp_path / "rows.csv").write_text(rows)
+    right = inference.evaluate(m, str(tmp_path / "names.csv"))["rmse"]
+    path = str(tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match="lacks 'a', 'b', 'c'"):
+        inference.evaluate(m, path)
+    with pytest.raises(ValueError, match="without a header the target '0' of the model is not"):
+        inference.evaluate(m, path, header=False)
+    assert inference.evaluate(m, path, "3", header=False)["rmse"] == right
 
 
 def test_what_the_validation_part_lacks_is_said():

@@ -1,5 +1,6 @@
 """Files of version 0.1: models load and predict the same bits, runs go on to the same bits."""
 
+import dataclasses
 import json
 import zlib
 
@@ -11,7 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 import fastsnn as fs
 from fastsnn import checkpoint, inference, run
-from fastsnn.data import Standardizer
+from fastsnn.config import RunConfig
+from fastsnn.data import Split, Standardizer, Table
+from fastsnn.data.assemble import assemble
+from fastsnn.data.split import split
 
 each_task = pytest.mark.parametrize("task", version_0_1.TASKS)
 TIMES = ("seconds", "samples_per_second")
@@ -89,6 +93,41 @@ def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
         assert {k: v for k, v in a.items() if k not in TIMES} == {
             k: v for k, v in b.items() if k not in TIMES
         }
+
+
+def test_rows_of_a_class_of_one_row_are_held_back_as_in_version_0_1():
+    """That is not by class: a run that began so goes on with the same rows."""
+    x, y = version_0_1.features(), np.repeat([0, 1, 2], [40, 19, 1])
+    table = Table("classification", Split(x, y), None, None, ("p", "q", "r"), None, None)
+    _, plain = split(60, 0.2, 3)
+    _, by_class = split(60, 0.2, 3, y)
+    assert not np.array_equal(plain, by_class)
+    for dtype, held in ((np.float32, plain), (np.float64, by_class)):
+        dataset = assemble("t", table, 0.2, 3, "feature", dtype=dtype)
+        assert np.array_equal(dataset.validation.x, dataset.inputs.apply(x, rows=held))
+    images = dataclasses.replace(table, train=Split(x.astype(np.uint8), y))
+    dataset = assemble("t", images, 0.2, 3, "feature", dtype=np.float32)
+    assert np.array_equal(dataset.validation.y, y[by_class])
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_run_keeps_what_it_made_of_line_1(header, tmp_path):
+    """Version 0.1 had other rules, and no option for it."""
+    rows = "".join(f"{i % 7},{i % 3},{i % 5},{'pq'[i % 2]}\n" for i in range(40))
+    data = tmp_path / "t.csv"
+    data.write_text("0,1,2,3\n" + rows)
+    config = RunConfig(
+        str(data), header=header, validation=0, layers=1, width=4, epochs=1, schedule="constant",
+        threads=1,
+    )  # fmt: skip
+    run.run(config, tmp_path / "run")
+    last = tmp_path / "run" / "last.safetensors"
+    model, state, history, options = checkpoint.load_training(last)
+    del options["header"]
+    trainer = fs.Trainer(model.network, threads=1)
+    trainer.load_state_dict(*state)
+    checkpoint.save_training(last, model, trainer, history, options)
+    assert run.resume(tmp_path / "run", epochs=2)["epochs"] == 2
 
 
 @pytest.mark.parametrize("offset, lost", [(1.7e9, True), (2e4, False), (-3e6, True)])

@@ -23,12 +23,12 @@ def assemble(
 
     Without a validation part of its own, the fraction `validation` of its training rows becomes
     one. standardize: "feature", "all" or "none", or a model's Standardizer to be used as it is.
-    dtype: of the standardization, see `Standardizer.fit`; with float32, parts have no `raw_y`.
+    dtype: of the standardization, see `Standardizer.fit`; with float32, parts have no `raw_y`, and
+    rows are held back as in version 0.1.
     """
     rows, held = np.arange(len(table.train)), None
     if table.validation is None:
-        labels = table.train.y if table.task == "classification" else None
-        rows, held = split(len(table.train), validation, seed, labels)
+        rows, held = split(len(table.train), validation, seed, _labels(table, dtype))
     inputs = standardize
     if not isinstance(inputs, Standardizer):
         inputs = Standardizer.fit(table.train.x, standardize, rows, dtype)
@@ -68,6 +68,16 @@ def assemble(
         note="; ".join(filter(None, notes)) or None,
         found=table.found,
     )
+
+
+def _labels(table: Table, dtype: type) -> np.ndarray | None:
+    """What rows are held back by; None: by nothing, as version 0.1 did for a class of one row."""
+    if table.task != "classification":
+        return None
+    y = table.train.y
+    if dtype == np.float32 and table.train.x.dtype != np.uint8:  # a run of version 0.1 goes on
+        return y if np.unique(y, return_counts=True)[1].min() > 1 else None
+    return y
 
 
 def _lacking(table: Table, held: np.ndarray | None) -> str | None:

@@ -82,6 +82,7 @@ def read_csv(
 
 def _read(path, line, row, rows, letter, target, names, expected, labelled) -> CsvTable:
     labels = expected.class_names or ()
+    _require_columns(f"{path}, line {line}", row, labelled)
     first = headers.First(bool(expected.header))
     if expected.header is None:
         indices = _indices(path, target, len(row)) if labelled else ()
@@ -90,6 +91,10 @@ def _read(path, line, row, rows, letter, target, names, expected, labelled) -> C
             expected.unclear,
         )  # fmt: skip
     header = [cell.strip() for cell in row] if first.is_header else None
+    if header:
+        for i, cell in enumerate(row):
+            if cell[:1].isspace():
+                _require_no_quote(f"{path}, line {line}, column {i} (from 0)", cell)
     targets = target_columns(path, target, header, len(row)) if labelled else []
     features = feature_columns(path, header, len(row), targets, expected.feature_names)
     if expected.n_features not in (None, len(features)):
@@ -112,6 +117,32 @@ def _read(path, line, row, rows, letter, target, names, expected, labelled) -> C
         tuple(header[i] if header else str(i) for i in targets),
         f"{'header' if header else 'no header'}; delimiter {letter!r}",
     )
+
+
+def _require_columns(where, row, labelled):
+    """Refuse a first line that is no line of a table, but what some programs write above one."""
+    text = row[0].strip()
+    if text[:4].lower() == "sep=":
+        raise ValueError(
+            f"{where}: must hold names or numbers, got {shown(text)}, which is for Excel alone; "
+            "remove this line"
+        )
+    if len(row) > 1 or not labelled:
+        return
+    remark = "remove this remark, or " if text.startswith(("#", "%", "//")) else ""
+    raise ValueError(
+        f"{where}: needs a feature column beside the target, has 1 column; {remark}"
+        f"separate columns by comma, semicolon or tab, got {shown(text)}"
+    )
+
+
+def _require_no_quote(where, cell):
+    """Refuse a quoted cell after a blank: its quotes would belong to the text."""
+    if cell.lstrip()[:1] == '"':
+        raise ValueError(
+            f"{where}: there must be no blank before the quote of a cell, got {shown(cell)}; "
+            "remove it (pandas: read_csv reads skipinitialspace=True)"
+        )
 
 
 def _indices(path, target, width):
@@ -142,6 +173,8 @@ def _rows(path, rows, line, row, header, features, targets, hint):
             numbers = map(float, taken)
         values.extend(numbers)
         for column, i in zip(cells, targets, strict=True):
+            if row[i][:1].isspace():
+                _require_no_quote(f"{path}, line {line}, column {i} (from 0)", row[i])
             column.append(row[i])
         at.append(line)
     return values, cells, at
