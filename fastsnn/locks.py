@@ -14,7 +14,7 @@ def exclusive(method):
 
     @functools.wraps(method)
     def alone(self, *args, **kwargs):
-        with self._lock:
+        with self._lock.rlock:  # not through Python methods: a step takes 15 us
             return method(self, *args, **kwargs)
 
     return alone

@@ -91,7 +91,7 @@ class Parameters:
         """Record that an engine has written into `flat` `updates` times. since: the version before,
         if the engine has kept the derived tensors up to date.
         """
-        with self._lock:
+        with self._lock.rlock:  # not through Python methods: each step comes here
             alone = since == self.version
             self.version += updates
             if alone:

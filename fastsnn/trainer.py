@@ -368,10 +368,8 @@ class Trainer:
         else:
             x = numbers = check.features(x, net.input_size)
         labels, targets = check_targets(self.loss, y, len(x), net.output_size)
-        if np.may_share_memory(labels, y):
-            labels = (
-                labels.copy()
-            )  # kernels use classes as indices: the caller must not change them after the check
+        if len(labels):  # kernels use classes as indices: nobody may change them after the check
+            labels = labels.copy()
         check.batch(numbers, labels, net.output_size)
         return x, labels, targets
 

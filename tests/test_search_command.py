@@ -103,7 +103,7 @@ BAD = [
     (("--grid", "optimizer=sgd,adam", "--momentum", 0.5), 1, "momentum: only sgd has one"),
     (("--grid", "layers=2", "--metric", "auc"), 1, "metric: must be one of loss, accuracy for"),
     (("--grid", "layers=2", "--validation", 0), 1, "validation data are required to choose by"),
-    (("--grid", "layers=2", "--trials", 3), 2, "--trials 3: a grid trains all its combinations; "),
+    (("--grid", "layers=2", "--trials", 3), 2, "--trials 3: a grid trains all combinations; "),
     (("--grid", "layers=2", "--sampler", "random"), 2, "--sampler random: a number of trainings is "
      "required; add for example --trials 20"),
     (("--resume", "--out", "none"), 2, "repeat the --grid and --range of the search (they may"),
@@ -135,7 +135,7 @@ def test_a_search_is_resumed_with_its_space(folder):
     (folder / "s/trials.jsonl").write_text("{}\n[1]\n")  # what cannot be read is not repeated
     result = call(*SMALL, "--resume", "--out", "s")
     assert result.exit_code == 2 and result.stderr.endswith(
-        "have grown) (see fastsnn search --help)\n"
+        "have more values now) (see fastsnn search --help)\n"
     )
 
 
