@@ -211,8 +211,8 @@ def _kernels_meanwhile(config):
 
 
 def _as_trained(config, model):
-    """The options for reading the data again: a run keeps its task, and what it made of line 1, even
-    if this version has other rules.
+    """The options for reading the data again: a run keeps its task, and what it made of line 1,
+    even if this version has other rules.
     """
     if is_named(config.data):
         return config
