@@ -111,6 +111,10 @@ class RunConfig:
             is_bool = isinstance(value, bool) and kind != bool | None
             if is_bool or not isinstance(value, kind):
                 raise TypeError(f"{name}: {_words(kind)} is required, got {shown(value)}")
+            if isinstance(value, str) and not _is_unicode(value):  # a file name can hold any bytes
+                raise ValueError(
+                    f"{name}: text that UTF-8 can hold is required, got {shown(value)}; rename it"
+                )
             object.__setattr__(self, name, value)
         for name, known in (
             ("method", METHODS), ("shape", SHAPES), ("optimizer", OPTIMIZERS),
@@ -237,6 +241,10 @@ class RunConfig:
 
         head = "# Options of this run, to read: a resumed run takes those in last.safetensors.\n"
         return (head + tomli_w.dumps(self.to_dict())).encode()
+
+
+def _is_unicode(text) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _words(kind) -> str:

@@ -66,7 +66,11 @@ def _threading_layer(n_threads: int) -> str:
     return numba.threading_layer()
 
 
-def _size(folder: Path | None) -> int:
+def _size(folder: Path | None) -> int | None:
+    """Bytes of the files in a folder; None where this user may not look."""
     if folder is None:
         return 0
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except OSError:  # or another process has just removed a file
+        return None

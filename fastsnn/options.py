@@ -4,6 +4,7 @@ for unknown options. The only file of the package that imports click.
 
 from __future__ import annotations
 
+import os
 import sys
 from difflib import get_close_matches
 
@@ -120,6 +121,9 @@ class OneLine(click.Group):
     def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # it was closed: nobody wants to read it
+                setattr(sys, name, open(os.devnull, "w"))
         try:
             code = super().main(args, prog_name, complete_var, False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -135,6 +139,9 @@ class OneLine(click.Group):
         except click.Abort as error:
             complain(f"fastsnn: {str(error.__cause__ or '') or 'interrupted'}")
             code = INTERRUPTED
+        except OSError as error:  # of --help and --version: the disk is full
+            complain(f"fastsnn: {error}")
+            code = 1
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx):

@@ -96,7 +96,7 @@ def find(name: str) -> Found:
     places, refused = [], []
     for base, named in _bases():
         try:
-            place = _place(base / name)
+            place = _place(Path(os.path.abspath(base / name)))
         except RuntimeError as reason:
             refused.append(str(reason))
         except OSError as error:
@@ -113,7 +113,7 @@ def _bases():
     """(folder, whether the user has named it)."""
     given = os.environ.get("FASTSNN_CACHE")
     if given:
-        yield Path(os.path.abspath(os.path.expanduser(given))), True
+        yield Path(os.path.expanduser(given)), True
     else:
         import platformdirs
 
@@ -122,7 +122,7 @@ def _bases():
             yield base, False
     user = os.geteuid() if hasattr(os, "geteuid") else os.environ.get("USERNAME", "user")
     try:
-        temporary = Path(os.path.abspath(tempfile.gettempdir()))
+        temporary = Path(tempfile.gettempdir())
     except OSError:  # no writable one
         return
     yield temporary / f"fastsnn-{user}", True

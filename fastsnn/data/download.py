@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int | None], None]  # (file name, bytes so far, b
 def cache_folder() -> Path:
     """$FASTSNN_CACHE, or this user's cache folder of the operating system."""
     if folder := os.environ.get("FASTSNN_CACHE"):
-        return Path(folder)
+        return Path(os.path.expanduser(folder))  # as for kernels
     import platformdirs
 
     return platformdirs.user_cache_path("fastsnn", appauthor=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ class Journal:
                 f"{self.path}: it could not be opened ({error.strerror}); choose another folder"
             ) from error
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):  # reading it might never end
+                raise RuntimeError(
+                    f"{self.path}: a file is required, and this is a device or a pipe; choose "
+                    "another folder"
+                )
             self._lock()
             self._begin(json.loads(json.dumps(about)), resume)
         except BaseException:

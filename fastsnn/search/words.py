@@ -82,8 +82,11 @@ def require_usable(
 def _tried(folder):
     """The options of the folder's finished trials as --grid words; "" if they cannot be read."""
     values: dict[str, dict[str, None]] = {}
+    path = Path(folder, NAME)
     try:
-        for line in Path(folder, NAME).read_text().splitlines()[1:]:
+        if not path.is_file():  # reading a pipe or a device may never end
+            return ""
+        for line in path.read_text().splitlines()[1:]:
             for name, value in json.loads(line)["options"].items():
                 values.setdefault(name, {})[str(value)] = None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
