@@ -128,6 +128,18 @@ class AdamW(Adam):
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 
+def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:
+    """`new`, which a trainer is to use instead of `old`: any with as many arrays of state."""
+    if not isinstance(new, SGD | Adam):
+        raise TypeError(f"Trainer: optimizer must be SGD, Adam or AdamW, got {shown(new)}")
+    if old is not None and new.n_state != old.n_state:
+        raise ValueError(
+            f"Trainer: optimizer must have {old.n_state} arrays of state like the one before, got "
+            f"{new} with {new.n_state}; make another Trainer"
+        )
+    return new
+
+
 def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
     """A trainer's state, whatever its shapes: finite arrays "{tensor}.state{i}", Adam's mean of
     squares (state1) not negative, step_count an int >= 0, first_loss None or finite.

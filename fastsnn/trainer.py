@@ -9,6 +9,7 @@ import numpy as np
 
 from fastsnn import check, metrics
 from fastsnn import threads as processors
+from fastsnn.attribute import Checked
 from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.batches import batches_of, shuffled
 from fastsnn.data.byterows import ByteRows
@@ -16,12 +17,13 @@ from fastsnn.divergence import diverged
 from fastsnn.locks import exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Adam, require_state
+from fastsnn.optimizers import SGD, Adam, require_state, successor
 from fastsnn.schedules import Constant
 
 log = logging.getLogger("fastsnn")
 
 NO_FEATURES = np.zeros((0, 1), np.float32)
+MOST_STEPS = 2**62
 EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
@@ -57,6 +59,15 @@ class Trainer:
         all layers of a narrow network is sooner over.
     """
 
+    network, loss, threads, backend, precision = (Checked() for _ in range(5))
+    seed = Checked(lambda self, value: check.seed(value))
+    step_count = Checked(lambda self, value: check.integer(value, "step_count", 0, MOST_STEPS))
+
+    optimizer = Checked(lambda self, value: successor(value, self.__dict__.get("optimizer")))
+    class_weight = Checked(
+        lambda self, value: check.class_weight(value, self.loss, self.network.output_size)
+    )
+
     def __init__(
         self,
         network: Network,
@@ -86,16 +97,10 @@ class Trainer:
             )
         self.network, self.loss = network, loss
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
-        if not isinstance(self.optimizer, SGD | Adam):
-            raise TypeError(
-                f"Trainer: optimizer must be SGD, Adam or AdamW, got {self.optimizer!r}"
-            )
-        if class_weight is not None and loss == "mse":
-            raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
-        self.class_weight = check.class_weight(class_weight, loss, network.output_size)
+        self.class_weight = class_weight
         self._threads = threads  # as given: another machine has other processors
         self.threads = processors.resolve(threads)
-        self.seed = check.seed(seed)
+        self.seed = seed
         self.step_count = 0
         self._first_loss = None
         self.backend, self.precision = backend, precision
@@ -120,7 +125,7 @@ class Trainer:
         return {"arguments": arguments, "state": self.state_dict()}
 
     def __setstate__(self, state):
-        self.__init__(**state["arguments"])
+        Trainer.__init__(self, **state["arguments"])
         self.load_state_dict(*state["state"])
 
     @exclusive
@@ -165,7 +170,7 @@ class Trainer:
     def _checked(self, x, y, sample_weight, fitting=False):
         self.load_kernels()
         x, labels, targets = self._checked_labelled(x, y)
-        weight = check.weights(sample_weight, (len(x),), "sample_weight")
+        weight = check.weights(sample_weight, (len(x),), "sample_weight").copy()
         class_weight = self.class_weight
         if isinstance(class_weight, str):
             if not fitting:
@@ -174,7 +179,7 @@ class Trainer:
                     "fit first, or give an array"
                 )
             class_weight = check.balanced(labels, targets, self.network.output_size)
-        return x, labels, targets, weight, class_weight
+        return x, labels, targets, weight, class_weight.copy()
 
     def load_kernels(self, report=log.warning) -> float:
         """Compile what the first step needs, or take it from the cache; returns the seconds."""
@@ -259,7 +264,8 @@ class Trainer:
         n_rows = len(x)
         history = [] if history is None else history
         self._require_rows(min(batch_size, n_rows))
-        self.class_weight = rest[-1]
+        if isinstance(self.class_weight, str):
+            self.class_weight = rest[-1]
         rows_used = n_rows
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
@@ -369,6 +375,9 @@ class Trainer:
         labels, targets = check_targets(self.loss, y, len(x), net.output_size)
         if np.may_share_memory(labels, y):
             labels = labels.copy()  # kernels use classes as indices: what is checked stays
+        if not isinstance(x, ByteRows):
+            x = x.view()  # whose shape stays, too
+        targets = targets.view()
         check.batch(numbers, labels, net.output_size)
         return x, labels, targets
 

@@ -4,8 +4,8 @@ cases, which takes 20 minutes.
 """
 
 import copy
-import gc
 import functools
+import gc
 import os
 import pickle
 
