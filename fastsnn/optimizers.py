@@ -110,7 +110,7 @@ class Adam:
         step_size = learning_rate / (1 - self.beta1**t)
         root = (1 - self.beta2**t) ** 0.5
         rests = 1 - self.beta1, self.beta2, 1 - self.beta2
-        return step_size, *self._decays(learning_rate), *rests, root, self.eps
+        return min(step_size, FLOAT32_MAX), *self._decays(learning_rate), *rests, root, self.eps
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,18 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def _decays(self, learning_rate):
-        return 0.0, 1 - learning_rate * self.weight_decay
+        return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+
+
+def rate_of(learning_rate: float, factor) -> float:
+    """A learning rate times what a schedule has returned. Raises ValueError or TypeError for a
+    factor that is no finite number >= 0.
+    """
+    factor = number(factor, "fit: schedule: a factor", 0)
+    return min(learning_rate * factor, HIGHEST_RATE)
 
 
 def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:

@@ -17,7 +17,7 @@ from fastsnn.divergence import diverged
 from fastsnn.locks import exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Adam, require_state, successor
+from fastsnn.optimizers import SGD, Adam, rate_of, require_state, successor
 from fastsnn.schedules import Constant
 
 log = logging.getLogger("fastsnn")
@@ -139,7 +139,7 @@ class Trainer:
         """
         batch = self._single(x, y, sample_weight)
         sizes, rates = (len(batch[0]),), (self.optimizer.learning_rate,)
-        return self._steps(batch, 0, sizes, rates, (batch[0], batch[4]))[0]
+        return self._steps(batch, 0, sizes, rates, batch[0])[0]
 
     @exclusive
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
@@ -194,9 +194,9 @@ class Trainer:
         self._engine.reserve(len(x))
         return x, self._engine.rows, *rest
 
-    def _steps(self, batch, first_row, sizes, rates, given):
-        """A step for each of `sizes` rows, at its learning rate; returns their losses. given: x and
-        the sample weights on the host.
+    def _steps(self, batch, first_row, sizes, rates, x):
+        """A step for each of `sizes` rows, at its learning rate; returns their losses. x: all of it
+        on the host.
         """
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
@@ -211,7 +211,11 @@ class Trainer:
         for i, (loss, rate) in enumerate(zip(losses, rates, strict=False)):
             lost = overflow and i == len(losses) - 1
             if lost or not isfinite(loss) or loss > limit:
-                raise diverged(self.step_count, loss, rate, lost and isfinite(loss), *given)
+                start = first_row + sum(sizes[:i])
+                raise diverged(
+                    self.step_count, loss, rate, lost and isfinite(loss), x, batch,
+                    slice(start, start + sizes[i]), self.optimizer.weight_decay,
+                )  # fmt: skip
             self.step_count += 1
         return losses
 
@@ -270,7 +274,7 @@ class Trainer:
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
         batches = -(-rows_used // batch_size)
-        given = x, rest[2]
+        on_host = x
         x, *rest = self._engine.place(x, *rest)
         if validation_data is not None:
             validation_data = self.network.placed(judged), _used(*judged_y)
@@ -288,12 +292,14 @@ class Trainer:
 
             for batch, first, sizes in batches_of(self._engine, x, rest, rows, batch_size, at_once):
                 rates = [
-                    self.optimizer.learning_rate
-                    * schedule.factor(epoch * batches + number + i, epochs * batches, history)
+                    rate_of(
+                        self.optimizer.learning_rate,
+                        schedule.factor(epoch * batches + number + i, epochs * batches, history),
+                    )
                     for i in range(len(sizes))
                 ]
                 number += len(sizes)
-                losses = self._steps(batch, first, sizes, rates, given)
+                losses = self._steps(batch, first, sizes, rates, on_host)
                 for samples, loss in zip(sizes, losses, strict=True):
                     total += loss * samples
                     for call in after_batch:
