@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from fastsnn.kernels import scalar
 from fastsnn.plan import ParameterLayout, aligned_zeros
 from fastsnn.threads import Lock
 
-SMALLEST_LENGTH = 1e-15  # of a direction of normalized weights: its square is a normal float32
-LARGEST_LENGTH = 1e15
+# Of a direction of normalized weights: what training stores, whatever the rounding of the sum.
+SMALLEST_LENGTH, LARGEST_LENGTH = 0.99 * scalar.SHORTEST, 1.01 * scalar.LONGEST
 
 
 class Parameters:

@@ -10,7 +10,8 @@ from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqr
 
 INFINITY = float("inf")
 # Directions of normalized weights stay below this: the square of their length is finite.
-LONGEST = 1e15
+LONGEST = 1e15  # a direction of normalized weights that is stored, and the shortest: their
+SHORTEST = 1e-15  # squares are normal float32 numbers
 
 # The fixed point (mean 0, variance 1) of the paper, section "SNN", with the appendix's digits.
 ALPHA = 1.6732632423543772848170429916717
