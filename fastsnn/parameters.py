@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fastsnn.kernels import scalar
 from fastsnn.plan import ParameterLayout, aligned_zeros
 from fastsnn.threads import Lock
 
-# Of a direction of normalized weights: what training stores, whatever the rounding of the sum.
-SMALLEST_LENGTH, LARGEST_LENGTH = 0.99 * scalar.SHORTEST, 1.01 * scalar.LONGEST
+# Of a direction of normalized weights: a little more than kernels store (SHORTEST and LONGEST in
+# kernels/scalar.py), whatever the rounding of the sum.
+SMALLEST_LENGTH, LARGEST_LENGTH = 0.99e-15, 1.01e15
 
 
 class Parameters:
