@@ -155,6 +155,8 @@ def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
     Raises ValueError or TypeError.
     """
     for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"trainer state: {name}: a plain array is required, got a masked one")
         array = np.asarray(array)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")

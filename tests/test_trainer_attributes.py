@@ -117,3 +117,11 @@ def test_copies_of_subclasses_with_other_arguments():
     two = copy.deepcopy(one)
     assert type(two) is OwnTrainer and type(two.network) is OwnNetwork
     assert one.step(X[:16], Y[:16]) == two.step(X[:16], Y[:16])
+
+
+def test_a_masked_state_is_refused():
+    one = trainer(optimizer=fs.Adam())
+    arrays, numbers = one.state_dict()
+    name = next(iter(arrays))
+    with pytest.raises(TypeError, match="masked"):
+        one.load_state_dict(arrays | {name: np.ma.masked_all_like(arrays[name])}, numbers)
