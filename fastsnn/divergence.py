@@ -30,7 +30,7 @@ def diverged(
         or _large("inputs", x)
         or _large("targets", targets)
     )
-    if cause is None and rate * weight_decay > 1:
+    if cause is None and weight_decay > 1 and rate * weight_decay > 1:
         cause = (
             f"with learning rate {rate:.4g} times weight decay {weight_decay:.4g}; keep it small"
         )
