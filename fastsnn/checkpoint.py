@@ -74,7 +74,7 @@ def file_of(path: str | os.PathLike) -> Path:
     without it.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # the method of pathlib fails for names that are too long
         return path
     file = path / "model.safetensors"
     if not file.exists():
