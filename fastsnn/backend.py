@@ -59,7 +59,10 @@ def check_batch(x, labels, n_classes):
 
 
 def derive_weights(network):
-    """Compute what is computed from other parameters, if these have changed."""
+    """Compute what is computed from other parameters, if these have changed; first bring what a
+    device has newer.
+    """
+    network.buffer.fetch()
 
     def derive(flat):
         table = plan(network.nodes, network.layout, 1, training=False).table
@@ -217,6 +220,7 @@ class SingleRows:
     def __init__(self, network):
         jit.load(single.run_single)
         nodes = network.nodes
+        network.buffer.fetch()
         self.version = network.buffer.version
         planned = plan(nodes, network.layout, 1, training=False)
         self.table, self.constants = planned.table, planned.constants

@@ -132,12 +132,17 @@ def seed(value, where: str = "seed") -> int:
     return value
 
 
-def class_weight(values, n_outputs: int, where: str = "class_weight") -> np.ndarray | str:
+def class_weight(
+    values, loss: str, n_outputs: int, where: str = "class_weight"
+) -> np.ndarray | str:
     """Weights of classes or tasks as (n_outputs,) float32. None gives an empty array, which means
     1; "balanced" is returned unchanged, see `balanced`.
 
     values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
+    The array is a read-only copy.
     """
+    if values is not None and loss == "mse":
+        raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
     if isinstance(values, str):
         if values != BALANCED:
             raise ValueError(
@@ -150,7 +155,9 @@ def class_weight(values, n_outputs: int, where: str = "class_weight") -> np.ndar
             key = integer(key, f"{where}: a key", 0, n_outputs - 1)
             chosen[key] = number(value, f"{where}: the weight of {key}")
         values = chosen
-    return weights(values, (n_outputs,), where)
+    found = weights(values, (n_outputs,), where).copy()
+    found.flags.writeable = False
+    return found
 
 
 def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndarray:

@@ -119,14 +119,13 @@ class DeviceParameters:
         self.buffer = network.buffer
         self.array = kernels().device.zeros(network.layout.size)
         self.version = -1  # what the device holds
-        self.host_version = self.buffer.version
         self._derive = Launches()
         table = device_plan(network.nodes, network.layout, 1, training=False).table
         kernels().directions.derive_weights(self._derive, table, self.array)
 
     def ready(self):
         """The array, as new as the network."""
-        version = self.buffer.version
+        version = self.buffer.version  # before: a write during the copy makes it an old one
         if self.version != version:
             kernels().device.write(self.array, 0, self.buffer.flat)
             self._derive.run()
@@ -135,20 +134,11 @@ class DeviceParameters:
 
     def changed(self, updates):
         """The device has made updates."""
-        self.buffer.updated(updates)
-        self.version = self.buffer.version
+        self.version = self.buffer.updated(updates, since=self.version, ahead=self)
 
-    def host_changed(self):
-        """All parameters on the host are new."""
-        self.host_version = self.buffer.version
-
-    def fetch(self, host):
-        """Read what is new into the host's buffer; returns whether anything was."""
-        if self.host_version == self.buffer.version:
-            return False
+    def read(self, host):
+        """Read all into the host's buffer."""
         kernels().device.read(self.array, host)
-        self.host_version = self.buffer.version
-        return True
 
 
 class Data:

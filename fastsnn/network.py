@@ -50,7 +50,7 @@ class Network:
         self._engines = python_threading.local()
         self._single, self._seen = None, -1
         if _arrays is None:
-            initialize.initialize(self.nodes, self.buffer.tensors, check.seed(seed))
+            initialize.initialize(self.nodes, self.buffer.writable(), check.seed(seed))
         else:
             self.load_state_dict(_arrays)
 
@@ -124,7 +124,7 @@ class Network:
         return {"layers": self.layers, "input_size": self.input_size, "arrays": self.state_dict()}
 
     def __setstate__(self, state):
-        self.__init__(state["layers"], state["input_size"], _arrays=state["arrays"])
+        Network.__init__(self, state["layers"], state["input_size"], _arrays=state["arrays"])
 
     def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
         """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. An x of

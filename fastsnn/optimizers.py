@@ -110,7 +110,7 @@ class Adam:
         step_size = learning_rate / (1 - self.beta1**t)
         root = (1 - self.beta2**t) ** 0.5
         rests = 1 - self.beta1, self.beta2, 1 - self.beta2
-        return step_size, *self._decays(learning_rate), *rests, root, self.eps
+        return min(step_size, FLOAT32_MAX), *self._decays(learning_rate), *rests, root, self.eps
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,30 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def _decays(self, learning_rate):
-        return 0.0, 1 - learning_rate * self.weight_decay
+        return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+
+
+def rate_of(learning_rate: float, factor) -> float:
+    """A learning rate times what a schedule has returned. Raises ValueError or TypeError for a
+    factor that is no finite number >= 0.
+    """
+    factor = number(factor, "fit: schedule: a factor", 0)
+    return min(learning_rate * factor, HIGHEST_RATE)
+
+
+def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:
+    """`new`, which a trainer is to use instead of `old`: any with as many arrays of state."""
+    if not isinstance(new, SGD | Adam):
+        raise TypeError(f"Trainer: optimizer must be SGD, Adam or AdamW, got {shown(new)}")
+    if old is not None and new.n_state != old.n_state:
+        raise ValueError(
+            f"Trainer: optimizer must have {old.n_state} arrays of state like the one before, got "
+            f"{new} with {new.n_state}; make another Trainer"
+        )
+    return new
 
 
 def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
@@ -135,6 +155,8 @@ def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
     Raises ValueError or TypeError.
     """
     for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"trainer state: {name}: a plain array is required, got a masked one")
         array = np.asarray(array)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")

@@ -12,8 +12,9 @@ from fastsnn.locks import Lock
 from fastsnn.plan import ParameterLayout, aligned_zeros
 from fastsnn.scalars import listed, shown
 
-SMALLEST_LENGTH = 1e-15  # of a direction of normalized weights: its square is a normal float32
-LARGEST_LENGTH = 1e15
+# Of a direction of normalized weights: a little more than kernels store (SHORTEST and LONGEST in
+# kernels/scalar.py), whatever the rounding of the sum.
+SMALLEST_LENGTH, LARGEST_LENGTH = 0.99e-15, 1.01e15
 
 
 class Parameters:
@@ -32,10 +33,14 @@ class Parameters:
     def __init__(self, layout: ParameterLayout):
         self.layout = layout
         self.flat = aligned_zeros(layout.size)
-        self.tensors = layout.views(self.flat)
+        # What is shown outside: nobody can make it writeable, as its base is a read-only buffer.
+        self._shown = np.frombuffer(memoryview(self.flat).toreadonly(), np.float32)
+        self.tensors = layout.views(self._shown)
+        self._tensors = layout.views(self.flat)
         self.version = 0
         self.derived_version = -1  # the version that the derived tensors were computed from
         self._device = lambda: None  # weak reference to the copy on a device
+        self._ahead = None  # that copy, while it is newer than `flat`
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -45,21 +50,26 @@ class Parameters:
     def host(self) -> np.ndarray:
         """The flat buffer, read-only, after fetching newer parameters from the device."""
         self.fetch()
-        view = self.flat.view()
-        view.flags.writeable = False
-        return view
+        return self._shown.view()
 
     def snapshot(self) -> np.ndarray:
         """A copy of the flat buffer, for `restore`."""
         return self.host.copy()
 
     def restore(self, snapshot: np.ndarray) -> None:
-        """Write a `snapshot` of these parameters back."""
-        if np.shape(snapshot) != self.flat.shape:
+        """Write a `snapshot` of these parameters back. Raises ValueError or TypeError for anything
+        else, and for numbers that `load` refuses.
+        """
+        if not isinstance(snapshot, np.ndarray) or snapshot.dtype != np.float32:
+            kind = getattr(snapshot, "dtype", type(snapshot).__name__)
+            raise TypeError(f"restore: a snapshot, an array of float32, is required, got {kind}")
+        if snapshot.shape != self.flat.shape:
             raise ValueError(
                 f"restore: a snapshot of shape {self.flat.shape} is required, got "
-                f"{np.shape(snapshot)}; take one of the same network"
+                f"{snapshot.shape}; take one of the same network"
             )
+        for name, tensor in self.layout.views(snapshot).items():
+            _checked(name, tensor, self.tensors[name])
         with self._writing():
             self.flat[:] = snapshot
 
@@ -75,27 +85,42 @@ class Parameters:
         _require_names(self.tensors, arrays)
         new = {name: _checked(name, arrays[name], self.tensors[name]) for name in self.tensors}
         with self._writing():
-            for name, tensor in self.tensors.items():
+            for name, tensor in self._tensors.items():
                 tensor[:] = new[name]
+
+    def writable(self) -> dict[str, np.ndarray]:
+        """The tensors, for the one who draws the first weights."""
+        return self._tensors
 
     @contextmanager
     def _writing(self):
         """Context in which all tensors of the host's buffer are written."""
         with self._lock:
-            yield
-            self.version += 1
-            if (copy := self._device()) is not None:
-                copy.host_changed()
+            try:
+                yield
+            finally:  # also where it was interrupted
+                self._ahead = None
+                self.version += 1
 
-    def updated(self, updates: int, since: int | None = None) -> None:
-        """Record that an engine has written into `flat` `updates` times. since: the version before,
-        if the engine has kept the derived tensors up to date.
+    def updated(self, updates: int, since: int | None = None, ahead=None) -> int:
+        """Record that an engine has written `updates` times; returns the new version.
+
+        since: the version before, if the engine has kept the derived tensors up to date. ahead: the
+        copy on a device that it has written into instead of `flat`. A load in between wins over
+        that; the version returned is then one that no copy has.
         """
         with self._lock.rlock:  # not through Python methods: each step comes here
             alone = since == self.version
             self.version += updates
-            if alone:
-                self.derived_version = self.version
+            if ahead is None:
+                self._ahead = None
+                if alone:
+                    self.derived_version = self.version
+            elif alone:
+                self._ahead = ahead
+            else:
+                return -1
+            return self.version
 
     def derive(self, function) -> None:
         """Call `function(flat)`, which computes the derived tensors, if the parameters have changed
@@ -119,11 +144,12 @@ class Parameters:
 
     def fetch(self) -> None:
         """Bring the host's buffer up to date with the device's copy."""
-        copy = self._device()
-        if copy is not None:
-            with self._lock:
-                if copy.fetch(self.flat):
-                    self.derived_version = self.version
+        if self._ahead is None:
+            return
+        with self._lock:
+            if self._ahead is not None:
+                self._ahead.read(self.flat)
+                self._ahead, self.derived_version = None, self.version
 
 
 def require_fit(needed: Mapping[str, tuple[int, tuple]], arrays: Mapping[str, np.ndarray]) -> None:

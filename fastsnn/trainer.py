@@ -9,6 +9,7 @@ import numpy as np
 
 from fastsnn import check, metrics
 from fastsnn import threads as processors
+from fastsnn.attribute import Checked
 from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.batches import batches_of, shuffled
 from fastsnn.data.byterows import ByteRows
@@ -16,12 +17,13 @@ from fastsnn.divergence import diverged
 from fastsnn.locks import Lock, exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Adam, require_state
+from fastsnn.optimizers import SGD, Adam, rate_of, require_state, successor
 from fastsnn.schedules import Constant
 
 log = logging.getLogger("fastsnn")
 
 NO_FEATURES = np.zeros((0, 1), np.float32)
+MOST_STEPS = 2**62
 EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
@@ -58,6 +60,15 @@ class Trainer:
         all layers of a narrow network is sooner over.
     """
 
+    network, loss, threads, backend, precision = (Checked() for _ in range(5))
+    seed = Checked(lambda self, value: check.seed(value))
+    step_count = Checked(lambda self, value: check.integer(value, "step_count", 0, MOST_STEPS))
+
+    optimizer = Checked(lambda self, value: successor(value, self.__dict__.get("optimizer")))
+    class_weight = Checked(
+        lambda self, value: check.class_weight(value, self.loss, self.network.output_size)
+    )
+
     def __init__(
         self,
         network: Network,
@@ -87,16 +98,10 @@ class Trainer:
             )
         self.network, self.loss = network, loss
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
-        if not isinstance(self.optimizer, SGD | Adam):
-            raise TypeError(
-                f"Trainer: optimizer must be SGD, Adam or AdamW, got {self.optimizer!r}"
-            )
-        if class_weight is not None and loss == "mse":
-            raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
-        self.class_weight = check.class_weight(class_weight, network.output_size)
+        self.class_weight = class_weight
         self._threads = threads  # as given: a copy on another machine resolves it anew
         self.threads = processors.resolve(threads)
-        self.seed = check.seed(seed)
+        self.seed = seed
         self.step_count = 0
         self._first_loss = None
         self.backend, self.precision = backend, precision
@@ -121,7 +126,7 @@ class Trainer:
         return {"arguments": arguments, "state": self.state_dict()}
 
     def __setstate__(self, state):
-        self.__init__(**state["arguments"])
+        Trainer.__init__(self, **state["arguments"])
         self.load_state_dict(*state["state"])
 
     @exclusive
@@ -135,7 +140,7 @@ class Trainer:
         """
         batch = self._single(x, y, sample_weight)
         sizes, rates = (len(batch[0]),), (self.optimizer.learning_rate,)
-        return self._steps(batch, 0, sizes, rates, (batch[0], batch[4]))[0]
+        return self._steps(batch, 0, sizes, rates, batch[0])[0]
 
     @exclusive
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
@@ -166,7 +171,7 @@ class Trainer:
     def _checked(self, x, y, sample_weight, fitting=False):
         self.load_kernels()
         x, labels, targets = self._checked_labelled(x, y)
-        weight = check.weights(sample_weight, (len(x),), "sample_weight")
+        weight = check.weights(sample_weight, (len(x),), "sample_weight").copy()
         class_weight = self.class_weight
         if isinstance(class_weight, str):
             if not fitting:
@@ -175,7 +180,7 @@ class Trainer:
                     "fit first, or give an array"
                 )
             class_weight = check.balanced(labels, targets, self.network.output_size)
-        return x, labels, targets, weight, class_weight
+        return x, labels, targets, weight, class_weight.copy()
 
     def load_kernels(self, report=log.warning) -> float:
         """Compile what the first step needs, or take it from the cache; returns the seconds."""
@@ -190,9 +195,9 @@ class Trainer:
         self._engine.reserve(len(x))
         return x, self._engine.rows, *rest
 
-    def _steps(self, batch, first_row, sizes, rates, given):
-        """One step per entry of `sizes` (rows) and `rates` (learning rates); returns the losses.
-        given: x and the sample weights on the host, for the error of a divergence.
+    def _steps(self, batch, first_row, sizes, rates, x):
+        """One step per entry of `sizes` (rows) and `rates` (learning rates); returns the losses. x:
+        all of it on the host, for the error of a divergence.
         """
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
@@ -207,7 +212,11 @@ class Trainer:
         for i, (loss, rate) in enumerate(zip(losses, rates, strict=False)):
             lost = overflow and i == len(losses) - 1
             if lost or not isfinite(loss) or loss > limit:
-                raise diverged(self.step_count, loss, rate, lost and isfinite(loss), *given)
+                start = first_row + sum(sizes[:i])
+                raise diverged(
+                    self.step_count, loss, rate, lost and isfinite(loss), x, batch,
+                    slice(start, start + sizes[i]), self.optimizer.weight_decay,
+                )  # fmt: skip
             self.step_count += 1
         return losses
 
@@ -260,12 +269,13 @@ class Trainer:
         n_rows = len(x)
         history = [] if history is None else history
         self._require_rows(min(batch_size, n_rows))
-        self.class_weight = rest[-1]
+        if isinstance(self.class_weight, str):
+            self.class_weight = rest[-1]
         rows_used = n_rows
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
         batches = -(-rows_used // batch_size)
-        given = x, rest[2]
+        on_host = x
         x, *rest = self._engine.place(x, *rest)
         if validation_data is not None:
             validation_data = self.network.placed(judged), _used(*judged_y)
@@ -283,12 +293,14 @@ class Trainer:
 
             for batch, first, sizes in batches_of(self._engine, x, rest, rows, batch_size, at_once):
                 rates = [
-                    self.optimizer.learning_rate
-                    * schedule.factor(epoch * batches + number + i, epochs * batches, history)
+                    rate_of(
+                        self.optimizer.learning_rate,
+                        schedule.factor(epoch * batches + number + i, epochs * batches, history),
+                    )
                     for i in range(len(sizes))
                 ]
                 number += len(sizes)
-                losses = self._steps(batch, first, sizes, rates, given)
+                losses = self._steps(batch, first, sizes, rates, on_host)
                 for samples, loss in zip(sizes, losses, strict=True):
                     total += loss * samples
                     for call in after_batch:
@@ -370,6 +382,9 @@ class Trainer:
         labels, targets = check_targets(self.loss, y, len(x), net.output_size)
         if len(labels):  # kernels use classes as indices: nobody may change them after the check
             labels = labels.copy()
+        if not isinstance(x, ByteRows):
+            x = x.view()  # a view keeps its shape
+        targets = targets.view()
         check.batch(numbers, labels, net.output_size)
         return x, labels, targets
 

@@ -9,8 +9,8 @@ from fastsnn.kernels import codes
 from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
 
 INFINITY = float("inf")
-# Bound of the directions of normalized weights: the square of their length stays finite.
-LONGEST = 1e15
+# Bounds of the directions of normalized weights: their squares are normal float32 numbers.
+SHORTEST, LONGEST = 1e-15, 1e15
 
 # The fixed point (mean 0, variance 1) of the paper, section "SNN", with the appendix's digits.
 ALPHA = 1.6732632423543772848170429916717

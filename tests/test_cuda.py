@@ -19,7 +19,7 @@ needs_numba_cuda = pytest.mark.skipif(
     not NUMBA_CUDA, reason="numba-cuda is not installed: pip install '.[cuda13]'"
 )
 TESTS = Path(__file__).parent
-SIMULATED = "simulated", "narrow", "blocks", "tensor", "precision", "every", "overflow"
+SIMULATED = "simulated", "narrow", "blocks", "tensor", "precision", "every", "overflow", "shared"
 
 
 @needs_numba_cuda

@@ -157,7 +157,7 @@ def test_integers_that_may_be_names(names, y, numbers):
             ValueError, match="y: integers could be the names or the numbers of the"
         ):
             m.evaluate(X[:3], y)
-        with pytest.raises(ValueError, match="y: integers could be the names or the numbers of the"):
+        with pytest.raises(ValueError, match="y: integers could be the names or the numbers of"):
             m.evaluate(X[:3], np.array(y, object))
     else:
         right = m.judge(Split(m.inputs.apply(X[:3]), np.array(numbers)))

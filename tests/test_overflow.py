@@ -111,3 +111,30 @@ def test_several_steps_in_one_call_end_with_the_one_that_overflows():
         other.step(x[rows], y[rows])
     assert np.array_equal(trainer.network.parameters, other.network.parameters)
     assert_finite(trainer)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("optimizer, x, y", [
+    (fs.SGD(0.01), 1e18, 1), (fs.SGD(0.01), 1e20, 1), (fs.SGD(0.01), 1, 1e19),
+    (fs.SGD(0.1, weight_decay=10), 1, 1), (fs.AdamW(0.1, weight_decay=9.999), 1, 1),
+], ids=repr)  # fmt: skip
+def test_directions_that_training_leaves_can_be_loaded_and_used(optimizer, x, y, threads):
+    random = np.random.default_rng(0)
+    rows = np.sign(random.normal(size=(32, 4))).astype(np.float32)
+    targets = np.sign(random.normal(size=(32, 3))).astype(np.float32) * np.float32(y)
+    net = fs.Network(
+        [fs.Dense(16, weight_norm=True), fs.ReLU(), fs.Dense(3, weight_norm=True)], 4, seed=0
+    )
+    net.load_state_dict(net.state_dict() | {"0.bias": np.full(16, -1e3 if y == 1 else 0)})
+    trainer = fs.Trainer(net, "mse", optimizer, threads=threads)
+    for _ in range(30):
+        try:
+            trainer.step(rows * np.float32(x), targets)
+        except FloatingPointError:
+            break
+    loaded = fs.Network(net.layers, 4)
+    loaded.load_state_dict(net.state_dict())
+    assert np.array_equal(loaded.forward(rows, 1), net.forward(rows, 1), equal_nan=True)
+    weights = net.layout.derived
+    flat = net.parameters
+    assert all(np.isfinite(flat[at : at + np.prod(shape)]).all() for at, shape in weights.values())

@@ -130,3 +130,29 @@ def test_directions_without_a_length(length):
     state[name][2] = length
     with pytest.raises(ValueError, match=f"{name} must have no row of zeros"):
         net.load_state_dict(state)
+
+
+@NETWORKS
+def test_nobody_outside_can_make_the_parameters_writeable(make):
+    net = make()
+    for shown in (net.parameters, net.buffer.host, *net.buffer.tensors.values()):
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            shown.flags.writeable = True
+        base = shown
+        while isinstance(base, np.ndarray):
+            assert not base.flags.writeable
+            base = base.base
+        assert memoryview(base).readonly
+
+
+@NETWORKS
+@pytest.mark.parametrize("wrong", [
+    lambda s: s * np.float32(np.nan), lambda s: s + 1j, lambda s: s.astype(np.float64),
+    lambda s: s.astype("U20"), lambda s: s.tolist(), lambda s: s[:-1], lambda s: None,
+])  # fmt: skip
+def test_what_is_no_snapshot_is_refused(make, wrong):
+    net = make()
+    kept = net.buffer.snapshot()
+    with pytest.raises((TypeError, ValueError), match="restore|finite"):
+        net.buffer.restore(wrong(kept))
+    assert np.array_equal(net.buffer.snapshot(), kept)

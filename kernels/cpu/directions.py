@@ -15,6 +15,7 @@ from fastsnn.kernels.cpu.shape import LANES, PANEL
 from fastsnn.kernels.cpu.tile import EIGHT
 from fastsnn.kernels.emit import F32, I64, Value, at, load, splat, store, where
 from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
+from fastsnn.kernels.scalar import LONGEST, SHORTEST
 
 
 @vector_code
@@ -77,12 +78,22 @@ _sideways = _combine_code(lambda x, y, a, b: (x - y * b) * a)
 
 @jit.helper
 def derive_weight(row, params, scratch, n):
-    """The weights of unit n from their length and direction; returns whether they are finite."""
+    """The weights of unit n from their length and direction."""
     v_at, w_at = row[V_AT] + n * row[FAN_IN], row[W_AT] + n * row[FAN_IN]
     _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
     factor = params[row[G_AT] + n] / math.sqrt(scratch[0])
     _scaled(params, w_at, params, v_at, params, v_at, factor, factor, row[FAN_IN])
-    return math.isfinite(factor) and scratch[0] < math.inf
+
+
+@jit.helper
+def _is_good(row, params, scratch, n):
+    """Whether weights can be derived for unit n, and its direction be stored."""
+    v_at = row[V_AT] + n * row[FAN_IN]
+    _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
+    square = scratch[0]
+    return SHORTEST * SHORTEST < square < LONGEST * LONGEST and math.isfinite(
+        params[row[G_AT] + n] / math.sqrt(square)
+    )
 
 
 @jit.helper
@@ -91,6 +102,8 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n, overfl
     length and direction; their update; and the new weights.
 
     dg = dw . v / |v|,   dv = g / |v| (dw - (dw . v / |v|^2) v)
+
+    Where no weights follow from the new ones, length and direction keep their values.
     """
     fan_in = row[FAN_IN]
     v_at, w_at, g_at = row[V_AT] + n * fan_in, row[W_AT] + n * fan_in, row[G_AT] + n
@@ -99,15 +112,23 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n, overfl
     _product_sum(scratch, 1, gradient, w_at, params, v_at, fan_in)
     square, product = scratch[0], scratch[1]
     length = math.sqrt(square)
-    factor, share = params[g_at] / length, product / square
+    old, one = params[g_at], np.float32(1)
+    factor, share = old / length, product / square
+    if update != STORE:  # the old direction waits where the new weights will be
+        _scaled(params, w_at, params, v_at, params, v_at, one, one, fan_in)
     for k in range(0, fan_in, PANEL):
         count = min(PANEL, fan_in - k)
         _sideways(tile, 0, gradient, w_at + k, params, v_at + k, factor, share, count)
         update_direction_tile(update, params, state, v_at + k, 0, tile, 1, count, hyper, overflow)
     tile[0] = product / length
     update_tile(update, params, state, g_at, 0, tile, 1, 1, hyper, overflow)
-    if update != STORE and not derive_weight(row, params, scratch, n):
+    if update == STORE:
+        return
+    if not _is_good(row, params, scratch, n):
+        _scaled(params, v_at, params, w_at, params, w_at, one, one, fan_in)
+        params[g_at] = old
         overflow[0] = np.nan
+    derive_weight(row, params, scratch, n)
 
 
 @jit.entry("void", jit.TABLE, jit.FLOATS, jit.FLOATS)

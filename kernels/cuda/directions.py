@@ -12,6 +12,7 @@ from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
 from fastsnn.kernels.cuda.optimizer import NAMES, update_one
 from fastsnn.kernels.cuda.real import (
     FLOAT,
+    above,
     add,
     block_sum,
     divide,
@@ -22,9 +23,10 @@ from fastsnn.kernels.cuda.real import (
 )
 from fastsnn.kernels.cuda.shape import LINE
 from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
-from fastsnn.kernels.scalar import LONGEST
+from fastsnn.kernels.scalar import LONGEST, SHORTEST
 
 ZERO, ONE = FLOAT(0), FLOAT(1)
+LEAST, MOST = FLOAT(SHORTEST**2), FLOAT(LONGEST**2)
 
 
 @helper
@@ -37,12 +39,19 @@ def _dot(shared, a, a_at, b, b_at, count):
 
 @helper
 def _derive(shared, params, w_at, v_at, g_at, count):
-    """The weights of a unit from their length and direction; returns whether they are finite."""
+    """The weights of a unit from their length and direction."""
     square = _dot(shared, params, v_at, params, v_at, count)
     factor = divide(params[g_at], square_root(square))
     for k in range(cuda.threadIdx.x, count, LINE):
         params[w_at + k] = multiply(params[v_at + k], factor)
-    return is_finite(factor) and is_finite(square)
+
+
+@helper
+def _is_good(shared, params, v_at, g_at, count):
+    """Whether weights can be derived for a unit, and its direction be stored."""
+    square = _dot(shared, params, v_at, params, v_at, count)
+    factor = divide(params[g_at], square_root(square))
+    return above(square, LEAST) and above(MOST, square) and is_finite(factor)
 
 
 @kernel("derive_weights", LINE, FLOATS, *[INT] * 4)
@@ -65,7 +74,10 @@ def _update_kernel(code):
 
     @kernel(f"direction_update_{NAMES[code]}", LINE, FLOATS, FLOATS, INTS, FLOATS, *[INT] * 5)
     def direction(params, state, slots, hypers, w_at, v_at, g_at, count, size):
-        """dg = dw . v / |v|,   dv = g / |v| (dw - (dw . v / |v|^2) v)"""
+        """dg = dw . v / |v|,   dv = g / |v| (dw - (dw . v / |v|^2) v)
+
+        Where no weights follow from the new ones, length and direction keep their values.
+        """
         if slots[STOPPED] == STOP:
             return
         shared = cuda.shared.array(LINE, FLOAT)
@@ -74,17 +86,28 @@ def _update_kernel(code):
         square = _dot(shared, params, v, params, v, count)
         product = _dot(shared, state, w, params, v, count)
         length = square_root(square)
-        factor, share = divide(params[g], length), divide(product, square)
+        old = params[g]
+        factor, share = divide(old, length), divide(product, square)
         hyper = slots[BACKWARD] * HYPERS
         cuda.syncthreads()
         for k in range(cuda.threadIdx.x, count, LINE):
             dv = subtract(state[w + k], multiply(params[v + k], share))
+            if not keeping:  # the old direction waits where the new weights will be
+                params[w + k] = params[v + k]
             update_direction(params, state, size, v + k, multiply(dv, factor), hypers, hyper)
         if cuda.threadIdx.x == 0:
             update(params, state, size, g, divide(product, length), hypers, hyper)
         cuda.syncthreads()
-        if not keeping and not _derive(shared, params, w, v, g, count):
-            hypers[hyper + OVERFLOW] = ONE
+        if not keeping:
+            if not _is_good(shared, params, v, g, count):
+                for k in range(cuda.threadIdx.x, count, LINE):
+                    params[v + k] = params[w + k]
+                cuda.syncthreads()
+                if cuda.threadIdx.x == 0:
+                    params[g] = old
+                cuda.syncthreads()
+                hypers[hyper + OVERFLOW] = ONE
+            _derive(shared, params, w, v, g, count)
 
     return direction
 

@@ -1,0 +1,34 @@
+"""Attributes that are checked whenever they are set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Checked:
+    """An attribute that takes what `check(owner, value)` returns; without a check it is set once,
+    since other things were made to fit it.
+    """
+
+    def __init__(self, check: Callable[[Any, Any], Any] | None = None):
+        self.check = check
+
+    def __set_name__(self, kind, name):
+        self.name = name
+
+    def __get__(self, owner, kind=None):
+        if owner is None:
+            return self
+        try:
+            return owner.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(f"{kind.__name__} has no {self.name} yet") from None
+
+    def __set__(self, owner, value):
+        if self.check is not None:
+            value = self.check(owner, value)
+        elif self.name in owner.__dict__:
+            kind = type(owner).__name__
+            raise AttributeError(f"{kind}: {self.name} cannot be changed; make another {kind}")
+        owner.__dict__[self.name] = value
