@@ -50,7 +50,7 @@ def test_a_folder_moved_before_the_first_epoch_ends(tmp_path):
         def on_fit_start(self, trainer, epochs, batches):
             (tmp_path / "r").rename(tmp_path / "moved")
 
-    with pytest.raises(RuntimeError, match="its folder is missing; make it, or choose another"):
+    with pytest.raises(RuntimeError, match="its folder is missing; create it, or choose another"):
         run(RunConfig(**TINY), tmp_path / "r", callbacks=[Moves()])
     assert not (tmp_path / "r").exists()
 
@@ -97,7 +97,7 @@ LAST = {
     "an unknown option": ({"config": {"lr": 1}}, "there is no option 'lr'"),
     "an option out of range": ({"config": {"epochs": 10**400}}, "epochs: at most 1,000,000,000"),
     "threads": ({"config": {"threads": 10**6}}, "threads: at most 1,024 are supported"),
-    "an open option": ({"config": {}}, "dropout: a value is required, got nothing"),
+    "an open option": ({"config": {}}, "layers: a value is required, got None"),
     "another optimizer": (
         {"config": RunConfig(optimizer="adam").settled(9, "classification").to_dict()},
         "trainer state: adam with momentum 0.0 has 8 arrays, got 0",
@@ -144,8 +144,8 @@ def test_a_training_that_makes_no_sense(name, tmp_path):
 
 
 STATES = {
-    "NaN": ("trainer.0.weight.state0", np.nan, "0.weight.state0: finite numbers are required"),
-    "infinity": ("trainer.3.bias.state1", np.inf, "3.bias.state1: finite numbers are required"),
+    "NaN": ("trainer.0.weight.state0", np.nan, "0.weight.state0: finite float32 numbers are"),
+    "infinity": ("trainer.3.bias.state1", np.inf, "3.bias.state1: finite float32 numbers are"),
     "a negative square": ("trainer.0.bias.state1", -1, "0.bias.state1: numbers >= 0 are required"),
 }
 
@@ -185,7 +185,7 @@ def test_a_trainer_refuses_what_is_not_finite():
     arrays, numbers = trainer.state_dict()
     before = trainer.state_dict()
     arrays["0.bias.state0"] += np.nan
-    with pytest.raises(ValueError, match="0.bias.state0.*finite numbers are required"):
+    with pytest.raises(ValueError, match="0.bias.state0.*finite float32 numbers are required"):
         trainer.load_state_dict(arrays, numbers)
     with pytest.raises(TypeError, match="step_count must be an int"):
         trainer.load_state_dict(before[0], {"step_count": 1.5, "first_loss": None})
@@ -203,7 +203,7 @@ RECORDS = {
     "huge score": (2, RECORD | {"figures": {"score": 10**400}}, "the score must be a finite"),
     "error": (2, RECORD | {"error": 1}, "error must be a text or null"),
     "seconds": (2, RECORD | {"seconds": None}, "seconds must be a number"),
-    "search": (1, {"search": []}, "what it searches for is required"),
+    "search": (1, {"search": []}, "a description of the search is required"),
 }  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def test_proposals_of_another_space(tmp_path):
         (tmp_path / NAME).write_text("".join(f"{line}\n" for line in (first, record, *lines[1:])))
         with pytest.raises(ValueError) as caught:
             go()
-        assert "holds it with options of another space" in one_line(caught)
+        assert "has it with options of another space" in one_line(caught)
 
 
 def test_every_option_that_is_searched_has_values():

@@ -85,9 +85,8 @@ def trial(images: Images, epochs: int) -> Callable:
             history.append(record | {f"validation_{name}": v for name, v in found.items()})
             report((epoch + 1) / epochs)
             if found["accuracy"] > best:
-                best, kept, chosen = found["accuracy"], net.parameters.copy(), epoch + 1
-        net.parameters[:] = kept
-        net.version += 1
+                best, kept, chosen = found["accuracy"], net.buffer.snapshot(), epoch + 1
+        net.buffer.restore(kept)
         test = _judged(net, *images.test)
         return {"score": best, "epoch": chosen, "test": test["accuracy"], "history": history}
 
