@@ -3,6 +3,7 @@ says so.
 """
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -76,7 +77,8 @@ def test_the_linear_fit_is_that_of_least_squares(tmp_path, monkeypatch):
 
 
 def test_figures_of_bytes_are_fitted_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastsnn.data.assemble.LARGE", 0)  # keep even a few bytes
+    assembling = sys.modules["fastsnn.data.assemble"]  # the package has a function of this name
+    monkeypatch.setattr(assembling, "LARGE", 0)  # keep even a few bytes
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, size=(100, 4), dtype=np.uint8)
     np.savez(tmp_path / "b.npz", x=x, y=x @ np.array([1.0, 2.0, 3.0, 4.0]))
