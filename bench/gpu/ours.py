@@ -42,11 +42,13 @@ class Steps:
         x = rng.standard_normal((case.batch * self.count, case.inputs), dtype=np.float32)
         y = rng.integers(0, case.sizes[-1], len(x))
         self.trainer = trainer(case, mode)
-        placed = self.trainer._engine.place(*self.trainer._checked(x, y, None))
+        checked = self.trainer._checked(x, y, None)
+        placed, self.given = self.trainer._engine.place(*checked), (checked[0], checked[3])
         self.batch = placed[0], np.arange(len(x)), *placed[1:]
 
     def __call__(self):
-        self.trainer._steps(self.batch, 0, self.sizes, [systems.ADAM_RATE] * self.count)
+        rates = [systems.ADAM_RATE] * self.count
+        self.trainer._steps(self.batch, 0, self.sizes, rates, self.given)
 
     @property
     def launches(self):
