@@ -171,7 +171,9 @@ class Trainer:
     def _checked(self, x, y, sample_weight, fitting=False):
         self.load_kernels()
         x, labels, targets = self._checked_labelled(x, y)
-        weight = check.weights(sample_weight, (len(x),), "sample_weight").copy()
+        weight = check.weights(sample_weight, (len(x),), "sample_weight")
+        if fitting:  # callbacks may write into the array of the caller
+            weight = weight.copy()
         class_weight = self.class_weight
         if isinstance(class_weight, str):
             if not fitting:

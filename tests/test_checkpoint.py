@@ -175,7 +175,8 @@ def test_no_model_file(tmp_path):
     text.write_text("a plain text file, longer than eight bytes")
     refused(text, "a safetensors file is required")
     refused(tmp_path / "absent", "there is no such file", "fastsnn train")
-    refused(tmp_path, "there is no such file")
+    with pytest.raises(ValueError, match="model.safetensors: there is no such file"):
+        fs.load(tmp_path)
     foreign = tmp_path / "foreign.safetensors"
     foreign.write_bytes(to_bytes({"0.weight": np.zeros((2, 2), np.float32)}))
     refused(foreign, "a model file of fastsnn is required", "another program")
