@@ -7,22 +7,19 @@ from math import isfinite
 
 import numpy as np
 
-from fastsnn import check, metrics
+from fastsnn import check, labelled, metrics
 from fastsnn import threads as processors
 from fastsnn.attribute import Checked
 from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.batches import batches_of, shuffled
-from fastsnn.data.byterows import ByteRows
 from fastsnn.divergence import diverged
 from fastsnn.locks import Lock, exclusive
-from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam, rate_of, require_state, successor
 from fastsnn.schedules import Constant
 
 log = logging.getLogger("fastsnn")
 
-NO_FEATURES = np.zeros((0, 1), np.float32)
 MOST_STEPS = 2**62
 EXPLODED = 1e6  # times the first loss: such a training does not come back
 
@@ -110,6 +107,7 @@ class Trainer:
             backend, network, self.threads, self.optimizer.n_state, precision
         )
         self._loaded = False
+        self._labels = labelled.Labels()
         self._lock = Lock()
 
     @exclusive
@@ -170,7 +168,8 @@ class Trainer:
 
     def _checked(self, x, y, sample_weight, fitting=False):
         self.load_kernels()
-        x, labels, targets = self._checked_labelled(x, y)
+        copy = np.array if fitting else self._labels.copy_of
+        x, labels, targets = labelled.checked(self.network, self.loss, x, y, copy)
         weight = check.weights(sample_weight, (len(x),), "sample_weight")
         if fitting:  # callbacks may write into the array of the caller
             weight = weight.copy()
@@ -264,7 +263,7 @@ class Trainer:
         x, *rest = self._checked(x, y, sample_weight, fitting=True)
         if validation_data is not None:
             try:
-                judged, *judged_y = self._checked_labelled(*validation_data)
+                judged, *judged_y = labelled.checked(self.network, self.loss, *validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
         callbacks = list(callbacks)
@@ -280,7 +279,7 @@ class Trainer:
         on_host = x
         x, *rest = self._engine.place(x, *rest)
         if validation_data is not None:
-            validation_data = self.network.placed(judged), _used(*judged_y)
+            validation_data = self.network.placed(judged), labelled.used(*judged_y)
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
@@ -329,8 +328,8 @@ class Trainer:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
-        x, *y = self._checked_labelled(x, y)
-        return self._figures(x, _used(*y))
+        x, *y = labelled.checked(self.network, self.loss, x, y)
+        return self._figures(x, labelled.used(*y))
 
     def _figures(self, x, y):
         task = metrics.TASKS[self.loss]
@@ -374,26 +373,6 @@ class Trainer:
         self._engine.state_changed()
         self.step_count = int(numbers["step_count"])
         self._first_loss = numbers["first_loss"]
-
-    def _checked_labelled(self, x, y):
-        net = self.network
-        if isinstance(x, ByteRows):
-            x, numbers = check.byte_rows(x, net.input_size), NO_FEATURES
-        else:
-            x = numbers = check.features(x, net.input_size)
-        labels, targets = check_targets(self.loss, y, len(x), net.output_size)
-        if len(labels):  # kernels use classes as indices: nobody may change them after the check
-            labels = labels.copy()
-        if not isinstance(x, ByteRows):
-            x = x.view()  # a view keeps its shape
-        targets = targets.view()
-        check.batch(numbers, labels, net.output_size)
-        return x, labels, targets
-
-
-def _used(labels, targets):
-    """Labels or targets, whichever the loss uses."""
-    return labels if len(labels) else targets
 
 
 def _call(callbacks, name, *arguments):
