@@ -8,7 +8,8 @@ from typing import Any
 
 class Checked:
     """An attribute that takes what `check(owner, value)` returns; without a check it is set once,
-    since other things were made to fit it.
+    since other things were made to fit it. There is no __get__: reading it costs nothing more than
+    reading any attribute of the owner.
     """
 
     def __init__(self, check: Callable[[Any, Any], Any] | None = None):
@@ -16,14 +17,6 @@ class Checked:
 
     def __set_name__(self, kind, name):
         self.name = name
-
-    def __get__(self, owner, kind=None):
-        if owner is None:
-            return self
-        try:
-            return owner.__dict__[self.name]
-        except KeyError:
-            raise AttributeError(f"{kind.__name__} has no {self.name} yet") from None
 
     def __set__(self, owner, value):
         if self.check is not None:

@@ -210,16 +210,17 @@ class Trainer:
         )  # fmt: skip
         if first is None and isfinite(losses[0]):
             self._first_loss = losses[0]
-        for i, (loss, rate) in enumerate(zip(losses, rates, strict=False)):
-            lost = overflow and i == len(losses) - 1
-            if lost or not isfinite(loss) or loss > limit:
-                start = first_row + sum(sizes[:i])
-                raise diverged(
-                    self.step_count, loss, rate, lost and isfinite(loss), x, batch,
-                    slice(start, start + sizes[i]), self.optimizer.weight_decay,
-                )  # fmt: skip
-            self.step_count += 1
-        return losses
+        last = len(losses) - 1  # the engine stops after the step that ends the training
+        if not (overflow or losses[last] > limit or not isfinite(losses[last])):
+            self.step_count += len(losses)
+            return losses
+        self.step_count += last
+        start = first_row + sum(sizes[:last])
+        loss, rows = losses[last], slice(start, start + sizes[last])
+        raise diverged(
+            self.step_count, loss, rates[last], overflow and isfinite(loss), x, batch, rows,
+            self.optimizer.weight_decay,
+        )  # fmt: skip
 
     @exclusive
     def fit(
@@ -249,7 +250,8 @@ class Trainer:
         callbacks : objects, see `fastsnn.callbacks`
             With any of on_fit_start(trainer, epochs, batches), on_batch_end(trainer, samples,
             loss), on_epoch_end(trainer, history), whose true answer stops the training, and
-            on_fit_end(trainer, history).
+            on_fit_end(trainer, history). They must not wait for another thread that calls this
+            trainer: it waits for the end of `fit`.
         schedule : Constant, Step, Cosine, Plateau, optional
             Factor on the optimizer's learning rate.
         history : list, optional
