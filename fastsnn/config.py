@@ -38,6 +38,9 @@ DECAY_REGRESSION, DECAY_MOST = 10, 0.1
 # Each layer adds the noise of its dropout: what a network bears is rate x layers. A predicted
 # number bears none: noise that hardly moves the largest of some outputs is an error of its own.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
+# Few independent features make all rows move an output the same way, and so does a wide layer:
+# above this times the features, up to FEATURES_FEW, x WIDTH / width, sgd diverges or nearly does.
+RATE_OF_FEATURE, FEATURES_FEW, WIDTH = 0.001, 10, 256
 # How the defaults that depend on other options and on the data read in a help text.
 BY_RULE = {
     "layers": f"{LAYERS}; regression: {LAYERS_REGRESSION}",
@@ -47,7 +50,8 @@ BY_RULE = {
     "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows and for regression {BATCH_SIZE_FEW}",
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
     f"{LEARNING_RATE_FEW['sgd']}, less above {LAYERS} layers; regression: {RATE_REGRESSION}, "
-    f"less above {LAYERS_REGRESSION} layers; adam, adamw: {LEARNING_RATE['adam']}",
+    f"less above {LAYERS_REGRESSION} layers or {WIDTH} units, and below {FEATURES_FEW} independent "
+    f"features; adam, adamw: {LEARNING_RATE['adam']}",
     "weight_decay": f"0; regression: {DECAY_REGRESSION} / rows, at most {DECAY_MOST}; adam: 0; "
     f"adamw: {AdamW.weight_decay}",
 }
@@ -149,8 +153,11 @@ class RunConfig:
         OPTIMIZERS[self.optimizer](learning_rate=rate, weight_decay=decay)
         SGD(rate, momentum=self.momentum)
 
-    def settled(self, rows: int, task: str) -> RunConfig:
-        """With a value for every option that is None, for this task and number of training rows."""
+    def settled(self, rows: int, task: str, independent: float | None = None) -> RunConfig:
+        """With a value for every option that is None, for this task and number of training rows.
+
+        independent: number of independent features, see `fastsnn.independent`; None: many.
+        """
         few, regression = rows < FEW_ROWS, task == "regression"
         layers = self.layers or (LAYERS_REGRESSION if regression else LAYERS)
         steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
@@ -171,6 +178,11 @@ class RunConfig:
             "learning_rate": rate,
             "weight_decay": decay,
         }
+        if regression and self.optimizer == "sgd":
+            features = min(independent or FEATURES_FEW, FEATURES_FEW)
+            most = RATE_OF_FEATURE * features * min(1.0, WIDTH / self.width)
+            most *= min(1.0, LAYERS_REGRESSION / layers) ** RATE_POWER
+            known["learning_rate"] = min(known["learning_rate"], most)
         missing = {k: value for k, value in known.items() if getattr(self, k) is None}
         return dataclasses.replace(self, **missing)
 
