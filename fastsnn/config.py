@@ -221,6 +221,12 @@ class RunConfig:
                     f"{where}: the run was started with {name} {stored}, got {given}; "
                     "leave it out to continue, or start another run"
                 )
+        files = is_table(self.data), is_table(new.data)
+        if new.data != self.data and files != (True, True):
+            raise ValueError(
+                f"{where}: the run was started with data {shown(self.data)}, got "
+                f"{shown(new.data)}; leave it out to continue, or start another run"
+            )
         if new.epochs != self.epochs and self.schedule not in OPEN_ENDED:
             raise ValueError(
                 f"{where}: a {self.schedule} schedule is made for a number of epochs, here "

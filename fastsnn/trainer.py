@@ -88,7 +88,8 @@ class Trainer:
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
         if not isinstance(self.optimizer, SGD | Adam):
             raise TypeError(
-                f"Trainer: optimizer must be SGD, Adam or AdamW, got {self.optimizer!r}"
+                "Trainer: optimizer must be SGD, Adam or AdamW, got "
+                f"{check.shown(self.optimizer)}; give an instance, such as fastsnn.Adam()"
             )
         if class_weight is not None and loss == "mse":
             raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
@@ -251,10 +252,18 @@ class Trainer:
             raise TypeError(f"fit: schedule must be one of fastsnn.schedules, got {schedule!r}")
         x, *rest = self._checked(x, y, sample_weight, fitting=True)
         if validation_data is not None:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+                raise TypeError(
+                    f"fit: validation_data must be (x, y), got {type(validation_data).__name__}"
+                )
             try:
                 judged, *judged_y = self._checked_labelled(*validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(
+                f"fit: callbacks must be a list, got {type(callbacks).__name__}; write [callback]"
+            )
         callbacks = list(callbacks)
         n_rows = len(x)
         history = [] if history is None else history
