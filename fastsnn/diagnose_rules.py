@@ -183,16 +183,15 @@ def _kept(inputs, layers):
 
 
 def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> list[Finding]:
-    """Of `fastsnn.metrics.evaluate`. chance: share of the largest class."""
+    """Of `fastsnn.metrics.evaluate`. chance: share of the largest class; 1
+    if all rows are of one class."""
     r2, auc = figures.get("r2", math.nan), figures.get("auc", math.nan)
     accuracy = figures.get("accuracy", math.nan)
     if r2 < R2:
         text = f"r2 is {r2:.3g}, below {R2:g} (the mean of the targets: 0)"
     elif auc < AUC:
         text = f"auc is {auc:.3g}, below {AUC:g} (chance: 0.5)"
-    elif (
-        accuracy <= chance or accuracy < chance + SKILL * (1 - chance)
-    ) and chance < 1:  # 1: all rows are of one class
+    elif chance < 1 and (accuracy <= chance or accuracy < chance + SKILL * (1 - chance)):
         text = f"accuracy is {accuracy:.3g}; always predicting the largest class gives {chance:.3g}"
     else:
         return []
