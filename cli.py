@@ -163,7 +163,12 @@ def train(ctx, out, resuming, as_json, **options):
         if resuming:
             result = resume(out, **more, **given)
         else:
-            result = run(RunConfig(**given), out, **more)
+            config = RunConfig(**given)
+            if "bottleneck" in given and config.method != "resnet":
+                raise click.UsageError(
+                    "--bottleneck: only the method resnet has one; leave it out", ctx
+                )
+            result = run(config, out, **more)
     finally:
         shown.close()
     result["seconds"] = time.perf_counter() - START

@@ -116,9 +116,9 @@ def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
     if values.shape != shape:
         raise ValueError(f"{where}: shape {shape} is required, got {values.shape}")
     if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise ValueError(
-            f"{where}: finite numbers >= 0 are required, got {values.min()} as the least"
-        )
+        least, largest = values.min(), values.max()
+        end = f"{largest} as the largest" if least >= 0 else f"{least} as the least"
+        raise ValueError(f"{where}: finite numbers >= 0 are required, got {end}")
     return np.require(float32(values, where), np.float32, ("C", "W"))
 
 
@@ -156,6 +156,8 @@ def class_weight(
             chosen[key] = number(value, f"{where}: the weight of {key}")
         values = chosen
     found = weights(values, (n_outputs,), where).copy()
+    if found.size and not found.any():
+        raise ValueError(f"{where}: at least one weight above 0 is required, all are 0")
     found.flags.writeable = False
     return found
 
@@ -205,6 +207,12 @@ def _kind(y):
 def _as_classes(y, where):
     if y.dtype.kind in "USOT":
         return f"number the classes, numpy.unique({where}, return_inverse=True)[1]"
+    if y.dtype.kind == "f" and not (y == np.round(y)).all():  # also NaN
+        odd = y.ravel()[np.argmax(y.ravel() != np.round(y.ravel()))]
+        return (
+            f"{shown(odd)} is no class number: fill in or remove missing labels, or use the loss "
+            "mse for a regression"
+        )
     return f"use {where}.astype(numpy.int64)"
 
 

@@ -40,6 +40,9 @@ DECAY_REGRESSION, DECAY_MOST = 10, 0.1
 # Each layer adds the noise of its dropout, so rate x layers is bounded. Regression tolerates none:
 # noise that hardly changes which class is largest is an error of a predicted number.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
+# Few independent features make all rows move an output the same way, and so does a wide layer:
+# above this times the features, up to FEATURES_FEW, x WIDTH / width, sgd diverges or nearly does.
+RATE_OF_FEATURE, FEATURES_FEW, WIDTH = 0.001, 10, 256
 # How the defaults that depend on other options and on the data read in a help text.
 BY_RULE = {
     "layers": f"{LAYERS}; regression: {LAYERS_REGRESSION}",
@@ -49,7 +52,8 @@ BY_RULE = {
     "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
     "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
     f"{LEARNING_RATE_FEW['sgd']}, less above {LAYERS} layers; regression: {RATE_REGRESSION}, "
-    f"below {FEW_ROWS:,} rows {RATE_REGRESSION_FEW}, less above {LAYERS_REGRESSION} layers; "
+    f"below {FEW_ROWS:,} rows {RATE_REGRESSION_FEW}, less above {LAYERS_REGRESSION} layers or "
+    f"{WIDTH} units, and below {FEATURES_FEW} independent features; "
     f"adam, adamw: {LEARNING_RATE['adam']}",
     "weight_decay": f"0; regression: {DECAY_REGRESSION} / rows, at most {DECAY_MOST}; adam: 0; "
     f"adamw: {AdamW.weight_decay}",
@@ -156,8 +160,11 @@ class RunConfig:
         OPTIMIZERS[self.optimizer](learning_rate=rate, weight_decay=decay)
         SGD(rate, momentum=self.momentum)
 
-    def settled(self, rows: int, task: str) -> RunConfig:
-        """A copy that has a value for every option that is None, by the task and the rows."""
+    def settled(self, rows: int, task: str, independent: float | None = None) -> RunConfig:
+        """A copy that has a value for every option that is None, by the task and the rows.
+
+        independent: number of independent features, see `fastsnn.independent`; None: many.
+        """
         few, regression = rows < FEW_ROWS, task == "regression"
         layers = self.layers or (LAYERS_REGRESSION if regression else LAYERS)
         steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
@@ -165,7 +172,9 @@ class RunConfig:
         if self.optimizer == "sgd":
             rate *= min(1.0, LAYERS / layers) ** 0.5
             if regression:
-                rate = RATE_REGRESSION_FEW if few else RATE_REGRESSION
+                features = min(independent or FEATURES_FEW, FEATURES_FEW)
+                most = RATE_OF_FEATURE * features * min(1.0, WIDTH / self.width)
+                rate = min(RATE_REGRESSION_FEW if few else RATE_REGRESSION, most)
                 rate *= min(1.0, LAYERS_REGRESSION / layers) ** RATE_POWER
         decay = OPTIMIZERS[self.optimizer].weight_decay
         if regression and self.optimizer == "sgd":
@@ -219,6 +228,12 @@ class RunConfig:
                     f"{where}: the run was started with {name} {stored}, got {given}; "
                     "leave it out to continue, or start another run"
                 )
+        files = is_table(self.data), is_table(new.data)
+        if new.data != self.data and files != (True, True):
+            raise ValueError(
+                f"{where}: the run was started with data {shown(self.data)}, got "
+                f"{shown(new.data)}; leave it out to continue, or start another run"
+            )
         if new.epochs != self.epochs and self.schedule not in OPEN_ENDED:
             raise ValueError(
                 f"{where}: a {self.schedule} schedule is made for a number of epochs, here "

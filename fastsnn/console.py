@@ -197,6 +197,9 @@ def text(value: Any) -> str:
 def number(value: float) -> str:
     if isnan(value):
         return "-"
+    if abs(value) >= 1e15:
+        return f"{value:.4g}"
+    value += 0.0  # no -0
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     if abs(value) >= 10:

@@ -146,11 +146,15 @@ def diagnose(
     outputs = [x, *network.activations(x), network.forward(x, threads)]
     weights = _weights(network)
     gradients, signals = {}, {}
+    reason = without_gradients if y is None else None
     if y is not None:
         trainer = Trainer(network, FOR_TASK[task], threads=threads)
-        gradients = _norms(network, trainer.gradients(x, y))
-        if not network.couples_rows:
-            signals = _signals(network, trainer, x, y)
+        try:
+            gradients = _norms(network, trainer.gradients(x, y))
+            if not network.couples_rows:
+                signals = _signals(network, trainer, x, y)
+        except FloatingPointError as error:  # a network that is ill is what is looked for
+            gradients, signals, reason = {}, {}, str(error)
     reports = [LayerReport(0, "", "input", x.shape[1], "none", **_moments(x))]
     owners = {}  # the end of a highway layer has the name of its beginning, and no tensors
     for i, node in enumerate(network.nodes):
@@ -165,7 +169,8 @@ def diagnose(
         ))  # fmt: skip
     edges, counts = _histograms(outputs)
     findings = diagnose_rules.findings(network, reports)
-    reason = without_gradients if y is None else None
+    if y is not None and reason is not None:
+        findings.append(Finding("gradients are not finite", (), reason))
     return Diagnosis(len(x), tuple(reports), tuple(findings), edges, counts, reason)
 
 
@@ -187,7 +192,7 @@ def diagnose_model(
     except ValueError as error:
         if target is not None:
             raise
-        reason = str(error)
+        reason = f"no labels were found ({error})"
         x = inference.features(model, name, progress, header)
     chosen = _evenly(len(x), ROWS)
     x = model.inputs.apply(x, rows=chosen)

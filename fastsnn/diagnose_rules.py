@@ -29,6 +29,7 @@ ALIKE = 0.7  # share of the variance that is between units, and not between rows
 DEAD, SATURATED = 0.25, 0.25  # shares of a layer's units
 VANISHED, BLOWN_UP = 0.03, 100.0  # signal in the first layer, as a multiple of the output's
 R2, AUC = 0.25, 0.6  # figures of a model below which it predicts little
+SKILL = 0.1  # share of the way from always the largest class to all right, likewise
 
 # What sum of squares of its weights an activation needs, and which starting weights give it.
 NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
@@ -53,6 +54,8 @@ def findings(network, reports) -> list[Finding]:
     def found(rules):
         return [finding for rule in rules for finding in rule(reports[0], layers)]
 
+    if reports[0].dead == 1:
+        return [ALL_ALIKE, *found([rule for rule in RULES if rule not in BETWEEN_ROWS])]
     return found(RULES) or found(FINER)
 
 
@@ -183,14 +186,16 @@ def _kept(inputs, layers):
 
 
 def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> list[Finding]:
-    """Findings from figures of `fastsnn.metrics.evaluate`; chance: share of the largest class."""
+    """Findings from figures of `fastsnn.metrics.evaluate`. chance: share of the largest class; 1 if
+    all rows are of one class.
+    """
     r2, auc = figures.get("r2", math.nan), figures.get("auc", math.nan)
     accuracy = figures.get("accuracy", math.nan)
     if r2 < R2:
         text = f"r2 is {r2:.3g}, below {R2:g} (the mean of the targets: 0)"
     elif auc < AUC:
         text = f"auc is {auc:.3g}, below {AUC:g} (chance: 0.5)"
-    elif accuracy <= chance < 1:  # 1: all rows are of one class
+    elif chance < 1 and (accuracy <= chance or accuracy < chance + SKILL * (1 - chance)):
         text = f"accuracy is {accuracy:.3g}; always predicting the largest class gives {chance:.3g}"
     else:
         return []
@@ -247,6 +252,16 @@ def _units(inputs, layers):
             )  # fmt: skip
 
 
+def _constant(inputs, layers):
+    (_, last) = layers[-1]
+    if last.dead == 1:
+        yield Finding(
+            "outputs are constant", (last.layer,),
+            "every output is the same for all rows, so the network does not use its inputs; look "
+            "for dead layers before it, or start again with a lower learning rate",
+        )  # fmt: skip
+
+
 def _gradients(inputs, layers):
     """By the signal; where rows are coupled and there is none, by the gradients of the weights."""
     words = "d loss / d z"
@@ -270,7 +285,15 @@ def _gradients(inputs, layers):
 
 
 RULES: tuple[Callable, ...] = (
-    _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _gradients,
+    _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _constant,
+    _gradients,
+)  # fmt: skip
+# What compares rows says nothing if there is one, or all are equal.
+BETWEEN_ROWS = (_inputs, _drift, _alike, _units, _constant)
+ALL_ALIKE = Finding(
+    "rows do not differ", (0,),
+    "all rows have the same inputs, so it cannot be judged which units are dead; give at least two "
+    "different rows, better some hundred",
 )  # fmt: skip
 # Milder signs, checked only if no other rule has found a cause.
 FINER: tuple[Callable, ...] = (_off, _kept)

@@ -93,4 +93,8 @@ def words(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.findings:
         return [f"{finding.rule}: {finding.text}" for finding in diagnosis.findings]
     layers = count(len(diagnosis.layers) - 1, "layer")
-    return [f"everything is fine: no rule complains about {layers}"]
+    unjudged = "; the predictions were not judged, without labels"
+    return [
+        f"everything is fine: no rule complains about {layers}"
+        f"{unjudged if diagnosis.without_gradients else ''}"
+    ]

@@ -9,10 +9,12 @@ import numpy as np
 
 from fastsnn import metrics
 from fastsnn.config import RunConfig
+from fastsnn.console import count
 from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset
 
 ROWS, FEATURES = 20_000, 500  # at most, for half a second; of more rows an even sample
+FEWEST = 5  # validation rows that can choose an epoch
 MARGIN = 0.02  # in r2; a smaller difference is noise, even on linear data
 
 
@@ -22,14 +24,14 @@ def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str 
     """
     r2 = figures.get("validation_r2", float("nan"))
     if isnan(r2):
-        return None
+        return _too_few(dataset)
     fit = validation_r2(dataset)
     if fit is not None and r2 < fit - MARGIN:
         than = f"below that of a linear fit, {fit:.3f}"
     elif r2 < 0:
         than = "below 0: the mean of the targets predicts better"
     else:
-        return None
+        return _too_few(dataset)
     tries = [
         *(["fewer --layers"] if config.layers > 2 else []),
         *(["--dropout 0"] if config.dropout else []),
@@ -39,6 +41,16 @@ def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str 
     return (
         f"warning: the best validation r2, {r2:.3f}, is {than}; try {', '.join(tries)}, or "
         "fastsnn search over them"
+    )
+
+
+def _too_few(dataset):
+    held = dataset.validation
+    if dataset.task != "regression" or held is None or len(held) >= FEWEST:
+        return None
+    return (
+        f"warning: {count(len(held), 'validation row')} chose the best epoch, too few to judge by; "
+        "try a larger --validation, or --validation 0 for the last epoch"
     )
 
 

@@ -139,7 +139,10 @@ def rate_of(learning_rate: float, factor) -> float:
 def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:
     """`new`, which a trainer is to use instead of `old`: any with as many arrays of state."""
     if not isinstance(new, SGD | Adam):
-        raise TypeError(f"Trainer: optimizer must be SGD, Adam or AdamW, got {shown(new)}")
+        raise TypeError(
+            f"Trainer: optimizer must be SGD, Adam or AdamW, got {shown(new)}; "
+            "give an instance, such as fastsnn.Adam()"
+        )
     if old is not None and new.n_state != old.n_state:
         raise ValueError(
             f"Trainer: optimizer must have {old.n_state} arrays of state like the one before, got "

@@ -21,6 +21,7 @@ from fastsnn.config import RunConfig
 from fastsnn.console import count
 from fastsnn.data import is_named
 from fastsnn.folder import RunFolder
+from fastsnn.independent import settled
 from fastsnn.keeper import Keeper, best
 from fastsnn.losses import FOR_TASK
 from fastsnn.model import Model
@@ -68,7 +69,7 @@ def run(
         RunFolder(out).require_none()
     config = config.absolute()
     dataset = _load(config, progress)
-    config = config.settled(len(dataset.train), dataset.task)
+    config = settled(config, dataset)
     model, trainer, _ = build(config, dataset)
     folder = RunFolder.create(out, Path(config.data).name.split(".")[0])
     with folder.locked():

@@ -264,10 +264,18 @@ class Trainer:
             raise TypeError(f"fit: schedule must be one of fastsnn.schedules, got {schedule!r}")
         x, *rest = self._checked(x, y, sample_weight, fitting=True)
         if validation_data is not None:
+            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+                raise TypeError(
+                    f"fit: validation_data must be (x, y), got {type(validation_data).__name__}"
+                )
             try:
                 judged, *judged_y = labelled.checked(self.network, self.loss, *validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(
+                f"fit: callbacks must be a list, got {type(callbacks).__name__}; write [callback]"
+            )
         callbacks = list(callbacks)
         n_rows = len(x)
         history = [] if history is None else history

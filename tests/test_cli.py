@@ -243,3 +243,17 @@ def test_live_display_on_a_terminal(folder):
     text = seen.decode()
     assert json.loads(out)["epochs"] == 2
     assert "left" in text and "samples/s" in text and "\x1b[2K" in text
+
+
+def test_a_bottleneck_is_of_resnet(folder):
+    result = call("train", *SMALL, "--bottleneck", 0.3)
+    assert result.exit_code == 2 and "only the method resnet has one" in result.stderr
+
+
+def test_a_data_sets_task_is_fixed(folder):
+    result = call("train", *SMALL, "--task", "regression")
+    said = result.stderr.splitlines()[-1]
+    assert (
+        said == "fastsnn: digits: its target and task (classification) are fixed, got the task "
+        "regression; leave it out"
+    )

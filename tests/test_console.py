@@ -29,6 +29,9 @@ def test_counts(n, noun, text):
         ("train_loss", 1.05e-5, "train loss  1.05e-05"),
         ("samples_per_second", 1500.0, "samples per second  1,500"),
         ("FASTSNN_DATA", None, "FASTSNN_DATA  -"),
+        ("learning_rate", 1e28, "learning rate  1e+28"),
+        ("validation_r2", -0.0, "validation r2  0.0000"),
+        ("validation_loss", float("inf"), "validation loss  inf"),
         ("data_cache", "x", "data cache  x"),
     ],
 )

@@ -76,6 +76,7 @@ def test_saturated_units_just_above_the_bound():
             0.9,
             "accuracy is 0.9; always predicting the largest",
         ),
+        ("classification", {"accuracy": 0.189}, 0.103, "accuracy is 0.189; always predicting"),
         ("regression", {"r2": 0.3}, 0, None),
         ("regression", {"r2": float("nan")}, 0, None),
         ("multitask", {"auc": 0.7}, 0, None),
@@ -104,3 +105,39 @@ def test_a_model_that_predicts_little_is_not_fine(tmp_path):
     assert "everything is fine" not in text
     assert "predicts little: r2 is " in text and "below 0.25" in text
     assert not json.loads(good("diagnose", *options, "--json"))["fine"]
+
+
+def constant(net):
+    state = net.state_dict()
+    last = [name for name in state if name.endswith("weight")][-1]
+    state[last][:] = 0
+    net.load_state_dict(state)
+    return net
+
+
+def test_constant_outputs_are_named():
+    x = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    found = rules(constant(fs.mlp(8, 3, layers=2, width=32)), x)
+    assert "does not use its inputs" in found["outputs are constant"].text
+    assert "outputs are constant" in rules(constant(fs.Network([fs.Dense(2)], 8)), x)
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+def test_rows_that_do_not_differ_accuse_no_unit(rows):
+    x = np.random.default_rng(0).normal(size=(1, 8)).astype(np.float32).repeat(rows, axis=0)
+    assert set(rules(fs.mlp(8, 3, layers=4, width=64), x)) == {"rows do not differ"}
+
+
+def test_gradients_that_are_not_finite_are_a_finding():
+    net = fs.mlp(8, 3, layers=2, width=16)
+    net.load_state_dict({k: v * np.float32(1e25) for k, v in net.state_dict().items()})
+    x = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    found = diagnose(net, x, np.zeros(50, np.int64))
+    assert {"not finite", "gradients are not finite"} <= {f.rule for f in found.findings}
+    assert found.layers[1].gradient is None and "finite" in found.without_gradients
+
+
+def test_without_labels_the_words_say_that_predictions_were_not_judged():
+    x = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    [line] = diagnose_show.words(diagnose(fs.mlp(8, 3, layers=2, width=64), x))
+    assert line.startswith("everything is fine") and "predictions were not judged" in line

@@ -11,6 +11,7 @@ import pytest
 import fastsnn as fs
 from fastsnn import data, linear
 from fastsnn.config import RunConfig
+from fastsnn.independent import independent_features
 from fastsnn.run import run
 
 
@@ -96,3 +97,49 @@ def test_figures_of_bytes_are_fitted_too(tmp_path, monkeypatch):
     found = data.load(tmp_path / "b.npz", task="regression", keep_bytes=True)
     assert isinstance(found.train.x, data.ByteRows)
     assert linear.validation_r2(found) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("features, rows", [(1, 28), (2, 28), (3, 28), (1, 300)])
+def test_few_features_do_not_diverge(tmp_path, features, rows):
+    """With 0.01 for any number of features, these stopped after some 10 steps."""
+    rng = np.random.default_rng(features)
+    x = rng.normal(size=(rows, features))
+    y = x @ [3, -2, 1][:features] + 0.1 * rng.normal(size=rows)
+    path = tmp_path / "few.npz"
+    np.savez(path, x=x, y=y)
+    config = RunConfig(data=str(path), task="regression", threads=1, validation=0, epochs=200)
+    run(config, tmp_path / "r", lambda line: None)
+    found = fs.load_model(tmp_path / "r").evaluate(x, y, threads=1)
+    assert found["r2"] > 0.95
+
+
+def test_independent_features():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 5)).astype(np.float32)
+    assert independent_features(x) == pytest.approx(5, abs=0.1)
+    assert independent_features(np.repeat(x[:, :1], 7, axis=1)) == 1
+    assert independent_features(x[:, :1]) == independent_features(x * 0) == 1
+    wide = rng.normal(size=(30, 400)).astype(np.float32)  # by the rows where they are fewer
+    vs = np.linalg.svd(wide.astype(np.float64), compute_uv=False) ** 2
+    assert independent_features(wide) == pytest.approx(vs.sum() ** 2 / (vs**2).sum(), rel=0.05)
+
+
+def test_the_rate_falls_for_few_features_and_wide_layers():
+    def rate(independent=None, task="regression", **options):
+        return RunConfig(**options).settled(9000, task, independent).learning_rate
+
+    assert rate() == rate(10) == rate(25.0) == rate(width=64) == 0.01
+    assert rate(1) == 0.001 and rate(3) == pytest.approx(0.003)
+    assert rate(width=1024) == pytest.approx(0.0025)
+    assert rate(1, optimizer="adam") == 1e-4 and rate(1, learning_rate=0.1) == 0.1
+    assert rate(1, "classification") == 0.04
+
+
+@pytest.mark.parametrize("rows, words", [(12, "1 validation row chose"), (25, "2 validation rows")])
+def test_too_few_validation_rows_are_named(tmp_path, rows, words):
+    path, _, _ = table(tmp_path, rows)
+    said = []
+    run(RunConfig(data=path, threads=1, width=16, epochs=2, task="regression"), tmp_path / "r",
+        said.append)  # fmt: skip
+    [line] = [line for line in said if line.startswith("warning")]
+    assert words in line or "linear fit" in line and rows > 12

@@ -272,3 +272,19 @@ def test_real_data(tmp_path, monkeypatch):
     (row,) = found["rows"]
     assert row["paper"] == 0.973 and row["accuracy"] > 0.92
     uci._folds.cache_clear()
+
+
+def test_ctrl_c_says_how_to_continue(place, monkeypatch):
+    """Not by the --out of the search inside, which the command does not have."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt("interrupted after 0 of 9 trials; continue with --resume --out x")
+
+    monkeypatch.setattr("fastsnn.bench.paper.run.run_uci", interrupted)
+    result = call("reproduce", "uci", *TINY, "--work", "there")
+    assert result.exit_code == 130 and result.stderr.splitlines()[-1] == (
+        "fastsnn: interrupted; there keeps the finished trainings; continue with the same command "
+        "and --resume"
+    )
+    text = call("reproduce", "uci", *TINY, "--dry-run").stderr
+    assert "keeps" not in text.splitlines()[-1]

@@ -165,7 +165,8 @@ def test_more_epochs(tmp_path):
         (("--layers", 4), "layers 3, got 4"),
         (("--seed", 1), "seed 0, got 1"),
         (("--epochs", 9), "cosine schedule"),
-        (("--data", "other.csv"), "other.csv"),
+        (("--data", "other.csv"), "the run was started with data 'digits', got"),
+        (("--data", "mnist"), "the run was started with data 'digits', got 'mnist'; leave it out"),
     ],
 )
 def test_resume_keeps_the_options(words, message, tmp_path):

@@ -86,9 +86,11 @@ def test_random_and_proposed_options():
 
 BAD = [
     ((), 2, "at least one option to search over is required, got none; add for example --grid"),
-    (("--grid", "layers"), 2, "--grid layers: NAME=... is required, once, with one of "),
-    (("--grid", "data=a,b"), 2, "once, with one of "),
-    (("--grid", "layers=2", "--range", "layers=2:3"), 2, "--range layers=2:3: NAME=... is requ"),
+    (("--grid", "layers"), 2, "--grid layers: values are required, got none; for example --grid l"),
+    (("--grid", "layer=2,3"), 2, "--grid layer=2,3: NAME=... is required with one of "),
+    (("--grid", "layer=2,3"), 2, "; did you mean layers? ("),
+    (("--grid", "data=a,b"), 2, "NAME=... is required with one of "),
+    (("--grid", "layers=2", "--range", "layers=2:3"), 2, "layers=2:3: layers is given twice"),
     (("--grid", "layers=2,x"), 2, "layers=2,x: a whole number of at least 1 is required, got 'x'"),
     (("--grid", "layers=0"), 2, "layers=0: a whole number of at least 1 is required, got '0'"),
     (("--grid", "optimizer=sgd,lion"), 2, "one of sgd, adam, adamw is required, got 'lion' ("),

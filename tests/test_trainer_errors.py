@@ -70,6 +70,8 @@ BAD_LABELS = {
     "complex": (Y.astype(complex), TypeError, CLASSES + "complex128"),
     "float": (Y.astype(np.float32), TypeError, CLASSES + "float32; use y.astype(numpy.int64)"),
     "bool": (Y > 0, TypeError, CLASSES + "bool; use y.astype"),
+    "fractions": (Y + 0.5, TypeError, CLASSES + "float64; 0.5 is no class number: fill in or remo"),
+    "missing": (altered(Y.astype(float), 3, NAN), TypeError, "float64; nan is no class number: f"),
     "one-hot": (
         TARGETS,
         ValueError,
@@ -191,7 +193,7 @@ BAD_TRAINERS = {
     ),
     "optimizer": (
         TypeError,
-        "optimizer must be SGD, Adam or AdamW, got 'sgd'",
+        "optimizer must be SGD, Adam or AdamW, got 'sgd'; give an instance, such as fastsnn.Adam",
         (network(),),
         {"optimizer": "sgd"},
     ),
@@ -233,6 +235,18 @@ BAD_TRAINERS = {
         f"class_weight: {WEIGHTS}-1 as the least",
         (network(),),
         {"class_weight": [1, 2, -1]},
+    ),
+    "infinite class weight": (
+        ValueError,
+        f"class_weight: {WEIGHTS}inf as the largest",
+        (network(),),
+        {"class_weight": [1, 2, INF]},
+    ),
+    "no class weight": (
+        ValueError,
+        "class_weight: at least one weight above 0 is required, all are 0",
+        (network(),),
+        {"class_weight": [0, 0, 0]},
     ),
     "complex class weight": (
         TypeError,
@@ -322,3 +336,18 @@ def test_network_state(name):
     refused(ValueError, "state_dict: ", net.load_state_dict, state)
     refused(ValueError, text, net.load_state_dict, state)
     assert np.array_equal(net.parameters, before)  # all or nothing
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"validation_data": X}, "fit: validation_data must be (x, y), got ndarray"),
+        ({"validation_data": (X,)}, "fit: validation_data must be (x, y), got tuple"),
+        ({"callbacks": fs.EarlyStopping("train_loss")}, "got EarlyStopping; write [callback]"),
+    ],
+    ids=["an array", "x alone", "one callback"],
+)
+def test_what_fit_takes_beside_rows(options, text):
+    with pytest.raises(TypeError) as caught:
+        fs.Trainer(network()).fit(X, Y, epochs=1, **options)
+    assert text in str(caught.value)

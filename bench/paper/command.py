@@ -9,8 +9,24 @@ from fastsnn.methods import METHODS
 from fastsnn.options import OneOf, Whole
 from fastsnn.scalars import shown
 
+WORK = "runs/paper"
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
+
+
+class Resumable(click.Command):
+    """An experiment; an interruption says how to continue."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if ctx.params["dry"]:
+                raise
+            raise KeyboardInterrupt(
+                f"interrupted; {ctx.params['work'] or WORK} keeps the finished trainings; continue "
+                "with the same command and --resume"
+            ) from None
 
 
 @click.group()
@@ -20,6 +36,9 @@ def reproduce():
     Results (NAME.json, with machine, versions and command; some NAME.png, NAME.csv) go to --out.
     Every training is stored in --work as soon as it has finished: --resume continues after a kill.
     """
+
+
+reproduce.command_class = Resumable
 
 
 def listed(known=None, kind=str):
@@ -69,7 +88,7 @@ def shared(command):
     for option in (
         click.option("--json", "as_json", is_flag=True, show_default="off",
                      help="One JSON object on stdout."),
-        click.option("--work", metavar="DIR", show_default="runs/paper",
+        click.option("--work", metavar="DIR", show_default=WORK,
                      help="Where finished trainings are kept for --resume."),
         click.option("--out", metavar="DIR", show_default="bench/results/paper where it is, else "
                      "paper-results", help="Where results and pictures go."),

@@ -33,6 +33,7 @@ from fastsnn.data.named import (
 )
 from fastsnn.data.standardize import PER, Standardizer
 from fastsnn.data.table import Table, is_table, read_features, read_table
+from fastsnn.scalars import shown
 
 __all__ = [
     "DATASETS",
@@ -104,9 +105,10 @@ def load(
             option = "class_names" if header is None else "header"
             raise ValueError(f"{name}: {option} is for a file of your own; leave it out")
         if target is not None or task not in ("auto", task_of(name)):
+            what = f"task {task}" if target is None else f"target {shown(target)}"
             raise ValueError(
-                f"{name}: its target and task ({task_of(name)}) are fixed, got target={target!r} "
-                f"and task={task!r}; leave them out"
+                f"{name}: its target and task ({task_of(name)}) are fixed, got the {what}; leave "
+                "it out"
             )
         table, image = read_named(name, progress), name in IMAGES
     elif is_table(name):

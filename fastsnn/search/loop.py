@@ -140,7 +140,10 @@ def search(
         except KeyboardInterrupt:
             kept = "nothing was kept"
             if folder is not None:
-                kept = f"{folder} keeps them; continue with the same and --resume --out {folder}"
+                kept = (
+                    f"{folder} keeps them; continue with the same command and --resume "
+                    f"--out {folder}"
+                )
             raise KeyboardInterrupt(
                 f"interrupted after {len(watch.done)} of {source.total} trials; {kept}"
             ) from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastsnn import data, run
 from fastsnn.config import RunConfig
+from fastsnn.independent import settled
 from fastsnn.locks import Lock
 from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
@@ -36,7 +37,7 @@ class RunTrial:
     def __call__(self, options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         config = self.config(options)
         dataset = load(config)
-        config = config.settled(len(dataset.train), dataset.task)
+        config = settled(config, dataset)
         model, trainer, schedule = run.build(config, dataset)
         chosen = Selection(self.protocol)
         history = trainer.fit(

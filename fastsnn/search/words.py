@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from fastsnn.search.journal import NAME
 from fastsnn.search.space import Range
 
 EXAMPLE = "--grid layers=2,4,8"
+EXAMPLES = {
+    "--grid": f"for example {EXAMPLE}",
+    "--range": "for example --range learning_rate=0.001:0.1:log",
+}
 LONGEST = 120  # most letters of options that a message repeats
 
 
@@ -27,10 +32,16 @@ def space(
     for flag, word in [("--grid", w) for w in grids] + [("--range", w) for w in ranges]:
         name, _, text = word.partition("=")
         name = name.strip().replace("-", "_")
-        if name not in SEARCHED or name in found or not text:
+        if name not in SEARCHED:
+            near = [] if not name else get_close_matches(name, SEARCHED, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(
-                f"{flag} {word}: NAME=... is required, once, with one of {', '.join(SEARCHED)}"
+                f"{flag} {word}: NAME=... is required with one of {', '.join(SEARCHED)}{hint}"
             )
+        if name in found:
+            raise ValueError(f"{flag} {word}: {name} is given twice; leave one out")
+        if not text:
+            raise ValueError(f"{flag} {word}: values are required, got none; {EXAMPLES[flag]}")
         parts = [part.strip() for part in text.split("," if flag == "--grid" else ":")]
         log = flag == "--range" and parts[-1] == "log"
         try:
