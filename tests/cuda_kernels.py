@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cuda_sass
+import filelock
 
 PARTS = 2
 ARCHITECTURES = (8, 0), (9, 0)

@@ -11,8 +11,6 @@ import pytest
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
 
-pytestmark = pytest.mark.xdist_group("compiled for GPUs")  # minutes, once for all of them
-
 REGISTERS = 65536  # of a multiprocessor
 SHARED = 48 << 10  # bytes of a block, unless more are asked for at its launch
 # What NVIDIA's library computes in float32 is not rounded operation by operation.

@@ -13,8 +13,6 @@ import pytest
 if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is None:
     pytest.skip("no disassembler: pip install '.[dev-cuda]'", allow_module_level=True)
 
-pytestmark = pytest.mark.xdist_group("compiled for GPUs")  # minutes, once for all of them
-
 # Comparisons that may stand for each one in the source: itself or its opposite. GEU is "not less",
 # also true for NaN.
 SENSES = {
