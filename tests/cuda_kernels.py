@@ -63,7 +63,21 @@ def every_kernel():
 
 @functools.cache
 def compiled():
-    """The output of `main` for all kernels, compiled in two processes once for all tests."""
+    """The output of `main` for all kernels: minutes, once for all tests, also if pytest runs these
+    in several processes.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        return _compiled()
+    path = Path(tempfile.gettempdir(), f"fastsnn-compiled-{run}.json")
+    with filelock.FileLock(f"{path}.lock"):
+        if not path.exists():
+            path.write_text(json.dumps(_compiled()))
+        return json.loads(path.read_text())
+
+
+def _compiled():
+    """The same, compiled in PARTS processes."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
     running = [
         subprocess.Popen(
