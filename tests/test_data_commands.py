@@ -7,7 +7,6 @@ from commands import SMALL, call, good, result_of, write_table
 import fastsnn as fs
 from fastsnn.config import RunConfig
 from fastsnn.data import targets
-from fastsnn.data.idx import read_idx
 from fastsnn.search.command import command_line
 
 CALM = (*SMALL, "--schedule", "constant")
@@ -116,10 +115,3 @@ def test_header_is_true_false_or_none():
             RunConfig(header=value)
     with pytest.raises(TypeError, match="layers: a whole number"):
         RunConfig(layers=True)
-
-
-def test_idx_files_of_more_dimensions_than_arrays_have(tmp_path):
-    path = tmp_path / "x-ubyte"
-    path.write_bytes(bytes([0, 0, 8, 65]) + b"\0\0\0\1" * 65 + b"\7")
-    with pytest.raises(ValueError, match="must be an idx file"):
-        read_idx(path)

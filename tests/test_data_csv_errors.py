@@ -30,6 +30,7 @@ def write(tmp_path):
         ("1,2\n1,1_000\n", {"target": "0"}, ("line 2", "got '1_000'")),
         ("1,2,3\n4,5\n", {}, ("line 2", "must have 3 columns", "has 2")),
         ("a,b,y\r1,2,3\r4,5,6,7\r", {}, ("line 3", "must have 3 columns", "has 4")),
+        ("# made today\na,b\n1,2\n", {}, ("line 1", "2 columns like line 2", "titles")),
         ("1 2 3\n4 5 6\n", {}, ("feature column", "has 1 column;", "comma, semicolon or tab")),
         ("a,b\n1,2\n3,4\n", {"target": "a,b"}, ("feature column beside the target",)),
         ("a,b\n1,2\n3,4\n", {"target": "c"}, ("[-2, 1]", "got 'c'", "'a', 'b'")),

@@ -18,8 +18,10 @@ from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite, shown
 from fastsnn.data.columns import Target, feature_columns, target_columns, target_names
 from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file
-from fastsnn.data.limits import unpacked_limit
+from fastsnn.data.limits import too_large, unpacked_limit
 from fastsnn.data.magic import HEAD, require_text
+
+PIECE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +64,10 @@ def read_csv(
     """
     expected = expected or Expected()
     names = target_names(target)
-    packed = path.name.lower().endswith(".gz")
-    with open_file(path) as file:
-        require_text(path, file.read(HEAD), packed)
-    limit = unpacked_limit(path) if packed else None
+    _require_text(path)
     how = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": None}
     with open_file(path, "rt", **how) as file:
-        source = lines(path, file, limit)
+        source = lines(path, file)
         sampled, whole = delimiters.sample(source)
         letter = delimiters.choose(path, sampled, whole)
         rows = records(path, chain(sampled, source), letter)
@@ -78,7 +77,23 @@ def read_csv(
         return _read(path, line, row, rows, letter, target, names, expected, labelled)
 
 
+def _require_text(path):
+    """By the first bytes; and of a packed file the size, before minutes are spent on its rows."""
+    packed = path.name.lower().endswith(".gz")
+    with open_file(path) as file:
+        head = file.read(HEAD)
+        require_text(path, head, packed)
+        if packed:
+            limit, size = unpacked_limit(path), len(head)
+            while size <= limit and (piece := file.read(PIECE)):
+                size += len(piece)
+            if size > limit:
+                raise too_large(path, limit)
+
+
 def _read(path, line, row, rows, letter, target, names, expected, labelled) -> CsvTable:
+    if len(row) == 1:
+        rows = _require_one_column(path, line, row, rows)
     labels = expected.class_names or ()
     first = headers.First(bool(expected.header))
     if expected.header is None:
@@ -110,6 +125,19 @@ def _read(path, line, row, rows, letter, target, names, expected, labelled) -> C
         tuple(header[i] if header else str(i) for i in targets),
         f"{'header' if header else 'no header'}; delimiter {letter!r}",
     )
+
+
+def _require_one_column(path, line, row, rows):
+    """The rows; ValueError where the second has several cells: the first is no header then."""
+    second = next(rows, None)
+    if second is None:
+        return rows
+    if len(second[1]) > 1:
+        raise ValueError(
+            f"{path}, line {line}: must have {len(second[1])} columns like line {second[0]}, has "
+            f"one, {shown(row[0])}; remove titles and remarks above the table"
+        )
+    return chain([second], rows)
 
 
 def _indices(path, target, width):

@@ -10,7 +10,6 @@ import numpy as np
 from fastsnn.data.files import read_bytes
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-DIMENSIONS = 64  # that NumPy can have
 
 
 def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
@@ -20,8 +19,7 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
     """
     path = Path(path)
     data = read_bytes(path)
-    known = len(data) >= 4 and data[:2] == b"\0\0" and data[2] in TYPES
-    if not known or not 0 < data[3] <= DIMENSIONS:
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or data[3] == 0:
         raise ValueError(
             f"{path}: must be an idx file (first bytes 00 00, type, dimensions), "
             f"begins with {data[:4].hex(' ') or 'nothing'}; copy or download it again"

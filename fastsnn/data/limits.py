@@ -10,7 +10,7 @@ from pathlib import Path
 
 VARIABLE = "FASTSNN_UNPACKED_LIMIT"
 ALWAYS = 128 << 20  # bytes that any file may unpack to
-RATIO = 250  # times the packed size: tables of numbers reach 5 to 50, of nearly all zeros 200
+RATIO = 200  # times the packed size: tables of numbers reach 5 to 50, of zeros and ones 150
 
 
 def unpacked_limit(path: Path) -> int:
