@@ -18,9 +18,11 @@ from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite
 from fastsnn.data.columns import Target, feature_columns, target_columns, target_names
 from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file
-from fastsnn.data.limits import table_limit
+from fastsnn.data.limits import table_limit, too_large
 from fastsnn.data.magic import HEAD, require_text
 from fastsnn.scalars import shown
+
+PIECE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +66,10 @@ def read_csv(
     """
     expected = expected or Expected()
     names = target_names(target)
-    packed = path.name.lower().endswith(".gz")
-    with open_file(path) as file:
-        require_text(path, file.read(HEAD), packed)
-    limit = table_limit(path) if packed else None
+    _require_text(path)
     how = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": None}
     with open_file(path, "rt", **how) as file:
-        source = lines(path, file, limit)
+        source = lines(path, file)
         sampled, whole = delimiters.sample(source)
         letter = delimiters.choose(path, sampled, whole)
         rows = records(path, chain(sampled, source), letter)
@@ -80,7 +79,23 @@ def read_csv(
         return _read(path, line, row, rows, letter, target, names, expected, labelled)
 
 
+def _require_text(path):
+    """By the first bytes; and of a packed file the size, before minutes are spent on its rows."""
+    packed = path.name.lower().endswith(".gz")
+    with open_file(path) as file:
+        head = file.read(HEAD)
+        require_text(path, head, packed)
+        if packed:
+            limit, size = table_limit(path), len(head)
+            while size <= limit and (piece := file.read(PIECE)):
+                size += len(piece)
+            if size > limit:
+                raise too_large(path, limit)
+
+
 def _read(path, line, row, rows, letter, target, names, expected, labelled) -> CsvTable:
+    if len(row) == 1:
+        rows = _require_one_column(path, line, row, rows)
     labels = expected.class_names or ()
     _require_columns(f"{path}, line {line}", row, labelled)
     first = headers.First(bool(expected.header))
@@ -143,6 +158,19 @@ def _require_no_quote(where, cell):
             f"{where}: there must be no blank before the quote of a cell, got {shown(cell)}; "
             "remove it (pandas: read_csv reads skipinitialspace=True)"
         )
+
+
+def _require_one_column(path, line, row, rows):
+    """The rows. Raises ValueError if the second has several cells: the first is a title then."""
+    second = next(rows, None)
+    if second is None:
+        return rows
+    if len(second[1]) > 1:
+        raise ValueError(
+            f"{path}, line {line}: must have {len(second[1])} columns like line {second[0]}, has "
+            f"one, {shown(row[0])}; remove titles and remarks above the table"
+        )
+    return chain([second], rows)
 
 
 def _indices(path, target, width):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TextIO
 
 from fastsnn.data.files import brief
-from fastsnn.data.limits import too_large
 from fastsnn.scalars import shown
 
 LINE = 64 << 20  # letters of a line, at most: 2 million columns
@@ -18,18 +17,15 @@ _UNDECODED = re.compile(
 )  # how errors="surrogateescape" decodes a byte that is not UTF-8
 
 
-def lines(path: Path, file: TextIO, limit: int | None = None) -> Iterator[str]:
+def lines(path: Path, file: TextIO) -> Iterator[str]:
     """The lines of a text file that was opened with errors="surrogateescape".
 
     Raises ValueError, with the line number, for bytes that are not UTF-8, for NUL, and for a line
-    of more than `LINE` letters; and if the file has more than `limit` letters.
+    of more than `LINE` letters.
     """
-    number = size = 0
+    number = 0
     while line := file.readline(LINE):
         number += 1
-        size += len(line)
-        if limit is not None and size > limit:
-            raise too_large(path, limit)
         if not line.isascii() and (found := _UNDECODED.search(line)):
             raise ValueError(
                 f"{path}, line {number}: must be UTF-8 text, but the byte "

@@ -14,7 +14,7 @@ VARIABLE = "FASTSNN_UNPACKED_LIMIT"
 ADVICE = f"if it is no mistake, set {VARIABLE} to more bytes"
 UNPACKED_LIMIT = 8 << 30  # bytes of a data set's file; half of the memory where that is less
 ALWAYS = 128 << 20  # bytes that any table may unpack to
-RATIO = 250  # times the packed size: tables of numbers reach 5 to 50, of nearly all zeros 200
+RATIO = 250  # times the packed size: tables of numbers reach 5 to 50, of zeros and ones 200
 
 
 def unpacked_limit() -> int:
