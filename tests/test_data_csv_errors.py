@@ -65,7 +65,7 @@ def write(tmp_path):
         (
             "# 3 May\na,b\n1,2\n",
             {},
-            ("line 1: must have 2 columns like line 2", "'# 3 May'", "remove this remark"),
+            ("line 1: must have 2 columns like line 2", "'# 3 May'", "remove titles and remarks"),
         ),
         ("sep=;\na;b\n1;2\n", {}, ("line 1: must hold names", "'sep='", "remove this line")),
         ("a,é,y\n1,2,3\n".encode("latin-1"), {}, ("line 1", "UTF-8", "0xe9", "save it as CSV")),
