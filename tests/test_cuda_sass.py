@@ -21,7 +21,12 @@ SENSES = {
     "positive": (("GT", "LEU"), "R", "RZ"),
     "negative": (("LT", "GEU"), "R", "RZ"),
     "above": (("GT", "LEU", "LT", "GEU"), "R", "R"),
+    # Directions of normalized weights: see SHORTEST and LONGEST in kernels/scalar.py.
+    "direction": (("LT", "GEU"), "|R|", "9.99999986991104000000e+14"),
+    "not too long": (("LT", "GEU"), "R", "1.00000001504746621988e+30"),
+    "not too short": (("GT", "LEU"), "R", "1.000000003171076851e-30"),
 }
+DIRECTIONS = ["is finite", "direction", "not too long", "not too short"]
 LEAST = {"exp": "-104", "exp - 1": "-32"}  # their argument is that or more, or NaN
 # Comparisons in the source of kernels, by prefixes of their names.
 WRITTEN = {
@@ -44,6 +49,8 @@ WRITTEN = {
     "dense_forward_tanh": ["exp - 1"],
     "dense_backward_relu": ["positive"],
     "dense_backward_selu": ["positive"],
+    **{f"direction_update_{name}": DIRECTIONS for name in ("sgd", "momentum", "nesterov", "adam")},
+    "norm_update": ["is finite"],
     "try_is_number": ["is number"],
     "try_is_finite": ["is finite"],
     "try_above": ["above"],

@@ -167,7 +167,7 @@ def test_state_dicts_are_exchanged(name):
     assert np.array_equal(other.forward(x), net.forward(x))
     state.pop(next(iter(state)))
     before = bits(other.state_dict())
-    with pytest.raises(ValueError, match="the network needs .'0.weight"):
+    with pytest.raises(ValueError, match="the network needs '0.weight"):
         other.load_state_dict(state)
     assert bits(other.state_dict()) == before
 
