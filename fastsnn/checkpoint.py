@@ -16,7 +16,6 @@ from safetensors.numpy import save as to_bytes
 
 from fastsnn import description as described
 from fastsnn import files, tensorfile
-from fastsnn.config import RunConfig
 from fastsnn.description import NAMES
 from fastsnn.layers import describe
 from fastsnn.model import Model
@@ -102,6 +101,8 @@ def load_training(path: str | os.PathLike):
 
 def load_run(path: str | os.PathLike):
     """`load_training` of a run of `fastsnn train`: its config is a settled `RunConfig`."""
+    from fastsnn.config import RunConfig  # which `import fastsnn` does not need
+
     model, state, history, options = load_training(path)
     with _fitting(_name(path)):
         config = RunConfig.from_dict(options)
