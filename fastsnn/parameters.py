@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.ma  # noqa: F401  not at its first use: a fork during that import hangs the child
 
 from fastsnn.locks import Lock
 from fastsnn.plan import ParameterLayout, aligned_zeros

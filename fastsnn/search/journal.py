@@ -137,8 +137,8 @@ class Journal:
             old, new = stored.get(name), about.get(name)
             if old != new:
                 raise ValueError(
-                    f"{self.path.parent}: the search was started with {name} {_shown(old)}, got "
-                    f"{_shown(new)}; "
+                    f"{self.path.parent}: the search was started with {_shown(name)} "
+                    f"{_shown(old)}, got {_shown(new)}; "
                     "leave it as it was, or choose another folder"
                 )
 
