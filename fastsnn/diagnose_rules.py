@@ -288,7 +288,7 @@ RULES: tuple[Callable, ...] = (
     _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _constant,
     _gradients,
 )  # fmt: skip
-# What compares rows says nothing if there is one, or all are equal.
+# These rules compare rows, so they cannot judge a single row or equal rows.
 BETWEEN_ROWS = (_inputs, _drift, _alike, _units, _constant)
 ALL_ALIKE = Finding(
     "rows do not differ", (0,),

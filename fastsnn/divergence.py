@@ -48,7 +48,7 @@ def _weights(rows, labels, sample_weight, class_weight):
     small = 0 < each.sum() < SMALL_TOTAL
     for name, weights, large in (
         ("sample weights", sample_weight, LARGE_WEIGHT),
-        # Those of positive labels are in no mean's denominator.
+        # Weights of positive labels are not in the denominator of the mean.
         ("class weights", class_weight, LARGE_WEIGHT if len(labels) else LARGE),
     ):
         positive = weights[weights > 0]

@@ -1,4 +1,4 @@
-"""How many independent features a data set has: few of them bound the learning rate of sgd."""
+"""Number of independent features of a data set; a small number bounds the learning rate of sgd."""
 
 from __future__ import annotations
 

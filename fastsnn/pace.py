@@ -84,7 +84,7 @@ class Pace:
             self.took(seconds, self._one)
 
     def alone(self, threads: int, rows: int) -> bool:
-        """Whether the next region gets one thread."""
+        """Return True if the next region gets one thread."""
         key = threads, rows.bit_length()
         size = self.sizes.get(key)
         if size is None:

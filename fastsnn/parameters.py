@@ -13,7 +13,7 @@ from fastsnn.locks import Lock
 from fastsnn.plan import ParameterLayout, aligned_zeros
 from fastsnn.scalars import listed, shown
 
-# Of a direction of normalized weights: a little more than kernels store (SHORTEST and LONGEST in
+# Bounds of a direction of normalized weights, slightly wider than in kernels (SHORTEST, LONGEST in
 # kernels/scalar.py), whatever the rounding of the sum.
 SMALLEST_LENGTH, LARGEST_LENGTH = 0.99e-15, 1.01e15
 
@@ -34,7 +34,7 @@ class Parameters:
     def __init__(self, layout: ParameterLayout):
         self.layout = layout
         self.flat = aligned_zeros(layout.size)
-        # What is shown outside: nobody can make it writeable, as its base is a read-only buffer.
+        # The view for callers: it cannot be made writeable, because its base is a read-only buffer.
         self._shown = np.frombuffer(memoryview(self.flat).toreadonly(), np.float32)
         self.tensors = layout.views(self._shown)
         self._tensors = layout.views(self.flat)

@@ -71,7 +71,7 @@ def assemble(
 
 
 def _labels(table: Table, dtype: type) -> np.ndarray | None:
-    """What rows are held back by; None: by nothing, as version 0.1 did for a class of one row."""
+    """Labels to stratify by, or None, as version 0.1 did if a class had one row."""
     if table.task != "classification":
         return None
     y = table.train.y

@@ -47,12 +47,12 @@ def is_finite(text: str) -> bool:
 
 
 def has_decimal_comma(text: str) -> bool:
-    """Whether `text` looks like a number with a comma: 70,5 or 1.234,5 or 1,234,567.8."""
+    """Return True if `text` looks like a number with a comma: 70,5 or 1.234,5 or 1,234,567.8."""
     return "," in text and _DECIMAL_COMMA.fullmatch(text.strip()) is not None
 
 
 def is_code(text: str) -> bool:
-    """Whether `text` is digits with a leading zero, such as 007: a code rather than a number."""
+    """Return True if `text` is a code: digits with a leading zero, such as 007."""
     text = text.strip()
     return len(text) > 1 and text[0] == "0" and text.isascii() and text.isdigit()
 

@@ -137,7 +137,7 @@ def brief(text: object, letters: int = 160) -> str:
 
 
 def packed(path: Path) -> bool:
-    """Whether the name ends in .gz."""
+    """Return True if the name ends in .gz."""
     return path.name.lower().endswith(".gz")
 
 

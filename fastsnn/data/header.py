@@ -111,7 +111,7 @@ def settle(
 
 
 def _is_like_a_name(word, row, cells):
-    """Whether a number in line 1 is rather the name of a column with these cells below."""
+    """Return True if a number in line 1 is rather the name of a column with these cells below."""
     if cells and all(number(cell) is None for cell in cells):
         return True
     values = list(map(number, row))
