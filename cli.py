@@ -12,13 +12,13 @@ from click.core import ParameterSource  # noqa: E402
 
 from fastsnn import __version__  # noqa: E402
 from fastsnn.bench.command import bench, compare  # noqa: E402
-from fastsnn.bench.paper.command import reproduce  # noqa: E402
-from fastsnn.config import BY_RULE, RunConfig  # noqa: E402
 from fastsnn.data.dataset import TASKS  # noqa: E402
 from fastsnn.data.standardize import PER  # noqa: E402
 from fastsnn.methods import METHODS, SHAPES  # noqa: E402
 from fastsnn.optimizers import OPTIMIZERS  # noqa: E402
-from fastsnn.options import Number, OneLine, OneOf, Whole  # noqa: E402
+from fastsnn.paper.command import reproduce  # noqa: E402
+from fastsnn.runs.config import BY_RULE, RunConfig  # noqa: E402
+from fastsnn.runs.options import Number, OneLine, OneOf, Whole  # noqa: E402
 from fastsnn.schedules import SCHEDULES  # noqa: E402
 
 COUNT = Whole(min=1)
@@ -30,8 +30,8 @@ def report(line):
 
 
 def show(values, as_json):
-    from fastsnn.console import table
-    from fastsnn.folder import to_json
+    from fastsnn.runs.console import table
+    from fastsnn.runs.folder import to_json
 
     click.echo(to_json(values)) if as_json else table(values)
 
@@ -141,9 +141,9 @@ def main():
 # fmt: on
 def train(ctx, out, resuming, as_json, **options):
     """Train a network, evaluate the best epoch on the test set, and store it in a folder."""
-    from fastsnn import console
-    from fastsnn.folder import RunFolder
-    from fastsnn.run import resume, run
+    from fastsnn.runs import console
+    from fastsnn.runs.folder import RunFolder
+    from fastsnn.runs.run import resume, run
 
     given = {
         name: value
@@ -202,7 +202,7 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
     """Train with many combinations of options, several concurrently, and choose as the paper does:
     by the validation figure, smoothed over 10 epochs, at the best epoch.
     """
-    from fastsnn import console
+    from fastsnn.runs import console
     from fastsnn.search import command, progress, words
 
     def convert(name, text):
@@ -255,7 +255,7 @@ search.params[:0] = shared
 @json_option
 def evaluate(model_file, data, target, header, threads, backend, as_json):  # fmt: skip
     """Compare a saved model's predictions with the truth."""
-    from fastsnn import console, inference
+    from fastsnn.runs import console, inference
 
     path, model = inference.load(model_file, backend)
     progress = console.download_line(report)
@@ -277,7 +277,8 @@ def predict(model_file, data, header, out, threads, backend):  # fmt: skip
     Classification: class and the probability of each, p_NAME. Several tasks: p_NAME of each.
     Regression: the targets in their units.
     """
-    from fastsnn import console, files, inference
+    from fastsnn.runs import console, inference
+    from fastsnn.storage import files
 
     _, model = inference.load(model_file, backend)
     progress = console.download_line(report)
@@ -302,8 +303,10 @@ def predict(model_file, data, header, out, threads, backend):  # fmt: skip
 @json_option
 def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: skip
     """Check every layer of a saved model, and print what is wrong."""
-    from fastsnn import console, diagnose_plot, diagnose_show, inference
-    from fastsnn.diagnose import diagnose_model
+    from fastsnn.diagnose import plot as diagnose_plot
+    from fastsnn.diagnose import show as diagnose_show
+    from fastsnn.diagnose.measure import diagnose_model
+    from fastsnn.runs import console, inference
 
     if plot is not None:
         diagnose_plot.require(plot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastsnn as fs
-from fastsnn.backend import (
+from fastsnn.engine.cpu import (
     LOSSES,
     NO_INTEGERS,
     NO_NUMBERS,
@@ -13,7 +13,8 @@ from fastsnn.backend import (
     TrainingEngine,
     load_kernels,
 )
-from fastsnn.kernels.cpu import program
+
+from ..kernels.cpu import program
 
 SEED, STEP = 7, 3
 

@@ -2,7 +2,7 @@
 
 Each figure is the median of three rounds, each in a process of its own: of the median step, and of
 the mean step, in which rare slow steps count. "plain" uses neither the short spinning of
-`kernels/pool.py` nor the adaptive thread count of `fastsnn/pace.py`.
+`kernels/pool.py` nor the adaptive thread count of `fastsnn/engine/pace.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 import fastsnn as fs
-from fastsnn import pace
+from fastsnn.engine import pace
 
 OPENMP_DEFAULT = "300000"  # spins of GNU OpenMP before a thread sleeps
 MODES = {

@@ -4,12 +4,13 @@ import json
 
 import click
 
-from fastsnn.bench import output
-from fastsnn.bench.case import Case, CaseType
-from fastsnn.bench.gpu.cases import CASES as GPU_CASES
-from fastsnn.bench.gpu.cases import MODES as GPU_MODES
-from fastsnn.bench.gpu.cases import PEERS as GPU_PEERS
-from fastsnn.options import Number, OneOf, Whole
+from fastsnn.runs.options import Number, OneOf, Whole
+
+from . import output
+from .case import Case, CaseType
+from .gpu.cases import CASES as GPU_CASES
+from .gpu.cases import MODES as GPU_MODES
+from .gpu.cases import PEERS as GPU_PEERS
 
 # The networks of the targets; here, so that no measuring module is loaded for `fastsnn train`.
 STEP_CASES = (
@@ -90,8 +91,9 @@ def _report(line):
 
 def _end(result, json_path, text):
     """Print, and write the JSON; returns the machine."""
-    from fastsnn import files
-    from fastsnn.bench import machine
+    from fastsnn.storage import files
+
+    from . import machine
 
     described = machine.describe()
     click.echo(text)
@@ -115,9 +117,10 @@ def _end(result, json_path, text):
 @plot_option
 def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_path):
     """Training steps: time, share of the machine's peak, speed-up over peers."""
-    from fastsnn import threads as processors
-    from fastsnn.bench import plot, show
-    from fastsnn.bench import step as measuring
+    from fastsnn.engine import threads as processors
+
+    from . import plot, show
+    from . import step as measuring
 
     output.require(json_path, plot_path)
     peers = _names(against)
@@ -137,8 +140,8 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
 @json_option
 def parts(cases, seconds, json_path):
     """Where the time of a step goes, on one thread."""
-    from fastsnn.bench import parts as measuring
-    from fastsnn.bench import show
+    from . import parts as measuring
+    from . import show
 
     output.require(json_path)
     rows = measuring.measure(cases, seconds, _report)
@@ -158,8 +161,8 @@ def parts(cases, seconds, json_path):
 @plot_option
 def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
     """Predictions through the public call: time, and share of what the memory can give."""
-    from fastsnn.bench import plot, show
-    from fastsnn.bench import predict as measuring
+    from . import plot, show
+    from . import predict as measuring
 
     output.require(json_path, plot_path)
     peers = _names(against)
@@ -177,8 +180,8 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
 @plot_option
 def kernels(against, seconds, json_path, plot_path):
     """Every kernel on one thread: time, rate, share of its roof, error against float64."""
-    from fastsnn.bench import kernels as measuring
-    from fastsnn.bench import plot, show
+    from . import kernels as measuring
+    from . import plot, show
 
     output.require(json_path, plot_path)
     found = measuring.measure(seconds, _report, _names(against))
@@ -199,9 +202,10 @@ def kernels(against, seconds, json_path, plot_path):
 @plot_option
 def scaling(threads, against, seconds, json_path, plot_path):
     """How time grows with depth and batch, and throughput with threads and with trainers."""
-    from fastsnn import threads as processors
-    from fastsnn.bench import plot, show
-    from fastsnn.bench import scaling as measuring
+    from fastsnn.engine import threads as processors
+
+    from . import plot, show
+    from . import scaling as measuring
 
     output.require(json_path, plot_path)
     try:
@@ -230,9 +234,10 @@ def scaling(threads, against, seconds, json_path, plot_path):
 @plot_option
 def grid(cases, threads, seconds, rounds, json_path, plot_path):
     """Depth x width x batch against PyTorch eager: is any corner slower?"""
-    from fastsnn import threads as processors
-    from fastsnn.bench import grid as measuring
-    from fastsnn.bench import plot, show
+    from fastsnn.engine import threads as processors
+
+    from . import grid as measuring
+    from . import plot, show
 
     output.require(json_path, plot_path)
     chosen = list(cases) or measuring.cells()
@@ -256,9 +261,10 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
 @json_option
 def train(layers, epochs, against, threads, json_path):
     """MNIST from process start to finish: seconds, memory, accuracy."""
-    from fastsnn import threads as processors
-    from fastsnn.bench import show
-    from fastsnn.bench import train as measuring
+    from fastsnn.engine import threads as processors
+
+    from . import show
+    from . import train as measuring
 
     output.require(json_path)
     rows = measuring.measure(layers, epochs, _names(against), processors.resolve(threads), _report)
@@ -277,9 +283,10 @@ def train(layers, epochs, against, threads, json_path):
 @json_option
 def search(workers, epochs, json_path):
     """200 small trainings: are all processors busy?"""
-    from fastsnn import threads as processors
-    from fastsnn.bench import search as measuring
-    from fastsnn.bench import show
+    from fastsnn.engine import threads as processors
+
+    from . import search as measuring
+    from . import show
 
     output.require(json_path)
     rows = measuring.measure(processors.resolve(workers), epochs, _report)
@@ -302,8 +309,9 @@ def search(workers, epochs, json_path):
 @json_option
 def gpu(cases, modes, against, checking, seconds, json_path):
     """Training steps with Adam on an NVIDIA GPU: time, share of the ceilings; or checks."""
-    from fastsnn import backend
-    from fastsnn.bench.gpu import everything, results
+    from fastsnn.engine import cpu as backend
+
+    from .gpu import everything, results
 
     output.require(json_path)
     backend.require("cuda")
@@ -360,10 +368,11 @@ def compare(case, threads, json_path, plot_path, **options):
     """The same network, starting weights and batches here and in PyTorch: losses, differences of
     activations and gradients, mean and variance after alpha-dropout, time and memory.
     """
-    from fastsnn import files
-    from fastsnn import threads as processors
-    from fastsnn.bench import compare as comparison
-    from fastsnn.bench import compare_plot, compare_table
+    from fastsnn.engine import threads as processors
+    from fastsnn.storage import files
+
+    from . import compare as comparison
+    from . import compare_plot, compare_table
 
     output.require(json_path, plot_path)
     comparison.require()

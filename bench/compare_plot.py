@@ -6,8 +6,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from fastsnn import files
-from fastsnn.bench.compare_table import NAMES, dropout
+from fastsnn.storage import files
+
+from .compare_table import NAMES, dropout
 
 OURS, THEIRS, COMPILED = "#c1440e", "#2b5c8a", "#7fa6c9"
 LEAST = 1e-9  # below float32's rounding: where a difference of 0 is drawn

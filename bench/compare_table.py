@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-from fastsnn.bench.case import Case
-from fastsnn.console import is_terminal, table
+from fastsnn.runs.console import is_terminal, table
+
+from .case import Case
 
 NAMES = {"fastsnn": "fastsnn", "torch": "PyTorch", "torch-compile": "PyTorch, compiled"}
 MOST_ROWS = 24  # of losses; the JSON file has them all

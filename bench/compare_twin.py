@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn.bench import child, timing
-from fastsnn.bench.case import CLASSES, Case
-from fastsnn.kernels.cpu.dropout import drop_mask
+from ..kernels.cpu.dropout import drop_mask
+from . import child, timing
+from .case import CLASSES, Case
 
 DRAWS = 16  # masks over which mean and variance after dropout are averaged
 TIMED_RATE = 1e-6  # the same work, and thousands of steps on one batch go nowhere

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from fastsnn.bench import child, timing, versus
-from fastsnn.bench.case import Case
+from . import child, timing, versus
+from .case import Case
 
 DEPTHS, WIDTHS, BATCHES = (1, 4, 16, 64), (16, 64, 256, 1024), (1, 16, 128, 1024)
 LEAST = 3  # calls: the largest network takes seconds for each

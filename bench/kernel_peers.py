@@ -12,8 +12,8 @@ import statistics
 
 import numpy as np
 
-from fastsnn.bench import child, timing
-from fastsnn.kernels.scalar import ALPHA, LAMBDA, LAMBDA_ALPHA
+from ..kernels.scalar import ALPHA, LAMBDA, LAMBDA_ALPHA
+from . import child, timing
 
 KNOWN = ("torch", "torch-compile", "jax", "onnxruntime")
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from fastsnn import optimizers
-from fastsnn.backend import NO_INTEGERS, SingleRows, check_batch
-from fastsnn.bench import child, kernel_peers, peak, reference, timing, versus
-from fastsnn.bench.bed import SEED, STEP, Bed
-from fastsnn.kernels.cpu import activation, dropout, optimizer
-from fastsnn.kernels.cpu.shape import PANEL
+from fastsnn.engine.cpu import NO_INTEGERS, SingleRows, check_batch
+
+from ..kernels.cpu import activation, dropout, optimizer
+from ..kernels.cpu.shape import PANEL
+from . import child, kernel_peers, peak, reference, timing, versus
+from .bed import SEED, STEP, Bed
 
 WIDTHS = (64, 256, 1024)
 BATCH = 128
@@ -137,7 +138,7 @@ def _others(seconds: float) -> Iterator[dict[str, Any]]:
 def _first_panels(bed):
     """Wrong numbers among the input panels."""
     row = bed.engine.plan.table[0]
-    from fastsnn.kernels.program import X_AT, X_STRIDE
+    from ..kernels.program import X_AT, X_STRIDE
 
     count, start, stride = BATCH // PANEL, row[X_AT], row[X_STRIDE]
     panels = bed.engine.acts[start : start + count * stride].reshape(count, stride)

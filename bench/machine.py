@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 from fastsnn.info import info
-from fastsnn.kernels.cpu.caches import cache_bytes
+
+from ..kernels.cpu.caches import cache_bytes
 
 PEERS = ("torch", "jax", "jaxlib", "onnxruntime")
 

@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 from fastsnn import optimizers
-from fastsnn.bench import peak
-from fastsnn.bench.bed import Bed
-from fastsnn.bench.case import Case
+
+from . import peak
+from .bed import Bed
+from .case import Case
 
 
 def measure(cases: tuple[Case, ...], seconds: float, report) -> list[dict[str, Any]]:

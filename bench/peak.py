@@ -8,10 +8,11 @@ import numpy as np
 from llvmlite import ir
 from numba import prange
 
-from fastsnn.kernels.cpu.code import fold, vector_code
-from fastsnn.kernels.cpu.shape import LANES
-from fastsnn.kernels.emit import I64, Value, at, fma, load, splat, store
-from fastsnn.plan import aligned_zeros
+from fastsnn.engine.plan import aligned_zeros
+
+from ..kernels.cpu.code import fold, vector_code
+from ..kernels.cpu.shape import LANES
+from ..kernels.emit import I64, Value, at, fma, load, splat, store
 
 CHAINS = 12  # independent sums: more than a multiply-add takes cycles, times units
 ROUNDS = 500_000

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from fastsnn.bench.show import NAMES
+from .show import NAMES
 
 COLORS = {"fastsnn": "#c1272d", "torch": "#4477aa", "torch-compile": "#88aacc",
           "jax": "#66994d", "onnxruntime": "#aa8844"}  # fmt: skip
@@ -24,7 +24,7 @@ def canvas(width, height):
 def save(figure, path: Path, machine: dict[str, Any]) -> None:
     from matplotlib import pyplot
 
-    from fastsnn import files
+    from fastsnn.storage import files
 
     where = f"{machine['cpu']}, {machine['processors']} processors, {machine['date']}"
     figure.supxlabel(where, fontsize=7, color="gray", x=0.99, ha="right")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastsnn.bench import child, systems, versus
-from fastsnn.bench.case import Case
+from . import child, systems, versus
+from .case import Case
 
 
 def measure(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 import fastsnn as fs
-from fastsnn.bench import child, systems, timing, versus
-from fastsnn.bench.case import CLASSES, Case
+
+from . import child, systems, timing, versus
+from .case import CLASSES, Case
 
 DEPTHS = (8, 16, 32, 64, 128, 256)
 BATCHES = (32, 64, 128, 256, 512, 1024)

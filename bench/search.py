@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from fastsnn.bench import show, versus
 from fastsnn.search import Protocol, search
 from fastsnn.search.training import RunTrial
+
+from . import show, versus
 
 SPACE = {
     "layers": [2, 4, 8, 16, 32],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastsnn.bench import systems, versus
-from fastsnn.bench.case import Case
+from . import systems, versus
+from .case import Case
 
 
 def measure(

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 
-from fastsnn.bench.case import CLASSES, Case
+from .case import CLASSES, Case
 
 SGD_RATE, ADAM_RATE = 1e-3, 1e-4
 # Where each of them is to be found on PyPI.
@@ -135,8 +135,8 @@ def _step_jax(case, optimizer, threads):
     import jax
     import jax.numpy as jnp
 
-    from fastsnn.kernels.philox import alpha_dropout_affine
-    from fastsnn.kernels.scalar import ALPHA_PRIME
+    from ..kernels.philox import alpha_dropout_affine
+    from ..kernels.scalar import ALPHA_PRIME
 
     keys = jax.random.split(jax.random.key(0), len(case.weights))
     params = [

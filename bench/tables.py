@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fastsnn.bench import show
-from fastsnn.bench.gpu import results as on_gpu
-from fastsnn.bench.paper import show as shown
-from fastsnn.console import clock
+from fastsnn.paper import show as shown
+from fastsnn.runs.console import clock
+
+from . import show
+from .gpu import results as on_gpu
 
 RESULTS = Path("bench", "results")  # beside the document
 

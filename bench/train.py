@@ -10,7 +10,7 @@ import tempfile
 import time
 from typing import Any
 
-from fastsnn.bench import child, versus
+from . import child, versus
 
 TORCH = "fastsnn.bench.train_torch"
 MODES = {"torch": "eager", "torch-compile": "compile"}

@@ -11,11 +11,12 @@ import time
 import numpy as np
 
 from fastsnn import data
-from fastsnn.bench import child
-from fastsnn.config import RunConfig
 from fastsnn.network import mlp
+from fastsnn.runs.config import RunConfig
 from fastsnn.schedules import Cosine
 from fastsnn.trainer import shuffled
+
+from . import child
 
 
 def main():

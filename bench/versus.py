@@ -6,8 +6,8 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from fastsnn.bench import child, systems, timing
-from fastsnn.bench.case import Case
+from . import child, systems, timing
+from .case import Case
 
 WORKER = "fastsnn.bench.worker"
 Report = Callable[[str], None]

@@ -6,8 +6,8 @@ A request {"what": "step" | "predict" | "peak" | "read", "system", "case" or "ca
 
 from __future__ import annotations
 
-from fastsnn.bench import child, peak, systems, timing
-from fastsnn.bench.case import Case
+from . import child, peak, systems, timing
+from .case import Case
 
 
 def main():

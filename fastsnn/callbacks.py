@@ -4,8 +4,8 @@
 
 from math import isnan
 
+from fastsnn.checks.scalars import integer
 from fastsnn.metrics import LARGER_IS_BETTER
-from fastsnn.scalars import integer
 
 
 def best_epoch(history: list[dict], monitor: str) -> int:

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save as to_bytes
 
-from fastsnn import description as described
-from fastsnn import files, tensorfile
-from fastsnn.description import NAMES
+from fastsnn.checks.scalars import shown
 from fastsnn.layers import describe
 from fastsnn.model import Model
 from fastsnn.network import Network
-from fastsnn.scalars import shown
+from fastsnn.storage import description as described
+from fastsnn.storage import files, tensorfile
+from fastsnn.storage.description import NAMES
 from fastsnn.version import __version__
 
 FORMAT, KEY = 1, "fastsnn"
@@ -101,7 +101,7 @@ def load_training(path: str | os.PathLike):
 
 def load_run(path: str | os.PathLike):
     """`load_training` of a run of `fastsnn train`: its config is a settled `RunConfig`."""
-    from fastsnn.config import RunConfig  # which `import fastsnn` does not need
+    from fastsnn.runs.config import RunConfig  # which `import fastsnn` does not need
 
     model, state, history, options = load_training(path)
     with _fitting(_name(path)):

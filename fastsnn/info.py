@@ -12,8 +12,9 @@ import llvmlite.binding
 import numba
 import numpy as np
 
-from fastsnn import backend, device, threads
 from fastsnn.data.download import cache_folder
+from fastsnn.engine import cpu as backend
+from fastsnn.engine import device, threads
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import shape
 from fastsnn.version import __version__

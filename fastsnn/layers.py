@@ -2,7 +2,7 @@
 
 from dataclasses import MISSING, dataclass, fields
 
-from fastsnn.scalars import FLOAT32_MAX, integer, number, plain, shown
+from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
 
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")

@@ -4,7 +4,8 @@ float64.
 
 import numpy as np
 
-from fastsnn import backend, check
+from fastsnn.checks import inputs as check
+from fastsnn.engine import cpu as backend
 
 LOSSES = tuple(backend.LOSSES)
 FOR_TASK = {

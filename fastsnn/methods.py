@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 
+from fastsnn.checks.scalars import integer, number, shown
 from fastsnn.layers import (
     MOST_LAYERS,
     MOST_UNITS,
@@ -19,7 +20,6 @@ from fastsnn.layers import (
     Residual,
 )
 from fastsnn.network import Network
-from fastsnn.scalars import integer, number, shown
 
 SHAPES = ("rectangular", "conic")
 HE = "he_normal"

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn import arrays, encode, metrics
-from fastsnn.data.byterows import ByteRows
+from fastsnn import metrics
+from fastsnn.checks import arrays, encode
+from fastsnn.checks.scalars import listed, shown
 from fastsnn.data.dataset import TASKS, Split
 from fastsnn.data.standardize import Standardizer
+from fastsnn.engine.byterows import ByteRows
 from fastsnn.losses import log_softmax
 from fastsnn.network import Network
-from fastsnn.scalars import listed, shown
 
 
 @dataclass(frozen=True, eq=False)

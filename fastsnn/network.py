@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fastsnn import backend, check, graph, initialize
-from fastsnn import threads as processors
-from fastsnn.data.byterows import ByteRows
-from fastsnn.device import Rows
+from fastsnn.checks import inputs as check
+from fastsnn.engine import cpu as backend
+from fastsnn.engine import graph, initialize
+from fastsnn.engine import threads as processors
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.device import Rows
+from fastsnn.engine.parameters import Parameters, require_fit
+from fastsnn.engine.plan import parameter_layout
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, SELU, AlphaDropout, Dense, Layer
-from fastsnn.parameters import Parameters, require_fit
-from fastsnn.plan import parameter_layout
 
 
 class Network:
@@ -26,7 +28,7 @@ class Network:
     input_size : int >= 1
         Features of a row.
     seed : int in [0, 2**64)
-        Of the starting weights: see `fastsnn.initialize.initialize`.
+        Of the starting weights: see `fastsnn.engine.initialize.initialize`.
 
     Raises
     ------
@@ -100,8 +102,8 @@ class Network:
         return self
 
     def on_device(self):
-        """The parameters on the GPU, for the engines of `fastsnn.cuda`."""
-        from fastsnn import device
+        """The parameters on the GPU, for the engines of `fastsnn.engine.cuda`."""
+        from fastsnn.engine import device
 
         return self.buffer.on_device(lambda: device.DeviceParameters(self))
 
@@ -163,7 +165,7 @@ class Network:
         return Rows(x if isinstance(x, ByteRows) else check.features(x, self.input_size))
 
     def _on_gpu(self):
-        from fastsnn import cuda
+        from fastsnn.engine import cuda
 
         engine = getattr(self._engines, "on_gpu", None)
         if engine is None:
@@ -194,7 +196,7 @@ class Network:
         """
         x = check.features(x, self.input_size)
         if self._device is not None:
-            from fastsnn import cuda
+            from fastsnn.engine import cuda
 
             return cuda.activations(self, x, training, check.seed(seed), step)
         return backend.activations(self, x, training, check.seed(seed), step)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.kernels import codes as code
-from fastsnn.scalars import FLOAT32_MAX, integer, number, plain, shown
 
 HIGHEST_RATE = 1e30  # far inside float32
 

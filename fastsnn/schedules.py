@@ -7,8 +7,8 @@ Nothing is kept between steps, so a resumed training goes on with the same rates
 from dataclasses import dataclass
 from math import cos, isnan, pi
 
+from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
-from fastsnn.scalars import integer, number, plain, shown
 
 MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 

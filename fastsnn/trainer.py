@@ -7,13 +7,15 @@ from math import isfinite
 
 import numpy as np
 
-from fastsnn import check, labelled, metrics
-from fastsnn import threads as processors
-from fastsnn.attribute import Checked
-from fastsnn.backend import BACKENDS, LOSSES, PRECISIONS, training_engine
-from fastsnn.batches import batches_of, shuffled
-from fastsnn.divergence import diverged
-from fastsnn.locks import Lock, exclusive
+from fastsnn import metrics
+from fastsnn.checks import inputs as check
+from fastsnn.checks.attribute import Checked
+from fastsnn.engine import labelled
+from fastsnn.engine import threads as processors
+from fastsnn.engine.batches import batches_of, shuffled
+from fastsnn.engine.cpu import BACKENDS, LOSSES, PRECISIONS, training_engine
+from fastsnn.engine.divergence import diverged
+from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam, rate_of, require_state, successor
 from fastsnn.schedules import Constant

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fastsnn.kernels.locks import compiler
+from .locks import compiler
 
 log = logging.getLogger("fastsnn")
 

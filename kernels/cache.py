@@ -15,7 +15,7 @@ import sys
 
 from numba.core import caching
 
-from fastsnn.kernels import cachefolder
+from . import cachefolder
 
 log = logging.getLogger("fastsnn")
 

@@ -15,10 +15,10 @@ from llvmlite import ir
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
 
-from fastsnn.kernels import cachefolder, pool
-from fastsnn.kernels.alone import alone
-from fastsnn.kernels.cache import KernelCache, warn_once
-from fastsnn.kernels.locks import Lock, compiler
+from . import cachefolder, pool
+from .alone import alone
+from .cache import KernelCache, warn_once
+from .locks import Lock, compiler
 
 log = logging.getLogger("fastsnn")
 

@@ -14,7 +14,7 @@ the random bits of an element are a function of the seed and of where the elemen
 So a mask depends neither on threads nor on slices nor on the vector width nor on the target.
 """
 
-from fastsnn.kernels.scalar import ALPHA_PRIME
+from .scalar import ALPHA_PRIME
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)

@@ -4,7 +4,7 @@ import os
 
 from numba.np.ufunc import parallel
 
-from fastsnn.kernels.locks import Lock
+from .locks import Lock
 
 # By default, threads of GNU OpenMP spin 300,000 times (5 to 14 ms) before they sleep. On a busy
 # machine, they occupy the processors of the threads they wait for, in every region. 20,000 spins

@@ -3,7 +3,7 @@
 A row is DENSE (dense + activation + dropout), a normalization (with activation and dropout), or the
 end of a HIGHWAY layer. Its input is the output of the row above it in the table; what else it reads
 has an offset of its own. Offsets (_AT) and strides count floats. Backends read the table;
-`fastsnn/plan.py` writes it.
+`fastsnn/engine/plan.py` writes it.
 """
 
 # Kinds of rows.

@@ -5,8 +5,8 @@ Arguments and results are float32 `Value`s. References: Klambauer et al. 2017, "
 Neural Networks".
 """
 
-from fastsnn.kernels import codes
-from fastsnn.kernels.emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
+from . import codes
+from .emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
 
 INFINITY = float("inf")
 # Bounds of the directions of normalized weights: their squares are normal float32 numbers.

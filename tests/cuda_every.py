@@ -11,7 +11,7 @@ from cuda_simulated import equal
 from cuda_turns import turns
 
 import fastsnn as fs
-from fastsnn.backend import PRECISIONS
+from fastsnn.engine.cpu import PRECISIONS
 from fastsnn.kernels.cuda import program, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")

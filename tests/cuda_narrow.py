@@ -13,8 +13,8 @@ from cuda_blocks import banks_of
 from cuda_turns import turns
 
 import fastsnn as fs
+from fastsnn.engine.plan import device_plan
 from fastsnn.kernels.cuda import narrow, narrow_product, passes, program
-from fastsnn.plan import device_plan
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 CudaTrainer = functools.partial(fs.Trainer, backend="cuda")

@@ -11,7 +11,7 @@ from cuda_tensor import BITS, TILES, every_mode, rounded
 from cuda_turns import turns
 
 import fastsnn as fs
-from fastsnn.backend import PRECISIONS
+from fastsnn.engine.cpu import PRECISIONS
 from fastsnn.kernels.cuda import device as driver
 from fastsnn.kernels.cuda import program, shape, weights
 from fastsnn.kernels.program import DZ_AT, FAN_IN, FAN_OUT, H_AT, H_STRIDE, X_AT, X_STRIDE

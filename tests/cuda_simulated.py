@@ -18,10 +18,10 @@ import test_layers
 from cuda_turns import turns
 
 import fastsnn as fs
-from fastsnn import cuda
-from fastsnn.data.byterows import ByteRows
 from fastsnn.data.standardize import Standardizer
-from fastsnn.device import kernels
+from fastsnn.engine import cuda
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.device import kernels
 from fastsnn.kernels.cuda import program, shape, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")

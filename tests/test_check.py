@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import check
+from fastsnn.checks import inputs as check
 from fastsnn.schedules import Step
 
 RNG = np.random.default_rng(8)

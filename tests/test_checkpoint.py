@@ -13,8 +13,9 @@ from safetensors.numpy import load as from_bytes
 from safetensors.numpy import save as to_bytes
 
 import fastsnn as fs
-from fastsnn import checkpoint, files
+from fastsnn import checkpoint
 from fastsnn.data.standardize import Standardizer
+from fastsnn.storage import files
 
 TASKS = {
     "classification": ("softmax_cross_entropy", lambda rng: rng.integers(3, size=30)),

@@ -14,8 +14,9 @@ from fuzz import target_model
 from fuzz.target_model import joined, parts
 
 import fastsnn as fs
-from fastsnn import checkpoint, files
+from fastsnn import checkpoint
 from fastsnn.network import Network
+from fastsnn.storage import files
 
 DENSE = {"type": "Dense", "units": 2, "init": "lecun_normal", "weight_norm": False}
 NAMES = {"classification": 0, "multitask": 1, "regression": 2}
@@ -206,7 +207,7 @@ def test_a_small_file_costs_little(tmp_path):
 def test_no_weights_are_drawn_for_a_file(tmp_path, monkeypatch):
     net = target_model.models()[1].network
     net.save(tmp_path / "n")
-    monkeypatch.setattr("fastsnn.initialize.initialize", None)
+    monkeypatch.setattr("fastsnn.engine.initialize.initialize", None)
     found = fs.load(tmp_path / "n")
     assert all((found.state_dict()[n] == a).all() for n, a in net.state_dict().items())
     monkeypatch.undo()
@@ -224,7 +225,7 @@ def test_a_file_that_is_cut_while_it_is_read(tmp_path, monkeypatch):
         os.truncate(path, 100)
         return real(*arguments)
 
-    monkeypatch.setattr("fastsnn.tensorfile.np.empty", cut)
+    monkeypatch.setattr("fastsnn.storage.tensorfile.np.empty", cut)
     with pytest.raises(ValueError, match="it became shorter while it was read"):
         fs.load(path)
 

@@ -13,7 +13,7 @@ from commands import ROOT, SMALL, call, good, result_of, start, write_table
 
 import fastsnn.cli
 from fastsnn import __version__
-from fastsnn.config import BY_RULE
+from fastsnn.runs.config import BY_RULE
 
 FIGURES = {
     "data", "task", "method", "layers", "width", "dropout", "parameters", "epochs", "best_epoch",
@@ -221,8 +221,8 @@ def test_live_display_on_a_terminal(folder):
     """Text that moves goes to stderr, which is a terminal here; stdout stays clean."""
     ours, theirs = pty.openpty()
     code = (
-        "import fastsnn.console, fastsnn.cli, sys\n"
-        "fastsnn.console.REFRESH_S = 0\n"
+        "import fastsnn.runs.console, fastsnn.cli, sys\n"
+        "fastsnn.runs.console.REFRESH_S = 0\n"
         "fastsnn.cli.main(sys.argv[1:])"
     )
     with open(ours, "rb", buffering=0) as screen:

@@ -5,8 +5,8 @@ import io
 import pytest
 from commands import call, write_table
 
-from fastsnn import console
-from fastsnn.folder import RunFolder
+from fastsnn.runs import console
+from fastsnn.runs.folder import RunFolder
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import device
+from fastsnn.engine import device
 
 NUMBA_CUDA = importlib.util.find_spec("numba_cuda") is not None
 needs_numba_cuda = pytest.mark.skipif(
@@ -83,7 +83,7 @@ def test_without_the_package(monkeypatch, fresh):
 WITHOUT_ROW_STACK = """
 import numpy
 vars(numpy).pop("row_stack", None)
-from fastsnn import device
+from fastsnn.engine import device
 try:
     device.kernels()
 except RuntimeError as problem:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fastsnn import backend
+from fastsnn.engine import cpu as backend
 
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
 
-from fastsnn import cuda  # noqa: E402
+from fastsnn.engine import cuda  # noqa: E402
 
 KERNELS = Path(__file__).resolve().parents[1] / "kernels"
 

@@ -12,7 +12,7 @@ import pytest
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
 
-from fastsnn import device as on_device
+from fastsnn.engine import device as on_device
 from fastsnn.kernels.cuda import code, device
 
 pytestmark = pytest.mark.skipif(device.SIMULATED, reason="the simulator has no driver")

@@ -177,4 +177,4 @@ def test_import_is_light():
         "      sorted(m for m in own if not m.startswith('fastsnn.data')))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert run.stdout == "[] ['fastsnn.arrays', 'fastsnn.scalars']\n", run.stderr
+    assert run.stdout == "[] ['fastsnn.checks.arrays', 'fastsnn.checks.scalars']\n", run.stderr

@@ -5,9 +5,9 @@ import pytest
 from commands import SMALL, call, good, result_of, write_table
 
 import fastsnn as fs
-from fastsnn.config import RunConfig
 from fastsnn.data import targets
 from fastsnn.data.idx import read_idx
+from fastsnn.runs.config import RunConfig
 from fastsnn.search.command import command_line
 
 CALM = (*SMALL, "--schedule", "constant")

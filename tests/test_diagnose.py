@@ -10,9 +10,11 @@ import pytest
 from commands import call, good
 
 import fastsnn as fs
-import fastsnn.diagnose
-from fastsnn import checkpoint, data, diagnose_plot, diagnose_show, methods, theory
-from fastsnn.diagnose import diagnose
+import fastsnn.diagnose.measure
+from fastsnn import checkpoint, data, methods, theory
+from fastsnn.diagnose import plot as diagnose_plot
+from fastsnn.diagnose import show as diagnose_show
+from fastsnn.diagnose.measure import diagnose
 from fastsnn.model import Model
 
 HIDDEN = 8
@@ -51,7 +53,7 @@ def trained(digits):
 
 
 def test_the_example_of_the_docstring():
-    assert doctest.testmod(fastsnn.diagnose).failed == 0
+    assert doctest.testmod(fastsnn.diagnose.measure).failed == 0
 
 
 def test_figures_are_those_of_the_oracle(digits):

@@ -10,8 +10,10 @@ from commands import good
 from test_diagnose import network, rules, scaled
 
 import fastsnn as fs
-from fastsnn import checkpoint, data, diagnose_rules, diagnose_show
-from fastsnn.diagnose import diagnose
+from fastsnn import checkpoint, data
+from fastsnn.diagnose import rules as diagnose_rules
+from fastsnn.diagnose import show as diagnose_show
+from fastsnn.diagnose.measure import diagnose
 from fastsnn.model import Model
 
 

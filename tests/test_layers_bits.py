@@ -14,7 +14,8 @@ from layer_cases import BN, HW, LN, RES, WN, A, Case, D, P, R, S, T
 from numba.core.event import install_recorder
 
 import fastsnn as fs
-from fastsnn import backend, methods
+from fastsnn import methods
+from fastsnn.engine import cpu as backend
 from fastsnn.kernels.cpu.regions import PREDICT_PANELS
 from fastsnn.kernels.cpu.shape import PANEL
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import data, linear
-from fastsnn.config import RunConfig
-from fastsnn.independent import independent_features
-from fastsnn.run import run
+from fastsnn import data
+from fastsnn.runs import linear
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.independent import independent_features
+from fastsnn.runs.run import run
 
 
 def table(folder, rows, seed=0, noise=0.5):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 # Reports a failure of the child by its exit status; a child that hangs is ended by an alarm.
 FORK = """
 import os, signal, threading, time
-from fastsnn import threads
+from fastsnn.engine import threads
 from fastsnn.kernels import locks
 
 def fork(child):

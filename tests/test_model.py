@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import data, inference
+from fastsnn import data
 from fastsnn.data import Split, Standardizer, Table
 from fastsnn.data.assemble import assemble
+from fastsnn.runs import inference
 
 NAMES = ("a", "b", "c", "d")
 RNG = np.random.default_rng(4)

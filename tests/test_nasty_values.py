@@ -10,8 +10,8 @@ import pytest
 
 import fastsnn as fs
 from fastsnn import layers, methods, optimizers, schedules, theory
-from fastsnn import threads as processors
-from fastsnn.config import RunConfig
+from fastsnn.engine import threads as processors
+from fastsnn.runs.config import RunConfig
 from fastsnn.search import Protocol, Range, grid, search
 from fastsnn.search import space as spaces
 from fastsnn.search.trial import Trial, key_of

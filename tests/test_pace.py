@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import pace, slow
-from fastsnn.pace import Pace
+from fastsnn.engine import pace
+from fastsnn.engine.pace import Pace
+from fastsnn.runs import slow
 
 
 def simulate(load, steps, rows=128, seconds=2.3e-3, threads=2, seed=0, **options):

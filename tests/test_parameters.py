@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import backend, methods
+from fastsnn import methods
+from fastsnn.engine import cpu as backend
 from fastsnn.search.protocol import Protocol, Selection
 
 

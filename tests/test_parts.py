@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
+from fastsnn.engine.plan import Plan, plan
 from fastsnn.kernels.cpu import regions
 from fastsnn.kernels.cpu.program import rectangle, share
 from fastsnn.kernels.cpu.shape import CHUNK, PANEL
-from fastsnn.plan import Plan, plan
 
 LAYERS = 5
 

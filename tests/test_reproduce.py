@@ -12,9 +12,9 @@ from commands import call, good, result_of, start
 from shared_data import shared_data
 
 from fastsnn.bench import tables
-from fastsnn.bench.paper import htru2, references, tox21
-from fastsnn.bench.paper.command import reproduce
 from fastsnn.methods import METHODS
+from fastsnn.paper import htru2, references, tox21
+from fastsnn.paper.command import reproduce
 from fastsnn.search.journal import NAME as TRIALS
 
 TINY = ("--budget", "tiny")
@@ -28,7 +28,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(tox21, "load", paper_data.multitask)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    from fastsnn.bench.paper import uci
+    from fastsnn.paper import uci
 
     uci._folds.cache_clear()
     return tmp_path / "here"
@@ -262,7 +262,7 @@ def test_real_data(tmp_path, monkeypatch):
     data = shared_data()
     if data is None or not (data / "uci121" / "data_py.zip").exists():
         pytest.skip("needs the UCI tasks: set FASTSNN_DATA")
-    from fastsnn.bench.paper import uci
+    from fastsnn.paper import uci
 
     needs("scipy")
     uci._folds.cache_clear()
@@ -280,7 +280,7 @@ def test_ctrl_c_says_how_to_continue(place, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt("interrupted after 0 of 9 trials; continue with --resume --out x")
 
-    monkeypatch.setattr("fastsnn.bench.paper.run.run_uci", interrupted)
+    monkeypatch.setattr("fastsnn.paper.run.run_uci", interrupted)
     result = call("reproduce", "uci", *TINY, "--work", "there")
     assert result.exit_code == 130 and result.stderr.splitlines()[-1] == (
         "fastsnn: interrupted; there keeps the finished trainings; continue with the same command "

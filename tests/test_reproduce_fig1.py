@@ -10,9 +10,9 @@ from commands import call, good, result_of
 
 import fastsnn.data
 from fastsnn.bench import tables
-from fastsnn.bench.paper import fig1, published
-from fastsnn.bench.paper import tutorial_mnist as tutorial
 from fastsnn.layers import BatchNorm, Dense, ReLU
+from fastsnn.paper import fig1, published
+from fastsnn.paper import tutorial_mnist as tutorial
 
 SMALL = ("--layers", "2,3", "--epochs", 2)
 
@@ -170,7 +170,7 @@ def test_the_number_at_once_changes_nothing(place, monkeypatch):
     needs("matplotlib")
     found = []
     for n in (1, 3):
-        monkeypatch.setattr("fastsnn.threads.available", lambda n=n: n)
+        monkeypatch.setattr("fastsnn.engine.threads.available", lambda n=n: n)
         found.append(result_of("reproduce", "fig1-mnist", *SMALL, "--work", f"{n}-at-once"))
     one, three = ([row["losses"] for row in result["curves"]] for result in found)
     assert one == three and found[0]["at_once"] != found[1]["at_once"]

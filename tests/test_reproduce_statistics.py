@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shared_data import shared_data
 
-from fastsnn.bench.paper import published, statistics
+from fastsnn.paper import published, statistics
 
 METHODS = ("snn", "msra", "layernorm", "highway", "resnet", "weightnorm", "batchnorm")
 # Worked out from the 120 complete rows of table A11 before this code was written.

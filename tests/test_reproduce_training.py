@@ -8,11 +8,11 @@ import paper_data
 import pytest
 
 from fastsnn import metrics
-from fastsnn.bench.paper import budgets, estimate, training
-from fastsnn.bench.paper.budgets import BUDGETS, BY_NAME, PAPER, Grid
-from fastsnn.bench.paper.study import Study, Unit
 from fastsnn.data.dataset import Split
 from fastsnn.methods import METHODS, network
+from fastsnn.paper import budgets, estimate, training
+from fastsnn.paper.budgets import BUDGETS, BY_NAME, PAPER, Grid
+from fastsnn.paper.study import Study, Unit
 from fastsnn.search import Protocol
 from fastsnn.search import grid as combinations
 from fastsnn.trainer import Trainer

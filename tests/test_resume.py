@@ -11,7 +11,8 @@ import pytest
 from commands import call, result_of, start
 from safetensors.numpy import load_file
 
-from fastsnn import checkpoint, files
+from fastsnn import checkpoint
+from fastsnn.storage import files
 
 TIMES = ("seconds", "samples_per_second")
 RUN = (
@@ -22,7 +23,7 @@ RUN = (
 # Kills its own process: in step N, or in the Nth write before or after the new file has its place.
 KILLER = """
 import os, signal, sys
-import fastsnn.backend, fastsnn.cli, fastsnn.keeper, fastsnn.trainer
+import fastsnn.engine.cpu, fastsnn.cli, fastsnn.runs.keeper, fastsnn.trainer
 what, count = sys.argv[1], int(sys.argv[2])
 
 def counted(call, before):
@@ -38,7 +39,7 @@ def counted(call, before):
     return replaced
 
 if what == "step":
-    fastsnn.backend.STEPS_AT_ONCE = 1
+    fastsnn.engine.cpu.STEPS_AT_ONCE = 1
     fastsnn.trainer.Trainer._steps = counted(fastsnn.trainer.Trainer._steps, True)
 else:
     os.replace = counted(os.replace, what == "writing")

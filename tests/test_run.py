@@ -8,10 +8,11 @@ import pytest
 from safetensors.numpy import load_file
 
 import fastsnn as fs
-from fastsnn import checkpoint, data, inference
-from fastsnn.config import RunConfig
-from fastsnn.folder import RunFolder
-from fastsnn.run import resume, run
+from fastsnn import checkpoint, data
+from fastsnn.runs import inference
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.folder import RunFolder
+from fastsnn.runs.run import resume, run
 
 SMALL = {"layers": 3, "width": 16, "epochs": 5, "batch_size": 64, "learning_rate": 0.05}
 

@@ -10,9 +10,9 @@ from fuzz import target_last
 from fuzz.target_model import joined, parts
 
 from fastsnn import checkpoint
-from fastsnn.config import RunConfig
-from fastsnn.folder import RunFolder
-from fastsnn.run import resume, run
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.folder import RunFolder
+from fastsnn.runs.run import resume, run
 from fastsnn.search import Protocol, Range, search
 from fastsnn.search.command import SEARCHED
 from fastsnn.search.journal import NAME

@@ -10,11 +10,12 @@ import sys
 import pytest
 from commands import ROOT, call, good
 
-from fastsnn import files, info
-from fastsnn.config import RunConfig
+from fastsnn import info
 from fastsnn.data import download
 from fastsnn.kernels import cachefolder
+from fastsnn.runs.config import RunConfig
 from fastsnn.search.journal import NAME, Journal
+from fastsnn.storage import files
 
 
 def test_a_pipe_is_not_replaced(tmp_path):

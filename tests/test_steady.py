@@ -14,7 +14,7 @@ from numba.core.event import install_recorder
 from numba.core.runtime import _nrt_python as counters
 
 import fastsnn as fs
-from fastsnn import backend
+from fastsnn.engine import cpu as backend
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import checks, program, regions, shape
 

@@ -44,7 +44,7 @@ def test_many_python_threads_at_once():
 
 COUNT = """
 import os, sys, numba, numpy as np, fastsnn as fs
-from fastsnn import pace
+from fastsnn.engine import pace
 x, y = np.ones((64, 5), np.float32), np.zeros(64, int)
 trainer = fs.Trainer(fs.mlp(5, 2, layers=1, width=8), threads=2)
 seen = []

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import threads
+from fastsnn.engine import threads
 
 NO_LIMIT = float("inf")
 

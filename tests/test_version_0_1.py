@@ -11,11 +11,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fastsnn as fs
-from fastsnn import checkpoint, inference, run
-from fastsnn.config import RunConfig
+from fastsnn import checkpoint
 from fastsnn.data import Split, Standardizer, Table
 from fastsnn.data.assemble import assemble
 from fastsnn.data.split import split
+from fastsnn.runs import inference, run
+from fastsnn.runs.config import RunConfig
 
 each_task = pytest.mark.parametrize("task", version_0_1.TASKS)
 TIMES = ("seconds", "samples_per_second")

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import click
 
-from fastsnn.bench import machine
-from fastsnn.bench.case import Case
-from fastsnn.bench.gpu import everything, results
-from fastsnn.bench.gpu.cases import CASES, MODES, PEERS
+from .. import machine
+from ..case import Case
+from . import everything, results
+from .cases import CASES, MODES, PEERS
 
 
 def described(command):

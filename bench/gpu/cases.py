@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastsnn.bench.case import Case
+from ..case import Case
 
 CASES = (
     "32x64x128x0.05", "32x64x1024x0.05", "32x256x128x0.05", "32x256x4096x0.05",

@@ -13,17 +13,18 @@ import time
 import numpy as np
 
 import fastsnn as fs
-from fastsnn.bench.gpu import networks
-from fastsnn.bench.gpu.expect import require, same
-from fastsnn.bench.gpu.gradients import gradients
-from fastsnn.bench.gpu.runner import serve
-from fastsnn.data.byterows import ByteRows
+from fastsnn.engine.byterows import ByteRows
+
+from . import networks
+from .expect import require, same
+from .gradients import gradients
+from .runner import serve
 
 
 def masks(tiny):
     """The masks of alpha-dropout have the CPU's bits."""
-    from fastsnn.kernels.cpu import dropout as cpu
-    from fastsnn.kernels.cuda import dropout as gpu
+    from ...kernels.cpu import dropout as cpu
+    from ...kernels.cuda import dropout as gpu
 
     units, samples = (7, 21) if tiny else (1000, 4096)
     count = 0
@@ -75,7 +76,7 @@ def two_runs(tiny, mode):
 
 def graph(tiny, mode):
     """A graph of a step has the bits of its kernels launched one by one."""
-    from fastsnn.kernels.cuda import device
+    from ...kernels.cuda import device
 
     with_graph = _fitted(tiny, mode)
     graphs = [run.is_graph for _, run in with_graph._engine.launches.values()]
@@ -153,8 +154,8 @@ def mnist(tiny):
     kernels compiled before.
     """
     from fastsnn import data
-    from fastsnn.config import RunConfig
-    from fastsnn.run import build
+    from fastsnn.runs.config import RunConfig
+    from fastsnn.runs.run import build
 
     goal, options = 0.975, {"data": "mnist", "layers": 32}
     if tiny:

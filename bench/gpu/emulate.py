@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsnn.kernels.cpu.dropout import drop_mask
-from fastsnn.kernels.philox import alpha_dropout_affine
-from fastsnn.kernels.scalar import ALPHA, ALPHA_PRIME, LAMBDA
+from ...kernels.cpu.dropout import drop_mask
+from ...kernels.philox import alpha_dropout_affine
+from ...kernels.scalar import ALPHA, ALPHA_PRIME, LAMBDA
 
 # Unit roundoff of the operands of products; sums are float32's in all modes.
 ROUNDOFF = {"tf32": 2.0**-11, "bf16": 2.0**-8}

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from fastsnn.bench.gpu import check, runner, sanitize
-from fastsnn.bench.gpu.cases import COMPILED
-from fastsnn.bench.gpu.results import Store
+from . import check, runner, sanitize
+from .cases import COMPILED
+from .results import Store
 
 WORKERS = {
     "checks": "fastsnn.bench.gpu.check", "ours": "fastsnn.bench.gpu.ours",

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from fastsnn.bench.gpu import emulate, networks
-from fastsnn.bench.gpu.expect import require
+from . import emulate, networks
+from .expect import require
 
 SOFTMAX = "softmax_cross_entropy"
 LOSSES = SOFTMAX, "sigmoid_cross_entropy", "mse"

@@ -11,16 +11,17 @@ import importlib.metadata
 import numpy as np
 
 import fastsnn as fs
-from fastsnn.bench import systems, timing
-from fastsnn.bench.case import Case
-from fastsnn.bench.gpu.cases import kind_of, steps_of, work_of
-from fastsnn.bench.gpu.runner import serve
+
+from .. import systems, timing
+from ..case import Case
+from .cases import kind_of, steps_of, work_of
+from .runner import serve
 
 REPEATS = 20  # of the kernels of a kind; fewer than the steps that fit into the jobs
 
 
 def driver():
-    from fastsnn.kernels.cuda import device
+    from ...kernels.cuda import device
 
     return device
 
@@ -99,7 +100,7 @@ def kernels_of(call: Steps, case: Case) -> list[dict]:
 
 
 def machine() -> dict:
-    from fastsnn import device
+    from fastsnn.engine import device
 
     versions = {}
     for name in ("numba-cuda", "cuda-core", "cuda-bindings", "torch"):

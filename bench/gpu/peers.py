@@ -9,10 +9,10 @@ from __future__ import annotations
 import gc
 import time
 
-from fastsnn.bench import systems, timing
-from fastsnn.bench.case import Case
-from fastsnn.bench.gpu.cases import COMPILED, steps_of
-from fastsnn.bench.gpu.runner import serve
+from .. import systems, timing
+from ..case import Case
+from .cases import COMPILED, steps_of
+from .runner import serve
 
 PRODUCT, COPY = 8192, 1 << 30  # rows and columns of a matrix; bytes
 FIRST_STEPS = 3  # warm-up before a step is captured

@@ -11,10 +11,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from fastsnn import files
-from fastsnn.bench import show
-from fastsnn.bench.case import Case
-from fastsnn.bench.gpu.cases import PEERS
+from fastsnn.storage import files
+
+from .. import show
+from ..case import Case
+from .cases import PEERS
 
 Found = dict[str, Any]
 NAMES = {

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fastsnn
-from fastsnn.bench import child
+
+from .. import child
 
 Task = list[str]
 FAILED = 3  # exit code of a worker after a task that failed

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 
-from fastsnn.bench.gpu import networks, runner
+from . import networks, runner
 
 PROGRAM, TOOLS = "compute-sanitizer", ("memcheck", "racecheck")
 FOUND = 9  # exit code where it has something to report
@@ -19,7 +19,7 @@ SHAPES = ((3, 40, 70, 33, 10), (2, 200, 130, 12, 10), (2, 9, 11, 5, 3))
 
 
 def work(modes, tiny=False) -> None:
-    from fastsnn.kernels.cuda import device
+    from ...kernels.cuda import device
 
     device.recording = False  # so that it names the kernel
     for mode in modes:

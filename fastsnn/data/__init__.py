@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data.assemble import assemble
-from fastsnn.data.byterows import ByteRows
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.download import Progress
 from fastsnn.data.folds import Folds
@@ -33,7 +33,7 @@ from fastsnn.data.named import (
 )
 from fastsnn.data.standardize import PER, Standardizer
 from fastsnn.data.table import Table, is_table, read_features, read_table
-from fastsnn.scalars import shown
+from fastsnn.engine.byterows import ByteRows
 
 __all__ = [
     "DATASETS",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsnn.data.byterows import ByteRows
+from fastsnn.checks.scalars import listed
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
-from fastsnn.scalars import listed
+from fastsnn.engine.byterows import ByteRows
 
 LARGE = 1 << 22  # bytes of features; fewer train faster if converted to float32 once
 

@@ -52,7 +52,7 @@ def kept(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
 
 def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the arrays; if the cache cannot be written they are made again the next time."""
-    from fastsnn import files
+    from fastsnn.storage import files
 
     content = io.BytesIO()
     np.savez(content, **arrays)

@@ -112,7 +112,7 @@ def _kept(path, rows):
 
 
 def _keep(path, array):
-    from fastsnn import files
+    from fastsnn.storage import files
 
     content = io.BytesIO()
     np.save(content, array)

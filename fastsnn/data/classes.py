@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data.cells import class_order, is_missing, number, number_name
-from fastsnn.scalars import shown
 
 
 def encode_classes(

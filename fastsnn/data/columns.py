@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from fastsnn.scalars import listed, shown
+from fastsnn.checks.scalars import listed, shown
 
 Target = str | int | Sequence[str | int] | None
 NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=True)"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data import delimiter as delimiters
 from fastsnn.data import header as headers
 from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite
@@ -20,7 +21,6 @@ from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file
 from fastsnn.data.limits import table_limit, too_large
 from fastsnn.data.magic import HEAD, require_text
-from fastsnn.scalars import shown
 
 PIECE = 1 << 20  # bytes
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data.files import brief
-from fastsnn.scalars import shown
 
 LINE = 64 << 20  # letters of a line, at most: 2 million columns
 _UNDECODED = re.compile(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn.data.byterows import ByteRows
+from fastsnn.checks.scalars import listed
 from fastsnn.data.standardize import Standardizer
-from fastsnn.scalars import listed
+from fastsnn.engine.byterows import ByteRows
 
 TASKS = ("classification", "multitask", "regression")
 

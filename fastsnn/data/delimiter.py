@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data.cells import has_decimal_comma, number
 from fastsnn.data.csvlines import records
-from fastsnn.scalars import shown
 
 DELIMITERS = (",", ";", "\t")
 LINES, LETTERS = 1000, 1 << 20  # of the sample, at most; 10 lines even if they have more letters

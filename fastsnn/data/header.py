@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data.cells import is_missing, number
-from fastsnn.scalars import shown
 
 ADVICE = "say which with --header or --no-header (in Python: header=True or False)"
 HINT = "; if this line holds the names of the columns, say --header (in Python: header=True)"

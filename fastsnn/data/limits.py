@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fastsnn.scalars import shown
+from fastsnn.checks.scalars import shown
 
 VARIABLE = "FASTSNN_UNPACKED_LIMIT"
 ADVICE = f"if it is no mistake, set {VARIABLE} to more bytes"

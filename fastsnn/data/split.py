@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsnn.scalars import integer, number
+from fastsnn.checks.scalars import integer, number
 
 
 def split(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn import arrays
+from fastsnn.checks import arrays
 
 BLOCK = 1024  # rows converted at a time, so that no second copy of a large array ever exists
 PER = ("feature", "all", "none")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data.columns import Target, target_names
 from fastsnn.data.csvfile import Expected, read_csv
 from fastsnn.data.dataset import Split, summary
 from fastsnn.data.npzfile import read_npz, read_npz_features
 from fastsnn.data.targets import Column, encode, infer_task
-from fastsnn.scalars import shown
 
 TEXT = (".csv", ".tsv", ".txt", ".data")  # all read by the same rules, whatever the delimiter
 SUFFIXES = (*TEXT, *(f"{end}.gz" for end in TEXT), ".npz")

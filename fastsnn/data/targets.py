@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastsnn.checks.scalars import shown
 from fastsnn.data.cells import (
     LARGEST,
     has_decimal_comma,
@@ -18,7 +19,6 @@ from fastsnn.data.cells import (
 from fastsnn.data.classes import encode_classes
 from fastsnn.data.dataset import TASKS
 from fastsnn.data.delimiter import decimal_comma
-from fastsnn.scalars import shown
 
 MANY_CLASSES = 20  # more distinct whole numbers than this are quantities, not classes
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn import backend, metrics
-from fastsnn.config import RunConfig
+from fastsnn import metrics
 from fastsnn.data import Progress
-from fastsnn.folder import RunFolder
+from fastsnn.engine import cpu as backend
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.folder import RunFolder
 from fastsnn.search import space as spaces
 from fastsnn.search.loop import Status, search
 from fastsnn.search.protocol import Protocol

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastsnn.scalars import shown
+from fastsnn.checks.scalars import shown
 from fastsnn.search.trial import Trial
 
 NAME = "trials.jsonl"

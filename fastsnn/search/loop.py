@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from fastsnn.scalars import integer, shown
+from fastsnn.checks.scalars import integer, shown
 from fastsnn.search import space as spaces
 from fastsnn.search.journal import Journal
 from fastsnn.search.listed import Listed

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from fastsnn.console import clock, is_terminal, text
+from fastsnn.runs.console import clock, is_terminal, text
 from fastsnn.search.loop import Status
 
 LINES = 20  # at most, where there is no terminal

@@ -13,8 +13,8 @@ from math import fsum, isfinite, nan
 
 import numpy as np
 
+from fastsnn.checks.scalars import number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
-from fastsnn.scalars import number, plain, shown
 from fastsnn.search.trial import Trial, is_number
 
 

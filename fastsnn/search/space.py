@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn.scalars import plain, shown
+from fastsnn.checks.scalars import plain, shown
 from fastsnn.search.trial import is_number, key_of
 
 Space = Mapping[str, "Sequence[Any] | Range"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn.scalars import shown
+from fastsnn.checks.scalars import shown
 from fastsnn.search.space import Range, Space
 from fastsnn.search.trial import Trial, plain
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastsnn import data, run
-from fastsnn.config import RunConfig
-from fastsnn.independent import settled
-from fastsnn.locks import Lock
+from fastsnn import data
+from fastsnn.engine.locks import Lock
+from fastsnn.runs import run
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.independent import settled
 from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
 

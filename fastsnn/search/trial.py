@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn.scalars import is_finite, shown
+from fastsnn.checks.scalars import is_finite, shown
 
 TOO_DEEP = "trial: its options or figures contain themselves, or are nested too deeply"
 REQUIRED = {"number", "options", "figures", "error"}

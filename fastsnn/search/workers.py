@@ -10,8 +10,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from fastsnn import threads as processors
-from fastsnn.scalars import integer
+from fastsnn.checks.scalars import integer
+from fastsnn.engine import threads as processors
 
 LOCAL, MOST_WORKERS = "local", 100_000
 CONNECT_S = 10.0  # until a scheduler must have answered

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastsnn.scalars import is_finite, number, plain, shown
+from fastsnn.checks.scalars import is_finite, number, plain, shown
 from fastsnn.theory import gaussian
 from fastsnn.theory.moments import (
     ALPHA,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastsnn.scalars import plain, shown
+from fastsnn.checks.scalars import plain, shown
 from fastsnn.theory import gaussian
 
 # The fixed point (mean 0, variance 1). Closed forms, appendix A2, with c = erfc(1 / sqrt(2)):

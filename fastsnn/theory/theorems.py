@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastsnn.scalars import number, shown
+from fastsnn.checks.scalars import number, shown
 from fastsnn.theory.fixed_points import fixed_point
 from fastsnn.theory.moments import ALPHA, LAMBDA, floats, jacobian, moment_map, spectral_norm
 

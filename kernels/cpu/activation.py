@@ -2,12 +2,10 @@
 
 from llvmlite import ir
 
-from fastsnn.kernels import jit, scalar
-from fastsnn.kernels.codes import RELU, SELU, TANH
-from fastsnn.kernels.cpu.code import loop, vector_code
-from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
-from fastsnn.kernels.emit import I32, I64, Value, at, load, splat, store, where
-from fastsnn.kernels.program import (
+from .. import jit, scalar
+from ..codes import RELU, SELU, TANH
+from ..emit import I32, I64, Value, at, load, splat, store, where
+from ..program import (
     ACTIVATION,
     AFFINE_A,
     AFFINE_B,
@@ -17,6 +15,8 @@ from fastsnn.kernels.program import (
     SELU_LAMBDA,
     SELU_LAMBDA_ALPHA,
 )
+from .code import loop, vector_code
+from .shape import LANES, PANEL, VECTORS
 
 
 def _dropped(builder, bits, row, j):

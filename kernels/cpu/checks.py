@@ -1,6 +1,6 @@
 """What must hold of a batch before it is used, in one pass and without arrays."""
 
-from fastsnn.kernels import jit
+from .. import jit
 
 GOOD, NOT_FINITE, OUT_OF_RANGE = range(3)
 EXPONENT = 0x7F800000  # all bits set: infinity or NaN

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from fastsnn.kernels.emit import F32, I64, at, load
+from ..emit import F32, I64, at, load
 
 
 def vector_code(body):

@@ -5,13 +5,9 @@ one panel the first, and the tiles pass by. What follows the product (activation
 with the last block of terms, on the tile that has just been stored.
 """
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.activation import activate, activate_and_drop, activation_backward
-from fastsnn.kernels.cpu.code import loop, prefetch, vector_code
-from fastsnn.kernels.cpu.shape import LANES, NARROW_ROWS, PANEL, ROWS, STRIP, TILE, VECTORS
-from fastsnn.kernels.cpu.tile import forward_tile, input_gradient_tile, narrow_forward_tile
-from fastsnn.kernels.emit import I64, at, load, store
-from fastsnn.kernels.program import (
+from .. import jit
+from ..emit import I64, at, load, store
+from ..program import (
     B_AT,
     BACKWARD_BLOCK,
     BACKWARD_DEPTH,
@@ -27,6 +23,10 @@ from fastsnn.kernels.program import (
     X_AT,
     X_STRIDE,
 )
+from .activation import activate, activate_and_drop, activation_backward
+from .code import loop, prefetch, vector_code
+from .shape import LANES, NARROW_ROWS, PANEL, ROWS, STRIP, TILE, VECTORS
+from .tile import forward_tile, input_gradient_tile, narrow_forward_tile
 
 STRIP_GAP = 16  # floats behind a packed strip: the surplus of its last line goes there
 

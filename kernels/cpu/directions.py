@@ -8,14 +8,14 @@ import math
 import numpy as np
 from llvmlite import ir
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.code import fold, loop, vector_code
-from fastsnn.kernels.cpu.optimizer import STORE, update_direction_tile, update_tile
-from fastsnn.kernels.cpu.shape import LANES, PANEL
-from fastsnn.kernels.cpu.tile import EIGHT
-from fastsnn.kernels.emit import F32, I64, Value, at, load, splat, store, where
-from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
-from fastsnn.kernels.scalar import LONGEST, SHORTEST
+from .. import jit
+from ..emit import F32, I64, Value, at, load, splat, store, where
+from ..program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
+from ..scalar import LONGEST, SHORTEST
+from .code import fold, loop, vector_code
+from .optimizer import STORE, update_direction_tile, update_tile
+from .shape import LANES, PANEL
+from .tile import EIGHT
 
 
 @vector_code

@@ -5,11 +5,11 @@ bit.
 import numpy as np
 from llvmlite import ir
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.code import loop, vector_code
-from fastsnn.kernels.cpu.shape import LANES, PANEL
-from fastsnn.kernels.emit import I16, I32, I64, Value, at, load, shuffle, splat, store
-from fastsnn.kernels.philox import LOW_WORD, SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
+from .. import jit
+from ..emit import I16, I32, I64, Value, at, load, shuffle, splat, store
+from ..philox import LOW_WORD, SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
+from .code import loop, vector_code
+from .shape import LANES, PANEL
 
 CALLS = LANES // 2  # generator calls of one vector: 64 bits each
 BLOCKS = PANEL // SAMPLES_PER_BLOCK  # generator calls of one unit

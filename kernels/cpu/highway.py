@@ -1,10 +1,10 @@
 """The end of a highway layer on rows of a panel, and its gradient, in vector code."""
 
-from fastsnn.kernels import jit, scalar
-from fastsnn.kernels.cpu.code import loop, vector_code
-from fastsnn.kernels.cpu.shape import LANES, PANEL
-from fastsnn.kernels.emit import I64, at, load, store
-from fastsnn.kernels.program import FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
+from .. import jit, scalar
+from ..emit import I64, at, load, store
+from ..program import FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
+from .code import loop, vector_code
+from .shape import LANES, PANEL
 
 
 @vector_code

@@ -3,10 +3,10 @@
 import numpy as np
 from llvmlite import ir
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.code import vector_code
-from fastsnn.kernels.cpu.shape import LANES, PANEL, VECTORS
-from fastsnn.kernels.emit import Value, at, load, shuffle, store
+from .. import jit
+from ..emit import Value, at, load, shuffle, store
+from .code import vector_code
+from .shape import LANES, PANEL, VECTORS
 
 ZERO = np.float32(0)
 

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.codes import SIGMOID, SOFTMAX
-from fastsnn.kernels.cpu.activation import exp_vectors
-from fastsnn.kernels.cpu.shape import PANEL, VECTORS
+from .. import jit
+from ..codes import SIGMOID, SOFTMAX
+from .activation import exp_vectors
+from .shape import PANEL, VECTORS
 
 ZERO, ONE = np.float32(0), np.float32(1)
 

@@ -10,14 +10,9 @@ import math
 import numpy as np
 from llvmlite import ir
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.activation import activation_backward
-from fastsnn.kernels.cpu.code import fold, loop, vector_code
-from fastsnn.kernels.cpu.optimizer import STORE, update_tile
-from fastsnn.kernels.cpu.shape import LANES, PANEL, ROWS, VECTORS
-from fastsnn.kernels.cpu.tile import EIGHT
-from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, splat, sqrt, store, where
-from fastsnn.kernels.program import (
+from .. import jit
+from ..emit import F32, I64, Value, at, fma, load, splat, sqrt, store, where
+from ..program import (
     B_AT,
     BATCH_NORM,
     EPS,
@@ -34,6 +29,11 @@ from fastsnn.kernels.program import (
     X_AT,
     X_STRIDE,
 )
+from .activation import activation_backward
+from .code import fold, loop, vector_code
+from .optimizer import STORE, update_tile
+from .shape import LANES, PANEL, ROWS, VECTORS
+from .tile import EIGHT
 
 
 def _single(builder, array, place):

@@ -6,12 +6,12 @@ skipped and leaves a mark there.
 
 from llvmlite import ir
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
-from fastsnn.kernels.cpu.code import fold, vector_code
-from fastsnn.kernels.cpu.shape import LANES, PANEL
-from fastsnn.kernels.emit import I32, I64, Value, at, lanes_of, load, of_lanes, splat, store
-from fastsnn.kernels.scalar import INFINITY, LONGEST, UPDATES, guarded
+from .. import jit
+from ..codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
+from ..emit import I32, I64, Value, at, lanes_of, load, of_lanes, splat, store
+from ..scalar import INFINITY, LONGEST, UPDATES, guarded
+from .code import fold, vector_code
+from .shape import LANES, PANEL
 
 
 def _tile_code(code, limit=INFINITY):

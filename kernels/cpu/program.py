@@ -7,25 +7,10 @@ tiles; each tile's gradient is summed over the whole batch and handed to the opt
 in the first-level cache.
 """
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.activation import activate, activate_and_drop
-from fastsnn.kernels.cpu.dense import add_rows, dense_forward, dense_input_backward
-from fastsnn.kernels.cpu.directions import update_direction
-from fastsnn.kernels.cpu.dropout import mask_bits
-from fastsnn.kernels.cpu.highway import highway_backward, highway_forward
-from fastsnn.kernels.cpu.layout import gather_block, transpose_block
-from fastsnn.kernels.cpu.loss import loss_and_gradient
-from fastsnn.kernels.cpu.normalize import (
-    normalization_backward,
-    normalization_forward,
-    normalization_update,
-)
-from fastsnn.kernels.cpu.optimizer import STORE, update_tile
-from fastsnn.kernels.cpu.shape import CHUNK, LANES, PANEL, ROWS, TILE
-from fastsnn.kernels.cpu.tile import bias_gradient, weight_gradient_tile
-from fastsnn.kernels.jit import DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
-from fastsnn.kernels.philox import SAMPLES_PER_BLOCK
-from fastsnn.kernels.program import (
+from .. import jit
+from ..jit import DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
+from ..philox import SAMPLES_PER_BLOCK
+from ..program import (
     B_AT,
     BATCH_NORM,
     DENSE,
@@ -47,6 +32,21 @@ from fastsnn.kernels.program import (
     X_AT,
     X_STRIDE,
 )
+from .activation import activate, activate_and_drop
+from .dense import add_rows, dense_forward, dense_input_backward
+from .directions import update_direction
+from .dropout import mask_bits
+from .highway import highway_backward, highway_forward
+from .layout import gather_block, transpose_block
+from .loss import loss_and_gradient
+from .normalize import (
+    normalization_backward,
+    normalization_forward,
+    normalization_update,
+)
+from .optimizer import STORE, update_tile
+from .shape import CHUNK, LANES, PANEL, ROWS, TILE
+from .tile import bias_gradient, weight_gradient_tile
 
 # Parts of the signatures of the entries below.
 PROGRAM = TABLE, MATRIX, FLOATS  # program, constants, params

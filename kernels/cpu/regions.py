@@ -13,14 +13,14 @@ import math
 import numpy as np
 from numba import prange
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu import program as serial
-from fastsnn.kernels.cpu.loss import total_weight
-from fastsnn.kernels.cpu.program import BATCH, PROGRAM, couples_rows, overflows
-from fastsnn.kernels.cpu.shape import PANEL
-from fastsnn.kernels.jit import DOUBLE, DOUBLES, FLOATS, INT, INTS, MATRIX, WORDS
-from fastsnn.kernels.philox import LOW_WORD
-from fastsnn.kernels.program import FAN_OUT, H_AT, H_STRIDE
+from .. import jit
+from ..jit import DOUBLE, DOUBLES, FLOATS, INT, INTS, MATRIX, WORDS
+from ..philox import LOW_WORD
+from ..program import FAN_OUT, H_AT, H_STRIDE
+from . import program as serial
+from .loss import total_weight
+from .program import BATCH, PROGRAM, couples_rows, overflows
+from .shape import PANEL
 
 PREDICT_PANELS = 8  # panels that go through all layers together in a prediction
 

@@ -5,12 +5,12 @@ weights in which they are read from front to end. Every sum still runs over the 
 order: a row has the same bits as in any batch.
 """
 
-from fastsnn.kernels import jit
-from fastsnn.kernels.cpu.activation import activate
-from fastsnn.kernels.cpu.shape import PANEL, UNITS
-from fastsnn.kernels.cpu.tile import single_row_tile
-from fastsnn.kernels.jit import FLOATS, INT, MATRIX, TABLE
-from fastsnn.kernels.program import FAN_IN, FAN_OUT
+from .. import jit
+from ..jit import FLOATS, INT, MATRIX, TABLE
+from ..program import FAN_IN, FAN_OUT
+from .activation import activate
+from .shape import PANEL, UNITS
+from .tile import single_row_tile
 
 
 def packed_floats(fan_in, fan_out):

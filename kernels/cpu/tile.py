@@ -11,7 +11,8 @@ While a tile is computed, the cache lines that the next one will read are asked 
 
 from llvmlite import ir
 
-from fastsnn.kernels.cpu.code import (
+from ..emit import F32, I64, Value, at, fma, load, store
+from .code import (
     broadcast,
     choose,
     fold,
@@ -19,9 +20,8 @@ from fastsnn.kernels.cpu.code import (
     row_pointers,
     vector_code,
 )
-from fastsnn.kernels.cpu.layout import transposed
-from fastsnn.kernels.cpu.shape import LANES, NARROW_ROWS, PANEL, ROWS, UNITS, UNROLL, VECTORS
-from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store
+from .layout import transposed
+from .shape import LANES, NARROW_ROWS, PANEL, ROWS, UNITS, UNROLL, VECTORS
 
 VECTOR = ir.VectorType(F32, LANES)
 LINE = 16  # floats of a cache line

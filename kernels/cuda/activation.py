@@ -4,11 +4,11 @@ hold in registers.
 
 from numba import cuda
 
-from fastsnn.kernels import codes, scalar
-from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.code import FLOATS, INT, device_code, kernel
-from fastsnn.kernels.cuda.shape import LINE, blocks_of
-from fastsnn.kernels.emit import Value, at, load, store, where
+from .. import codes, scalar
+from ..emit import Value, at, load, store, where
+from . import device
+from .code import FLOATS, INT, device_code, kernel
+from .shape import LINE, blocks_of
 
 NAMES = {code: name for name, code in codes.ACTIVATIONS.items()}
 # How dropout enters a backward pass: not at all, through its affine map, or with its mask.

@@ -19,14 +19,14 @@ import time
 from llvmlite import ir
 from numba import cuda
 
-from fastsnn.kernels import cachefolder, jit
-from fastsnn.kernels.alone import alone
-from fastsnn.kernels.cache import warn_once
-from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.host import repair_shared_memory, simulated
-from fastsnn.kernels.emit import F32
-from fastsnn.kernels.locks import Lock
+from .. import cachefolder, jit
+from ..alone import alone
+from ..cache import warn_once
+from ..emit import F32
+from ..locks import Lock
+from . import device
+from .device import SIMULATED
+from .host import repair_shared_memory, simulated
 
 log = logging.getLogger("fastsnn")
 

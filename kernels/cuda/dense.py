@@ -9,25 +9,8 @@ import functools
 
 from numba import cuda
 
-from fastsnn.kernels.cuda.activation import (
-    AFFINE,
-    MASKED,
-    NAMES,
-    PLAIN,
-    activate,
-    drop,
-    gradient,
-    values,
-)
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, kernel
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.dropout import dropped
-from fastsnn.kernels.cuda.job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
-from fastsnn.kernels.cuda.shape import GROUP, QUAD, blocks_of, tile_for
-from fastsnn.kernels.cuda.tile import FLOAT, place_in, product, zeroed
-from fastsnn.kernels.cuda.vector import least, load_vector, store_vector
-from fastsnn.kernels.emit import Value, at, load, store
-from fastsnn.kernels.program import (
+from ..emit import Value, at, load, store
+from ..program import (
     ACTIVATION,
     AFFINE_A,
     AFFINE_B,
@@ -50,6 +33,23 @@ from fastsnn.kernels.program import (
     X_AT,
     X_STRIDE,
 )
+from .activation import (
+    AFFINE,
+    MASKED,
+    NAMES,
+    PLAIN,
+    activate,
+    drop,
+    gradient,
+    values,
+)
+from .code import FLOATS, INT, INTS, REAL, device_code, kernel
+from .device import SIMULATED
+from .dropout import dropped
+from .job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
+from .shape import GROUP, QUAD, blocks_of, tile_for
+from .tile import FLOAT, place_in, product, zeroed
+from .vector import least, load_vector, store_vector
 
 
 def each_row(builder, tile, piece, row, column, rows, columns, body):

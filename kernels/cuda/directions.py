@@ -5,12 +5,14 @@ Sums over the inputs run over the threads of the block, then over these in pairs
 
 from numba import cuda
 
-from fastsnn.kernels.codes import STORE
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, helper, kernel
-from fastsnn.kernels.cuda.dense import ints
-from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
-from fastsnn.kernels.cuda.optimizer import NAMES, update_one
-from fastsnn.kernels.cuda.real import (
+from ..codes import STORE
+from ..program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
+from ..scalar import LONGEST, SHORTEST
+from .code import FLOATS, INT, INTS, helper, kernel
+from .dense import ints
+from .job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
+from .optimizer import NAMES, update_one
+from .real import (
     FLOAT,
     above,
     add,
@@ -21,9 +23,7 @@ from fastsnn.kernels.cuda.real import (
     square_root,
     subtract,
 )
-from fastsnn.kernels.cuda.shape import LINE
-from fastsnn.kernels.program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
-from fastsnn.kernels.scalar import LONGEST, SHORTEST
+from .shape import LINE
 
 ZERO, ONE = FLOAT(0), FLOAT(1)
 LEAST, MOST = FLOAT(SHORTEST**2), FLOAT(LONGEST**2)

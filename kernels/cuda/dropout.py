@@ -3,11 +3,11 @@
 import numpy as np
 from numba import cuda
 
-from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.code import INT, WORDS, device_code, kernel
-from fastsnn.kernels.cuda.shape import LINE, blocks_of
-from fastsnn.kernels.emit import I32, I64, Value, at, load, store
-from fastsnn.kernels.philox import SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
+from ..emit import I32, I64, Value, at, load, store
+from ..philox import SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
+from . import device
+from .code import INT, WORDS, device_code, kernel
+from .shape import LINE, blocks_of
 
 NUMBER = 0xFFFF  # bits of one of the eight numbers of a call
 

@@ -6,14 +6,9 @@ import functools
 
 from numba import cuda
 
-from fastsnn.kernels.codes import NONE
-from fastsnn.kernels.cuda.activation import NAMES, PLAIN, activate, drop, gradient, values
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, kernel
-from fastsnn.kernels.cuda.dense import ints, masks_of, selu_of
-from fastsnn.kernels.cuda.job import BLOCK, FORWARD, JOB, SEED, STEP
-from fastsnn.kernels.cuda.shape import GROUP, LINE, blocks_of
-from fastsnn.kernels.emit import Value, at, load, store
-from fastsnn.kernels.program import (
+from ..codes import NONE
+from ..emit import Value, at, load, store
+from ..program import (
     ACTIVATION,
     AFFINE_A,
     AFFINE_B,
@@ -28,6 +23,11 @@ from fastsnn.kernels.program import (
     SKIP_AT,
     THRESHOLD,
 )
+from .activation import NAMES, PLAIN, activate, drop, gradient, values
+from .code import FLOATS, INT, INTS, REAL, device_code, kernel
+from .dense import ints, masks_of, selu_of
+from .job import BLOCK, FORWARD, JOB, SEED, STEP
+from .shape import GROUP, LINE, blocks_of
 
 
 def grid_of(units, samples):

@@ -2,12 +2,12 @@
 
 from numba import cuda
 
-from fastsnn.kernels import scalar
-from fastsnn.kernels.cuda.code import FLOATS, INT, device_code, kernel
-from fastsnn.kernels.cuda.dense import ints
-from fastsnn.kernels.cuda.shape import LINE, blocks_of
-from fastsnn.kernels.emit import at, load, store
-from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
+from .. import scalar
+from ..emit import at, load, store
+from ..program import DZ_AT, FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
+from .code import FLOATS, INT, device_code, kernel
+from .dense import ints
+from .shape import LINE, blocks_of
 
 
 @device_code

@@ -14,8 +14,8 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from fastsnn.kernels.emit import F32, I32, I64
-from fastsnn.kernels.locks import Lock
+from ..emit import F32, I32, I64
+from ..locks import Lock
 
 POINTEES = {"f": F32, "i": I32, "I": I32, "l": I64, "q": I64}  # by NumPy's letter of the type
 # Of functions of NVIDIA's library, those of C.

@@ -6,7 +6,7 @@ The loss, in the middle of a step, moves FORWARD on to the next row and BACKWARD
 follows it reads BACKWARD's. So no kernel is needed to count.
 """
 
-from fastsnn.kernels.codes import HYPER
+from ..codes import HYPER
 
 # Columns of jobs.
 (

@@ -2,10 +2,10 @@
 
 from numba import cuda
 
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, kernel
-from fastsnn.kernels.cuda.job import FIRST_ROW, FORWARD, JOB
-from fastsnn.kernels.cuda.shape import LINE, blocks_of
-from fastsnn.kernels.program import FAN_IN, X_AT, X_STRIDE
+from ..program import FAN_IN, X_AT, X_STRIDE
+from .code import FLOATS, INT, INTS, kernel
+from .job import FIRST_ROW, FORWARD, JOB
+from .shape import LINE, blocks_of
 
 
 @kernel("gather", LINE, FLOATS, FLOATS, INTS, INTS, INTS, *[INT] * 3)

@@ -9,10 +9,11 @@ import functools
 
 from numba import cuda
 
-from fastsnn.kernels.codes import MSE, SIGMOID, SOFTMAX
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, helper, kernel
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.job import (
+from ..codes import MSE, SIGMOID, SOFTMAX
+from ..program import DZ_AT, FAN_OUT, H_AT, H_STRIDE
+from .code import FLOATS, INT, INTS, helper, kernel
+from .device import SIMULATED
+from .job import (
     BACKWARD,
     FIRST_ROW,
     FORWARD,
@@ -26,7 +27,7 @@ from fastsnn.kernels.cuda.job import (
     STOP,
     STOPPED,
 )
-from fastsnn.kernels.cuda.real import (
+from .real import (
     FLOAT,
     above,
     add,
@@ -43,8 +44,7 @@ from fastsnn.kernels.cuda.real import (
     row_sums,
     subtract,
 )
-from fastsnn.kernels.cuda.shape import GROUP, LINE, blocks_of
-from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_AT, H_STRIDE
+from .shape import GROUP, LINE, blocks_of
 
 ZERO, ONE = FLOAT(0), FLOAT(1)
 # Threads of a block of eight rows. Also those of narrow.py: both sum in the same order.

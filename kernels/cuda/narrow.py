@@ -14,14 +14,15 @@ import functools
 from numba import cuda
 from numba.cuda import types
 
-from fastsnn.kernels.codes import MSE, SIGMOID, SOFTMAX
-from fastsnn.kernels.cuda import device, loss
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, kernel
-from fastsnn.kernels.cuda.dense import ints
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, SCALE, SEED, STEP
-from fastsnn.kernels.cuda.narrow_product import product_code, weights_code
-from fastsnn.kernels.cuda.narrow_rows import (
+from ..codes import MSE, SIGMOID, SOFTMAX
+from ..program import DZ_AT, FAN_OUT, H_STRIDE, NOWHERE, X_AT, X_STRIDE
+from . import device, loss
+from .code import FLOATS, INT, INTS, kernel
+from .dense import ints
+from .device import SIMULATED
+from .job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, SCALE, SEED, STEP
+from .narrow_product import product_code, weights_code
+from .narrow_rows import (
     FACTS,
     NUMBER,
     ROWS,
@@ -30,7 +31,7 @@ from fastsnn.kernels.cuda.narrow_rows import (
     end_code,
     rows_code,
 )
-from fastsnn.kernels.cuda.passes import (
+from .passes import (
     BIAS,
     LIMIT,
     MORE,
@@ -43,9 +44,8 @@ from fastsnn.kernels.cuda.passes import (
     keeps_all,
     passes_of,
 )
-from fastsnn.kernels.cuda.shape import GROUP, QUAD, blocks_of
-from fastsnn.kernels.cuda.tile import FLOAT
-from fastsnn.kernels.program import DZ_AT, FAN_OUT, H_STRIDE, NOWHERE, X_AT, X_STRIDE
+from .shape import GROUP, QUAD, blocks_of
+from .tile import FLOAT
 
 INT64 = types.int64
 # Units that there is room for in shared memory: at least a block's columns. Of more inputs so many

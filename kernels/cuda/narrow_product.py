@@ -4,11 +4,12 @@ it; a thread has some of the samples, for a few units side by side.
 
 import functools
 
-from fastsnn.kernels.cuda.code import device_code
-from fastsnn.kernels.cuda.narrow_rows import quad_at, word
-from fastsnn.kernels.cuda.passes import BIAS, TERMS, UNITS, WEIGHTS
-from fastsnn.kernels.cuda.shape import QUAD
-from fastsnn.kernels.cuda.vector import (
+from ..emit import I64, Value, at, fma, load, store, where
+from .code import device_code
+from .narrow_rows import quad_at, word
+from .passes import BIAS, TERMS, UNITS, WEIGHTS
+from .shape import QUAD
+from .vector import (
     least,
     load_all,
     load_vector,
@@ -16,7 +17,6 @@ from fastsnn.kernels.cuda.vector import (
     store_all,
     store_vector,
 )
-from fastsnn.kernels.emit import I64, Value, at, fma, load, store, where
 
 
 def weights_code(block):

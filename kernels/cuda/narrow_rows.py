@@ -8,10 +8,11 @@ and neighbours write to different banks.
 
 import functools
 
-from fastsnn.kernels.cuda.activation import AFFINE, NAMES, activate, gradient
-from fastsnn.kernels.cuda.code import device_code
-from fastsnn.kernels.cuda.dropout import dropped
-from fastsnn.kernels.cuda.passes import (
+from ..emit import I32, I64, Value, as_float, at, load, store, where
+from .activation import AFFINE, NAMES, activate, gradient
+from .code import device_code
+from .dropout import dropped
+from .passes import (
     FUNCTION,
     LAMBDA,
     LAMBDA_ALPHA,
@@ -25,9 +26,8 @@ from fastsnn.kernels.cuda.passes import (
     A,
     B,
 )
-from fastsnn.kernels.cuda.shape import GROUP, QUAD
-from fastsnn.kernels.cuda.vector import least, load_all, load_vector, store_all, store_vector
-from fastsnn.kernels.emit import I32, I64, Value, as_float, at, load, store, where
+from .shape import GROUP, QUAD
+from .vector import least, load_all, load_vector, store_all, store_vector
 
 # What a block knows of its samples, in shared memory as well, so that no register is needed for it:
 # rows of the data set, one for each of the eight; the number of the eight for the masks; step and

@@ -4,27 +4,9 @@ and layer normalization (eight samples a block).
 
 from numba import cuda
 
-from fastsnn.kernels.codes import STORE
-from fastsnn.kernels.cuda.activation import values
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, REAL, device_code, helper, kernel
-from fastsnn.kernels.cuda.dense import ints
-from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
-from fastsnn.kernels.cuda.optimizer import NAMES, update_one
-from fastsnn.kernels.cuda.real import (
-    FLOAT,
-    add,
-    divide,
-    is_finite,
-    multiply,
-    real,
-    row_sum,
-    square_root,
-    subtract,
-    unit_sum,
-)
-from fastsnn.kernels.cuda.shape import GROUP, LANES, LINE, blocks_of
-from fastsnn.kernels.emit import Value, at, fma, load, store
-from fastsnn.kernels.program import (
+from ..codes import STORE
+from ..emit import Value, at, fma, load, store
+from ..program import (
     B_AT,
     BATCH_NORM,
     DZ_AT,
@@ -42,6 +24,24 @@ from fastsnn.kernels.program import (
     X_AT,
     X_STRIDE,
 )
+from .activation import values
+from .code import FLOATS, INT, INTS, REAL, device_code, helper, kernel
+from .dense import ints
+from .job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
+from .optimizer import NAMES, update_one
+from .real import (
+    FLOAT,
+    add,
+    divide,
+    is_finite,
+    multiply,
+    real,
+    row_sum,
+    square_root,
+    subtract,
+    unit_sum,
+)
+from .shape import GROUP, LANES, LINE, blocks_of
 
 ZERO, ONE = FLOAT(0), FLOAT(1)
 

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from fastsnn.kernels.codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
-from fastsnn.kernels.cuda.code import device_code
-from fastsnn.kernels.cuda.job import OVERFLOW
-from fastsnn.kernels.cuda.vector import load_vector, store_vector
-from fastsnn.kernels.emit import F32, Value, at, load, store
-from fastsnn.kernels.scalar import INFINITY, UPDATES, guarded
+from ..codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
+from ..emit import F32, Value, at, load, store
+from ..scalar import INFINITY, UPDATES, guarded
+from .code import device_code
+from .job import OVERFLOW
+from .vector import load_vector, store_vector
 
 NAMES = {STORE: "store", SGD: "sgd", MOMENTUM: "momentum", NESTEROV: "nesterov", ADAM: "adam"}
 

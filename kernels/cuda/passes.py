@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.shape import GROUP, PAD, blocks_of
-from fastsnn.kernels.program import (
+from ..program import (
     ACTIVATION,
     AFFINE_A,
     AFFINE_B,
@@ -36,6 +34,8 @@ from fastsnn.kernels.program import (
     W_AT,
     X_AT,
 )
+from .device import SIMULATED
+from .shape import GROUP, PAD, blocks_of
 
 # Columns of the table, int64.
 (

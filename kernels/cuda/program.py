@@ -9,21 +9,21 @@ launches are a step as often as they are repeated.
 `precision`: of the operands of products.
 """
 
-from fastsnn.kernels.cuda.dense import dense_forward, dense_input_backward
-from fastsnn.kernels.cuda.directions import update_direction
-from fastsnn.kernels.cuda.elementwise import activation_backward, finish_rows
-from fastsnn.kernels.cuda.highway import highway_backward, highway_forward
-from fastsnn.kernels.cuda.layout import gather
-from fastsnn.kernels.cuda.loss import loss_and_gradient
-from fastsnn.kernels.cuda.narrow import narrow_forward, narrow_step
-from fastsnn.kernels.cuda.normalize import (
+from ..program import DENSE, DROPPING, HIGHWAY, OP, V_AT
+from .dense import dense_forward, dense_input_backward
+from .directions import update_direction
+from .elementwise import activation_backward, finish_rows
+from .highway import highway_backward, highway_forward
+from .layout import gather
+from .loss import loss_and_gradient
+from .narrow import narrow_forward, narrow_step
+from .normalize import (
     normalization_backward,
     normalization_forward,
     normalization_update,
 )
-from fastsnn.kernels.cuda.passes import pays
-from fastsnn.kernels.cuda.weights import weight_gradients
-from fastsnn.kernels.program import DENSE, DROPPING, HIGHWAY, OP, V_AT
+from .passes import pays
+from .weights import weight_gradients
 
 
 def run_outputs(

@@ -5,11 +5,11 @@ import functools
 from numba import cuda
 from numba.cuda import types
 
-from fastsnn.kernels import scalar
-from fastsnn.kernels.cuda.activation import values
-from fastsnn.kernels.cuda.code import device_value, helper
-from fastsnn.kernels.cuda.shape import GROUP, LANES, LINE
-from fastsnn.kernels.emit import F32, Value, absolute, sqrt, where
+from .. import scalar
+from ..emit import F32, Value, absolute, sqrt, where
+from .activation import values
+from .code import device_value, helper
+from .shape import GROUP, LANES, LINE
 
 FLOAT = types.float32
 

@@ -10,7 +10,7 @@ bf16 a word is two terms, one behind the other (`tensor.py`).
 
 from dataclasses import dataclass
 
-from fastsnn.kernels.cuda.device import SIMULATED
+from .device import SIMULATED
 
 GROUP = 8  # rows of a thread: the samples of one call of the generator
 PAD = 4  # floats behind a line: columns written by neighbouring threads lie in different banks

@@ -19,11 +19,11 @@ blocks of each, as they lie in shared memory (`words.word_at`).
 
 from llvmlite import ir
 
-from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.shape import GROUP, QUAD
-from fastsnn.kernels.cuda.vector import load_vector, split, store_vector
-from fastsnn.kernels.cuda.words import turn_of, word_at, words_of
-from fastsnn.kernels.emit import F32, Value, as_bits
+from ..emit import F32, Value, as_bits
+from . import device
+from .shape import GROUP, QUAD
+from .vector import load_vector, split, store_vector
+from .words import turn_of, word_at, words_of
 
 WORDS = 8  # that an instruction multiplies
 TALL, WIDE = 2, 4  # instructions for the 32 units and the 32 samples of a warp's piece

@@ -16,11 +16,12 @@ from llvmlite import ir
 from numba import cuda
 from numba.cuda import types
 
-from fastsnn.kernels.cuda import tensor
-from fastsnn.kernels.cuda.code import device_code, device_value, helper
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.shape import GROUP, QUAD
-from fastsnn.kernels.cuda.vector import (
+from ..emit import F32, I64, Value, at, fma, load, store, where
+from . import tensor
+from .code import device_code, device_value, helper
+from .device import SIMULATED
+from .shape import GROUP, QUAD
+from .vector import (
     least,
     load_all,
     load_vector,
@@ -28,8 +29,7 @@ from fastsnn.kernels.cuda.vector import (
     store_all,
     store_vector,
 )
-from fastsnn.kernels.cuda.words import terms_of, word_at
-from fastsnn.kernels.emit import F32, I64, Value, at, fma, load, store, where
+from .words import terms_of, word_at
 
 FLOAT = types.float32
 

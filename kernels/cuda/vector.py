@@ -2,7 +2,7 @@
 
 from llvmlite import ir
 
-from fastsnn.kernels.emit import F32, Value, at, load, store, where
+from ..emit import F32, Value, at, load, store, where
 
 
 def load_vector(builder, pointer, offset, count):

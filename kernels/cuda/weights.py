@@ -10,18 +10,9 @@ import functools
 import numpy as np
 from numba import cuda
 
-from fastsnn.kernels.codes import STORE
-from fastsnn.kernels.cuda import device
-from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, device_code, helper, kernel
-from fastsnn.kernels.cuda.dense import accumulators, each_row
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.job import BACKWARD, HYPERS, STOP, STOPPED
-from fastsnn.kernels.cuda.optimizer import NAMES, apply, hyper_of
-from fastsnn.kernels.cuda.shape import ENOUGH, QUAD, blocks_of, tile_for
-from fastsnn.kernels.cuda.tile import EIGHT, FLOAT, place_in, product, zeroed
-from fastsnn.kernels.cuda.vector import load_all
-from fastsnn.kernels.emit import F32, I64, Value, at, load, store
-from fastsnn.kernels.program import (
+from ..codes import STORE
+from ..emit import F32, I64, Value, at, load, store
+from ..program import (
     B_AT,
     DENSE,
     DZ_AT,
@@ -34,6 +25,15 @@ from fastsnn.kernels.program import (
     X_AT,
     X_STRIDE,
 )
+from . import device
+from .code import FLOATS, INT, INTS, device_code, helper, kernel
+from .dense import accumulators, each_row
+from .device import SIMULATED
+from .job import BACKWARD, HYPERS, STOP, STOPPED
+from .optimizer import NAMES, apply, hyper_of
+from .shape import ENOUGH, QUAD, blocks_of, tile_for
+from .tile import EIGHT, FLOAT, place_in, product, zeroed
+from .vector import load_all
 
 # What the kernel knows of a layer: columns of a table on the device.
 W, B, TERMS, UNITS, DZ, DZ_STRIDE, X, STRIDE, STORED, LAYER = range(10)

@@ -4,9 +4,9 @@ In float32 a word is a term. For tensor cores it is a term rounded to tf32, or t
 terms rounded to bf16, the first one in the low half; in words both look alike.
 """
 
-from fastsnn.kernels.cuda.device import SIMULATED
-from fastsnn.kernels.cuda.shape import PAD
-from fastsnn.kernels.emit import I32, Value, absolute, as_bits, as_float, where
+from ..emit import I32, Value, absolute, as_bits, as_float, where
+from .device import SIMULATED
+from .shape import PAD
 
 
 def rounded_tf32(builder, value):

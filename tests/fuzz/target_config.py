@@ -12,7 +12,7 @@ import tomli_w
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # however this file was imported
 from target_model import changed
 
-from fastsnn.config import RunConfig
+from fastsnn.runs.config import RunConfig
 
 SUFFIX = ".toml"
 SEEDS = [

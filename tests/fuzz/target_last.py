@@ -10,9 +10,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # however this file was 
 import target_model
 from target_model import SUFFIX, mutate, use, written  # noqa: F401
 
-from fastsnn import checkpoint, run
-from fastsnn.config import RunConfig
-from fastsnn.keeper import best
+from fastsnn import checkpoint
+from fastsnn.runs import run
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.keeper import best
 from fastsnn.search.trial import is_number
 
 

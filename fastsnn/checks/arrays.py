@@ -1,0 +1,166 @@
+"""Conversion of lists, data frames and arrays of any type to arrays of numbers. Masked entries,
+complex numbers, objects and text are refused, not read in part.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from numbers import Real
+
+import numpy as np
+
+from fastsnn.checks.scalars import listed, shown
+
+LISTED = 5  # numbers in a repr
+SEARCHED = 10_000  # entries, for one to show
+
+
+def of_anything(x, where: str) -> np.ndarray:
+    """x as a plain `numpy.ndarray` of any type, without a copy where it is one."""
+    if isinstance(x, np.ma.MaskedArray):
+        _require_unmasked(x, where)
+        return np.ma.getdata(x)
+    if hasattr(x, "toarray"):  # a sparse matrix of SciPy, which NumPy takes for one object
+        raise TypeError(
+            f"{where}: a NumPy array is required, got a sparse {type(x).__name__}; use "
+            f"{where}.toarray()"
+        )
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise type(error)(
+            f"{where}: an array of numbers is required, got {type(x).__name__} that NumPy cannot "
+            f"read ({shown(str(error))}); give rows of equal length"
+        ) from error
+
+
+def of_numbers(x, where: str) -> np.ndarray:
+    """x as an array of real numbers (bool, integers or floats). Raises TypeError for others."""
+    y = of_anything(x, where)
+    if y.dtype.kind in "biuf":
+        return y
+    if y.dtype.kind == "c":
+        raise TypeError(
+            f"{where}: real numbers are required, got {y.dtype}; give real and imaginary part as "
+            "features of their own"
+        )
+    if x is None or (y.ndim == 0 and y.dtype.kind == "O"):
+        raise TypeError(
+            f"{where}: a NumPy array is required, got {type(x).__name__}; use numpy.asarray"
+        )
+    kind = "text" if y.dtype.kind in "UST" else y.dtype.name[:60]
+    odd = next((v for v in y.ravel()[:SEARCHED] if not isinstance(v, Real)), None)
+    such = "" if odd is None else f" such as {shown(odd)}"
+    raise TypeError(
+        f"{where}: numbers are required, got {kind}{such}; convert it with "
+        f"{where}.astype(numpy.float64), or write text as numbers"
+    )
+
+
+def table(x, width: int, names: Sequence[str] | None = None, where: str = "x") -> np.ndarray:
+    """Raw features as (n, width) numbers in a type that holds them: uint8, float32 or float64.
+
+    x: an array, a list of rows, or a data frame (anything with `columns`). With `names`, the
+    columns of a data frame are taken by name, in that order; others are ignored. Raises TypeError
+    and ValueError with the column, as `check.features`.
+    """
+    if hasattr(x, "columns") and not isinstance(x, np.ndarray):
+        x = _of_frame(x, names, where)
+    x = of_numbers(x, where)
+    if x.ndim != 2:
+        hint = "give an array of two dimensions"
+        if x.shape == (width,):
+            hint = f"for a single row give {where}[None]" if width > 1 else f"give {where}[:, None]"
+        raise ValueError(f"{where}: shape (n, {width}) is required, got {x.shape}; {hint}")
+    if x.shape[1] != width:
+        raise ValueError(
+            f"{where}: the model needs {width} features, got {x.shape[1]}; "
+            "was the model trained on other data?"
+        )
+    if not len(x):
+        raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")
+    if x.dtype in (np.uint8, np.float32, np.float64):
+        return x
+    with np.errstate(over="ignore"):  # of long doubles: infinite, which the reader refuses
+        return x.astype(np.float64)
+
+
+def column_of(index: int, names: Sequence[str] | None) -> str:
+    """The words for a column in an error: its name if there is one, else its index."""
+    return f"column {index}" if names is None else f"column {shown(names[index])}"
+
+
+def place(index: Sequence[int], names: Sequence[str] | None = None) -> str:
+    """The words for a place in an error: the row, and the column if there are columns."""
+    row, *columns = (int(i) for i in index)
+    if len(columns) == 1:
+        return f"row {row}, {column_of(columns[0], names)}"
+    return f"row {row}" + "".join(f", {i}" for i in columns)
+
+
+def numbers(values: np.ndarray) -> str:
+    """The first numbers of many, for a repr."""
+    more = ", ..." if values.size > LISTED else ""
+    return f"[{', '.join(f'{value:.6g}' for value in values[:LISTED].tolist())}{more}]"
+
+
+def _of_frame(frame, names, where):
+    """The columns of a data frame as one array, taken by name if the model and the frame have
+    names.
+    """
+    columns = list(getattr(frame, "column_names", frame.columns))  # the first of PyArrow
+    if names is None or not all(isinstance(name, str) for name in columns):
+        if names is not None and columns != list(range(len(columns))):
+            raise ValueError(
+                f"{where}: the model takes its columns by name ({listed(names)}), the data frame "
+                f"has {listed(columns)}; name its columns, or give {where}.to_numpy() in that order"
+            )
+        wanted = columns
+    else:
+        have = set(columns)
+        missing = [name for name in names if name not in have]
+        if missing:
+            raise ValueError(
+                f"{where}: the column {shown(missing[0])} is required, the data frame has "
+                f"{listed(columns)}; name its columns as in training"
+            )
+        wanted = list(names)
+    counts = Counter(columns)
+    double = [name for name in wanted if counts[name] > 1]
+    if double:
+        raise ValueError(
+            f"{where}: column names must differ, {shown(double[0])} occurs "
+            f"{counts[double[0]]} times; rename or remove the others"
+        )
+    if not wanted:
+        raise ValueError(f"{where}: a data frame with columns is required, it has none")
+    return np.stack([_column(frame[name], name, where) for name in wanted], axis=1)
+
+
+def _column(values, name, where):
+    array = of_anything(values, f"{where}, column {shown(name)}")
+    if array.ndim != 1:
+        raise TypeError(
+            f"{where}, column {shown(name)}: a column of numbers is required, got "
+            f"{type(values).__name__}; convert it with {where}.to_numpy()"
+        )
+    if array.dtype == object and all(isinstance(v, Real) for v in array):
+        array = array.astype(np.float64)  # whole numbers beside others, or pandas' own types
+    if array.dtype.kind not in "biuf":
+        row = next((i for i, v in enumerate(array) if not isinstance(v, Real)), 0)
+        raise TypeError(
+            f"{where}, column {shown(name)}: numbers are required, got {shown(array[row])} in row "
+            f"{row}; write text as numbers, fill in missing values"
+        )
+    return array.astype(np.float64) if array.dtype.kind == "b" else array
+
+
+def _require_unmasked(x, where):
+    mask = np.ma.getmaskarray(x)
+    if mask.any():
+        raise ValueError(
+            f"{where}: an array without masked entries is required, {int(mask.sum()):,} are "
+            f"masked, the first in {place(np.argwhere(mask)[0])}; fill them in "
+            f"({where}.filled(value)) or remove such rows"
+        )

@@ -1,0 +1,235 @@
+"""Validation at the edge: where, what is required, what was given, what to do."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fastsnn.checks import arrays
+from fastsnn.checks.scalars import integer, number, plain, shown
+from fastsnn.engine import cpu as backend
+
+__all__ = [
+    "BALANCED", "balanced", "batch", "byte_rows", "class_weight", "features", "float32", "integer",
+    "labels", "number", "plain", "seed", "shown", "targets", "weights",
+]  # fmt: skip
+
+BALANCED = "balanced"
+
+
+def features(x, width: int, where: str = "x") -> np.ndarray:
+    """x as the kernels take it: (n, width) float32, C-contiguous, writeable flag set; finite
+    numbers not checked here.
+
+    Such an array is returned as it is. Anything else that NumPy reads as numbers (a list, float64,
+    integers, a data frame) becomes a new float32 array. Raises TypeError for complex numbers,
+    objects and text, ValueError for masked entries, another shape, and numbers beyond float32.
+    """
+    if type(x) is not np.ndarray or x.dtype != np.float32 or not x.dtype.isnative:
+        x = float32(arrays.of_numbers(x, where), where)
+    if x.ndim != 2:
+        raise ValueError(
+            f"{where}: shape (n, {width}) is required, got {x.shape}; {_reshape(x, width, where)}"
+        )
+    _require_size(x, width, where)
+    if not (x.flags.c_contiguous and x.flags.writeable):
+        x = np.require(x, requirements=("C", "W"))  # kernels have one signature
+    return x
+
+
+def byte_rows(x, width: int, where: str = "x"):
+    """`ByteRows` of the right width: bytes are finite whatever they are."""
+    _require_size(x, width, where)
+    return x
+
+
+def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
+    """Integer classes (n,) as int64, from an array or a list; the range is checked by `batch`."""
+    if type(y) is not np.ndarray:
+        y = arrays.of_anything(y, where)
+    if y.shape == (n, 1):
+        raise ValueError(
+            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; "
+            f"use {where}.ravel()"
+        )
+    if y.ndim == 2 and y.dtype.kind in "biuf":
+        raise ValueError(
+            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; convert "
+            f"one-hot rows to class numbers with {where}.argmax(axis=1)"
+        )
+    if y.dtype.kind not in "iu":
+        raise TypeError(
+            f"{where}: integer classes are required, got {_kind(y)}; {_as_classes(y, where)}"
+        )
+    if y.shape != (n,):
+        raise ValueError(f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}")
+    if y.dtype == np.int64 and y.flags.c_contiguous and y.flags.writeable:
+        return y
+    return np.require(y, np.int64, ("C", "W"))
+
+
+def targets(y, n: int, n_outputs: int, where: str = "y", missing: bool = False) -> np.ndarray:
+    """Targets (n, n_outputs) float32, from any array or list of numbers; with `missing`, each is
+    in [0, 1] or NaN (no label), else any finite number.
+    """
+    if type(y) is not np.ndarray or y.dtype != np.float32 or not y.dtype.isnative:
+        y = float32(arrays.of_numbers(y, where), where)
+    if y.ndim == 1 and n_outputs == 1:
+        y = y[:, None]
+    if y.shape != (n, n_outputs):
+        raise ValueError(f"{where}: shape ({n}, {n_outputs}) is required, got {y.shape}")
+    if missing:
+        bad = ~(np.isnan(y) | ((y >= 0) & (y <= 1)))
+        wanted = "labels in [0, 1], or NaN for a missing one,"
+    else:
+        bad, wanted = ~np.isfinite(y), "finite numbers"
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{where}: {wanted} are required, got {y[row, column]} in row {row}, column {column}"
+        )
+    return np.require(y, np.float32, ("C", "W"))
+
+
+def batch(x: np.ndarray, y: np.ndarray, n_classes: int) -> None:
+    """x finite, and y, if these are classes, in [0, n_classes). Raises ValueError with the
+    place.
+    """
+    found = backend.check_batch(x, y, n_classes)
+    if found == backend.NOT_FINITE:
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(
+            f"x: finite numbers are required, got {x[row, column]} in row {row}, column {column}; "
+            "fill in or remove such rows"
+        )
+    if found == backend.OUT_OF_RANGE:
+        row = np.argwhere((y < 0) | (y >= n_classes))[0, 0]
+        raise ValueError(
+            f"y: classes in [0, {n_classes}) are required, got {y[row]} in row {row}; "
+            "give the last Dense as many units as there are classes, and number them from 0"
+        )
+
+
+def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
+    """Weights >= 0 as float32; None gives an empty array, which means 1."""
+    if values is None:
+        return backend.NO_NUMBERS
+    values = arrays.of_numbers(values, where)
+    if values.shape != shape:
+        raise ValueError(f"{where}: shape {shape} is required, got {values.shape}")
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        least, largest = values.min(), values.max()
+        end = f"{largest} as the largest" if least >= 0 else f"{least} as the least"
+        raise ValueError(f"{where}: finite numbers >= 0 are required, got {end}")
+    return np.require(float32(values, where), np.float32, ("C", "W"))
+
+
+def seed(value, where: str = "seed") -> int:
+    """Check a seed: a Python or NumPy int in [0, 2**64). Raises TypeError or ValueError."""
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
+    if not 0 <= value < 1 << 64:
+        raise ValueError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
+    return value
+
+
+def class_weight(
+    values, loss: str, n_outputs: int, where: str = "class_weight"
+) -> np.ndarray | str:
+    """Weights of classes or tasks as (n_outputs,) float32. None gives an empty array, which means
+    1; "balanced" is returned unchanged, see `balanced`.
+
+    values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
+    The array is a read-only copy.
+    """
+    if values is not None and loss == "mse":
+        raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
+    if isinstance(values, str):
+        if values != BALANCED:
+            raise ValueError(
+                f'{where}: must be an array, a dict or "{BALANCED}", got {shown(values)}'
+            )
+        return values
+    if isinstance(values, Mapping):
+        chosen = np.ones(n_outputs, np.float64)
+        for key, value in values.items():
+            key = integer(key, f"{where}: a key", 0, n_outputs - 1)
+            chosen[key] = number(value, f"{where}: the weight of {key}")
+        values = chosen
+    found = weights(values, (n_outputs,), where).copy()
+    if found.size and not found.any():
+        raise ValueError(f"{where}: at least one weight above 0 is required, all are 0")
+    found.flags.writeable = False
+    return found
+
+
+def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndarray:
+    """The weights for "balanced", (n_outputs,) float32, from checked labels.
+
+    Classes: n / (k count) for k classes with a row, as in scikit-learn. Labels of tasks: negatives
+    / positives of each task, so that both weigh the same; 1 for a task that lacks one of the two.
+    """
+    result = np.ones(n_outputs, np.float64)
+    if len(labels):
+        counts = np.bincount(labels, minlength=n_outputs)
+        result[counts > 0] = len(labels) / ((counts > 0).sum() * counts[counts > 0])
+    else:
+        positive = np.nansum(targets, axis=0, dtype=np.float64)
+        negative = (~np.isnan(targets)).sum(axis=0) - positive
+        both = (positive > 0) & (negative > 0)
+        result[both] = negative[both] / positive[both]
+    return result.astype(np.float32)
+
+
+def float32(x: np.ndarray, where: str = "x") -> np.ndarray:
+    """x as float32, rounded to the nearest. Raises ValueError, with the place, for a finite number
+    that float32 cannot hold.
+    """
+    with np.errstate(over="ignore"):
+        y = x.astype(np.float32, copy=False)
+    if y is not x and x.dtype.kind == "f" and x.dtype.itemsize > 4:
+        lost = np.isinf(y)
+        if lost.any() and (lost := lost & np.isfinite(x)).any():
+            place = np.argwhere(lost)[0]
+            raise ValueError(
+                f"{where}: numbers that float32 can hold are required (up to 3.4e38), got "
+                f"{x[tuple(place)]:.6g} in {arrays.place(place)}; standardize them in float64 "
+                "first (fastsnn.data.Standardizer)"
+            )
+    return y
+
+
+def _kind(y):
+    if y.dtype.kind in "US":
+        return "text"
+    return str(y.dtype)
+
+
+def _as_classes(y, where):
+    if y.dtype.kind in "USOT":
+        return f"number the classes, numpy.unique({where}, return_inverse=True)[1]"
+    if y.dtype.kind == "f" and not (y == np.round(y)).all():  # also NaN
+        odd = y.ravel()[np.argmax(y.ravel() != np.round(y.ravel()))]
+        return (
+            f"{shown(odd)} is no class number: fill in or remove missing labels, or use the loss "
+            "mse for a regression"
+        )
+    return f"use {where}.astype(numpy.int64)"
+
+
+def _reshape(x, width, where):
+    if x.ndim == 1 and x.shape == (width,) and width > 1:
+        return f"for a single row give {where}[None]"
+    if x.ndim == 1 and width == 1:
+        return f"for a single feature give {where}[:, None]"
+    return "reshape it"
+
+
+def _require_size(x, width, where):
+    if x.shape[1] != width:
+        raise ValueError(
+            f"{where}: the network has {width} inputs, got {x.shape[1]} features; "
+            "was the network made for other data?"
+        )
+    if not len(x):
+        raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")

@@ -1,0 +1,341 @@
+"""What data make of a network, layer by layer: moments, weights, gradients, units that are dead.
+
+>>> import fastsnn as fs
+>>> net = fs.mlp(input_size=20, output_size=3, layers=8, width=64, seed=0)
+>>> x = np.random.default_rng(0).normal(size=(500, 20)).astype(np.float32)
+>>> [finding.rule for finding in diagnose(net, x).findings]
+[]
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastsnn import metrics, theory
+from fastsnn.checks import arrays
+from fastsnn.checks import inputs as check
+from fastsnn.data import Progress
+from fastsnn.diagnose import rules as diagnose_rules
+from fastsnn.diagnose.rules import Finding
+from fastsnn.losses import FOR_TASK
+from fastsnn.model import Model
+from fastsnn.network import Network
+from fastsnn.runs import inference
+from fastsnn.trainer import Trainer
+
+ROWS = 1000  # that are looked at
+SIGNAL_ROWS = 32  # whose gradients are taken one by one
+QUANTILES = (0.05, 0.95)  # of the units
+FLAT = 0.05  # a slope below this share of the activation's largest one is flat ...
+MOSTLY = 0.95  # ... and a unit is saturated if it is there in so many rows
+BINS = 120
+
+
+class Spread(NamedTuple):
+    """Over the units of a layer."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """A step of the network; 0 is the input, the last one the output.
+
+    name: of its tensors. what: in words. mean, variance: over all units and rows. unit_means,
+    unit_variances: over the rows, their mean and 5 and 95 % quantiles over the units. dead: share
+    of units with the same output for every row. saturated: share of those that are in a flat part
+    of their activation in 95 % of the rows. weight_sum, weight_square_sum: over a unit's weights;
+    mean, least and largest. theorem1: share of units in the domain of theorem 1, kept: share of
+    those that the moment map sends to its means and variances (SELU with fixed point (0, 1) on a
+    dense layer). gradient: norm of the weights' gradient over the rows as one batch. signal: root
+    mean square over rows, one by one, of the norm of d loss / d z. What a step does not have is
+    None.
+    """
+
+    layer: int
+    name: str
+    what: str
+    units: int
+    activation: str
+    mean: float
+    variance: float
+    unit_means: Spread
+    unit_variances: Spread
+    dead: float
+    saturated: float | None = None
+    weight_sum: Spread | None = None
+    weight_square_sum: Spread | None = None
+    theorem1: float | None = None
+    kept: float | None = None
+    gradient: float | None = None
+    signal: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """layers: input, every step, output. findings: what is wrong, most fundamental first; empty
+    where everything is fine. edges (b + 1,), counts (layers, b): histograms of the outputs.
+    """
+
+    rows: int
+    layers: tuple[LayerReport, ...]
+    findings: tuple[Finding, ...]
+    edges: np.ndarray
+    counts: np.ndarray
+    without_gradients: str | None = None  # why they are missing
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, without the histograms; what is not finite is None."""
+        return {
+            "rows": self.rows,
+            "fine": not self.findings,
+            "findings": [asdict(finding) for finding in self.findings],
+            "without_gradients": self.without_gradients,
+            "layers": [_plain(asdict(layer)) for layer in self.layers],
+        }
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, Spread):
+        return _plain(value._asdict())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def diagnose(
+    network: Network,
+    x: np.ndarray,
+    y: np.ndarray | None = None,
+    task: str = "classification",
+    threads: int | None = None,
+    without_gradients: str = "the data have no labels",
+) -> Diagnosis:
+    """Send rows through a network, in evaluation mode, and look at every layer.
+
+    Parameters
+    ----------
+    x : (n, input_size) float32, as the network takes it (standardized, if that is what it is
+        used on). At most 1,000 rows are used, evenly spread.
+    y : labels or targets of the rows, as `Trainer.step` takes them; without them there are no
+        gradients. These are those of a step, dropout included.
+    task : "classification", "multitask" or "regression"; chooses the loss.
+
+    Raises
+    ------
+    ValueError, TypeError : for x, y that do not fit the network, NaN or infinity in x.
+    """
+    if task not in FOR_TASK:
+        raise ValueError(f"diagnose: task must be one of {', '.join(FOR_TASK)}; got {task!r}")
+    x = check.features(x, network.input_size)
+    chosen = _evenly(len(x), ROWS)
+    if y is not None:
+        y = arrays.of_anything(y, "y")
+        if y.ndim == 0 or len(y) != len(x):
+            raise ValueError(f"y: a row for each of x is required, {len(x)}, got shape {y.shape}")
+        y = y[chosen]
+    x = x[chosen]
+    if not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(
+            f"x: finite numbers are required, got {x[row, column]} in row {row}, column {column}; "
+            "fill in or remove such rows"
+        )
+    outputs = [x, *network.activations(x), network.forward(x, threads)]
+    weights = _weights(network)
+    gradients, signals = {}, {}
+    reason = without_gradients if y is None else None
+    if y is not None:
+        trainer = Trainer(network, FOR_TASK[task], threads=threads)
+        try:
+            gradients = _norms(network, trainer.gradients(x, y))
+            if not network.couples_rows:
+                signals = _signals(network, trainer, x, y)
+        except FloatingPointError as error:  # a network that is ill is what is looked for
+            gradients, signals, reason = {}, {}, str(error)
+    reports = [LayerReport(0, "", "input", x.shape[1], "none", **_moments(x))]
+    owners = {}  # the end of a highway layer has the name of its beginning, and no tensors
+    for i, node in enumerate(network.nodes):
+        own = owners.setdefault(node.name, node) is node
+        reports.append(LayerReport(
+            i + 1, node.name, _words(node, last=i + 1 == len(network.nodes)), node.fan_out,
+            node.activation, **_moments(outputs[i + 1]),
+            saturated=_saturated(node, outputs[i + 1]),
+            **_weight_report(node, weights[node.name] if node.op == "dense" else None, reports[-1]),
+            gradient=gradients.get(node.name) if own else None,
+            signal=signals.get(node.name) if own else None,
+        ))  # fmt: skip
+    edges, counts = _histograms(outputs)
+    findings = diagnose_rules.findings(network, reports)
+    if y is not None and reason is not None:
+        findings.append(Finding("gradients are not finite", (), reason))
+    return Diagnosis(len(x), tuple(reports), tuple(findings), edges, counts, reason)
+
+
+def diagnose_model(
+    model: Model,
+    name: str,
+    target: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    header: bool | None = None,
+) -> Diagnosis:
+    """`diagnose` for a saved model on the rows that `inference.evaluate` takes: a data set's test
+    part, or a file. Where a file has not the model's labels, there are no gradients.
+    """
+    y, reason = None, ""
+    try:
+        _, rows = inference.labelled(model, name, target, progress, header)
+        x, y = rows.x, rows.y
+    except ValueError as error:
+        if target is not None:
+            raise
+        reason = f"no labels were found ({error})"
+        x = inference.features(model, name, progress, header)
+    chosen = _evenly(len(x), ROWS)
+    x = model.inputs.apply(x, rows=chosen)
+    if y is not None:
+        y = y[chosen] if model.targets is None else model.targets.apply(y, rows=chosen)
+    found = diagnose(model.network, x, y, model.task, threads, reason)
+    if y is None:
+        return found
+    return replace(found, findings=(*found.findings, *_of_figures(model, x, y, threads)))
+
+
+def _of_figures(model, x, y, threads):
+    figures = metrics.evaluate(model.task, model.network.forward(x, threads), y)
+    largest = 0.0
+    if model.task == "classification":
+        largest = float(np.bincount(y).max() / len(y))
+    return diagnose_rules.of_figures(model.task, figures, largest)
+
+
+def _evenly(n, most):
+    """Up to so many of n rows, from the first to the last: files are often sorted."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
+def _moments(h):
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are for the findings
+        h = h.astype(np.float64)
+        means, variances = h.mean(0), h.var(0)
+        low, high = h.min(0), h.max(0)
+        still = high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
+        return {
+            "mean": float(means.mean()),
+            "variance": float(variances.mean() + means.var()),
+            "unit_means": Spread(float(means.mean()), *_quantiles(means)),
+            "unit_variances": Spread(float(variances.mean()), *_quantiles(variances)),
+            "dead": float(still.mean()),
+        }
+
+
+def _quantiles(values):
+    return (float(value) for value in np.quantile(values, QUANTILES))
+
+
+def _words(node, last):
+    words = [node.op.replace("_", " "), str(node.fan_out)]
+    if node.weight_norm:
+        words.insert(1, "weight norm")
+    if node.skip is not None and node.op != "highway":
+        words.append("+ skip")
+    if node.activation != "none":
+        words.append(node.activation)
+    if node.activation == "selu" and node.fixed_point != (0.0, 1.0):
+        words.append("({:g}, {:g})".format(*node.fixed_point))
+    if node.dropout != "none" and node.rate:
+        words.append(f"{'alpha-' * (node.dropout == 'alpha')}dropout {node.rate:.3g}")
+    return " ".join([*words, *(["output"] if last else [])])
+
+
+def _saturated(node, h):
+    """Share of units whose activation is flat at their outputs in nearly all rows."""
+    if node.activation == "selu":
+        alpha, lambda_ = theory.solve(*node.fixed_point)
+        flat = h + lambda_ * alpha < FLAT * lambda_
+    elif node.activation == "relu":
+        flat = h <= 0
+    elif node.activation == "tanh":
+        flat = 1 - h * h < FLAT
+    else:
+        return None
+    return float((flat.mean(0) >= MOSTLY).mean())
+
+
+def _weights(network):
+    """The weights of every dense step, by its name; of normalized ones those that act."""
+    state = network.state_dict()
+    weights = {}
+    for node in network.nodes:
+        if node.op != "dense":
+            continue
+        if node.weight_norm:
+            v = state[f"{node.weight}_v"].astype(np.float64)
+            length = np.sqrt((v * v).sum(1, keepdims=True))
+            weights[node.name] = state[f"{node.weight}_g"] * v / np.maximum(length, 1e-300)
+        else:
+            weights[node.name] = state[node.weight].astype(np.float64)
+    return weights
+
+
+def _weight_report(node, w, inputs):
+    if w is None:
+        return {}
+    sums, squares = w.sum(1), (w * w).sum(1)
+    found = {
+        name: Spread(float(values.mean()), float(values.min()), float(values.max()))
+        for name, values in (("weight_sum", sums), ("weight_square_sum", squares))
+    }
+    m, v = inputs.mean, inputs.variance
+    standard = node.activation == "selu" and node.fixed_point == (0.0, 1.0) and node.skip is None
+    if standard and abs(m) < 1e6 and v < 1e12:  # False for NaN
+        found["theorem1"] = float(theory.in_theorem1_domain(m, v, sums, squares).mean())
+        to_m, to_v = theory.moment_map(m, v, sums, squares)
+        found["kept"] = float(theory.THEOREM1.contains(to_m, to_v, 0.0, 1.0).mean())
+    return found
+
+
+def _norms(network, gradients):
+    """Norm of the gradient of each step's weights."""
+    found = {}
+    for node in network.nodes:
+        parts = [gradients[k] for k in (node.weight, f"{node.weight}_g", f"{node.weight}_v")
+                 if k in gradients]  # fmt: skip
+        if parts:
+            found[node.name] = float(np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in parts)))
+    return found
+
+
+def _signals(network, trainer, x, y):
+    """Root mean square over rows of |d loss / d z|: a row's gradient of the bias is just that."""
+    squares = {}
+    rows = _evenly(len(x), SIGNAL_ROWS)
+    biases = {node.bias: node.name for node in network.nodes}
+    for row in rows:
+        gradients = trainer.gradients(x[row : row + 1], y[row : row + 1])
+        for bias, name in biases.items():
+            if bias in gradients:
+                g = gradients[bias].astype(np.float64)
+                squares[name] = squares.get(name, 0.0) + float((g * g).sum())
+    return {name: math.sqrt(value / len(rows)) for name, value in squares.items()}
+
+
+def _histograms(outputs):
+    """Edges that are even in asinh, fine near 0 and wide far away, and a histogram of each layer
+    in shares.
+    """
+    finite = [h[np.isfinite(h)] for h in outputs]
+    ends = [np.quantile(h, [0.002, 0.998]) for h in finite if h.size]
+    low = min(-3.0, *(float(e[0]) for e in ends))
+    high = max(4.0, *(float(e[1]) for e in ends))
+    edges = np.sinh(np.linspace(math.asinh(low), math.asinh(high), BINS + 1))
+    inside = [np.clip(h.astype(np.float64), edges[0], edges[-1]) for h in finite]
+    counts = [np.histogram(h, edges)[0] / max(h.size, 1) for h in inside]
+    return edges, np.array(counts)

@@ -1,0 +1,345 @@
+"""From figures to words: what is wrong with a network, by plain rules with named thresholds.
+
+The thresholds lie between what networks show that learn well (digits, 2 to 32 layers, before and
+after training: variances from 0.45 to 5.7, means up to 0.6, sums of squares up to 1.3, at least
+18 % of the units that keep mean and variance, a signal that is at most 16 times larger in the first
+layer than at the output) and what those show that do not. Few units are in the domain of theorem 1
+in any of them (at most 13 %, in narrow networks often none): that alone is no finding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from fastsnn.runs.console import count
+
+INPUT_MEAN = 0.25  # |mean| of all features
+INPUT_VARIANCE = (0.5, 2.0)  # of all features
+FEATURE_VARIANCE = 10.0  # 95 % of the features stay below it
+WEIGHT_FACTOR = 1.5  # between a layer's sums of squares and what its activation needs
+WEIGHT_LAYERS = 0.5  # share of the layers that must be so
+COLLAPSED, EXPLODED = 0.03, 100.0  # variance, as a multiple of what it should be
+OFF = 6.0  # factor between a SELU's variance and that of its fixed point ...
+OFF_LAYERS = 0.5  # ... in the last layer, or in more than this share of them
+KEPT = 0.1  # share of the units that keep mean and variance, over all layers
+DRIFT = 1.0  # of a layer's mean from where it should be, in standard deviations
+ALIKE = 0.7  # share of the variance that is between units, and not between rows
+DEAD, SATURATED = 0.25, 0.25  # shares of a layer's units
+VANISHED, BLOWN_UP = 0.03, 100.0  # signal in the first layer, as a multiple of the output's
+R2, AUC = 0.25, 0.6  # figures of a model below which it predicts little
+SKILL = 0.1  # share of the way from always the largest class to all right, likewise
+
+# What sum of squares of its weights an activation needs, and which starting weights give it.
+NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
+NAMES = {"selu": "SELU", "relu": "ReLU", "tanh": "tanh", "none": "no activation"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """rule: its short name. layers: the numbers of the layers that it is about, 0 for the inputs.
+    text: what is wrong, what would be right, what to do.
+    """
+
+    rule: str
+    layers: tuple[int, ...]
+    text: str
+
+
+def findings(network, reports) -> list[Finding]:
+    """reports: input, every step, output."""
+    layers = list(zip(network.nodes, reports[1:], strict=True))
+
+    def found(rules):
+        return [finding for rule in rules for finding in rule(reports[0], layers)]
+
+    if reports[0].dead == 1:
+        return [ALL_ALIKE, *found([rule for rule in RULES if rule not in BETWEEN_ROWS])]
+    return found(RULES) or found(FINER)
+
+
+def _finite(inputs, layers) -> Iterator[Finding]:
+    for _, report in layers:
+        if not (math.isfinite(report.mean) and math.isfinite(report.variance)):
+            yield Finding(
+                "not finite", (report.layer,),
+                f"layer {report.layer} gives infinity or NaN; take an earlier model, and a smaller "
+                "learning rate",
+            )  # fmt: skip
+            return
+
+
+def _inputs(inputs, layers):
+    low, high = INPUT_VARIANCE
+    features = inputs.unit_variances.high
+    if abs(inputs.mean) > INPUT_MEAN or not low <= inputs.variance <= high:
+        yield Finding(
+            "inputs not standardized", (0,),
+            f"the inputs have mean {inputs.mean:.3g} and variance {inputs.variance:.3g} instead of "
+            "0 and 1; standardize them (fastsnn.data.Standardizer, --standardize), and use data "
+            "like those of the training",
+        )  # fmt: skip
+    elif features > FEATURE_VARIANCE:
+        yield Finding(
+            "inputs not standardized", (0,),
+            f"5 % of the features have variances above {features:.3g} instead of 1; standardize "
+            "feature by feature, and look for outliers",
+        )  # fmt: skip
+
+
+def _weights(inputs, layers):
+    by_activation = {}
+    for (node, report), follower in zip(layers, _followers(layers), strict=True):
+        plain = node.op == "dense" and node.skip is None and follower == "dense"
+        if plain and node.activation in NEEDED:
+            by_activation.setdefault(node.activation, []).append(report)
+    for activation, reports in by_activation.items():
+        needed, init = NEEDED[activation]
+        means = [report.weight_square_sum.mean for report in reports]
+        off = [m for m in means if not 1 / WEIGHT_FACTOR <= m / needed <= WEIGHT_FACTOR]
+        if len(off) <= WEIGHT_LAYERS * len(means):
+            continue
+        typical = sorted(off)[len(off) // 2]
+        others = [
+            f"what {NAMES[name]} needs" for name, (value, _) in NEEDED.items()
+            if value != needed and 1 / WEIGHT_FACTOR <= typical / value <= WEIGHT_FACTOR
+        ]  # fmt: skip
+        whose = f", {others[0]}" if others else ""
+        yield Finding(
+            "weights not normalized for the activation",
+            tuple(r.layer for r, m in zip(reports, means, strict=True) if m in off),
+            f"{NAMES[activation]} needs weights whose squares sum to {needed:g}; in {len(off)} of "
+            f"{len(means)} layers it is about {typical:.3g}{whose}; start with "
+            f'Dense(..., init="{init}")',
+        )  # fmt: skip
+
+
+def _followers(layers):
+    """The kind of the next step; the output goes to nothing that changes its scale."""
+    return [node.op for node, _ in layers[1:]] + ["dense"]
+
+
+def _dropouts(inputs, layers):
+    for kind, wanted, bad in (
+        ("plain", "AlphaDropout", lambda activation: activation == "selu"),
+        ("alpha", "Dropout", lambda activation: activation != "selu"),
+    ):
+        found, activation = [], "none"
+        for node, report in layers:
+            if node.op not in ("batch_norm", "layer_norm") or node.activation != "none":
+                activation = node.activation
+            if node.dropout == kind and node.rate and bad(activation):
+                found.append((report.layer, activation))
+        if found:
+            numbers = tuple(number for number, _ in found)
+            yield Finding(
+                "dropout does not fit the activation", numbers,
+                f"{kind} dropout behind {NAMES[found[0][1]]} in {_places(numbers)} changes mean "
+                f"or variance; use {wanted}",
+            )  # fmt: skip
+
+
+def _variance(inputs, layers):
+    for rule, way, bad in (
+        ("variance collapses", "down", lambda ratio: ratio < COLLAPSED),
+        ("variance explodes", "up", lambda ratio: ratio > EXPLODED),
+    ):
+        tail = _tail(layers, lambda r, point, bad=bad: bad(r.variance / point[1]))
+        if tail:
+            last, wanted = tail[-1].variance, _hidden(layers)[-1][1][1]
+            yield Finding(
+                rule, _numbers(tail),
+                f"from layer {tail[0].layer} on the variance of the outputs goes {way}, to "
+                f"{last:.3g} in layer {tail[-1].layer} instead of {wanted:g}",
+            )  # fmt: skip
+
+
+def _off(inputs, layers):
+    """Variances that are off, but neither collapsed nor exploded."""
+    selus = [(r, point[1]) for r, point in _hidden(layers) if r.activation == "selu"]
+    off = [(r, v) for r, v in selus if not 1 / OFF <= r.variance / v <= OFF]
+    if off and (off[-1] == selus[-1] or len(off) > OFF_LAYERS * len(selus)):
+        worst, wanted = max(off, key=lambda one: abs(math.log(max(one[0].variance / one[1], 1e-9))))
+        numbers = _numbers([report for report, _ in off])
+        yield Finding(
+            "variance leaves the fixed point", numbers,
+            f"in {_places(numbers)} of {len(selus)} hidden ones the variance of the outputs is off "
+            f"by more than a factor of {OFF:g}: {worst.variance:.3g} in layer {worst.layer} "
+            f"instead of {wanted:g}; train with a lower learning rate, or fewer epochs",
+        )  # fmt: skip
+
+
+def _kept(inputs, layers):
+    shares = [(r.kept, r.theorem1) for _, r in layers if r.kept is not None]
+    if not shares:
+        return
+    kept, domain = (sum(values) / len(shares) for values in zip(*shares, strict=True))
+    if kept < KEPT:
+        yield Finding(
+            "mean and variance are not kept", _numbers(r for _, r in layers if r.kept is not None),
+            f"the moment map sends {_beyond(kept, KEPT)} of the units to means near 0 and "
+            f"variances near 1, fewer than {_percent(KEPT)} over {count(len(shares), 'layer')} "
+            f"({_percent(domain)} are in the domain of theorem 1); train with a lower learning "
+            "rate, or fewer epochs",
+        )  # fmt: skip
+
+
+def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> list[Finding]:
+    """Findings from figures of `fastsnn.metrics.evaluate`. chance: share of the largest class; 1 if
+    all rows are of one class.
+    """
+    r2, auc = figures.get("r2", math.nan), figures.get("auc", math.nan)
+    accuracy = figures.get("accuracy", math.nan)
+    if r2 < R2:
+        text = f"r2 is {r2:.3g}, below {R2:g} (the mean of the targets: 0)"
+    elif auc < AUC:
+        text = f"auc is {auc:.3g}, below {AUC:g} (chance: 0.5)"
+    elif chance < 1 and (accuracy <= chance or accuracy < chance + SKILL * (1 - chance)):
+        text = f"accuracy is {accuracy:.3g}; always predicting the largest class gives {chance:.3g}"
+    else:
+        return []
+    advice = "train longer, or with another --learning-rate, --layers or --dropout"
+    return [Finding("predicts little", (), f"{text}; if these are data like those of the training, "
+                    f"{advice}")]  # fmt: skip
+
+
+def _drift(inputs, layers):
+    def far(report, point):
+        centered = report.activation in ("selu", "tanh")
+        return centered and abs(report.mean - point[0]) > DRIFT * point[1] ** 0.5
+
+    if tail := _tail(layers, far):
+        wanted = _hidden(layers)[-1][1][0]
+        yield Finding(
+            "means drift", _numbers(tail),
+            f"from layer {tail[0].layer} on units have a mean far from {wanted:g}, "
+            f"{tail[-1].mean:.3g} in layer {tail[-1].layer}",
+        )  # fmt: skip
+
+
+def _alike(inputs, layers):
+    def alike(report, point):
+        return report.variance > 0 and report.unit_variances.mean < (1 - ALIKE) * report.variance
+
+    if tail := _tail(layers, alike):
+        last = tail[-1]
+        share = 1 - last.unit_variances.mean / last.variance
+        yield Finding(
+            "rows look alike", _numbers(tail),
+            f"from layer {tail[0].layer} on units differ from each other and hardly from row to "
+            f"row: in layer {last.layer} {_percent(share)} of the variance is between units",
+        )  # fmt: skip
+
+
+def _units(inputs, layers):
+    hidden = [report for report, _ in _hidden(layers) if report.activation != "none"]
+    # Half of ReLU is flat: its units count only where they are dead.
+    bending = [report for report in hidden if report.activation != "relu"]
+    for rule, reports, name, most, words in (
+        ("dead units", hidden, "dead", DEAD, "give the same output for every row"),
+        ("saturated units", bending, "saturated", SATURATED,
+         "are in a flat part of their activation in nearly all rows"),
+    ):  # fmt: skip
+        shares = {r.layer: getattr(r, name) for r in reports if getattr(r, name) > most}
+        if shares:
+            worst = max(shares, key=shares.get)
+            yield Finding(
+                rule, tuple(shares),
+                f"{_beyond(shares[worst], most)} of the units of layer {worst} {words}, more than "
+                f"{_percent(most)} in {_places(tuple(shares))}; look at the inputs and the "
+                "starting weights, and lower the learning rate",
+            )  # fmt: skip
+
+
+def _constant(inputs, layers):
+    (_, last) = layers[-1]
+    if last.dead == 1:
+        yield Finding(
+            "outputs are constant", (last.layer,),
+            "every output is the same for all rows, so the network does not use its inputs; look "
+            "for dead layers before it, or start again with a lower learning rate",
+        )  # fmt: skip
+
+
+def _gradients(inputs, layers):
+    """By the signal; where rows are coupled and there is none, by the gradients of the weights."""
+    words = "d loss / d z"
+    values = [(r.layer, r.signal) for _, r in layers if r.signal is not None]
+    if not values:
+        words = "the gradient of the weights"
+        values = [(r.layer, r.gradient) for _, r in layers if r.gradient is not None]
+    if not values:
+        return
+    (first, there), (last, here) = values[0], values[-1]
+    for rule, way, bad in (
+        ("gradient vanishes", "shrinks", there < VANISHED * here),
+        ("gradient explodes", "grows", there > BLOWN_UP * here),
+    ):
+        if bad:
+            yield Finding(
+                rule, tuple(number for number, _ in values),
+                f"the norm of {words} {way} from {here:.3g} at the output to {there:.3g} in layer "
+                f"{first}, over {count(last - first, 'layer')}",
+            )  # fmt: skip
+
+
+RULES: tuple[Callable, ...] = (
+    _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _constant,
+    _gradients,
+)  # fmt: skip
+# These rules compare rows, so they cannot judge a single row or equal rows.
+BETWEEN_ROWS = (_inputs, _drift, _alike, _units, _constant)
+ALL_ALIKE = Finding(
+    "rows do not differ", (0,),
+    "all rows have the same inputs, so it cannot be judged which units are dead; give at least two "
+    "different rows, better some hundred",
+)  # fmt: skip
+# Milder signs, checked only if no other rule has found a cause.
+FINER: tuple[Callable, ...] = (_off, _kept)
+
+
+def _hidden(layers):
+    """(report, (mean, variance) that it should have) of the steps that a dense one follows: what
+    stands between, as the input of a normalization, may have any scale.
+    """
+    return [
+        (report, node.fixed_point if node.activation == "selu" else (0.0, 1.0))
+        for (node, report), follower in zip(layers[:-1], _followers(layers), strict=False)
+        if follower == "dense"
+    ]
+
+
+def _tail(layers, bad):
+    """The reports of hidden layers from the first on that is bad with all behind it."""
+    tail = []
+    for report, point in reversed(_hidden(layers)):
+        if not bad(report, point):
+            break
+        tail.insert(0, report)
+    return tail
+
+
+def _numbers(reports):
+    return tuple(report.layer for report in reports)
+
+
+def _percent(share):
+    return f"{100 * share:.0f} %"
+
+
+def _beyond(share, bound):
+    """In percent, with enough digits to be on the same side of `bound` as `share` is."""
+    sign = 1 if share > bound else -1
+    return next(
+        text for digits in range(18)
+        if sign * float(text := f"{100 * share:.{digits}f}") > sign * 100 * bound or digits == 17
+    ) + " %"  # fmt: skip
+
+
+def _places(numbers):
+    if len(numbers) == 1:
+        return f"layer {numbers[0]}"
+    if len(numbers) > 4:
+        return f"{len(numbers)} layers ({numbers[0]} to {numbers[-1]})"
+    return f"layers {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

@@ -1,0 +1,77 @@
+"""The error of a training that has diverged, with its likely cause."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsnn.engine.byterows import ByteRows
+
+LARGE = 1e6  # standardized inputs and targets stay below 100
+SMALL_TOTAL = 1e-30  # of a batch's weights: the reciprocal makes gradients overflow float32
+LARGE_WEIGHT = 1e20  # only ratios count, but products with losses must stay in float32
+
+
+def diverged(
+    step: int, loss: float, rate: float, overflow: bool, x: np.ndarray | ByteRows, batch: tuple,
+    rows: slice, weight_decay: float,
+) -> FloatingPointError:  # fmt: skip
+    """The error for a step whose loss is not finite or has exploded or, with `overflow`, whose
+    update would overflow float32.
+
+    x: what the step or the fit was given; batch: what the engine was given, whose index has the
+    step's rows at `rows`.
+    """
+    what = f"training diverged in step {step}: the loss is {loss:.4g}"
+    if overflow:
+        what += ", and its update would leave float32,"
+    _, index, labels, targets, sample_weight, class_weight = batch
+    cause = (
+        _weights(index[rows], labels, sample_weight, class_weight)
+        or _large("inputs", x)
+        or _large("targets", targets)
+    )
+    if cause is None and weight_decay > 1 and rate * weight_decay > 1:
+        cause = (
+            f"with learning rate {rate:.4g} times weight decay {weight_decay:.4g}; keep it small"
+        )
+    if cause is None:
+        cause = (
+            f"with learning rate {rate:.4g}; try a rate 10 times smaller, and standardized inputs"
+        )
+    return FloatingPointError(f"{what} {cause}")
+
+
+def _weights(rows, labels, sample_weight, class_weight):
+    each = np.ones(len(rows)) if not len(sample_weight) else sample_weight[rows].astype(float)
+    if len(labels) and len(class_weight):
+        each = each * class_weight[labels[rows]]
+    small = 0 < each.sum() < SMALL_TOTAL
+    for name, weights, large in (
+        ("sample weights", sample_weight, LARGE_WEIGHT),
+        # Weights of positive labels are not in the denominator of the mean.
+        ("class weights", class_weight, LARGE_WEIGHT if len(labels) else LARGE),
+    ):
+        positive = weights[weights > 0]
+        if not positive.size:
+            continue
+        if small and positive.min() < SMALL_TOTAL:
+            return (
+                f"with {name} down to {positive.min():.4g}; use 0, or weights above {SMALL_TOTAL:g}"
+            )
+        if positive.max() > large:
+            return f"with {name} up to {positive.max():.4g}; use weights around 1"
+    return None
+
+
+def _large(name, values):
+    if not isinstance(values, np.ndarray) or not values.size:
+        return None
+    # NaN are missing labels; no array as large as `values`.
+    largest = max(
+        abs(float(np.fmin.reduce(values, None))), abs(float(np.fmax.reduce(values, None)))
+    )
+    if largest >= LARGE:
+        return f"with {name} up to {largest:.4g}; standardize them (fastsnn.data.Standardizer)"
+    if name == "inputs" and np.isnan(values.min()):
+        return "with inputs that are NaN; they have changed since they were checked"
+    return None

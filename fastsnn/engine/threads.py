@@ -1,0 +1,87 @@
+"""How many threads, and when none: the processors that this process may really use."""
+
+import contextlib
+import functools
+import os
+from pathlib import Path
+
+import numba
+
+from fastsnn.checks.scalars import plain, shown
+from fastsnn.engine.locks import Lock
+from fastsnn.kernels import pool
+
+MOST = 1024  # threads, unless there are more processors
+_forked = False
+
+
+def _after_fork():
+    # GNU OpenMP kills a forked child at its first parallel region; the serial kernels give the same
+    # bits.
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def cgroup_limit(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Processors that the cgroup's quota allows (version 2, then 1); infinity where there is
+    none.
+    """
+    try:
+        quota, period = (root / "cpu.max").read_text().split()[:2]
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text()
+        except OSError:  # no cgroup file system here: no limit to obey
+            return float("inf")
+    if quota == "max" or int(quota) <= 0:
+        return float("inf")
+    return int(quota) / int(period)
+
+
+def available() -> int:
+    """Processors of this process: affinity, cgroup quota and NUMBA_NUM_THREADS, at least 1."""
+    return max(1, int(min(numba.config.NUMBA_NUM_THREADS, cgroup_limit())))
+
+
+def resolve(threads: int | None) -> int:
+    """Slices of the work: `threads`, by default all available processors. 1 in a forked child.
+
+    More slices than processors are allowed, and change no bit of the result.
+    """
+    if threads is None:
+        threads = available()
+    elif not isinstance(threads := plain(threads), int) or isinstance(threads, bool):
+        raise TypeError(f"threads: an int >= 1 or None is required, got {shown(threads)}")
+    elif threads < 1:
+        raise ValueError(f"threads: at least 1 is required, got {threads}; None takes all")
+    elif (
+        threads > MOST and threads > available()
+    ):  # in this order: available() reads files, and every step comes here
+        raise ValueError(
+            f"threads: at most {MOST:,} are supported, since each has its own buffers, got "
+            f"{shown(threads)}; this machine has {available()} processors"
+        )
+    return 1 if _forked else threads
+
+
+@functools.cache
+def _guard():
+    """What a parallel region is entered with: Numba's own `workqueue` layer, the last resort where
+    there is no OpenMP and no TBB, aborts the process when two threads enter it.
+    """
+    pool.launch()
+    return Lock() if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
+
+
+def region(threads: int) -> contextlib.AbstractContextManager:
+    """The context of a parallel region on this many processors, for the calling thread."""
+    guard = _guard()
+    threads = min(threads, numba.config.NUMBA_NUM_THREADS)
+    if numba.get_num_threads() != threads:
+        numba.set_num_threads(threads)
+    return guard

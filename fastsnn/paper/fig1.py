@@ -1,0 +1,235 @@
+"""Figure 1: the training loss of 8, 16 and 32 layers, SNN against batch normalization.
+
+As in the authors' code: plain gradient descent, learning rate 1e-5 on the gradient summed over a
+batch of 128 (so 128e-5 on that of the mean loss), no dropout and no L2, features standardized one
+by one on the training part, layers as wide as the input, biases 0, batch normalization behind the
+ReLU with TensorFlow's constants, an output layer by Glorot's uniform rule; a new order in each
+epoch, of which the last, smaller batch is left out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastsnn import checkpoint, data, methods
+from fastsnn.data.split import split
+from fastsnn.data.standardize import Standardizer
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.layers import BatchNorm, Dense
+from fastsnn.model import Model
+from fastsnn.network import Network
+from fastsnn.optimizers import SGD
+from fastsnn.paper import published
+from fastsnn.trainer import Trainer, shuffled
+
+BATCH, RATE = 128, 128e-5
+METHODS = ("snn", "batchnorm")
+TENSORFLOW = BatchNorm(eps=1e-3, momentum=0.01)  # defaults of tf.layers.batch_normalization
+NOTES = [
+    "the loss of an epoch is the mean of its steps' losses, in training mode, each before its "
+    "update; the paper measures the whole training set in training mode at the start of each epoch "
+    "(whole_set_loss is that figure, after the last epoch)"
+]
+
+
+class Images:
+    """Training and validation part of "mnist" (5/6 and 1/6 at random) or "cifar10" (the first four
+    batches and the fifth), as bytes that are standardized when a batch takes them.
+    """
+
+    def __init__(self, name: str, seed: int = 0):
+        table = data.read_named(name)
+        x, self.name, self.note = table.train.x, name, table.note
+        if name == "cifar10":
+            rows, held = np.arange(40_000), np.arange(40_000, 50_000)
+        else:
+            rows, held = split(len(x), 1 / 6, seed)
+        self.inputs = Standardizer.fit(x, "feature", rows)
+        self.x, self.y = ByteRows(x, self.inputs, rows), table.train.y[rows]
+        self.held_x, self.held_y = ByteRows(x, self.inputs, held), table.train.y[held]
+        self.classes = table.class_names
+
+
+def network(method: str, layers: int, inputs: int, classes: int, seed: int) -> Network:
+    hidden = [TENSORFLOW if isinstance(layer, BatchNorm) else layer
+              for _ in range(layers) for layer in methods.HIDDEN[method](inputs, 0.0)]  # fmt: skip
+    return Network([*hidden, Dense(classes, "glorot_uniform")], inputs, seed)
+
+
+class Curve:
+    """A training that can be continued: epoch after epoch, each on the disk when it has ended."""
+
+    def __init__(self, images: Images, method: str, layers: int, seed: int, folder: Path, threads):
+        self.images, self.method, self.layers, self.seed = images, method, layers, seed
+        self.file = folder / f"{method}-{layers}-seed{seed}.safetensors"
+        net = network(method, layers, images.x.shape[1], len(images.classes), seed)
+        self.model = Model(net, "classification", images.inputs, None, images.classes)
+        self.history: list[dict[str, Any]] = []
+        if state := self._stored():
+            self.model, state, self.history, _ = state
+        self.trainer = self._trainer(self.model.network, RATE, threads)
+        if state:
+            self.trainer.load_state_dict(*state)
+        self.batches = len(images.y) // BATCH
+        self._rows = np.empty((BATCH, images.x.shape[1]), np.float32)
+
+    def _stored(self):
+        if not self.file.exists():
+            return None
+        found = checkpoint.load_training(self.file)
+        mean = found[0].inputs.mean
+        if found[0].network.layers != self.model.network.layers or not np.array_equal(
+            mean, self.images.inputs.mean
+        ):
+            raise ValueError(
+                f"{self.file}: it belongs to another network or other data; choose another --work"
+            )
+        return found
+
+    def _trainer(self, net, rate, threads):
+        return Trainer(net, "softmax_cross_entropy", SGD(rate), threads, self.seed)
+
+    def _step(self, trainer, rows):
+        return trainer.step(self.images.x.take(rows, self._rows), self.images.y[rows])
+
+    def epoch(self, after_batch: Callable[[], None]) -> None:
+        start, total = time.perf_counter(), 0.0
+        order = shuffled(len(self.images.y), self.seed, len(self.history))
+        for n in range(self.batches):
+            total += self._step(self.trainer, order[n * BATCH : (n + 1) * BATCH])
+            after_batch()
+        seconds = time.perf_counter() - start
+        record = {"loss": total / self.batches, "seconds": seconds}
+        self.history.append({"epoch": len(self.history) + 1, **record})
+        checkpoint.save_training(self.file, self.model, self.trainer, self.history, {})
+
+    def whole_set_loss(self) -> float:
+        """Mean training-mode loss of the whole training set, as the paper plots it; changes
+        nothing: a copy makes steps of size 0.
+        """
+        net = Network(self.model.network.layers, self.model.network.input_size)
+        net.load_state_dict(self.model.network.state_dict())
+        trainer = self._trainer(net, 0.0, self.trainer.threads)
+        rows = np.arange(self.batches * BATCH).reshape(self.batches, BATCH)
+        return float(np.mean([self._step(trainer, batch) for batch in rows]))
+
+    def result(self, judged: bool = False) -> dict[str, Any]:
+        losses = [record["loss"] for record in self.history]
+        found = {
+            "method": self.method, "layers": self.layers, "seed": self.seed, "epochs": len(losses),
+            "loss": losses[-1] if losses else None,
+            "published": published.FIG1[self.images.name].get(self.method, {}).get(self.layers),
+            "seconds": sum(record["seconds"] for record in self.history),
+        }  # fmt: skip
+        if judged:
+            z = self.model.network.forward(self.images.held_x, threads=self.trainer.threads)
+            found["validation_accuracy"] = float((z.argmax(axis=1) == self.images.held_y).mean())
+            found["whole_set_loss"] = self.whole_set_loss()
+        return {**found, "losses": losses}
+
+
+def run(
+    images: Images,
+    methods: Sequence[str],
+    layers: Sequence[int],
+    seeds: Sequence[int],
+    epochs: int,
+    folder: Path,
+    shown,
+    keep: Callable[[list[dict[str, Any]]], None],
+    processors: int,
+) -> list[dict[str, Any]]:
+    """Train all networks in turns of an epoch, so that whenever it ends all have come as far;
+    `keep` gets what there is after each turn. Returns a result for each network.
+
+    As many networks as there are processors learn at once: their threads need not meet, and the
+    bits are the same.
+    """
+    at_once = min(processors, len(methods) * len(layers) * len(seeds))
+    curves = [Curve(images, m, d, s, folder, processors // at_once)
+              for s in seeds for d in sorted(layers, reverse=True) for m in methods]  # fmt: skip
+    shown.begin({c: c.model.network.n_parameters for c in curves}, epochs, at_once)
+
+    stop = threading.Event()
+
+    def turn(curve):
+        def after_batch():
+            if stop.is_set():
+                raise KeyboardInterrupt
+            shown.batch(curve)
+
+        shown.training(curve)
+        curve.epoch(after_batch)
+        shown.epoch(curve)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        while waiting := [c for c in curves if len(c.history) < epochs]:
+            least = min(len(c.history) for c in waiting)
+            turns = [pool.submit(turn, c) for c in waiting if len(c.history) == least]
+            try:
+                for one in turns:
+                    one.result()
+            except BaseException:
+                stop.set()  # an epoch can take minutes: none is ended
+                pool.shutdown(cancel_futures=True)
+                raise
+            keep([curve.result() for curve in curves])
+        return list(pool.map(lambda curve: curve.result(judged=True), curves))
+
+
+def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What figure 1 shows, and whether ours shows it: the SNN below batch normalization at each
+    depth, deeper SNNs below shallower ones.
+    """
+    lines, mean = [], {}
+    for row in rows:
+        mean.setdefault((row["method"], row["layers"]), []).append(row["losses"])
+    mean = {key: np.mean(_equally_long(found), axis=0) for key, found in mean.items()}
+    depths = sorted({layers for _, layers in mean})
+    for layers in depths:
+        if {("snn", layers), ("batchnorm", layers)} <= mean.keys():
+            snn, norm = _equally_long([mean["snn", layers], mean["batchnorm", layers]])
+            below = snn < norm
+            lines.append(
+                f"{layers} layers, epoch {len(snn)}: SNN {snn[-1]:.3g} "
+                f"{'below' if below[-1] else 'NOT below'} batch normalization {norm[-1]:.3g}; "
+                f"below in {below.sum()} of {len(below)} epochs"
+            )
+    for shallow, deep in zip(depths, depths[1:], strict=False):
+        if {("snn", shallow), ("snn", deep)} <= mean.keys():
+            first, second = _equally_long([mean["snn", shallow], mean["snn", deep]])
+            ahead = second < first
+            since = len(ahead) - int(np.argmin(ahead[::-1])) if not ahead.all() else 0
+            when = f"ahead from epoch {since + 1} on" if ahead[-1] else "NOT ahead"
+            lines.append(
+                f"SNN, epoch {len(ahead)}: {deep} layers {second[-1]:.3g}, {shallow} layers "
+                f"{first[-1]:.3g}: the deeper one is {when}"
+            )
+    return lines
+
+
+def _equally_long(curves):
+    shortest = min(map(len, curves))
+    return np.array([curve[:shortest] for curve in curves])
+
+
+def left_out(name: str, methods: Sequence[str], layers: Sequence[int], epochs: int) -> list[str]:
+    found = published.FIG1[name]
+    lines = []
+    if epochs < published.FIG1_EPOCHS:
+        lines.append(f"epochs: {epochs} (the paper: {published.FIG1_EPOCHS})")
+    for what, ours, theirs in (
+        ("methods", methods, found),
+        ("hidden layers", layers, found["snn"]),
+    ):
+        missing = [str(one) for one in theirs if one not in ours]
+        if missing:
+            lines.append(f"{what}: without {', '.join(missing)}")
+    return lines

@@ -1,0 +1,116 @@
+"""HTRU2: pulsars among candidates, area under the ROC curve over ten folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import nan
+from typing import Any
+
+from fastsnn.data import htru2
+from fastsnn.data.folds import Folds
+from fastsnn.methods import METHODS
+from fastsnn.paper import published, references, statistics
+from fastsnn.paper.budgets import Grid, left_out
+from fastsnn.paper.estimate import Speed
+from fastsnn.paper.study import Outcome, Study, Unit
+from fastsnn.paper.training import Task, auc_of_second, train
+from fastsnn.search import Protocol
+from fastsnn.search import grid as combinations
+
+REFERENCES = ("bayes", "svm", "tree")
+TASK = Task("softmax_cross_entropy", 2, auc_of_second)
+
+
+def load() -> Folds:
+    return htru2.load()
+
+
+def units(folds: Folds, methods: Sequence[str], grid: Grid, seeds: Sequence[int]) -> list[Unit]:
+    """A unit for each method; every fold chooses its own configuration, as in the paper."""
+    every = tuple(range(1, folds.n_folds + 1))
+    found = []
+    for method in methods:
+        known = method in METHODS
+        space = grid.space(method) if known else references.CLASSIFIERS[method]
+        configurations = combinations(space) if space else [{}]
+        repeats = tuple(seeds) if known else (0,)
+        found.append(Unit({"method": method}, configurations, every, grid.select_folds, repeats))
+    return found
+
+
+def trial(folds: Folds, grid: Grid, protocol: Protocol) -> Callable:
+    parts = {fold: folds.parts(fold) for fold in range(1, folds.n_folds + 1)}
+
+    def run(options, report):
+        data = parts[options["fold"]]
+        if options["method"] in references.CLASSIFIERS:
+            return references.detect(options, data)
+        return train(options, data, TASK, protocol, grid, report)
+
+    return run
+
+
+def study(folds: Folds, grid: Grid, speed: Speed, **more) -> Study:
+    protocol = Protocol(epochs=grid.epochs, metric="auc")
+    training, validation, _ = folds.rows(1)
+
+    def seconds(options):
+        if options["method"] in references.CLASSIFIERS:
+            return references.seconds(options, len(training), folds.x.shape[1])
+        return speed.seconds(
+            options, folds.x.shape[1], TASK.outputs, len(training), len(validation), grid
+        )
+
+    about = {"experiment": "htru2", "rows_per_epoch": grid.rows_per_epoch, "batch": grid.batch}
+    return Study(trial(folds, grid, protocol), protocol, seconds, about, **more)
+
+
+def summary(outcomes: Sequence[Outcome], methods: Sequence[str], grid: Grid) -> dict[str, Any]:
+    """A row for each method: mean and deviation over the folds, p against the SNN."""
+    tests = {o.unit.key["method"]: o.tests() for o in outcomes}
+    rows = []
+    for outcome in outcomes:
+        method = outcome.unit.key["method"]
+        mean, deviation = (nan, nan)
+        if tests[method]:
+            mean, deviation = statistics.mean_and_deviation(tests[method])
+        paper = published.HTRU2[method]
+        tested = method != "snn" and len(tests.get("snn", ())) == len(tests[method]) > 0
+        rows.append(
+            {"method": method, "auc": mean, "deviation": deviation, "paper": paper[0],
+             "paper_deviation": paper[1], "difference": mean - paper[0],
+             "p": statistics.wilcoxon(tests["snn"], tests[method]) if tested else nan,
+             "paper_p": published.HTRU2_P.get(method, nan), "folds": tests[method],
+             "chosen": [outcome.chosen[fold] for fold in sorted(outcome.chosen)],
+             "diverged": sum(t.error is not None for t in outcome.trials),
+             "seconds": round(outcome.seconds, 1)}
+        )  # fmt: skip
+    known = tuple(method for method in methods if method in METHODS)
+    return {
+        "methods": rows, "statements": statements(rows), "left_out": left_out("htru2", grid, known),
+        "notes": [
+            "the paper does not say which rows are in which fold: here they are dealt out by class"
+        ],
+    }  # fmt: skip
+
+
+def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What the paper's table says, and whether ours says it, too."""
+    found = {row["method"]: row["auc"] for row in rows}
+    lines = []
+    if "snn" in found:
+        snn = found["snn"]
+        lines.append(f"SNN {snn:.4f}: {'at least' if snn >= 0.977 else 'BELOW'} 0.977")
+        for other in ("batchnorm", "resnet", "bayes"):
+            if other in found:
+                above = snn > found[other]
+                lines.append(
+                    f"SNN {'above' if above else 'NOT above'} {published.NAMES[other]} by "
+                    f"{snn - found[other]:+.4f} (the paper: "
+                    f"{published.HTRU2['snn'][0] - published.HTRU2[other][0]:+.4f})"
+                )
+    order = sorted(found, key=lambda method: -found[method])
+    theirs = sorted(found, key=lambda method: -published.HTRU2[method][0])
+    lines.append("order: " + " > ".join(published.NAMES[m] for m in order))
+    lines.append("the paper's: " + " > ".join(published.NAMES[m] for m in theirs))
+    return lines

@@ -1,0 +1,108 @@
+"""What a person sees while the paper is rerun: on stderr, lines, and on a terminal a moving one."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import replace
+from typing import TextIO
+
+from fastsnn.runs.console import clock, count, is_terminal, number
+from fastsnn.search import progress as of_searches
+
+REFRESH_S = 0.2
+
+
+def line(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class OfStudy:
+    """`progress` of `Study.run`: trials done, time left."""
+
+    def __init__(self):
+        self.what, self.shown = None, None
+
+    def __call__(self, what, status) -> None:
+        if what != self.what:
+            self.close()
+            self.what, self.shown = what, of_searches.progress()
+            line(f"{what}: {count(status.total, 'training')}")
+        self.shown(replace(status, best=None))  # the best of several data sets says nothing
+
+    def close(self) -> None:
+        if self.shown is not None:
+            self.shown.close()
+            self.shown = None
+
+
+class OfCurves:
+    """Of trainings that take turns, some at once: a line after each epoch, with the time left for
+    all.
+    """
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = stream or sys.stderr
+        self.live, self.lock = None, threading.Lock()
+
+    def begin(self, work: dict, epochs: int, at_once: int) -> None:
+        """work: {curve: weights}, to guess the time of what has not been seen yet."""
+        self.work, self.epochs, self.at_once = work, epochs, at_once
+        self.last, self.tasks, self.drawn = {}, {}, 0.0
+        if is_terminal(self.stream):
+            self.live = _bar(self.stream)
+            self.live.start()
+
+    def _name(self, curve, epoch):
+        return f"{curve.method} {count(curve.layers, 'layer')}  epoch {epoch}/{self.epochs}"
+
+    def training(self, curve) -> None:
+        if self.live:
+            name = self._name(curve, len(curve.history) + 1)
+            self.tasks[curve] = self.live.add_task(name, total=curve.batches)
+
+    def batch(self, curve) -> None:
+        if not self.live:
+            return
+        with self.lock:
+            self.live.advance(self.tasks[curve])
+            now = time.perf_counter()
+            if now - self.drawn > REFRESH_S:
+                self.drawn = now
+                self.live.refresh()
+
+    def epoch(self, curve) -> None:
+        with self.lock:
+            record = curve.history[-1]
+            self.last[curve] = record["seconds"]
+            text = f"{self._name(curve, len(curve.history))}  loss {number(record['loss'])}"
+            text += f"  {record['seconds']:.1f} s  {clock(self._left())} left"
+            if self.live:
+                self.live.remove_task(self.tasks.pop(curve))
+                self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(text, file=self.stream, flush=True)
+
+    def _left(self):
+        speed = sum(self.last.values()) / sum(self.work[curve] for curve in self.last)
+        left = sum(
+            self.last.get(curve, speed * work) * max(0, self.epochs - len(curve.history))
+            for curve, work in self.work.items()
+        )
+        return left / self.at_once
+
+    def close(self) -> None:
+        if self.live:
+            self.live.stop()
+
+
+def _bar(stream):
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    # No refresh by rich's own thread: it would take the interpreter away from the steps.
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
+        console=Console(file=stream), auto_refresh=False, transient=True,
+    )  # fmt: skip

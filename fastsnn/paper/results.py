@@ -1,0 +1,92 @@
+"""Where an experiment keeps what it found, and what it says about how."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastsnn.bench import machine
+from fastsnn.storage import files
+
+STORED = Path("bench", "results", "paper")  # where it exists: a checkout
+ELSEWHERE = Path("paper-results")
+WORK = Path("runs", "paper")
+LIBRARIES = ("scipy", "scikit-learn", "rdkit", "pillow")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Folders of one experiment: `out` for results and pictures, `work` for what a resumed run
+    needs. Both are made where they are missing.
+    """
+
+    name: str
+    out: Path
+    work: Path
+
+    @classmethod
+    def of(cls, name: str, out: str | None = None, work: str | None = None) -> Place:
+        results = Path(out) if out else (STORED if STORED.is_dir() else ELSEWHERE)
+        place = cls(name, results, Path(work or WORK) / name)
+        for folder in (place.out, place.work):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RuntimeError(
+                    f"{folder}: the folder could not be made ({error.strerror}); choose another "
+                    "--out or --work"
+                ) from error
+        return place
+
+    def file(self, suffix: str) -> Path:
+        return self.out / f"{self.name}{suffix}"
+
+    def write(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """NAME.json, with the machine, the versions and the command; returns what it holds."""
+        whole = {"machine": described(), "what": self.name, **_finite(result)}
+        files.replace(self.file(".json"), f"{dumps(whole)}\n".encode())
+        return whole
+
+    def write_csv(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        files.replace(self.file(".csv"), text.getvalue().encode())
+
+
+def described() -> dict[str, Any]:
+    found = machine.describe()
+    for name in LIBRARIES:
+        try:
+            found["versions"][name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # not part of this installation
+            continue
+    return found
+
+
+def dumps(values: Mapping[str, Any]) -> str:
+    """JSON of an entry per line, and a line for each element of a list of objects."""
+    lines = []
+    for name, value in values.items():
+        text = json.dumps(value, allow_nan=False)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in value)
+            text = f"[\n  {rows}\n ]"
+        lines.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _finite(value):
+    """With None for NaN, and texts for the keys."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and value != value else value

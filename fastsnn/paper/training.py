@@ -1,0 +1,132 @@
+"""One training as all experiments make it: SGD, the figure of each epoch, the chosen epoch's
+network judged on the test rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastsnn import methods
+from fastsnn.data.dataset import Split
+from fastsnn.metrics import roc_auc
+from fastsnn.optimizers import SGD
+from fastsnn.paper.budgets import Grid
+from fastsnn.search import Protocol, Selection
+from fastsnn.trainer import Trainer
+
+LEAST_STEPS = 8  # of an epoch, where there are rows enough for such batches
+NETWORK = ("layers", "width", "dropout", "shape", "bottleneck")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network is to learn: its loss and outputs, and `judge(z, y)`, a figure in [0, 1] of
+    raw outputs, of which more is better.
+    """
+
+    loss: str
+    outputs: int
+    judge: Callable[[np.ndarray, np.ndarray], float]
+
+
+def accuracy(z: np.ndarray, y: np.ndarray) -> float:
+    return float((z.argmax(axis=1) == y).mean())
+
+
+def auc_of_second(z: np.ndarray, y: np.ndarray) -> float:
+    """Area under the ROC curve of class 1 of two."""
+    return roc_auc(z[:, 1] - z[:, 0], y)
+
+
+def mean_auc(z: np.ndarray, y: np.ndarray) -> float:
+    """Mean over the tasks that have both labels; NaN in y is a missing label."""
+    areas = aucs(z, y)
+    return float(np.nanmean(areas)) if np.isfinite(areas).any() else float("nan")
+
+
+def aucs(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Area of each task, NaN where it has labels of one kind only."""
+    labelled = ~np.isnan(y)
+    return np.array([roc_auc(z[l, j], y[l, j]) for j, l in enumerate(labelled.T)])
+
+
+def batch_size(rows: int, batch: int) -> int:
+    """`batch`, or less for an epoch of so few rows that it would have less than 8 steps."""
+    return max(1, min(batch, max(8, -(-rows // LEAST_STEPS)), rows))
+
+
+def build(options: Mapping[str, Any], inputs: int, outputs: int):
+    """The network of a trial's options."""
+    chosen = {name: options[name] for name in NETWORK if name in options}
+    return methods.network(options["method"], inputs, outputs, seed=options["seed"], **chosen)
+
+
+def train(
+    options: Mapping[str, Any],
+    parts: tuple[Split, Split, Split],
+    task: Task,
+    protocol: Protocol,
+    grid: Grid,
+    report: Callable[[float], None],
+    test: Mapping[str, Callable[[np.ndarray, np.ndarray], Any]] | None = None,
+) -> dict[str, Any]:
+    """Train on one thread by `options`: method, seed, learning_rate, and what `build` takes.
+
+    Returns "score" (the smoothed validation figure), "epoch" (the chosen one), and figures of its
+    network on the test rows: "test", by the task's own judge, and those of `test`. A training that
+    diverges behind the first full window of the protocol counts as far as it came ("diverged": in
+    which epoch); before that FloatingPointError is raised.
+    """
+    training, validation, held = parts
+    network = build(options, training.x.shape[1], task.outputs)
+    optimizer = SGD(options["learning_rate"], weight_decay=options.get("weight_decay", 0.0))
+    trainer = Trainer(network, task.loss, optimizer, threads=1, seed=options["seed"])
+    selection, history, diverged = Selection(protocol), [], None
+    selection.on_fit_start(trainer, protocol.epochs, 0)
+    judged = _first(validation, grid.validation_rows, options["seed"])
+    epochs = rows_of_epochs(len(training), grid.rows_per_epoch, options["seed"])
+    size = batch_size(min(len(training), grid.rows_per_epoch or len(training)), grid.batch)
+    for epoch, rows in zip(range(protocol.epochs), epochs, strict=False):
+        try:
+            trainer.fit(training.x[rows], training.y[rows], 1, size)
+        except FloatingPointError:
+            if len(history) < protocol.window:
+                raise
+            diverged = epoch + 1
+            break
+        value = task.judge(network.forward(judged.x, threads=1), judged.y)
+        history.append({f"validation_{protocol.metric}": value})
+        selection.on_epoch_end(trainer, history)
+        report((epoch + 1) / protocol.epochs)
+    selection.on_fit_end(trainer, history)
+    z = network.forward(held.x, threads=1)
+    figures = {name: judge(z, held.y) for name, judge in (test or {}).items()}
+    return {
+        **selection.figures(), "test": task.judge(z, held.y), "diverged": diverged, **figures,
+    }  # fmt: skip
+
+
+def rows_of_epochs(n: int, most: int | None, seed: int):
+    """The rows of each epoch, for ever: all n in a new order, or the next `most` of such orders."""
+    generator = np.random.Generator(np.random.Philox(key=seed))
+    if most is None or n <= most:
+        while True:
+            yield generator.permutation(n)
+    waiting = np.empty(0, np.int64)
+    while True:
+        while len(waiting) < most:
+            waiting = np.concatenate([waiting, generator.permutation(n)])
+        yield waiting[:most]
+        waiting = waiting[most:]
+
+
+def _first(part: Split, most: int | None, seed: int) -> Split:
+    """The part, or `most` rows of it, drawn once."""
+    if most is None or len(part) <= most:
+        return part
+    rows = np.random.Generator(np.random.Philox(key=seed)).permutation(len(part))[:most]
+    return Split(part.x[rows], part.y[rows])

@@ -1,0 +1,139 @@
+"""The authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU.
+
+As in the notebook: SGD 1e-3, dropout 0.05, batches of 128 of which the last, smaller one is left
+out, pixels minus 0.1307 over 0.3081, its own 50,000 and 10,000 rows; after 20 epochs the network of
+the best validation accuracy is judged on the test images. The ReLU network begins as PyTorch's
+Linear does, with weights and biases uniform within +-1 / sqrt(fan-in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastsnn import data, metrics
+from fastsnn.data.standardize import Standardizer
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.layers import SELU, AlphaDropout, Dense, Dropout, ReLU
+from fastsnn.network import Network
+from fastsnn.optimizers import SGD
+from fastsnn.paper import published
+from fastsnn.search import Protocol, Trial, search
+from fastsnn.trainer import Trainer, shuffled
+
+BATCH, RATE, DROPOUT, HIDDEN = 128, 1e-3, 0.05, (512, 256)
+MEAN, DEVIATION = 0.1307, 0.3081  # of pixels in [0, 1]
+NETWORKS = ("selu", "relu")
+TUTORIAL_EPOCHS = 20
+
+
+class Images:
+    """MNIST as the notebook takes it."""
+
+    def __init__(self):
+        table = data.read_named("mnist")
+        train, test = table.train, table.test
+        n, features = train.x.shape
+        held = np.random.default_rng(42).choice(np.arange(n), size=n // 6, replace=False)
+        rows = np.delete(np.arange(n), held)
+        inputs = Standardizer(
+            np.full(features, 255 * MEAN, np.float32),
+            np.full(features, 255 * DEVIATION, np.float32),
+        )
+        self.train = ByteRows(train.x, inputs, rows), train.y[rows]
+        self.held = ByteRows(train.x, inputs, held), train.y[held]
+        self.test = ByteRows(test.x, inputs), test.y
+        self.classes = len(table.class_names)
+
+
+def network(kind: str, inputs: int, outputs: int, seed: int) -> Network:
+    activation, dropout = (SELU(), AlphaDropout) if kind == "selu" else (ReLU(), Dropout)
+    layers = [layer for units in HIDDEN for layer in (Dense(units), activation, dropout(DROPOUT))]
+    net = Network([*layers, Dense(outputs)], inputs, seed)
+    if kind == "relu":
+        generator = np.random.Generator(np.random.Philox(key=seed))
+        start = net.state_dict()
+        for name, tensor in start.items():
+            weight = start[f"{name.split('.')[0]}.weight"]
+            bound = weight.shape[1] ** -0.5
+            start[name] = generator.uniform(-bound, bound, tensor.shape).astype(np.float32)
+        net.load_state_dict(start)
+    return net
+
+
+def trial(images: Images, epochs: int) -> Callable:
+    """The trial function of `fastsnn.search`: options name the network and the seed; figures of
+    each epoch, and those of the best one's network on the test images.
+    """
+    x, y = images.train
+
+    def run(options, report):
+        seed = options["seed"]
+        net = network(options["network"], x.shape[1], images.classes, seed)
+        trainer = Trainer(net, optimizer=SGD(RATE), threads=1, seed=seed)
+        rows = np.empty((BATCH, x.shape[1]), np.float32)
+        history, best, kept = [], -1.0, None
+        for epoch in range(epochs):
+            order, losses = shuffled(len(y), seed, epoch), []
+            for n in range(len(y) // BATCH):
+                batch = order[n * BATCH : (n + 1) * BATCH]
+                losses.append(trainer.step(x.take(batch, rows), y[batch]))
+            record = {"epoch": epoch + 1, "train_loss": float(np.mean(losses))}
+            found = _judged(net, *images.held)
+            history.append(record | {f"validation_{name}": v for name, v in found.items()})
+            report((epoch + 1) / epochs)
+            if found["accuracy"] > best:
+                best, kept, chosen = found["accuracy"], net.buffer.snapshot(), epoch + 1
+        net.buffer.restore(kept)
+        test = _judged(net, *images.test)
+        return {"score": best, "epoch": chosen, "test": test["accuracy"], "history": history}
+
+    return run
+
+
+def _judged(net, x, y):
+    return metrics.evaluate("classification", net.forward(x, threads=1), y)
+
+
+def run(
+    images: Images, networks: Sequence[str], seeds: Sequence[int], epochs: int, **more
+) -> list[Trial]:
+    """more: folder, resume, workers, progress of `fastsnn.search.search`."""
+    options = [{"network": kind, "seed": seed} for kind in networks for seed in seeds]
+    about = {"experiment": "tutorial-mnist", "epochs": epochs}
+    return search(
+        trial(images, epochs), options, protocol=Protocol(epochs=epochs), about=about, **more
+    ).trials
+
+
+def summary(trials: Sequence[Trial], epochs: int) -> dict[str, Any]:
+    rows = []
+    for kind in dict.fromkeys(one.options["network"] for one in trials):
+        own = [one for one in trials if one.options["network"] == kind]
+        paper = published.TUTORIAL[kind]
+        accuracy = float(np.mean([one.figures["test"] for one in own]))
+        row = {"network": kind, "seeds": len(own), "test_accuracy": accuracy,
+               "paper": paper["test_accuracy"], "difference": accuracy - paper["test_accuracy"],
+               "seconds": float(np.mean([one.seconds for one in own])),
+               "paper_seconds": paper["seconds"]}  # fmt: skip
+        for epoch in (1, 20):
+            for name in ("validation_loss", "validation_accuracy"):
+                found = [
+                    record[name] for one in own for record in one.figures["history"]
+                    if record["epoch"] == epoch
+                ]  # fmt: skip
+                row[f"{name}_{epoch}"] = float(np.mean(found)) if found else None
+                row[f"paper_{name}_{epoch}"] = paper[name][epoch]
+        rows.append(row)
+    runs = [
+        one.options | {"test": one.figures["test"], "best_epoch": one.figures["epoch"]}
+        | {"seconds": one.seconds, "history": one.figures["history"]}
+        for one in trials
+    ]  # fmt: skip
+    lines = [f"epochs: {epochs} (the notebook: {TUTORIAL_EPOCHS})"]
+    return {
+        "networks": rows, "left_out": lines[: epochs < TUTORIAL_EPOCHS], "runs": runs,
+        "notes": ["each network is trained on one thread"],
+    }  # fmt: skip

@@ -1,0 +1,204 @@
+"""A saved model on other data: its figures there, and its predictions as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastsnn import checkpoint
+from fastsnn.checks.scalars import shown
+from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
+from fastsnn.data.table import require_no_header
+from fastsnn.model import Model
+
+SMALL = 2.0**-10  # standard deviations
+
+
+def load(path: str | os.PathLike, backend: str = "cpu") -> tuple[Path, Model]:
+    """(file, model) of a model file, or of the folder of a run. backend: where it predicts."""
+    path = checkpoint.file_of(path)
+    model = checkpoint.load_model(path)
+    if backend == "cuda":
+        model.network.to_device()
+    return path, model
+
+
+def evaluate(
+    model: Model,
+    name: str,
+    target: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    header: bool | None = None,
+) -> dict[str, Any]:
+    """Figures of the model on a data set's test part, or on a labelled file (its test part, if it
+    has one). target, header: as in `read_table`; by default the model's own target columns.
+    """
+    table, rows = labelled(model, name, target, progress, header)
+    figures = model.judge_raw(rows.x, rows.y, threads)
+    note = {} if table.note is None else {"note": table.note}
+    return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
+
+
+def labelled(
+    model: Model,
+    name: str,
+    target: str | None = None,
+    progress: Progress | None = None,
+    header: bool | None = None,
+) -> tuple[Table, Split]:
+    """The data to judge a model by, and the rows of them that `evaluate` takes, as they are: not
+    yet standardized. Raises ValueError for data that the model is not made for.
+    """
+    if is_named(name):
+        if target is not None:
+            raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
+        require_no_header(name, header)
+        table = read_named(name, progress)
+    else:
+        if target is None and model.target_names and not name.lower().endswith(".npz"):
+            target = list(model.target_names)
+            header = _for_names(model, name, header)
+        table = read_table(
+            name, target, model.task, class_names=model.class_names,
+            feature_names=model.feature_names, n_features=model.network.input_size, header=header,
+            unclear=_had_no_header(model),
+        )  # fmt: skip
+    part = "train" if table.test is None else "test"
+    rows = getattr(table, part)
+    _require_fitting(model, name, table, rows)
+    return table, rows
+
+
+def features(
+    model: Model, name: str, progress: Progress | None = None, header: bool | None = None
+) -> np.ndarray:
+    """The inputs of a file, or of a data set's test part, as they are: not yet standardized.
+    header: as in `read_table`.
+    """
+    if not is_named(name):
+        return read_features(
+            name, model.feature_names, model.network.input_size, header, _had_no_header(model)
+        )
+    require_no_header(name, header)
+    x = read_named(name, progress).test.x
+    _require_width(model, name, x)
+    return x
+
+
+def predict(
+    model: Model,
+    name: str,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    header: bool | None = None,
+) -> np.ndarray:
+    """`Model.predict` for the rows of a file, or of a data set's test part; header: as in
+    `read_table`.
+    """
+    return model.predict(features(model, name, progress, header), threads)
+
+
+def _had_no_header(model):
+    """False for a model trained on a CSV file, else None: how to read an unclear line 1. A model
+    with feature names recognizes its header by them; without names, there was no header.
+    """
+    return None if model.target_names is None else False
+
+
+def _for_names(model, name, header):
+    """`header` for a file whose targets are the model's own. A column that is called "0" beside
+    columns with other names is not the first one: only a header can identify it.
+    """
+    features = model.feature_names
+    numbered = any(map(_is_index, model.target_names))
+    if header or not numbered or features is None or all(map(_is_index, features)):
+        return header
+    if header is False:
+        raise ValueError(
+            f"{name}: without a header the target {shown(model.target_names[0])} of the model is "
+            "not found; give the index of its column as the target"
+        )
+    return True
+
+
+def _is_index(name):
+    return name.isascii() and name.removeprefix("-").isdigit()
+
+
+def to_csv(model: Model, predictions: np.ndarray) -> str:
+    """A header, and a line for each row in order. Numbers have as many digits as the float32
+    outputs of the network; those of a regression are in the units of its targets.
+
+    classification: class, p_NAME for each class. multitask: p_NAME for each task. regression: the
+    targets by name. Without names: numbers from 0, of targets those of their columns.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = model.class_names or model.target_names
+    if names is None:
+        names = [str(i) for i in range(predictions.shape[1])]
+    if model.task == "regression":
+        named = model.target_names and model.feature_names
+        writer.writerow(names if named else [f"y_{name}" for name in names])
+    else:
+        first = ["class"] if model.task == "classification" else []
+        writer.writerow([*first, *(f"p_{name}" for name in names)])
+    decimals = None
+    if predictions.dtype == np.float64 and model.targets is not None:
+        decimals = _decimals(predictions, model.targets)
+    for i, row in enumerate(predictions):
+        first = [names[row.argmax()]] if model.task == "classification" else []
+        if decimals is None:
+            cells = map(str, row)
+        else:
+            cells = map(repr, map(round, row.tolist(), decimals[i].tolist()))
+        writer.writerow([*first, *cells])
+    return out.getvalue()
+
+
+def _decimals(predictions, targets):
+    """Decimals (n, targets) that float64 predictions need so that rounding keeps the network's
+    float32 output, a number of standard deviations from the mean; outputs below SMALL count as
+    SMALL.
+    """
+    z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
+    with np.errstate(invalid="ignore", over="ignore"):  # outputs that are not finite
+        step = np.spacing(z.astype(np.float32)).astype(np.float64) * targets.scale
+        return np.nan_to_num(np.ceil(-np.log10(step))).astype(np.int64)
+
+
+def _require_fitting(model, name, table, rows):
+    _require_width(model, name, rows.x)
+    outputs = model.network.output_size
+    if table.task != model.task or table.class_names != model.class_names:
+        raise ValueError(
+            f"{name}: the model was trained for {_purpose(model.task, model.class_names)}, the "
+            f"data are for {_purpose(table.task, table.class_names)}; give data like those it "
+            "was trained on"
+        )
+    if model.task != "classification" and rows.y.shape[1] != outputs:
+        raise ValueError(
+            f"{name}: the model has {outputs} targets, the data {rows.y.shape[1]}; "
+            "name the target columns"
+        )
+
+
+def _require_width(model, name, x):
+    if x.shape[1] != model.network.input_size:
+        raise ValueError(
+            f"{name}: the model needs {model.network.input_size} features, the data have "
+            f"{x.shape[1]}; was the model trained on other data?"
+        )
+
+
+def _purpose(task, class_names):
+    if not class_names:
+        return task
+    first = ", ".join(class_names[:5]) + (", ..." if len(class_names) > 5 else "")
+    return f"{task} of {len(class_names)} classes ({first})"

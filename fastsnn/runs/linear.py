@@ -1,0 +1,79 @@
+"""Least squares as a baseline for regression: a network that predicts worse has learned little."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from fastsnn import metrics
+from fastsnn.data.dataset import Dataset
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.console import count
+
+ROWS, FEATURES = 20_000, 500  # at most, for half a second; of more rows an even sample
+FEWEST = 5  # validation rows that can choose an epoch
+MARGIN = 0.02  # in r2; a smaller difference is noise, even on linear data
+
+
+def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str | None:
+    """A warning if the best epoch's validation r2 is below that of a linear fit or of the mean,
+    with the options to try; else None. figures: of the best epoch.
+    """
+    r2 = figures.get("validation_r2", float("nan"))
+    if isnan(r2):
+        return _too_few(dataset)
+    fit = validation_r2(dataset)
+    if fit is not None and r2 < fit - MARGIN:
+        than = f"below that of a linear fit, {fit:.3f}"
+    elif r2 < 0:
+        than = "below 0: the mean of the targets predicts better"
+    else:
+        return _too_few(dataset)
+    tries = [
+        *(["fewer --layers"] if config.layers > 2 else []),
+        *(["--dropout 0"] if config.dropout else []),
+        "another --learning-rate",
+        "more --epochs",
+    ]
+    return (
+        f"warning: the best validation r2, {r2:.3f}, is {than}; try {', '.join(tries)}, or "
+        "fastsnn search over them"
+    )
+
+
+def _too_few(dataset):
+    held = dataset.validation
+    if dataset.task != "regression" or held is None or len(held) >= FEWEST:
+        return None
+    return (
+        f"warning: {count(len(held), 'validation row')} chose the best epoch, too few to judge by; "
+        "try a larger --validation, or --validation 0 for the last epoch"
+    )
+
+
+def validation_r2(dataset: Dataset) -> float | None:
+    """r2 on the validation rows of the least-squares fit to the training rows; None without
+    validation rows, and with more than FEATURES features.
+    """
+    if dataset.validation is None or dataset.n_features > FEATURES:
+        return None
+    n = len(dataset.train)
+    rows = np.unique(np.linspace(0, n - 1, min(n, ROWS)).round().astype(np.int64))
+    x, y = _terms(dataset.train.x, rows), dataset.train.y[rows].astype(np.float64)
+    # Normal equations take a tenth of the time of a decomposition of x and are accurate enough for
+    # a baseline. lstsq, because columns may be linearly dependent.
+    w = np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0]
+    held = dataset.validation
+    scale = None if dataset.targets is None else dataset.targets.scale
+    z = _terms(held.x, np.arange(len(held))) @ w
+    r2 = metrics.evaluate("regression", z, held.y, scale)["r2"]
+    return None if isnan(r2) else r2
+
+
+def _terms(x, rows):
+    """The features and a column of ones, (len(rows), features + 1) float64."""
+    x = x.take(rows) if isinstance(x, ByteRows) else x[rows]
+    return np.column_stack([x, np.ones(len(rows))])

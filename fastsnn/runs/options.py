@@ -1,0 +1,164 @@
+"""Click types and the command group: errors that say what is required, in one line, and suggestions
+for unknown options. The only file of the package that imports click.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+
+import click
+
+from fastsnn.checks.scalars import shown
+
+LONGEST = 60  # letters of an option that a hint repeats
+CLOSE, ALIKE = 3, 0.55  # most suggestions; the least similarity ratio of difflib
+INTERRUPTED = 130  # as shells count: 128 + SIGINT
+FAILURES = (ValueError, TypeError, RuntimeError, OSError, FloatingPointError, MemoryError)
+
+# Names of options in other programs, and ours; used if the command has such an option.
+SYNONYMS = {
+    "lr": ("learning-rate",), "eta": ("learning-rate",), "learning-rate-init": ("learning-rate",),
+    "wd": ("weight-decay",), "l2": ("weight-decay",), "bs": ("batch-size",),
+    "minibatch": ("batch-size",), "n-epochs": ("epochs",), "num-epochs": ("epochs",),
+    "max-iter": ("epochs",), "iterations": ("epochs",), "opt": ("optimizer",),
+    "solver": ("optimizer",), "scheduler": ("schedule",), "lr-schedule": ("schedule",),
+    "lr-scheduler": ("schedule",), "depth": ("layers",), "hidden-layers": ("layers",),
+    "n-layers": ("layers",), "num-layers": ("layers",), "hidden-layer-sizes": ("layers", "width"),
+    "hidden-size": ("width",), "hidden-units": ("width",), "units": ("width",),
+    "label": ("target",), "labels": ("target",), "y": ("target",), "column": ("target",),
+    "val": ("validation",), "val-split": ("validation",), "validation-split": ("validation",),
+    "validation-fraction": ("validation",), "test-size": ("validation",),
+    "early-stopping": ("patience",), "normalize": ("standardize",), "random-state": ("seed",),
+    "device": ("backend",), "gpu": ("backend",), "cuda": ("backend",), "dtype": ("precision",),
+    "dataset": ("data",), "input": ("data",), "file": ("data",), "csv": ("data",),
+    "checkpoint": ("model", "resume"), "weights": ("model",), "output": ("out",),
+    "save": ("out",), "dir": ("out",), "folder": ("out",), "continue": ("resume",),
+    "jobs": ("workers", "threads"), "n-jobs": ("workers", "threads"),
+    "cpus": ("workers", "threads"), "n-trials": ("trials",), "num-trials": ("trials",),
+    "scoring": ("metric",), "objective": ("metric",),
+}  # fmt: skip
+
+
+class Whole(click.IntRange):
+    """A whole number in a range."""
+
+    def convert(self, value, param, ctx):
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(_required("a whole number", self, value, param, ctx), param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range."""
+
+    def convert(self, value, param, ctx):
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(_required("a number", self, value, param, ctx), param, ctx)
+
+
+class OneOf(click.Choice):
+    """One of some words."""
+
+    def convert(self, value, param, ctx):
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            words = f"one of {', '.join(map(str, self.choices))} is required, got {shown(value)}"
+            self.fail(words + _several(value, param, ctx), param, ctx)
+
+
+def _required(kind, range_, value, param, ctx):
+    low, high = range_.min, range_.max
+    if high is not None:
+        left, right = "(" if range_.min_open else "[", ")" if range_.max_open else "]"
+        kind += f" in {left}{low}, {high}{right}"
+    elif low is not None:
+        kind += f" above {low}" if range_.min_open else f" of at least {low}"
+    return f"{kind} is required, got {shown(value)}{_several(value, param, ctx)}"
+
+
+def _several(value, param, ctx):
+    """A hint to `fastsnn search` if several values were given."""
+    command = None if ctx is None else ctx.info_name
+    if param is None or command not in ("train", "search") or "," not in str(value):
+        return ""
+    option = f"--grid {param.name}={value}"
+    if len(option) > LONGEST:
+        option = f"--grid {param.name}=V,V"
+    return f"; to try several: {'fastsnn search ' * (command == 'train')}{option}"
+
+
+def no_such_option(error: click.NoSuchOption) -> str:
+    """The message with suggestions: the option for a synonym, else options with that prefix, else
+    options with a similar spelling.
+
+    click compares names with their dashes, which makes all short names similar.
+    """
+    known = {
+        name.lstrip("-")
+        for option in (error.ctx.command.params if error.ctx is not None else ())
+        if isinstance(option, click.Option) and not option.hidden
+        for name in (*option.opts, *option.secondary_opts)
+        if name.startswith("--")
+    }
+    word = error.option_name.lstrip("-").replace("_", "-").lower()
+    meant = [name for name in SYNONYMS.get(word, ()) if name in known]
+    if not meant and len(word) > 1:
+        meant = sorted(name for name in known if name.startswith(word))
+        meant = meant or get_close_matches(word, sorted(known), CLOSE, ALIKE)
+    hint = f"; did you mean {' or '.join(f'--{name}' for name in meant[:CLOSE])}?" if meant else ""
+    return f"no such option {shown(error.option_name)}{hint}"
+
+
+class OneLine(click.Group):
+    """Every failure is one line on stderr: exit code 2 for usage, 1 for the run, 130 for Ctrl-C."""
+
+    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # it was closed: nobody wants to read it
+                setattr(sys, name, open(os.devnull, "w"))
+        try:
+            code = super().main(args, prog_name, complete_var, False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            code = error.exit_code
+        except click.ClickException as error:
+            path, hint, unknown = "fastsnn", "", isinstance(error, click.NoSuchOption)
+            if isinstance(error, click.UsageError) and error.ctx is not None:
+                path, hint = error.ctx.command_path, f" (see {error.ctx.command_path} --help)"
+            text = no_such_option(error) if unknown else error.format_message()
+            complain(f"{path}: {text}{hint}")
+            code = error.exit_code
+        except click.Abort as error:
+            complain(f"fastsnn: {str(error.__cause__ or '') or 'interrupted'}")
+            code = INTERRUPTED
+        except OSError as error:  # of --help and --version: the disk is full
+            complain(f"fastsnn: {error}")
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # click ends quietly: the reader of the pipe has gone
+        except FAILURES as error:
+            if isinstance(error, click.exceptions.Exit | click.Abort):
+                raise
+            text = str(error) or type(error).__name__
+            if isinstance(error, MemoryError):
+                text = (
+                    f"not enough memory ({text}); choose a smaller --width, --layers, --batch-size"
+                )
+            raise click.ClickException(text) from error
+
+
+def complain(line):
+    click.echo("; ".join(part.strip() for part in line.splitlines() if part.strip()), err=True)

@@ -1,0 +1,312 @@
+"""A training run from its options to a folder with the best model; can be killed and resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from threading import Thread
+from typing import Any
+
+import numpy as np
+
+from fastsnn import checkpoint, data, methods, optimizers, schedules
+from fastsnn.data import is_named
+from fastsnn.engine import cpu as backend
+from fastsnn.engine import threads as processors
+from fastsnn.losses import FOR_TASK
+from fastsnn.model import Model
+from fastsnn.runs import linear
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.console import count
+from fastsnn.runs.folder import RunFolder
+from fastsnn.runs.independent import settled
+from fastsnn.runs.keeper import Keeper, best
+from fastsnn.runs.slow import SlowEpochs
+from fastsnn.storage import files
+from fastsnn.trainer import Trainer
+
+log = logging.getLogger("fastsnn")
+Report = Callable[[str], None]
+
+OFFSET = 1e4  # standard deviations; float32 keeps fewer than 3 digits of data with a larger mean
+LOST = (
+    "note: version 0.1 started this run; it rounds data to float32 before standardization, and a "
+    f"mean is more than {OFFSET:g} standard deviations from 0, so digits are lost; start a new run"
+)
+
+
+def run(
+    config: RunConfig,
+    out: str | os.PathLike | None = None,
+    report: Report = log.info,
+    callbacks: Iterable = (),
+    progress: data.Progress | None = None,
+) -> dict[str, Any]:
+    """Train by `config` into the folder `out`, by default the next free one under runs/.
+
+    Parameters
+    ----------
+    report : called with a line of text where something is worth knowing.
+    callbacks : more of them for `Trainer.fit`.
+    progress : of a download, see `fastsnn.data.load`.
+
+    Returns
+    -------
+    dict
+        What was trained, and the figures of the best model: those of its epoch, and "test_*" where
+        there is a test set. "seconds" is the time of this call.
+
+    Raises
+    ------
+    ValueError, TypeError : options or data are not usable, or `out` holds a run already.
+    RuntimeError : files cannot be written. FloatingPointError : the training diverged.
+    """
+    start = time.perf_counter()
+    if out is not None:
+        RunFolder(out).require_none()
+    config = config.absolute()
+    dataset = _load(config, progress)
+    config = settled(config, dataset)
+    model, trainer, _ = build(config, dataset)
+    folder = RunFolder.create(out, Path(config.data).name.split(".")[0])
+    with folder.locked():
+        folder.require_none()
+        try:
+            checkpoint.save_training(folder.last, model, trainer, [], config.to_dict())
+            files.replace(folder.config, config.to_toml())
+            return _finish(folder, config, dataset, model, trainer, [], report, callbacks, start)
+        except Exception:
+            folder.discard_without_model()  # no epoch was finished: there is nothing to keep
+            raise
+
+
+def build(config: RunConfig, dataset: data.Dataset):
+    """(model, trainer, schedule) of settled options, before the first step."""
+    network = methods.network(
+        config.method, dataset.n_features, dataset.n_outputs, config.layers, config.width,
+        config.dropout, config.shape, config.bottleneck, config.seed,
+    )  # fmt: skip
+    model = Model.of(network, dataset)
+    return model, _trainer(config, model), _schedule(config, dataset)
+
+
+def resume(
+    out: str | os.PathLike,
+    report: Report = log.info,
+    callbacks: Iterable = (),
+    progress: data.Progress | None = None,
+    **options,
+) -> dict[str, Any]:
+    """Continue the run in the folder `out` with the options stored there; returns what `run` does.
+
+    The result has the bits of a run that was never stopped. `options` may only repeat the stored
+    ones, but for those that `RunConfig.changed` allows.
+    """
+    start = time.perf_counter()
+    folder = RunFolder(out)
+    if not folder.holds_run():
+        raise ValueError(
+            f"{out}: there is no run in this folder to resume; start one without --resume"
+        )
+    with folder.locked():
+        if not folder.last.exists():
+            raise ValueError(
+                f"{folder.last}: it is needed to resume, and is not there; start another run"
+            )
+        model, state, history, config = checkpoint.load_run(folder.last)
+        config = config.changed(options, len(history), f"{out}")
+        # A run of version 0.1 continues in float32 and with its figures, to the same bits as there.
+        dtype = (model.targets or model.inputs).mean.dtype.type
+        dataset = _load(_as_trained(config, model), progress, dtype, model.class_names)
+        _require_same(dataset, model, config, history)
+        if _loses(model):
+            report(LOST)
+        trainer = _trainer(config, model)
+        trainer.load_state_dict(*state)
+        files.replace(folder.config, config.to_toml())
+        if history:
+            folder.write_metrics(history)
+        report(f"resuming {out} after epoch {len(history)} of {config.epochs}")
+        return _finish(folder, config, dataset, model, trainer, history, report, callbacks, start)
+
+
+def _finish(folder, config, dataset, model, trainer, history, report, callbacks, start):
+    report(_describe(config, dataset, model, trainer, folder))
+    keeper = Keeper(folder, config, dataset, model, trainer.threads)
+    keeper.saved = len(history)
+    compile_s = 0.0
+    try:
+        if not history or not keeper.finished(history):
+            compile_s = trainer.load_kernels(report)
+            schedule = _schedule(config, dataset)
+            trainer.fit(
+                dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
+                callbacks=[keeper, SlowEpochs(report), *callbacks], schedule=schedule,
+                history=history,
+            )  # fmt: skip
+    except FloatingPointError as error:
+        kept = "no epoch was finished, so there is no model"
+        if history:
+            kept = f"{folder.model} keeps the best model, of epoch {best(history, model.task) + 1}"
+        raise FloatingPointError(f"{error}; {kept}") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; {folder.last} keeps the state after epoch {keeper.saved}, "
+            f"continue with: fastsnn train --resume --out {folder.path}"
+        ) from None
+    result = _result(folder, config, dataset, trainer, history, compile_s, start)
+    if warning := linear.advice(config, dataset, result):
+        report(warning)
+    return result
+
+
+def _result(folder, config, dataset, trainer, history, compile_s, start):
+    chosen = best(history, dataset.task)
+    folder.require_model()
+    model = checkpoint.load_model(folder.model)
+    if config.backend == "cuda":
+        model.network.to_device()
+    figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
+    if dataset.test is not None:
+        test = model.judge(dataset.test, trainer.threads)
+        figures |= {f"test_{name}": value for name, value in test.items()}
+    return {
+        "data": config.data,
+        **({"note": dataset.note} if dataset.note else {}),
+        "task": dataset.task,
+        "method": config.method,
+        "layers": config.layers,
+        "width": config.width,
+        "dropout": config.dropout,
+        "parameters": model.network.n_parameters,
+        "epochs": len(history),
+        "best_epoch": chosen + 1,
+        **figures,
+        "seconds": time.perf_counter() - start,
+        "compile_seconds": compile_s,
+        "samples_per_second": median(record["samples_per_second"] for record in history),
+        "seed": config.seed,
+        "threads": trainer.threads,
+        "model": str(folder.model),
+    }
+
+
+@contextmanager
+def _kernels_meanwhile(config):
+    """Take compiled kernels from the cache beside other work; what must be compiled waits, so that
+    bad data are told of at once.
+    """
+    threads = processors.resolve(config.threads)
+    if config.backend != "cpu" or not backend.compiled(threads):
+        yield
+        return
+    loader = Thread(target=backend.load_kernels, args=(threads,))
+    loader.start()
+    try:
+        yield
+    finally:
+        loader.join()
+
+
+def _as_trained(config, model):
+    """The options for reading the data again: a run keeps its task, and what it made of line 1,
+    even if this version has other rules.
+    """
+    if is_named(config.data):
+        return config
+    header = None if config.data.lower().endswith(".npz") else model.feature_names is not None
+    return dataclasses.replace(config, task=model.task, header=header)
+
+
+def _load(config, progress, dtype=np.float64, class_names=None):
+    backend.require(config.backend)
+    with _kernels_meanwhile(config):
+        dataset = data.load(
+            config.data, target=config.target, task=config.task, validation=config.validation,
+            seed=config.seed, standardize=config.standardize, progress=progress, keep_bytes=True,
+            dtype=dtype, header=config.header,
+            class_names=None if is_named(config.data) else class_names,
+        )  # fmt: skip
+    if config.patience and dataset.validation is None:
+        raise ValueError(
+            f"patience: validation data are required to stop early, got patience {config.patience} "
+            "and none of them; give a --validation above 0"
+        )
+    return dataset
+
+
+def _trainer(config, model):
+    options = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == "sgd":
+        options["momentum"] = config.momentum
+    optimizer = optimizers.OPTIMIZERS[config.optimizer](**options)
+    loss = FOR_TASK[model.task]
+    return Trainer(
+        model.network, loss, optimizer, config.threads, config.seed, config.backend,
+        precision=config.precision,
+    )  # fmt: skip
+
+
+def _schedule(config, dataset):
+    if config.schedule == "plateau" and dataset.validation is None:
+        return schedules.Plateau(monitor="train_loss")
+    return schedules.SCHEDULES[config.schedule]()
+
+
+def _loses(model):
+    """Whether rounding to float32 cost a run of version 0.1 most digits of its data. Bytes, whose
+    means are below 256, are exact.
+    """
+    parts = [part for part in (model.inputs, model.targets) if part is not None]
+    return any(
+        part.mean.dtype == np.float32
+        and (np.abs(part.mean) > np.maximum(OFFSET * part.scale, 256)).any()
+        for part in parts
+    )
+
+
+def _require_same(dataset, model, config, history):
+    validated = history and any(name.startswith("validation_") for name in history[0])
+    same = (
+        (not history or validated == (dataset.validation is not None))
+        and dataset.task == model.task
+        and dataset.class_names == model.class_names
+        and np.array_equal(dataset.inputs.mean, model.inputs.mean)
+        and np.array_equal(dataset.inputs.scale, model.inputs.scale)
+        and (dataset.targets is None) == (model.targets is None)
+        and (
+            model.targets is None
+            or np.array_equal(dataset.targets.mean, model.targets.mean)
+            and np.array_equal(dataset.targets.scale, model.targets.scale)
+        )
+    )
+    if not same:
+        raise ValueError(
+            f"{config.data}: the data are not those that the run was started with; "
+            "bring them back, or start another run"
+        )
+
+
+def _describe(config, dataset, model, trainer, folder):
+    rows = ", ".join(
+        f"{len(part):,} {name}"
+        for name in ("train", "validation", "test")
+        if (part := getattr(dataset, name)) is not None
+    )
+    note = f"note: {dataset.note}\n" if dataset.note else ""
+    found = f" ({dataset.found})" if dataset.found else ""
+    hidden = "hidden layer" if config.method == "snn" else f"{config.method} layer"
+    return (
+        f"{Path(config.data).name}: {dataset.task}, rows: {rows}; "
+        f"{count(dataset.n_features, 'feature')}, {count(dataset.n_outputs, 'output')}{found}\n"
+        f"{note}"
+        f"{count(config.layers, hidden)} of {config.width}, "
+        f"{count(model.network.n_parameters, 'parameter')}; {count(trainer.threads, 'thread')}; "
+        f"into {folder.path}"
+    )
