@@ -14,30 +14,20 @@ if not (
 ).is_dir():  # a bare checkout: kernels/, bench/ and cli.py lie beside
     __path__.append(str(_Path(__file__).parents[1]))
 
+# Layers, losses, optimizers and schedules are listed in their own module's `__all__` alone.
+from fastsnn import layers, losses, optimizers, schedules
 from fastsnn.callbacks import EarlyStopping
 from fastsnn.checkpoint import load, load_model, save_model
-from fastsnn.layers import (
-    SELU,
-    AlphaDropout,
-    BatchNorm,
-    Dense,
-    Dropout,
-    Highway,
-    LayerNorm,
-    ReLU,
-    Residual,
-    Tanh,
-)
+from fastsnn.layers import *  # noqa: F403
+from fastsnn.losses import *  # noqa: F403
 from fastsnn.model import Model
 from fastsnn.network import Network, mlp
-from fastsnn.optimizers import SGD, Adam, AdamW
-from fastsnn.schedules import Constant, Cosine, Plateau, Step
+from fastsnn.optimizers import *  # noqa: F403
+from fastsnn.schedules import *  # noqa: F403
 from fastsnn.trainer import Trainer
 from fastsnn.version import __version__
 
 __all__ = [
-    "SELU", "SGD", "Adam", "AdamW", "AlphaDropout", "BatchNorm", "Constant", "Cosine", "Dense",
-    "Dropout", "EarlyStopping", "Highway", "LayerNorm", "Model", "Network", "Plateau", "ReLU",
-    "Residual", "Step", "Tanh", "Trainer", "__version__", "load", "load_model", "mlp",
-    "save_model",
+    "EarlyStopping", "Model", "Network", "Trainer", "__version__", "load", "load_model", "mlp",
+    "save_model", *layers.__all__, *losses.__all__, *optimizers.__all__, *schedules.__all__,
 ]  # fmt: skip

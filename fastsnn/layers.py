@@ -5,6 +5,11 @@ from dataclasses import MISSING, dataclass, fields
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
 
+__all__ = [
+    "SELU", "AlphaDropout", "BatchNorm", "Dense", "Dropout", "Highway", "LayerNorm", "ReLU",
+    "Residual", "Tanh",
+]  # fmt: skip
+
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from fastsnn.checks import inputs as check
 from fastsnn.engine import cpu as backend
 
+__all__: list[str] = []
+
 LOSSES = tuple(backend.LOSSES)
 FOR_TASK = {
     "classification": "softmax_cross_entropy",

@@ -10,6 +10,8 @@ import numpy as np
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.kernels import codes as code
 
+__all__ = ["SGD", "Adam", "AdamW"]
+
 HIGHEST_RATE = 1e30  # far inside float32
 
 

@@ -10,6 +10,8 @@ from math import cos, isnan, pi
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
 
+__all__ = ["Constant", "Cosine", "Plateau", "Step"]
+
 MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 
 
