@@ -13,7 +13,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from fastsnn.engine.batch import Batch
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.graph import Node
+from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import device_plan
 
 
@@ -34,6 +37,7 @@ def kernels():
             directions,
             dropout,
             job,
+            passes,
             program,
             tensor,
             weights,
@@ -44,8 +48,8 @@ def kernels():
         raise _import_failed(problem) from problem
     device.require()
     return SimpleNamespace(
-        code=code, device=device, directions=directions, dropout=dropout, job=job, program=program,
-        tensor=tensor, weights=weights,
+        code=code, device=device, directions=directions, dropout=dropout, job=job, passes=passes,
+        program=program, tensor=tensor, weights=weights,
     )  # fmt: skip
 
 
@@ -111,60 +115,96 @@ class Launches:
 
 
 class DeviceParameters:
-    """A network's parameters on the device: the copy that its `Parameters` know. Either side
-    follows the other when it is needed.
+    """The parameters on the device: the copy that `Parameters` knows. Each side is brought up to
+    date when it is used.
     """
 
-    def __init__(self, network):
-        self.buffer = network.buffer
-        self.array = kernels().device.zeros(network.layout.size)
-        self.version = -1  # what the device holds
+    def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
+        self.parameters = parameters
+        self.array = kernels().device.zeros(parameters.layout.size)
+        self.version = -1  # of the numbers on the device
         self._derive = Launches()
-        table = device_plan(network.nodes, network.layout, 1, training=False).table
+        table = device_plan(nodes, parameters.layout, 1, training=False).table
         kernels().directions.derive_weights(self._derive, table, self.array)
 
-    def ready(self):
-        """The array, as new as the network."""
-        version = self.buffer.version  # before: a write during the copy makes it an old one
+    def current(self):
+        """As `Parameters.current`, the array on the device."""
+        version = self.parameters.version  # before: a write during the copy makes it an old one
         if self.version != version:
-            kernels().device.write(self.array, 0, self.buffer.flat)
+            kernels().device.write(self.array, 0, self.parameters.current())
             self._derive.run()
             self.version = version
         return self.array
 
-    def changed(self, updates):
-        """The device has made updates."""
-        self.version = self.buffer.updated(updates, since=self.version, ahead=self)
+    def update(self, most, run, *given):
+        """As `Parameters.update`."""
+        try:
+            result = run(self.current(), *given)
+        except BaseException:
+            self._updated(most)
+            raise
+        self._updated(len(result[0]))
+        return result
+
+    def _updated(self, updates):
+        self.version = self.parameters.updated(updates, since=self.version, ahead=self)
 
     def read(self, host):
         """Read all into the host's buffer."""
         kernels().device.read(self.array, host)
 
 
+def on_device(nodes: tuple[Node, ...], parameters: Parameters) -> DeviceParameters:
+    """The copy of the parameters on the GPU, one for all engines. Raises RuntimeError, in one line,
+    where there is no GPU, driver, package or memory.
+    """
+    return parameters.on_device(lambda: DeviceParameters(nodes, parameters))
+
+
 class Data:
-    """What batches are taken from, in arrays that keep their places on the device: features, and
-    labels, targets, sample weights, class weights.
+    """Arrays of batches that keep their places on the device: those of `like`, a `Batch`, with its
+    features in `x`.
     """
 
-    def __init__(self, x, rest, rows):
-        self.x, self.arrays = x, [kernels().device.to_device(array.reshape(-1)) for array in rest]
-        self.kinds = self.weighted, self.class_weighted = [len(array) > 0 for array in rest[2:]]
+    def __init__(self, x, like: Batch, rows: int):
+        self.x = x
+        self.arrays = [
+            kernels().device.to_device(array.reshape(-1))
+            for array in (like.labels, like.targets, like.sample_weight, like.class_weight)
+        ]
+        self.weighted, self.class_weighted = weighted_by(like)
         self.index = kernels().device.zeros(rows, dtype=np.int64)
-        self.order = None  # what lies in the index
+        self.order = None  # the content of the index
+
+    @classmethod
+    def with_room(cls, like: Batch, rows: int) -> Data:
+        """Arrays for batches like this one, of up to so many rows; `fill` writes them."""
+        empty = like._replace(
+            labels=_room(like.labels, rows),
+            targets=_room(like.targets, rows),
+            sample_weight=_room(like.sample_weight, rows),
+        )
+        return cls(kernels().device.zeros(rows * like.x.shape[1]), empty, rows)
 
     def set_order(self, order):
         if order is not self.order:
             kernels().device.write(self.index, 0, order)
             self.order = order
 
-    def fill(self, x, order, rest):
-        """A batch of its own, in the first rows."""
-        device = kernels().device
-        device.write(self.x, 0, x.reshape(-1))
-        for target, array in zip(self.arrays, rest, strict=True):
+    def fill(self, batch: Batch):
+        """Put a batch of its own into the first rows."""
+        write = kernels().device.write
+        write(self.x, 0, batch.x.reshape(-1))
+        given = batch.labels, batch.targets, batch.sample_weight, batch.class_weight
+        for target, array in zip(self.arrays, given, strict=True):
             if len(array):
-                device.write(target, 0, array.reshape(-1))
-        device.write(self.index, 0, order[: len(x)])
+                write(target, 0, array.reshape(-1))
+        write(self.index, 0, batch.index[: len(batch.x)])
+
+
+def weighted_by(batch: Batch) -> tuple[bool, bool]:
+    """Whether samples, and whether classes, have weights of their own."""
+    return len(batch.sample_weight) > 0, len(batch.class_weight) > 0
 
 
 class Rows:
@@ -190,6 +230,6 @@ def features(x):
     return made
 
 
-def room(array, rows):
+def _room(array, rows):
     """Zeros of the type of an array, for so many rows of it; none for an empty one."""
     return np.zeros((rows if len(array) else 0, *array.shape[1:]), array.dtype)
