@@ -12,17 +12,10 @@ from fastsnn.checks import inputs as check
 from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batch import (
-    NO_INTEGERS,
-    Batch,
-    Labels,
-    batches_of,
-    check_features,
-    require_good,
-    shuffled,
-)
+from fastsnn.engine.batch import NO_INTEGERS, Batch, Labels, check_features, require_good
 from fastsnn.engine.cpu import LOSSES
 from fastsnn.engine.divergence import diverged, require_finite
+from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastsnn.checks import inputs as check
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.kernels.cpu import checks
-
-if TYPE_CHECKING:
-    from fastsnn.engine.interface import TrainingEngine
 
 # Empty arrays take the place of what a batch lacks: kernels have one signature.
 NO_INTEGERS = np.zeros(0, np.int64)
@@ -84,34 +80,3 @@ def require_good(x: np.ndarray | ByteRows, labels: np.ndarray, n_classes: int) -
             f"y: classes in [0, {n_classes}) are required, got {labels[row]} in row {row}; "
             "give the last Dense as many units as there are classes, and number them from 0"
         )
-
-
-def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of n rows in an epoch (from 0), a function of its arguments alone: a resumed
-    training needs no state.
-    """
-    key = seed + ((epoch + 1) << 64)
-    return np.random.Generator(np.random.Philox(key=key)).permutation(n)
-
-
-def batches_of(
-    engine: TrainingEngine, data: Batch, size: int, at_once: Callable[[], int]
-) -> Iterator[tuple[Batch, int, list[int]]]:
-    """The batches of an epoch over `data`, in the order of its index, as (batch, first row, rows of
-    each step), up to `at_once()` steps together; it is called anew for each group.
-    """
-    n_rows = len(data.index)
-    if not isinstance(data.x, ByteRows):
-        first = 0
-        while first < n_rows:
-            starts = range(first, min(first + at_once() * size, n_rows), size)
-            sizes = [min(size, n_rows - start) for start in starts]
-            yield data, first, sizes
-            first += sum(sizes)
-        return
-    buffer = np.empty((min(size, n_rows), data.x.shape[1]), np.float32)
-    for first in range(0, n_rows, size):
-        rows = data.index[first : first + size]
-        part = data.x.take(rows, buffer[: len(rows)])
-        engine.reserve(len(rows))
-        yield data.rows(rows, part, engine.rows), 0, [len(rows)]

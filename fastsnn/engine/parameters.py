@@ -120,7 +120,13 @@ class Parameters:
                 self.derived_version = version
         return self._flat
 
-    def update(self, most: int, derive, run: Callable[..., tuple[list, Any]], *given):
+    def update(
+        self,
+        most: int,
+        derive: Callable[[np.ndarray], None] | None,
+        run: Callable[..., tuple[list[float], bool]],
+        *given: Any,
+    ) -> tuple[list[float], bool]:
         """Return `run(flat, *given)`, a call of an engine that updates `current(derive)` up to
         `most` times and keeps the derived tensors up to date; count its updates.
 

@@ -1,4 +1,6 @@
-"""The choice of a schedule, for both targets, by estimates; no bit of a float32 result depends on it."""
+"""The choice of a schedule, by estimates, for both targets. No bit of a float32 result depends on
+it.
+"""
 
 from __future__ import annotations
 
