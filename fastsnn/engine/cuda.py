@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastsnn.engine import schedule
-from fastsnn.engine.device import Data, Launches, features, kernels, on_device, weighted_by
+from fastsnn.engine.device import Launches, kernels
+from fastsnn.engine.device_arrays import Data, features, on_device, weighted_by
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.parameters import Parameters

@@ -7,7 +7,8 @@ import threading
 import numpy as np
 
 from fastsnn.engine import schedule
-from fastsnn.engine.device import Launches, Rows, kernels, on_device
+from fastsnn.engine.device import Launches, kernels
+from fastsnn.engine.device_arrays import Rows, on_device
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import PredictionEngine as Interface
 from fastsnn.engine.parameters import Parameters

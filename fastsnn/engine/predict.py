@@ -7,7 +7,7 @@ import numpy as np
 from fastsnn.checks import inputs as check
 from fastsnn.engine import backends
 from fastsnn.engine.byterows import ByteRows
-from fastsnn.engine.device import Rows
+from fastsnn.engine.device_arrays import Rows
 from fastsnn.engine.graph import Node
 from fastsnn.engine.parameters import Parameters
 
