@@ -5,18 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 import fastsnn as fs
-from fastsnn.engine.cpu import (
-    LOSSES,
-    NO_INTEGERS,
-    NO_NUMBERS,
-    NO_TARGETS,
-    TrainingEngine,
-    load_kernels,
-)
+from fastsnn.engine.batch import NO_INTEGERS, NO_NUMBERS, NO_TARGETS
+from fastsnn.engine.cpu import LOSSES, TrainingEngine, load_kernels
+from fastsnn.engine.layout import aligned_zeros
 
 from ..kernels.cpu import program
 
 SEED, STEP = 7, 3
+ONE_PART = 0, 0, 1  # split, part, parts: one part does all
 
 
 class Bed:
@@ -40,15 +36,17 @@ class Bed:
             self.y = rng.integers(0, 2, (batch, outputs)).astype(np.float32)
         elif loss == "mse":
             self.y = rng.standard_normal((batch, outputs), dtype=np.float32)
-        self.engine = TrainingEngine(self.network, 1, state)
+        self.flat = aligned_zeros(self.network.layout.size)  # kernels change this copy
+        self.flat[:] = self.network.buffer.snapshot()
+        self.engine = TrainingEngine(self.network.nodes, self.network.buffer, 1, state)
         self.engine.reserve(batch)
         self.layers = len(self.network.nodes)
 
     def forward(self, first, last, training=1):
         e = self.engine
         program.run_forward(
-            e.plan.table, e.plan.constants, self.network.buffer.flat, e.acts, e.bits, e.work[0],
-            self.x, NO_INTEGERS, 0, self.batch, first, last, 0, 0, 1, 0, STEP, SEED, training,
+            e.plan.table, e.plan.constants, self.flat, e.acts, e.bits, e.work[0],
+            self.x, NO_INTEGERS, 0, self.batch, first, last, *ONE_PART, 0, STEP, SEED, training,
         )  # fmt: skip
 
     def backward(self, first, last):
@@ -56,10 +54,10 @@ class Bed:
         softmax = self.loss == "softmax_cross_entropy"
         scale = 1 / (self.batch if softmax else self.y.size)
         program.run_backward(
-            e.losses, e.plan.table, e.plan.constants, self.network.buffer.flat, e.acts, e.bits,
+            e.losses, e.plan.table, e.plan.constants, self.flat, e.acts, e.bits,
             e.work[0], e.rows, self.y if softmax else NO_INTEGERS,
             NO_TARGETS if softmax else self.y, NO_NUMBERS, NO_NUMBERS, 0, self.batch, first, last,
-            0, 0, 1, STEP, SEED, LOSSES[self.loss], scale,
+            *ONE_PART, STEP, SEED, LOSSES[self.loss], scale,
         )  # fmt: skip
 
     def weights(self, update, hyper, parameters=None):
@@ -68,7 +66,7 @@ class Bed:
         hypers[: len(hyper)] = hyper
         program.run_weights(
             e.plan.table, e.plan.constants,
-            self.network.buffer.flat if parameters is None else parameters, e.state, e.acts,
+            self.flat if parameters is None else parameters, e.state, e.acts,
             e.work[0], hypers, update, self.batch, 0, 1,
         )  # fmt: skip
 
@@ -83,7 +81,7 @@ class Bed:
 
     def tensors(self, flat=None):
         """(weight, bias) of each layer in float64."""
-        views = self.network.layout.views(self.network.buffer.flat if flat is None else flat)
+        views = self.network.layout.views(self.flat if flat is None else flat)
         return [
             (views[n.weight].astype(np.float64), views[n.bias].astype(np.float64))
             for n in self.network.nodes

@@ -309,12 +309,12 @@ def search(workers, epochs, json_path):
 @json_option
 def gpu(cases, modes, against, checking, seconds, json_path):
     """Training steps with Adam on an NVIDIA GPU: time, share of the ceilings; or checks."""
-    from fastsnn.engine import cpu as backend
+    from fastsnn.engine import backends
 
     from .gpu import everything, results
 
     output.require(json_path)
-    backend.require("cuda")
+    backends.require("cuda")
     peers = _names(against)
     for name in peers:
         if name not in GPU_PEERS:

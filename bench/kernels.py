@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from fastsnn import optimizers
-from fastsnn.engine.cpu import NO_INTEGERS, SingleRows, check_batch
+from fastsnn.engine.batch import NO_INTEGERS
+from fastsnn.engine.cpu_predict import SingleRows
 
-from ..kernels.cpu import activation, dropout, optimizer
+from ..kernels.cpu import activation, checks, dropout, optimizer
 from ..kernels.cpu.shape import PANEL
 from . import child, kernel_peers, peak, reference, timing, versus
 from .bed import SEED, STEP, Bed
@@ -103,8 +104,9 @@ def _elementwise(seconds: float) -> Iterator[dict[str, Any]]:
                lambda: dropout._mask_words(bits, units, 0, 0, STEP, SEED, threshold), seconds,
                float((found != wanted).sum()), nbytes=2 * BATCH * units)  # fmt: skip
     rows = rng.standard_normal((1024, 256), dtype=np.float32)
-    yield _row("check of a batch", "1024 x 256", lambda: check_batch(rows, NO_INTEGERS, 1), seconds,
-               float(check_batch(rows, NO_INTEGERS, 1)), nbytes=rows.nbytes)  # fmt: skip
+    given = rows.view(np.int32), NO_INTEGERS, 1
+    yield _row("check of a batch", "1024 x 256", lambda: checks.check_batch(*given), seconds,
+               float(checks.check_batch(*given)), nbytes=rows.nbytes)  # fmt: skip
 
 
 def _others(seconds: float) -> Iterator[dict[str, Any]]:
@@ -124,7 +126,10 @@ def _others(seconds: float) -> Iterator[dict[str, Any]]:
                    nbytes=8 * BATCH * outputs)  # fmt: skip
     for width in WIDTHS:
         bed = Bed(width, 1)
-        single, out = SingleRows(bed.network), np.empty((1, 10), np.float32)
+        single, out = (
+            SingleRows(bed.network.nodes, bed.network.buffer),
+            np.empty((1, 10), np.float32),
+        )
         single.run(out, bed.x)
         h = bed.x.astype(np.float64)
         *hidden, (w, b) = bed.tensors()

@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba import prange
 
-from fastsnn.engine.plan import aligned_zeros
+from fastsnn.engine.layout import aligned_zeros
 
 from ..kernels.cpu.code import fold, vector_code
 from ..kernels.cpu.shape import LANES

@@ -1,24 +1,21 @@
 """A network: its layers, its parameters in one flat buffer, prediction."""
 
-import threading as python_threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from fastsnn.checks import inputs as check
-from fastsnn.engine import cpu as backend
 from fastsnn.engine import graph, initialize
-from fastsnn.engine import threads as processors
 from fastsnn.engine.byterows import ByteRows
-from fastsnn.engine.device import Rows
+from fastsnn.engine.layout import parameter_layout
 from fastsnn.engine.parameters import Parameters, require_fit
-from fastsnn.engine.plan import parameter_layout
+from fastsnn.engine.predict import Predictor
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, SELU, AlphaDropout, Dense, Layer
 
 
 class Network:
-    """Layers one after another; every Dense with the activation and the dropout behind it is one
-    fused node.
+    """Layers one after another, and their parameters; every Dense with the activation and the
+    dropout after it is one fused node.
 
     Parameters
     ----------
@@ -45,14 +42,10 @@ class Network:
         if _arrays is not None:
             require_fit(self.layout.tensors, _arrays)  # before anything is allocated
         self.buffer = Parameters(self.layout)
-        self._device = None  # its parameters on a device, if it lives there
-        self._plain = all(
-            node.op == "dense" and not node.weight_norm and node.skip is None for node in self.nodes
-        )
-        self._engines = python_threading.local()
-        self._single, self._seen = None, -1
+        self._predictor = Predictor(self.nodes, self.buffer)
         if _arrays is None:
-            initialize.initialize(self.nodes, self.buffer.writable(), check.seed(seed))
+            seed = check.seed(seed)
+            self.buffer.fill(lambda tensors: initialize.initialize(self.nodes, tensors, seed))
         else:
             self.load_state_dict(_arrays)
 
@@ -80,8 +73,8 @@ class Network:
 
     @property
     def device(self) -> str:
-        """Where `forward` and `activations` run: "cpu" or "cuda"."""
-        return "cpu" if self._device is None else "cuda"
+        """The backend of `forward` and `activations`: "cpu" or "cuda"."""
+        return self._predictor.backend
 
     def to_device(self, backend: str = "cuda") -> "Network":
         """Predict on an NVIDIA GPU from now on; returns the network. Everything else stays as it
@@ -91,25 +84,17 @@ class Network:
         """
         if backend != "cuda":
             raise ValueError(f'to_device: backend must be "cuda", got {backend!r}')
-        self._device = self.on_device()
+        self._predictor.move_to(backend)
         return self
 
     def to_host(self) -> "Network":
         """Predict on the CPU again; the GPU's memory is free once no trainer uses it."""
-        if self._device is not None:
-            self.buffer.fetch()
-            self._device, self._engines = None, python_threading.local()
+        self._predictor.move_to("cpu")
         return self
-
-    def on_device(self):
-        """The parameters on the GPU, for the engines of `fastsnn.engine.cuda`."""
-        from fastsnn.engine import device
-
-        return self.buffer.on_device(lambda: device.DeviceParameters(self))
 
     @property
     def couples_rows(self) -> bool:
-        """Whether in training a row's outputs depend on the other rows of the batch."""
+        """True if in training a row's outputs depend on the other rows of the batch."""
         return any(node.couples_rows for node in self.nodes)
 
     @property
@@ -136,54 +121,11 @@ class Network:
         1 touches no threading layer, and may be called from many Python threads at once; on a GPU
         it means nothing). NaN or infinity in x give NaN.
         """
-        if isinstance(x, Rows):
-            if self._device is not None:
-                out = np.empty((len(x), self.output_size), np.float32)
-                self._on_gpu().run_rows(out, x)
-                return out
-            x = x.host
-        if isinstance(x, ByteRows):
-            return np.concatenate([self.forward(block, threads) for block in x.blocks()])
-        x = check.features(x, self.input_size)
-        out = np.empty((len(x), self.output_size), np.float32)
-        if self._device is not None:
-            self._on_gpu().run(out, x)
-            return out
-        if self._plain and len(x) <= backend.FEW and (single := self._single_rows()) is not None:
-            single.run(out, x)
-            return out
-        engine = getattr(self._engines, "prediction", None)
-        if engine is None:
-            engine = self._engines.prediction = backend.PredictionEngine(self)
-        engine.run(out, x, processors.resolve(threads))
-        return out
+        return self._predictor.forward(x, threads)
 
     def placed(self, x: np.ndarray | ByteRows):
         """x for `forward`, many times: on a GPU as rows that lie there, whatever x becomes."""
-        if self._device is None:
-            return x
-        return Rows(x if isinstance(x, ByteRows) else check.features(x, self.input_size))
-
-    def _on_gpu(self):
-        from fastsnn.engine import cuda
-
-        engine = getattr(self._engines, "on_gpu", None)
-        if engine is None:
-            engine = self._engines.on_gpu = cuda.PredictionEngine(self)
-        return engine
-
-    def _single_rows(self):
-        """The copy of the parameters for a few rows; made when the same parameters are used a
-        second time, since a network in training may never come back to them.
-        """
-        single, version = self._single, self.buffer.version
-        if single is not None and single.version == version:
-            return single
-        if self._seen != version:
-            self._seen = version
-            return None
-        self._single = backend.SingleRows(self)
-        return self._single
+        return self._predictor.place(x)
 
     def activations(
         self, x: np.ndarray, training: bool = False, seed: int = 0, step: int = 0
@@ -194,12 +136,7 @@ class Network:
         With `training`, after dropout with the masks of a trainer with this seed at this step, rows
         of x counted as the samples of one batch.
         """
-        x = check.features(x, self.input_size)
-        if self._device is not None:
-            from fastsnn.engine import cuda
-
-            return cuda.activations(self, x, training, check.seed(seed), step)
-        return backend.activations(self, x, training, check.seed(seed), step)
+        return self._predictor.activations(x, training, check.seed(seed), step)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of the parameters: "{index in the list}.weight" (units, fan_in) and ".bias"
@@ -212,7 +149,7 @@ class Network:
         shapes, non-finite numbers.
         """
         self.buffer.load(arrays)
-        self._seen = self.buffer.version  # these are there to be used
+        self._predictor.engine.expect_predictions()
 
     def save(self, path) -> None:
         """Write the network to a safetensors file, replaced atomically."""

@@ -10,12 +10,14 @@ import numpy as np
 from fastsnn import metrics
 from fastsnn.checks import inputs as check
 from fastsnn.checks.attribute import Checked
-from fastsnn.engine import labelled
+from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batches import batches_of, shuffled
-from fastsnn.engine.cpu import BACKENDS, LOSSES, PRECISIONS, training_engine
-from fastsnn.engine.divergence import diverged
+from fastsnn.engine.batch import NO_INTEGERS, Batch, Labels, check_features, require_good
+from fastsnn.engine.cpu import LOSSES
+from fastsnn.engine.divergence import diverged, require_finite
+from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
+from fastsnn.losses import check_targets
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam, rate_of, require_state, successor
 from fastsnn.schedules import Constant
@@ -83,18 +85,7 @@ class Trainer:
             raise TypeError(f"Trainer: a Network is required, got {type(network).__name__}")
         if loss not in LOSSES:
             raise ValueError(f"Trainer: loss must be one of {', '.join(LOSSES)}; got {loss!r}")
-        if backend not in BACKENDS:
-            raise ValueError(
-                f"Trainer: backend must be one of {', '.join(BACKENDS)}; got {backend!r}"
-            )
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"Trainer: precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
-            )
-        if precision != "float32" and backend != "cuda":
-            raise ValueError(
-                f'Trainer: precision "{precision}" needs backend "cuda"; got backend "{backend}"'
-            )
+        backends.check(backend, precision, "Trainer")
         self.network, self.loss = network, loss
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
         self.class_weight = class_weight
@@ -105,11 +96,11 @@ class Trainer:
         self._first_loss = None
         self.backend, self.precision = backend, precision
         network.to_device() if backend == "cuda" else network.to_host()
-        self._engine = training_engine(
-            backend, network, self.threads, self.optimizer.n_state, precision
+        self._engine = backends.training_engine(
+            backend, network.nodes, network.buffer, self.threads, self.optimizer.n_state, precision
         )
         self._loaded = False
-        self._labels = labelled.Labels()
+        self._labels = Labels()
         self._lock = Lock()
 
     @exclusive
@@ -138,27 +129,21 @@ class Trainer:
         step), a loss of a million times the first one, or an update that would overflow float32
         (then the parameters that would overflow keep their values).
         """
-        batch = self._single(x, y, sample_weight)
-        sizes, rates = (len(batch[0]),), (self.optimizer.learning_rate,)
-        return self._steps(batch, 0, sizes, rates, batch[0])[0]
+        batch = self._batch(x, y, sample_weight)
+        sizes, rates = (len(batch.x),), (self.optimizer.learning_rate,)
+        return self._steps(batch, 0, sizes, rates, batch.x)[0]
 
     @exclusive
     def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
         """The gradients that `step` would use now, by the names of `state_dict`; changes
         nothing. Raises FloatingPointError if the loss or a gradient is not finite.
         """
-        batch = self._single(x, y, sample_weight)
+        batch = self._batch(x, y, sample_weight)
         loss, flat = self._engine.gradients(
-            batch, len(batch[0]), self.step_count, self.seed, LOSSES[self.loss]
+            batch, len(batch.x), self.step_count, self.seed, LOSSES[self.loss]
         )
         gradients = self.network.layout.trained(flat)
-        bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
-        if not isfinite(loss) or bad:
-            where = f"that of {bad[0]} is not" if isfinite(loss) else f"it is {loss:.4g}"
-            raise FloatingPointError(
-                f"gradients: a finite {'gradient' if isfinite(loss) else 'loss'} is required, "
-                f"{where}; look for weights that have grown too large, and try standardized inputs"
-            )
+        require_finite(loss, gradients)
         return {name: g.copy() for name, g in gradients.items()}
 
     def _require_rows(self, rows):
@@ -168,10 +153,22 @@ class Trainer:
                 "take larger batches"
             )
 
-    def _checked(self, x, y, sample_weight, fitting=False):
+    def _checked(self, x, y, copy=np.array):
+        """(x, labels, targets) as a `Batch` has them. Labels are copied: kernels use classes as
+        indices, so nobody may change them after the check.
+        """
+        network = self.network
+        x = check_features(x, network.input_size)
+        labels, targets = check_targets(self.loss, y, len(x), network.output_size)
+        if len(labels):
+            labels = copy(labels)
+        require_good(x, labels, network.output_size)
+        return x, labels, targets.view()
+
+    def _batch(self, x, y, sample_weight, fitting=False):
+        """The rows in their order, checked, for one step; or, fitting, a data set without order."""
         self.load_kernels()
-        copy = np.array if fitting else self._labels.copy_of
-        x, labels, targets = labelled.checked(self.network, self.loss, x, y, copy)
+        x, labels, targets = self._checked(x, y, np.array if fitting else self._labels.copy_of)
         weight = check.weights(sample_weight, (len(x),), "sample_weight")
         if fitting:  # callbacks may write into the array of the caller
             weight = weight.copy()
@@ -183,20 +180,18 @@ class Trainer:
                     "fit first, or give an array"
                 )
             class_weight = check.balanced(labels, targets, self.network.output_size)
-        return x, labels, targets, weight, class_weight.copy()
+        index = NO_INTEGERS
+        if not fitting:
+            self._require_rows(len(x))
+            self._engine.reserve(len(x))
+            index = self._engine.rows
+        return Batch(x, index, labels, targets, weight, class_weight.copy())
 
     def load_kernels(self, report=log.warning) -> float:
         """Compile what the first step needs, or take it from the cache; returns the seconds."""
         seconds = 0.0 if self._loaded else self._engine.load(report)
         self._loaded = True
         return seconds
-
-    def _single(self, x, y, sample_weight):
-        """A checked batch of its own: the rows in their order."""
-        x, *rest = self._checked(x, y, sample_weight)
-        self._require_rows(len(x))
-        self._engine.reserve(len(x))
-        return x, self._engine.rows, *rest
 
     def _steps(self, batch, first_row, sizes, rates, x):
         """One step per entry of `sizes` (rows) and `rates` (learning rates); returns the losses. x:
@@ -264,14 +259,14 @@ class Trainer:
         schedule = schedule or Constant()
         if not hasattr(schedule, "factor"):
             raise TypeError(f"fit: schedule must be one of fastsnn.schedules, got {schedule!r}")
-        x, *rest = self._checked(x, y, sample_weight, fitting=True)
+        data = self._batch(x, y, sample_weight, fitting=True)
         if validation_data is not None:
             if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
                 raise TypeError(
                     f"fit: validation_data must be (x, y), got {type(validation_data).__name__}"
                 )
             try:
-                judged, *judged_y = labelled.checked(self.network, self.loss, *validation_data)
+                judged, *judged_y = self._checked(*validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
         if not isinstance(callbacks, Iterable):
@@ -279,24 +274,24 @@ class Trainer:
                 f"fit: callbacks must be a list, got {type(callbacks).__name__}; write [callback]"
             )
         callbacks = list(callbacks)
-        n_rows = len(x)
+        n_rows = len(data.x)
         history = [] if history is None else history
         self._require_rows(min(batch_size, n_rows))
         if isinstance(self.class_weight, str):
-            self.class_weight = rest[-1]
+            self.class_weight = data.class_weight
         rows_used = n_rows
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
         batches = -(-rows_used // batch_size)
-        on_host = x
-        x, *rest = self._engine.place(x, *rest)
+        on_host = data.x
+        data = self._engine.place(data)
         if validation_data is not None:
-            validation_data = self.network.placed(judged), labelled.used(*judged_y)
+            validation_data = self.network.placed(judged), _used(*judged_y)
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
             start, total = time.perf_counter(), 0.0
-            rows = shuffled(n_rows, self.seed, epoch)[:rows_used]
+            data = data._replace(index=shuffled(n_rows, self.seed, epoch)[:rows_used])
             number = 0
 
             def at_once():
@@ -304,7 +299,7 @@ class Trainer:
                 several = self._engine.steps_at_once(batch_size, bool(after_batch))
                 return 1 if self._first_loss is None else several
 
-            for batch, first, sizes in batches_of(self._engine, x, rest, rows, batch_size, at_once):
+            for batch, first, sizes in batches_of(self._engine, data, batch_size, at_once):
                 rates = [
                     rate_of(
                         self.optimizer.learning_rate,
@@ -340,8 +335,8 @@ class Trainer:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
-        x, *y = labelled.checked(self.network, self.loss, x, y)
-        return self._figures(x, labelled.used(*y))
+        x, *y = self._checked(x, y)
+        return self._figures(x, _used(*y))
 
     def _figures(self, x, y):
         task = metrics.TASKS[self.loss]
@@ -385,6 +380,11 @@ class Trainer:
         self._engine.state_changed()
         self.step_count = int(numbers["step_count"])
         self._first_loss = numbers["first_loss"]
+
+
+def _used(labels, targets):
+    """Labels or targets, whichever the loss uses."""
+    return labels if len(labels) else targets
 
 
 def _call(callbacks, name, *arguments):

@@ -11,8 +11,9 @@ from cuda_simulated import equal
 from cuda_turns import turns
 
 import fastsnn as fs
-from fastsnn.engine.cpu import PRECISIONS
-from fastsnn.kernels.cuda import program, weights
+from fastsnn.engine import schedule
+from fastsnn.engine.backends import PRECISIONS
+from fastsnn.kernels.cuda import weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 UPDATES = {
@@ -26,7 +27,7 @@ UPDATES = {
 @pytest.fixture(autouse=True)
 def in_turns(monkeypatch):
     """Networks of these sizes would go through one launch."""
-    monkeypatch.setattr(program, "pays", lambda *_, **__: False)
+    monkeypatch.setattr(schedule, "narrow_block", lambda *_: None)
     with turns():
         yield
 

@@ -13,8 +13,9 @@ from cuda_blocks import banks_of
 from cuda_turns import turns
 
 import fastsnn as fs
+from fastsnn.engine import schedule as choice
 from fastsnn.engine.plan import device_plan
-from fastsnn.kernels.cuda import narrow, narrow_product, passes, program
+from fastsnn.kernels.cuda import narrow, narrow_product, passes
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 CudaTrainer = functools.partial(fs.Trainer, backend="cuda")
@@ -31,13 +32,17 @@ ENGINE = (
 @contextlib.contextmanager
 def schedule(narrow_too, backwards=False):
     """Inside, all that the narrow schedule can do takes it, or nothing does."""
-    before = program.pays
-    program.pays = lambda table, *_, **__: narrow_too and passes.fits(table)
+    before = choice.narrow_block
+
+    def chosen(table, samples, training, blocks):
+        return choice.fitting_block(table, blocks) if narrow_too else None
+
+    choice.narrow_block = chosen
     try:
         with turns(backwards):
             yield
     finally:
-        program.pays = before
+        choice.narrow_block = before
 
 
 def is_narrow(trainer):
@@ -247,14 +252,14 @@ def table(layers, inputs, samples, training=True):
 
 
 def test_what_does_not_fit():
-    assert passes.fits(table(dense(64, 64), 500, 8).table)
+    assert choice.fitting_block(table(dense(64, 64), 500, 8).table, passes.BLOCKS)
     for layers in (
         dense(64, 65),
         [fs.Dense(8), fs.BatchNorm(), fs.SELU(), fs.Dense(2)],
         [fs.Dense(8), fs.LayerNorm(), fs.SELU(), fs.Dense(2)],
         [fs.Dense(8), fs.SELU(), fs.Highway(), fs.Dense(2)],
     ):
-        assert not passes.fits(table(layers, 5, 8).table)
+        assert not choice.fitting_block(table(layers, 5, 8).table, passes.BLOCKS)
         with schedule(True):
             _, trainer = results(CudaTrainer, layers, 3, 5, "mse", "")
         assert not is_narrow(trainer)
@@ -267,11 +272,10 @@ def test_what_does_not_fit():
         (32, 256, 4096, False), (16, 1024, 4096, False), (2, 257, 8, False), (1, 256, 1, True),
     ],
 )  # fmt: skip
-def test_what_pays(layers, width, samples, expected, monkeypatch):
+def test_what_pays(layers, width, samples, expected):
     """With the blocks of a GPU; an estimate, not yet measured on hardware."""
-    monkeypatch.setattr(passes, "BLOCKS", passes.ON_DEVICE)
     program = table(dense(*[width] * layers, 10), width, samples).table
-    assert passes.pays(program, samples, training=True) is expected
+    assert bool(choice.narrow_block(program, samples, True, passes.ON_DEVICE)) is expected
 
 
 def test_only_outputs_are_written_where_buffers_take_turns():
@@ -284,7 +288,7 @@ def test_only_outputs_are_written_where_buffers_take_turns():
     with schedule(True):
         net.forward(x)
     start, stride, units = plan.outputs(3)
-    acts = net._engines.on_gpu.acts.copy_to_host()
+    acts = net._predictor.engine._own.passes.acts.copy_to_host()
     rows = acts[start : start + 9 * stride].reshape(9, stride)
     assert rows[:, :units].all()
     rows[:, :units] = 0

@@ -5,7 +5,7 @@ import pytest
 
 import fastsnn as fs
 from fastsnn import methods
-from fastsnn.engine.batches import shuffled
+from fastsnn.engine.epoch import shuffled
 
 OPTIMIZERS = [
     fs.SGD(0.01), fs.SGD(0.01, momentum=0.9), fs.SGD(0.01, momentum=0.9, nesterov=True), fs.Adam(),

@@ -11,9 +11,10 @@ from cuda_tensor import BITS, TILES, every_mode, rounded
 from cuda_turns import turns
 
 import fastsnn as fs
-from fastsnn.engine.cpu import PRECISIONS
+from fastsnn.engine import schedule
+from fastsnn.engine.backends import PRECISIONS
 from fastsnn.kernels.cuda import device as driver
-from fastsnn.kernels.cuda import program, shape, weights
+from fastsnn.kernels.cuda import shape, weights
 from fastsnn.kernels.program import DZ_AT, FAN_IN, FAN_OUT, H_AT, H_STRIDE, X_AT, X_STRIDE
 
 RATE = 0.1
@@ -24,7 +25,7 @@ DROPOUTS = {"none": [], "alpha": [fs.AlphaDropout(RATE)], "plain": [fs.Dropout(R
 @pytest.fixture(autouse=True)
 def in_turns(monkeypatch):
     """Networks of these sizes would go through one launch, in float32."""
-    monkeypatch.setattr(program, "pays", lambda *_, **__: False)
+    monkeypatch.setattr(schedule, "narrow_block", lambda *_: None)
     with turns():
         yield
 

@@ -19,10 +19,10 @@ from cuda_turns import turns
 
 import fastsnn as fs
 from fastsnn.data.standardize import Standardizer
-from fastsnn.engine import cuda
+from fastsnn.engine import cuda_predict, schedule
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.device import kernels
-from fastsnn.kernels.cuda import program, shape, weights
+from fastsnn.kernels.cuda import shape, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 CudaTrainer = functools.partial(fs.Trainer, backend="cuda")
@@ -51,7 +51,7 @@ def in_turns():
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
     """A launch for each layer; cuda_narrow.py has one for all."""
-    monkeypatch.setattr(program, "pays", lambda *_, **__: False)
+    monkeypatch.setattr(schedule, "narrow_block", lambda *_: None)
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_fit(make):
 
 def test_validation_data_are_put_on_the_device_once(monkeypatch):
     """As floats and as bytes, in more than one piece, and not those of another place."""
-    monkeypatch.setattr(cuda, "CHUNK", 8)
+    monkeypatch.setattr(cuda_predict, "CHUNK", 8)
     x, y = data()
     written, write = [], kernels().device.write
     monkeypatch.setattr(
@@ -323,8 +323,8 @@ def test_commands_on_a_saved_model(tmp_path, monkeypatch):
     commands.good("train", "--data", table, *commands.SMALL, "--out", "run")
     cuda_used = []
     monkeypatch.setattr(
-        cuda.PredictionEngine, "__init__", lambda *a, f=cuda.PredictionEngine.__init__, **k:
-        (cuda_used.append(a), f(*a, **k))[1],
+        cuda_predict.PredictionEngine, "run",
+        lambda *a, f=cuda_predict.PredictionEngine.run: (cuda_used.append(a), f(*a))[1],
     )  # fmt: skip
     for words in (("predict",), ("evaluate", "--json")):
         given = *words, "--model", "run", "--data", table

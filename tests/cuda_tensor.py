@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cuda_blocks import banks_of
 
-from fastsnn.engine.cpu import PRECISIONS
+from fastsnn.engine.backends import PRECISIONS
 from fastsnn.kernels.cuda import device as driver
 from fastsnn.kernels.cuda import shape, tensor, tile, words
 from fastsnn.kernels.cuda.code import device_code, device_value

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fastsnn.engine import cpu as backend
+from fastsnn.engine import cpu, cpu_predict, interface
 
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
 
-from fastsnn.engine import cuda  # noqa: E402
+from fastsnn.engine import cuda, cuda_predict  # noqa: E402
 
 KERNELS = Path(__file__).resolve().parents[1] / "kernels"
 
@@ -73,20 +73,18 @@ def test_arguments(name):
     assert set(cpu) - common <= OF_CPU and set(gpu) - common <= OF_CUDA
 
 
-def public_methods(kind):
-    return {
-        name: list(inspect.signature(value).parameters)
-        for name, value in vars(kind).items()
-        if inspect.isfunction(value) and not name.startswith("_")
-    }
-
-
-def test_engines():
-    """A trainer asks both alike."""
-    cpu, gpu = (public_methods(module.TrainingEngine) for module in (backend, cuda))
-    assert cpu == gpu
-    names = {"gradients", "load", "place", "reserve", "state_changed", "steps", "steps_at_once"}
-    assert names == cpu.keys()
+@pytest.mark.parametrize("kind", [
+    cpu.TrainingEngine, cuda.TrainingEngine, cpu_predict.PredictionEngine,
+    cuda_predict.PredictionEngine,
+])  # fmt: skip
+def test_engines_implement_the_interface(kind):
+    """Python refuses an engine that lacks a method; arguments are compared here."""
+    (described,) = kind.__bases__
+    assert described.__module__ == interface.__name__ and not kind.__abstractmethods__
+    for name in described.__abstractmethods__:
+        wanted, found = (inspect.signature(getattr(k, name)) for k in (described, kind))
+        assert list(wanted.parameters) == list(found.parameters), name
+        assert not getattr(kind, name).__doc__, "the interface describes it"
 
 
 def mentions(pattern):

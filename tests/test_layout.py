@@ -28,8 +28,9 @@ AGREED = {
 
 # The files of the package that know kernels; all others go through them.
 KNOW_KERNELS = {
-    "engine/cpu.py", "engine/cuda.py", "engine/device.py", "engine/locks.py", "engine/plan.py",
-    "engine/threads.py", "info.py", "optimizers.py",
+    "engine/batch.py", "engine/cpu.py", "engine/cpu_predict.py", "engine/cuda.py",
+    "engine/device.py", "engine/layout.py", "engine/locks.py", "engine/plan.py",
+    "engine/schedule.py", "engine/threads.py", "info.py", "optimizers.py",
 }  # fmt: skip
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn.engine.plan import Plan, plan
+from fastsnn.engine import cpu
+from fastsnn.engine.plan import plan
+from fastsnn.engine.schedule import shares_panels
 from fastsnn.kernels.cpu import regions
 from fastsnn.kernels.cpu.program import rectangle, share
 from fastsnn.kernels.cpu.shape import CHUNK, PANEL
@@ -14,7 +16,7 @@ LAYERS = 5
 
 def trained(threads, shared, batch, monkeypatch, rate=0.1, width=150):
     """Parameters after three steps, as integers, and the meetings of the last step."""
-    monkeypatch.setattr(Plan, "shares_panels", lambda *_: shared)
+    monkeypatch.setattr(cpu, "shares_panels", lambda *_: shared)
     rng = np.random.default_rng(1)
     x = rng.normal(size=(batch, 90)).astype(np.float32)
     y = rng.integers(0, 7, batch)
@@ -39,7 +41,7 @@ def test_bits_are_those_of_one_thread(threads, batch, monkeypatch):
 
 def test_masks_that_are_made_again_are_shared_too(monkeypatch):
     def run(threads, shared):
-        monkeypatch.setattr(Plan, "shares_panels", lambda *_: shared)
+        monkeypatch.setattr(cpu, "shares_panels", lambda *_: shared)
         layers = [fs.Dense(100), fs.Tanh(), fs.Dropout(0.3), fs.Dense(80), fs.Tanh()]
         net = fs.Network([*layers, fs.Dropout(0.2), fs.Dense(3)], input_size=5)
         trainer = fs.Trainer(net, threads=threads)
@@ -73,7 +75,7 @@ def test_the_schedule_is_chosen_by_its_cost():
     def shares(layers, width, samples, threads):
         net = fs.mlp(784, 10, layers, width)
         planned = plan(net.nodes, net.layout, -(-samples // PANEL), training=True)
-        return planned.shares_panels(samples, threads)
+        return shares_panels(planned.table, samples, threads)
 
     wide, panels = (8, 1024), 4
     assert shares(*wide, panels * PANEL, 16)  # most threads would have nothing to do

@@ -44,8 +44,8 @@ class Steps:
         y = rng.integers(0, case.sizes[-1], len(x))
         self.trainer = trainer(case, mode)
         self.x = x
-        placed = self.trainer._engine.place(*self.trainer._checked(x, y, None))
-        self.batch = placed[0], np.arange(len(x)), *placed[1:]
+        data = self.trainer._batch(x, y, None, fitting=True)
+        self.batch = self.trainer._engine.place(data)._replace(index=np.arange(len(x)))
 
     def __call__(self):
         rates = [systems.ADAM_RATE] * self.count

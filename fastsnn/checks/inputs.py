@@ -6,14 +6,14 @@ import numpy as np
 
 from fastsnn.checks import arrays
 from fastsnn.checks.scalars import integer, number, plain, shown
-from fastsnn.engine import cpu as backend
 
 __all__ = [
-    "BALANCED", "balanced", "batch", "byte_rows", "class_weight", "features", "float32", "integer",
-    "labels", "number", "plain", "seed", "shown", "targets", "weights",
+    "BALANCED", "balanced", "byte_rows", "class_weight", "features", "float32", "integer", "labels",
+    "number", "plain", "seed", "shown", "targets", "weights",
 ]  # fmt: skip
 
 BALANCED = "balanced"
+NO_NUMBERS = np.zeros(0, np.float32)
 
 
 def features(x, width: int, where: str = "x") -> np.ndarray:
@@ -43,7 +43,9 @@ def byte_rows(x, width: int, where: str = "x"):
 
 
 def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
-    """Integer classes (n,) as int64, from an array or a list; the range is checked by `batch`."""
+    """Integer classes (n,) as int64, from an array or a list; `fastsnn.engine.batch` checks their
+    range.
+    """
     if type(y) is not np.ndarray:
         y = arrays.of_anything(y, where)
     if y.shape == (n, 1):
@@ -90,29 +92,10 @@ def targets(y, n: int, n_outputs: int, where: str = "y", missing: bool = False) 
     return np.require(y, np.float32, ("C", "W"))
 
 
-def batch(x: np.ndarray, y: np.ndarray, n_classes: int) -> None:
-    """x finite, and y, if these are classes, in [0, n_classes). Raises ValueError with the
-    place.
-    """
-    found = backend.check_batch(x, y, n_classes)
-    if found == backend.NOT_FINITE:
-        row, column = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(
-            f"x: finite numbers are required, got {x[row, column]} in row {row}, column {column}; "
-            "fill in or remove such rows"
-        )
-    if found == backend.OUT_OF_RANGE:
-        row = np.argwhere((y < 0) | (y >= n_classes))[0, 0]
-        raise ValueError(
-            f"y: classes in [0, {n_classes}) are required, got {y[row]} in row {row}; "
-            "give the last Dense as many units as there are classes, and number them from 0"
-        )
-
-
 def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Weights >= 0 as float32; None gives an empty array, which means 1."""
     if values is None:
-        return backend.NO_NUMBERS
+        return NO_NUMBERS
     values = arrays.of_numbers(values, where)
     if values.shape != shape:
         raise ValueError(f"{where}: shape {shape} is required, got {values.shape}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsnn.checks import arrays
+from fastsnn.engine.byterows import BLOCK
 
-BLOCK = 1024  # rows converted at a time, so that no second copy of a large array ever exists
 PER = ("feature", "all", "none")
 # A standard deviation of at most this share of the mean is rounding noise of float64: the column is
 # constant. Values that differ only in their last bit have a deviation below one epsilon.

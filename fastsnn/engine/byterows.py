@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
-from fastsnn.data.standardize import BLOCK, Standardizer
+BLOCK = 1024  # rows converted at a time, so that no second copy of a large array ever exists
+
+
+class Inputs(Protocol):
+    """The map from bytes to features, as `fastsnn.data.Standardizer` is one."""
+
+    def apply(
+        self, x: np.ndarray, out: np.ndarray | None = None, rows: np.ndarray | None = None
+    ) -> np.ndarray: ...
 
 
 class ByteRows:
@@ -15,7 +24,7 @@ class ByteRows:
     x (m, features) uint8; rows: those of x that belong to it, by default all, in their order.
     """
 
-    def __init__(self, x: np.ndarray, inputs: Standardizer, rows: np.ndarray | None = None):
+    def __init__(self, x: np.ndarray, inputs: Inputs, rows: np.ndarray | None = None):
         self.bytes, self.inputs = x, inputs
         self.rows = np.arange(len(x)) if rows is None else rows
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 
+from fastsnn.engine.batch import Batch
 from fastsnn.engine.byterows import ByteRows
 
 LARGE = 1e6  # standardized inputs and targets stay below 100
@@ -12,7 +15,7 @@ LARGE_WEIGHT = 1e20  # only ratios count, but products with losses must stay in 
 
 
 def diverged(
-    step: int, loss: float, rate: float, overflow: bool, x: np.ndarray | ByteRows, batch: tuple,
+    step: int, loss: float, rate: float, overflow: bool, x: np.ndarray | ByteRows, batch: Batch,
     rows: slice, weight_decay: float,
 ) -> FloatingPointError:  # fmt: skip
     """The error for a step whose loss is not finite or has exploded or, with `overflow`, whose
@@ -24,11 +27,10 @@ def diverged(
     what = f"training diverged in step {step}: the loss is {loss:.4g}"
     if overflow:
         what += ", and its update would leave float32,"
-    _, index, labels, targets, sample_weight, class_weight = batch
     cause = (
-        _weights(index[rows], labels, sample_weight, class_weight)
+        _weights(batch, batch.index[rows])
         or _large("inputs", x)
-        or _large("targets", targets)
+        or _large("targets", batch.targets)
     )
     if cause is None and weight_decay > 1 and rate * weight_decay > 1:
         cause = (
@@ -41,7 +43,19 @@ def diverged(
     return FloatingPointError(f"{what} {cause}")
 
 
-def _weights(rows, labels, sample_weight, class_weight):
+def require_finite(loss: float, gradients: dict[str, np.ndarray]) -> None:
+    """Raise FloatingPointError unless the loss and all its gradients are finite."""
+    bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
+    if not isfinite(loss) or bad:
+        where = f"that of {bad[0]} is not" if isfinite(loss) else f"it is {loss:.4g}"
+        raise FloatingPointError(
+            f"gradients: a finite {'gradient' if isfinite(loss) else 'loss'} is required, "
+            f"{where}; look for weights that have grown too large, and try standardized inputs"
+        )
+
+
+def _weights(batch, rows):
+    labels, sample_weight, class_weight = batch.labels, batch.sample_weight, batch.class_weight
     each = np.ones(len(rows)) if not len(sample_weight) else sample_weight[rows].astype(float)
     if len(labels) and len(class_weight):
         each = each * class_weight[labels[rows]]

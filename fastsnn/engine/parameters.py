@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.ma  # noqa: F401  not at its first use: a fork during that import hangs the child
 
 from fastsnn.checks.scalars import listed, shown
+from fastsnn.engine.layout import ParameterLayout, aligned_zeros
 from fastsnn.engine.locks import Lock
-from fastsnn.engine.plan import ParameterLayout, aligned_zeros
 
 # Bounds of a direction of normalized weights, slightly wider than in kernels (SHORTEST, LONGEST in
 # kernels/scalar.py), whatever the rounding of the sum.
@@ -22,8 +23,8 @@ class Parameters:
     """All tensors of a network in one flat float32 buffer, and the only way to write into them.
 
     Every write increments `version`; copies (derived weights, packed rows, a device's buffer) are
-    stale if they have another one. Engines write into `flat` and then call `updated`; all other
-    code uses `snapshot` and `restore`, or `load`.
+    stale if they have another one. Engines read `current` and write inside `update`; all other code
+    uses `snapshot` and `restore`, or `load`.
 
     Parameters
     ----------
@@ -33,15 +34,15 @@ class Parameters:
 
     def __init__(self, layout: ParameterLayout):
         self.layout = layout
-        self.flat = aligned_zeros(layout.size)
+        self._flat = aligned_zeros(layout.size)
         # The view for callers: it cannot be made writeable, because its base is a read-only buffer.
-        self._shown = np.frombuffer(memoryview(self.flat).toreadonly(), np.float32)
+        self._shown = np.frombuffer(memoryview(self._flat).toreadonly(), np.float32)
         self.tensors = layout.views(self._shown)
-        self._tensors = layout.views(self.flat)
+        self._tensors = layout.views(self._flat)
         self.version = 0
         self.derived_version = -1  # the version that the derived tensors were computed from
         self._device = lambda: None  # weak reference to the copy on a device
-        self._ahead = None  # that copy, while it is newer than `flat`
+        self._ahead = None  # that copy, while it is newer than the host's buffer
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -64,15 +65,15 @@ class Parameters:
         if not isinstance(snapshot, np.ndarray) or snapshot.dtype != np.float32:
             kind = getattr(snapshot, "dtype", type(snapshot).__name__)
             raise TypeError(f"restore: a snapshot, an array of float32, is required, got {kind}")
-        if snapshot.shape != self.flat.shape:
+        if snapshot.shape != self._flat.shape:
             raise ValueError(
-                f"restore: a snapshot of shape {self.flat.shape} is required, got "
+                f"restore: a snapshot of shape {self._flat.shape} is required, got "
                 f"{snapshot.shape}; take one of the same network"
             )
         for name, tensor in self.layout.views(snapshot).items():
             _checked(name, tensor, self.tensors[name])
         with self._writing():
-            self.flat[:] = snapshot
+            self._flat[:] = snapshot
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of the tensors by name."""
@@ -89,9 +90,10 @@ class Parameters:
             for name, tensor in self._tensors.items():
                 tensor[:] = new[name]
 
-    def writable(self) -> dict[str, np.ndarray]:
-        """The tensors, for the one who draws the first weights."""
-        return self._tensors
+    def fill(self, draw: Callable[[dict[str, np.ndarray]], None]) -> None:
+        """Call `draw(tensors)`, which writes the first numbers into all of them."""
+        with self._writing():
+            draw(self._tensors)
 
     @contextmanager
     def _writing(self):
@@ -103,12 +105,49 @@ class Parameters:
                 self._ahead = None
                 self.version += 1
 
-    def updated(self, updates: int, since: int | None = None, ahead=None) -> int:
-        """Record that an engine has written `updates` times; returns the new version.
+    def current(self, derive: Callable[[np.ndarray], None] | None = None) -> np.ndarray:
+        """The flat buffer, up to date, for kernels that read it.
 
-        since: the version before, if the engine has kept the derived tensors up to date. ahead: the
-        copy on a device that it has written into instead of `flat`. A load in between wins over
-        that; the version returned is then one that no copy has.
+        derive: called as `derive(flat)` to compute the derived tensors if any parameter has changed
+        since the last time.
+        """
+        if self._ahead is not None:
+            self.fetch()
+        if derive is not None and self.derived_version != self.version and self.layout.derived:
+            with self._lock:
+                version = self.version  # read first: a write meanwhile makes the result stale
+                derive(self._flat)
+                self.derived_version = version
+        return self._flat
+
+    def update(
+        self,
+        most: int,
+        derive: Callable[[np.ndarray], None] | None,
+        run: Callable[..., tuple[list[float], bool]],
+        *given: Any,
+    ) -> tuple[list[float], bool]:
+        """Return `run(flat, *given)`, a call of an engine that updates `current(derive)` up to
+        `most` times and keeps the derived tensors up to date; count its updates.
+
+        The first item of its result has one entry per update. If it is interrupted, `most` updates
+        count.
+        """
+        before = self.version
+        try:
+            result = run(self.current(derive), *given)
+        except BaseException:
+            self.updated(most)
+            raise
+        self.updated(len(result[0]), since=before)
+        return result
+
+    def updated(self, updates: int, since: int | None = None, ahead=None) -> int:
+        """Count updates of the host's buffer or of a device's copy; returns the new version.
+
+        since: the version before, if the derived tensors are up to date. ahead: the copy on a
+        device that was written instead of the host's buffer. A load in between wins over that; the
+        version returned is then one that no copy has.
         """
         with self._lock.rlock:  # not through Python methods: each step comes here
             alone = since == self.version
@@ -122,17 +161,6 @@ class Parameters:
             else:
                 return -1
             return self.version
-
-    def derive(self, function) -> None:
-        """Call `function(flat)`, which computes the derived tensors, if the parameters have changed
-        since it was called the last time.
-        """
-        if self.derived_version == self.version:
-            return
-        with self._lock:
-            version = self.version  # read first: a write during the call makes the result stale
-            function(self.flat)
-            self.derived_version = version
 
     def on_device(self, make):
         """The copy on a device; `make()` creates it if there is none."""
@@ -149,7 +177,7 @@ class Parameters:
             return
         with self._lock:
             if self._ahead is not None:
-                self._ahead.read(self.flat)
+                self._ahead.read(self._flat)
                 self._ahead, self.derived_version = None, self.version
 
 

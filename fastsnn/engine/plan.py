@@ -1,39 +1,20 @@
-"""Where everything lives: one flat parameter buffer, one flat activation buffer, and the program
-over them.
+"""Plans of a network on a target: the program, as a table with a row per node, the sizes of the
+buffers that it runs in, and the choice of a schedule. The only writer of program tables.
 """
 
-import math
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastsnn.engine.graph import Node
+from fastsnn.engine.layout import LINE, ParameterLayout, round_up
 from fastsnn.kernels import codes, philox, program
 from fastsnn.kernels.cpu import caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
-
-THREAD_FLOPS = 8e10  # a second, of one thread in the products of region 1
-MEETING_S = 2e-6  # for all threads to end one region and begin the next
-LINE = 16  # floats of a cache line: every tensor starts on one
-SECTOR = 8  # floats that a GPU moves at least: rows of activations are multiples of it
-DEVICE_LINE = 32  # floats of a GPU's cache line
-
-
-def round_up(n, multiple):
-    return -(-n // multiple) * multiple
-
-
-def aligned_zeros(*dimensions, dtype=np.float32):
-    """Zeros that start on a cache line: a vector of 64 bytes never crosses two."""
-    nbytes = math.prod(dimensions) * np.dtype(dtype).itemsize
-    if nbytes >= 1 << 47:  # beyond the address space of a process
-        raise MemoryError("a buffer of more than 2**47 bytes is required")
-    raw = np.zeros(nbytes + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + nbytes].view(dtype).reshape(dimensions)
-
 
 OPS = {
     "dense": program.DENSE,
@@ -41,65 +22,86 @@ OPS = {
     "layer_norm": program.LAYER_NORM,
     "highway": program.HIGHWAY,
 }
+NORMS = program.BATCH_NORM, program.LAYER_NORM
 
 
 @dataclass(frozen=True)
-class ParameterLayout:
-    """Tensors by name in the flat parameter buffer: first float and shape, in the order of the
-    network.
+class Panels:
+    """Activations on the CPU: panels of shape.PANEL samples, [panel][unit][sample], whose outputs
+    become dz in place. Weight gradients read inputs again from transposed blocks.
     """
 
-    tensors: dict[str, tuple[int, tuple[int, ...]]]
-    derived: dict[str, tuple[int, tuple[int, ...]]]  # computed from others, in no state dict
-    size: int  # floats, with what kernels may read behind the last tensor
+    count: int
+    line = LINE
 
-    def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """The tensors as views of a flat buffer."""
-        return {
-            name: flat[start : start + math.prod(shape_)].reshape(shape_)
-            for name, (start, shape_) in self.tensors.items()
-        }
+    @property
+    def samples(self) -> int:
+        return self.count * shape.PANEL
 
-    def trained(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """`views` of what an optimizer changes: all but running statistics."""
-        views = self.views(flat)
-        return {name: view for name, view in views.items() if ".running_" not in name}
+    def stride(self, units: int) -> int:
+        """Floats from one panel to the next."""
+        return round_up(units, shape.PANEL) * shape.PANEL + shape.PANEL_GAP
 
-    def at(self, name: str) -> int:
-        return (self.tensors if name in self.tensors else self.derived)[name][0]
-
-
-def _tensors_of(node):
-    """(name, shape, whether it is derived) of a node's tensors."""
-    units = (node.fan_out,)
-    if node.op == "highway":
-        return
-    if node.op == "dense":
-        weight = node.fan_out, node.fan_in
-        if node.weight_norm:
-            yield f"{node.weight}_g", (node.fan_out, 1), False
-            yield f"{node.weight}_v", weight, False
-        yield node.weight, weight, node.weight_norm
-    else:
-        yield node.weight, units, False
-    yield node.bias, units, False
-    if node.op == "batch_norm":
-        yield f"{node.name}.running_mean", units, False
-        yield f"{node.name}.running_var", units, False
+    def add_columns(self, node, row, take, training):
+        row[program.DZ_AT] = row[program.H_AT]
+        if node.op == "dense":
+            _set_blocks(node, row)
+            if training:
+                row[program.T_STRIDE] = self.count * shape.PANEL**2
+                row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
 
 
-def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
-    tensors, derived, size = {}, {}, 0
-    for node in nodes:
-        for name, dimensions, is_derived in _tensors_of(node):
-            (derived if is_derived else tensors)[name] = size, dimensions
-            size += round_up(math.prod(dimensions), LINE)
-    return ParameterLayout(tensors, derived, size + round_up(shape.STRIP, LINE))
+@dataclass(frozen=True)
+class Rows:
+    """Activations on a GPU: a row per sample, and dz in rows of their own."""
+
+    count: int
+    line = 32  # floats of a GPU's cache line
+
+    @property
+    def samples(self) -> int:
+        return self.count
+
+    def stride(self, units: int) -> int:
+        """Floats from one row to the next: whole sectors, the least that a GPU moves."""
+        return round_up(units, 8)
+
+    def add_columns(self, node, row, take, training):
+        if training:
+            row[program.DZ_AT] = take(self.count * row[program.H_STRIDE])
+
+
+def _tables(nodes, layout, target, training):
+    """The program, its constants, and the floats of the activations on `target`, `Panels` or
+    `Rows`. In training, and where there are skips, every node keeps its own outputs; else two
+    buffers take turns.
+    """
+    table = np.zeros((len(nodes), program.COLUMNS), np.int64)
+    constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
+    used = 0
+
+    def take(floats):
+        nonlocal used
+        start, used = used, used + round_up(int(floats), target.line)
+        return start
+
+    strides = [target.stride(width) for width in _widths(nodes)]
+    places = _places([target.count * stride for stride in strides], take, training, nodes)
+    for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
+        _describe(node, row, constants[i], layout)
+        row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
+        row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
+        target.add_columns(node, row, take, training)
+        if training and row[program.OP] in NORMS:
+            row[program.NORMAL_AT] = take(target.count * strides[i + 1])
+            row[program.STATISTICS_AT] = take(max(2 * node.fan_out, target.samples))
+        _set_skip(node, i, table, places)
+    return table, constants, used
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A program and the sizes of the buffers it runs in, for up to `panels` panels of samples."""
+    """A program for the CPU and the sizes of its buffers, for up to `panels` panels of samples."""
 
     table: np.ndarray  # (nodes, program.COLUMNS) int64
     constants: np.ndarray  # (nodes, program.CONSTANTS) float32
@@ -107,18 +109,6 @@ class Plan:
     activations: int  # floats
     mask_columns: int
     work: int  # floats of one thread
-
-    def shares_panels(self, samples: int, threads: int) -> bool:
-        """Whether region 1 is over sooner when threads share panels, and meet after every layer:
-        an estimate, of which no bit of the result depends.
-        """
-        panels = round_up(samples, shape.PANEL) // shape.PANEL
-        dense = self.table[self.table[:, program.OP] == program.DENSE]
-        weights = dense[:, program.FAN_IN] * dense[:, program.FAN_OUT]
-        panel_s = 2 * shape.PANEL * float(2 * weights.sum() - weights[0]) / THREAD_FLOPS
-        whole = -(-panels // threads) * panel_s
-        shared = panels / threads * panel_s + 2 * len(self.table) * MEETING_S
-        return shared < whole
 
     def hidden(self, row: int, acts: np.ndarray, samples: int) -> np.ndarray:
         """Output of node `row` for the first samples, (samples, fan_out), copied from its
@@ -134,34 +124,8 @@ class Plan:
 
 
 def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training: bool) -> Plan:
-    """Lay the activations out: in training, and where there are skips, every node keeps its own;
-    else two buffers take turns.
-    """
-    table = np.zeros((len(nodes), program.COLUMNS), np.int64)
-    constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
-    used = 0
-
-    def take(floats):
-        nonlocal used
-        start, used = used, used + round_up(floats, LINE)
-        return start
-
-    strides = [round_up(w, shape.PANEL) * shape.PANEL + shape.PANEL_GAP for w in _widths(nodes)]
-    places = _places([panels * stride for stride in strides], take, training, nodes)
-    for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
-        _describe(node, row, constants[i], layout)
-        row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
-        row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
-        row[program.DZ_AT] = row[program.H_AT]
-        if node.op == "dense":
-            _set_blocks(node, row)
-            if training:
-                row[program.T_STRIDE] = panels * shape.PANEL**2
-                row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
-        elif node.op != "highway" and training:
-            row[program.NORMAL_AT] = take(panels * strides[i + 1])
-            row[program.STATISTICS_AT] = take(max(2 * node.fan_out, panels * shape.PANEL))
-        _set_skip(node, i, table, places)
+    """The plan for the CPU, for up to `panels` panels."""
+    table, constants, used = _tables(nodes, layout, Panels(panels), training)
     return Plan(
         table=table,
         constants=constants,
@@ -174,9 +138,9 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
 
 @dataclass(frozen=True)
 class DevicePlan:
-    """The same for a GPU, where activations lie row by row, and dz beside them."""
+    """A program for a GPU and the size of its activations, for up to `samples` rows."""
 
-    table: np.ndarray
+    table: np.ndarray  # as in `Plan`
     constants: np.ndarray
     samples: int
     activations: int  # floats
@@ -190,28 +154,8 @@ class DevicePlan:
 def device_plan(
     nodes: tuple[Node, ...], layout: ParameterLayout, samples: int, training: bool
 ) -> DevicePlan:
-    """Lay the activations of up to `samples` rows out on a GPU; as in `plan`."""
-    table = np.zeros((len(nodes), program.COLUMNS), np.int64)
-    constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
-    used = 0
-
-    def take(floats):
-        nonlocal used
-        start, used = used, used + round_up(floats, DEVICE_LINE)
-        return start
-
-    strides = [round_up(w, SECTOR) for w in _widths(nodes)]
-    places = _places([samples * stride for stride in strides], take, training, nodes)
-    for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
-        _describe(node, row, constants[i], layout)
-        row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
-        row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
-        if training:
-            row[program.DZ_AT] = take(samples * strides[i + 1])
-        if training and node.op in ("batch_norm", "layer_norm"):
-            row[program.NORMAL_AT] = take(samples * strides[i + 1])
-            row[program.STATISTICS_AT] = take(max(2 * node.fan_out, samples))
-        _set_skip(node, i, table, places)
+    """The plan for a GPU, for up to `samples` rows."""
+    table, constants, used = _tables(nodes, layout, Rows(samples), training)
     return DevicePlan(table, constants, samples, used)
 
 
@@ -220,7 +164,7 @@ def _widths(nodes):
 
 
 def _places(sizes, take, training, nodes):
-    """Where the input and the outputs of all nodes lie."""
+    """The places of the input and of the outputs of all nodes."""
     if training or any(node.skip is not None for node in nodes):
         return [take(size) for size in sizes]
     two = [take(max(sizes)) for _ in range(2)]
@@ -228,7 +172,7 @@ def _places(sizes, take, training, nodes):
 
 
 def _describe(node, row, constants, layout):
-    """What does not depend on the layout of activations."""
+    """Set all columns that do not depend on the layout of activations."""
     row[program.OP] = OPS[node.op]
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
@@ -249,7 +193,7 @@ def _describe(node, row, constants, layout):
 
 
 def _set_skip(node, i, table, places):
-    """What the node adds is read again by the node above its own reader."""
+    """The output that this node adds has a second reader, whose gradient is added to its own."""
     if node.skip is not None:
         table[i, program.SKIP_AT] = places[node.skip + 1]
         table[node.skip + 1, program.GRADIENT_AT] = table[i, program.DZ_AT]

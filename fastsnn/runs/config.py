@@ -13,7 +13,7 @@ from fastsnn.data.dataset import TASKS
 from fastsnn.data.standardize import PER
 from fastsnn.data.table import is_table
 from fastsnn.engine import threads as processors
-from fastsnn.engine.cpu import BACKENDS, PRECISIONS
+from fastsnn.engine.backends import BACKENDS, PRECISIONS
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
 from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, SGD, AdamW

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastsnn import checkpoint, data, methods, optimizers, schedules
 from fastsnn.data import is_named
-from fastsnn.engine import cpu as backend
+from fastsnn.engine import backends, cpu
 from fastsnn.engine import threads as processors
 from fastsnn.losses import FOR_TASK
 from fastsnn.model import Model
@@ -203,10 +203,10 @@ def _kernels_meanwhile(config):
     bad data are told of at once.
     """
     threads = processors.resolve(config.threads)
-    if config.backend != "cpu" or not backend.compiled(threads):
+    if config.backend != "cpu" or not cpu.compiled(threads):
         yield
         return
-    loader = Thread(target=backend.load_kernels, args=(threads,))
+    loader = Thread(target=cpu.load_kernels, args=(threads,))
     loader.start()
     try:
         yield
@@ -225,7 +225,7 @@ def _as_trained(config, model):
 
 
 def _load(config, progress, dtype=np.float64, class_names=None):
-    backend.require(config.backend)
+    backends.require(config.backend)
     with _kernels_meanwhile(config):
         dataset = data.load(
             config.data, target=config.target, task=config.task, validation=config.validation,

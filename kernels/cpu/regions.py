@@ -190,11 +190,14 @@ def _predict(address, out, program, constants, params, acts, bits, work, x, firs
     """
     top = program[program.shape[0] - 1]
     index = np.empty(0, np.int64)
+    stages = program.shape[0] + 1
+    split, part, parts = 0, 0, 1
+    first_sample, step, seed, training = 0, 0, 0, 0
     for first in range(first_row, last_row, PREDICT_PANELS * PANEL):
         samples = min(PREDICT_PANELS * PANEL, last_row - first)
         forward_at(
             address, program, constants, params, acts, bits, work, x, index, first, samples, 0,
-            program.shape[0] + 1, 0, 0, 1, 0, 0, 0, 0,
+            stages, split, part, parts, first_sample, step, seed, training,
         )  # fmt: skip
         for i in range(samples):
             place = top[H_AT] + (i // PANEL) * top[H_STRIDE] + i % PANEL

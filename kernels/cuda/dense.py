@@ -48,6 +48,7 @@ from .device import SIMULATED
 from .dropout import dropped
 from .job import BACKWARD, BLOCK, FORWARD, JOB, SEED, STEP
 from .shape import GROUP, QUAD, blocks_of, tile_for
+from .table import ints
 from .tile import FLOAT, place_in, product, zeroed
 from .vector import least, load_vector, store_vector
 
@@ -189,10 +190,6 @@ def selu_of(constants):
 
 def grid_of(tile, rows, columns):
     return blocks_of(columns, tile.columns), blocks_of(rows, tile.rows)
-
-
-def ints(row, *columns):
-    return [int(row[column]) for column in columns]
 
 
 def dense_forward(launch, row, constants, params, acts, jobs, slots, samples, dropping, precision):

@@ -9,7 +9,6 @@ from ..codes import STORE
 from ..program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
 from ..scalar import LONGEST, SHORTEST
 from .code import FLOATS, INT, INTS, helper, kernel
-from .dense import ints
 from .job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
 from .optimizer import NAMES, update_one
 from .real import (
@@ -24,6 +23,7 @@ from .real import (
     subtract,
 )
 from .shape import LINE
+from .table import ints
 
 ZERO, ONE = FLOAT(0), FLOAT(1)
 LEAST, MOST = FLOAT(SHORTEST**2), FLOAT(LONGEST**2)

@@ -25,9 +25,10 @@ from ..program import (
 )
 from .activation import NAMES, PLAIN, activate, drop, gradient, values
 from .code import FLOATS, INT, INTS, REAL, device_code, kernel
-from .dense import ints, masks_of, selu_of
+from .dense import masks_of, selu_of
 from .job import BLOCK, FORWARD, JOB, SEED, STEP
 from .shape import GROUP, LINE, blocks_of
+from .table import ints
 
 
 def grid_of(units, samples):

@@ -6,8 +6,8 @@ from .. import scalar
 from ..emit import at, load, store
 from ..program import DZ_AT, FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
 from .code import FLOATS, INT, device_code, kernel
-from .dense import ints
 from .shape import LINE, blocks_of
+from .table import ints
 
 
 @device_code

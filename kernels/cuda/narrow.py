@@ -18,7 +18,6 @@ from ..codes import MSE, SIGMOID, SOFTMAX
 from ..program import DZ_AT, FAN_OUT, H_STRIDE, NOWHERE, X_AT, X_STRIDE
 from . import device, loss
 from .code import FLOATS, INT, INTS, kernel
-from .dense import ints
 from .device import SIMULATED
 from .job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, SCALE, SEED, STEP
 from .narrow_product import product_code, weights_code
@@ -40,11 +39,11 @@ from .passes import (
     PASS,
     TERMS,
     UNITS,
-    block_for,
     keeps_all,
     passes_of,
 )
 from .shape import GROUP, QUAD, blocks_of
+from .table import ints
 from .tile import FLOAT
 
 INT64 = types.int64
@@ -193,25 +192,25 @@ def _input_places(program):
 
 
 def narrow_forward(
-    launch, program, constants, params, acts, x, index, jobs, slots, samples, training
+    launch, block, program, constants, params, acts, x, index, jobs, slots, samples, training
 ):  # fmt: skip
-    """As `run_forward` in program.py."""
+    """As `run_forward` in program.py. block: see `passes.BLOCKS`."""
     table = passes_of(program, constants, training, backward=False)
     # No scale; the index of rows; no labels, targets, weights.
     given = acts, index, index, acts, acts, acts
     launch(
-        narrow_kernel(block_for(program)), blocks_of(samples, GROUP), acts, acts, jobs, slots,
+        narrow_kernel(block), blocks_of(samples, GROUP), acts, acts, jobs, slots,
         *given, params, x, device.to_device(table.reshape(-1)), len(program),
         len(program), samples, *_input_places(program), NOWHERE, 0, NO_LOSS, 0, 0, 0,
     )  # fmt: skip
 
 
 def narrow_step(
-    launch, losses, step_losses, program, constants, params, acts, x, index, labels, targets,
+    launch, block, losses, step_losses, program, constants, params, acts, x, index, labels, targets,
     sample_weight, class_weight, jobs, slots, hypers, samples, kind, weighted, class_weighted,
     scaled,
 ):  # fmt: skip
-    """As `run_forward` and `run_backward` in program.py."""
+    """As `run_forward` and `run_backward` in program.py. block: see `passes.BLOCKS`."""
     table = passes_of(program, constants, training=True, backward=True)
     given = index, labels, targets, sample_weight, class_weight
     outputs = int(program[-1, FAN_OUT])
@@ -219,7 +218,7 @@ def narrow_step(
     if not scaled:
         loss.total_weight(launch, kind, hypers, jobs, slots, given, (outputs, samples, *flags))
     launch(
-        narrow_kernel(block_for(program)), blocks_of(samples, GROUP), acts, losses, jobs, slots,
+        narrow_kernel(block), blocks_of(samples, GROUP), acts, losses, jobs, slots,
         hypers, *given, params, x, device.to_device(table.reshape(-1)), len(table) - 2,
         len(program), samples, *_input_places(program), *ints(program[-1], DZ_AT, H_STRIDE), kind,
         outputs, *flags,

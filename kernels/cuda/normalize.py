@@ -26,7 +26,6 @@ from ..program import (
 )
 from .activation import values
 from .code import FLOATS, INT, INTS, REAL, device_code, helper, kernel
-from .dense import ints
 from .job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
 from .optimizer import NAMES, update_one
 from .real import (
@@ -42,6 +41,7 @@ from .real import (
     unit_sum,
 )
 from .shape import GROUP, LANES, LINE, blocks_of
+from .table import ints
 
 ZERO, ONE = FLOAT(0), FLOAT(1)
 

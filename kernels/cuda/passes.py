@@ -14,7 +14,6 @@ from ..program import (
     AFFINE_A,
     AFFINE_B,
     B_AT,
-    DENSE,
     DROP_VALUE,
     DROPPING,
     DZ_AT,
@@ -24,7 +23,6 @@ from ..program import (
     H_AT,
     H_STRIDE,
     NOWHERE,
-    OP,
     REMASK,
     SELU_LAMBDA,
     SELU_LAMBDA_ALPHA,
@@ -35,7 +33,7 @@ from ..program import (
     X_AT,
 )
 from .device import SIMULATED
-from .shape import GROUP, PAD, blocks_of
+from .shape import GROUP, PAD
 
 # Columns of the table, int64.
 (
@@ -109,48 +107,6 @@ class Block:
 # are on their way from the second-level cache while these are multiplied.
 ON_DEVICE = Block(64, 64, 128), Block(128, 32, 128), Block(256, 16, 128)
 BLOCKS = (Block(8, 8, 16), Block(16, 16, 16), Block(64, 8, 16)) if SIMULATED else ON_DEVICE
-
-
-def block_for(program):
-    """The smallest block that is as wide as all layers of a program, or None."""
-    widest = int(program[:, FAN_OUT].max())
-    fitting = [block for block in BLOCKS if block.columns >= widest]
-    return fitting[0] if fitting else None
-
-
-def fits(program):
-    """Whether one launch can do all of a program: dense layers, none of them wide."""
-    return block_for(program) is not None and bool((program[:, OP] == DENSE).all())
-
-
-# What a large GPU does, for the choice of a schedule; estimates, not yet measured on hardware.
-LAUNCH_S = 2.5e-6  # from the end of one launch to the first sums of the next
-WIDE_TERM_S = 1.1e-8  # one term of all sums of a tile
-WIDE_FLOPS = 4e13  # a second, of products in tiles
-PASS_S = 4e-7  # a pass without its sums: barriers, activation, mask
-BLOCK_FLOPS = 3e11  # a second, of one block of a narrow network
-# Of all of them: each reads all weights anew for its eight samples, 16 operations for 4 bytes of
-# the second-level cache.
-NARROW_FLOPS = 2.2e13
-
-
-def pays(program, samples, training):
-    """Whether one launch for all layers is over sooner than one for each: an estimate, of which no
-    bit of the result depends.
-    """
-    if not fits(program):
-        return False
-    columns = block_for(program).columns
-    wide_s, passes, flops = 2 * LAUNCH_S, 0, 0
-    for r, row in enumerate(program):
-        K, N = int(row[FAN_IN]), int(row[FAN_OUT])
-        for terms, units in [(K, N), (N, K)] if training and r else [(K, N)]:
-            wide_s += LAUNCH_S
-            wide_s += max(terms * WIDE_TERM_S, 2 * samples * terms * units / WIDE_FLOPS)
-            passes += 1
-            flops += 2 * GROUP * terms * columns
-    blocks = blocks_of(samples, GROUP)
-    return passes * PASS_S + max(flops / BLOCK_FLOPS, blocks * flops / NARROW_FLOPS) < wide_s
 
 
 def _forward(row, constants, dropping):

@@ -2,8 +2,9 @@
 they run. What they work on and what changes from step to step lies on the device, so that the same
 launches are a step as often as they are repeated.
 
-`run_outputs` and `run_rows` choose between a launch for each layer and direction ("wide":
-`run_forward`, `run_backward`) and one for all of them ("narrow"); no bit depends on it in float32.
+`run_outputs` and `run_rows` make a launch for each layer and direction ("wide": `run_forward`,
+`run_backward`), or one for all of them ("narrow") with the threads of `block`, one of
+`passes.BLOCKS`; None: wide. `fastsnn/engine/schedule.py` chooses; no bit depends on it in float32.
 
 `launch(kernel, grid, *arguments)` is called for each. `program` and `constants` lie on the host.
 `precision`: of the operands of products.
@@ -22,36 +23,35 @@ from .normalize import (
     normalization_forward,
     normalization_update,
 )
-from .passes import pays
 from .weights import weight_gradients
 
 
 def run_outputs(
-    launch, program, constants, params, acts, x, index, jobs, slots, samples, training,
+    launch, block, program, constants, params, acts, x, index, jobs, slots, samples, training,
     precision="float32",
 ):  # fmt: skip
     """`run_forward`, or one launch that does the same."""
     given = program, constants, params, acts, x, index, jobs, slots, samples, training
-    if pays(program, samples, training=False):
-        narrow_forward(launch, *given)
+    if block is not None:
+        narrow_forward(launch, block, *given)
     else:
         run_forward(launch, *given, precision)
 
 
 def run_rows(
-    launch, losses, step_losses, program, constants, params, acts, x, index, labels, targets,
-    sample_weight, class_weight, jobs, slots, hypers, samples, loss, weighted, class_weighted,
-    scaled, precision="float32",
+    launch, block, losses, step_losses, program, constants, params, acts, x, index, labels,
+    targets, sample_weight, class_weight, jobs, slots, hypers, samples, loss, weighted,
+    class_weighted, scaled, precision="float32",
 ):  # fmt: skip
     """All of a step that comes before the weights: `run_forward` in training and `run_backward`, or
     one launch that does the same, in float32.
     """
     batch = labels, targets, sample_weight, class_weight
     flags = samples, loss, weighted, class_weighted, scaled
-    if pays(program, samples, training=True):
+    if block is not None:
         narrow_step(
-            launch, losses, step_losses, program, constants, params, acts, x, index, *batch, jobs,
-            slots, hypers, *flags,
+            launch, block, losses, step_losses, program, constants, params, acts, x, index, *batch,
+            jobs, slots, hypers, *flags,
         )  # fmt: skip
         return
     run_forward(

@@ -1,0 +1,82 @@
+"""Batches: the rows of a step, from the checks of a user's arrays to what an engine takes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastsnn.checks import inputs as check
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.kernels.cpu import checks
+
+# Empty arrays take the place of what a batch lacks: kernels have one signature.
+NO_INTEGERS = np.zeros(0, np.int64)
+NO_NUMBERS = check.NO_NUMBERS
+NO_TARGETS = np.zeros((0, 1), np.float32)
+
+
+class Batch(NamedTuple):
+    """Rows for the steps of an engine, and all that their loss needs. A data set is a batch too:
+    its steps take their rows in the order of `index`.
+
+    A tuple in the order in which kernels take it, C-contiguous arrays. `labels` or `targets` is
+    empty, whichever the loss does not use; empty weights mean 1.
+    """
+
+    x: Any  # (m, features) float32; ByteRows; or what an engine's `place` has made of one of them
+    index: np.ndarray  # (at least the rows of all steps,) int64: sample s is x[index[s]]
+    labels: np.ndarray  # (m,) int64 in [0, outputs)
+    targets: np.ndarray  # (m, outputs) float32; NaN: no label, for sigmoid cross-entropy
+    sample_weight: np.ndarray  # (m,) float32 >= 0
+    class_weight: np.ndarray  # (outputs,) float32 >= 0
+
+    def rows(self, rows: np.ndarray, x: np.ndarray, index: np.ndarray) -> Batch:
+        """A batch of the given rows, whose features are `x` in the order of `index`."""
+        labels, targets, weight = (
+            array[rows] if len(array) else array
+            for array in (self.labels, self.targets, self.sample_weight)
+        )
+        return Batch(x, index, labels, targets, weight, self.class_weight)
+
+
+class Labels:
+    """A buffer for the classes of one step, which the next step uses again."""
+
+    def __init__(self):
+        self._buffer = np.empty(0, np.int64)
+
+    def copy_of(self, labels: np.ndarray) -> np.ndarray:
+        """A copy of int64 labels (n,), valid until the next call."""
+        if len(self._buffer) < len(labels):
+            self._buffer = np.empty(len(labels), np.int64)
+        copy = self._buffer[: len(labels)]
+        copy[:] = labels
+        return copy
+
+
+def check_features(x: np.ndarray | ByteRows, width: int) -> np.ndarray | ByteRows:
+    """x (n, width) as engines take it; `require_good` looks at its numbers. Raises ValueError or
+    TypeError.
+    """
+    if isinstance(x, ByteRows):
+        return check.byte_rows(x, width)
+    return check.features(x, width).view()  # a view keeps its shape
+
+
+def require_good(x: np.ndarray | ByteRows, labels: np.ndarray, n_classes: int) -> None:
+    """Raise ValueError, with the place, unless x is finite and labels are in [0, n_classes)."""
+    numbers = NO_TARGETS if isinstance(x, ByteRows) else x  # bytes are finite whatever they are
+    found = checks.check_batch(numbers.view(np.int32), labels, n_classes)
+    if found == checks.NOT_FINITE:
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(
+            f"x: finite numbers are required, got {x[row, column]} in row {row}, column {column}; "
+            "fill in or remove such rows"
+        )
+    if found == checks.OUT_OF_RANGE:
+        row = np.argwhere((labels < 0) | (labels >= n_classes))[0, 0]
+        raise ValueError(
+            f"y: classes in [0, {n_classes}) are required, got {labels[row]} in row {row}; "
+            "give the last Dense as many units as there are classes, and number them from 0"
+        )

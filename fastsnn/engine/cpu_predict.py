@@ -1,0 +1,149 @@
+"""Predictions on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+import numpy as np
+
+from fastsnn.engine import threads as processors
+from fastsnn.engine.batch import NO_INTEGERS
+from fastsnn.engine.cpu import derive_weights, load_kernels
+from fastsnn.engine.graph import Node
+from fastsnn.engine.interface import PredictionEngine as Interface
+from fastsnn.engine.layout import aligned_zeros, round_up
+from fastsnn.engine.pace import Pace
+from fastsnn.engine.parameters import Parameters
+from fastsnn.engine.plan import plan
+from fastsnn.kernels import jit
+from fastsnn.kernels.cpu import program, regions, single
+from fastsnn.kernels.cpu.dropout import signed64
+from fastsnn.kernels.cpu.shape import PANEL
+
+FEW = 4  # rows that are predicted one by one
+CHUNK = 8 * PANEL  # rows whose activations are computed at a time
+
+
+class SingleRows:
+    """Predictions of at most FEW rows for one version of a network's parameters, from any number of
+    threads concurrently. For networks of plain dense layers.
+
+    The time of such a call is that of reading the weights, and of the call itself.
+    """
+
+    def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
+        jit.load(single.run_single)
+        parameters.fetch()
+        self.version = parameters.version
+        planned = plan(nodes, parameters.layout, 1, training=False)
+        self.table, self.constants = planned.table, planned.constants
+        sizes = [single.packed_floats(node.fan_in, node.fan_out) for node in nodes]
+        self.packed, at = aligned_zeros(sum(sizes)), 0
+        tensors = parameters.tensors
+        for node, size in zip(nodes, sizes, strict=True):
+            single.pack(self.packed[at : at + size], tensors[node.weight], tensors[node.bias])
+            at += size
+        self.width = round_up(max(node.fan_out for node in nodes), single.UNITS)
+        self.works = threading.local()
+
+    def run(self, out: np.ndarray, x: np.ndarray) -> None:
+        """out[i] = raw outputs for x[i]."""
+        work = getattr(self.works, "work", None)
+        if work is None:
+            work = self.works.work = aligned_zeros(FEW * 2 * self.width)
+        single.run_single(out, self.table, self.constants, self.packed, work, x, self.width)
+
+
+class _Buffers:
+    """The buffers of one thread of the user's, for up to `threads` threads of a pool."""
+
+    def __init__(self):
+        self.threads = 0
+        self.pace = Pace(first=10, longest=0.1)
+
+    def reserve(self, nodes, layout, threads):
+        if threads <= self.threads:
+            return
+        load_kernels(threads, training=False)
+        self.plan = plan(nodes, layout, regions.PREDICT_PANELS, training=False)
+        self.acts = aligned_zeros(threads, round_up(self.plan.activations, 16))
+        self.work = aligned_zeros(threads, self.plan.work)
+        self.bits = np.zeros((regions.PREDICT_PANELS, 1), np.uint32)
+        self.threads = threads
+
+
+class PredictionEngine(Interface):
+    """Panels of rows go through all layers together; a few rows one by one, if the same parameters
+    predict them again.
+    """
+
+    def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
+        self.nodes, self.parameters = nodes, parameters
+        self._derive = partial(derive_weights, nodes, parameters.layout)
+        self._plain = all(
+            node.op == "dense" and not node.weight_norm and node.skip is None for node in nodes
+        )
+        self._single, self._seen = None, -1
+        self._own = threading.local()
+
+    def place(self, x):
+        return x
+
+    def expect_predictions(self):
+        self._seen = self.parameters.version
+
+    def run(self, out, x, threads):
+        if self._plain and len(x) <= FEW and (few := self._single_rows()) is not None:
+            few.run(out, x)
+            return
+        buffers = getattr(self._own, "buffers", None)
+        if buffers is None:
+            buffers = self._own.buffers = _Buffers()
+        threads = processors.resolve(threads)
+        buffers.reserve(self.nodes, self.parameters.layout, threads)
+        arguments = (
+            program.run_forward.address, threads, out, buffers.plan.table, buffers.plan.constants,
+            self.parameters.current(self._derive), buffers.acts, buffers.bits, buffers.work, x,
+        )  # fmt: skip
+        if threads == 1 or len(x) <= PANEL:
+            regions.predict_serial(*arguments)
+        else:
+            with buffers.pace.region(threads, round_up(len(x), PANEL)):
+                regions.predict_parallel(*arguments)
+
+    def _single_rows(self):
+        """The copy of the parameters for a few rows; made when the same parameters are used a
+        second time, since a network in training may never come back to them.
+        """
+        few, version = self._single, self.parameters.version
+        if few is not None and few.version == version:
+            return few
+        if self._seen != version:
+            self._seen = version
+            return None
+        self._single = SingleRows(self.nodes, self.parameters)
+        return self._single
+
+    def activations(self, x, training, seed, step):
+        load_kernels(1, training=False)
+        flat = self.parameters.current(self._derive)
+        chunk = CHUNK
+        if training and any(node.couples_rows for node in self.nodes):
+            chunk = round_up(len(x), PANEL)
+        run = plan(self.nodes, self.parameters.layout, chunk // PANEL, training=True)
+        acts, work = aligned_zeros(run.activations), aligned_zeros(run.work)
+        bits = np.zeros((run.panels, run.mask_columns), np.uint32)
+        hidden = [np.empty((len(x), node.fan_out), np.float32) for node in self.nodes[:-1]]
+        first_stage, last_stage = 0, len(run.table) + 1
+        split, part, parts = 0, 0, 1  # one thread does all
+        for first in range(0, len(x), chunk):
+            samples = min(chunk, len(x) - first)
+            program.run_forward(
+                run.table, run.constants, flat, acts, bits, work, x, NO_INTEGERS, first, samples,
+                first_stage, last_stage, split, part, parts, first, step & 0xFFFFFFFF,
+                signed64(seed), int(training),
+            )  # fmt: skip
+            for row, out in enumerate(hidden):
+                out[first : first + samples] = run.hidden(row, acts, samples)
+        return hidden

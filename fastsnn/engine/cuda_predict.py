@@ -1,0 +1,136 @@
+"""Predictions on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from fastsnn.engine import schedule
+from fastsnn.engine.device import Launches, kernels
+from fastsnn.engine.device_arrays import Rows, on_device
+from fastsnn.engine.graph import Node
+from fastsnn.engine.interface import PredictionEngine as Interface
+from fastsnn.engine.parameters import Parameters
+from fastsnn.engine.plan import device_plan
+
+CHUNK = 4096  # rows that are predicted at a time
+
+
+class Passes:
+    """Forward passes of one thread of the user's over buffers on the device.
+
+    parameters: their copy there. training: with dropout. keep: all outputs, not only the last ones.
+    """
+
+    def __init__(self, nodes, layout, parameters, training=False, keep=False):
+        self.nodes, self.layout, self.parameters = nodes, layout, parameters
+        self.training, self.keep = training, keep
+        self.samples = 0
+
+    def reserve(self, samples):
+        if samples <= self.samples:
+            return
+        device, job = kernels().device, kernels().job
+        self.plan = device_plan(self.nodes, self.layout, samples, self.keep)
+        self.acts = device.zeros(self.plan.activations)
+        self.x = device.zeros(samples * self.nodes[0].fan_in)
+        self.index = device.to_device(np.arange(samples))
+        self.jobs = device.zeros(job.JOB, dtype=np.int64)
+        self.slots = device.zeros(job.SLOTS, dtype=np.int64)
+        self.samples, self.launches = samples, {}
+
+    def _launch(self, given, samples):
+        """A pass for so many rows of `given`: of these buffers themselves, or of `Rows`."""
+        key = id(given), samples
+        if key not in self.launches:
+            if len(self.launches) > 8:  # sizes that come once
+                self.launches = {}
+            run = Launches()
+            made, table = kernels(), self.plan.table
+            block = schedule.narrow_block(table, samples, False, made.passes.BLOCKS)
+            made.program.run_outputs(
+                run, block, table, self.plan.constants, self.parameters.current(), self.acts,
+                given.x, given.index, self.jobs, self.slots, samples, self.training,
+            )  # fmt: skip
+            # Rows are kept, so that their id stays their own.
+            self.launches[key] = None if given is self else given, run
+        self.launches[key][1].run()
+
+    def _pass(self, x):
+        kernels().device.write(self.x, 0, x.reshape(-1))
+        self._launch(self, len(x))
+
+    def _outputs(self, row, samples):
+        start, stride, units = self.plan.outputs(row)
+        rows = kernels().device.read(self.acts[start : start + samples * stride])
+        return rows.reshape(samples, stride)[:, :units]
+
+    def run(self, out, x):
+        """out[i] = raw outputs for x[i]."""
+        self.reserve(min(len(x), CHUNK))
+        self.parameters.current()
+        for first in range(0, len(x), self.samples):
+            rows = x[first : first + self.samples]
+            self._pass(rows)
+            out[first : first + len(rows)] = self._outputs(len(self.plan.table) - 1, len(rows))
+
+    def run_rows(self, out, rows):
+        """The same for `Rows`."""
+        made = kernels()
+        self.reserve(min(len(rows), CHUNK))
+        self.parameters.current()
+        job = np.zeros(made.job.JOB, np.int64)
+        for first in range(0, len(rows), self.samples):
+            job[made.job.FIRST_ROW] = first
+            made.device.write(self.jobs, 0, job)
+            count = min(self.samples, len(rows) - first)
+            self._launch(rows, count)
+            out[first : first + count] = self._outputs(len(self.plan.table) - 1, count)
+        made.device.write(self.jobs, 0, np.zeros_like(job))  # others begin with the first row
+
+    def hidden(self, x, seed, step):
+        """As `activations` of the interface."""
+        made = kernels()
+        coupled = self.training and any(node.couples_rows for node in self.nodes)
+        self.reserve(len(x) if coupled else min(len(x), CHUNK))
+        self.parameters.current()
+        hidden = [np.empty((len(x), node.fan_out), np.float32) for node in self.nodes[:-1]]
+        for first in range(0, len(x), self.samples):
+            rows = x[first : first + self.samples]
+            job = np.zeros(made.job.JOB, np.int64)
+            job[made.job.BLOCK], job[made.job.STEP] = first // 8, step & 0xFFFFFFFF
+            job[made.job.SEED] = made.dropout.signed64(seed)
+            made.device.write(self.jobs, 0, job)
+            self._pass(rows)
+            for row, out in enumerate(hidden):
+                out[first : first + len(rows)] = self._outputs(row, len(rows))
+        return hidden
+
+
+class PredictionEngine(Interface):
+    """A thread of the user's has its own `Passes`; `Rows` lie on the device once for all."""
+
+    def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
+        self.nodes, self.layout = nodes, parameters.layout
+        self.parameters = on_device(nodes, parameters)
+        self._own = threading.local()
+
+    def place(self, x):
+        return Rows(x)
+
+    def expect_predictions(self):
+        pass  # there is nothing to prepare
+
+    def run(self, out, x, threads):
+        passes = getattr(self._own, "passes", None)
+        if passes is None:
+            passes = self._own.passes = Passes(self.nodes, self.layout, self.parameters)
+        if isinstance(x, Rows):
+            passes.run_rows(out, x)
+        else:
+            passes.run(out, x)
+
+    def activations(self, x, training, seed, step):
+        passes = Passes(self.nodes, self.layout, self.parameters, training, keep=True)
+        return passes.hidden(x, seed, step)

@@ -1,0 +1,123 @@
+"""What a backend provides: an engine that trains and one that predicts, described here once.
+
+An engine reads the parameters of a network as `Parameters.current` and writes them inside
+`Parameters.update`, or the same of their copy on a device; its buffers are its own, and grow with
+the largest batch seen. Arrays on the host are C-contiguous. The caller checks all arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fastsnn.engine.batch import Batch
+
+log = logging.getLogger("fastsnn")
+
+
+class TrainingEngine(ABC):
+    """The steps of one trainer, whose caller makes one call at a time."""
+
+    state: np.ndarray  # (n_state, layout.size) float32: the optimizer's; on the host, see below
+    rows: np.ndarray  # int64: 0, 1, 2, ..., at least as many as were reserved
+
+    @abstractmethod
+    def load(self, report: Callable[[str], None] = log.warning) -> float:
+        """Compile the kernels of a step, or take them from the cache; returns the seconds."""
+
+    @abstractmethod
+    def place(self, data: Batch) -> Batch:
+        """A data set, ready for many steps: its x may become something that only this engine
+        reads, and stands for all of its arrays. The arrays themselves stay as they are.
+        """
+
+    @abstractmethod
+    def reserve(self, samples: int) -> None:
+        """Make the buffers large enough for a batch of so many rows."""
+
+    @abstractmethod
+    def steps_at_once(self, samples: int, watched: bool) -> int:
+        """The number of steps of so many rows that one call of `steps` should make. watched: the
+        caller wants to hear of every step soon.
+        """
+
+    @abstractmethod
+    def steps(
+        self,
+        batch: Batch,
+        first_row: int,
+        sizes: Sequence[int],
+        step: int,
+        seed: int,
+        loss_code: int,
+        update: int,
+        hypers: Sequence[Sequence[float]],
+        limit: float,
+    ) -> tuple[list[float], bool]:
+        """Update the parameters by one step for each of `sizes`, at most `steps_at_once`.
+
+        Stops after a loss that is not finite, which updates nothing; after a loss above `limit`;
+        and after an update that would leave float32, where such parameters keep their values.
+
+        Parameters
+        ----------
+        batch
+            Step i takes sizes[i] rows, after those of step i - 1, from place `first_row` of the
+            index on.
+        step, seed
+            Of the dropout masks: step i has number step + i.
+        loss_code, update
+            Numbers of the loss and of the optimizer's update, from `kernels.codes`.
+        hypers
+            Up to codes.HYPER scalars of the update for each step.
+
+        Returns
+        -------
+        The mean loss before each update, of the steps that were made, at least one; and True if the
+        last update would have left float32.
+        """
+
+    @abstractmethod
+    def gradients(
+        self, batch: Batch, samples: int, step: int, seed: int, loss_code: int
+    ) -> tuple[float, np.ndarray]:
+        """Mean loss and flat gradient (layout.size,) float32 of a step by the first rows of the
+        index; changes no parameter and no state.
+        """
+
+    @abstractmethod
+    def state_changed(self) -> None:
+        """To be called after a write into `state`."""
+
+
+class PredictionEngine(ABC):
+    """Predictions of one network, from any number of the user's threads concurrently."""
+
+    @abstractmethod
+    def place(self, x):
+        """x (n, features) float32 or ByteRows, ready for many calls of `run`, as x or as something
+        that only this engine reads.
+        """
+
+    @abstractmethod
+    def run(self, out: np.ndarray, x, threads: int | None) -> None:
+        """out[i] = raw outputs in evaluation mode for x[i].
+
+        out (n, outputs) float32; x (n, features) float32, or what `place` returned for ByteRows or
+        such an array; threads as in `threads.resolve`.
+        """
+
+    @abstractmethod
+    def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
+        """Outputs (n, units) float32 of all nodes but the last for x (n, features) float32.
+
+        training: after dropout, with the masks of this seed and step, rows of x counted as the
+        samples of one batch.
+        """
+
+    @abstractmethod
+    def expect_predictions(self) -> None:
+        """To be called when the parameters of this moment are likely to predict often."""

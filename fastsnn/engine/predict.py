@@ -1,0 +1,54 @@
+"""Predictions of a network on the backend that it lives on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsnn.checks import inputs as check
+from fastsnn.engine import backends
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.device_arrays import Rows
+from fastsnn.engine.graph import Node
+from fastsnn.engine.parameters import Parameters
+
+
+class Predictor:
+    """The prediction engine of a network, on the CPU at first, and the checks before it."""
+
+    def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
+        self.nodes, self.parameters = nodes, parameters
+        self._inputs, self._outputs = nodes[0].fan_in, nodes[-1].fan_out
+        self.backend = None
+        self.move_to("cpu")
+
+    def move_to(self, backend: str) -> None:
+        """Predict there from now on. Raises RuntimeError if the backend cannot be used."""
+        if backend != self.backend:
+            self.parameters.fetch()
+            self.engine = backends.prediction_engine(backend, self.nodes, self.parameters)
+            self.backend = backend
+
+    def place(self, x: np.ndarray | ByteRows):
+        """x for many calls of `forward`; on a GPU as rows that lie there, whatever x becomes."""
+        if self.backend == "cpu":  # checked by `forward`
+            return x
+        return self.engine.place(x if isinstance(x, ByteRows) else self._checked(x))
+
+    def forward(self, x: np.ndarray | ByteRows | Rows, threads: int | None) -> np.ndarray:
+        """Raw outputs (n, outputs) float32 in evaluation mode for x (n, features)."""
+        if isinstance(x, Rows) and self.backend == "cpu":  # the network has left the device
+            x = x.host
+        if isinstance(x, ByteRows):
+            return np.concatenate([self.forward(block, threads) for block in x.blocks()])
+        if not isinstance(x, Rows):
+            x = check.features(x, self._inputs)
+        out = np.empty((len(x), self._outputs), np.float32)
+        self.engine.run(out, x, threads)
+        return out
+
+    def activations(self, x, training: bool, seed: int, step: int) -> list[np.ndarray]:
+        """As `PredictionEngine.activations`, for any x (n, features)."""
+        return self.engine.activations(self._checked(x), training, seed, step)
+
+    def _checked(self, x):
+        return check.features(x, self._inputs)
