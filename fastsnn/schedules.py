@@ -6,6 +6,7 @@ Nothing is kept between steps, so a resumed training goes on with the same rates
 
 from dataclasses import dataclass
 from math import cos, isnan, pi
+from typing import ClassVar
 
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
@@ -32,6 +33,8 @@ def _fractions(schedule, **ends):
 @dataclass(frozen=True)
 class Constant:
     """Factor 1."""
+
+    open_ended: ClassVar[bool] = True  # the length of the training may change on the way
 
     def factor(self, step, n_steps, history):
         return 1.0
@@ -82,6 +85,8 @@ class Plateau:
     monitor: a figure of the epochs' records, such as "validation_loss"; gamma in (0, 1); patience
     >= 1
     """
+
+    open_ended: ClassVar[bool] = True
 
     monitor: str = "validation_loss"
     patience: int = 5

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn import checkpoint, data, methods, optimizers, schedules
+from fastsnn import checkpoint, data, methods, schedules
 from fastsnn.data import is_named
 from fastsnn.engine import cpu as backend
 from fastsnn.engine import threads as processors
@@ -242,14 +242,9 @@ def _load(config, progress, dtype=np.float64, class_names=None):
 
 
 def _trainer(config, model):
-    options = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "sgd":
-        options["momentum"] = config.momentum
-    optimizer = optimizers.OPTIMIZERS[config.optimizer](**options)
-    loss = FOR_TASK[model.task]
     return Trainer(
-        model.network, loss, optimizer, config.threads, config.seed, config.backend,
-        precision=config.precision,
+        model.network, FOR_TASK[model.task], config.made_optimizer(), config.threads, config.seed,
+        config.backend, precision=config.precision,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastsnn.checks.scalars import number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
+from fastsnn.runs.defaults import SEARCH_EPOCHS, SEARCH_VALIDATION
 from fastsnn.search.trial import Trial, is_number
 
 
@@ -39,9 +40,9 @@ class Protocol:
         Whether more is better; known for the five names.
     """
 
-    epochs: int = 100
+    epochs: int = SEARCH_EPOCHS
     window: int = 10
-    validation: float = 0.15
+    validation: float = SEARCH_VALIDATION
     metric: str = "accuracy"
     maximize: bool | None = None
 
