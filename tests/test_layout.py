@@ -29,7 +29,7 @@ AGREED = {
 # The files of the package that know kernels; all others go through them.
 KNOW_KERNELS = {
     "engine/cpu.py", "engine/cuda.py", "engine/device.py", "engine/locks.py", "engine/plan.py",
-    "engine/threads.py", "info.py", "optimizers.py",
+    "engine/threads.py", "info.py", "machine.py", "optimizers.py",
 }  # fmt: skip
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
@@ -40,7 +40,8 @@ PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
 # What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
-    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13",
+    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13", "scipy": "paper",
+    "sklearn": "paper",
 }  # fmt: skip
 # Imported at their first use.
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}
@@ -188,7 +189,7 @@ def dotted(path, folder):
 def test_package_data_is_what_lies_on_disk():
     data = project()["tool"]["setuptools"]["package-data"]
     folders = {
-        "fastsnn.bench": BENCH, "fastsnn.paper": BENCH / "paper",
+        "fastsnn.bench": BENCH, "fastsnn.paper": PACKAGE / "paper",
         "fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS,
     }  # fmt: skip
     assert data.keys() == folders.keys()

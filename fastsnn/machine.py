@@ -1,4 +1,4 @@
-"""Where and when figures were taken."""
+"""The machine, the versions and the date of a measurement, to be stored with its figures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 from typing import Any
 
 from fastsnn.info import info
-
-from ..kernels.cpu.caches import cache_bytes
+from fastsnn.kernels.cpu.caches import cache_bytes
 
 PEERS = ("torch", "jax", "jaxlib", "onnxruntime")
 
