@@ -28,6 +28,7 @@ from fastsnn.runs.folder import RunFolder
 from fastsnn.runs.independent import settled
 from fastsnn.runs.keeper import Keeper, best
 from fastsnn.runs.slow import SlowEpochs
+from fastsnn.runs.stored import load_run
 from fastsnn.storage import files
 from fastsnn.trainer import Trainer
 
@@ -119,7 +120,7 @@ def resume(
             raise ValueError(
                 f"{folder.last}: it is needed to resume, and is not there; start another run"
             )
-        model, state, history, config = checkpoint.load_run(folder.last)
+        model, state, history, config = load_run(folder.last)
         config = config.changed(options, len(history), f"{out}")
         # A run of version 0.1 continues in float32 and with its figures, to the same bits as there.
         dtype = (model.targets or model.inputs).mean.dtype.type

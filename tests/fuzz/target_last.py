@@ -14,6 +14,7 @@ from fastsnn import checkpoint
 from fastsnn.runs import run
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.keeper import best
+from fastsnn.runs.stored import load_run
 from fastsnn.search.trial import is_number
 
 
@@ -37,7 +38,7 @@ def read(path: pathlib.Path) -> None:
     """ValueError, TypeError, OSError or RuntimeError of one line are right, or a usable state."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model, state, history, config = checkpoint.load_run(path)
+        model, state, history, config = load_run(path)
         use(model.network)
         if config.backend == "cpu" and (config.threads or 1) < 8:
             trainer = run._trainer(config, model)
