@@ -7,8 +7,7 @@ import importlib.metadata
 import sys
 from typing import Any
 
-from fastsnn.info import info
-from fastsnn.kernels.cpu.caches import cache_bytes
+from fastsnn.info import cache_bytes, info
 
 PEERS = ("torch", "jax", "jaxlib", "onnxruntime")
 

@@ -26,9 +26,10 @@ from fastsnn.runs.config import RunConfig
 from fastsnn.runs.console import count
 from fastsnn.runs.folder import RunFolder
 from fastsnn.runs.independent import settled
-from fastsnn.runs.keeper import Keeper, best
+from fastsnn.runs.keeper import Keeper
 from fastsnn.runs.slow import SlowEpochs
 from fastsnn.runs.stored import load_run
+from fastsnn.selection import best_of_run
 from fastsnn.storage import files
 from fastsnn.trainer import Trainer
 
@@ -154,7 +155,8 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
     except FloatingPointError as error:
         kept = "no epoch was finished, so there is no model"
         if history:
-            kept = f"{folder.model} keeps the best model, of epoch {best(history, model.task) + 1}"
+            chosen = best_of_run(history, model.task) + 1
+            kept = f"{folder.model} keeps the best model, of epoch {chosen}"
         raise FloatingPointError(f"{error}; {kept}") from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -168,7 +170,7 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
 
 
 def _result(folder, config, dataset, trainer, history, compile_s, start):
-    chosen = best(history, dataset.task)
+    chosen = best_of_run(history, dataset.task)
     folder.require_model()
     model = checkpoint.load_model(folder.model)
     if config.backend == "cuda":

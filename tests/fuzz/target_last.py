@@ -13,9 +13,9 @@ from target_model import SUFFIX, mutate, use, written  # noqa: F401
 from fastsnn import checkpoint
 from fastsnn.runs import run
 from fastsnn.runs.config import RunConfig
-from fastsnn.runs.keeper import best
 from fastsnn.runs.stored import load_run
 from fastsnn.search.trial import is_number
+from fastsnn.selection import best_of_run
 
 
 def _seed(optimizer, momentum):
@@ -45,5 +45,5 @@ def read(path: pathlib.Path) -> None:
             trainer.load_state_dict(*state)
             assert all(np.isfinite(array).all() for array in trainer.state_dict()[0].values())
         if history:
-            assert 0 <= best(history, model.task) < len(history)
+            assert 0 <= best_of_run(history, model.task) < len(history)
             assert is_number(history[0]["train_loss"])
