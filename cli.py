@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from copy import copy
 
 START = time.perf_counter()
 
@@ -12,17 +11,12 @@ from click.core import ParameterSource  # noqa: E402
 
 from fastsnn import __version__  # noqa: E402
 from fastsnn.bench.command import bench, compare  # noqa: E402
-from fastsnn.data.dataset import TASKS  # noqa: E402
-from fastsnn.data.standardize import PER  # noqa: E402
-from fastsnn.methods import METHODS, SHAPES  # noqa: E402
-from fastsnn.optimizers import OPTIMIZERS  # noqa: E402
 from fastsnn.paper.command import reproduce  # noqa: E402
-from fastsnn.runs.config import BY_RULE, RunConfig  # noqa: E402
-from fastsnn.runs.options import Number, OneLine, OneOf, Whole  # noqa: E402
-from fastsnn.schedules import SCHEDULES  # noqa: E402
+from fastsnn.runs.config import OPEN_ENDED, ROWS, RunConfig  # noqa: E402
+from fastsnn.runs.options import OneLine, OneOf, Whole, setting, settings, type_of  # noqa: E402
 
 COUNT = Whole(min=1)
-FRACTION = Number(0, 1, max_open=True)
+SHARED = [name for name, row in ROWS.items() if row.search != "absent"]  # with a search
 
 
 def report(line):
@@ -36,15 +30,10 @@ def show(values, as_json):
     click.echo(to_json(values)) if as_json else table(values)
 
 
-def setting(name, help, type=None, **more):
-    """An option of RunConfig, with its default; None is settled when the data are known."""
-    default = getattr(RunConfig, name)
-    more.setdefault("show_default", BY_RULE.get(name, True))
-    if isinstance(type, click.IntRange | click.FloatRange):
-        more["metavar"] = "N" if isinstance(type, click.IntRange) else "X"
-    return click.option(
-        f"--{name.replace('_', '-')}", name, type=type, help=help, default=default, **more
-    )
+def given(ctx, options):
+    """Those of the options that the user has given."""
+    default = ParameterSource.DEFAULT
+    return {name: v for name, v in options.items() if ctx.get_parameter_source(name) != default}
 
 
 def json_option(command):
@@ -53,22 +42,10 @@ def json_option(command):
     )(command)
 
 
-threads_option = click.option(
-    "--threads", type=Whole(min=1), metavar="N", show_default="all processors",
-    help="Number of threads; the results have the same bits with any number.",
-)  # fmt: skip
-backend_option = click.option(
-    "--backend", type=OneOf(["cpu", "cuda"]), default="cpu", show_default=True,
-    help="Device that runs the network.",
-)  # fmt: skip
+header_option, threads_option, backend_option = map(setting, ("header", "threads", "backend"))
 target_option = click.option(
     "--target", metavar="COLUMN", show_default="the columns that the model was trained on",
     help="CSV column(s) with the true targets.",
-)  # fmt: skip
-header_option = click.option(
-    "--header/--no-header", default=None,
-    show_default="words are a header, numbers are not, anything else is refused",
-    help="Line 1 of a CSV file holds the column names, or does not.",
 )  # fmt: skip
 model_option = click.option(
     "--model", "model_file", required=True, metavar="FILE",
@@ -86,42 +63,8 @@ def main():
     """Very deep self-normalizing networks (SELU, alpha-dropout) on fused CPU kernels."""
 
 
-# fmt: off
 @main.command()
-@setting("data", "A name of `fastsnn data list` (digits, mnist, uci/iris, ...), or a file: .csv, "
-         ".tsv, .txt, .data, these with .gz, or .npz.", metavar="NAME|FILE")
-@setting("target", "CSV column(s) to predict: a name, an index from 0, or several with commas.",
-         metavar="COLUMN", show_default="the last column")
-@header_option
-@setting("task", "Task; auto infers it from the target.", OneOf(["auto", *TASKS]))
-@setting("method", "snn: SELU and alpha-dropout; or what the paper compares it with.",
-         OneOf(list(METHODS)))
-@setting("layers", "Hidden layers (resnet: blocks); the output layer comes on top.", COUNT)
-@setting("width", "Units per hidden layer.", COUNT)
-@setting("shape", "conic: widths fall geometrically to the number of outputs.",
-         OneOf(list(SHAPES)))
-@setting("bottleneck", "resnet: units inside a block, as a fraction of the width.",
-         Number(0, 1, min_open=True))
-@setting("dropout", "Dropout probability of the hidden layers.", FRACTION)
-@setting("epochs", "Number of epochs.", COUNT)
-@setting("batch_size", "Mini-batch size.", COUNT)
-@setting("optimizer", "Optimizer.", OneOf(list(OPTIMIZERS)))
-@setting("learning_rate", "Peak learning rate of the schedule.", Number(min=0))
-@setting("momentum", "Momentum of SGD.", FRACTION)
-@setting("weight_decay", "Weight decay: L2 penalty for sgd and adam, decoupled for adamw.",
-         Number(min=0))
-@setting("schedule", "Learning-rate schedule.", OneOf(list(SCHEDULES)))
-@setting("patience", "Early stopping: epochs without a better validation figure; 0: never.",
-         Whole(min=0))
-@setting("validation", "Fraction of the training rows held out to choose the best epoch; 0: none.",
-         FRACTION)
-@setting("standardize", "Give the inputs mean 0 and variance 1: each feature, or all together; "
-         "auto: all for images, else feature.", OneOf(["auto", *PER]))
-@setting("seed", "Seed of initial weights, dropout, shuffling and split.", Whole(0, 2**64 - 1))
-@threads_option
-@setting("backend", "Device that runs the network.", OneOf(["cpu", "cuda"]))
-@setting("precision", "Matrix products with the backend cuda; tf32 and bf16 use tensor cores.",
-         OneOf(["float32", "tf32", "bf16"]))
+@settings(ROWS)
 @click.option(
     "--out",
     metavar="DIR",
@@ -134,22 +77,17 @@ def main():
     is_flag=True,
     show_default="off",
     help="Continue the run in --out with its own options; --epochs may grow with the schedules "
-    "constant and plateau.",
+    f"{' and '.join(OPEN_ENDED)}.",
 )
 @json_option
 @click.pass_context
-# fmt: on
 def train(ctx, out, resuming, as_json, **options):
     """Train a network, evaluate the best epoch on the test set, and store it in a folder."""
     from fastsnn.runs import console
     from fastsnn.runs.folder import RunFolder
     from fastsnn.runs.run import resume, run
 
-    given = {
-        name: value
-        for name, value in options.items()
-        if ctx.get_parameter_source(name) != ParameterSource.DEFAULT
-    }
+    options = given(ctx, options)
     if resuming and out is None:
         raise click.UsageError("--resume needs the folder of the run: add --out DIR", ctx)
     if out is not None and not resuming and RunFolder(out).holds_run():
@@ -161,10 +99,10 @@ def train(ctx, out, resuming, as_json, **options):
     more = {"report": report, "callbacks": [shown], "progress": console.download_line(report)}
     try:
         if resuming:
-            result = resume(out, **more, **given)
+            result = resume(out, **more, **options)
         else:
-            config = RunConfig(**given)
-            if "bottleneck" in given and config.method != "resnet":
+            config = RunConfig(**options)
+            if "bottleneck" in options and config.method != "resnet":
                 raise click.UsageError(
                     "--bottleneck: only the method resnet has one; leave it out", ctx
                 )
@@ -177,6 +115,7 @@ def train(ctx, out, resuming, as_json, **options):
 
 # fmt: off
 @main.command()
+@settings(SHARED, searching=True)
 @click.option("--grid", "grids", multiple=True, metavar="NAME=V,V,...", show_default="none",
               help="An option above and the values to try; several: all combinations.")
 @click.option("--range", "ranges", multiple=True, metavar="NAME=LOW:HIGH[:log]",
@@ -207,15 +146,13 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
 
     def convert(name, text):
         try:
-            return next(o.type for o in shared if o.name == name).convert(text, None, ctx)
+            return type_of(name).convert(text, None, ctx)
         except click.BadParameter as error:
             raise ValueError(error.message) from error
 
     if resume and out is None:
         raise click.UsageError("--resume needs the folder of the search: add --out DIR", ctx)
-    fixed = {option.name: options.pop(option.name) for option in shared}
-    default = ParameterSource.DEFAULT
-    fixed = {name: v for name, v in fixed.items() if ctx.get_parameter_source(name) != default}
+    fixed = given(ctx, {name: options.pop(name) for name in SHARED})
     try:
         space = words.space(grids, ranges, convert)
         words.require_usable(space, options["sampler"], options["trials"], out if resume else None)
@@ -233,15 +170,6 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
         click.echo(progress.table(result.pop("table"), result["metric"]) + "\n")
         result |= progress.winner(result.pop("best"))
     show(result, as_json)
-
-
-shared = [copy(o) for o in train.params if o.name in RunConfig.__annotations__]
-shared = [o for o in shared if o.name not in ("patience", "threads", "backend", "precision")]
-for option in shared:  # a search takes these from the paper, see fastsnn.search.Protocol
-    option.show_default = {"epochs": "100", "validation": "0.15"}.get(
-        option.name, option.show_default
-    )
-search.params[:0] = shared
 
 
 @main.command()

@@ -91,9 +91,8 @@ def _report(line):
 
 def _end(result, json_path, text):
     """Print, and write the JSON; returns the machine."""
+    from fastsnn import machine
     from fastsnn.storage import files
-
-    from . import machine
 
     described = machine.describe()
     click.echo(text)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 import fastsnn as fs
+from fastsnn.machine import describe
 
 from . import child, timing
 from .case import CLASSES, Case
 from .compare_twin import affine
-from .machine import describe
 
 TWIN = "fastsnn.bench.compare_twin"
 ROUNDS = 3  # of processes that take turns, so that a drift of the machine hits all of them

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
+
+from fastsnn.runs.picture import canvas, save
 
 from .show import NAMES
 
 COLORS = {"fastsnn": "#c1272d", "torch": "#4477aa", "torch-compile": "#88aacc",
           "jax": "#66994d", "onnxruntime": "#aa8844"}  # fmt: skip
-
-
-def canvas(width, height):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(width, height), layout="constrained")
-
-
-def save(figure, path: Path, machine: dict[str, Any]) -> None:
-    from matplotlib import pyplot
-
-    from fastsnn.storage import files
-
-    where = f"{machine['cpu']}, {machine['processors']} processors, {machine['date']}"
-    figure.supxlabel(where, fontsize=7, color="gray", x=0.99, ha="right")
-    picture = io.BytesIO()
-    figure.savefig(picture, format=Path(path).suffix[1:], dpi=150)
-    pyplot.close(figure)
-    files.replace(path, picture.getvalue())
 
 
 def _label(row):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastsnn.runs.console import columns
+
 NAMES = {"fastsnn": "fastsnn", "torch": "PyTorch", "torch-compile": "torch.compile",
          "jax": "JAX", "onnxruntime": "ONNX Runtime"}  # fmt: skip
 
@@ -18,20 +20,6 @@ def duration(seconds: float) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-def columns(rows: list[list[str]]) -> str:
-    """Rows, the first of them the header, in columns: text to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    left = [not any(c.isdigit() for c in rows[-1][i][:1]) for i in range(len(widths))]
-    lines = [
-        "  ".join(
-            f"{cell:<{w}}" if to_left else f"{cell:>{w}}"
-            for cell, w, to_left in zip(row, widths, left, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines)
 
 
 def against(rows: list[dict[str, Any]], others: tuple[str, ...]) -> list[list[str]]:

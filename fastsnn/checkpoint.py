@@ -1,37 +1,28 @@
-"""Model files: safetensors with a JSON description. Never pickle; replaced atomically.
+"""Models and trainings as files, see `fastsnn.storage.modelfile` for the format."""
 
-Tensors are named as in `state_dict`; "inputs.mean", "inputs.scale", "targets.mean", "targets.scale"
-are the standardization; "trainer.*" is what a resumed training needs. The metadata entry "fastsnn"
-is JSON, with a checksum in it, for safetensors itself has none.
-"""
+from __future__ import annotations
 
-import json
 import os
-import zlib
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors.numpy import save as to_bytes
 
 from fastsnn.checks.scalars import shown
-from fastsnn.layers import describe
+from fastsnn.data.standardize import Standardizer
 from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.storage import description as described
-from fastsnn.storage import files, tensorfile
+from fastsnn.storage import modelfile
 from fastsnn.storage.description import NAMES
-from fastsnn.version import __version__
+from fastsnn.trainer import Trainer
 
-FORMAT, KEY = 1, "fastsnn"
-
-
-def save_network(path: str | os.PathLike, network: Network) -> None:
-    """Write the layers and the parameters."""
-    _write(path, network, {}, {})
+Arrays = dict[str, np.ndarray]
+Records = list[dict[str, Any]]
 
 
-def save_model(path: str | os.PathLike, model: Model) -> None:
+def save_model(path: str | os.PathLike[str], model: Model) -> None:
     """Write a model, network, standardization, task and names, to a safetensors file, replaced
     atomically; `load_model` reads it, as does the command line.
     """
@@ -43,8 +34,14 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
     _write(path, model.network, *_parts(model))
 
 
-def save_training(path, model: Model, trainer, history: list[dict], config: dict) -> None:
-    """Write all that a resumed training needs."""
+def save_training(
+    path: str | os.PathLike[str],
+    model: Model,
+    trainer: Trainer,
+    history: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
+) -> None:
+    """Write all that a resumed training needs. config: options of the run, ready for JSON."""
     arrays, description = _parts(model)
     state, numbers = trainer.state_dict()
     arrays |= {f"trainer.{name}": array for name, array in state.items()}
@@ -52,23 +49,23 @@ def save_training(path, model: Model, trainer, history: list[dict], config: dict
     _write(path, model.network, arrays, description)
 
 
-def load(path: str | os.PathLike) -> Network:
+def load(path: str | os.PathLike[str]) -> Network:
     """The network of a file. Raises ValueError for a file that is none of ours, damaged or of a
     newer format. path: a file, or the folder of a run.
     """
-    path = file_of(path)
-    return _network(_name(path), *_read(path))
+    file = file_of(path)
+    return _network(modelfile.printable(file), *modelfile.read(file))
 
 
-def load_model(path: str | os.PathLike) -> Model:
+def load_model(path: str | os.PathLike[str]) -> Model:
     """The model of a file that training or `save_model` wrote, or of the folder of a run. Raises
     ValueError, as `load`.
     """
-    path = file_of(path)
-    return _model(_name(path), *_read(path))
+    file = file_of(path)
+    return _model(modelfile.printable(file), *modelfile.read(file))
 
 
-def file_of(path: str | os.PathLike) -> Path:
+def file_of(path: str | os.PathLike[str]) -> Path:
     """The file itself, or the model file in the folder of a run. Raises ValueError for a folder
     without it.
     """
@@ -78,156 +75,59 @@ def file_of(path: str | os.PathLike) -> Path:
     file = path / "model.safetensors"
     if not file.exists():
         raise ValueError(
-            f"{_name(file)}: there is no such file; give the folder of a run of `fastsnn train`, "
-            "or a model file"
+            f"{modelfile.printable(file)}: there is no such file; give the folder of a run of "
+            "`fastsnn train`, or a model file"
         )
     return file
 
 
-def load_training(path: str | os.PathLike):
+def load_training(
+    path: str | os.PathLike[str],
+) -> tuple[Model, tuple[Arrays, dict[str, Any]], Records, dict[str, Any]]:
     """(model, trainer state (arrays, numbers), history, config) of a `last.safetensors`."""
-    tensors, description = _read(path)
-    path = _name(path)
+    tensors, description = modelfile.read(path)
+    name = modelfile.printable(path)
     if "trainer" not in description:
-        raise ValueError(f"{path}: it holds no training to resume; take last.safetensors")
-    model = _model(path, tensors, description)
-    with _fitting(path):
-        state = described.state(description, tensors, model.network)
+        raise ValueError(f"{name}: it holds no training to resume; take last.safetensors")
+    model = _model(name, tensors, description)
+    with modelfile.fitting(name):
+        state = described.state(description, tensors, trained(model.network))
         history, config = described.history(description.get("history")), description.get("config")
         if not isinstance(config, dict):
             raise ValueError(f"config: an object with the options is required, got {shown(config)}")
     return model, state, history, config
 
 
-def load_run(path: str | os.PathLike):
-    """`load_training` of a run of `fastsnn train`: its config is a settled `RunConfig`."""
-    from fastsnn.runs.config import RunConfig  # which `import fastsnn` does not need
-
-    model, state, history, options = load_training(path)
-    with _fitting(_name(path)):
-        config = RunConfig.from_dict(options)
-        config.require_settled()
-        described.run_state(state[0], config.optimizer, config.momentum, model.network)
-        described.run_history(history, model.task)
-    return model, state, history, config
+def trained(network: Network) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors that an optimizer changes, by their names in `state_dict`."""
+    return {
+        name: shape
+        for name, (_, shape) in network.layout.tensors.items()
+        if ".running_" not in name
+    }
 
 
-@contextmanager
-def _fitting(path):
-    """Turn errors about contradictory content into one ValueError that names the file."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: its description and its tensors do not fit together ({error}); take an "
-            "earlier copy or train again"
-        ) from error
-
-
-def _parts(model):
+def _parts(model: Model) -> tuple[Arrays, dict[str, Any]]:
+    assert model.inputs is not None  # `Model` makes one where none is given
     arrays = {"inputs.mean": model.inputs.mean, "inputs.scale": model.inputs.scale}
     if model.targets is not None:
         arrays |= {"targets.mean": model.targets.mean, "targets.scale": model.targets.scale}
     return arrays, {"task": model.task} | {name: getattr(model, name) for name in NAMES}
 
 
-def _write(path, network, arrays, description):
-    description = {
-        "format": FORMAT,
-        "version": __version__,
-        "input_size": network.input_size,
-        "layers": [describe(layer) for layer in network.layers],
-    } | description
-    arrays = network.state_dict() | {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    _require_readable(path, description, arrays, network)
-    # One entry: safetensors writes several in any order, and equal models shall be equal files.
-    description["crc32"] = _checksum(description, arrays)
-    text = json.dumps(description)
-    if 2 * len(text) > tensorfile.MOST_HEADER:  # quotes get a backslash in the header
-        raise ValueError(
-            f"{path}: nothing was written: names and history have {len(text):,} letters, a file "
-            f"holds at most {tensorfile.MOST_HEADER // 2:,}; train fewer epochs"
-        )
-    files.replace(path, to_bytes(arrays, metadata={KEY: text}))
+def _write(
+    path: str | os.PathLike[str], network: Network, arrays: Arrays, description: dict[str, Any]
+) -> None:
+    sizes = network.input_size, network.output_size
+    modelfile.write(path, network.layers, sizes, network.state_dict() | arrays, description)
 
 
-def _require_readable(path, description, arrays, network):
-    """Raise an error for anything that `_read` or its callers would refuse, so that the previous
-    file is kept.
-    """
-    name = described.not_finite(arrays)
-    if name is not None:
-        raise FloatingPointError(
-            f"{path}: finite numbers are required, {name} has NaN or infinity; nothing was "
-            "written, and the previous file, if any, is kept; train with a smaller learning rate"
-        )
-    try:
-        if "task" in description:
-            described.model(description, arrays, network)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{path}: nothing was written: {error}") from error
+def _network(path: str, tensors: Arrays, description: dict[str, Any]) -> Network:
+    with modelfile.fitting(path):
+        return Network._of(*described.network(description, tensors))
 
 
-def _checksum(description, tensors):
-    """Of the description, and of the tensors with their names, types and shapes."""
-    crc = zlib.crc32(json.dumps(description).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        crc = zlib.crc32(f"{name} {tensor.dtype} {tensor.shape}".encode(), crc)
-        crc = zlib.crc32(tensor, crc)
-    return f"{crc:08x}"
-
-
-def _name(path):
-    """The path as one printable line, for messages."""
-    name = os.fsdecode(path)
-    return name if name.isprintable() else shown(name)
-
-
-def _read(file):
-    path = _name(file)
-    if not os.path.isfile(file):
-        raise ValueError(
-            f"{path}: there is no such file; `fastsnn train --out DIR` writes model files"
-        )
-    try:
-        text, tensors = tensorfile.read(file, KEY)
-    except OSError as error:
-        raise RuntimeError(f"{path}: it could not be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: a safetensors file is required, and this one is damaged or something "
-            f"else ({error}); take an earlier copy or train again"
-        ) from error
-    if text is None:
-        raise ValueError(
-            f"{path}: a model file of fastsnn is required; this one was written by another program"
-        )
-    damaged = f"{path}: it is damaged ({{}}); take an earlier copy or train again"
-    try:
-        description = tensorfile.parse(text)
-        if not isinstance(description, dict) or type(description.get("format")) is not int:
-            raise ValueError("its description has no format")
-        crc = description.pop("crc32", None)
-        checksum = _checksum(description, tensors)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(damaged.format(shown(str(error)).strip("'"))) from error
-    if description["format"] != FORMAT:
-        raise ValueError(
-            f"{path}: format {FORMAT} is required, got {shown(description['format'])}; it was "
-            f"written by fastsnn {str(description.get('version'))[:20]}: use that version"
-        )
-    if crc != checksum:
-        raise ValueError(damaged.format("its checksum is wrong"))
-    return tensors, description
-
-
-def _network(path, tensors, description):
-    with _fitting(path):
-        return described.network(description, tensors)
-
-
-def _model(path, tensors, description):
+def _model(path: str, tensors: Arrays, description: dict[str, Any]) -> Model:
     if "task" not in description:
         raise ValueError(
             f"{path}: a model file is required; this one holds a network alone, without task and "
@@ -235,5 +135,9 @@ def _model(path, tensors, description):
             "fastsnn.save_model(path, fastsnn.Model(network, task, inputs))"
         )
     network = _network(path, tensors, description)
-    with _fitting(path):
-        return Model(network, **described.model(description, tensors, network))
+    with modelfile.fitting(path):
+        found = described.model(description, tensors, (network.input_size, network.output_size))
+        for part in ("inputs", "targets"):
+            if found[part] is not None:
+                found[part] = Standardizer(*found[part])
+        return Model(network, **found)

@@ -16,7 +16,7 @@ from fastsnn.data.download import cache_folder
 from fastsnn.engine import cpu as backend
 from fastsnn.engine import device, threads
 from fastsnn.kernels import jit
-from fastsnn.kernels.cpu import shape
+from fastsnn.kernels.cpu import caches, shape
 from fastsnn.version import __version__
 
 FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bf16", "neon", "sve")
@@ -50,6 +50,11 @@ def info() -> dict[str, Any]:
         "data_cache_bytes": _size(cache_folder() / "mnist"),
         "FASTSNN_DATA": os.environ.get("FASTSNN_DATA"),
     }
+
+
+def cache_bytes() -> tuple[int, int]:
+    """Sizes of the processor's first- and second-level caches."""
+    return caches.cache_bytes()
 
 
 def _cpu_name() -> str:

@@ -11,6 +11,7 @@ from fastsnn.engine.layout import parameter_layout
 from fastsnn.engine.parameters import Parameters, require_fit
 from fastsnn.engine.predict import Predictor
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, SELU, AlphaDropout, Dense, Layer
+from fastsnn.storage import modelfile
 
 
 class Network:
@@ -153,9 +154,8 @@ class Network:
 
     def save(self, path) -> None:
         """Write the network to a safetensors file, replaced atomically."""
-        from fastsnn import checkpoint
-
-        checkpoint.save_network(path, self)
+        sizes = self.input_size, self.output_size
+        modelfile.write(path, self.layers, sizes, self.state_dict(), {})
 
 
 def mlp(

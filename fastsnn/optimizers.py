@@ -4,6 +4,7 @@ the trainer's.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,9 @@ class SGD:
     weight_decay : float >= 0
         L2, on weights and biases, as in PyTorch.
     """
+
+    run_learning_rate: ClassVar[float] = 0.04  # of `fastsnn train`
+    decoupled: ClassVar[bool] = False  # the weight decay
 
     learning_rate: float
     momentum: float = 0.0
@@ -86,6 +90,9 @@ class Adam:
     eps : float >= 0
     """
 
+    run_learning_rate: ClassVar[float] = 1e-4  # of `fastsnn train`
+    decoupled: ClassVar[bool] = False  # the weight decay
+
     learning_rate: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
@@ -120,6 +127,8 @@ class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019): p = p (1 - learning_rate
     weight_decay) first.
     """
+
+    decoupled: ClassVar[bool] = True
 
     weight_decay: float = 0.01
 

@@ -5,10 +5,11 @@ Nothing is kept between steps, so a resumed training goes on with the same rates
 """
 
 from dataclasses import dataclass
-from math import cos, isnan, pi
+from math import cos, pi
+from typing import ClassVar
 
 from fastsnn.checks.scalars import integer, number, plain, shown
-from fastsnn.metrics import LARGER_IS_BETTER
+from fastsnn.selection import improves, larger_is_better
 
 __all__ = ["Constant", "Cosine", "Plateau", "Step"]
 
@@ -32,6 +33,8 @@ def _fractions(schedule, **ends):
 @dataclass(frozen=True)
 class Constant:
     """Factor 1."""
+
+    open_ended: ClassVar[bool] = True  # the length of the training may change on the way
 
     def factor(self, step, n_steps, history):
         return 1.0
@@ -83,6 +86,8 @@ class Plateau:
     >= 1
     """
 
+    open_ended: ClassVar[bool] = True
+
     monitor: str = "validation_loss"
     patience: int = 5
     gamma: float = 0.5
@@ -97,7 +102,7 @@ class Plateau:
             )
             raise type(error)(f"Plateau: {wanted} is required, got {shown(patience)}") from None
         _fractions(self, gamma="()")
-        _larger_is_better(self.monitor, "Plateau: monitor")
+        larger_is_better(self.monitor, "Plateau: monitor")
 
     def factor(self, step, n_steps, history):
         factor, best, waited = 1.0, None, 0
@@ -115,27 +120,6 @@ class Plateau:
             if waited == self.patience:
                 factor, waited = factor * self.gamma, 0
         return factor
-
-
-def improves(monitor: str, value: float, best: float) -> bool:
-    """Whether a figure such as "validation_accuracy" is better than the best so far; any number is
-    better than NaN (nothing could be measured).
-    """
-    larger = _larger_is_better(monitor, "monitor")
-    if isnan(best):
-        return not isnan(value)
-    return value > best if larger else value < best
-
-
-def _larger_is_better(monitor, where):
-    if not isinstance(monitor, str):
-        raise TypeError(f"{where} must be the name of a figure, got {shown(monitor)}")
-    figure = monitor.rsplit("_", 1)[-1]
-    if figure not in LARGER_IS_BETTER:
-        raise ValueError(
-            f"{where} must end in one of {', '.join(LARGER_IS_BETTER)}, got {shown(monitor)}"
-        )
-    return LARGER_IS_BETTER[figure]
 
 
 SCHEDULES = {"constant": Constant, "step": Step, "cosine": Cosine, "plateau": Plateau}

@@ -127,7 +127,7 @@ def test_a_description_is_not_worth_a_failure(monkeypatch):
     def missing(command):
         raise ModuleNotFoundError("No module named 'rich'", name="rich")
 
-    monkeypatch.setattr("fastsnn.bench.machine.describe", missing)
+    monkeypatch.setattr("fastsnn.machine.describe", missing)
     found = described(["bench", "gpu"])
     assert found["command"] == "fastsnn bench gpu" and found["missing"] == "rich"
     assert len(found["date"]) == 10

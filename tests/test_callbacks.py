@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn.callbacks import best_epoch
+from fastsnn.selection import best_epoch
 
 
 def problem(n=40, features=6):

@@ -15,7 +15,7 @@ from safetensors.numpy import save as to_bytes
 import fastsnn as fs
 from fastsnn import checkpoint
 from fastsnn.data.standardize import Standardizer
-from fastsnn.storage import files
+from fastsnn.storage import files, modelfile
 
 TASKS = {
     "classification": ("softmax_cross_entropy", lambda rng: rng.integers(3, size=30)),
@@ -189,15 +189,15 @@ def test_no_model_file(tmp_path):
 
 def rewritten(path, change):
     """The file with another description and other tensors, its checksum right."""
-    tensors, description = checkpoint._read(path)
+    tensors, description = modelfile.read(path)
     change(tensors, description)
-    description["crc32"] = checkpoint._checksum(description, tensors)
+    description["crc32"] = modelfile.checksum(description, tensors)
     path.write_bytes(to_bytes(tensors, metadata={"fastsnn": json.dumps(description)}))
 
 
 def test_a_newer_format(written):
-    rewritten(written, lambda _, d: d.update(format=checkpoint.FORMAT + 1, version="9.9.9"))
-    refused(written, f"format {checkpoint.FORMAT} is required", f"got {checkpoint.FORMAT + 1}",
+    rewritten(written, lambda _, d: d.update(format=modelfile.FORMAT + 1, version="9.9.9"))
+    refused(written, f"format {modelfile.FORMAT} is required", f"got {modelfile.FORMAT + 1}",
             "fastsnn 9.9.9: use that version")  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from commands import ROOT, SMALL, call, good, result_of, start, write_table
 
 import fastsnn.cli
 from fastsnn import __version__
-from fastsnn.runs.config import BY_RULE
+from fastsnn.runs.defaults import BY_RULE
 
 FIGURES = {
     "data", "task", "method", "layers", "width", "dropout", "parameters", "epochs", "best_epoch",

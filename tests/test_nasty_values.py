@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import layers, methods, optimizers, schedules, theory
+from fastsnn import layers, methods, optimizers, schedules, selection, theory
 from fastsnn.engine import threads as processors
 from fastsnn.runs.config import RunConfig
 from fastsnn.search import Protocol, Range, grid, search
@@ -80,7 +80,7 @@ CALLS = {
     "Plateau.monitor": schedules.Plateau,
     "Plateau.patience": lambda v: schedules.Plateau(patience=v),
     "Plateau.gamma": lambda v: schedules.Plateau(gamma=v),
-    "improves": lambda v: schedules.improves(v, 1.0, 2.0),
+    "improves": lambda v: selection.improves(v, 1.0, 2.0),
     "network.method": lambda v: methods.network(v, 3, 2, layers=1, width=4),
     "network.layers": lambda v: methods.network("snn", 3, 2, layers=v),
     "network.shape": lambda v: _network(shape=v),

@@ -251,7 +251,7 @@ def test_every_option_that_is_searched_has_values():
     """`--grid NAME=...` converts a value by the option NAME of `fastsnn train`."""
     from fastsnn import cli
 
-    assert set(SEARCHED) <= {option.name for option in cli.shared}
+    assert set(SEARCHED) <= {option.name for option in cli.search.params}
     for name in ("precision", "backend", "threads", "data"):
         result = call("search", "--grid", f"{name}=tf32,bf16")
         assert result.exit_code == 2 and "Traceback" not in result.stderr

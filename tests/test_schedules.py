@@ -5,7 +5,8 @@ from math import cos, pi
 import pytest
 
 import fastsnn as fs
-from fastsnn.schedules import SCHEDULES, improves
+from fastsnn.schedules import SCHEDULES
+from fastsnn.selection import improves
 
 
 def factors(schedule, n_steps, history=()):

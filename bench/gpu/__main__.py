@@ -15,7 +15,8 @@ from pathlib import Path
 
 import click
 
-from .. import machine
+from fastsnn import machine
+
 from ..case import Case
 from . import everything, results
 from .cases import CASES, MODES, PEERS

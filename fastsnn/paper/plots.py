@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn.bench import plot
 from fastsnn.paper.published import FIG1_EPOCHS, NAMES
+from fastsnn.runs import picture
 
 COLORS = {
     "snn": "#c1272d", "batchnorm": "#4477aa", "layernorm": "#228833", "weightnorm": "#aa3377",
@@ -33,7 +33,7 @@ def curves(path: Path, found: Mapping[str, Any], data: str) -> None:
     """Training loss over the epochs, on a logarithmic axis; published end values as marks."""
     from matplotlib.lines import Line2D
 
-    figure, axes = plot.canvas(7.5, 4.8)
+    figure, axes = picture.canvas(7.5, 4.8)
     depths = sorted({row["layers"] for row in found["curves"]})
     longest = max(row["epochs"] for row in found["curves"])
     width = 1.5 if longest < 200 else 0.8  # of a line
@@ -60,12 +60,12 @@ def curves(path: Path, found: Mapping[str, Any], data: str) -> None:
     axes.legend(handles=handles, fontsize=8, frameon=False, ncols=2)
     axes.set_title(f"{TITLES[data]}: training loss", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    plot.save(figure, path, found["machine"])
+    picture.save(figure, path, found["machine"])
 
 
 def depth(path: Path, found: Mapping[str, Any]) -> None:
     """AUC over depth: ours with its deviation, the paper's dashed."""
-    figure, axes = plot.canvas(8, 4.8)
+    figure, axes = picture.canvas(8, 4.8)
     methods = list(dict.fromkeys(row["method"] for row in found["rows"]))
     for i, method in enumerate(methods):
         rows = sorted(
@@ -89,4 +89,4 @@ def depth(path: Path, found: Mapping[str, Any]) -> None:
     axes.legend(fontsize=8, frameon=False, ncols=2)
     axes.set_title("Tox21: full lines ours, dashed the paper's (its own features)", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    plot.save(figure, path, found["machine"])
+    picture.save(figure, path, found["machine"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastsnn.bench import machine
+from fastsnn import machine
 from fastsnn.storage import files
 
 STORED = Path("bench", "results", "paper")  # where it exists: a checkout

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastsnn.bench.show import columns
 from fastsnn.paper.published import NAMES
-from fastsnn.runs.console import clock
+from fastsnn.runs.console import clock, columns
 
 Table = list[list[str]]
 MOST_LISTED = 6  # names in a line

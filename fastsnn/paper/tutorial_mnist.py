@@ -21,6 +21,7 @@ from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper import published
 from fastsnn.search import Protocol, Trial, search
+from fastsnn.selection import BestWeights, improves
 from fastsnn.trainer import Trainer, shuffled
 
 BATCH, RATE, DROPOUT, HIDDEN = 128, 1e-3, 0.05, (512, 256)
@@ -74,7 +75,7 @@ def trial(images: Images, epochs: int) -> Callable:
         net = network(options["network"], x.shape[1], images.classes, seed)
         trainer = Trainer(net, optimizer=SGD(RATE), threads=1, seed=seed)
         rows = np.empty((BATCH, x.shape[1]), np.float32)
-        history, best, kept = [], -1.0, None
+        history, best, weights = [], -1.0, BestWeights()
         for epoch in range(epochs):
             order, losses = shuffled(len(y), seed, epoch), []
             for n in range(len(y) // BATCH):
@@ -84,9 +85,10 @@ def trial(images: Images, epochs: int) -> Callable:
             found = _judged(net, *images.held)
             history.append(record | {f"validation_{name}": v for name, v in found.items()})
             report((epoch + 1) / epochs)
-            if found["accuracy"] > best:
-                best, kept, chosen = found["accuracy"], net.buffer.snapshot(), epoch + 1
-        net.buffer.restore(kept)
+            if improves("validation_accuracy", found["accuracy"], best):
+                best, chosen = found["accuracy"], epoch + 1
+                weights.keep(net.buffer)
+        weights.restore(net.buffer)
         test = _judged(net, *images.test)
         return {"score": best, "epoch": chosen, "test": test["accuracy"], "history": history}
 

@@ -1,9 +1,15 @@
-"""The options of a training run, with all their defaults, and their file config.toml."""
+"""The options of a training run, a row for each, and their file config.toml.
+
+To add an option, add its row to `RunConfig` and use the field where it belongs: type, default,
+range and help text give the checks here, the options of `fastsnn train` and `fastsnn search`, and
+the rules of a resumed run.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
@@ -16,59 +22,38 @@ from fastsnn.engine import threads as processors
 from fastsnn.engine.backends import BACKENDS, PRECISIONS
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
 from fastsnn.methods import METHODS, SHAPES
-from fastsnn.optimizers import OPTIMIZERS, SGD, AdamW
+from fastsnn.optimizers import OPTIMIZERS, SGD, Adam
+from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
+from fastsnn.runs.row import Row, option, rows_of
 from fastsnn.schedules import SCHEDULES
 
-# Fewer training rows than this are few: they want smaller batches and more epochs.
-FEW_ROWS = 5000
-BATCH_SIZE, BATCH_SIZE_FEW = 128, 32
-EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 22, 40, 400
-STEPS_FEW = 1600  # number of steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
-# Learning rates of networks of up to LAYERS hidden layers; that of sgd falls with the root of the
-# depth beyond.
-LEARNING_RATE = {"sgd": 0.04, "adam": 1e-4, "adamw": 1e-4}
-LEARNING_RATE_FEW = LEARNING_RATE | {"sgd": 0.01}
-LAYERS = 32
-# Regression. SELU's slope is above 1 near 0, so each layer makes the function of the initial
-# weights rougher: 32 layers cannot learn even a linear function from few rows; 4 layers can.
-LAYERS_REGRESSION = 4
-# The gradient of a squared error has no bound and grows with depth. These are half of the rates at
-# which sgd diverges on rows 40 deviations out; such rows weigh more in smaller batches.
-RATE_REGRESSION, RATE_REGRESSION_FEW, RATE_POWER = 0.01, 0.005, 2 / 3
-# Weight decay of sgd for regression: this divided by the rows, like the weight of a prior.
-DECAY_REGRESSION, DECAY_MOST = 10, 0.1
-# Each layer adds the noise of its dropout, so rate x layers is bounded. Regression tolerates none:
-# noise that hardly changes which class is largest is an error of a predicted number.
-DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
-# Few independent features make all rows move an output the same way, and so does a wide layer:
-# above this times the features, up to FEATURES_FEW, x WIDTH / width, sgd diverges or nearly does.
-RATE_OF_FEATURE, FEATURES_FEW, WIDTH = 0.001, 10, 256
-# How the defaults that depend on other options and on the data read in a help text.
-BY_RULE = {
-    "layers": f"{LAYERS}; regression: {LAYERS_REGRESSION}",
-    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for regression and for other "
-    "methods than snn",
-    "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
-    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
-    "learning_rate": f"{LEARNING_RATE['sgd']}, below {FEW_ROWS:,} rows "
-    f"{LEARNING_RATE_FEW['sgd']}, less above {LAYERS} layers; regression: {RATE_REGRESSION}, "
-    f"below {FEW_ROWS:,} rows {RATE_REGRESSION_FEW}, less above {LAYERS_REGRESSION} layers or "
-    f"{WIDTH} units, and below {FEATURES_FEW} independent features; "
-    f"adam, adamw: {LEARNING_RATE['adam']}",
-    "weight_decay": f"0; regression: {DECAY_REGRESSION} / rows, at most {DECAY_MOST}; adam: 0; "
-    f"adamw: {AdamW.weight_decay}",
-}
-
-SETTLED = tuple(BY_RULE)
-# Smallest and largest value; larger ones would exhaust the memory before they are refused.
-SIZES = {
-    "layers": (1, MOST_LAYERS), "width": (1, MOST_UNITS), "epochs": (1, 10**9),
-    "batch_size": (1, MOST_UNITS), "patience": (0, MOST_UNITS),
-}  # fmt: skip
-
 # Schedules whose rates do not depend on the length of the training: it may change on the way.
-OPEN_ENDED = ("constant", "plateau")
-CHANGEABLE = ("data", "epochs", "threads")
+OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if getattr(kind, "open_ended", False))
+
+
+def _and(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _optimizers(which: Callable[[type], bool]) -> list[str]:
+    return [name for name, kind in OPTIMIZERS.items() if which(kind)]
+
+
+def _takes(name: str) -> list[str]:
+    """The optimizers that have a field of this name."""
+    return _optimizers(lambda kind: name in _fields(kind))
+
+
+def _fields(kind: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+def _decoupled(kind: type) -> bool:
+    return getattr(kind, "decoupled", False)
+
+
+_L2 = [name for name in _takes("weight_decay") if not _decoupled(OPTIMIZERS[name])]
 
 
 @dataclass(frozen=True)
@@ -82,112 +67,132 @@ class RunConfig:
     processors.
     """
 
-    data: str = "digits"
-    target: str | None = None
-    header: bool | None = None
-    task: str = "auto"
-    method: str = "snn"
-    layers: int | None = None
-    width: int = 256
-    shape: str = "rectangular"
-    bottleneck: float = 0.5
-    dropout: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    optimizer: str = "sgd"
-    learning_rate: float | None = None
-    momentum: float = 0.0
-    weight_decay: float | None = None
-    schedule: str = "cosine"
-    patience: int = 0
-    validation: float = 0.1
-    standardize: str = "auto"
-    seed: int = 0
-    threads: int | None = None
-    backend: str = "cpu"
-    precision: str = "float32"
+    data: str = option(
+        "digits", "A name of `fastsnn data list` (digits, mnist, uci/iris, ...), or a file: .csv, "
+        ".tsv, .txt, .data, these with .gz, or .npz.",
+        metavar="NAME|FILE", search="shared", changeable=True,
+    )  # fmt: skip
+    target: str | None = option(
+        None, "CSV column(s) to predict: a name, an index from 0, or several with commas.",
+        metavar="COLUMN", default_text="the last column", search="shared",
+    )  # fmt: skip
+    header: bool | None = option(
+        None, "Line 1 of a CSV file holds the column names, or does not.", search="shared",
+        default_text="words are a header, numbers are not, anything else is refused",
+    )  # fmt: skip
+    task: str = option(
+        "auto", "Task; auto infers it from the target.", choices=("auto", *TASKS), search="shared"
+    )
+    method: str = option(
+        "snn", "snn: SELU and alpha-dropout; or what the paper compares it with.",
+        choices=tuple(METHODS),
+    )  # fmt: skip
+    layers: int | None = option(
+        None, "Hidden layers (resnet: blocks); the output layer comes on top.",
+        low=1, most=MOST_LAYERS, default_text=BY_RULE["layers"], settled=True,
+    )  # fmt: skip
+    width: int = option(256, "Units per hidden layer.", low=1, most=MOST_UNITS)
+    shape: str = option(
+        "rectangular", "conic: widths fall geometrically to the number of outputs.",
+        choices=tuple(SHAPES),
+    )  # fmt: skip
+    bottleneck: float = option(
+        0.5, "resnet: units inside a block, as a fraction of the width.",
+        low=0, high=1, brackets="(]",
+    )  # fmt: skip
+    dropout: float | None = option(
+        None, "Dropout probability of the hidden layers.", low=0, high=1, brackets="[)",
+        check=AlphaDropout, default_text=BY_RULE["dropout"], settled=True,
+    )  # fmt: skip
+    epochs: int | None = option(
+        None, "Number of epochs.", low=1, most=10**9, default_text=BY_RULE["epochs"],
+        settled=True, searched=SEARCH_EPOCHS, changeable=True,
+    )  # fmt: skip
+    batch_size: int | None = option(
+        None, "Mini-batch size.", low=1, most=MOST_UNITS, default_text=BY_RULE["batch_size"],
+        settled=True,
+    )  # fmt: skip
+    optimizer: str = option("sgd", "Optimizer.", choices=tuple(OPTIMIZERS))
+    learning_rate: float | None = option(
+        None, "Peak learning rate of the schedule.", low=0, optimizer=True,
+        default_text=BY_RULE["learning_rate"], settled=True,
+    )  # fmt: skip
+    momentum: float = option(
+        0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}.",
+        low=0, high=1, brackets="[)", optimizer=True,
+    )  # fmt: skip
+    weight_decay: float | None = option(
+        None, f"Weight decay: L2 penalty for {_and(_L2)}, decoupled for "
+        f"{_and(_optimizers(_decoupled))}.",
+        low=0, optimizer=True, default_text=BY_RULE["weight_decay"], settled=True,
+    )  # fmt: skip
+    schedule: str = option("cosine", "Learning-rate schedule.", choices=tuple(SCHEDULES))
+    patience: int = option(
+        0, "Early stopping: epochs without a better validation figure; 0: never.",
+        low=0, most=MOST_UNITS, search="absent",
+    )  # fmt: skip
+    validation: float = option(
+        0.1, "Fraction of the training rows held out to choose the best epoch; 0: none.",
+        low=0, high=1, brackets="[)", search="shared", searched=SEARCH_VALIDATION,
+    )  # fmt: skip
+    standardize: str = option(
+        "auto", "Give the inputs mean 0 and variance 1: each feature, or all together; auto: all "
+        "for images, else feature.", choices=("auto", *PER),
+    )  # fmt: skip
+    seed: int = option(
+        0, "Seed of initial weights, dropout, shuffling and split.",
+        low=0, high=2**64 - 1, check=check.seed,
+    )  # fmt: skip
+    threads: int | None = option(
+        None, "Number of threads; the results have the same bits with any number.", low=1,
+        check=processors.resolve, default_text="all processors", search="absent", changeable=True,
+    )  # fmt: skip
+    backend: str = option(
+        "cpu", "Device that runs the network.", choices=tuple(BACKENDS), search="absent"
+    )
+    precision: str = option(
+        "float32", "Matrix products with the backend cuda; tf32 and bf16 use tensor cores.",
+        choices=tuple(PRECISIONS), search="absent",
+    )  # fmt: skip
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
-            value = plain(getattr(self, name))
-            if kind in (float, float | None) and type(value) is int and is_finite(value):
-                value = float(value)
-            is_bool = isinstance(value, bool) and kind != bool | None
-            if is_bool or not isinstance(value, kind):
-                raise TypeError(f"{name}: {_words(kind)} is required, got {shown(value)}")
-            if isinstance(value, str) and not _is_unicode(value):  # a file name can hold any bytes
-                raise ValueError(
-                    f"{name}: text that UTF-8 can hold is required, got {shown(value)}; rename it"
-                )
-            object.__setattr__(self, name, value)
-        for name, known in (
-            ("method", METHODS), ("shape", SHAPES), ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES), ("task", ("auto", *TASKS)), ("standardize", ("auto", *PER)),
-            ("backend", BACKENDS), ("precision", PRECISIONS),
-        ):  # fmt: skip
-            if getattr(self, name) not in known:
-                given = shown(getattr(self, name))
-                raise ValueError(f"{name}: must be one of {', '.join(known)}; got {given}")
-        for name, (least, most) in SIZES.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name}: at least {least} is required, got {shown(value)}")
-            if value is not None and value > most:
-                raise ValueError(f"{name}: at most {most:,} is supported, got {shown(value)}")
-        if self.threads is not None:
-            processors.resolve(self.threads)
-        self._require_fractions()
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError(
-                f"momentum: only sgd has one, got {self.momentum} with {self.optimizer}; "
-                "leave it out"
-            )
+            object.__setattr__(self, name, _typed(name, kind, getattr(self, name)))
+        for name, row in ROWS.items():
+            if getattr(self, name) is not None:
+                row.require(name, getattr(self, name))
+        self.made_optimizer()
         if self.precision != "float32" and self.backend != "cuda":
             raise ValueError(
                 f"precision: only the backend cuda knows {self.precision}, got backend "
                 f"{self.backend}; leave it out"
             )
-        check.seed(self.seed)
 
-    def _require_fractions(self):
-        """Check the ranges of numbers with the classes that use them: a search must fail early."""
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"validation: must be in [0, 1), got {self.validation}")
-        if not 0 < self.bottleneck <= 1:
-            raise ValueError(f"bottleneck: must be in (0, 1], got {self.bottleneck}")
-        AlphaDropout(self.dropout or 0.0)
-        rate, decay = self.learning_rate or 0.0, self.weight_decay or 0.0
-        OPTIMIZERS[self.optimizer](learning_rate=rate, weight_decay=decay)
-        SGD(rate, momentum=self.momentum)
+    def made_optimizer(self) -> SGD | Adam:
+        """The optimizer with those options that it has; a rate or decay of None counts as 0.
+
+        Raises ValueError for a number out of range, and for one that another optimizer has.
+        """
+        kind = OPTIMIZERS[self.optimizer]
+        given = {name: getattr(self, name) or 0.0 for name, row in ROWS.items() if row.optimizer}
+        for name in sorted(given.keys() - _fields(kind)):
+            if value := given.pop(name):
+                having = _takes(name)
+                raise ValueError(
+                    f"{name}: only {_and(having)} {'has' if len(having) == 1 else 'have'} one, got "
+                    f"{value} with {self.optimizer}; leave it out"
+                )
+        return kind(**given)
 
     def settled(self, rows: int, task: str, independent: float | None = None) -> RunConfig:
         """A copy that has a value for every option that is None, by the task and the rows.
 
         independent: number of independent features, see `fastsnn.runs.independent`; None: many.
         """
-        few, regression = rows < FEW_ROWS, task == "regression"
-        layers = self.layers or (LAYERS_REGRESSION if regression else LAYERS)
-        steps = -(-STEPS_FEW * BATCH_SIZE_FEW // max(rows, 1))
-        rate = (LEARNING_RATE_FEW if few else LEARNING_RATE)[self.optimizer]
-        if self.optimizer == "sgd":
-            rate *= min(1.0, LAYERS / layers) ** 0.5
-            if regression:
-                features = min(independent or FEATURES_FEW, FEATURES_FEW)
-                most = RATE_OF_FEATURE * features * min(1.0, WIDTH / self.width)
-                rate = min(RATE_REGRESSION_FEW if few else RATE_REGRESSION, most)
-                rate *= min(1.0, LAYERS_REGRESSION / layers) ** RATE_POWER
-        decay = OPTIMIZERS[self.optimizer].weight_decay
-        if regression and self.optimizer == "sgd":
-            decay = min(DECAY_REGRESSION / max(rows, 1), DECAY_MOST)
-        drops = self.method == "snn" and not regression
-        known = {
-            "layers": layers,
-            "dropout": min(DROPOUT_OF_ALL / layers, DROPOUT_MOST) if drops else 0.0,
-            "epochs": min(max(steps, EPOCHS_FEW), EPOCHS_MOST) if few else EPOCHS,
-            "batch_size": BATCH_SIZE_FEW if few else BATCH_SIZE,
-            "learning_rate": rate,
-            "weight_decay": decay,
-        }
+        known = defaults(
+            rows, task, independent, method=self.method, layers=self.layers, width=self.width,
+            optimizer=self.optimizer,
+        )  # fmt: skip
         missing = {k: value for k, value in known.items() if getattr(self, k) is None}
         return dataclasses.replace(self, **missing)
 
@@ -206,8 +211,8 @@ class RunConfig:
 
     def require_settled(self) -> None:
         """Raise ValueError if an option that `settled` fills in is None."""
-        for name in SETTLED:
-            if getattr(self, name) is None:
+        for name, row in ROWS.items():
+            if row.settled and getattr(self, name) is None:
                 raise ValueError(f"{name}: a value is required, got None")
 
     def absolute(self) -> RunConfig:
@@ -217,13 +222,14 @@ class RunConfig:
         return dataclasses.replace(self, data=os.path.abspath(self.data))
 
     def changed(self, options: dict[str, Any], epochs_behind: int, where: str) -> RunConfig:
-        """For a resumed run. New values are allowed for threads, for data (the same in another
-        place), and for epochs with a schedule of `OPEN_ENDED`; else ValueError.
+        """For a resumed run. New values are allowed for the rows that are `changeable`: threads,
+        data (the same in another place), and epochs with a schedule of `OPEN_ENDED`; else
+        ValueError.
         """
         new = dataclasses.replace(self, **options).absolute()
         for name in options:
             given, stored = getattr(new, name), getattr(self, name)
-            if given != stored and name not in CHANGEABLE:
+            if given != stored and not ROWS[name].changeable:
                 raise ValueError(
                     f"{where}: the run was started with {name} {stored}, got {given}; "
                     "leave it out to continue, or start another run"
@@ -240,7 +246,7 @@ class RunConfig:
                 f"{self.epochs}, got {new.epochs}; leave it out, or start another run (only "
                 f"{' and '.join(OPEN_ENDED)} schedules can go on longer)"
             )
-        if new.epochs < epochs_behind:
+        if new.epochs is not None and new.epochs < epochs_behind:
             raise ValueError(
                 f"{where}: epochs: at least the {epochs_behind} that the run has finished are "
                 f"required, got {new.epochs}"
@@ -258,11 +264,29 @@ class RunConfig:
         return (head + tomli_w.dumps(self.to_dict())).encode()
 
 
-def _is_unicode(text) -> bool:
+ROWS: dict[str, Row] = rows_of(RunConfig)
+
+
+def _typed(name: str, kind: Any, value: Any) -> Any:
+    """The value as a plain number or text of the field's type. Raises TypeError or ValueError."""
+    value = plain(value)
+    if kind in (float, float | None) and type(value) is int and is_finite(value):
+        value = float(value)
+    is_bool = isinstance(value, bool) and kind != bool | None
+    if is_bool or not isinstance(value, kind):
+        raise TypeError(f"{name}: {_words(kind)} is required, got {shown(value)}")
+    if isinstance(value, str) and not _is_unicode(value):  # a file name can hold any bytes
+        raise ValueError(
+            f"{name}: text that UTF-8 can hold is required, got {shown(value)}; rename it"
+        )
+    return value
+
+
+def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _words(kind) -> str:
+def _words(kind: Any) -> str:
     words = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
     parts = [words[k] for k in getattr(kind, "__args__", (kind,)) if k in words]
     return " or ".join(parts)

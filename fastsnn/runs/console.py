@@ -165,6 +165,20 @@ def table(values: dict[str, Any], stream: TextIO | None = None) -> None:
     Console(file=stream, highlight=False).print(shown)
 
 
+def columns(rows: list[list[str]]) -> str:
+    """Rows, the first of them the header, in columns: text to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = [not any(c.isdigit() for c in rows[-1][i][:1]) for i in range(len(widths))]
+    lines = [
+        "  ".join(
+            f"{cell:<{w}}" if to_left else f"{cell:>{w}}"
+            for cell, w, to_left in zip(row, widths, left, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
 def label(name: str) -> str:
     """A name in words; the name of an environment variable stays as it is."""
     return name if name.isupper() else name.replace("_", " ")

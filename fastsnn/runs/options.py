@@ -1,16 +1,21 @@
-"""Click types and the command group: errors that say what is required, in one line, and suggestions
-for unknown options. The only file of the package that imports click.
+"""The command line's parts: option types, the options of `RunConfig`, and the command group.
+
+Errors say what is required, in one line, and suggest an option for an unknown one. Besides
+`fastsnn.paper.command` the only file of the package that imports click.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import Any, get_type_hints
 
 import click
 
 from fastsnn.checks.scalars import shown
+from fastsnn.runs.config import ROWS, RunConfig
 
 LONGEST = 60  # letters of an option that a hint repeats
 CLOSE, ALIKE = 3, 0.55  # most suggestions; the least similarity ratio of difflib
@@ -70,6 +75,45 @@ class OneOf(click.Choice):
         except click.BadParameter:
             words = f"one of {', '.join(map(str, self.choices))} is required, got {shown(value)}"
             self.fail(words + _several(value, param, ctx), param, ctx)
+
+
+def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:
+    """The decorator that gives a command the option of a field of `RunConfig`, from its row."""
+    row, flag = ROWS[name], f"--{name.replace('_', '-')}"
+    kind, metavar = type_of(name), row.metavar
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        metavar = "N" if isinstance(kind, click.IntRange) else "X"
+    if kind is click.BOOL:
+        flag, kind = f"{flag}/--no-{flag.removeprefix('--')}", None
+    return click.option(
+        flag, name, type=kind, metavar=metavar, help=row.help, default=getattr(RunConfig, name),
+        show_default=show_default or row.default_text or True,
+    )  # fmt: skip
+
+
+def settings(names: Iterable[str], searching: bool = False) -> Callable[[Any], Any]:
+    """`setting` of each name, in this order; `searching` shows the defaults of a search."""
+
+    def decorate(command: Any) -> Any:
+        for name in reversed(list(names)):
+            default = ROWS[name].searched if searching else None
+            command = setting(name, None if default is None else str(default))(command)
+        return command
+
+    return decorate
+
+
+def type_of(name: str) -> click.ParamType:
+    """The click type of a field of `RunConfig`."""
+    row, kind = ROWS[name], get_type_hints(RunConfig)[name]
+    if row.choices:
+        return OneOf(list(row.choices))
+    if kind in (int, int | None):
+        return Whole(row.low, row.high)
+    if kind in (float, float | None):
+        left, right = row.brackets
+        return Number(row.low, row.high, min_open=left == "(", max_open=right == ")")
+    return click.BOOL if kind in (bool, bool | None) else click.STRING
 
 
 def _required(kind, range_, value, param, ctx):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn import checkpoint, data, methods, optimizers, schedules
+from fastsnn import checkpoint, data, methods, schedules
 from fastsnn.data import is_named
 from fastsnn.engine import backends, cpu
 from fastsnn.engine import threads as processors
@@ -26,8 +26,10 @@ from fastsnn.runs.config import RunConfig
 from fastsnn.runs.console import count
 from fastsnn.runs.folder import RunFolder
 from fastsnn.runs.independent import settled
-from fastsnn.runs.keeper import Keeper, best
+from fastsnn.runs.keeper import Keeper
 from fastsnn.runs.slow import SlowEpochs
+from fastsnn.runs.stored import load_run
+from fastsnn.selection import best_of_run
 from fastsnn.storage import files
 from fastsnn.trainer import Trainer
 
@@ -119,7 +121,7 @@ def resume(
             raise ValueError(
                 f"{folder.last}: it is needed to resume, and is not there; start another run"
             )
-        model, state, history, config = checkpoint.load_run(folder.last)
+        model, state, history, config = load_run(folder.last)
         config = config.changed(options, len(history), f"{out}")
         # A run of version 0.1 continues in float32 and with its figures, to the same bits as there.
         dtype = (model.targets or model.inputs).mean.dtype.type
@@ -153,7 +155,8 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
     except FloatingPointError as error:
         kept = "no epoch was finished, so there is no model"
         if history:
-            kept = f"{folder.model} keeps the best model, of epoch {best(history, model.task) + 1}"
+            chosen = best_of_run(history, model.task) + 1
+            kept = f"{folder.model} keeps the best model, of epoch {chosen}"
         raise FloatingPointError(f"{error}; {kept}") from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -167,7 +170,7 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
 
 
 def _result(folder, config, dataset, trainer, history, compile_s, start):
-    chosen = best(history, dataset.task)
+    chosen = best_of_run(history, dataset.task)
     folder.require_model()
     model = checkpoint.load_model(folder.model)
     if config.backend == "cuda":
@@ -242,14 +245,9 @@ def _load(config, progress, dtype=np.float64, class_names=None):
 
 
 def _trainer(config, model):
-    options = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "sgd":
-        options["momentum"] = config.momentum
-    optimizer = optimizers.OPTIMIZERS[config.optimizer](**options)
-    loss = FOR_TASK[model.task]
     return Trainer(
-        model.network, loss, optimizer, config.threads, config.seed, config.backend,
-        precision=config.precision,
+        model.network, FOR_TASK[model.task], config.made_optimizer(), config.threads, config.seed,
+        config.backend, precision=config.precision,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,14 @@ import numpy as np
 from fastsnn import metrics
 from fastsnn.data import Progress
 from fastsnn.engine import cpu as backend
-from fastsnn.runs.config import RunConfig
+from fastsnn.runs.config import ROWS, RunConfig
 from fastsnn.runs.folder import RunFolder
 from fastsnn.search import space as spaces
 from fastsnn.search.loop import Status, search
 from fastsnn.search.protocol import Protocol
 from fastsnn.search.training import RunTrial, load
 
-# Options that all trials share, or that the search sets itself.
-NOT_SEARCHED = (
-    "data", "target", "header", "task", "validation", "patience", "threads", "backend", "precision",
-)  # fmt: skip
-SEARCHED = tuple(f.name for f in fields(RunConfig) if f.name not in NOT_SEARCHED)
+SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
 SHOWN = 10  # trials of the table
 
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from fastsnn.checks.scalars import number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
+from fastsnn.runs.defaults import SEARCH_EPOCHS, SEARCH_VALIDATION
 from fastsnn.search.trial import Trial, is_number
+from fastsnn.selection import BestWeights, beats, best_index
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Protocol:
         Whether more is better; known for the five names.
     """
 
-    epochs: int = 100
+    epochs: int = SEARCH_EPOCHS
     window: int = 10
-    validation: float = 0.15
+    validation: float = SEARCH_VALIDATION
     metric: str = "accuracy"
     maximize: bool | None = None
 
@@ -84,14 +86,13 @@ class Protocol:
         smooth = self.smooth(curve)
         if np.isnan(smooth).all():
             return len(smooth), nan
-        best = int(np.nanargmax(smooth) if self.maximize else np.nanargmin(smooth))
+        best = best_index(smooth.tolist(), bool(self.maximize))
         return best + 1, float(smooth[best])
 
     def better(self, value: float, than: float) -> bool:
-        """Whether a score beats another one; any number beats NaN."""
-        if not isfinite(than):
-            return isfinite(value)
-        return value > than if self.maximize else value < than
+        """Whether a score beats another one; any number beats NaN and infinity."""
+        value, than = (score if isfinite(score) else nan for score in (value, than))
+        return beats(value, than, bool(self.maximize))
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
         """The best first. Equal scores: more "layers", then the lower "learning_rate", then the
@@ -141,10 +142,11 @@ class Selection:
     def __init__(self, protocol: Protocol):
         self.protocol = protocol
         self.epoch, self.value = 0, nan  # what was chosen, after the training
-        self._best = None
+        self._best = BestWeights()
 
     def on_fit_start(self, trainer, epochs, batches):
-        self.epoch, self.value, self._best = 0, nan, None
+        self.epoch, self.value = 0, nan
+        self._best.forget()
         self._window = min(self.protocol.window, epochs)
 
     def on_epoch_end(self, trainer, history):
@@ -160,15 +162,12 @@ class Selection:
         value = _mean([record[name] for record in history[-self._window :]])
         if self.protocol.better(value, self.value):
             self.epoch, self.value = len(history), value
-            self._best = trainer.network.buffer.snapshot()
+            self._best.keep(trainer.network.buffer)
 
     def on_fit_end(self, trainer, history):
-        if self._best is None:  # stopped before a window was full, or nothing but NaN
+        if not self._best.restore(trainer.network.buffer):  # no window was full, or nothing but NaN
             name = f"validation_{self.protocol.metric}"
             self.epoch, self.value = self.protocol.best_epoch([r[name] for r in history])
-        else:
-            trainer.network.buffer.restore(self._best)
-            self._best = None
 
     def figures(self) -> dict[str, float]:
         """{"score": smoothed value, "epoch": chosen one, from 1}: a trial's own figures."""

@@ -1,6 +1,6 @@
 """Validation of the description in a model file, and of its tensors against it.
 
-All functions raise ValueError or TypeError with the reason alone; `fastsnn.checkpoint` adds the
+All functions raise ValueError or TypeError with the reason alone; `modelfile.fitting` adds the
 file.
 """
 
@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from math import isfinite
 
 import numpy as np
 
 from fastsnn.checks.scalars import integer, is_finite, shown
-from fastsnn.data.dataset import TASKS
-from fastsnn.data.standardize import Standardizer
-from fastsnn.layers import from_description
+from fastsnn.layers import Layer, from_description
 from fastsnn.metrics import MAIN
-from fastsnn.network import Network
-from fastsnn.optimizers import OPTIMIZERS, require_state
+from fastsnn.optimizers import require_state
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
@@ -29,8 +25,8 @@ LAYERS_A_TENSOR = 2
 Tensors = Mapping[str, np.ndarray]
 
 
-def network(description: Mapping, tensors: Tensors) -> Network:
-    """The network of a description. Nothing is allocated before the tensors match the layers."""
+def network(description: Mapping, tensors: Tensors) -> tuple[list[Layer], int, Tensors]:
+    """(layers, input size, state dict) of a description; layers are not many more than tensors."""
     entries = description.get("layers")
     if not isinstance(entries, list):
         raise ValueError(f"layers: a list is required, got {shown(entries)}")
@@ -42,24 +38,26 @@ def network(description: Mapping, tensors: Tensors) -> Network:
     if len(entries) > LAYERS_A_TENSOR * len(own):
         raise ValueError(f"{len(entries):,} layers need more than {len(own):,} tensors")
     size = integer(description.get("input_size"), "input_size", 1)
-    return Network._of([from_description(entry) for entry in entries], size, own)
+    return [from_description(entry) for entry in entries], size, own
 
 
-def model(description: Mapping, tensors: Tensors, net: Network) -> dict:
-    """The other arguments of `fastsnn.Model`."""
+def model(description: Mapping, tensors: Tensors, sizes: tuple[int, int]) -> dict:
+    """The other arguments of `fastsnn.Model`, with (mean, scale) for a standardizer. sizes: of the
+    network's input and output.
+    """
+    features, outputs = sizes
     task = description["task"]
-    if not isinstance(task, str) or task not in TASKS:
-        raise ValueError(f"task: must be one of {', '.join(TASKS)}; got {shown(task)}")
-    found = {"task": task, "inputs": standardizer("inputs", tensors, net.input_size)}
+    if not isinstance(task, str) or task not in MAIN:
+        raise ValueError(f"task: must be one of {', '.join(MAIN)}; got {shown(task)}")
+    found = {"task": task, "inputs": standardizer("inputs", tensors, features)}
     found["targets"] = None
     if "targets.mean" in tensors or "targets.scale" in tensors:
         if task != "regression":
             raise ValueError(f"targets.mean: only a regression has one, the task is {task}")
-        found["targets"] = standardizer("targets", tensors, net.output_size)
-    outputs = net.output_size
+        found["targets"] = standardizer("targets", tensors, outputs)
     counts = {
         "class_names": outputs if task == "classification" else None,
-        "feature_names": net.input_size,
+        "feature_names": features,
         "target_names": 1 if task == "classification" else outputs,
     }
     return found | {n: names(n, description.get(n, ""), count) for n, count in counts.items()}
@@ -83,7 +81,8 @@ def names(which: str, values, count: int | None) -> tuple[str, ...] | None:
     return tuple(values)
 
 
-def standardizer(part: str, tensors: Tensors, size: int) -> Standardizer:
+def standardizer(part: str, tensors: Tensors, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, scale) of the inputs or the targets, checked; both (size,)."""
     found = []
     for name in (f"{part}.mean", f"{part}.scale"):
         if name not in tensors:
@@ -100,16 +99,19 @@ def standardizer(part: str, tensors: Tensors, size: int) -> Standardizer:
         found.append(np.array(values))  # not a part of the whole file's buffer
     if found[0].dtype != found[1].dtype:
         raise TypeError(f"{part}.scale: {found[0].dtype} is required, like {part}.mean")
-    return Standardizer(*found)
+    return found[0], found[1]
 
 
-def state(description: Mapping, tensors: Tensors, net: Network) -> tuple[dict, dict]:
-    """(arrays, numbers) for `Trainer.load_state_dict`."""
+def state(
+    description: Mapping, tensors: Tensors, trained: Mapping[str, tuple[int, ...]]
+) -> tuple[dict, dict]:
+    """(arrays, numbers) for `Trainer.load_state_dict`. trained: shapes of the network's tensors
+    that an optimizer changes, by name.
+    """
     numbers = description["trainer"]
     if not isinstance(numbers, dict) or numbers.keys() != {"step_count", "first_loss"}:
         raise ValueError(f"trainer: step_count and first_loss are required, got {shown(numbers)}")
     arrays = {n.removeprefix(STATE): a for n, a in tensors.items() if n.startswith(STATE)}
-    trained = {n: shape for n, (_, shape) in net.layout.tensors.items() if ".running_" not in n}
     n_state = 2 if any(n.endswith(".state1") for n in arrays) else min(len(arrays), 1)
     wanted = {f"{n}.state{i}": trained[n] for i in range(n_state) for n in trained}
     for name in sorted(wanted.keys() ^ arrays.keys())[:1]:
@@ -123,17 +125,6 @@ def state(description: Mapping, tensors: Tensors, net: Network) -> tuple[dict, d
             )
     require_state(arrays, numbers)
     return arrays, numbers
-
-
-def run_state(arrays: Tensors, optimizer: str, momentum: float, net: Network) -> None:
-    """Check that the trainer's arrays are those of the optimizer in the options."""
-    n_state = OPTIMIZERS[optimizer].n_state if optimizer != "sgd" else int(momentum > 0)
-    wanted = n_state * sum(".running_" not in name for name in net.layout.tensors)
-    if len(arrays) != wanted:
-        raise ValueError(
-            f"trainer state: {optimizer} with momentum {momentum} has {wanted} arrays, got "
-            f"{len(arrays)}"
-        )
 
 
 def history(records) -> list[dict]:
@@ -157,19 +148,6 @@ def history(records) -> list[dict]:
 
 def _is_figure(name):
     return name.startswith(("train_", "validation_")) or name in MEASURED
-
-
-def run_history(records: list[dict], task: str) -> None:
-    """Check that the history of a run of `fastsnn train` has all figures that resuming needs."""
-    needed = ["train_loss", *MEASURED]
-    if records and any(name.startswith("validation_") for name in records[0]):
-        needed += ["validation_loss", f"validation_{MAIN[task]}"]
-    for name in needed:
-        if records and name not in records[0]:
-            raise ValueError(f"history: {name} is required in each epoch")
-    for record in records:
-        if not all(isfinite(record[name]) for name in ("train_loss", *MEASURED)):
-            raise ValueError(f"history, epoch {record['epoch']}: its figures must be finite")
 
 
 def not_finite(tensors: Tensors) -> str | None:

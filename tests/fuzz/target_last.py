@@ -13,8 +13,9 @@ from target_model import SUFFIX, mutate, use, written  # noqa: F401
 from fastsnn import checkpoint
 from fastsnn.runs import run
 from fastsnn.runs.config import RunConfig
-from fastsnn.runs.keeper import best
+from fastsnn.runs.stored import load_run
 from fastsnn.search.trial import is_number
+from fastsnn.selection import best_of_run
 
 
 def _seed(optimizer, momentum):
@@ -37,12 +38,12 @@ def read(path: pathlib.Path) -> None:
     """ValueError, TypeError, OSError or RuntimeError of one line are right, or a usable state."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model, state, history, config = checkpoint.load_run(path)
+        model, state, history, config = load_run(path)
         use(model.network)
         if config.backend == "cpu" and (config.threads or 1) < 8:
             trainer = run._trainer(config, model)
             trainer.load_state_dict(*state)
             assert all(np.isfinite(array).all() for array in trainer.state_dict()[0].values())
         if history:
-            assert 0 <= best(history, model.task) < len(history)
+            assert 0 <= best_of_run(history, model.task) < len(history)
             assert is_number(history[0]["train_loss"])

@@ -17,9 +17,10 @@ import numpy as np
 import fastsnn as fs
 from fastsnn import checkpoint
 from fastsnn.data.standardize import Standardizer
+from fastsnn.storage import modelfile
 
 SUFFIX = ".safetensors"
-KEY = checkpoint.KEY
+KEY = modelfile.KEY
 
 
 def models() -> list[fs.Model]:

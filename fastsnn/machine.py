@@ -1,4 +1,4 @@
-"""Where and when figures were taken."""
+"""The machine, the versions and the date of a measurement, to be stored with its figures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import importlib.metadata
 import sys
 from typing import Any
 
-from fastsnn.info import info
-
-from ..kernels.cpu.caches import cache_bytes
+from fastsnn.info import cache_bytes, info
 
 PEERS = ("torch", "jax", "jaxlib", "onnxruntime")
 

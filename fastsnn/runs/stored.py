@@ -1,0 +1,57 @@
+"""The state of a run of `fastsnn train` in its `last.safetensors`, checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from fastsnn import checkpoint
+from fastsnn.metrics import MAIN
+from fastsnn.model import Model
+from fastsnn.runs.config import RunConfig
+from fastsnn.storage import modelfile
+from fastsnn.storage.description import MEASURED
+
+State = tuple[dict[str, np.ndarray], dict[str, Any]]
+
+
+def load_run(
+    path: str | os.PathLike[str],
+) -> tuple[Model, State, list[dict[str, Any]], RunConfig]:
+    """(model, trainer state, history, settled options) of a `last.safetensors`. Raises ValueError
+    as `checkpoint.load_training`, and for options and figures that do not fit together.
+    """
+    model, state, history, options = checkpoint.load_training(path)
+    with modelfile.fitting(modelfile.printable(path)):
+        config = RunConfig.from_dict(options)
+        config.require_settled()
+        _require_state(state[0], config, len(checkpoint.trained(model.network)))
+        _require_figures(history, model.task)
+    return model, state, history, config
+
+
+def _require_state(arrays: Mapping[str, np.ndarray], config: RunConfig, n_tensors: int) -> None:
+    """Check that the trainer's arrays are those of the optimizer in the options."""
+    wanted = config.made_optimizer().n_state * n_tensors
+    if len(arrays) != wanted:
+        raise ValueError(
+            f"trainer state: {config.optimizer} with momentum {config.momentum} has {wanted} "
+            f"arrays, got {len(arrays)}"
+        )
+
+
+def _require_figures(records: list[dict[str, Any]], task: str) -> None:
+    """Check that the history has all figures that resuming needs."""
+    needed = ["train_loss", *MEASURED]
+    if records and any(name.startswith("validation_") for name in records[0]):
+        needed += ["validation_loss", f"validation_{MAIN[task]}"]
+    for name in needed:
+        if records and name not in records[0]:
+            raise ValueError(f"history: {name} is required in each epoch")
+    for record in records:
+        if not all(isfinite(record[name]) for name in ("train_loss", *MEASURED)):
+            raise ValueError(f"history, epoch {record['epoch']}: its figures must be finite")
