@@ -4,7 +4,8 @@ TASK.safetensors: the model of a run. TASK.npy: its predictions for `features()`
 TASK-last.safetensors: the state of that run after 2 of its 4 epochs; TASK-end.safetensors: after
 the last one. layers.safetensors: a regression with all kinds of layers and tensors.
 RUN-last.safetensors, RUN-end.safetensors: the states of each of `RUNS` after half of its epochs
-and after the last one, with a standardization in float64 already. runs.npz: by RUN, what the model in RUN-end.safetensors predicts.
+and after the last one, with a standardization in float64 already. runs.npz: by RUN, what the model
+in RUN-end.safetensors predicts.
 """
 
 from pathlib import Path
