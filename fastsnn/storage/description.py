@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ LAYERS_A_TENSOR = 2
 Tensors = Mapping[str, np.ndarray]
 
 
-def network(description: Mapping, tensors: Tensors) -> Network:
+def network(description: Mapping[str, Any], tensors: Tensors) -> Network:
     """The network of a description. Nothing is allocated before the tensors match the layers."""
     entries = description.get("layers")
     if not isinstance(entries, list):
@@ -45,7 +46,7 @@ def network(description: Mapping, tensors: Tensors) -> Network:
     return Network._of([from_description(entry) for entry in entries], size, own)
 
 
-def model(description: Mapping, tensors: Tensors, net: Network) -> dict:
+def model(description: Mapping[str, Any], tensors: Tensors, net: Network) -> dict[str, Any]:
     """The other arguments of `fastsnn.Model`."""
     task = description["task"]
     if not isinstance(task, str) or task not in TASKS:
@@ -65,7 +66,7 @@ def model(description: Mapping, tensors: Tensors, net: Network) -> dict:
     return found | {n: names(n, description.get(n, ""), count) for n, count in counts.items()}
 
 
-def names(which: str, values, count: int | None) -> tuple[str, ...] | None:
+def names(which: str, values: object, count: int | None) -> tuple[str, ...] | None:
     """Check a list of `count` texts, or None; with count None it must be None. Class names must
     differ.
     """
@@ -103,7 +104,9 @@ def standardizer(part: str, tensors: Tensors, size: int) -> Standardizer:
     return Standardizer(*found)
 
 
-def state(description: Mapping, tensors: Tensors, net: Network) -> tuple[dict, dict]:
+def state(
+    description: Mapping[str, Any], tensors: Tensors, net: Network
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, numbers) for `Trainer.load_state_dict`."""
     numbers = description["trainer"]
     if not isinstance(numbers, dict) or numbers.keys() != {"step_count", "first_loss"}:
@@ -136,7 +139,7 @@ def run_state(arrays: Tensors, optimizer: str, momentum: float, net: Network) ->
         )
 
 
-def history(records) -> list[dict]:
+def history(records: object) -> list[dict[str, Any]]:
     """Check the records: one per epoch, numbered from 1, with the same figures in each."""
     if not isinstance(records, list):
         raise ValueError(f"history: a list is required, got {shown(records)}")
@@ -155,11 +158,11 @@ def history(records) -> list[dict]:
     return records
 
 
-def _is_figure(name):
+def _is_figure(name: str) -> bool:
     return name.startswith(("train_", "validation_")) or name in MEASURED
 
 
-def run_history(records: list[dict], task: str) -> None:
+def run_history(records: list[dict[str, Any]], task: str) -> None:
     """Check that the history of a run of `fastsnn train` has all figures that resuming needs."""
     needed = ["train_loss", *MEASURED]
     if records and any(name.startswith("validation_") for name in records[0]):
