@@ -1,6 +1,8 @@
 """What a network is made of, as the user writes it: frozen descriptions, no arrays."""
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
+from typing import Any
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
@@ -17,7 +19,7 @@ MOST_LAYERS = 100_000  # the list of layers is built before any memory check
 MOST_UNITS = 2**53  # float64 holds such counts exactly, and int64 their bytes
 
 
-def _require_init(where, init):
+def _require_init(where: str, init: object) -> None:
     if not isinstance(init, str) or init not in INITS:
         raise ValueError(f"{where}: init must be one of {', '.join(INITS)}; got {shown(init)}")
 
@@ -45,7 +47,7 @@ class Dense:
     init: str = "lecun_normal"
     weight_norm: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         units = integer(self.units, "Dense: units", 1, MOST_UNITS)
         object.__setattr__(self, "units", units)
         _require_init("Dense", self.init)
@@ -71,7 +73,7 @@ class SELU:
 
     fixed_point: tuple[float, float] = (0.0, 1.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         try:
             pair = tuple(plain(value) for value in self.fixed_point)
         except TypeError:
@@ -107,7 +109,7 @@ class Tanh:
 class _Dropping:
     rate: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         where, rate = type(self).__name__, plain(self.rate)
         if isinstance(rate, bool) or not isinstance(rate, int | float):
             raise TypeError(f"{where}: rate must be a number in [0, 1), got {shown(rate)}")
@@ -157,7 +159,7 @@ class Dropout(_Dropping):
 class _Normalizing:
     eps: float = 1e-5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         where = type(self).__name__
         for name in (entry.name for entry in fields(self)):
             value = number(getattr(self, name), f"{where}: {name}", 0, 1, "(]")
@@ -214,7 +216,7 @@ class Highway:
     init: str = "he_normal"
     gate_bias: float = -2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _require_init("Highway", self.init)
         bias = number(self.gate_bias, "Highway: gate_bias")
         if abs(bias) > FLOAT32_MAX:
@@ -235,15 +237,15 @@ class Residual:
     layers : sequence of layers
     """
 
-    layers: tuple
+    layers: Sequence["Layer"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.layers, list | tuple):
             raise TypeError(f"Residual: a list of layers is required, got {shown(self.layers)}")
         object.__setattr__(self, "layers", tuple(self.layers))
 
 
-LAYERS = {
+LAYERS: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout, BatchNorm, LayerNorm, Highway, Residual,
@@ -254,7 +256,7 @@ Layer = (
 )
 
 
-def describe(layer: Layer) -> dict:
+def describe(layer: Layer) -> dict[str, Any]:
     """A layer as numbers, words and lists."""
     values = {entry.name: getattr(layer, entry.name) for entry in fields(layer)}
     if isinstance(layer, Residual):
@@ -262,7 +264,7 @@ def describe(layer: Layer) -> dict:
     return {"type": type(layer).__name__} | values
 
 
-def from_description(values: dict, inside: bool = False) -> Layer:
+def from_description(values: dict[str, Any], inside: bool = False) -> Layer:
     """The inverse of `describe`. inside: the layer is in the list of a Residual, which may not hold
     another Residual.
 
@@ -283,4 +285,5 @@ def from_description(values: dict, inside: bool = False) -> Layer:
         if inside or not isinstance(options["layers"], list):
             raise ValueError("Residual: layers must be a list without another Residual")
         options["layers"] = [from_description(inner, True) for inner in options["layers"]]
-    return cls(**options)
+    layer: Layer = cls(**options)
+    return layer

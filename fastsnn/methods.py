@@ -25,37 +25,37 @@ SHAPES = ("rectangular", "conic")
 HE = "he_normal"
 
 
-def _snn(width, rate):
+def _snn(width: int, rate: float) -> list[Layer]:
     return [Dense(width), SELU(), *_dropout(AlphaDropout, rate)]
 
 
-def _msra(width, rate):
+def _msra(width: int, rate: float) -> list[Layer]:
     return [Dense(width, HE), ReLU(), *_dropout(Dropout, rate)]
 
 
-def _batchnorm(width, rate):
+def _batchnorm(width: int, rate: float) -> list[Layer]:
     return [Dense(width, HE), ReLU(), BatchNorm(), *_dropout(Dropout, rate)]
 
 
-def _layernorm(width, rate):
+def _layernorm(width: int, rate: float) -> list[Layer]:
     return [Dense(width, HE), LayerNorm(), ReLU(), *_dropout(Dropout, rate)]
 
 
-def _weightnorm(width, rate):
+def _weightnorm(width: int, rate: float) -> list[Layer]:
     return [Dense(width, HE, weight_norm=True), ReLU(), *_dropout(Dropout, rate)]
 
 
-def _highway(width, rate):
+def _highway(width: int, rate: float) -> list[Layer]:
     return [Highway(), *_dropout(Dropout, rate)]
 
 
-def _block(width, rate, bottleneck):
+def _block(width: int, rate: float, bottleneck: float = 0.5) -> list[Layer]:
     inside = max(1, round(bottleneck * width))
-    layers = [Dense(inside, HE), BatchNorm(), ReLU(), Dense(width, HE), BatchNorm()]
+    layers: list[Layer] = [Dense(inside, HE), BatchNorm(), ReLU(), Dense(width, HE), BatchNorm()]
     return [Residual(layers), ReLU(), *_dropout(Dropout, rate)]
 
 
-def _dropout(kind, rate):
+def _dropout(kind: type[AlphaDropout] | type[Dropout], rate: float) -> list[Layer]:
     return [kind(rate)] if rate else []
 
 

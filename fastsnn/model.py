@@ -9,7 +9,7 @@ import numpy as np
 from fastsnn import metrics
 from fastsnn.checks import arrays, encode
 from fastsnn.checks.scalars import listed, shown
-from fastsnn.data.dataset import TASKS, Split
+from fastsnn.data.dataset import TASKS, Dataset, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.losses import log_softmax
@@ -37,13 +37,13 @@ class Model:
 
     network: Network
     task: str
-    inputs: Standardizer | None = None
+    inputs: Standardizer = None  # type: ignore[assignment]  # then __post_init__ makes one
     targets: Standardizer | None = None
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
             raise TypeError(f"Model: a Network is required, got {type(self.network).__name__}")
         if self.task not in TASKS:
@@ -83,14 +83,14 @@ class Model:
                 )
 
     @classmethod
-    def of(cls, network: Network, dataset) -> Model:
+    def of(cls, network: Network, dataset: Dataset) -> Model:
         """The model of a network trained on a `fastsnn.data.Dataset`."""
         return cls(
             network, dataset.task, dataset.inputs, dataset.targets, dataset.class_names,
             dataset.feature_names, dataset.target_names,
         )  # fmt: skip
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         names = self.class_names or self.target_names
         of = f" of {len(names):,} ({listed(names)})" if names else ""
         return (
@@ -98,7 +98,7 @@ class Model:
             f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters)"
         )
 
-    def predict(self, x, threads: int | None = None) -> np.ndarray:
+    def predict(self, x: object, threads: int | None = None) -> np.ndarray:
         """Predictions for raw features.
 
         Parameters
@@ -121,12 +121,13 @@ class Model:
         """
         z = self.network.forward(self._standardized(x), threads)
         if self.task == "classification":
-            return np.exp(log_softmax(z)).astype(np.float32)
+            probabilities: np.ndarray = np.exp(log_softmax(z)).astype(np.float32)
+            return probabilities
         if self.task == "multitask":
             return (0.5 * (1 + np.tanh(0.5 * z.astype(np.float64)))).astype(np.float32)
         return z if self.targets is None else self.targets.invert(z)
 
-    def evaluate(self, x, y, threads: int | None = None) -> dict[str, float]:
+    def evaluate(self, x: object, y: object, threads: int | None = None) -> dict[str, float]:
         """Figures (`fastsnn.metrics.evaluate`) on raw features and labels.
 
         Parameters
@@ -157,10 +158,10 @@ class Model:
         """
         z = self.network.forward(part.x if x is None else x, threads)
         scale = units = None
-        if self.targets is not None and part.raw_y is None:
-            scale = self.targets.scale
-        elif self.targets is not None:
+        if self.targets is not None and part.raw_y is not None:
             units = self.targets.invert(z), part.raw_y
+        elif self.targets is not None:
+            scale = self.targets.scale
         return metrics.evaluate(self.task, z, part.y, scale, units)
 
     def judge_raw(
@@ -169,12 +170,12 @@ class Model:
         """Figures on a part of a `fastsnn.data.Table` that was read with the model's names."""
         return self.judge(self._part(self._standardized(x), y), threads)
 
-    def _part(self, x, y):
+    def _part(self, x: np.ndarray | ByteRows, y: np.ndarray) -> Split:
         if self.targets is None:
             return Split(x, y)
         return Split(x, self.targets.apply(y, names=self.target_names, where="y"), y)
 
-    def _standardized(self, x):
+    def _standardized(self, x: object) -> np.ndarray | ByteRows:
         if isinstance(x, ByteRows):
             return ByteRows(x.bytes, self.inputs, x.rows)
         x = arrays.table(x, self.network.input_size, self.feature_names)

@@ -74,26 +74,70 @@ def test_saved_again_it_is_the_same(task, tmp_path):
         assert old[name].dtype == new[name].dtype and np.array_equal(old[name], new[name])
 
 
-@each_task
-def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
-    """Its standardization stays in float32, and its figures are those of version 0.1."""
+each_run = pytest.mark.parametrize("name", version_0_1.RUNS)
+
+
+def goes_on_to_the_same_bits(name, task, tmp_path):
+    """A run is resumed from NAME-last.safetensors: tensors, history and learning rates are those of
+    NAME-end.safetensors. Returns the history.
+    """
     data = version_0_1.write_data(tmp_path, task)
     folder = tmp_path / "run"
     folder.mkdir()
-    at(version_0_1.FOLDER / f"{task}-last.safetensors", folder / "last.safetensors", data)
+    at(version_0_1.FOLDER / f"{name}-last.safetensors", folder / "last.safetensors", data)
     (folder / "model.safetensors").write_bytes((folder / "last.safetensors").read_bytes())
-    assert run.resume(folder)["epochs"] == 4
-    end = version_0_1.FOLDER / f"{task}-end.safetensors"
+    end = version_0_1.FOLDER / f"{name}-end.safetensors"
+    epochs = described(end)["config"]["epochs"]
+    assert run.resume(folder)["epochs"] == epochs
     old, new = load_file(end), load_file(folder / "last.safetensors")
     assert old.keys() == new.keys()
-    for name in old:
-        assert np.array_equal(old[name], new[name]), name
+    for tensor in old:
+        assert np.array_equal(old[tensor], new[tensor]), tensor
     old, new = described(end)["history"], checkpoint.load_training(folder / "last.safetensors")[2]
-    assert len(old) == len(new) == 4
+    assert len(old) == len(new) == epochs
     for a, b in zip(old, new, strict=True):
         assert {k: v for k, v in a.items() if k not in TIMES} == {
             k: v for k, v in b.items() if k not in TIMES
         }
+    return new
+
+
+@each_task
+def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
+    """Its standardization stays in float32, and its figures are those of version 0.1."""
+    goes_on_to_the_same_bits(task, task, tmp_path)
+
+
+@each_run
+def test_a_run_of_each_method_goes_on_to_the_same_bits(name, tmp_path):
+    task, options = version_0_1.RUNS[name]
+    history = goes_on_to_the_same_bits(name, task, tmp_path)
+    rates = [record["learning_rate"] for record in history]
+    assert (min(rates) < max(rates)) == (options["schedule"] != "constant")
+
+
+@each_run
+def test_a_model_of_each_method_predicts_the_same_bits(name):
+    model = fs.load_model(version_0_1.FOLDER / f"{name}-end.safetensors")
+    with np.load(version_0_1.FOLDER / "runs.npz") as file:
+        expected = file[name]
+    for threads in (1, 2):
+        predicted = model.predict(version_0_1.features(), threads=threads)
+        assert predicted.dtype == expected.dtype and np.array_equal(predicted, expected)
+
+
+def test_the_runs_cover_what_version_0_1_could_train_with():
+    runs = version_0_1.RUNS
+    options = [options for _, options in runs.values()]
+    assert set(runs) == {
+        "snn", "msra", "batchnorm", "layernorm", "weightnorm", "highway", "resnet",
+    }  # fmt: skip
+    assert {o["optimizer"] for o in options} == {"sgd", "adam", "adamw"}
+    assert {bool(o.get("momentum")) for o in options if o["optimizer"] == "sgd"} == {True, False}
+    assert {o["schedule"] for o in options} == {"constant", "cosine", "step", "plateau"}
+    for name, (_, given) in runs.items():
+        config = described(version_0_1.FOLDER / f"{name}-last.safetensors")["config"]
+        assert config["method"] == name and given.items() <= config.items()
 
 
 def test_rows_of_a_class_of_one_row_are_held_back_as_in_version_0_1():

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ LISTED = 5  # numbers in a repr
 SEARCHED = 10_000  # entries, for one to show
 
 
-def of_anything(x, where: str) -> np.ndarray:
+def of_anything(x: object, where: str) -> np.ndarray:
     """x as a plain `numpy.ndarray` of any type, without a copy where it is one."""
     if isinstance(x, np.ma.MaskedArray):
         _require_unmasked(x, where)
@@ -35,7 +36,7 @@ def of_anything(x, where: str) -> np.ndarray:
         ) from error
 
 
-def of_numbers(x, where: str) -> np.ndarray:
+def of_numbers(x: object, where: str) -> np.ndarray:
     """x as an array of real numbers (bool, integers or floats). Raises TypeError for others."""
     y = of_anything(x, where)
     if y.dtype.kind in "biuf":
@@ -58,7 +59,9 @@ def of_numbers(x, where: str) -> np.ndarray:
     )
 
 
-def table(x, width: int, names: Sequence[str] | None = None, where: str = "x") -> np.ndarray:
+def table(
+    x: object, width: int, names: Sequence[str] | None = None, where: str = "x"
+) -> np.ndarray:
     """Raw features as (n, width) numbers in a type that holds them: uint8, float32 or float64.
 
     x: an array, a list of rows, or a data frame (anything with `columns`). With `names`, the
@@ -105,7 +108,7 @@ def numbers(values: np.ndarray) -> str:
     return f"[{', '.join(f'{value:.6g}' for value in values[:LISTED].tolist())}{more}]"
 
 
-def _of_frame(frame, names, where):
+def _of_frame(frame: Any, names: Sequence[str] | None, where: str) -> np.ndarray:
     """The columns of a data frame as one array, taken by name if the model and the frame have
     names.
     """
@@ -138,7 +141,7 @@ def _of_frame(frame, names, where):
     return np.stack([_column(frame[name], name, where) for name in wanted], axis=1)
 
 
-def _column(values, name, where):
+def _column(values: object, name: object, where: str) -> np.ndarray:
     array = of_anything(values, f"{where}, column {shown(name)}")
     if array.ndim != 1:
         raise TypeError(
@@ -156,7 +159,7 @@ def _column(values, name, where):
     return array.astype(np.float64) if array.dtype.kind == "b" else array
 
 
-def _require_unmasked(x, where):
+def _require_unmasked(x: np.ma.MaskedArray[Any, Any], where: str) -> None:
     mask = np.ma.getmaskarray(x)
     if mask.any():
         raise ValueError(

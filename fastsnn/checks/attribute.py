@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 
-class Checked:
+class Checked(Generic[T]):
     """An attribute that takes what `check(owner, value)` returns; without a check it is set once,
     since other things were made to fit it. There is no __get__: reading it costs nothing more than
     reading any attribute of the owner.
     """
 
-    def __init__(self, check: Callable[[Any, Any], Any] | None = None):
+    def __init__(self, check: Callable[[Any, Any], T] | None = None) -> None:
         self.check = check
 
-    def __set_name__(self, kind, name):
+    def __set_name__(self, kind: type, name: str) -> None:
         self.name = name
 
-    def __set__(self, owner, value):
+    if TYPE_CHECKING:  # Python finds the value in the owner's __dict__
+
+        def __get__(self, owner: object, kind: type) -> T: ...
+
+    def __set__(self, owner: object, value: Any) -> None:
         if self.check is not None:
             value = self.check(owner, value)
         elif self.name in owner.__dict__:

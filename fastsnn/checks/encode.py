@@ -12,7 +12,7 @@ from fastsnn.checks import inputs as check
 from fastsnn.checks.scalars import listed, shown
 
 
-def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarray:
+def classes(y: object, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarray:
     """Class numbers (n,) int64 from class numbers or class names. Raises ValueError, TypeError."""
     y = _integers(arrays.of_anything(y, "y"))
     if names is not None and y.dtype.kind in "OUSTb":
@@ -30,7 +30,9 @@ def classes(y, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarra
     return labels
 
 
-def targets(y, n: int, n_targets: int, names: Sequence[str] | None, missing: bool) -> np.ndarray:
+def targets(
+    y: object, n: int, n_targets: int, names: Sequence[str] | None, missing: bool
+) -> np.ndarray:
     """Targets (n, n_targets): float32 labels in [0, 1] and NaN with `missing`, else float64."""
     if hasattr(y, "columns") and not isinstance(y, np.ndarray):
         y = arrays.table(y, n_targets, names, "y")
@@ -50,7 +52,7 @@ def targets(y, n: int, n_targets: int, names: Sequence[str] | None, missing: boo
     return y
 
 
-def _integers(y):
+def _integers(y: np.ndarray) -> np.ndarray:
     """Objects that are all integers as int64: as unclear as those may be, they are no text."""
     if y.dtype != object or not y.size:
         return y
@@ -62,7 +64,7 @@ def _integers(y):
         return y
 
 
-def _by_name(y, n, names):
+def _by_name(y: np.ndarray, n: int, names: Sequence[str]) -> np.ndarray:
     y = y.ravel() if y.shape == (n, 1) else y
     if y.shape != (n,):
         raise ValueError(f"y: shape ({n},) is required, one class a row of x, got {y.shape}")
@@ -79,7 +81,7 @@ def _by_name(y, n, names):
     return labels
 
 
-def _as_names(labels, n_classes, names):
+def _as_names(labels: np.ndarray, n_classes: int, names: Sequence[str]) -> np.ndarray | None:
     """Class numbers of integers that are class names; None if they are class numbers already.
 
     Classes that are called "3", "5", "7" have the numbers 0, 1, 2. Integers that could be

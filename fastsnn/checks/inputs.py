@@ -1,6 +1,7 @@
 """Validation at the edge: where, what is required, what was given, what to do."""
 
 from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -16,7 +17,19 @@ BALANCED = "balanced"
 NO_NUMBERS = np.zeros(0, np.float32)
 
 
-def features(x, width: int, where: str = "x") -> np.ndarray:
+class HasShape(Protocol):
+    """An array, or `ByteRows`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+
+Rows = TypeVar("Rows", bound=HasShape)
+
+
+def features(x: object, width: int, where: str = "x") -> np.ndarray:
     """x as the kernels take it: (n, width) float32, C-contiguous, writeable flag set; finite
     numbers not checked here.
 
@@ -36,13 +49,13 @@ def features(x, width: int, where: str = "x") -> np.ndarray:
     return x
 
 
-def byte_rows(x, width: int, where: str = "x"):
+def byte_rows(x: Rows, width: int, where: str = "x") -> Rows:
     """`ByteRows` of the right width: bytes are finite whatever they are."""
     _require_size(x, width, where)
     return x
 
 
-def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
+def labels(y: object, n: int, n_classes: int, where: str = "y") -> np.ndarray:
     """Integer classes (n,) as int64, from an array or a list; `fastsnn.engine.batch` checks their
     range.
     """
@@ -69,7 +82,9 @@ def labels(y, n: int, n_classes: int, where: str = "y") -> np.ndarray:
     return np.require(y, np.int64, ("C", "W"))
 
 
-def targets(y, n: int, n_outputs: int, where: str = "y", missing: bool = False) -> np.ndarray:
+def targets(
+    y: object, n: int, n_outputs: int, where: str = "y", missing: bool = False
+) -> np.ndarray:
     """Targets (n, n_outputs) float32, from any array or list of numbers; with `missing`, each is
     in [0, 1] or NaN (no label), else any finite number.
     """
@@ -92,7 +107,7 @@ def targets(y, n: int, n_outputs: int, where: str = "y", missing: bool = False) 
     return np.require(y, np.float32, ("C", "W"))
 
 
-def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
+def weights(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Weights >= 0 as float32; None gives an empty array, which means 1."""
     if values is None:
         return NO_NUMBERS
@@ -106,7 +121,7 @@ def weights(values, shape: tuple[int, ...], where: str) -> np.ndarray:
     return np.require(float32(values, where), np.float32, ("C", "W"))
 
 
-def seed(value, where: str = "seed") -> int:
+def seed(value: object, where: str = "seed") -> int:
     """Check a seed: a Python or NumPy int in [0, 2**64). Raises TypeError or ValueError."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -117,7 +132,7 @@ def seed(value, where: str = "seed") -> int:
 
 
 def class_weight(
-    values, loss: str, n_outputs: int, where: str = "class_weight"
+    values: object, loss: str, n_outputs: int, where: str = "class_weight"
 ) -> np.ndarray | str:
     """Weights of classes or tasks as (n_outputs,) float32. None gives an empty array, which means
     1; "balanced" is returned unchanged, see `balanced`.
@@ -157,7 +172,7 @@ def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndar
         counts = np.bincount(labels, minlength=n_outputs)
         result[counts > 0] = len(labels) / ((counts > 0).sum() * counts[counts > 0])
     else:
-        positive = np.nansum(targets, axis=0, dtype=np.float64)
+        positive = np.asarray(np.nansum(targets, axis=0, dtype=np.float64))
         negative = (~np.isnan(targets)).sum(axis=0) - positive
         both = (positive > 0) & (negative > 0)
         result[both] = negative[both] / positive[both]
@@ -176,19 +191,19 @@ def float32(x: np.ndarray, where: str = "x") -> np.ndarray:
             place = np.argwhere(lost)[0]
             raise ValueError(
                 f"{where}: numbers that float32 can hold are required (up to 3.4e38), got "
-                f"{x[tuple(place)]:.6g} in {arrays.place(place)}; standardize them in float64 "
-                "first (fastsnn.data.Standardizer)"
+                f"{float(x[tuple(place)]):.6g} in {arrays.place(place)}; standardize them in "
+                "float64 first (fastsnn.data.Standardizer)"
             )
     return y
 
 
-def _kind(y):
+def _kind(y: np.ndarray) -> str:
     if y.dtype.kind in "US":
         return "text"
     return str(y.dtype)
 
 
-def _as_classes(y, where):
+def _as_classes(y: np.ndarray, where: str) -> str:
     if y.dtype.kind in "USOT":
         return f"number the classes, numpy.unique({where}, return_inverse=True)[1]"
     if y.dtype.kind == "f" and not (y == np.round(y)).all():  # also NaN
@@ -200,7 +215,7 @@ def _as_classes(y, where):
     return f"use {where}.astype(numpy.int64)"
 
 
-def _reshape(x, width, where):
+def _reshape(x: np.ndarray, width: int, where: str) -> str:
     if x.ndim == 1 and x.shape == (width,) and width > 1:
         return f"for a single row give {where}[None]"
     if x.ndim == 1 and width == 1:
@@ -208,7 +223,7 @@ def _reshape(x, width, where):
     return "reshape it"
 
 
-def _require_size(x, width, where):
+def _require_size(x: HasShape, width: int, where: str) -> None:
     if x.shape[1] != width:
         raise ValueError(
             f"{where}: the network has {width} inputs, got {x.shape[1]} features; "

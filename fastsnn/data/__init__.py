@@ -113,7 +113,7 @@ def load(
         table, image = read_named(name, progress), name in IMAGES
     elif is_table(name):
         table = read_table(name, target, task, header=header, class_names=class_names)
-        image = table.train.x.dtype == np.uint8
+        image = table.train.features.dtype == np.uint8
     else:
         raise unknown(name)
     if not isinstance(standardize, Standardizer) and standardize == "auto":

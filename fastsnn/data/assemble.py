@@ -29,22 +29,23 @@ def assemble(
     rows, held = np.arange(len(table.train)), None
     if table.validation is None:
         rows, held = split(len(table.train), validation, seed, _labels(table, dtype))
-    inputs = standardize
-    if not isinstance(inputs, Standardizer):
-        inputs = Standardizer.fit(table.train.x, standardize, rows, dtype)
+    features = table.train.features
+    if isinstance(standardize, Standardizer):
+        inputs = standardize
+    else:
+        inputs = Standardizer.fit(features, standardize, rows, dtype)
     targets = None
     if table.task == "regression":
         targets = Standardizer.fit(table.train.y, "feature", rows, dtype)
-    keep_bytes = keep_bytes and table.train.x.dtype == np.uint8 and table.train.x.nbytes >= LARGE
+    keep_bytes = keep_bytes and features.dtype == np.uint8 and features.nbytes >= LARGE
 
-    def part(which: str, source: Split | None, rows: np.ndarray | None) -> Split | None:
-        if source is None:
-            return None
+    def part(which: str, source: Split, rows: np.ndarray | None = None) -> Split:
         where = f"{name}, {which} part"
-        if keep_bytes and source.x.dtype == np.uint8:
-            x = ByteRows(source.x, inputs, rows)
+        x: np.ndarray | ByteRows
+        if keep_bytes and source.features.dtype == np.uint8:
+            x = ByteRows(source.features, inputs, rows)
         else:
-            x = inputs.apply(source.x, None, rows, table.feature_names, f"{where}: x")
+            x = inputs.apply(source.features, None, rows, table.feature_names, f"{where}: x")
         y = source.y if rows is None else source.y[rows]
         if targets is None:
             return Split(x, y)
@@ -52,14 +53,18 @@ def assemble(
         raw_y = y.astype(np.float64, copy=False) if exact else None
         return Split(x, targets.apply(y, None, None, table.target_names, f"{where}: y"), raw_y)
 
-    held_part = part("validation", table.train, held) if held is not None and len(held) else None
+    validation_part = None
+    if held is not None and len(held):
+        validation_part = part("validation", table.train, held)
+    elif table.validation is not None:
+        validation_part = part("validation", table.validation)
     notes = [table.note, _lacking(table, held)]
     return Dataset(
         name=name,
         task=table.task,
         train=part("training", table.train, rows),
-        validation=held_part or part("validation", table.validation, None),
-        test=part("test", table.test, None),
+        validation=validation_part,
+        test=None if table.test is None else part("test", table.test),
         class_names=table.class_names,
         feature_names=table.feature_names,
         target_names=table.target_names,
@@ -75,7 +80,9 @@ def _labels(table: Table, dtype: type) -> np.ndarray | None:
     if table.task != "classification":
         return None
     y = table.train.y
-    if dtype == np.float32 and table.train.x.dtype != np.uint8:  # a run of version 0.1 goes on
+    if (
+        dtype == np.float32 and table.train.features.dtype != np.uint8
+    ):  # a run of version 0.1 goes on
         return y if np.unique(y, return_counts=True)[1].min() > 1 else None
     return y
 
@@ -87,5 +94,5 @@ def _lacking(table: Table, held: np.ndarray | None) -> str | None:
     absent = np.setdiff1d(np.unique(table.train.y), table.train.y[held])
     if not len(absent):
         return None
-    names = listed([table.class_names[k] for k in absent])
+    names = listed([(table.class_names or ())[k] for k in absent])
     return f"the validation part has no row of the class{'es'[: 2 * (len(absent) > 1)]} {names}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[
         return found
 
 
-def _check_header(name, head: bytes, size: int) -> None:
+def _check_header(name: str, head: bytes, size: int) -> None:
     """Raise ValueError if the header of a .npy file describes another size than `size` bytes: NumPy
     allocates what the header describes before it reads on.
     """
@@ -55,7 +56,7 @@ def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
     from fastsnn.storage import files
 
     content = io.BytesIO()
-    np.savez(content, **arrays)
+    np.savez(content, **dict[str, Any](arrays))
     try:
         make_folder(path.parent)
         files.replace(path, content.getvalue())

@@ -76,7 +76,7 @@ def number_name(value: str | int | float) -> str:
     return f"{sign}{digits}e{exponent}"
 
 
-def _exact(text):
+def _exact(text: str) -> tuple[str, str, int]:
     """(sign, digits, exponent) with digits that neither begin nor end with 0: the value is
     sign digits x 10^exponent; digits "" means 0.
     """

@@ -7,6 +7,7 @@ downloaded, in its binary form. "cifar10-exact" is a part of the images with the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ CLASSES = (
 HOSTS = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
 
 
-def _archive(form, size, md5, *more) -> File:
+def _archive(form: str, size: int, md5: str, *more: str) -> File:
     name = f"cifar-10-{form}.tar.gz"
     return File(name, size, f"md5:{md5}", True, tuple(host + name for host in HOSTS) + more)
 
@@ -84,7 +85,7 @@ def load_exact(progress: Progress | None = None) -> Table:
     return Table("classification", train, None, test, CLASSES, None, None, note)
 
 
-def _exact(path: Path, arrays, part) -> Split:
+def _exact(path: Path, arrays: Mapping[str, np.ndarray], part: str) -> Split:
     x, y = arrays[f"{part}_x"], arrays[f"{part}_y"]
     if y.dtype.kind not in "iu" or y.ndim != 1 or not len(y) or y.min() < 0 or y.max() > 9:
         given = f"{y.min()} to {y.max()}" if y.dtype.kind in "iu" and y.size else f"{y.dtype}"

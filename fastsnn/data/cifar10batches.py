@@ -13,7 +13,9 @@ import io
 import pickle
 import tarfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +40,15 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         lost = [name for name in (*TRAIN, *TEST) if name not in batches]
         if lost:
             raise ValueError(f"lacks {', '.join(lost)}")
-    parts = []
-    for names in (TRAIN, TEST):
-        parts += [np.concatenate([batches[name][i] for name in names]) for i in (0, 1)]
-    return tuple(parts)
+    train_x, train_y, test_x, test_y = (
+        np.concatenate([batches[name][i] for name in names])
+        for names in (TRAIN, TEST)
+        for i in (0, 1)
+    )
+    return train_x, train_y, test_x, test_y
 
 
-def members(path: Path, most: int) -> Iterator[tuple[str, int, Callable]]:
+def members(path: Path, most: int) -> Iterator[tuple[str, int, Callable[[], Any]]]:
     """(name, size, function that opens it) of each file in a .tar.gz, which may have at most `most`
     bytes unpacked. They come in the order of the archive, so that nothing is unpacked twice.
     """
@@ -55,17 +59,17 @@ def members(path: Path, most: int) -> Iterator[tuple[str, int, Callable]]:
     ):
         for member in archive:
             if member.isfile():
-                yield member.name, member.size, lambda m=member: archive.extractfile(m)
+                yield member.name, member.size, partial(archive.extractfile, member)
 
 
-def _binary(data: bytes):
+def _binary(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if len(data) != ROWS * (1 + PIXELS):
         raise ValueError(f"a batch must have {ROWS * (1 + PIXELS)} bytes, has {len(data)}")
     rows = np.frombuffer(data, np.uint8).reshape(ROWS, 1 + PIXELS)
     return _checked(rows[:, 1:], rows[:, 0])
 
 
-def _pickled(data: bytes):
+def _pickled(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     try:
         batch = _Unpickler(io.BytesIO(data), encoding="bytes").load()
         version, shape, dtype, fortran, content = batch[b"data"].state
@@ -79,7 +83,7 @@ def _pickled(data: bytes):
         raise ValueError(f"a batch is damaged: {type(error).__name__}: {brief(error)}") from error
 
 
-def _checked(images, labels):
+def _checked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if labels.shape != (ROWS,) or labels.max() > 9:
         raise ValueError(f"a batch must have {ROWS} labels 0..9")
     return images, labels.astype(np.int64)
@@ -92,10 +96,11 @@ class _Refused(ValueError):
 class _Dummy:
     """In the place of a NumPy array or dtype: keeps what the pickle gives it, and does nothing."""
 
-    def __init__(self, kind=None):
-        self.kind, self.state = kind, None
+    def __init__(self, kind: object = None) -> None:
+        self.kind = kind
+        self.state: object = None
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object) -> None:
         self.state = state
 
 
@@ -107,14 +112,14 @@ _KNOWN = {
 }
 
 
-def _no_bytearray(unpickler):
+def _no_bytearray(unpickler: object) -> None:
     raise ValueError("it has a bytearray, for which memory is allocated before its bytes are read")
 
 
 class _Unpickler(pickle._Unpickler):
     dispatch = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: _no_bytearray}
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _KNOWN:
             raise _Refused(
                 f"a batch asks for {brief(f'{module}.{name}', 60)}, which is refused: unpickling "

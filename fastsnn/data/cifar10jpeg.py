@@ -34,24 +34,24 @@ def read(images: Path, order: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     and blue, as in the original, and (n,) int64.
     """
     labels, places = _order(order)
-    found, same = {}, True
     folder = cache_folder() / "cifar10"
     key = file_sha256(images)[:16]
     paths = {part: folder / f"jpeg-{key}-{part}.npy" for part in ROWS}
-    for part, path in paths.items():
-        found[part] = _kept(path, ROWS[part])
-    if any(array is None for array in found.values()):
+    stored = {part: _kept(path, ROWS[part]) for part, path in paths.items()}
+    found = {part: array for part, array in stored.items() if array is not None}
+    if len(found) < len(paths):
         found = _decoded(images, places)
         for part, path in paths.items():
             _keep(path, found[part])
+    same = True
     for part, array in found.items():
-        same = same and hashlib.sha256(array).hexdigest() == SHA256[part]
+        same = same and hashlib.sha256(array.data).hexdigest() == SHA256[part]
         found[part] = np.ascontiguousarray(array.transpose(0, 3, 1, 2)).reshape(len(array), -1)
     note = NOTE if same else NOTE + OTHER_DECODER
     return found["train"], labels["train"], found["test"], labels["test"], note
 
 
-def _order(path: Path):
+def _order(path: Path) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, int]]]:
     """({part: labels}, {name of a JPEG file: (part, place)})."""
     labels = {part: np.full(rows, -1) for part, rows in ROWS.items()}
     places = {}
@@ -76,7 +76,7 @@ def _order(path: Path):
     return labels, places
 
 
-def _decoded(path: Path, places) -> dict[str, np.ndarray]:
+def _decoded(path: Path, places: dict[str, tuple[str, int]]) -> dict[str, np.ndarray]:
     try:
         from PIL import Image
     except ImportError as error:
@@ -103,7 +103,7 @@ def _decoded(path: Path, places) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _kept(path, rows):
+def _kept(path: Path, rows: int) -> np.ndarray | None:
     try:
         array = np.load(path, allow_pickle=False)
     except Exception:  # damaged headers fail in many ways; the images are decoded again
@@ -111,7 +111,7 @@ def _kept(path, rows):
     return array if array.shape == (rows, 32, 32, 3) and array.dtype == np.uint8 else None
 
 
-def _keep(path, array):
+def _keep(path: Path, array: np.ndarray) -> None:
     from fastsnn.storage import files
 
     content = io.BytesIO()

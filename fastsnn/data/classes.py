@@ -27,11 +27,13 @@ def encode_classes(
     """
     names = tuple(class_names or ())
     known = set(names)
+    bad: np.ndarray
+    spellings: list[str]
     if isinstance(cells, np.ndarray):
-        distinct, index = np.unique(cells, return_inverse=True)
-        bad = ~np.isfinite(distinct)
+        values, index = np.unique(cells, return_inverse=True)
+        bad = ~np.isfinite(values)
         spellings = [
-            "" if b else number_name(value) for value, b in zip(distinct.tolist(), bad, strict=True)
+            "" if b else number_name(value) for value, b in zip(values.tolist(), bad, strict=True)
         ]
     else:
         distinct = list(dict.fromkeys(cells))
@@ -69,7 +71,7 @@ def encode_classes(
     return y, names
 
 
-def _known(spellings, names):
+def _known(spellings: list[str], names: Sequence[str]) -> list[str]:
     """The spellings as in a model's class names: models of fastsnn 0.1 have canonical numbers, even
     among text ("250" for 250.00), and a column may be text in one file and numbers in another.
     """
@@ -80,16 +82,16 @@ def _known(spellings, names):
     return list(numbers)
 
 
-def _is_none(cell):
+def _is_none(cell: str) -> bool:
     return is_missing(cell) or abs(number(cell) or 0) == np.inf
 
 
-def _list(names):
+def _list(names: Sequence[str]) -> str:
     plain = (n if len(n) < 40 and n.isprintable() else shown(n) for n in names[:10])
     return ", ".join(plain) + (", ..." if len(names) > 10 else "")
 
 
-def _given(value):
+def _given(value: str | float) -> str:
     if isinstance(value, str):
         if not value.strip():
             return "an empty cell"

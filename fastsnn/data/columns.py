@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from typing import Any
 
 from fastsnn.checks.scalars import listed, shown
 
@@ -26,14 +27,15 @@ def target_names(target: Target) -> list[str]:
         return [target, *(name.strip() for name in target.split(","))]
     if isinstance(target, bool):
         raise TypeError(f"target: must be a column name, an index or a list, got {target}")
+    given: Any = target
     try:
-        return [str(operator.index(target))]
+        return [str(operator.index(given))]
     except TypeError:
         pass
     try:
-        if isinstance(target, Set | Mapping):
+        if isinstance(given, Set | Mapping):
             raise TypeError("it has no order")
-        names = [n if isinstance(n, str) else str(operator.index(n)) for n in target]
+        names = [n if isinstance(n, str) else str(operator.index(n)) for n in given]
     except TypeError as error:
         raise TypeError(
             "target: must be a column name, an index or a list of these, got "
@@ -115,7 +117,7 @@ def first_at(names: Sequence[str] | None) -> dict[str, int]:
     return {name: i for i, name in reversed(list(enumerate(names or ())))}
 
 
-def _require_names(path, header, columns):
+def _require_names(path: Path, header: Sequence[str], columns: Sequence[int]) -> None:
     times = Counter(header)
     for i in columns:
         if not header[i]:

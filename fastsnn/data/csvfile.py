@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -23,6 +23,7 @@ from fastsnn.data.limits import table_limit, too_large
 from fastsnn.data.magic import HEAD, require_text
 
 PIECE = 1 << 20  # bytes
+Rows = Iterator[tuple[int, list[str]]]  # (line where it begins, cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class CsvTable:
 
     x: np.ndarray
     targets: list[list[str]]
-    lines: array
+    lines: array[int]
     feature_names: tuple[str, ...] | None
     target_names: tuple[str, ...]
     found: str
@@ -67,8 +68,9 @@ def read_csv(
     expected = expected or Expected()
     names = target_names(target)
     _require_text(path)
-    how = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": None}
-    with open_file(path, "rt", **how) as file:
+    with open_file(
+        path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=None
+    ) as file:
         source = lines(path, file)
         sampled, whole = delimiters.sample(source)
         letter = delimiters.choose(path, sampled, whole)
@@ -79,7 +81,7 @@ def read_csv(
         return _read(path, line, row, rows, letter, target, names, expected, labelled)
 
 
-def _require_text(path):
+def _require_text(path: Path) -> None:
     """By the first bytes; and of a packed file the size, before minutes are spent on its rows."""
     packed = path.name.lower().endswith(".gz")
     with open_file(path) as file:
@@ -93,7 +95,17 @@ def _require_text(path):
                 raise too_large(path, limit)
 
 
-def _read(path, line, row, rows, letter, target, names, expected, labelled) -> CsvTable:
+def _read(
+    path: Path,
+    line: int,
+    row: list[str],
+    rows: Rows,
+    letter: str,
+    target: Target,
+    names: list[str],
+    expected: Expected,
+    labelled: bool,
+) -> CsvTable:
     if len(row) == 1:
         rows = _require_one_column(path, line, row, rows)
     labels = expected.class_names or ()
@@ -134,7 +146,7 @@ def _read(path, line, row, rows, letter, target, names, expected, labelled) -> C
     )
 
 
-def _require_columns(where, row, labelled):
+def _require_columns(where: str, row: list[str], labelled: bool) -> None:
     """Refuse a first line that is no line of a table, but what some programs write above one."""
     text = row[0].strip()
     if text[:4].lower() == "sep=":
@@ -151,7 +163,7 @@ def _require_columns(where, row, labelled):
     )
 
 
-def _require_no_quote(where, cell):
+def _require_no_quote(where: str, cell: str) -> None:
     """Refuse a quoted cell after a blank: its quotes would belong to the text."""
     if cell.lstrip()[:1] == '"':
         raise ValueError(
@@ -160,7 +172,7 @@ def _require_no_quote(where, cell):
         )
 
 
-def _require_one_column(path, line, row, rows):
+def _require_one_column(path: Path, line: int, row: list[str], rows: Rows) -> Rows:
     """The rows. Raises ValueError if the second has several cells: the first is a title then."""
     second = next(rows, None)
     if second is None:
@@ -173,7 +185,7 @@ def _require_one_column(path, line, row, rows):
     return chain([second], rows)
 
 
-def _indices(path, target, width):
+def _indices(path: Path, target: Target, width: int) -> list[int] | None:
     """The target columns if there is no header; None if they are names, which need a header."""
     try:
         return target_columns(path, target, None, width)
@@ -181,11 +193,21 @@ def _indices(path, target, width):
         return None
 
 
-def _rows(path, rows, line, row, header, features, targets, hint):
+def _rows(
+    path: Path,
+    rows: Rows,
+    line: int,
+    row: list[str],
+    header: list[str] | None,
+    features: list[int],
+    targets: list[int],
+    hint: str,
+) -> tuple[array[float], list[list[str]], array[int]]:
     """(values of the features, row by row, float64; the cells of each target; line numbers)"""
     width, hinted = len(row), line
     take = itemgetter(*features) if len(features) > 1 else lambda row: (row[features[0]],)
-    values, cells, at = array("d"), [[] for _ in targets], array("q")
+    cells: list[list[str]] = [[] for _ in targets]
+    values, at = array("d"), array("q")
     if not header:
         rows = chain([(line, row)], rows)
     for line, row in rows:
@@ -198,7 +220,7 @@ def _rows(path, rows, line, row, header, features, targets, hint):
         numbers = _quickly(taken)
         if numbers is None:
             _require_numbers(path, line, row, features, header, hint if line == hinted else "")
-            numbers = map(float, taken)
+            numbers = list(map(float, taken))
         values.extend(numbers)
         for column, i in zip(cells, targets, strict=True):
             if row[i][:1].isspace():
@@ -208,7 +230,7 @@ def _rows(path, rows, line, row, header, features, targets, hint):
     return values, cells, at
 
 
-def _quickly(cells):
+def _quickly(cells: Sequence[str]) -> list[float] | None:
     """The numbers in the cells; None if a cell may not be a number, or not finite in float32."""
     try:
         values = list(map(float, cells))
@@ -219,7 +241,9 @@ def _quickly(cells):
     return values if good and "_" not in text and text.isascii() else None
 
 
-def _require_numbers(path, line, row, columns, header, hint):
+def _require_numbers(
+    path: Path, line: int, row: list[str], columns: list[int], header: list[str] | None, hint: str
+) -> None:
     for i in columns:
         if is_finite(row[i]):
             continue

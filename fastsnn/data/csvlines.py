@@ -52,7 +52,7 @@ def records(path: Path, source: Iterable[str], delimiter: str) -> Iterator[tuple
     """
     recent = []  # the lines of the record that is being read
 
-    def fed():
+    def fed() -> Iterator[str]:
         for line in source:
             recent.append(line)
             yield line
@@ -71,7 +71,7 @@ def records(path: Path, source: Iterable[str], delimiter: str) -> Iterator[tuple
             yield start, row
 
 
-def _broken(path, start, text, delimiter, error) -> ValueError:
+def _broken(path: Path, start: int, text: str, delimiter: str, error: csv.Error) -> ValueError:
     """The error for a record that csv.reader refuses; names the broken quote."""
     closing = re.compile(r'[^"]*(?:""[^"]*)*"')
     following = re.compile(f"[{re.escape(delimiter)}\n]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +31,18 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
-    def __repr__(self):
+    @property
+    def features(self) -> np.ndarray:
+        """x of a `Table`, which is an array. Raises TypeError for ByteRows."""
+        if isinstance(self.x, ByteRows):
+            raise TypeError("Split: an array is required, got ByteRows; take rows of it")
+        return self.x
+
+    def __repr__(self) -> str:
         return f"Split(x {self._shape(self.x)}, y {self._shape(self.y)})"
 
     @staticmethod
-    def _shape(array):
+    def _shape(array: np.ndarray | ByteRows) -> str:
         return f"{tuple(array.shape)} {getattr(array, 'dtype', 'uint8 rows')}"
 
 
@@ -62,22 +70,22 @@ class Dataset:
     note: str | None = None
     found: str | None = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return summary(self)
 
     @property
     def n_features(self) -> int:
-        return self.train.x.shape[1]
+        return int(self.train.x.shape[1])
 
     @property
     def n_outputs(self) -> int:
         """Classes, tasks or targets: the units of the last layer."""
         if self.class_names is not None:
             return len(self.class_names)
-        return self.train.y.shape[1]
+        return int(self.train.y.shape[1])
 
 
-def summary(data) -> str:
+def summary(data: Any) -> str:
     """A `Dataset` or a `Table` in a few lines: shapes and names, no arrays."""
     own = f"{data.name!r}, " if hasattr(data, "name") else ""
     lines = [f"{type(data).__name__}({own}{data.task}"]

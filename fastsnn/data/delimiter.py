@@ -37,7 +37,7 @@ def choose(path: Path, first: Sequence[str], whole: bool) -> str:
     """
     cut = False
 
-    def blank(found):
+    def blank(found: re.Match[str]) -> str:
         nonlocal cut
         cut = cut or not found[1]
         return '""'
@@ -57,14 +57,14 @@ def choose(path: Path, first: Sequence[str], whole: bool) -> str:
             "cells that contain a delimiter into quotes"
         )
 
-    def agreement(letter):
+    def agreement(letter: str) -> int:
         several = Counter(n for n in columns[letter] if n >= 2)
         return max(several.values(), default=0)
 
     return max(DELIMITERS, key=agreement)
 
 
-def _require_no_decimal_comma(path, first, agreed):
+def _require_no_decimal_comma(path: Path, first: Sequence[str], agreed: Sequence[str]) -> None:
     for letter in agreed:
         if letter == ",":
             continue

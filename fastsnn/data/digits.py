@@ -14,11 +14,11 @@ from fastsnn.data.dataset import Split
 from fastsnn.data.table import Table, read_table
 
 
-def load_digits(progress=None) -> Table:
+def load_digits(progress: object = None) -> Table:
     """The 1438 training and 359 test images; `progress` is not called, nothing is downloaded."""
     with resources.as_file(resources.files("fastsnn.data") / "digits.csv.gz") as path:
         whole = read_table(path, "class", "classification")
-    pixels = whole.train.x.astype(np.uint8)  # as in the other image data sets
+    pixels = whole.train.features.astype(np.uint8)  # as in the other image data sets
     test = np.arange(len(whole.train)) % 5 == 4
     return Table(
         task="classification",

@@ -44,7 +44,7 @@ def file_sha256(path: Path) -> str:
     return _digest(path, "sha256")
 
 
-def _digest(path, kind):
+def _digest(path: Path, kind: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
 
@@ -64,7 +64,7 @@ def fault(path: Path, checksum: str | None) -> str | None:
     return None if found == wanted else f"must have the {kind} {wanted}, has {found}"
 
 
-def _damage(path) -> str | None:
+def _damage(path: Path) -> str | None:
     name = path.name.removesuffix(".part")
     try:
         if name.endswith(".zip"):
@@ -132,7 +132,13 @@ def fetch(
     )
 
 
-def _try(url, part, checksum, limit, progress) -> str | None:
+def _try(
+    url: str,
+    part: Path,
+    checksum: str | None,
+    limit: Limit,
+    progress: Callable[[int, int | None], None],
+) -> str | None:
     """Complete `part` from `url`; the cause if that failed. A wrong `part` is removed."""
     resumed = part.exists() and part.stat().st_size > 0
     if resumed and checksum is not None and fault(part, checksum) is None:

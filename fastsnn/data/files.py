@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import gzip
 import io
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from fastsnn.data.limits import ADVICE, unpacked_limit
 
@@ -16,8 +18,8 @@ PIECE = 1 << 20  # most bytes unpacked in one piece
 
 
 def open_file(
-    path: Path, mode: str = "rb", most: int | None = None, **text
-) -> AbstractContextManager:
+    path: Path, mode: str = "rb", most: int | None = None, **text: Any
+) -> AbstractContextManager[Any]:
     """`open(path, mode)`, unpacking on the fly where the name ends in .gz.
 
     most: bytes that the content may have, see `limited`. While the file is read, a damaged archive,
@@ -33,19 +35,22 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
         return read_all(file)
 
 
-def read_all(file: io.BufferedIOBase, size: int | None = None) -> bytes:
+def read_all(file: IO[bytes] | io.BufferedIOBase, size: int | None = None) -> bytes:
     """The rest of a file, or at most `size` bytes of it.
 
     It is read in pieces: `file.read(size)` would allocate `size` bytes before it reads.
     """
-    pieces, left = [], float("inf") if size is None else size
+    pieces: list[bytes] = []
+    left = sys.maxsize if size is None else size
     while left > 0 and (piece := file.read(min(PIECE, left))):
         pieces.append(piece)
         left -= len(piece)
     return b"".join(pieces)
 
 
-def limited(file: io.BufferedIOBase, limit: int | None, path: Path | str) -> io.BufferedReader:
+def limited(
+    file: IO[bytes] | io.BufferedIOBase, limit: int | None, path: Path | str
+) -> io.BufferedReader:
     """`file`, from which at most `limit` bytes can be read; the next one raises ValueError.
 
     It is unpacked in pieces of at most PIECE, whatever is asked for. limit: `unpacked_limit()` by
@@ -55,7 +60,9 @@ def limited(file: io.BufferedIOBase, limit: int | None, path: Path | str) -> io.
 
 
 class _Limited(io.RawIOBase):
-    def __init__(self, file, limit, path):
+    def __init__(
+        self, file: IO[bytes] | io.BufferedIOBase, limit: int | None, path: Path | str
+    ) -> None:
         self.file, self.path, self.seen = file, path, 0
         self.advice = "copy or download it again"
         if limit is None:
@@ -63,10 +70,10 @@ class _Limited(io.RawIOBase):
             self.advice = ADVICE
         self.limit = limit
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         data = self.file.read(min(len(buffer), PIECE))
         self.seen += len(data)
         if self.seen > self.limit:
@@ -77,19 +84,18 @@ class _Limited(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
-    def close(self):
+    def close(self) -> None:
         self.file.close()
         super().close()
 
 
 @contextmanager
-def _opened(path, mode, most, text) -> Iterator:
+def _opened(path: Path, mode: str, most: int | None, text: dict[str, Any]) -> Iterator[Any]:
     try:
-        with gzip.open(path) if packed(path) else open(path, "rb") as file:
+        with gzip.open(path) if packed(path) else open(path, "rb") as raw:
             # A plain file cannot grow by unpacking: only the limit of its data set applies.
-            if packed(path) or most is not None:
-                file = limited(file, most, path)
-            with io.TextIOWrapper(file, **text) if "t" in mode else file as file:
+            source: Any = limited(raw, most, path) if packed(path) or most is not None else raw
+            with io.TextIOWrapper(source, **text) if "t" in mode else source as file:
                 yield file
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(
@@ -104,7 +110,9 @@ def _opened(path, mode, most, text) -> Iterator:
 
 
 @contextmanager
-def damage(path: Path | str, what: str, advice: str = "copy or download it again") -> Iterator:
+def damage(
+    path: Path | str, what: str, advice: str = "copy or download it again"
+) -> Iterator[None]:
     """Errors of libraries that read damaged bytes, as one ValueError: "path: what (error); advice".
 
     Archives, pickles, images and .npy headers fail with nearly every type of exception that Python

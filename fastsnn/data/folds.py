@@ -38,7 +38,7 @@ class Folds:
     target_names: tuple[str, ...] | None = None
     prepare: Prepare | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         n = len(self.x)
         shapes = {self.test.shape, self.validation.shape}
         if len(self.y) != n or len(shapes) != 1 or self.test.shape[:1] != (n,):
@@ -64,7 +64,7 @@ class Folds:
     def __len__(self) -> int:
         return len(self.x)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"Folds({self.name!r}, {self.task}, {self.n_folds} folds, x {self.x.shape} "
             f"{self.x.dtype}, y {self.y.shape} {self.y.dtype})"
@@ -72,7 +72,7 @@ class Folds:
 
     @property
     def n_folds(self) -> int:
-        return self.test.shape[1]
+        return int(self.test.shape[1])
 
     def rows(self, fold: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(training, validation, test) rows of `fold` in [1, n_folds]: sorted int64 indices."""
@@ -81,7 +81,8 @@ class Folds:
                 f"{self.name}: the fold must be a number from 1 to {self.n_folds}, got {fold}"
             )
         test, validation = self.test[:, fold - 1], self.validation[:, fold - 1]
-        return tuple(np.flatnonzero(part) for part in (~test & ~validation, validation, test))
+        train = ~test & ~validation
+        return np.flatnonzero(train), np.flatnonzero(validation), np.flatnonzero(test)
 
     def table(self, fold: int = 1) -> Table:
         """The parts of `fold`, prepared where the data set has a rule of its own, and not yet
@@ -103,8 +104,11 @@ class Folds:
         rows = self.rows(fold)
         if self.prepare is not None:
             x = self.prepare(self.x, rows[0])
-            return tuple(Split(x[part], self.y[part]) for part in rows)
-        inputs, names = Standardizer.fit(self.x, "feature", rows[0]), self.feature_names
-        return tuple(
-            Split(inputs.apply(self.x, rows=part, names=names), self.y[part]) for part in rows
-        )
+            parts = [Split(x[part], self.y[part]) for part in rows]
+        else:
+            inputs, names = Standardizer.fit(self.x, "feature", rows[0]), self.feature_names
+            parts = [
+                Split(inputs.apply(self.x, rows=part, names=names), self.y[part]) for part in rows
+            ]
+        train, validation, test = parts
+        return train, validation, test

@@ -110,7 +110,7 @@ def settle(
         )
 
 
-def _is_like_a_name(word, row, cells):
+def _is_like_a_name(word: str, row: Sequence[str], cells: Collection[str]) -> bool:
     """Return True if a number in line 1 is rather the name of a column with these cells below."""
     if cells and all(number(cell) is None for cell in cells):
         return True
@@ -123,5 +123,5 @@ def _is_like_a_name(word, row, cells):
     return number(word) not in below and max(below.values(), default=0) > 1
 
 
-def _numbered(cells) -> bool:
+def _numbered(cells: Sequence[str]) -> bool:
     return all(cell == str(i) for i, cell in enumerate(cells))

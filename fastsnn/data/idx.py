@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -34,7 +35,9 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _header(path, file, ndim) -> tuple[np.dtype, tuple[int, ...], int]:
+def _header(
+    path: Path, file: IO[bytes], ndim: int | None
+) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """(dtype, shape, bytes of all values). Raises ValueError if the file cannot have that many."""
     data = read_all(file, 4)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or data[3] == 0:

@@ -54,5 +54,5 @@ def too_large(path: Path, limit: int, size: int | None = None) -> ValueError:
     )
 
 
-def _memory():
+def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

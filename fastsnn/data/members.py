@@ -57,7 +57,8 @@ def require_supported(info: zipfile.ZipInfo, where: str, advice: str) -> None:
     if info.flag_bits & ENCRYPTED:
         raise ValueError(f"{where} must not be encrypted; save the archive without a password")
     if info.compress_type not in METHODS:
-        method = zipfile.compressor_names.get(info.compress_type, info.compress_type)
+        names = zipfile.compressor_names  # type: ignore[attr-defined]  # typeshed lacks it
+        method = names.get(info.compress_type, info.compress_type)
         raise ValueError(f"{where} must be stored or deflated, its method is {method}; {advice}")
 
 

@@ -52,7 +52,7 @@ def load_mnist(progress: Progress | None = None) -> Table:
     )
 
 
-def _part(prefix, progress) -> Split:
+def _part(prefix: str, progress: Progress | None) -> Split:
     images = read_idx(locate(f"{prefix}-images-idx3-ubyte.gz", progress), ndim=3)
     labels = read_idx(locate(f"{prefix}-labels-idx1-ubyte.gz", progress), ndim=1)
     return Split(images.reshape(len(images), -1), labels.astype(np.int64))

@@ -62,15 +62,16 @@ def read_npz_features(path: Path) -> np.ndarray:
 class _Archive:
     """An open archive. arrays: {lower-case name: member}."""
 
-    def __init__(self, path, archive):
-        self.path, self.archive, self.arrays = path, archive, {}
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path, self.archive = path, archive
+        self.arrays: dict[str, zipfile.ZipInfo] = {}
         self.names = [info.filename.removesuffix(".npy") for info in archive.infolist()]
         for name, info in zip(self.names, archive.infolist(), strict=True):
             if name.lower() in self.arrays and name.lower() in WANTED:
                 raise ValueError(f"{path}: must hold {name.lower()} once, {self.holds()}")
             self.arrays[name.lower()] = info
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         return read_member(self.path, self.archive, self.arrays[name])
 
     def holds(self) -> str:
@@ -97,7 +98,7 @@ def _open(path: Path) -> Iterator[_Archive]:
             yield _Archive(path, archive)
 
 
-def _features(path, file, name) -> np.ndarray:
+def _features(path: Path, file: _Archive, name: str) -> np.ndarray:
     x = file[name]
     if x.dtype.kind in "US" or x.ndim < 2 or x.size == 0:
         raise ValueError(
@@ -119,7 +120,7 @@ def _features(path, file, name) -> np.ndarray:
     return x
 
 
-def _targets(path, file, name) -> np.ndarray:
+def _targets(path: Path, file: _Archive, name: str) -> np.ndarray:
     y = file[name]
     if y.ndim > 2 or y.size == 0:
         raise ValueError(

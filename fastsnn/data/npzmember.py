@@ -8,8 +8,9 @@ import math
 import tokenize
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -51,7 +52,7 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
     return value
 
 
-def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype, int]:
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """(shape, dtype, bytes of the header) of a .npy file. Raises nearly any type of exception for
     damaged bytes.
     """
@@ -64,7 +65,7 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype, int]:
     return shape, dtype, file.tell()
 
 
-def _header(where, file):
+def _header(where: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     try:
         return read_header(file)
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError) as error:
@@ -73,7 +74,9 @@ def _header(where, file):
         ) from error
 
 
-def _require_array(where, shape, dtype, start, size):
+def _require_array(
+    where: str, shape: tuple[int, ...], dtype: np.dtype[Any], start: int, size: int
+) -> None:
     if dtype.hasobject:
         raise ValueError(
             f"{where} is a pickled object array, which is refused because unpickling can run any "
@@ -94,9 +97,9 @@ def _require_array(where, shape, dtype, start, size):
         )
 
 
-def _shown(shape):
+def _shown(shape: Sequence[int]) -> str:
     return brief(str(tuple(_count(n) for n in shape[:8])).replace("'", ""))
 
 
-def _count(number):
+def _count(number: int) -> str:
     return str(number) if abs(number) < 10**18 else "more than 10^18"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fastsnn.data.files import brief
 
 
-def parse(text: bytes, dtype=np.float64, delimiter: str | None = ",", **more) -> np.ndarray:
+def parse(
+    text: bytes, dtype: DTypeLike = np.float64, delimiter: str | None = ",", **more: Any
+) -> np.ndarray:
     """`numpy.loadtxt` of text without remarks: (lines, numbers of a line), or the records of
     `dtype`. Raises ValueError where the lines are not such numbers, or there is none.
     """
@@ -18,7 +22,8 @@ def parse(text: bytes, dtype=np.float64, delimiter: str | None = ",", **more) ->
     ndmin = 2 if np.dtype(dtype).names is None else 1
     try:
         return np.loadtxt(
-            io.BytesIO(text), dtype, delimiter=delimiter, comments=None, ndmin=ndmin, **more
-        )
+            io.BytesIO(text), np.dtype(dtype), delimiter=delimiter, comments=None,
+            ndmin=2 if ndmin == 2 else 1, **more,
+        )  # fmt: skip
     except (ValueError, OverflowError, RuntimeError, TypeError) as error:  # it may quote a cell
         raise ValueError(brief(error)) from error

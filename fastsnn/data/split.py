@@ -40,7 +40,7 @@ def split(
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def _by_class(order, held, labels):
+def _by_class(order: np.ndarray, held: int, labels: np.ndarray) -> np.ndarray:
     classes, label, counts = np.unique(labels, return_inverse=True, return_counts=True)
     held = min(held, len(labels) - len(classes))
     if held == 0:

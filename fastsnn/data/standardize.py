@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastsnn.checks import arrays
 from fastsnn.engine.byterows import BLOCK
@@ -34,7 +36,7 @@ class Standardizer:
     mean: np.ndarray
     scale: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         mean, scale = self.mean, self.scale
         types = {getattr(mean, "dtype", None), getattr(scale, "dtype", None)}
         if types not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
@@ -53,7 +55,7 @@ class Standardizer:
                 "finite numbers"
             )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"Standardizer({self.mean.size:,} features, {self.mean.dtype}, mean "
             f"{arrays.numbers(self.mean)}, scale {arrays.numbers(self.scale)})"
@@ -142,7 +144,7 @@ class Standardizer:
                 self._refuse(given, out[part], row, names, where)
         return out
 
-    def _apply(self, block, y):
+    def _apply(self, block: np.ndarray, y: np.ndarray) -> None:
         if self.mean.dtype == np.float32:
             y[...] = block  # faster than a subtraction that casts
             np.subtract(y, self.mean, out=y)
@@ -152,7 +154,14 @@ class Standardizer:
             np.divide(exact, self.scale, out=exact)
             y[...] = exact
 
-    def _refuse(self, given, y, rows, names, where):
+    def _refuse(
+        self,
+        given: np.ndarray,
+        y: np.ndarray,
+        rows: np.ndarray,
+        names: Sequence[str] | None,
+        where: str,
+    ) -> None:
         row, column = np.argwhere(~np.isfinite(y))[0]
         value = given[row, column]
         place = arrays.place((rows[row], column), names)
@@ -170,11 +179,13 @@ class Standardizer:
     def invert(self, x: np.ndarray) -> np.ndarray:
         """x * scale + mean in the dtype of mean and scale: the inverse of `apply`."""
         if self.mean.dtype == np.float32:
-            return (x * self.scale + self.mean).astype(np.float32, copy=False)
-        return x * self.scale + self.mean
+            x = (x * self.scale + self.mean).astype(np.float32, copy=False)
+            return x
+        x = x * self.scale + self.mean
+        return x
 
 
-def _moments_of_bytes(x, rows):
+def _moments_of_bytes(x: np.ndarray, rows: np.ndarray | None) -> tuple[float, float]:
     """Mean and deviation of all values of a uint8 array: whole sums, so they are exact."""
     count = total = squares = 0
     for b in _blocks(x, rows):
@@ -185,7 +196,9 @@ def _moments_of_bytes(x, rows):
     return total / count, deviation or 1.0
 
 
-def _of_extremes(x, rows, rounded, axis, count):
+def _of_extremes(
+    x: np.ndarray, rows: np.ndarray | None, rounded: type | None, axis: int | None, count: int
+) -> tuple[Any, Any]:
     """Mean and standard deviation if squares of the values overflow or underflow float64: computed
     from the values times a power of two that brings the largest one near 1.
     """
@@ -199,16 +212,18 @@ def _of_extremes(x, rows, rounded, axis, count):
     return np.ldexp(mean, exponent), np.ldexp(np.sqrt(variance), exponent)
 
 
-def _blocks(x, rows, rounded=None):
+def _blocks(
+    x: np.ndarray, rows: np.ndarray | None, rounded: type | None = None
+) -> Iterator[np.ndarray]:
     for start in range(0, len(x if rows is None else rows), BLOCK):
         part = slice(start, start + BLOCK)
         block = x[part if rows is None else rows[part]]
         yield block if rounded is None else block.astype(rounded)
 
 
-def _filled(features, value, dtype):
+def _filled(features: int, value: ArrayLike, dtype: type) -> np.ndarray:
     return np.broadcast_to(value, (features,)).astype(dtype)
 
 
-def _type_of(array):
+def _type_of(array: object) -> object:
     return getattr(array, "dtype", type(array).__name__)

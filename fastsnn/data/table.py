@@ -13,7 +13,7 @@ from fastsnn.data.columns import Target, target_names
 from fastsnn.data.csvfile import Expected, read_csv
 from fastsnn.data.dataset import Split, summary
 from fastsnn.data.npzfile import read_npz, read_npz_features
-from fastsnn.data.targets import Column, encode, infer_task
+from fastsnn.data.targets import Column, Where, encode, infer_task
 
 TEXT = (".csv", ".tsv", ".txt", ".data")  # all read by the same rules, whatever the delimiter
 SUFFIXES = (*TEXT, *(f"{end}.gz" for end in TEXT), ".npz")
@@ -120,7 +120,7 @@ def read_features(
     return x
 
 
-def _task(columns, task, where):
+def _task(columns: Sequence[Column], task: str, where: Where) -> tuple[str, str]:
     """(task, its reason for `Table.found`)"""
     if task != "auto":
         return task, ""
@@ -128,18 +128,20 @@ def _task(columns, task, where):
     return task, f"; {task}: {reason}"
 
 
-def _from_npz(path, target, task, class_names, n_features) -> Table:
+def _from_npz(
+    path: Path, target: Target, task: str, class_names: Sequence[str] | None, n_features: int | None
+) -> Table:
     if target is not None:
         target_names(target)  # raises for an invalid target
         raise ValueError(
             f"{path}: an .npz file has its targets in the array y, got the target "
             f"{shown(str(target))}; leave the target out"
         )
-    splits = {"train": None, "validation": None, "test": None}
+    splits: dict[str, Split] = {}
     said = ""
     for part, (x, y) in read_npz(path).items():
 
-        def where(row: int | None = None, target: int | None = None, part=part) -> str:
+        def where(row: int | None = None, target: int | None = None, part: str = part) -> str:
             return f"{path}, y of the {part} part" + (
                 "" if row is None else f", row {row} (from 0)"
             )
@@ -152,12 +154,12 @@ def _from_npz(path, target, task, class_names, n_features) -> Table:
         splits[part] = Split(x, y)
         said = said or reason.removeprefix("; ")
     return Table(
-        task, **splits, class_names=names, feature_names=None, target_names=None,
-        found=said or None,
+        task, splits["train"], splits.get("validation"), splits.get("test"),
+        class_names=names, feature_names=None, target_names=None, found=said or None,
     )  # fmt: skip
 
 
-def _checked(path) -> Path:
+def _checked(path: str | Path) -> Path:
     if not is_table(path):
         raise ValueError(f"{path}: must be a file ending in {ENDINGS}")
     return Path(path)
@@ -169,7 +171,7 @@ def require_no_header(path: str | Path, header: bool | None) -> None:
         raise ValueError(f"{path}: header is for a CSV file, got {header}; leave it out")
 
 
-def _check_width(path, x, n_features) -> None:
+def _check_width(path: Path, x: np.ndarray, n_features: int | None) -> None:
     if n_features not in (None, x.shape[1]):
         raise ValueError(
             f"{path}: the model needs {n_features} features, x has {x.shape[1]}; "

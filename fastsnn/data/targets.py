@@ -60,9 +60,9 @@ class Column:
             return len(np.unique(self.cells))
         return len({number_name(cell) for cell in set(self.cells) if not is_missing(cell)})
 
-    def first(self, wanted: Callable[[str], bool]) -> int | None:
-        """The first row whose text satisfies `wanted`, or None."""
-        return next((row for row, cell in enumerate(self.cells) if wanted(cell)), None)
+    def first(self, wanted: Callable[[str], bool]) -> tuple[int, str]:
+        """(row, text) of the first cell that satisfies `wanted`; there is one."""
+        return next((row, cell) for row, cell in enumerate(self.cells) if wanted(cell))
 
 
 def infer_task(columns: Sequence[Column], where: Where) -> tuple[str, str]:
@@ -81,9 +81,9 @@ def infer_task(columns: Sequence[Column], where: Where) -> tuple[str, str]:
     if column.numbers is None:
         return "classification", f"text targets{_require_labels(column, where)}"
     if column.codes:
-        row = column.first(is_code)
+        _, cell = column.first(is_code)
         return "classification", (
-            f"targets are codes with leading zeros, as {shown(column.cells[row].strip())}; "
+            f"targets are codes with leading zeros, as {shown(cell.strip())}; "
             "--task regression for numbers"
         )
     values = np.unique(column.numbers[~np.isnan(column.numbers)])
@@ -99,9 +99,11 @@ def infer_task(columns: Sequence[Column], where: Where) -> tuple[str, str]:
     )
 
 
-def _infer_several(columns, where):
-    numbers = [column.numbers for column in columns]
-    binary = all(n is not None and np.isin(n[~np.isnan(n)], (0, 1)).all() for n in numbers)
+def _infer_several(columns: Sequence[Column], where: Where) -> tuple[str, str]:
+    numbers = [column.numbers for column in columns if column.numbers is not None]
+    binary = len(numbers) == len(columns) and all(
+        np.isin(n[~np.isnan(n)], (0, 1)).all() for n in numbers
+    )
     if binary and np.all(np.sum(numbers, axis=0) == 1):
         raise ValueError(
             f"{where()}: the {len(columns)} targets look like one class in one-hot form (one 1 "
@@ -112,16 +114,16 @@ def _infer_several(columns, where):
     return "regression", f"{len(columns)} targets of numbers"
 
 
-def _require_labels(column, where):
+def _require_labels(column: Column, where: Where) -> str:
     """Refuse text that looks like misspelled numbers; returns an example of text among numbers."""
     cells = dict.fromkeys(column.cells)
     values = {cell: value for cell in cells if (value := number(cell)) is not None}
     others = [cell for cell in cells if cell not in values and not is_missing(cell)]
     if all(map(has_decimal_comma, others)):
-        row = column.first(has_decimal_comma)
-        raise decimal_comma(where(row, 0), column.cells[row])
+        row, cell = column.first(has_decimal_comma)
+        raise decimal_comma(where(row, 0), cell)
     if len(set(values.values())) > MANY_CLASSES and not any(map(is_code, values)):
-        row = column.first(lambda cell: cell == others[0])
+        row, _ = column.first(lambda cell: cell == others[0])
         raise ValueError(
             f"{where(row, 0)}: must be a number like the target of other rows, got "
             f"{shown(others[0])}; correct it, or ask for the task classification"
@@ -150,15 +152,14 @@ def encode(
         return encode_classes(column.cells, text, class_names, where)
     for target, column in enumerate(columns):
         if column.numbers is None:
-            row = column.first(lambda cell: number(cell) is None and not is_missing(cell))
-            cell = column.cells[row]
+            row, cell = column.first(lambda cell: number(cell) is None and not is_missing(cell))
             if has_decimal_comma(cell):
                 raise decimal_comma(where(row, target), cell)
             raise ValueError(
                 f"{where(row, target)}: the target of a {task} must be a number, got "
                 f"{shown(cell)}; correct it, or name another target"
             )
-    y = np.stack([column.numbers for column in columns], axis=1)
+    y = np.stack([n for column in columns if (n := column.numbers) is not None], axis=1)
     if task == "multitask":
         good = np.isnan(y) | (y == 0) | (y == 1)
         required = "0, 1 or missing"

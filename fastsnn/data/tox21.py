@@ -70,7 +70,7 @@ def load(features: str = "auto", progress: Progress | None = None) -> Folds:
     )  # fmt: skip
 
 
-def _compounds(path: Path):
+def _compounds(path: Path) -> tuple[list[str], list[str], np.ndarray, np.ndarray, np.ndarray]:
     """(IDs, titles in the SDF file, is in the test part, CVfold or -1, labels (n, 12))."""
     what = "must be the CSV file of Tox21, is not"
     with (
@@ -87,11 +87,10 @@ def _compounds(path: Path):
             )
         rows = list(reader)
     for line, row in enumerate(rows, 2):
-        for name, wanted in WANTED.items():
-            if row[name] not in wanted:
-                wanted = ", ".join(filter(None, wanted))
+        for name, known in WANTED.items():
+            if row[name] not in known:
                 raise ValueError(
-                    f"{path}, line {line}: {name} must be one of {wanted}, "
+                    f"{path}, line {line}: {name} must be one of {', '.join(filter(None, known))}, "
                     f"got {brief(row[name], 60)!r}; copy or download it again"
                 )
         if row["ID"] is None or row["sdftitle"] is None:

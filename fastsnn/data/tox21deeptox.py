@@ -50,7 +50,13 @@ def read(
     return arrays["x"], int(arrays["n_dense"])
 
 
-def _assembled(ids, rows, dense_paths, sparse_paths, least):
+def _assembled(
+    ids: list[str],
+    rows: dict[str, np.ndarray],
+    dense_paths: dict[str, Path],
+    sparse_paths: dict[str, Path],
+    least: float,
+) -> tuple[np.ndarray, int]:
     dense = {part: _dense(dense_paths[part], [ids[i] for i in rows[part]]) for part in rows}
     n_dense = dense["train"].shape[1]
     if dense["test"].shape[1] != n_dense:

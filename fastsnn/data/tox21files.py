@@ -11,7 +11,7 @@ MIRRORS = (
 )
 
 
-def _file(name, size=None, sha256=None) -> File:
+def _file(name: str, size: int | None = None, sha256: str | None = None) -> File:
     urls = tuple(mirror + name for mirror in MIRRORS)
     return File(name, size, sha256 and f"sha256:{sha256}", urls=urls)
 

@@ -31,17 +31,17 @@ def prepare(x: np.ndarray, rows: np.ndarray, n_dense: int) -> np.ndarray:
     return np.concatenate(kept, axis=1)
 
 
-def _kinds(first, end, n_dense):
+def _kinds(first: int, end: int, n_dense: int) -> list[slice]:
     """The columns first..end-1 as slices of one kind each."""
     middle = min(max(first, n_dense), end)
     return [slice(a, b) for a, b in ((first, middle), (middle, end)) if a < b]
 
 
-def _sparse(c, rows):
+def _sparse(c: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return c[:, (c[rows] > 0).mean(axis=0) >= LEAST_SHARE]
 
 
-def _dense(c, rows):
+def _dense(c: np.ndarray, rows: np.ndarray) -> np.ndarray:
     c = c[:, np.isfinite(c[rows]).any(axis=0)]
     c = np.where(np.isfinite(c), c, np.nanmedian(c[rows], axis=0))
     c = c[:, c[rows].var(axis=0) > LEAST_VARIANCE]
@@ -52,13 +52,14 @@ def _dense(c, rows):
     return c
 
 
-def _scaled(c, rows):
+def _scaled(c: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if not c.shape[1]:
         return c
     low, median, high = np.percentile(c[rows], (25, 50, 75), axis=0)
     c = np.tanh((c - median) / _or_one(high - low))
-    return (c - c[rows].mean(axis=0)) / _or_one(c[rows].std(axis=0))
+    scaled: np.ndarray = (c - c[rows].mean(axis=0)) / _or_one(c[rows].std(axis=0))
+    return scaled
 
 
-def _or_one(scale):
+def _or_one(scale: np.ndarray) -> np.ndarray:
     return np.where(scale > 10 * np.finfo(np.float64).eps, scale, 1.0)

@@ -8,6 +8,7 @@ cache, else are computed from tox21.sdf.gz with RDKit (`pip install '.[tox21]'`)
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def compute(blocks: list[str]) -> dict[str, np.ndarray]:
     }
 
 
-def _molecule(block):
+def _molecule(block: str) -> Any:
     """Five of the molecules break the rules of valence or aromaticity: they are read without."""
     from rdkit import Chem
 

@@ -11,9 +11,9 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from fastsnn.data.files import brief
@@ -52,7 +52,9 @@ def transfer(
         _receive(url, part, 0, limit, progress)
 
 
-def _receive(url, part, start, limit, progress) -> bool:
+def _receive(
+    url: str, part: Path, start: int, limit: Limit, progress: Callable[[int, int | None], None]
+) -> bool:
     """One request; False where the server cannot continue at `start`: it must start over."""
     source = _Source(url, start)
     try:
@@ -86,7 +88,7 @@ def _receive(url, part, start, limit, progress) -> bool:
     return True
 
 
-def _total(headers, start, limit) -> int | None:
+def _total(headers: Mapping[str, str], start: int, limit: Limit) -> int | None:
     """The size of the whole file according to the server; None if it does not say."""
     text = headers.get("Content-Length")
     if text is None or "Transfer-Encoding" in headers:
@@ -99,7 +101,7 @@ def _total(headers, start, limit) -> int | None:
     return total
 
 
-def _too_large(given, limit) -> str:
+def _too_large(given: str, limit: Limit) -> str:
     most, advice = limit
     return f"the file must have at most {most:,} bytes, the server gives {given}{advice}"
 
@@ -107,16 +109,16 @@ def _too_large(given, limit) -> str:
 class _Source:
     """The answer of a server: `next()` gives (status, headers), then chunks, then b""."""
 
-    def __init__(self, url, start):
+    def __init__(self, url: str, start: int) -> None:
         import requests  # here, so that the thread's time does not include the import
 
         self.requests, self.url, self.start = requests, url, start
-        self.arrived = queue.Queue(64)  # bounded, and so is the memory
+        self.arrived: queue.Queue[Any] = queue.Queue(64)  # bounded, and so is the memory
         self.abandoned = threading.Event()
         self.waited, self.counted = 0.0, 0
         threading.Thread(target=self._run, name="fastsnn-download", daemon=True).start()
 
-    def next(self):
+    def next(self) -> Any:
         while True:
             began = time.monotonic()
             try:
@@ -137,7 +139,7 @@ class _Source:
             if item is not None:
                 return item
 
-    def _run(self):
+    def _run(self) -> None:
         headers = {"Accept-Encoding": "identity"}  # the checksum is that of the packed file
         if self.start:
             headers["Range"] = f"bytes={self.start}-"
@@ -158,7 +160,7 @@ class _Source:
             except _Abandoned:
                 pass
 
-    def _answer(self, session, headers):
+    def _answer(self, session: Any, headers: dict[str, str]) -> Any:
         """The answer after all redirects. Their bodies are not read: requests would read each, of
         any size, into memory.
         """
@@ -173,10 +175,11 @@ class _Source:
             url = urljoin(url, location)
         raise self.requests.TooManyRedirects(f"more than {REDIRECTS}, the last to {url}")
 
-    def _put(self, item):
+    def _put(self, item: object) -> None:
         while not self.abandoned.is_set():
             try:
-                return self.arrived.put(item, timeout=0.1)
+                self.arrived.put(item, timeout=0.1)
+                return
             except queue.Full:
                 pass
         raise _Abandoned
@@ -186,7 +189,7 @@ class _Abandoned(Exception):
     pass
 
 
-def _reason(error):
+def _reason(error: BaseException) -> object:
     """The system's message, without the description of objects that a library adds."""
     inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +76,9 @@ def missing(progress: Progress | None = None) -> list[str]:
     return sorted(SHAPES.keys() - set(names(progress)))
 
 
-def _members(archive) -> dict[str, dict[str, zipfile.ZipInfo]]:
+def _members(archive: zipfile.ZipFile) -> dict[str, dict[str, zipfile.ZipInfo]]:
     """{task: {file: member}}, whatever the folder above them is called."""
-    found = {}
+    found: dict[str, dict[str, zipfile.ZipInfo]] = {}
     for info in archive.infolist():
         *_, folder, file = ["", *info.filename.split("/")][-2:]
         if file in {part.format(folder) for part in PARTS}:
@@ -85,19 +86,21 @@ def _members(archive) -> dict[str, dict[str, zipfile.ZipInfo]]:
     return found
 
 
-def _complete(archive) -> list[str]:
+def _complete(archive: zipfile.ZipFile) -> list[str]:
     have = {name for name, members in _members(archive).items() if len(members) == len(PARTS)}
     return sorted(have & SHAPES.keys())
 
 
-def _arrays(path, archive, members, name):
+def _arrays(
+    path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str
+) -> Sequence[np.ndarray]:
     infos = [members[part.format(name)] for part in PARTS]
     cached = None
     if infos[0].file_size >= CACHED_FROM:
         key = "-".join(f"{info.CRC:08x}" for info in infos)  # of the content, wherever it lies
         cached = cache_folder() / FOLDER / f"{name}-float64-{key}.npz"
-        if (arrays := kept(cached, ARRAYS)) is not None:
-            return tuple(arrays.values())
+        if (stored := kept(cached, ARRAYS)) is not None:
+            return tuple(stored.values())
     shape, where = SHAPES[name], f"{path}, {name}"
     wanted = [(shape.rows, shape.features), (shape.rows, 1), *[(shape.rows, FOLDS)] * 2]
     x, labels, test, validation = (
@@ -122,7 +125,7 @@ def _arrays(path, archive, members, name):
     return arrays
 
 
-def _numbers(path, archive, info, count) -> np.ndarray:
+def _numbers(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.ndarray:
     text = read_member(archive, info, path, LETTERS * (count + 1))
     advice = "copy or download the archive again"
     with damage(place(path, info), "must hold lines of numbers joined by commas", advice):

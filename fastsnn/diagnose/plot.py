@@ -58,7 +58,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     files.replace(path, content.getvalue())
 
 
-def _density(axes, diagnosis):
+def _density(axes, diagnosis) -> None:
     """Shares of a layer's outputs, each column against its own highest."""
     shares = diagnosis.counts / np.maximum(diagnosis.counts.max(1, keepdims=True), LEAST)
     places = np.arange(len(shares) + 1) - 0.5
@@ -83,7 +83,7 @@ def _ticks(edges):
     return sorted(value for value in known if edges[0] <= value <= edges[-1])
 
 
-def _moments(axes, diagnosis):
+def _moments(axes, diagnosis) -> None:
     numbers = [report.layer for report in diagnosis.layers]
     spreads = [report.unit_variances for report in diagnosis.layers]
     axes.fill_between(numbers, [max(s.low, LEAST) for s in spreads],
@@ -98,7 +98,7 @@ def _moments(axes, diagnosis):
     axes.legend(loc="best", fontsize=8)
 
 
-def _signal(axes, diagnosis):
+def _signal(axes, diagnosis) -> None:
     axes.set(title="Gradients", yscale="log")
     for name, color, label in (
         ("signal", RED, "|d loss / d z| of a row"),
@@ -119,7 +119,7 @@ def _signal(axes, diagnosis):
                   ha="center", wrap=True)  # fmt: skip
 
 
-def _weights(axes, diagnosis):
+def _weights(axes, diagnosis) -> None:
     shown = [report for report in diagnosis.layers if report.weight_square_sum is not None]
     numbers = [report.layer for report in shown]
     for name, color, label in (
@@ -137,7 +137,7 @@ def _weights(axes, diagnosis):
     axes.legend(loc="best", fontsize=8, ncols=2)
 
 
-def _units(axes, diagnosis):
+def _units(axes, diagnosis) -> None:
     for name, color, label in (
         ("kept", "green", "kept in theorem 1's means and variances"),
         ("theorem1", BLUE, "in the domain of theorem 1"),

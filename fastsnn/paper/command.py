@@ -30,7 +30,7 @@ class Resumable(click.Command):
 
 
 @click.group()
-def reproduce():
+def reproduce() -> None:
     """Rerun the paper's experiments, and print ours beside the published figures.
 
     Results (NAME.json, with machine, versions and command; some NAME.png, NAME.csv) go to --out.
@@ -140,7 +140,7 @@ def _request(name, budget, seeds, out, work, resume, workers=None):
     return Request(budget, seeds, Place.of(name, out, work), resume, workers)
 
 
-def _show(found, as_json):
+def _show(found, as_json) -> None:
     from fastsnn.paper import results, show
 
     if as_json:
@@ -158,7 +158,7 @@ def _fig1(data):
     @epochs_option
     @dry_option
     @shared
-    def command(methods, layers, epochs, dry, as_json, **options):
+    def command(methods, layers, epochs, dry, as_json, **options) -> None:
         from fastsnn.paper import run
 
         request = _request(f"fig1-{data}", **options)
@@ -187,7 +187,7 @@ An epoch of all six networks takes about half an hour on 2 processors, and 5 GB 
 @dry_option
 @workers_option
 @shared
-def uci(methods, sets, max_rows, with_references, dry, as_json, **options):
+def uci(methods, sets, max_rows, with_references, dry, as_json, **options) -> None:
     """121 UCI tasks: mean accuracy, average rank differences, Wilcoxon tests."""
     from fastsnn.paper import run
 
@@ -201,7 +201,7 @@ def uci(methods, sets, max_rows, with_references, dry, as_json, **options):
 @dry_option
 @workers_option
 @shared
-def htru2(methods, with_references, dry, as_json, **options):
+def htru2(methods, with_references, dry, as_json, **options) -> None:
     """HTRU2, pulsars: area under the ROC curve over ten folds."""
     from fastsnn.paper import run
 
@@ -215,7 +215,7 @@ def htru2(methods, with_references, dry, as_json, **options):
 @dry_option
 @workers_option
 @shared
-def tox21(methods, layers, dry, as_json, **options):
+def tox21(methods, layers, dry, as_json, **options) -> None:
     """Tox21: mean area under the ROC curve over 12 tasks, by depth."""
     from fastsnn.paper import run
 
@@ -231,7 +231,7 @@ def tox21(methods, layers, dry, as_json, **options):
 @dry_option
 @workers_option
 @shared
-def tutorial_mnist(networks, epochs, dry, as_json, **options):
+def tutorial_mnist(networks, epochs, dry, as_json, **options) -> None:
     """The authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU."""
     from fastsnn.paper import run
 

@@ -36,7 +36,7 @@ def weights(options: Mapping[str, Any], inputs: int, outputs: int) -> int:
 class Speed:
     """Seconds of a training on one thread, by a short measurement of each method."""
 
-    def __init__(self, chosen: tuple[str, ...]):
+    def __init__(self, chosen: tuple[str, ...]) -> None:
         self._seconds = {method: _measured(method) for method in chosen}  # of a weight and a row
 
     def seconds(

@@ -44,7 +44,7 @@ class Images:
     batches and the fifth), as bytes that are standardized when a batch takes them.
     """
 
-    def __init__(self, name: str, seed: int = 0):
+    def __init__(self, name: str, seed: int = 0) -> None:
         table = data.read_named(name)
         x, self.name, self.note = table.train.x, name, table.note
         if name == "cifar10":
@@ -66,7 +66,9 @@ def network(method: str, layers: int, inputs: int, classes: int, seed: int) -> N
 class Curve:
     """A training that can be continued: epoch after epoch, each on the disk when it has ended."""
 
-    def __init__(self, images: Images, method: str, layers: int, seed: int, folder: Path, threads):
+    def __init__(
+        self, images: Images, method: str, layers: int, seed: int, folder: Path, threads
+    ) -> None:
         self.images, self.method, self.layers, self.seed = images, method, layers, seed
         self.file = folder / f"{method}-{layers}-seed{seed}.safetensors"
         net = network(method, layers, images.x.shape[1], len(images.classes), seed)
@@ -159,8 +161,8 @@ def run(
 
     stop = threading.Event()
 
-    def turn(curve):
-        def after_batch():
+    def turn(curve) -> None:
+        def after_batch() -> None:
             if stop.is_set():
                 raise KeyboardInterrupt
             shown.batch(curve)

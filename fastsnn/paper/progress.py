@@ -21,7 +21,7 @@ def line(text: str) -> None:
 class OfStudy:
     """`progress` of `Study.run`: trials done, time left."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.what, self.shown = None, None
 
     def __call__(self, what, status) -> None:
@@ -42,7 +42,7 @@ class OfCurves:
     all.
     """
 
-    def __init__(self, stream: TextIO | None = None):
+    def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.live, self.lock = None, threading.Lock()
 

@@ -33,7 +33,7 @@ TUTORIAL_EPOCHS = 20
 class Images:
     """MNIST as the notebook takes it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         table = data.read_named("mnist")
         train, test = table.train, table.test
         n, features = train.x.shape

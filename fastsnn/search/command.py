@@ -14,13 +14,14 @@ import numpy as np
 
 from fastsnn import metrics
 from fastsnn.data import Progress
+from fastsnn.data.dataset import Dataset
 from fastsnn.engine import cpu as backend
 from fastsnn.runs.config import ROWS, RunConfig
 from fastsnn.runs.folder import RunFolder
 from fastsnn.search import space as spaces
 from fastsnn.search.loop import Status, search
 from fastsnn.search.protocol import Protocol
-from fastsnn.search.training import RunTrial, load
+from fastsnn.search.training import RunTrial, held_back, load
 
 SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
 SHOWN = 10  # trials of the table
@@ -35,7 +36,7 @@ def search_runs(
     trials: int | None = None,
     workers: int | None = None,
     dask: str | None = None,
-    out: str | os.PathLike | None = None,
+    out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     report: Callable[[str], None] = print,
     progress: Callable[[Status], None] | None = None,
@@ -78,7 +79,7 @@ def search_runs(
     folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
-        f"{len(dataset.validation):,} validation"
+        f"{len(held_back(dataset)):,} validation"
         f"{f' ({dataset.found})' if dataset.found else ''}; into {folder}"
     )
     try:
@@ -118,7 +119,7 @@ def command_line(options: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _require_usable(fixed, space, sampler):
+def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str) -> None:
     """Before anything is trained: no option twice, and each combination is one of `RunConfig`."""
     for name in space:
         if name not in SEARCHED:
@@ -128,13 +129,12 @@ def _require_usable(fixed, space, sampler):
             RunConfig(**{**fixed, **options})
         return
     for name, values in space.items():
-        ends = isinstance(values, spaces.Range)
-        for value in (values.low, values.high) if ends else values:
+        for value in (values.low, values.high) if isinstance(values, spaces.Range) else values:
             RunConfig(**{**fixed, name: value})
 
 
-def _require_measured(dataset, metric):
-    held = dataset.validation
+def _require_measured(dataset: Dataset, metric: str) -> None:
+    held = held_back(dataset)
     constant = np.zeros((len(held), dataset.n_outputs), np.float32)
     known = metrics.evaluate(dataset.task, constant, held.y)
     if metric not in known:
@@ -143,13 +143,13 @@ def _require_measured(dataset, metric):
         )
 
 
-def _sizes(config):
+def _sizes(config: RunConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in ("layers", "width", "epochs")}
 
 
-def _digest(dataset):
+def _digest(dataset: Dataset) -> str:
     """Of what would differ with other data: statistics of the inputs, and the labels."""
     digest = hashlib.sha256()
-    for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, dataset.validation.y):
+    for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -15,7 +15,9 @@ class Listed:
 
     about = {"sampler": "list"}
 
-    def __init__(self, options: Sequence[dict[str, Any]], cost: Callable[[dict[str, Any]], float]):
+    def __init__(
+        self, options: Sequence[dict[str, Any]], cost: Callable[[dict[str, Any]], float]
+    ) -> None:
         self.options, self.cost = options, cost
         self.total = len(options)
         costs = [cost(one) for one in options]

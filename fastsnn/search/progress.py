@@ -12,7 +12,7 @@ from fastsnn.search.loop import Status
 LINES = 20  # at most, where there is no terminal
 
 
-def progress(stream: TextIO | None = None):
+def progress(stream: TextIO | None = None) -> Live | Lines:
     """`progress` for `search`, on stderr; close it at the end."""
     stream = stream or sys.stderr
     return Live(stream) if is_terminal(stream) else Lines(stream)
@@ -34,7 +34,7 @@ def of(options: Mapping[str, Any]) -> str:
 class Lines:
     """A line now and then."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO) -> None:
         self.stream, self.part = stream, 0
 
     def __call__(self, status: Status) -> None:
@@ -50,8 +50,9 @@ class Lines:
 class Live:
     """A bar that moves."""
 
-    def __init__(self, stream: TextIO):
-        self.stream, self.live = stream, None
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.live: Any = None  # of rich, which is imported when it begins
 
     def __call__(self, status: Status) -> None:
         if self.live is None:  # not before there is something to show: lines of text come first
@@ -59,7 +60,7 @@ class Live:
         self.live.update(self.task, completed=status.done, total=status.total, text=line(status))
         self.live.refresh()
 
-    def _start(self):
+    def _start(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastsnn import data
+from fastsnn.data.dataset import Split
 from fastsnn.engine.locks import Lock
+from fastsnn.model import Model
 from fastsnn.runs import run
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.independent import settled
 from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
+from fastsnn.trainer import Trainer
 
 DATASETS = 4  # kept at once: a search over seeds splits the rows anew for each
 EVERY = 16  # steps between two reports: a step of a small network takes 10 us
@@ -43,7 +46,7 @@ class RunTrial:
         chosen = Selection(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
-            callbacks=[_Judge(model, dataset.validation), chosen, _Reporter(report)],
+            callbacks=[_Judge(model, held_back(dataset)), chosen, _Reporter(report)],
             schedule=schedule,
         )  # fmt: skip
         figures = chosen.figures()
@@ -66,37 +69,52 @@ def load(config: RunConfig, progress: data.Progress | None = None) -> data.Datas
 
 
 @functools.lru_cache(DATASETS)
-def _loaded(name, target, task, validation, seed, standardize, header, progress):
+def _loaded(
+    name: str,
+    target: str | None,
+    task: str,
+    validation: float,
+    seed: int,
+    standardize: str,
+    header: bool | None,
+    progress: data.Progress | None,
+) -> data.Dataset:
     dataset = data.load(
         name, target=target, task=task, validation=validation, seed=seed, standardize=standardize,
         header=header, progress=progress,
     )  # fmt: skip
+    held_back(dataset)
+    return dataset
+
+
+def held_back(dataset: data.Dataset) -> data.Split:
+    """The validation part. Raises ValueError if there is none."""
     if dataset.validation is None:
         raise ValueError(
-            f"{name}: validation data are required to choose by, got none; give a --validation "
-            "above 0"
+            f"{dataset.name}: validation data are required to choose by, got none; give a "
+            "--validation above 0"
         )
-    return dataset
+    return dataset.validation
 
 
 class _Judge:
     """Adds the validation figures, in the units of the data, to each epoch's record."""
 
-    def __init__(self, model, held):
+    def __init__(self, model: Model, held: Split) -> None:
         self.model, self.held = model, held
 
-    def on_epoch_end(self, trainer, history):
+    def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> None:
         figures = self.model.judge(self.held, trainer.threads)
         history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
 
 
 class _Reporter:
-    def __init__(self, report):
+    def __init__(self, report: Report) -> None:
         self.report = report
 
-    def on_fit_start(self, trainer, epochs, batches):
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         self.steps = epochs * batches
 
-    def on_batch_end(self, trainer, samples, loss):
+    def on_batch_end(self, trainer: Trainer, samples: int, loss: float) -> None:
         if trainer.step_count % EVERY == 0:
             self.report(trainer.step_count / self.steps)

@@ -17,6 +17,7 @@ LOCAL, MOST_WORKERS = "local", 100_000
 CONNECT_S = 10.0  # until a scheduler must have answered
 Report = Callable[[float], None]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
+Attempt = tuple[Mapping[str, Any], str | None, float]  # figures, how it diverged, seconds
 
 
 class Stopped(BaseException):
@@ -26,7 +27,7 @@ class Stopped(BaseException):
 class LocalReport:
     """`report` of a trial in this process."""
 
-    def __init__(self, stop: threading.Event):
+    def __init__(self, stop: threading.Event) -> None:
         self.fraction, self._stop = 0.0, stop
 
     def __call__(self, fraction: float) -> None:
@@ -44,14 +45,14 @@ class RemoteReport:
         pass
 
 
-def attempt(trial: TrialFunction, options: dict[str, Any], report: Report):
+def attempt(trial: TrialFunction, options: dict[str, Any], report: Report) -> Attempt:
     """(figures, how it diverged or None, seconds)."""
     start = time.perf_counter()
     try:
-        figures, diverged = trial(dict(options), report), None
+        figures = trial(dict(options), report)
     except FloatingPointError as error:
-        figures, diverged = {}, str(error) or "diverged"
-    return figures, diverged, time.perf_counter() - start
+        return {}, str(error) or "diverged", time.perf_counter() - start
+    return figures, None, time.perf_counter() - start
 
 
 class Crew:
@@ -59,11 +60,18 @@ class Crew:
     waits for this process to wake up.
     """
 
-    def __init__(self, trial: TrialFunction, executor: Executor, most: int, report, local: bool):
+    def __init__(
+        self,
+        trial: TrialFunction,
+        executor: Executor,
+        most: int,
+        report: Callable[[], LocalReport | RemoteReport],
+        local: bool,
+    ) -> None:
         self.trial, self.executor, self.report = trial, executor, report
         self.most, self.queued, self.local = most, 2 * most, local
 
-    def submit(self, options: dict[str, Any], report: Report) -> Future:
+    def submit(self, options: dict[str, Any], report: Report) -> Future[Attempt]:
         return self.executor.submit(attempt, self.trial, options, report)
 
 
@@ -79,7 +87,7 @@ def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator
 
 
 @contextmanager
-def _local(trial, workers):
+def _local(trial: TrialFunction, workers: int | None) -> Iterator[Crew]:
     # Threads: the kernels hold no lock of the interpreter, and data are there once.
     most = workers or processors.available()
     stop = threading.Event()
@@ -92,7 +100,7 @@ def _local(trial, workers):
 
 
 @contextmanager
-def _remote(trial, workers, dask):
+def _remote(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Crew]:
     try:
         import distributed
     except ImportError as error:
@@ -115,7 +123,7 @@ def _remote(trial, workers, dask):
         yield Crew(trial, executor, most, RemoteReport, here)
 
 
-def _client(own, workers, dask):
+def _client(own: ExitStack, workers: int | None, dask: str | None) -> Any:
     """A client that is closed with `own`, of this scheduler or of processes of ours."""
     import distributed
 

@@ -9,7 +9,7 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 MOST_OF_NAME = 200  # bytes of the name in the temporary name, which may have 255
 
 
-def replace(path: str | os.PathLike, content: bytes) -> None:
+def replace(path: str | os.PathLike[str], content: bytes) -> None:
     """Write `content` beside `path` and move it there in one step; the previous file stays until
     then.
 
@@ -37,7 +37,7 @@ def replace(path: str | os.PathLike, content: bytes) -> None:
             Path(part).unlink(missing_ok=True)
 
 
-def _require_file(path):
+def _require_file(path: Path) -> None:
     """Moving a file there would remove a device or a pipe: /dev/null for the whole machine."""
     try:
         # /dev/stdout is a link into /proc: to a device, a pipe or a file that a shell has open.
@@ -51,7 +51,7 @@ def _require_file(path):
         )
 
 
-def _new_file(path):
+def _new_file(path: Path) -> tuple[int, Path]:
     """(descriptor, name) of a file that did not exist; the umask decides who may read it."""
     while True:
         own = os.fsdecode(os.fsencode(path.name)[:MOST_OF_NAME])
@@ -62,7 +62,7 @@ def _new_file(path):
             continue
 
 
-def _remedy(path):
+def _remedy(path: Path) -> str:
     if not os.path.isdir(path.parent):
         return "its folder is missing; create it, or choose another folder"
     return "free some space or choose another folder"

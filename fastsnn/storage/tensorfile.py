@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from math import prod
 from typing import Any, BinaryIO
 
@@ -18,11 +19,15 @@ from fastsnn.checks.scalars import shown
 
 MOST_HEADER = 100_000_000  # bytes, as in the safetensors library
 MOST_DIMENSIONS = 8
-DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}  # what fastsnn writes
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}  # what fastsnn writes
 ENTRY = {"dtype", "shape", "data_offsets"}
+Place = tuple[int, int, np.dtype[Any], tuple[int, ...]]  # first byte, end, dtype, shape
 
 
-def read(path: str | os.PathLike, key: str) -> tuple[str | None, dict[str, np.ndarray]]:
+def read(path: str | os.PathLike[str], key: str) -> tuple[str | None, dict[str, np.ndarray]]:
     """(metadata entry `key`, tensors by name) of a file.
 
     (None, {}) for a file without that entry, which another program wrote. Raises ValueError, with
@@ -37,7 +42,7 @@ def read(path: str | os.PathLike, key: str) -> tuple[str | None, dict[str, np.nd
         places = {name: _place(name, entry) for name, entry in header.items()}
         _require_filled(places, size)
         data = np.empty(size, np.uint8)
-        if handle.readinto(data) != size:
+        if handle.readinto(data.data) != size:
             raise ValueError("it became shorter while it was read")
     return text, {
         name: data[begin:end].view(dtype).reshape(shape)
@@ -53,14 +58,14 @@ def parse(text: str | bytes) -> Any:
         raise ValueError("its JSON is nested too deeply") from None
 
 
-def _named(pairs):
+def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name occurs twice in its JSON")
     return found
 
 
-def _header(handle: BinaryIO):
+def _header(handle: BinaryIO) -> tuple[dict[str, Any], int]:
     """(the header, bytes after it)"""
     size = os.fstat(handle.fileno()).st_size
     length = int.from_bytes(handle.read(8), "little")
@@ -78,7 +83,7 @@ def _header(handle: BinaryIO):
     return header, size - 8 - length
 
 
-def _place(name, entry):
+def _place(name: str, entry: object) -> Place:
     """(first byte, end, dtype, shape) of a tensor."""
     if not isinstance(entry, dict) or entry.keys() != ENTRY:
         raise ValueError(f"tensor {shown(name)} needs dtype, shape and data_offsets")
@@ -95,11 +100,11 @@ def _place(name, entry):
     return begin, end, DTYPES[dtype], tuple(shape)
 
 
-def _counts(values):
+def _counts(values: object) -> bool:
     return isinstance(values, list) and all(type(v) is int and 0 <= v < 1 << 62 for v in values)
 
 
-def _require_filled(places, size):
+def _require_filled(places: Mapping[str, Place], size: int) -> None:
     """Check that the tensors follow one another without gaps up to the end of the file."""
     at = 0
     for begin, end, *_ in sorted(places.values(), key=lambda place: place[:2]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +32,7 @@ def fixed_point(
     alpha: float = ALPHA,
     lambda_: float = LAMBDA,
     start: tuple[float, float] = (0.0, 1.0),
-) -> tuple:
+) -> tuple[Any, Any]:  # floats, or arrays, as given
     """The attracting fixed point of `moment_map` that iterating it from `start` leads to.
 
     Iteration, then Newton's method on (mean, variance) - moment_map(mean, variance). Klambauer et
@@ -91,7 +92,7 @@ def fixed_point(
     return (m, v) if w.shape else (float(m), float(v))
 
 
-def _pair(start):
+def _pair(start: Any) -> tuple[float, float]:
     try:
         mean, variance = start
     except (TypeError, ValueError):
@@ -102,18 +103,21 @@ def _pair(start):
     return number(mean, names[0]), number(variance, names[1])
 
 
-def _step(d_m, d_v, v):
+def _step(d_m: np.ndarray, d_v: np.ndarray, v: np.ndarray) -> np.ndarray:
     """In units of the deviation and of the variance."""
-    return np.maximum(np.abs(d_m) / np.sqrt(v), np.abs(d_v) / v)
+    step: np.ndarray = np.maximum(np.abs(d_m) / np.sqrt(v), np.abs(d_v) / v)
+    return step
 
 
-def _next(m, v, w, t, alpha, lambda_):
+def _next(
+    m: np.ndarray, v: np.ndarray, w: np.ndarray, t: np.ndarray, alpha: float, lambda_: float
+) -> tuple[np.ndarray, np.ndarray]:
     m, v = (np.asarray(a) for a in moment_map(m, v, w, t, alpha, lambda_))
     _require_between(v, w, t)
     return m, v
 
 
-def _require_between(v, w, t):
+def _require_between(v: np.ndarray, w: np.ndarray, t: np.ndarray) -> None:
     bad = ~((v > LEAST) & (v < MOST))
     if bad.any():
         i = np.argmax(bad)
@@ -192,7 +196,7 @@ def solve(
     return (p * a - mean) / (b * p), p
 
 
-def _solvable(value, name, positive=False):
+def _solvable(value: object, name: str, positive: bool = False) -> float:
     """`value` as a float, in the range where no power in `solve` overflows or underflows."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -206,15 +210,15 @@ def _solvable(value, name, positive=False):
     return float(value)
 
 
-def _sides(k, s):
-    """E[z; z > 0], E[1 - exp(z); z <= 0], and those of the squares."""
-    k, s = np.array([k]), np.array([s])
+def _sides(mean: float, variance: float) -> list[float]:
+    """E[z; z > 0], E[1 - exp(z); z <= 0], and those of the squares, for z of these moments."""
+    k, s = np.array([mean]), np.array([variance])
     if s[0] < gaussian.SMALL:
         total = np.zeros(4)
         for _, z, weight in gaussian.nodes(k, s):
             right, left = max(z[0], 0.0), -math.expm1(min(z[0], 0.0))
             total += weight * np.array([right, left, right * right, left * left])
-        return tuple(total.tolist())
+        return [float(value) for value in total]
     h = gaussian.half(k, s)
     width = np.sqrt(s) * h.density
     values = (
@@ -223,4 +227,4 @@ def _sides(k, s):
         (k * k + s) * h.positive + k * width,
         h.negative - 2 * h.exp1 + h.exp2,
     )
-    return tuple(float(value[0]) for value in values)
+    return [float(value[0]) for value in values]

@@ -47,9 +47,11 @@ def half(k: np.ndarray, s: np.ndarray) -> Half:
     )  # fmt: skip
 
 
-def _exp_erfc(k, n, s, deviation, bell):
+def _exp_erfc(
+    k: np.ndarray, n: int, s: np.ndarray, deviation: np.ndarray, bell: np.ndarray
+) -> np.ndarray:
     x = (k + n * s) / (math.sqrt(2) * deviation)
-    out = bell * erfcx(np.maximum(x, 0))
+    out: np.ndarray = bell * erfcx(np.maximum(x, 0))
     left = x < 0  # then n k + n^2 s / 2 < n k / 2 < 0
     if left.any():
         out[left] = np.exp(n * k[left] + 0.5 * n * n * s[left]) * erfc(x[left])

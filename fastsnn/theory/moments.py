@@ -7,6 +7,8 @@ a Gaussian with mean k = m weight_sum and variance s = v weight_square_sum, for 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -30,7 +32,7 @@ def moment_map(
     weight_square_sum: ArrayLike = 1.0,
     alpha: float = ALPHA,
     lambda_: float = LAMBDA,
-) -> tuple:
+) -> tuple[Any, Any]:  # floats, or arrays, as given
     """Mean and variance of selu(z), z ~ N(mean weight_sum, variance weight_square_sum).
 
     Klambauer et al. 2017, eq. (4) and (5) in closed form. With k, s as above, Phi and phi the
@@ -72,7 +74,7 @@ def moment_map(
     return (m.reshape(shape), v.reshape(shape)) if shape else (float(m[0]), float(v[0]))
 
 
-def _closed(k, s, alpha):
+def _closed(k: np.ndarray, s: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
     """(mean, variance) for lambda = 1."""
     h, deviation = gaussian.half(k, s), np.sqrt(s)
     width = deviation * h.density
@@ -91,7 +93,7 @@ def _closed(k, s, alpha):
     return np.where(right, k, -alpha) + one, two - one * one
 
 
-def _by_nodes(k, s, alpha):
+def _by_nodes(k: np.ndarray, s: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
     """The same around selu(k), with no differences of nearly equal terms."""
     center = np.where(k > 0, k, alpha * np.expm1(np.minimum(k, 0)))
     slope = alpha * np.exp(np.minimum(k, 0))
@@ -158,7 +160,8 @@ def jacobian(
 def spectral_norm(matrix: ArrayLike) -> np.ndarray:
     """Largest singular value of matrices (..., 2, 2): how much a small step can grow at most."""
     a, b, c, d = _entries(matrix)
-    return 0.5 * (np.hypot(a + d, b - c) + np.hypot(a - d, b + c))
+    norm: np.ndarray = 0.5 * (np.hypot(a + d, b - c) + np.hypot(a - d, b + c))
+    return norm
 
 
 def spectral_radius(matrix: ArrayLike) -> np.ndarray:
@@ -172,21 +175,23 @@ def spectral_radius(matrix: ArrayLike) -> np.ndarray:
     return np.where(np.isnan(radius) & np.isfinite(a + b + c + d), np.inf, radius)
 
 
-def _entries(matrix):
-    matrix = floats(matrix, "matrix")
-    if matrix.shape[-2:] != (2, 2):
-        raise ValueError(f"matrix: shape (..., 2, 2) is required, got {matrix.shape}")
-    return matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
+def _entries(matrix: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    a = floats(matrix, "matrix")
+    if a.shape[-2:] != (2, 2):
+        raise ValueError(f"matrix: shape (..., 2, 2) is required, got {a.shape}")
+    return a[..., 0, 0], a[..., 0, 1], a[..., 1, 0], a[..., 1, 1]
 
 
-def _pre_activation(mean, variance, weight_sum, weight_square_sum):
+def _pre_activation(
+    mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike, weight_square_sum: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
     """(k (n,), s (n,), shape) of z, in range."""
     names = ("mean", "variance", "weight_sum", "weight_square_sum")
     values = (mean, variance, weight_sum, weight_square_sum)
     given = [floats(*pair) for pair in zip(values, names, strict=True)]
-    for name, values in zip(("variance", "weight_square_sum"), given[1::2], strict=True):
-        if not (values >= 0).all():
-            raise ValueError(f"{name}: numbers >= 0 are required, got {np.min(values)}")
+    for name, array in zip(("variance", "weight_square_sum"), given[1::2], strict=True):
+        if not (array >= 0).all():
+            raise ValueError(f"{name}: numbers >= 0 are required, got {np.min(array)}")
     with np.errstate(over="ignore", invalid="ignore"):
         k, s = np.broadcast_arrays(given[0] * given[2], given[1] * given[3])
     if not ((np.abs(k) <= MOST_MEAN).all() and (s <= MOST_VARIANCE).all()):

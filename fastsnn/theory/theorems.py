@@ -19,6 +19,7 @@ from fastsnn.theory.moments import ALPHA, LAMBDA, floats, jacobian, moment_map, 
 
 POINTS, MOST_POINTS = 1_000_000, 100_000_000  # about 100 bytes each
 Interval = tuple[float, float]
+Grid = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # the axes, see `_grid`
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Domain:
     variance: Interval
     weight_square_sum: Interval
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in (entry.name for entry in fields(self)):
             given = getattr(self, name)
             try:
@@ -49,7 +50,10 @@ class Domain:
         intervals = (self.mean, self.variance, self.weight_sum, self.weight_square_sum)
         return [np.linspace(*interval, n) for interval in intervals]
 
-    def contains(self, mean, variance, weight_sum, weight_square_sum) -> np.ndarray:
+    def contains(
+        self, mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike,
+        weight_square_sum: ArrayLike,
+    ) -> np.ndarray:  # fmt: skip
         inside = [
             (array >= low) & (array <= high)
             for array, (low, high) in (
@@ -137,13 +141,13 @@ def check_theorem1(
     edge = max(2, math.isqrt(math.isqrt(size)))
     _, _, w, t = domain.axes(edge)
     try:
-        fixed = fixed_point(w[:, None], t, alpha, lambda_)
+        means, variances = fixed_point(w[:, None], t, alpha, lambda_)
     except ValueError:
-        fixed = np.full((2, edge, edge), np.nan)
-    found = domain.contains(*fixed, w[:, None], t).all()
+        means, variances = np.full((2, edge, edge), np.nan)
+    found = domain.contains(means, variances, w[:, None], t).all()
     check = _check(size, margins, grid, m, v)
-    more = {"norm": float(norm.max()), "fixed_means": _interval(fixed[0]),
-            "fixed_variances": _interval(fixed[1]), "variance_bounds": bounds}  # fmt: skip
+    more = {"norm": float(norm.max()), "fixed_means": _interval(means),
+            "fixed_variances": _interval(variances), "variance_bounds": bounds}  # fmt: skip
     return Check1(**vars(check) | {"holds": check.holds and bool(found)} | more)
 
 
@@ -176,7 +180,7 @@ def check_theorem3(
     return tuple(checks)
 
 
-def _grid(points, domain):
+def _grid(points: float, domain: Domain) -> tuple[Grid, int]:
     """Axes that broadcast to a grid of four dimensions with equal numbers of points, and its
     size.
     """
@@ -187,15 +191,16 @@ def _grid(points, domain):
     if not isinstance(domain, Domain):
         raise TypeError(f"domain: a Domain is required, got {shown(domain)}")
     n = round(points**0.25)
-    return np.meshgrid(*domain.axes(n), indexing="ij", sparse=True), n**4
+    mean, variance, w, t = np.meshgrid(*domain.axes(n), indexing="ij", sparse=True)
+    return (mean, variance, w, t), n**4
 
 
-def _check(size, margins, grid, m, v):
+def _check(size: int, margins: np.ndarray, grid: Grid, m: np.ndarray, v: np.ndarray) -> Check:
     worst = np.unravel_index(np.argmin(margins), margins.shape)
-    where = tuple(float(axis.ravel()[i]) for axis, i in zip(grid, worst, strict=True))
+    a, b, c, d = (float(axis.ravel()[i]) for axis, i in zip(grid, worst, strict=True))
     margin = float(margins[worst])
-    return Check(size, margin > 0, margin, where, _interval(m), _interval(v))
+    return Check(size, margin > 0, margin, (a, b, c, d), _interval(m), _interval(v))
 
 
-def _interval(values):
+def _interval(values: np.ndarray) -> tuple[float, float]:
     return float(np.min(values)), float(np.max(values))
