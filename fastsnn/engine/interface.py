@@ -21,8 +21,18 @@ log = logging.getLogger("fastsnn")
 class TrainingEngine(ABC):
     """The steps of one trainer, whose caller makes one call at a time."""
 
-    state: np.ndarray  # (n_state, layout.size) float32: the optimizer's; on the host, see below
     rows: np.ndarray  # int64: 0, 1, 2, ..., at least as many as were reserved
+
+    @property
+    @abstractmethod
+    def state(self) -> np.ndarray:
+        """The optimizer's state on the host, (n_state, layout.size) float32, up to date; after a
+        write into it, `state_changed` must be called.
+        """
+
+    @abstractmethod
+    def state_changed(self) -> None:
+        """The state on the host is the new one."""
 
     @abstractmethod
     def load(self, report: Callable[[str], None] = log.warning) -> float:
@@ -87,10 +97,6 @@ class TrainingEngine(ABC):
         """Mean loss and flat gradient (layout.size,) float32 of a step by the first rows of the
         index; changes no parameter and no state.
         """
-
-    @abstractmethod
-    def state_changed(self) -> None:
-        """To be called after a write into `state`."""
 
 
 class PredictionEngine(ABC):
