@@ -12,7 +12,7 @@ from fastsnn.checks import inputs as check
 from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batch import NO_INTEGERS, Batch, Labels, check_features, require_good
+from fastsnn.engine.batch import Batch, Labels, check_features, require_good
 from fastsnn.engine.cpu import LOSSES
 from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.epoch import batches_of, shuffled
@@ -180,7 +180,7 @@ class Trainer:
                     "fit first, or give an array"
                 )
             class_weight = check.balanced(labels, targets, self.network.output_size)
-        index = NO_INTEGERS
+        index = check.NO_INTEGERS
         if not fitting:
             self._require_rows(len(x))
             self._engine.reserve(len(x))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -103,13 +104,13 @@ class PredictionEngine(ABC):
     """Predictions of one network, from any number of the user's threads concurrently."""
 
     @abstractmethod
-    def place(self, x):
+    def place(self, x: Any) -> Any:
         """x (n, features) float32 or ByteRows, ready for many calls of `run`, as x or as something
         that only this engine reads.
         """
 
     @abstractmethod
-    def run(self, out: np.ndarray, x, threads: int | None) -> None:
+    def run(self, out: np.ndarray, x: Any, threads: int | None) -> None:
         """out[i] = raw outputs in evaluation mode for x[i].
 
         out (n, outputs) float32; x (n, features) float32, or what `place` returned for ByteRows or
