@@ -66,8 +66,8 @@ def describe() -> str:
 
 
 class Launches:
-    """What a program becomes: calls that are prepared once and repeated, from the second time on as
-    one graph. What runs only once, as a last batch of its own size may, is not worth one.
+    """A program as a list of launches, prepared once and repeated, from the second time on as one
+    graph. A list that runs only once, as for a last batch of its own size, is not worth one.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Launches:
 
     @property
     def names(self) -> list[str]:
-        """Of the kernels of `calls`."""
+        """Names of the kernels of `calls`."""
         return [kernel.name for kernel, _, _ in self._planned]
 
     @property

@@ -1,4 +1,4 @@
-"""What a backend provides: an engine that trains and one that predicts, described here once.
+"""The interface of a backend: an engine that trains and one that predicts, described here once.
 
 An engine reads the parameters of a network as `Parameters.current` and writes them inside
 `Parameters.update`, or the same of their copy on a device; its buffers are its own, and grow with

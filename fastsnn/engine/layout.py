@@ -37,7 +37,7 @@ class ParameterLayout:
 
     tensors: dict[str, tuple[int, tuple[int, ...]]]
     derived: dict[str, tuple[int, tuple[int, ...]]]  # computed from others, in no state dict
-    size: int  # floats, with what kernels may read behind the last tensor
+    size: int  # floats, with those that kernels may read after the last tensor
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """The tensors as views of a flat buffer."""

@@ -146,7 +146,7 @@ class DevicePlan:
     activations: int  # floats
 
     def outputs(self, row: int) -> tuple[int, int, int]:
-        """Of node `row`: the first float, floats from row to row, units."""
+        """(first float, floats from row to row, units) of the outputs of node `row`."""
         entry = self.table[row]
         return tuple(int(entry[c]) for c in (program.H_AT, program.H_STRIDE, program.FAN_OUT))
 
