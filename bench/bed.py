@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastsnn as fs
-from fastsnn.engine.batch import NO_INTEGERS, NO_NUMBERS, NO_TARGETS
+from fastsnn.checks.inputs import NO_INTEGERS, NO_NUMBERS, NO_TARGETS
 from fastsnn.engine.cpu import LOSSES, TrainingEngine, load_kernels
 from fastsnn.engine.layout import aligned_zeros
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn import optimizers
-from fastsnn.engine.batch import NO_INTEGERS
+from fastsnn.checks.inputs import NO_INTEGERS
 from fastsnn.engine.cpu_predict import SingleRows
 
 from ..kernels.cpu import activation, checks, dropout, optimizer

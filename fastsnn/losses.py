@@ -6,7 +6,6 @@ import numpy as np
 
 from fastsnn.checks import inputs as check
 from fastsnn.engine import cpu as backend
-from fastsnn.engine.batch import NO_INTEGERS, NO_TARGETS
 
 __all__: list[str] = []
 
@@ -21,9 +20,9 @@ FOR_TASK = {
 def check_targets(loss: str, y: np.ndarray, n: int, n_outputs: int):
     """(labels, targets) as kernels take them: the one that the loss does not use is empty."""
     if loss == "softmax_cross_entropy":
-        return check.labels(y, n, n_outputs), NO_TARGETS
+        return check.labels(y, n, n_outputs), check.NO_TARGETS
     missing = loss == "sigmoid_cross_entropy"
-    return NO_INTEGERS, check.targets(y, n, n_outputs, missing=missing)
+    return check.NO_INTEGERS, check.targets(y, n, n_outputs, missing=missing)
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:

@@ -119,8 +119,8 @@ class Network:
         another type is converted to float32.
 
         A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
-        1 touches no threading layer, and may be called from many Python threads at once; on a GPU
-        it means nothing). NaN or infinity in x give NaN.
+        1 touches no threading layer, and may be called from many Python threads concurrently; on a
+        GPU it means nothing). NaN or infinity in x give NaN.
         """
         return self._predictor.forward(x, threads)
 

@@ -12,7 +12,7 @@ from fastsnn.checks import inputs as check
 from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batch import NO_INTEGERS, Batch, Labels, check_features, require_good
+from fastsnn.engine.batch import Batch, Labels, check_features, require_good
 from fastsnn.engine.cpu import LOSSES
 from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.epoch import batches_of, shuffled
@@ -47,7 +47,7 @@ class Trainer:
         Of the dropout masks and of the order of the rows.
     backend : {"cpu", "cuda"}
         "cuda": on an NVIDIA GPU, with the same masks; the network predicts there from then on.
-        Losses come back to the host for many steps of `fit` at once; callbacks hear of them then.
+        Losses come back to the host for many steps of `fit` together; callbacks hear of them then.
     class_weight : (outputs,) array, dict {class: weight} or "balanced", optional
         Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
         the positive label of each task, as BCEWithLogitsLoss(pos_weight). Classes that a dict
@@ -180,7 +180,7 @@ class Trainer:
                     "fit first, or give an array"
                 )
             class_weight = check.balanced(labels, targets, self.network.output_size)
-        index = NO_INTEGERS
+        index = check.NO_INTEGERS
         if not fitting:
             self._require_rows(len(x))
             self._engine.reserve(len(x))
@@ -252,7 +252,7 @@ class Trainer:
         schedule : Constant, Step, Cosine, Plateau, optional
             Factor on the optimizer's learning rate.
         history : list, optional
-            Records of the epochs that a resumed training has behind it; it is continued.
+            Records of the epochs before a resumed training, which continues the list.
         """
         epochs = check.integer(epochs, "fit: epochs", 1)
         batch_size = check.integer(batch_size, "fit: batch_size", 1)
@@ -344,8 +344,8 @@ class Trainer:
 
     @exclusive
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict]:
-        """What a resumed training needs beside the network's parameters: arrays by name, and
-        numbers.
+        """The state that a resumed training needs beside the network's parameters: arrays by name,
+        and numbers.
         """
         arrays = {name: view.copy() for name, view in self._state_views().items()}
         return arrays, {"step_count": self.step_count, "first_loss": self._first_loss}

@@ -7,7 +7,6 @@ import pytest
 
 import fastsnn as fs
 from fastsnn.checks import inputs as check
-from fastsnn.engine.batch import NO_INTEGERS, NO_TARGETS
 from fastsnn.schedules import Step
 
 RNG = np.random.default_rng(8)
@@ -86,9 +85,9 @@ def test_balanced_classes_weigh_the_same():
     counts = np.bincount(Y, minlength=3)
     weights = 60 / (3 * counts)
     assert np.array_equal(trained(class_weight="balanced"), trained(class_weight=weights))
-    found = check.balanced(Y, NO_TARGETS, 3)
+    found = check.balanced(Y, check.NO_TARGETS, 3)
     np.testing.assert_allclose(found * counts, 20, rtol=1e-6)
-    two = check.balanced(Y[Y < 2], NO_TARGETS, 4)
+    two = check.balanced(Y[Y < 2], check.NO_TARGETS, 4)
     assert two[2:].tolist() == [1, 1]
     assert two[0] * (Y == 0).sum() == pytest.approx(two[1] * (Y == 1).sum(), rel=1e-6)
 
@@ -96,12 +95,12 @@ def test_balanced_classes_weigh_the_same():
 def test_balanced_is_scikit_learn_s():
     utils = pytest.importorskip("sklearn.utils.class_weight", reason="needs scikit-learn")
     expected = utils.compute_class_weight("balanced", classes=np.arange(3), y=Y)
-    np.testing.assert_allclose(check.balanced(Y, NO_TARGETS, 3), expected, rtol=1e-6)
+    np.testing.assert_allclose(check.balanced(Y, check.NO_TARGETS, 3), expected, rtol=1e-6)
 
 
 def test_balanced_tasks():
     y = np.float32([[1, 0, np.nan], [0, 0, 1], [0, 0, 1], [np.nan, 0, 0]])
-    assert check.balanced(NO_INTEGERS, y, 3).tolist() == [2, 1, 0.5]
+    assert check.balanced(check.NO_INTEGERS, y, 3).tolist() == [2, 1, 0.5]
 
 
 def test_balanced_is_settled_by_the_first_fit():

@@ -1,5 +1,5 @@
 """The kernels of the CPU and of CUDA are twins: the same names, the same arguments in the same
-order; and the same holds of the engines that run them.
+order.
 """
 
 import ast
@@ -11,12 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fastsnn.engine import cpu, cpu_predict, interface
-
 if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
-
-from fastsnn.engine import cuda, cuda_predict  # noqa: E402
 
 KERNELS = Path(__file__).resolve().parents[1] / "kernels"
 
@@ -71,20 +67,6 @@ def test_arguments(name):
     common = set(cpu) & set(gpu)
     assert [a for a in cpu if a in common] == [a for a in gpu if a in common]
     assert set(cpu) - common <= OF_CPU and set(gpu) - common <= OF_CUDA
-
-
-@pytest.mark.parametrize("kind", [
-    cpu.TrainingEngine, cuda.TrainingEngine, cpu_predict.PredictionEngine,
-    cuda_predict.PredictionEngine,
-])  # fmt: skip
-def test_engines_implement_the_interface(kind):
-    """Python refuses an engine that lacks a method; arguments are compared here."""
-    (described,) = kind.__bases__
-    assert described.__module__ == interface.__name__ and not kind.__abstractmethods__
-    for name in described.__abstractmethods__:
-        wanted, found = (inspect.signature(getattr(k, name)) for k in (described, kind))
-        assert list(wanted.parameters) == list(found.parameters), name
-        assert not getattr(kind, name).__doc__, "the interface describes it"
 
 
 def mentions(pattern):

@@ -157,3 +157,38 @@ def test_what_is_no_snapshot_is_refused(make, wrong):
     with pytest.raises((TypeError, ValueError), match="restore|finite"):
         net.buffer.restore(wrong(kept))
     assert np.array_equal(net.buffer.snapshot(), kept)
+
+
+def test_updates_are_counted_and_derived_tensors_are_up_to_date_after_them():
+    buffer, derived = weight_normalized().buffer, []
+    version = buffer.version
+    made = buffer.update(3, derived.append, lambda flat, losses: (losses, False), [1.0, 2.0])
+    assert made == ([1.0, 2.0], False) and buffer.version == version + 2
+    buffer.current(derived.append)
+    assert len(derived) == 1  # by `update`, whose engine has kept them so
+
+
+def test_an_interrupted_update_counts_as_all_its_steps():
+    buffer, derived = weight_normalized().buffer, []
+    version = buffer.version
+
+    def interrupted(flat):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        buffer.update(3, derived.append, interrupted)
+    assert buffer.version == version + 3
+    buffer.current(derived.append)
+    assert len(derived) == 2
+
+
+def test_a_load_during_an_update_makes_derived_tensors_stale():
+    net, derived = weight_normalized(), []
+
+    def loaded(flat):
+        net.load_state_dict(net.state_dict())
+        return [1.0], False
+
+    net.buffer.update(1, derived.append, loaded)
+    net.buffer.current(derived.append)
+    assert len(derived) == 2

@@ -14,7 +14,10 @@ __all__ = [
 ]  # fmt: skip
 
 BALANCED = "balanced"
+# Empty arrays take the place of what a batch lacks: kernels have one signature.
+NO_INTEGERS = np.zeros(0, np.int64)
 NO_NUMBERS = np.zeros(0, np.float32)
+NO_TARGETS = np.zeros((0, 1), np.float32)
 
 
 class HasShape(Protocol):

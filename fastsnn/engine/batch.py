@@ -10,11 +10,6 @@ from fastsnn.checks import inputs as check
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.kernels.cpu import checks
 
-# Empty arrays take the place of what a batch lacks: kernels have one signature.
-NO_INTEGERS = np.zeros(0, np.int64)
-NO_NUMBERS = check.NO_NUMBERS
-NO_TARGETS = np.zeros((0, 1), np.float32)
-
 
 class Batch(NamedTuple):
     """Rows for the steps of an engine, and all that their loss needs. A data set is a batch too:
@@ -25,7 +20,8 @@ class Batch(NamedTuple):
     """
 
     x: Any  # (m, features) float32; ByteRows; or what an engine's `place` has made of one of them
-    index: np.ndarray  # (at least the rows of all steps,) int64: sample s is x[index[s]]
+    # (at least the rows of all steps,) int64: sample s is x[index[s]]
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     labels: np.ndarray  # (m,) int64 in [0, outputs)
     targets: np.ndarray  # (m, outputs) float32; NaN: no label, for sigmoid cross-entropy
     sample_weight: np.ndarray  # (m,) float32 >= 0
@@ -43,7 +39,7 @@ class Batch(NamedTuple):
 class Labels:
     """A buffer for the classes of one step, which the next step uses again."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._buffer = np.empty(0, np.int64)
 
     def copy_of(self, labels: np.ndarray) -> np.ndarray:
@@ -60,19 +56,21 @@ def check_features(x: np.ndarray | ByteRows, width: int) -> np.ndarray | ByteRow
     TypeError.
     """
     if isinstance(x, ByteRows):
-        return check.byte_rows(x, width)
-    return check.features(x, width).view()  # a view keeps its shape
+        check.byte_rows(x, width)
+        return x
+    numbers: np.ndarray = check.features(x, width)
+    return numbers.view()  # a view keeps its shape
 
 
 def require_good(x: np.ndarray | ByteRows, labels: np.ndarray, n_classes: int) -> None:
     """Raise ValueError, with the place, unless x is finite and labels are in [0, n_classes)."""
-    numbers = NO_TARGETS if isinstance(x, ByteRows) else x  # bytes are finite whatever they are
+    numbers = x if isinstance(x, np.ndarray) else check.NO_TARGETS  # bytes are always finite
     found = checks.check_batch(numbers.view(np.int32), labels, n_classes)
     if found == checks.NOT_FINITE:
-        row, column = np.argwhere(~np.isfinite(x))[0]
+        row, column = np.argwhere(~np.isfinite(numbers))[0]
         raise ValueError(
-            f"x: finite numbers are required, got {x[row, column]} in row {row}, column {column}; "
-            "fill in or remove such rows"
+            f"x: finite numbers are required, got {numbers[row, column]} in row {row}, column "
+            f"{column}; fill in or remove such rows"
         )
     if found == checks.OUT_OF_RANGE:
         row = np.argwhere((labels < 0) | (labels >= n_classes))[0, 0]

@@ -31,7 +31,7 @@ class ByteRows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ByteRows({self.shape}, {self.inputs!r})"
 
     @property

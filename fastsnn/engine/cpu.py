@@ -69,7 +69,7 @@ class TrainingEngine(Interface):
         self._derive = partial(derive_weights, nodes, layout)
         # The gradients of normalized weights pass through the first array of the state.
         self._state = aligned_zeros(max(n_state, int(self.normalizes_weights)), layout.size)
-        self.state = self._state[:n_state]
+        self.n_state = n_state
         self.hypers = np.zeros((STEPS_AT_ONCE, optimizer.HYPER), np.float32)
         self.step_losses = np.zeros(STEPS_AT_ONCE)
         self.sizes = np.zeros(STEPS_AT_ONCE, np.int64)
@@ -77,6 +77,13 @@ class TrainingEngine(Interface):
         self.rows = np.zeros(0, np.int64)
         self.plan = None
         self.pace = Pace()
+
+    @property
+    def state(self):
+        return self._state[: self.n_state]
+
+    def state_changed(self):
+        pass  # kernels work on `state` itself
 
     def reserve(self, samples):
         if self.plan is not None and samples <= self.plan.panels * PANEL:
@@ -135,9 +142,6 @@ class TrainingEngine(Interface):
 
     def place(self, data):
         return data
-
-    def state_changed(self):
-        pass  # kernels work on `state` itself
 
     def steps_at_once(self, samples, watched):
         # One where threads work together or steps take long; several where calls would cost as

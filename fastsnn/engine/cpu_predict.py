@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from fastsnn.checks.inputs import NO_INTEGERS
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batch import NO_INTEGERS
 from fastsnn.engine.cpu import derive_weights, load_kernels
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import PredictionEngine as Interface
-from fastsnn.engine.layout import aligned_zeros, round_up
+from fastsnn.engine.layout import ParameterLayout, aligned_zeros, round_up
 from fastsnn.engine.pace import Pace
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import plan
@@ -58,11 +59,11 @@ class SingleRows:
 class _Buffers:
     """The buffers of one thread of the user's, for up to `threads` threads of a pool."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.threads = 0
         self.pace = Pace(first=10, longest=0.1)
 
-    def reserve(self, nodes, layout, threads):
+    def reserve(self, nodes: tuple[Node, ...], layout: ParameterLayout, threads: int) -> None:
         if threads <= self.threads:
             return
         load_kernels(threads, training=False)
@@ -84,16 +85,17 @@ class PredictionEngine(Interface):
         self._plain = all(
             node.op == "dense" and not node.weight_norm and node.skip is None for node in nodes
         )
-        self._single, self._seen = None, -1
+        self._single: SingleRows | None = None
+        self._seen = -1
         self._own = threading.local()
 
-    def place(self, x):
+    def place(self, x: Any) -> Any:
         return x
 
-    def expect_predictions(self):
+    def expect_predictions(self) -> None:
         self._seen = self.parameters.version
 
-    def run(self, out, x, threads):
+    def run(self, out: np.ndarray, x: np.ndarray, threads: int | None) -> None:
         if self._plain and len(x) <= FEW and (few := self._single_rows()) is not None:
             few.run(out, x)
             return
@@ -112,7 +114,7 @@ class PredictionEngine(Interface):
             with buffers.pace.region(threads, round_up(len(x), PANEL)):
                 regions.predict_parallel(*arguments)
 
-    def _single_rows(self):
+    def _single_rows(self) -> SingleRows | None:
         """The copy of the parameters for a few rows; made when the same parameters are used a
         second time, since a network in training may never come back to them.
         """
@@ -125,7 +127,7 @@ class PredictionEngine(Interface):
         self._single = SingleRows(self.nodes, self.parameters)
         return self._single
 
-    def activations(self, x, training, seed, step):
+    def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
         load_kernels(1, training=False)
         flat = self.parameters.current(self._derive)
         chunk = CHUNK

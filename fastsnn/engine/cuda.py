@@ -46,7 +46,6 @@ class TrainingEngine(Interface):
 
     @property
     def state(self):
-        """The copy on the host, brought up to date."""
         if not self._host_is_new and self.n_state:
             kernels().device.read(self._state, self._host_state.reshape(-1))
         self._host_is_new = True

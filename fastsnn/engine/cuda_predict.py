@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
 from fastsnn.engine import schedule
 from fastsnn.engine.device import Launches, kernels
-from fastsnn.engine.device_arrays import Rows, on_device
+from fastsnn.engine.device_arrays import DeviceParameters, Rows, on_device
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import PredictionEngine as Interface
+from fastsnn.engine.layout import ParameterLayout
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import device_plan
 
@@ -23,12 +25,20 @@ class Passes:
     parameters: their copy there. training: with dropout. keep: all outputs, not only the last ones.
     """
 
-    def __init__(self, nodes, layout, parameters, training=False, keep=False):
+    def __init__(
+        self,
+        nodes: tuple[Node, ...],
+        layout: ParameterLayout,
+        parameters: DeviceParameters,
+        training: bool = False,
+        keep: bool = False,
+    ):
         self.nodes, self.layout, self.parameters = nodes, layout, parameters
         self.training, self.keep = training, keep
         self.samples = 0
+        self.launches: dict[tuple[int, int], tuple[Any, Launches]] = {}
 
-    def reserve(self, samples):
+    def reserve(self, samples: int) -> None:
         if samples <= self.samples:
             return
         device, job = kernels().device, kernels().job
@@ -40,7 +50,7 @@ class Passes:
         self.slots = device.zeros(job.SLOTS, dtype=np.int64)
         self.samples, self.launches = samples, {}
 
-    def _launch(self, given, samples):
+    def _launch(self, given: Any, samples: int) -> None:
         """A pass for so many rows of `given`: of these buffers themselves, or of `Rows`."""
         key = id(given), samples
         if key not in self.launches:
@@ -57,16 +67,17 @@ class Passes:
             self.launches[key] = None if given is self else given, run
         self.launches[key][1].run()
 
-    def _pass(self, x):
+    def _pass(self, x: np.ndarray) -> None:
         kernels().device.write(self.x, 0, x.reshape(-1))
         self._launch(self, len(x))
 
-    def _outputs(self, row, samples):
+    def _outputs(self, row: int, samples: int) -> np.ndarray:
         start, stride, units = self.plan.outputs(row)
         rows = kernels().device.read(self.acts[start : start + samples * stride])
-        return rows.reshape(samples, stride)[:, :units]
+        outputs: np.ndarray = rows.reshape(samples, stride)[:, :units]
+        return outputs
 
-    def run(self, out, x):
+    def run(self, out: np.ndarray, x: np.ndarray) -> None:
         """out[i] = raw outputs for x[i]."""
         self.reserve(min(len(x), CHUNK))
         self.parameters.current()
@@ -75,7 +86,7 @@ class Passes:
             self._pass(rows)
             out[first : first + len(rows)] = self._outputs(len(self.plan.table) - 1, len(rows))
 
-    def run_rows(self, out, rows):
+    def run_rows(self, out: np.ndarray, rows: Rows) -> None:
         """The same for `Rows`."""
         made = kernels()
         self.reserve(min(len(rows), CHUNK))
@@ -89,7 +100,7 @@ class Passes:
             out[first : first + count] = self._outputs(len(self.plan.table) - 1, count)
         made.device.write(self.jobs, 0, np.zeros_like(job))  # others begin with the first row
 
-    def hidden(self, x, seed, step):
+    def hidden(self, x: np.ndarray, seed: int, step: int) -> list[np.ndarray]:
         """As `activations` of the interface."""
         made = kernels()
         coupled = self.training and any(node.couples_rows for node in self.nodes)
@@ -116,13 +127,13 @@ class PredictionEngine(Interface):
         self.parameters = on_device(nodes, parameters)
         self._own = threading.local()
 
-    def place(self, x):
+    def place(self, x: Any) -> Any:
         return Rows(x)
 
-    def expect_predictions(self):
+    def expect_predictions(self) -> None:
         pass  # there is nothing to prepare
 
-    def run(self, out, x, threads):
+    def run(self, out: np.ndarray, x: np.ndarray | Rows, threads: int | None) -> None:
         passes = getattr(self._own, "passes", None)
         if passes is None:
             passes = self._own.passes = Passes(self.nodes, self.layout, self.parameters)
@@ -131,6 +142,6 @@ class PredictionEngine(Interface):
         else:
             passes.run(out, x)
 
-    def activations(self, x, training, seed, step):
+    def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
         passes = Passes(self.nodes, self.layout, self.parameters, training, keep=True)
         return passes.hidden(x, seed, step)

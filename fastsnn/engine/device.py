@@ -6,11 +6,13 @@ import functools
 import importlib.metadata
 import importlib.util
 import textwrap
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 
 @functools.cache
-def kernels():
+def kernels() -> SimpleNamespace:
     """The modules of the kernels. Raises RuntimeError, in one line, where there is no GPU or no
     package for it.
     """
@@ -42,7 +44,7 @@ def kernels():
     )  # fmt: skip
 
 
-def _import_failed(problem):
+def _import_failed(problem: Exception) -> RuntimeError:
     """numba-cuda names no bound of numpy, and uses what newer ones lack."""
     words = textwrap.shorten(str(problem), 70, placeholder=" ...")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba-cuda", "numpy")]
@@ -64,18 +66,21 @@ def describe() -> str:
 
 
 class Launches:
-    """What a program becomes: calls that are prepared once and repeated, from the second time on as
-    one graph. What runs only once, as a last batch of its own size may, is not worth one.
+    """A program as a list of launches, prepared once and repeated, from the second time on as one
+    graph. A list that runs only once, as for a last batch of its own size, is not worth one.
     """
 
-    def __init__(self):
-        self._planned, self._calls, self._graph, self._runs = [], None, None, 0
+    def __init__(self) -> None:
+        self._planned: list[tuple[Any, Any, tuple[Any, ...]]] = []
+        self._calls: list[Callable[[], None]] | None = None
+        self._graph: Callable[[], None] | None = None
+        self._runs = 0
 
-    def __call__(self, kernel, grid, *arguments):
+    def __call__(self, kernel: Any, grid: Any, *arguments: Any) -> None:
         self._planned.append((kernel, grid, arguments))
 
     @property
-    def calls(self):
+    def calls(self) -> list[Callable[[], None]]:
         """A call for each launch, in their order."""
         if self._calls is None:
             kernels().code.load([kernel for kernel, _, _ in self._planned])
@@ -83,15 +88,15 @@ class Launches:
         return self._calls
 
     @property
-    def names(self):
-        """Of the kernels of `calls`."""
+    def names(self) -> list[str]:
+        """Names of the kernels of `calls`."""
         return [kernel.name for kernel, _, _ in self._planned]
 
     @property
-    def is_graph(self):
+    def is_graph(self) -> bool:
         return self._graph is not None
 
-    def run(self):
+    def run(self) -> None:
         device, calls = kernels().device, self.calls
         if self._runs == 1 and len(calls) > 1 and device.recording:
             self._graph = device.recorded(calls)

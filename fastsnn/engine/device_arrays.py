@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from fastsnn.engine.batch import Batch
@@ -25,7 +28,7 @@ class DeviceParameters:
         table = device_plan(nodes, parameters.layout, 1, training=False).table
         kernels().directions.derive_weights(self._derive, table, self.array)
 
-    def current(self):
+    def current(self) -> Any:
         """As `Parameters.current`, the array on the device."""
         version = self.parameters.version  # before: a write during the copy makes it an old one
         if self.version != version:
@@ -34,7 +37,9 @@ class DeviceParameters:
             self.version = version
         return self.array
 
-    def update(self, most, run, *given):
+    def update(
+        self, most: int, run: Callable[..., tuple[list[float], bool]], *given: Any
+    ) -> tuple[list[float], bool]:
         """As `Parameters.update`."""
         try:
             result = run(self.current(), *given)
@@ -44,7 +49,7 @@ class DeviceParameters:
         self._updated(len(result[0]))
         return result
 
-    def _updated(self, updates):
+    def _updated(self, updates: int) -> None:
         self.version = self.parameters.updated(updates, since=self.version, ahead=self)
 
     def read(self, host: np.ndarray) -> None:
@@ -56,7 +61,8 @@ def on_device(nodes: tuple[Node, ...], parameters: Parameters) -> DeviceParamete
     """The copy of the parameters on the GPU, one for all engines. Raises RuntimeError, in one line,
     where there is no GPU, driver, package or memory.
     """
-    return parameters.on_device(lambda: DeviceParameters(nodes, parameters))
+    copy: DeviceParameters = parameters.on_device(lambda: DeviceParameters(nodes, parameters))
+    return copy
 
 
 class Data:
@@ -64,7 +70,7 @@ class Data:
     features in `x`.
     """
 
-    def __init__(self, x, like: Batch, rows: int):
+    def __init__(self, x: Any, like: Batch, rows: int):
         self.x = x
         self.arrays = [
             kernels().device.to_device(array.reshape(-1))
@@ -72,7 +78,7 @@ class Data:
         ]
         self.weighted, self.class_weighted = weighted_by(like)
         self.index = kernels().device.zeros(rows, dtype=np.int64)
-        self.order = None  # the content of the index
+        self.order: np.ndarray | None = None  # the content of the index
 
     @classmethod
     def with_room(cls, like: Batch, rows: int) -> Data:
@@ -113,11 +119,11 @@ class Rows:
         self.host, self.x = host, features(host)
         self.index = kernels().device.to_device(np.arange(len(host)))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.host)
 
 
-def features(x: np.ndarray | ByteRows):
+def features(x: np.ndarray | ByteRows) -> Any:
     """x (n, features) on the device, flat; of ByteRows a block at a time."""
     device = kernels().device
     if not isinstance(x, ByteRows):
@@ -129,6 +135,6 @@ def features(x: np.ndarray | ByteRows):
     return made
 
 
-def _room(array, rows):
+def _room(array: np.ndarray, rows: int) -> np.ndarray:
     """Zeros of the type of an array, for so many rows of it; none for an empty one."""
     return np.zeros((rows if len(array) else 0, *array.shape[1:]), array.dtype)

@@ -54,7 +54,7 @@ def require_finite(loss: float, gradients: dict[str, np.ndarray]) -> None:
         )
 
 
-def _weights(batch, rows):
+def _weights(batch: Batch, rows: np.ndarray) -> str | None:
     labels, sample_weight, class_weight = batch.labels, batch.sample_weight, batch.class_weight
     each = np.ones(len(rows)) if not len(sample_weight) else sample_weight[rows].astype(float)
     if len(labels) and len(class_weight):
@@ -77,7 +77,7 @@ def _weights(batch, rows):
     return None
 
 
-def _large(name, values):
+def _large(name: str, values: np.ndarray | ByteRows) -> str | None:
     if not isinstance(values, np.ndarray) or not values.size:
         return None
     # NaN are missing labels; no array as large as `values`.

@@ -1,4 +1,4 @@
-"""What a backend provides: an engine that trains and one that predicts, described here once.
+"""The interface of a backend: an engine that trains and one that predicts, described here once.
 
 An engine reads the parameters of a network as `Parameters.current` and writes them inside
 `Parameters.update`, or the same of their copy on a device; its buffers are its own, and grow with
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,18 @@ log = logging.getLogger("fastsnn")
 class TrainingEngine(ABC):
     """The steps of one trainer, whose caller makes one call at a time."""
 
-    state: np.ndarray  # (n_state, layout.size) float32: the optimizer's; on the host, see below
     rows: np.ndarray  # int64: 0, 1, 2, ..., at least as many as were reserved
+
+    @property
+    @abstractmethod
+    def state(self) -> np.ndarray:
+        """The optimizer's state on the host, (n_state, layout.size) float32, up to date; after a
+        write into it, `state_changed` must be called.
+        """
+
+    @abstractmethod
+    def state_changed(self) -> None:
+        """The state on the host is the new one."""
 
     @abstractmethod
     def load(self, report: Callable[[str], None] = log.warning) -> float:
@@ -88,22 +99,18 @@ class TrainingEngine(ABC):
         index; changes no parameter and no state.
         """
 
-    @abstractmethod
-    def state_changed(self) -> None:
-        """To be called after a write into `state`."""
-
 
 class PredictionEngine(ABC):
     """Predictions of one network, from any number of the user's threads concurrently."""
 
     @abstractmethod
-    def place(self, x):
+    def place(self, x: Any) -> Any:
         """x (n, features) float32 or ByteRows, ready for many calls of `run`, as x or as something
         that only this engine reads.
         """
 
     @abstractmethod
-    def run(self, out: np.ndarray, x, threads: int | None) -> None:
+    def run(self, out: np.ndarray, x: Any, threads: int | None) -> None:
         """out[i] = raw outputs in evaluation mode for x[i].
 
         out (n, outputs) float32; x (n, features) float32, or what `place` returned for ByteRows or

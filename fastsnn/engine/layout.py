@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class ParameterLayout:
 
     tensors: dict[str, tuple[int, tuple[int, ...]]]
     derived: dict[str, tuple[int, tuple[int, ...]]]  # computed from others, in no state dict
-    size: int  # floats, with what kernels may read behind the last tensor
+    size: int  # floats, with those that kernels may read after the last tensor
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """The tensors as views of a flat buffer."""
@@ -55,7 +56,7 @@ class ParameterLayout:
         return (self.tensors if name in self.tensors else self.derived)[name][0]
 
 
-def _tensors_of(node):
+def _tensors_of(node: Node) -> Iterator[tuple[str, tuple[int, ...], bool]]:
     """Yield (name, shape, True if it is derived from others) for each tensor of a node."""
     units = (node.fan_out,)
     if node.op == "highway":
@@ -76,7 +77,9 @@ def _tensors_of(node):
 
 def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
     """Lay out all tensors of a network, each from a cache line on."""
-    tensors, derived, size = {}, {}, 0
+    tensors: dict[str, tuple[int, tuple[int, ...]]] = {}
+    derived: dict[str, tuple[int, tuple[int, ...]]] = {}
+    size = 0
     for node in nodes:
         for name, dimensions, is_derived in _tensors_of(node):
             (derived if is_derived else tensors)[name] = size, dimensions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,13 +36,13 @@ class Parameters:
         self.layout = layout
         self._flat = aligned_zeros(layout.size)
         # The view for callers: it cannot be made writeable, because its base is a read-only buffer.
-        self._shown = np.frombuffer(memoryview(self._flat).toreadonly(), np.float32)
+        self._shown = np.frombuffer(self._flat.data.toreadonly(), np.float32)
         self.tensors = layout.views(self._shown)
         self._tensors = layout.views(self._flat)
         self.version = 0
         self.derived_version = -1  # the version that the derived tensors were computed from
-        self._device = lambda: None  # weak reference to the copy on a device
-        self._ahead = None  # that copy, while it is newer than the host's buffer
+        self._device: Callable[[], Any] = lambda: None  # weak reference to the copy on a device
+        self._ahead: Any = None  # that copy, while it is newer than the host's buffer
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class Parameters:
             draw(self._tensors)
 
     @contextmanager
-    def _writing(self):
+    def _writing(self) -> Iterator[None]:
         """Context in which all tensors of the host's buffer are written."""
         with self._lock:
             try:
@@ -142,7 +142,7 @@ class Parameters:
         self.updated(len(result[0]), since=before)
         return result
 
-    def updated(self, updates: int, since: int | None = None, ahead=None) -> int:
+    def updated(self, updates: int, since: int | None = None, ahead: Any = None) -> int:
         """Count updates of the host's buffer or of a device's copy; returns the new version.
 
         since: the version before, if the derived tensors are up to date. ahead: the copy on a
@@ -162,7 +162,7 @@ class Parameters:
                 return -1
             return self.version
 
-    def on_device(self, make):
+    def on_device(self, make: Callable[[], Any]) -> Any:
         """The copy on a device; `make()` creates it if there is none."""
         with self._lock:
             copy = self._device()
@@ -181,7 +181,9 @@ class Parameters:
                 self._ahead, self.derived_version = None, self.version
 
 
-def require_fit(needed: Mapping[str, tuple[int, tuple]], arrays: Mapping[str, np.ndarray]) -> None:
+def require_fit(
+    needed: Mapping[str, tuple[int, tuple[int, ...]]], arrays: Mapping[str, np.ndarray]
+) -> None:
     """Check `arrays` against the tensors of a layout by name, shape and dtype (float32), before
     memory for a network is allocated. Raises ValueError for the first that does not fit.
     """
@@ -192,7 +194,7 @@ def require_fit(needed: Mapping[str, tuple[int, tuple]], arrays: Mapping[str, np
             raise ValueError(f"state_dict: {name} must be float32, got {arrays[name].dtype}")
 
 
-def _require_names(needed, arrays):
+def _require_names(needed: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     missing, unknown = needed.keys() - arrays.keys(), arrays.keys() - needed.keys()
     faults = [
         f"{what} {listed(sorted(names, key=str))}"
@@ -205,7 +207,7 @@ def _require_names(needed, arrays):
         )
 
 
-def _require_shape(name, array, shape):
+def _require_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     if array.shape != shape:
         raise ValueError(
             f"state_dict: {name} has shape {array.shape}, the network needs {shown(shape)}; was it "
@@ -213,7 +215,7 @@ def _require_shape(name, array, shape):
         )
 
 
-def _checked(name, array, tensor):
+def _checked(name: str, array: np.ndarray, tensor: np.ndarray) -> np.ndarray:
     if np.ma.isMaskedArray(array):
         raise ValueError(f"state_dict: {name} must be a plain array, got a masked one")
     array = np.asarray(array)

@@ -26,7 +26,7 @@ NORMS = program.BATCH_NORM, program.LAYER_NORM
 
 
 @dataclass(frozen=True)
-class Panels:
+class PanelLayout:
     """Activations on the CPU: panels of shape.PANEL samples, [panel][unit][sample], whose outputs
     become dz in place. Weight gradients read inputs again from transposed blocks.
     """
@@ -52,7 +52,7 @@ class Panels:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowLayout:
     """Activations on a GPU: a row per sample, and dz in rows of their own."""
 
     count: int
@@ -72,9 +72,9 @@ class Rows:
 
 
 def _tables(nodes, layout, target, training):
-    """The program, its constants, and the floats of the activations on `target`, `Panels` or
-    `Rows`. In training, and where there are skips, every node keeps its own outputs; else two
-    buffers take turns.
+    """(program, constants, floats of the activations) on `target`, one of the layouts above. In
+    training, and where there are skips, every node keeps its own outputs; else two buffers take
+    turns.
     """
     table = np.zeros((len(nodes), program.COLUMNS), np.int64)
     constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
@@ -125,7 +125,7 @@ class Plan:
 
 def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training: bool) -> Plan:
     """The plan for the CPU, for up to `panels` panels."""
-    table, constants, used = _tables(nodes, layout, Panels(panels), training)
+    table, constants, used = _tables(nodes, layout, PanelLayout(panels), training)
     return Plan(
         table=table,
         constants=constants,
@@ -146,7 +146,7 @@ class DevicePlan:
     activations: int  # floats
 
     def outputs(self, row: int) -> tuple[int, int, int]:
-        """Of node `row`: the first float, floats from row to row, units."""
+        """(first float, floats from row to row, units) of the outputs of node `row`."""
         entry = self.table[row]
         return tuple(int(entry[c]) for c in (program.H_AT, program.H_STRIDE, program.FAN_OUT))
 
@@ -155,7 +155,7 @@ def device_plan(
     nodes: tuple[Node, ...], layout: ParameterLayout, samples: int, training: bool
 ) -> DevicePlan:
     """The plan for a GPU, for up to `samples` rows."""
-    table, constants, used = _tables(nodes, layout, Rows(samples), training)
+    table, constants, used = _tables(nodes, layout, RowLayout(samples), training)
     return DevicePlan(table, constants, samples, used)
 
 

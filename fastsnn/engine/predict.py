@@ -18,7 +18,7 @@ class Predictor:
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
         self.nodes, self.parameters = nodes, parameters
         self._inputs, self._outputs = nodes[0].fan_in, nodes[-1].fan_out
-        self.backend = None
+        self.backend = ""
         self.move_to("cpu")
 
     def move_to(self, backend: str) -> None:
@@ -28,11 +28,12 @@ class Predictor:
             self.engine = backends.prediction_engine(backend, self.nodes, self.parameters)
             self.backend = backend
 
-    def place(self, x: np.ndarray | ByteRows):
+    def place(self, x: np.ndarray | ByteRows) -> np.ndarray | ByteRows | Rows:
         """x for many calls of `forward`; on a GPU as rows that lie there, whatever x becomes."""
         if self.backend == "cpu":  # checked by `forward`
             return x
-        return self.engine.place(x if isinstance(x, ByteRows) else self._checked(x))
+        placed: Rows = self.engine.place(x if isinstance(x, ByteRows) else self._checked(x))
+        return placed
 
     def forward(self, x: np.ndarray | ByteRows | Rows, threads: int | None) -> np.ndarray:
         """Raw outputs (n, outputs) float32 in evaluation mode for x (n, features)."""
@@ -46,9 +47,9 @@ class Predictor:
         self.engine.run(out, x, threads)
         return out
 
-    def activations(self, x, training: bool, seed: int, step: int) -> list[np.ndarray]:
+    def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
         """As `PredictionEngine.activations`, for any x (n, features)."""
         return self.engine.activations(self._checked(x), training, seed, step)
 
-    def _checked(self, x):
+    def _checked(self, x: np.ndarray) -> np.ndarray:
         return check.features(x, self._inputs)

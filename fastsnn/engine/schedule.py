@@ -4,6 +4,9 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from fastsnn.engine.layout import round_up
@@ -36,10 +39,10 @@ def shares_panels(table: np.ndarray, samples: int, threads: int) -> bool:
     panel_s = 2 * PANEL * float(2 * weights.sum() - weights[0]) / THREAD_FLOPS
     whole = -(-panels // threads) * panel_s
     shared = panels / threads * panel_s + 2 * len(table) * MEETING_S
-    return shared < whole
+    return bool(shared < whole)
 
 
-def fitting_block(table: np.ndarray, blocks):
+def fitting_block(table: np.ndarray, blocks: Sequence[Any]) -> Any:
     """The smallest of a GPU's `blocks` of threads that can take eight samples through all of a
     program in one launch, or None: all rows must be dense layers, none wider than the block.
 
@@ -51,7 +54,7 @@ def fitting_block(table: np.ndarray, blocks):
     return next((block for block in blocks if block.columns >= widest), None)
 
 
-def narrow_block(table: np.ndarray, samples: int, training: bool, blocks):
+def narrow_block(table: np.ndarray, samples: int, training: bool, blocks: Sequence[Any]) -> Any:
     """The `fitting_block` if one launch for all layers ends sooner on a GPU than one for each
     layer and direction; else None.
     """

@@ -1,4 +1,4 @@
-"""How many threads, and when none: the processors that this process may really use."""
+"""The number of threads, from the processors that this process may really use."""
 
 import contextlib
 import functools
@@ -71,7 +71,7 @@ def resolve(threads: int | None) -> int:
 
 @functools.cache
 def _guard():
-    """What a parallel region is entered with: Numba's own `workqueue` layer, the last resort where
+    """The context of all parallel regions: Numba's own `workqueue` layer, the last resort where
     there is no OpenMP and no TBB, aborts the process when two threads enter it.
     """
     pool.launch()
