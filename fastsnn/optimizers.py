@@ -1,14 +1,16 @@
-"""Optimizers as frozen descriptions; the formulas are PyTorch's (kernels/scalar.py), the state is
-the trainer's.
+"""Optimizers as frozen descriptions. Each names a row of `kernels/updates.py`, which has the
+formula of one element, and computes the scalars of an update; the state is the trainer's.
+
+To add one: a row there if no formula fits, a class here, and its name in `__all__`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
-from fastsnn.kernels import codes as code
+from fastsnn.kernels.updates import CODES, UPDATES, Update
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
@@ -24,8 +26,43 @@ def _check(optimizer, **ranges):
         object.__setattr__(optimizer, name, value)
 
 
+class Optimizer:
+    """What a trainer needs of an optimizer. Each is a frozen dataclass; learning_rate and
+    weight_decay are among its fields.
+    """
+
+    learning_rate: float
+    weight_decay: float
+
+    @property
+    def rule(self) -> str:
+        """Name of the update in `kernels/updates.py`."""
+        raise NotImplementedError
+
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        """The scalars of update number `step` (from 0), in the order of its function's arguments.
+        They depend on nothing else, so that a resumed training has the same.
+        """
+        raise NotImplementedError
+
+    @property
+    def update(self) -> int:
+        """Code of the update in the kernels."""
+        return CODES[self.rule]
+
+    @property
+    def state(self) -> Update:
+        """The update's row, which counts the arrays of state."""
+        return UPDATES[CODES[self.rule]]
+
+    @property
+    def n_state(self) -> int:
+        """Arrays of state, each of the size of the parameters."""
+        return self.state.arrays
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent.
 
         g = g + weight_decay p;   m = momentum m + g;   p = p - learning_rate (g + momentum m if
@@ -56,24 +93,18 @@ class SGD:
             raise ValueError("SGD: nesterov needs momentum > 0, got momentum=0")
 
     @property
-    def update(self):
-        """Code of the update in the kernels."""
+    def rule(self) -> str:
         if not self.momentum:
-            return code.SGD
-        return code.NESTEROV if self.nesterov else code.MOMENTUM
+            return "sgd"
+        return "nesterov" if self.nesterov else "momentum"
 
-    @property
-    def n_state(self):
-        """Arrays of state, each of the size of the parameters."""
-        return 1 if self.momentum else 0
-
-    def hyper(self, learning_rate, step):
-        """The scalars of one update."""
-        return learning_rate, self.weight_decay, self.momentum
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        scalars = learning_rate, self.weight_decay
+        return (*scalars, self.momentum) if self.momentum else scalars
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba 2015). t counts updates from 1:
 
         g = g + weight_decay p;   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
@@ -92,9 +123,6 @@ class Adam:
     eps: float = 1e-8
     weight_decay: float = 0.0
 
-    update = code.ADAM
-    n_state = 2
-
     def __post_init__(self):
         rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
         _check(
@@ -102,12 +130,15 @@ class Adam:
             weight_decay=any_size,
         )  # fmt: skip
 
+    @property
+    def rule(self) -> str:
+        return "adam"
+
     def _decays(self, learning_rate):
         """(L2 added to the gradient, factor on the parameter)"""
         return self.weight_decay, 1.0
 
-    def hyper(self, learning_rate, step):
-        """The scalars of the update number `step` (from 0)."""
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         t = step + 1
         step_size = learning_rate / (1 - self.beta1**t)
         root = (1 - self.beta2**t) ** 0.5
@@ -127,7 +158,15 @@ class AdamW(Adam):
         return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+# By the name of an option or a configuration.
+OPTIMIZERS: dict[str, type[Optimizer]] = {name.lower(): globals()[name] for name in __all__}
+
+
+def from_options(kind: str, **options: float) -> Optimizer:
+    """The optimizer OPTIMIZERS[kind] with those of the options that it has."""
+    chosen = OPTIMIZERS[kind]
+    known = {field.name for field in fields(chosen)}
+    return chosen(**{name: value for name, value in options.items() if name in known})
 
 
 def rate_of(learning_rate: float, factor) -> float:
@@ -138,11 +177,12 @@ def rate_of(learning_rate: float, factor) -> float:
     return min(learning_rate * factor, HIGHEST_RATE)
 
 
-def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:
-    """`new`, which a trainer is to use instead of `old`: any with as many arrays of state."""
-    if not isinstance(new, SGD | Adam):
+def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
+    """`new`, which a trainer is to use instead of `old`: any with the same arrays of state."""
+    if not isinstance(new, Optimizer):
+        *names, last = __all__
         raise TypeError(
-            f"Trainer: optimizer must be SGD, Adam or AdamW, got {shown(new)}; "
+            f"Trainer: optimizer must be {', '.join(names)} or {last}, got {shown(new)}; "
             "give an instance, such as fastsnn.Adam()"
         )
     if old is not None and new.n_state != old.n_state:
@@ -150,15 +190,37 @@ def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:
             f"Trainer: optimizer must have {old.n_state} arrays of state like the one before, got "
             f"{new} with {new.n_state}; make another Trainer"
         )
+    if old is not None and new.state.squares != old.state.squares:
+        raise ValueError(
+            f"Trainer: optimizer must have {old.state.squares} means of squares in its state like "
+            f"the one before, got {new} with {new.state.squares}; make another Trainer"
+        )
     return new
 
 
-def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
-    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, Adam's
-    mean of squares (state1) not negative, step_count an int >= 0, first_loss None or finite.
+def _squares(n_state: int, optimizer: Optimizer | None) -> set[int]:
+    """Numbers of the arrays of state that are means of squares: of an optimizer, else of all
+    optimizers with so many arrays.
+    """
+    if optimizer is not None:
+        return {*range(optimizer.state.signed, n_state)}
+    of_each = [{*range(row.signed, row.arrays)} for row in UPDATES if row.arrays == n_state]
+    return set.intersection(*of_each) if of_each else set()
+
+
+def require_state(
+    arrays: Mapping[str, np.ndarray], numbers: Mapping, optimizer: Optimizer | None = None
+) -> None:
+    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
+    of squares not negative, step_count an int >= 0, first_loss None or finite.
+
+    optimizer: whose state it is. None: any; then arrays count as means of squares if they are that
+    for each optimizer with so many arrays of state.
 
     Raises ValueError or TypeError.
     """
+    places = {name: int(name.rpartition(".state")[2]) for name in arrays}
+    squares = _squares(max(places.values(), default=-1) + 1, optimizer)
     for name, array in arrays.items():
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(f"trainer state: {name}: a plain array is required, got a masked one")
@@ -171,7 +233,7 @@ def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
             raise ValueError(
                 f"trainer state: {name}: finite numbers are required, got NaN or infinity"
             )
-        if name.endswith(".state1") and array.size and array.min() < 0:
+        if places[name] in squares and array.size and array.min() < 0:
             raise ValueError(
                 f"trainer state: {name}: numbers >= 0 are required, as means of squares "
                 f"are, got {array.min()}"

@@ -9,6 +9,7 @@ import pytest
 from cuda_precision import ACTIVATIONS, DROPOUTS
 from cuda_simulated import equal
 from cuda_turns import turns
+from test_updates import refused
 
 import fastsnn as fs
 from fastsnn.engine.cpu import PRECISIONS
@@ -104,3 +105,7 @@ def test_updates(precision, name, part, monkeypatch):
             moved = np.abs(b - old).max()
             np.testing.assert_allclose(a, b, rtol=2e-7, atol=1e-5 * moved)
             assert moved > 0
+
+
+def test_a_code_of_no_update_is_refused():
+    refused(backend="cuda")

@@ -10,7 +10,7 @@ import numpy as np
 from fastsnn.engine import threads as processors
 from fastsnn.engine.pace import Pace
 from fastsnn.engine.plan import aligned_zeros, plan, round_up
-from fastsnn.kernels import codes, jit
+from fastsnn.kernels import codes, jit, updates
 from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
@@ -110,6 +110,7 @@ class TrainingEngine:
             self.job[regions.DIRECTIONS] = program.run_directions.address
 
     def _set_job(self, first_row, samples, step, seed, loss_code, update):
+        updates.require(update)
         job = self.job
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)

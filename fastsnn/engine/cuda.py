@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsnn.engine.device import Data, Launches, features, kernels, room
 from fastsnn.engine.plan import device_plan
-from fastsnn.kernels import codes
+from fastsnn.kernels import codes, updates
 
 STEPS_AT_ONCE = 64  # a copy to and from the device for so many steps
 CHUNK = 4096  # rows that are predicted at a time
@@ -167,7 +167,7 @@ class TrainingEngine:
         made = kernels().device
         made.write(self.gradient, 0, np.zeros(self.network.layout.size, np.float32))
         (loss,), _ = self._run(
-            batch, 0, (samples,), step, seed, loss_code, codes.STORE, ((),), np.inf, self.gradient
+            batch, 0, (samples,), step, seed, loss_code, updates.STORE, ((),), np.inf, self.gradient
         )
         return loss, made.read(self.gradient)
 

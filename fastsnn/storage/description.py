@@ -18,7 +18,7 @@ from fastsnn.data.standardize import Standardizer
 from fastsnn.layers import from_description
 from fastsnn.metrics import MAIN
 from fastsnn.network import Network
-from fastsnn.optimizers import OPTIMIZERS, require_state
+from fastsnn.optimizers import from_options, require_state
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
@@ -127,7 +127,7 @@ def state(description: Mapping, tensors: Tensors, net: Network) -> tuple[dict, d
 
 def run_state(arrays: Tensors, optimizer: str, momentum: float, net: Network) -> None:
     """Check that the trainer's arrays are those of the optimizer in the options."""
-    n_state = OPTIMIZERS[optimizer].n_state if optimizer != "sgd" else int(momentum > 0)
+    n_state = from_options(optimizer, learning_rate=0.0, momentum=momentum).n_state
     wanted = n_state * sum(".running_" not in name for name in net.layout.tensors)
     if len(arrays) != wanted:
         raise ValueError(
