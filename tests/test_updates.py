@@ -2,15 +2,13 @@
 
 import numpy as np
 import pytest
+from each_optimizer import OPTIMIZERS
 
 import fastsnn as fs
 from fastsnn import optimizers
 from fastsnn.kernels import updates
 
-ALL = [
-    fs.SGD(0.1), fs.SGD(0.1, momentum=0.9), fs.SGD(0.1, momentum=0.9, nesterov=True), fs.Adam(),
-    fs.AdamW(),
-]  # fmt: skip
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
 class Unknown(fs.SGD):
@@ -47,12 +45,12 @@ def test_a_code_of_no_update_is_refused(threads):
 def test_names_are_those_of_rows():
     assert len(updates.CODES) == len(updates.UPDATES)
     assert updates.UPDATES[updates.STORE].name == "store"
-    rules = {optimizer.rule for optimizer in ALL}
+    rules = {optimizer.rule for optimizer in OPTIMIZERS.values()}
     assert rules | {"store"} == updates.CODES.keys()  # none without an optimizer
-    assert {type(o) for o in ALL} == set(optimizers.OPTIMIZERS.values())
+    assert {type(o) for o in OPTIMIZERS.values()} == set(optimizers.OPTIMIZERS.values())
 
 
-@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+@each_optimizer
 def test_an_optimizer_computes_the_scalars_of_its_row(optimizer):
     row = updates.UPDATES[optimizer.update]
     for step in (0, 7, 10**9):
@@ -62,7 +60,7 @@ def test_an_optimizer_computes_the_scalars_of_its_row(optimizer):
     assert optimizer.n_state == row.arrays
 
 
-@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+@each_optimizer
 def test_only_means_of_squares_must_not_be_negative(optimizer):
     net = fs.mlp(3, 3, layers=1, width=4)
     trainer = fs.Trainer(net, optimizer=optimizer, threads=1)

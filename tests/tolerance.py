@@ -84,15 +84,23 @@ class Drift:
 
     def add(self, optimizer, parameters, gradient_errors):
         """Call after optimizer.update (of the oracle) with the new parameters."""
+        error_of_step = getattr(self, f"_{type(optimizer).__name__.lower()}")
         for i, (p, e) in enumerate(zip(parameters, gradient_errors, strict=True)):
-            if hasattr(optimizer, "v"):
-                v_hat = optimizer.v[i] / (1 - optimizer.beta2**optimizer.t)
-                step = (1 + self.LARGEST_QUOTIENT) * e / (np.sqrt(v_hat) + optimizer.eps)
-                step = np.minimum(step, 2 * self.LARGEST_QUOTIENT)
-            else:
-                step = e / (1 - optimizer.momentum)
+            step = error_of_step(optimizer, i, e)
             self.bounds[i] += self.FEEDBACK * optimizer.learning_rate * step
             self.bounds[i] += 2 * UNIT_ROUNDOFF * np.abs(p)
+
+    # Of tensor i: the error of what is subtracted from it, without the learning rate.
+
+    def _sgd(self, optimizer, i, e):
+        return e / (1 - optimizer.momentum)
+
+    def _adam(self, optimizer, i, e):
+        v_hat = optimizer.v[i] / (1 - optimizer.beta2**optimizer.t)
+        step = (1 + self.LARGEST_QUOTIENT) * e / (np.sqrt(v_hat) + optimizer.eps)
+        return np.minimum(step, 2 * self.LARGEST_QUOTIENT)
+
+    _adamw = _adam
 
     def of_loss(self, gradients):
         """How far the loss can be off for parameters that are: |gradient . error|, first order."""
