@@ -6,13 +6,14 @@ To add one: a row there if no formula fits, a class here, and its name in `__all
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.kernels.updates import CODES, UPDATES, Update
 
-__all__ = ["SGD", "Adam", "AdamW"]
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
 
 HIGHEST_RATE = 1e30  # far inside float32
 
@@ -156,6 +157,46 @@ class AdamW(Adam):
 
     def _decays(self, learning_rate):
         return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """RMSprop (Hinton 2012, "Neural Networks for Machine Learning", lecture 6e), as in PyTorch, not
+    centered:
+
+        g = g + weight_decay p;   v = alpha v + (1 - alpha) g^2;   d = g / (sqrt(v) + eps)
+        without momentum: p = p - learning_rate d
+        else: m = momentum m + d;   p = p - learning_rate m
+
+    Parameters
+    ----------
+    learning_rate, weight_decay : float >= 0
+    alpha, momentum : float in [0, 1)
+    eps : float >= 0
+    """
+
+    learning_rate: float = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+
+    run_learning_rate: ClassVar[float] = 1e-4
+
+    def __post_init__(self):
+        rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
+        _check(
+            self, learning_rate=rate, alpha=(0, 1), eps=any_size, weight_decay=any_size,
+            momentum=(0, 1),
+        )  # fmt: skip
+
+    @property
+    def rule(self) -> str:
+        return "rmsprop_momentum" if self.momentum else "rmsprop"
+
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        scalars = learning_rate, self.weight_decay, self.alpha, 1 - self.alpha, self.eps
+        return (*scalars, self.momentum) if self.momentum else scalars
 
 
 # By the name of an option or a configuration.

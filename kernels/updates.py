@@ -52,6 +52,24 @@ def adam(p, g, m, v, step_size, l2, decay, rest1, beta2, rest2, root_correction2
     return fma(-step_size, m / (sqrt(v) / root_correction2 + eps), p * decay), m, v
 
 
+def rmsprop(p, g, v, learning_rate, weight_decay, alpha, rest, eps):
+    """v = alpha v + (1 - alpha) g^2;  p - learning_rate g / (sqrt(v) + eps).   Hinton 2012
+
+    rest = 1 - alpha, rounded by itself.
+    """
+    g = fma(weight_decay, p, g)
+    v = fma(v, alpha, rest * (g * g))
+    return fma(-learning_rate, g / (sqrt(v) + eps), p), v
+
+
+def rmsprop_momentum(p, g, m, v, learning_rate, weight_decay, alpha, rest, eps, momentum):
+    """As `rmsprop`, and m = momentum m + g / (sqrt(v) + eps);  p - learning_rate m"""
+    g = fma(weight_decay, p, g)
+    v = fma(v, alpha, rest * (g * g))
+    m = fma(momentum, m, g / (sqrt(v) + eps))
+    return fma(-learning_rate, m, p), m, v
+
+
 class Update(NamedTuple):
     """A row of the table. State: `signed` arrays that hold any finite number, then `squares`
     arrays of means of squares, which are not negative.
@@ -80,6 +98,8 @@ UPDATES = (
     Update("momentum", 1, 0, momentum),
     Update("nesterov", 1, 0, nesterov),
     Update("adam", 1, 1, adam),
+    Update("rmsprop", 0, 1, rmsprop),
+    Update("rmsprop_momentum", 1, 1, rmsprop_momentum),
 )
 CODES = {update.name: code for code, update in enumerate(UPDATES)}
 STORE = CODES["store"]

@@ -12,5 +12,7 @@ EACH = {
     "nesterov": ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}),
     "adam": ("Adam", {"learning_rate": 0.01}),
     "adamw": ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.5}),
+    "rmsprop": ("RMSprop", {"learning_rate": 1e-3}),
+    "rmsprop_momentum": ("RMSprop", {"learning_rate": 1e-3, "momentum": 0.9}),
 }
 OPTIMIZERS = {name: getattr(fs, kind)(**options) for name, (kind, options) in EACH.items()}

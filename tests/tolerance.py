@@ -73,6 +73,9 @@ class Drift:
     most 1.2 over ten steps with the betas of the cases; so an element whose whole gradient is
     rounding noise is wrong by at most 2.4, when it goes the other way.
 
+    RMSprop: the same quotient without a correction. The latest gradient is (1 - alpha) of v, so the
+    quotient is at most (1 - alpha)^-1/2. Momentum adds such errors up.
+
     Every update rounds the parameter twice at most, each time by u |p| or less.
     """
 
@@ -81,6 +84,7 @@ class Drift:
 
     def __init__(self, parameters):
         self.bounds = [np.zeros_like(p) for p in parameters]
+        self.of_m = {}  # of the mean of quotients, by tensor
 
     def add(self, optimizer, parameters, gradient_errors):
         """Call after optimizer.update (of the oracle) with the new parameters."""
@@ -101,6 +105,13 @@ class Drift:
         return np.minimum(step, 2 * self.LARGEST_QUOTIENT)
 
     _adamw = _adam
+
+    def _rmsprop(self, optimizer, i, e):
+        largest = 1 / np.sqrt(1 - optimizer.alpha)
+        step = (1 + largest) * e / (np.sqrt(optimizer.v[i]) + optimizer.eps)
+        step = np.minimum(step, 2 * largest)
+        self.of_m[i] = optimizer.momentum * self.of_m.get(i, 0) + step
+        return self.of_m[i]
 
     def of_loss(self, gradients):
         """How far the loss can be off for parameters that are: |gradient . error|, first order."""
