@@ -1,16 +1,17 @@
 """Learning-rate schedules: a factor on the optimizer's rate as a function of where the training
-stands.
+stands. To add one: a class here, and its name in `__all__`.
 
 Nothing is kept between steps, so a resumed training goes on with the same rates.
 """
 
 from dataclasses import dataclass
 from math import cos, isnan, pi
+from typing import ClassVar
 
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
 
-__all__ = ["Constant", "Cosine", "Plateau", "Step"]
+__all__ = ["Constant", "Step", "Cosine", "Plateau"]
 
 MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 
@@ -29,16 +30,33 @@ def _fractions(schedule, **ends):
         object.__setattr__(schedule, name, value)
 
 
+class Schedule:
+    """What `Trainer.fit` needs of a schedule. Each is a frozen dataclass whose options all have
+    defaults.
+    """
+
+    open_ended: ClassVar[bool] = False  # factors do not depend on the length of the training
+
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+        """Factor >= 0 on the learning rate of update number `step` (from 0) of `n_steps`.
+
+        history: records of the epochs that have ended.
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Constant:
+class Constant(Schedule):
     """Factor 1."""
 
-    def factor(self, step, n_steps, history):
+    open_ended = True
+
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         return 1.0
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Schedule):
     """Times `gamma` after every `every` of the training's length: every=1/3 gives three plateaus.
 
     every in (0, 1], gamma in (0, 1]
@@ -50,13 +68,13 @@ class Step:
     def __post_init__(self):
         _fractions(self, every="(]", gamma="(]")
 
-    def factor(self, step, n_steps, history):
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         passed = min(step / n_steps / self.every, MOST_DROPS)
         return self.gamma ** int(passed + 1e-9)  # 3 / 10 / 0.1 is a little less than 3
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Schedule):
     """Linear from 0 over the first `warmup` of the training, then half a cosine down to `floor`
     (both in [0, 1)).
     """
@@ -67,7 +85,7 @@ class Cosine:
     def __post_init__(self):
         _fractions(self, warmup="[)", floor="[)")
 
-    def factor(self, step, n_steps, history):
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         ramp = self.warmup * n_steps
         if step < ramp:
             return (step + 1) / (ramp + 1)
@@ -76,12 +94,14 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Plateau:
+class Plateau(Schedule):
     """Times `gamma` whenever `monitor` has not improved for `patience` epochs.
 
     monitor: a figure of the epochs' records, such as "validation_loss"; gamma in (0, 1); patience
     >= 1
     """
+
+    open_ended = True
 
     monitor: str = "validation_loss"
     patience: int = 5
@@ -99,7 +119,7 @@ class Plateau:
         _fractions(self, gamma="()")
         _larger_is_better(self.monitor, "Plateau: monitor")
 
-    def factor(self, step, n_steps, history):
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         factor, best, waited = 1.0, None, 0
         for record in history:
             if self.monitor not in record:
@@ -138,4 +158,5 @@ def _larger_is_better(monitor, where):
     return LARGER_IS_BETTER[figure]
 
 
-SCHEDULES = {"constant": Constant, "step": Step, "cosine": Cosine, "plateau": Plateau}
+# By the name of an option or a configuration.
+SCHEDULES: dict[str, type[Schedule]] = {name.lower(): globals()[name] for name in __all__}

@@ -67,7 +67,7 @@ SIZES = {
 }  # fmt: skip
 
 # Schedules whose rates do not depend on the length of the training: it may change on the way.
-OPEN_ENDED = ("constant", "plateau")
+OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
 CHANGEABLE = ("data", "epochs", "threads")
 
 
