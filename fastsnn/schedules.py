@@ -11,7 +11,7 @@ from typing import ClassVar
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
 
-__all__ = ["Constant", "Step", "Cosine", "Plateau"]
+__all__ = ["Constant", "Step", "Cosine", "Plateau", "OneCycle"]
 
 MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 
@@ -135,6 +135,32 @@ class Plateau(Schedule):
             if waited == self.patience:
                 factor, waited = factor * self.gamma, 0
         return factor
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Half a cosine from `start` up to 1 over the first `warmup` of the training, then half a
+    cosine down to `end` (Smith & Topin 2018, "Super-Convergence"). Momentum stays constant.
+
+    As PyTorch's OneCycleLR with two phases: warmup is its pct_start, start 1 / div_factor, end
+    1 / (div_factor final_div_factor).
+
+    warmup in [0, 1), start in [0, 1], end in [0, 1]
+    """
+
+    warmup: float = 0.3
+    start: float = 1 / 25
+    end: float = 1 / 250_000
+
+    def __post_init__(self):
+        _fractions(self, warmup="[)", start="[]", end="[]")
+
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+        peak = self.warmup * n_steps - 1  # the step whose factor is 1
+        if step < peak:
+            return 1 - (1 - self.start) * 0.5 * (1 + cos(pi * step / peak))
+        rest = n_steps - 1 - peak
+        return self.end + (1 - self.end) * 0.5 * (1 + cos(pi * (step - peak) / rest))
 
 
 def improves(monitor: str, value: float, best: float) -> bool:
