@@ -5,13 +5,13 @@ Nothing is kept between steps, so a resumed training goes on with the same rates
 """
 
 from dataclasses import dataclass
-from math import cos, isnan, pi
+from math import cos, isnan, log2, pi
 from typing import ClassVar
 
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.metrics import LARGER_IS_BETTER
 
-__all__ = ["Constant", "Step", "Cosine", "Plateau", "OneCycle"]
+__all__ = ["Constant", "Step", "Cosine", "Plateau", "OneCycle", "LogCosine"]
 
 MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 
@@ -161,6 +161,17 @@ class OneCycle(Schedule):
             return 1 - (1 - self.start) * 0.5 * (1 + cos(pi * step / peak))
         rest = n_steps - 1 - peak
         return self.end + (1 - self.end) * 0.5 * (1 + cos(pi * (step - peak) / rest))
+
+
+@dataclass(frozen=True)
+class LogCosine(Schedule):
+    """(1 - cos(2 pi log2(1 + 15 t))) / 2, t = step / n_steps: four cosine waves from 0 to 1 and
+    back, each twice as long as the one before (RealMLP: Holzmueller, Grinsztajn & Steinwart 2024,
+    "Better by Default").
+    """
+
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+        return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * step / n_steps)))
 
 
 def improves(monitor: str, value: float, best: float) -> bool:

@@ -1,6 +1,6 @@
 """Schedules: factors at places worked out by hand, and what they refuse."""
 
-from math import cos, pi
+from math import cos, log2, pi
 
 import pytest
 
@@ -99,6 +99,19 @@ def test_one_cycle_of_few_steps(n_steps):
         assert all(0 < factor <= 1 for factor in found)
 
 
+def test_log_cosine():
+    """Of 15 steps, 0, 1, 3 and 7 begin a wave; 1 + 15 t is 2^1.5, 2^2.5 in the middle of others."""
+    found = factors(fs.LogCosine(), 15)
+    assert [found[step] for step in (0, 1, 3, 7)] == pytest.approx([0] * 4, abs=1e-12)
+    for step in range(15):
+        expected = (1 - cos(2 * pi * log2(1 + step))) / 2
+        assert found[step] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    many = factors(fs.LogCosine(), 15_000)
+    peaks = [s for s in range(1, 14_999) if many[s - 1] < many[s] >= many[s + 1]]
+    assert peaks == pytest.approx([1000 * (2 ** (k + 0.5) - 1) for k in range(4)], abs=1)
+    assert min(many[s] for s in peaks) > 1 - 1e-6 and max(many) <= 1
+
+
 @pytest.mark.parametrize(
     "values, patience, expected",
     [
@@ -190,7 +203,7 @@ def test_no_number(kind, name, value):
 def test_names():
     kinds = {
         "constant": fs.Constant, "step": fs.Step, "cosine": fs.Cosine, "plateau": fs.Plateau,
-        "onecycle": fs.OneCycle,
+        "onecycle": fs.OneCycle, "logcosine": fs.LogCosine,
     }  # fmt: skip
     assert kinds == SCHEDULES
     for kind in kinds.values():
