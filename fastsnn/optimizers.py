@@ -13,7 +13,7 @@ import numpy as np
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.kernels.updates import CODES, UPDATES, Update
 
-__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Lion"]
 
 HIGHEST_RATE = 1e30  # far inside float32
 
@@ -197,6 +197,43 @@ class RMSprop(Optimizer):
     def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         scalars = learning_rate, self.weight_decay, self.alpha, 1 - self.alpha, self.eps
         return (*scalars, self.momentum) if self.momentum else scalars
+
+
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2), whose
+    weight decay is decoupled:
+
+        p = p (1 - learning_rate weight_decay) - learning_rate sign(beta1 m + (1 - beta1) g)
+        m = beta2 m + (1 - beta2) g
+
+    Every element moves by the whole learning rate, so the paper advises 3 to 10 times less than for
+    AdamW, and as many times more weight decay.
+
+    Parameters
+    ----------
+    learning_rate, weight_decay : float >= 0
+    beta1, beta2 : float in [0, 1)
+    """
+
+    learning_rate: float = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.0
+
+    run_learning_rate: ClassVar[float] = 3e-5
+
+    def __post_init__(self):
+        rate, decay = (0, HIGHEST_RATE), (0, float("inf"))
+        _check(self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), weight_decay=decay)
+
+    @property
+    def rule(self) -> str:
+        return "lion"
+
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        decay = max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
+        return learning_rate, decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
 
 
 # By the name of an option or a configuration.

@@ -70,6 +70,17 @@ def rmsprop_momentum(p, g, m, v, learning_rate, weight_decay, alpha, rest, eps, 
     return fma(-learning_rate, m, p), m, v
 
 
+def lion(p, g, m, learning_rate, decay, beta1, rest1, beta2, rest2):
+    """p decay - learning_rate sign(beta1 m + (1 - beta1) g);  m = beta2 m + (1 - beta2) g
+
+    Chen et al. 2023, algorithm 2. decay = 1 - learning_rate * weight_decay; rest1 = 1 - beta1 and
+    rest2 = 1 - beta2, rounded by themselves. The sign of 0 is 0, that of NaN is NaN.
+    """
+    c = fma(m, beta1, rest1 * g)
+    sign = where(c > 0, 1, where(c < 0, -1, c * 0))
+    return fma(-learning_rate, sign, p * decay), fma(m, beta2, rest2 * g)
+
+
 class Update(NamedTuple):
     """A row of the table. State: `signed` arrays that hold any finite number, then `squares`
     arrays of means of squares, which are not negative.
@@ -100,6 +111,7 @@ UPDATES = (
     Update("adam", 1, 1, adam),
     Update("rmsprop", 0, 1, rmsprop),
     Update("rmsprop_momentum", 1, 1, rmsprop_momentum),
+    Update("lion", 1, 0, lion),
 )
 CODES = {update.name: code for code, update in enumerate(UPDATES)}
 STORE = CODES["store"]

@@ -287,5 +287,23 @@ class RMSprop:
             p -= self.learning_rate * m
 
 
+class Lion:
+    """Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2."""
+
+    def __init__(self, learning_rate=1e-4, beta1=0.9, beta2=0.99, weight_decay=0.0):
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.beta1, self.beta2 = beta1, beta2
+        self.m = None
+
+    def update(self, parameters, gradients):
+        self.m = self.m or [np.zeros_like(p) for p in parameters]
+        self.c = []
+        for p, g, m in zip(parameters, gradients, self.m, strict=True):
+            c = self.beta1 * m + (1 - self.beta1) * g
+            self.c.append(c)
+            p -= self.learning_rate * (np.sign(c) + self.weight_decay * p)
+            m[...] = self.beta2 * m + (1 - self.beta2) * g
+
+
 def parameters(blocks):
     return [p for block in blocks for p in (block.w, block.b)]

@@ -71,6 +71,8 @@ CALLS = {
     "Adam.beta2": lambda v: optimizers.Adam(beta2=v).hyper(1.0, 0),
     "Adam.eps": lambda v: optimizers.Adam(eps=v),
     "AdamW.weight_decay": lambda v: optimizers.AdamW(weight_decay=v).hyper(1.0, 0),
+    "Lion.beta1": lambda v: optimizers.Lion(beta1=v).hyper(1.0, 0),
+    "Lion.weight_decay": lambda v: optimizers.Lion(weight_decay=v).hyper(1.0, 0),
     "RMSprop.alpha": lambda v: optimizers.RMSprop(alpha=v).hyper(1.0, 0),
     "RMSprop.momentum": lambda v: optimizers.RMSprop(momentum=v).hyper(1.0, 0),
     "step_count": lambda v: optimizers.require_state({}, {"step_count": v, "first_loss": 0.0}),

@@ -193,7 +193,7 @@ BAD_TRAINERS = {
     ),
     "optimizer": (
         TypeError,
-        "optimizer must be SGD, Adam, AdamW or RMSprop, got 'sgd'; give an instance, such as "
+        "optimizer must be SGD, Adam, AdamW, RMSprop or Lion, got 'sgd'; give an instance, such as "
         "fastsnn.Adam",
         (network(),),
         {"optimizer": "sgd"},

@@ -76,6 +76,9 @@ class Drift:
     RMSprop: the same quotient without a correction. The latest gradient is (1 - alpha) of v, so the
     quotient is at most (1 - alpha)^-1/2. Momentum adds such errors up.
 
+    Lion: a mean of gradients, wrong by at most the largest e so far, decides the sign: one that is
+    nearer to 0 than twice that may have the other one, and is then wrong by 2.
+
     Every update rounds the parameter twice at most, each time by u |p| or less.
     """
 
@@ -84,7 +87,7 @@ class Drift:
 
     def __init__(self, parameters):
         self.bounds = [np.zeros_like(p) for p in parameters]
-        self.of_m = {}  # of the mean of quotients, by tensor
+        self.of_m = {}  # of the mean of quotients or gradients, by tensor
 
     def add(self, optimizer, parameters, gradient_errors):
         """Call after optimizer.update (of the oracle) with the new parameters."""
@@ -112,6 +115,10 @@ class Drift:
         step = np.minimum(step, 2 * largest)
         self.of_m[i] = optimizer.momentum * self.of_m.get(i, 0) + step
         return self.of_m[i]
+
+    def _lion(self, optimizer, i, e):
+        e = self.of_m[i] = np.maximum(self.of_m.get(i, 0), e)
+        return np.where(np.abs(optimizer.c[i]) <= self.FEEDBACK * e, 2.0, 0.0)
 
     def of_loss(self, gradients):
         """How far the loss can be off for parameters that are: |gradient . error|, first order."""
