@@ -1,5 +1,7 @@
-"""Optimizers as frozen descriptions; the formulas are PyTorch's (kernels/scalar.py), the state is
-the trainer's.
+"""Optimizers as frozen descriptions. Each names a row of `kernels/updates.py`, which has the
+formula of one element, and computes the scalars of an update; the state is the trainer's.
+
+To add one: a row there if no formula fits, a class here, and its name in `__all__`.
 """
 
 from collections.abc import Mapping
@@ -9,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
-from fastsnn.kernels import codes as code
+from fastsnn.kernels.updates import CODES, UPDATES, Update
 
-__all__ = ["SGD", "Adam", "AdamW"]
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Lion"]
 
 HIGHEST_RATE = 1e30  # far inside float32
 
@@ -25,8 +27,46 @@ def _check(optimizer, **ranges):
         object.__setattr__(optimizer, name, value)
 
 
+class Optimizer:
+    """What a trainer needs of an optimizer. Each is a frozen dataclass; learning_rate and
+    weight_decay are among its fields.
+    """
+
+    run_learning_rate: ClassVar[float]  # default of a run of `fastsnn train`
+    decoupled: ClassVar[bool] = False  # the weight decay
+
+    learning_rate: float
+    weight_decay: float
+
+    @property
+    def rule(self) -> str:
+        """Name of the update in `kernels/updates.py`."""
+        raise NotImplementedError
+
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        """The scalars of update number `step` (from 0), in the order of its function's arguments.
+        They depend on nothing else, so that a resumed training has the same.
+        """
+        raise NotImplementedError
+
+    @property
+    def update(self) -> int:
+        """Code of the update in the kernels."""
+        return CODES[self.rule]
+
+    @property
+    def state(self) -> Update:
+        """The update's row, which counts the arrays of state."""
+        return UPDATES[CODES[self.rule]]
+
+    @property
+    def n_state(self) -> int:
+        """Arrays of state, each of the size of the parameters."""
+        return self.state.arrays
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent.
 
         g = g + weight_decay p;   m = momentum m + g;   p = p - learning_rate (g + momentum m if
@@ -43,7 +83,6 @@ class SGD:
     """
 
     run_learning_rate: ClassVar[float] = 0.04  # of `fastsnn train`
-    decoupled: ClassVar[bool] = False  # the weight decay
 
     learning_rate: float
     momentum: float = 0.0
@@ -60,24 +99,18 @@ class SGD:
             raise ValueError("SGD: nesterov needs momentum > 0, got momentum=0")
 
     @property
-    def update(self):
-        """Code of the update in the kernels."""
+    def rule(self) -> str:
         if not self.momentum:
-            return code.SGD
-        return code.NESTEROV if self.nesterov else code.MOMENTUM
+            return "sgd"
+        return "nesterov" if self.nesterov else "momentum"
 
-    @property
-    def n_state(self):
-        """Arrays of state, each of the size of the parameters."""
-        return 1 if self.momentum else 0
-
-    def hyper(self, learning_rate, step):
-        """The scalars of one update."""
-        return learning_rate, self.weight_decay, self.momentum
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        scalars = learning_rate, self.weight_decay
+        return (*scalars, self.momentum) if self.momentum else scalars
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba 2015). t counts updates from 1:
 
         g = g + weight_decay p;   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
@@ -91,16 +124,12 @@ class Adam:
     """
 
     run_learning_rate: ClassVar[float] = 1e-4  # of `fastsnn train`
-    decoupled: ClassVar[bool] = False  # the weight decay
 
     learning_rate: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
     weight_decay: float = 0.0
-
-    update = code.ADAM
-    n_state = 2
 
     def __post_init__(self):
         rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
@@ -109,12 +138,15 @@ class Adam:
             weight_decay=any_size,
         )  # fmt: skip
 
+    @property
+    def rule(self) -> str:
+        return "adam"
+
     def _decays(self, learning_rate):
         """(L2 added to the gradient, factor on the parameter)"""
         return self.weight_decay, 1.0
 
-    def hyper(self, learning_rate, step):
-        """The scalars of the update number `step` (from 0)."""
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         t = step + 1
         step_size = learning_rate / (1 - self.beta1**t)
         root = (1 - self.beta2**t) ** 0.5
@@ -136,7 +168,86 @@ class AdamW(Adam):
         return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """RMSprop (Hinton 2012, "Neural Networks for Machine Learning", lecture 6e), as in PyTorch, not
+    centered:
+
+        g = g + weight_decay p;   v = alpha v + (1 - alpha) g^2;   d = g / (sqrt(v) + eps)
+        without momentum: p = p - learning_rate d
+        else: m = momentum m + d;   p = p - learning_rate m
+
+    Parameters
+    ----------
+    learning_rate, weight_decay : float >= 0
+    alpha, momentum : float in [0, 1)
+    eps : float >= 0
+    """
+
+    learning_rate: float = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+
+    run_learning_rate: ClassVar[float] = 1e-4
+
+    def __post_init__(self):
+        rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
+        _check(
+            self, learning_rate=rate, alpha=(0, 1), eps=any_size, weight_decay=any_size,
+            momentum=(0, 1),
+        )  # fmt: skip
+
+    @property
+    def rule(self) -> str:
+        return "rmsprop_momentum" if self.momentum else "rmsprop"
+
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        scalars = learning_rate, self.weight_decay, self.alpha, 1 - self.alpha, self.eps
+        return (*scalars, self.momentum) if self.momentum else scalars
+
+
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2), whose
+    weight decay is decoupled:
+
+        p = p (1 - learning_rate weight_decay) - learning_rate sign(beta1 m + (1 - beta1) g)
+        m = beta2 m + (1 - beta2) g
+
+    Every element moves by the whole learning rate, so the paper advises 3 to 10 times less than for
+    AdamW, and as many times more weight decay.
+
+    Parameters
+    ----------
+    learning_rate, weight_decay : float >= 0
+    beta1, beta2 : float in [0, 1)
+    """
+
+    learning_rate: float = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.0
+
+    run_learning_rate: ClassVar[float] = 3e-5
+    decoupled: ClassVar[bool] = True
+
+    def __post_init__(self):
+        rate, decay = (0, HIGHEST_RATE), (0, float("inf"))
+        _check(self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), weight_decay=decay)
+
+    @property
+    def rule(self) -> str:
+        return "lion"
+
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        decay = max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
+        return learning_rate, decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
+
+
+# By the name of an option or a configuration.
+OPTIMIZERS: dict[str, type[Optimizer]] = {name.lower(): globals()[name] for name in __all__}
 
 
 def rate_of(learning_rate: float, factor) -> float:
@@ -147,11 +258,12 @@ def rate_of(learning_rate: float, factor) -> float:
     return min(learning_rate * factor, HIGHEST_RATE)
 
 
-def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:
-    """`new`, which a trainer is to use instead of `old`: any with as many arrays of state."""
-    if not isinstance(new, SGD | Adam):
+def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
+    """`new`, which a trainer is to use instead of `old`: any with the same arrays of state."""
+    if not isinstance(new, Optimizer):
+        *names, last = __all__
         raise TypeError(
-            f"Trainer: optimizer must be SGD, Adam or AdamW, got {shown(new)}; "
+            f"Trainer: optimizer must be {', '.join(names)} or {last}, got {shown(new)}; "
             "give an instance, such as fastsnn.Adam()"
         )
     if old is not None and new.n_state != old.n_state:
@@ -159,15 +271,37 @@ def successor(new: SGD | Adam, old: SGD | Adam | None) -> SGD | Adam:
             f"Trainer: optimizer must have {old.n_state} arrays of state like the one before, got "
             f"{new} with {new.n_state}; make another Trainer"
         )
+    if old is not None and new.state.squares != old.state.squares:
+        raise ValueError(
+            f"Trainer: optimizer must have {old.state.squares} means of squares in its state like "
+            f"the one before, got {new} with {new.state.squares}; make another Trainer"
+        )
     return new
 
 
-def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
-    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, Adam's
-    mean of squares (state1) not negative, step_count an int >= 0, first_loss None or finite.
+def _squares(n_state: int, optimizer: Optimizer | None) -> set[int]:
+    """Numbers of the arrays of state that are means of squares: of an optimizer, else of all
+    optimizers with so many arrays.
+    """
+    if optimizer is not None:
+        return {*range(optimizer.state.signed, n_state)}
+    of_each = [{*range(row.signed, row.arrays)} for row in UPDATES if row.arrays == n_state]
+    return set.intersection(*of_each) if of_each else set()
+
+
+def require_state(
+    arrays: Mapping[str, np.ndarray], numbers: Mapping, optimizer: Optimizer | None = None
+) -> None:
+    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
+    of squares not negative, step_count an int >= 0, first_loss None or finite.
+
+    optimizer: whose state it is. None: any; then arrays count as means of squares if they are that
+    for each optimizer with so many arrays of state.
 
     Raises ValueError or TypeError.
     """
+    places = {name: int(name.rpartition(".state")[2]) for name in arrays}
+    squares = _squares(max(places.values(), default=-1) + 1, optimizer)
     for name, array in arrays.items():
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(f"trainer state: {name}: a plain array is required, got a masked one")
@@ -180,7 +314,7 @@ def require_state(arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
             raise ValueError(
                 f"trainer state: {name}: finite numbers are required, got NaN or infinity"
             )
-        if name.endswith(".state1") and array.size and array.min() < 0:
+        if places[name] in squares and array.size and array.min() < 0:
             raise ValueError(
                 f"trainer state: {name}: numbers >= 0 are required, as means of squares "
                 f"are, got {array.min()}"

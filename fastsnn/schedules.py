@@ -1,17 +1,17 @@
 """Learning-rate schedules: a factor on the optimizer's rate as a function of where the training
-stands.
+stands. To add one: a class here, and its name in `__all__`.
 
 Nothing is kept between steps, so a resumed training goes on with the same rates.
 """
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, log2, pi
 from typing import ClassVar
 
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.selection import improves, larger_is_better
 
-__all__ = ["Constant", "Cosine", "Plateau", "Step"]
+__all__ = ["Constant", "Step", "Cosine", "Plateau", "OneCycle", "LogCosine"]
 
 MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 
@@ -30,18 +30,34 @@ def _fractions(schedule, **ends):
         object.__setattr__(schedule, name, value)
 
 
+class Schedule:
+    """What `Trainer.fit` needs of a schedule. Each is a frozen dataclass whose options all have
+    defaults.
+    """
+
+    # Factors do not depend on the length of the training, which may change on the way.
+    open_ended: ClassVar[bool] = False
+
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+        """Factor >= 0 on the learning rate of update number `step` (from 0) of `n_steps`.
+
+        history: records of the epochs that have ended.
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Constant:
+class Constant(Schedule):
     """Factor 1."""
 
-    open_ended: ClassVar[bool] = True  # the length of the training may change on the way
+    open_ended: ClassVar[bool] = True
 
-    def factor(self, step, n_steps, history):
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         return 1.0
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Schedule):
     """Times `gamma` after every `every` of the training's length: every=1/3 gives three plateaus.
 
     every in (0, 1], gamma in (0, 1]
@@ -53,13 +69,13 @@ class Step:
     def __post_init__(self):
         _fractions(self, every="(]", gamma="(]")
 
-    def factor(self, step, n_steps, history):
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         passed = min(step / n_steps / self.every, MOST_DROPS)
         return self.gamma ** int(passed + 1e-9)  # 3 / 10 / 0.1 is a little less than 3
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Schedule):
     """Linear from 0 over the first `warmup` of the training, then half a cosine down to `floor`
     (both in [0, 1)).
     """
@@ -70,7 +86,7 @@ class Cosine:
     def __post_init__(self):
         _fractions(self, warmup="[)", floor="[)")
 
-    def factor(self, step, n_steps, history):
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         ramp = self.warmup * n_steps
         if step < ramp:
             return (step + 1) / (ramp + 1)
@@ -79,7 +95,7 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Plateau:
+class Plateau(Schedule):
     """Times `gamma` whenever `monitor` has not improved for `patience` epochs.
 
     monitor: a figure of the epochs' records, such as "validation_loss"; gamma in (0, 1); patience
@@ -104,7 +120,7 @@ class Plateau:
         _fractions(self, gamma="()")
         larger_is_better(self.monitor, "Plateau: monitor")
 
-    def factor(self, step, n_steps, history):
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
         factor, best, waited = 1.0, None, 0
         for record in history:
             if self.monitor not in record:
@@ -122,4 +138,42 @@ class Plateau:
         return factor
 
 
-SCHEDULES = {"constant": Constant, "step": Step, "cosine": Cosine, "plateau": Plateau}
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Half a cosine from `start` up to 1 over the first `warmup` of the training, then half a
+    cosine down to `end` (Smith & Topin 2018, "Super-Convergence"). Momentum stays constant.
+
+    As PyTorch's OneCycleLR with two phases: warmup is its pct_start, start 1 / div_factor, end
+    1 / (div_factor final_div_factor).
+
+    warmup in [0, 1), start in [0, 1], end in [0, 1]
+    """
+
+    warmup: float = 0.3
+    start: float = 1 / 25
+    end: float = 1 / 250_000
+
+    def __post_init__(self):
+        _fractions(self, warmup="[)", start="[]", end="[]")
+
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+        peak = self.warmup * n_steps - 1  # the step whose factor is 1
+        if step < peak:
+            return 1 - (1 - self.start) * 0.5 * (1 + cos(pi * step / peak))
+        rest = n_steps - 1 - peak
+        return self.end + (1 - self.end) * 0.5 * (1 + cos(pi * (step - peak) / rest))
+
+
+@dataclass(frozen=True)
+class LogCosine(Schedule):
+    """(1 - cos(2 pi log2(1 + 15 t))) / 2, t = step / n_steps: four cosine waves from 0 to 1 and
+    back, each twice as long as the one before (RealMLP: Holzmueller, Grinsztajn & Steinwart 2024,
+    "Better by Default").
+    """
+
+    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+        return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * step / n_steps)))
+
+
+# By the name of an option or a configuration.
+SCHEDULES: dict[str, type[Schedule]] = {name.lower(): globals()[name] for name in __all__}

@@ -19,7 +19,7 @@ from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.losses import check_targets
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Adam, rate_of, require_state, successor
+from fastsnn.optimizers import SGD, Optimizer, rate_of, require_state, successor
 from fastsnn.schedules import Constant
 
 log = logging.getLogger("fastsnn")
@@ -39,7 +39,7 @@ class Trainer:
     loss : {"softmax_cross_entropy", "sigmoid_cross_entropy", "mse"}
         Integer classes (n,); labels (n, outputs) in [0, 1] with NaN where missing; targets (n,
         outputs). All means are over the labelled entries.
-    optimizer : SGD, Adam, AdamW
+    optimizer : one of fastsnn.optimizers, default SGD(0.01)
     threads : int >= 1, optional
         Default: all processors. The bits of the result do not depend on it; 1 touches no threading
         layer.
@@ -74,7 +74,7 @@ class Trainer:
         self,
         network: Network,
         loss: str = "softmax_cross_entropy",
-        optimizer: SGD | Adam | None = None,
+        optimizer: Optimizer | None = None,
         threads: int | None = None,
         seed: int = 0,
         backend: str = "cpu",
@@ -249,7 +249,7 @@ class Trainer:
             loss), on_epoch_end(trainer, history), whose true answer stops the training, and
             on_fit_end(trainer, history). They must not wait for another thread that calls this
             trainer: it waits for the end of `fit`.
-        schedule : Constant, Step, Cosine, Plateau, optional
+        schedule : one of fastsnn.schedules, optional
             Factor on the optimizer's learning rate.
         history : list, optional
             Records of the epochs before a resumed training, which continues the list.
@@ -374,7 +374,7 @@ class Trainer:
         missing = {"step_count", "first_loss"} - numbers.keys()
         if missing:
             raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
-        require_state(arrays, numbers)
+        require_state(arrays, numbers, self.optimizer)
         for name, view in views.items():
             view[:] = arrays[name]
         self._engine.state_changed()

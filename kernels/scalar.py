@@ -5,10 +5,8 @@ Arguments and results are float32 `Value`s. References: Klambauer et al. 2017, "
 Neural Networks".
 """
 
-from . import codes
-from .emit import absolute, as_bits, as_float, copysign, fma, sqrt, where
+from .emit import absolute, as_bits, as_float, copysign, fma, where
 
-INFINITY = float("inf")
 # Bounds of the directions of normalized weights: their squares are normal float32 numbers.
 SHORTEST, LONGEST = 1e-15, 1e15
 
@@ -144,81 +142,3 @@ def highway(h, t, x):
 def highway_backward(dy, h, t, x):
     """(dz, dz', dx along the carry) from the outputs h and t."""
     return dy * t * relu_slope(h), dy * (h - x) * t * (1 - t), dy * (1 - t)
-
-
-# Optimizers: PyTorch's formulas. p: parameter, g: gradient, m, v: state; the scalars come as
-# vectors too.
-
-
-def sgd_update(p, g, learning_rate, weight_decay):
-    """p - learning_rate (g + weight_decay p)"""
-    return fma(-learning_rate, fma(weight_decay, p, g), p)
-
-
-def momentum_update(p, g, m, learning_rate, weight_decay, momentum, nesterov):
-    """m = momentum m + g;  p - learning_rate (g + momentum m if nesterov else m).  Returns p, m."""
-    g = fma(weight_decay, p, g)
-    m = fma(momentum, m, g)
-    return fma(-learning_rate, fma(momentum, m, g) if nesterov else m, p), m
-
-
-def adam_update(p, g, m, v, step_size, l2, decay, rest1, beta2, rest2, root_correction2, eps):
-    """Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019).  Returns p, m, v.
-
-    step_size = learning_rate / (1 - beta1**t); root_correction2 = sqrt(1 - beta2**t); l2: weight
-    decay added to the gradient (Adam); decay = 1 - learning_rate * weight_decay, on the parameter
-    itself (AdamW), else 1. rest1 = 1 - beta1 and rest2 = 1 - beta2 are rounded by themselves: from
-    a beta2 of float32 the second would be off by 1e-5.
-    """
-    g = fma(l2, p, g)
-    m = fma(rest1, g - m, m)
-    v = fma(v, beta2, rest2 * (g * g))
-    return fma(-step_size, m / (sqrt(v) / root_correction2 + eps), p * decay), m, v
-
-
-def guarded(update, p, g, state, hyper, limit=INFINITY):
-    """(new parameter, new state, overflow). If the update would make the parameter NaN or at least
-    `limit` in size, or its state not finite, both keep their values and `overflow` is true.
-    """
-    new, new_state = update(p, g, state, hyper)
-    good = absolute(new) < limit
-    for s in new_state:
-        good = good & (absolute(s) < INFINITY)
-    kept = [where(good, s, old) for s, old in zip(new_state, state, strict=True)]
-    return where(good, new, p), kept, good ^ 1
-
-
-# By code: (parameter, gradient, state, scalars) -> (new parameter, new state); and how many arrays
-# of state it writes.
-
-
-def _store(p, g, state, hyper):
-    return p, [g]
-
-
-def _sgd(p, g, state, hyper):
-    return sgd_update(p, g, *hyper[:2]), []
-
-
-def _momentum(p, g, state, hyper):
-    p, m = momentum_update(p, g, state[0], *hyper[:3], nesterov=False)
-    return p, [m]
-
-
-def _nesterov(p, g, state, hyper):
-    p, m = momentum_update(p, g, state[0], *hyper[:3], nesterov=True)
-    return p, [m]
-
-
-def _adam(p, g, state, hyper):
-    p, m, v = adam_update(p, g, *state, *hyper[:8])
-    return p, [m, v]
-
-
-UPDATES = {
-    codes.STORE: (_store, 1),
-    codes.SGD: (_sgd, 0),
-    codes.MOMENTUM: (_momentum, 1),
-    codes.NESTEROV: (_nesterov, 1),
-    codes.ADAM: (_adam, 2),
-}

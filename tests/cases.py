@@ -211,6 +211,11 @@ def _optimizers():
         ("Adam", dict(learning_rate=0.01, beta1=0.7, beta2=0.9)),
         ("Adam", dict(learning_rate=0.01, weight_decay=0.1)),
         ("AdamW", dict(learning_rate=0.01, weight_decay=0.5)),
+        ("RMSprop", dict(learning_rate=1e-3)),
+        ("RMSprop", dict(learning_rate=0.01, alpha=0.7, eps=1e-3, weight_decay=0.1)),
+        ("RMSprop", dict(learning_rate=1e-3, alpha=0.9, momentum=0.9)),
+        ("Lion", dict(learning_rate=1e-3)),
+        ("Lion", dict(learning_rate=1e-3, beta1=0.7, beta2=0.9, weight_decay=0.5)),
     ):
         name = "-".join([optimizer, *(f"{k}={v}" for k, v in options.items())])
         hidden = (("selu", "alpha", 0.1),)

@@ -9,6 +9,8 @@ import pytest
 from cuda_precision import ACTIVATIONS, DROPOUTS
 from cuda_simulated import equal
 from cuda_turns import turns
+from each_optimizer import EACH
+from test_updates import refused
 
 import fastsnn as fs
 from fastsnn.engine import schedule
@@ -16,12 +18,6 @@ from fastsnn.engine.backends import PRECISIONS
 from fastsnn.kernels.cuda import weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
-UPDATES = {
-    "sgd": ("SGD", {"learning_rate": 0.1, "weight_decay": 0.01}),
-    "momentum": ("SGD", {"learning_rate": 0.1, "momentum": 0.9}),
-    "nesterov": ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}),
-    "adam": ("Adam", {"learning_rate": 0.01}),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +54,10 @@ def test_around_a_normalization(activation, dropout):
     equal(cpu.gradients(x, y), gpu.gradients(x, y))
 
 
-@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("name", EACH)
 def test_updates_of_normalizations_and_directions(name):
     """Of batch normalization with the CPU's bits; lengths and directions within float32."""
-    kind, options = UPDATES[name]
+    kind, options = EACH[name]
     x, y = data()
     for layers, exact in (
         ([fs.Dense(5), fs.BatchNorm(), fs.SELU(), fs.Dense(3)], True),
@@ -81,14 +77,14 @@ def test_updates_of_normalizations_and_directions(name):
 
 
 @pytest.mark.parametrize("part", [256, 8], ids=["whole", "split"])
-@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_updates(precision, name, part, monkeypatch):
     """Three steps: what the optimizer of the oracle makes of the gradients that the GPU tells of,
     within the roundings of an update.
     """
     monkeypatch.setattr(weights, "PART", part)
-    kind, options = UPDATES[name]
+    kind, options = EACH[name]
     x, y = data(24)
     layers = [fs.Dense(5), fs.SELU(), fs.Dense(3)]
     optimizer = getattr(fs, kind)(**options)
@@ -105,3 +101,7 @@ def test_updates(precision, name, part, monkeypatch):
             moved = np.abs(b - old).max()
             np.testing.assert_allclose(a, b, rtol=2e-7, atol=1e-5 * moved)
             assert moved > 0
+
+
+def test_a_code_of_no_update_is_refused():
+    refused(backend="cuda")

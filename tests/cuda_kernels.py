@@ -27,7 +27,7 @@ MMA = re.compile(
 
 
 def every_kernel():
-    from fastsnn.kernels import codes
+    from fastsnn.kernels import codes, updates
     from fastsnn.kernels.cuda import (
         activation,
         code,
@@ -54,7 +54,7 @@ def every_kernel():
             for tile in tiles:
                 dense.backward_kernel(tile, kind, mode)
     for tile in tiles:
-        for update in (codes.STORE, codes.SGD, codes.MOMENTUM, codes.NESTEROV, codes.ADAM):
+        for update in range(len(updates.UPDATES)):
             weights.weights_kernels(tile, update)
     for block in passes.BLOCKS:
         narrow.narrow_kernel(block)

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+from each_optimizer import OPTIMIZERS
 
 import fastsnn as fs
 from fastsnn import methods
 from fastsnn.engine.epoch import shuffled
 
-OPTIMIZERS = [
-    fs.SGD(0.01), fs.SGD(0.01, momentum=0.9), fs.SGD(0.01, momentum=0.9, nesterov=True), fs.Adam(),
-]  # fmt: skip
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
 def problem(rows=12):
@@ -23,7 +22,7 @@ def state(trainer):
     return stored
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@each_optimizer
 def test_sample_weights_whose_sum_has_no_reciprocal(optimizer):
     """Earlier steps are made, and the parameters keep the same bits as on the CPU."""
     x, y = problem()

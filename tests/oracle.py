@@ -271,5 +271,39 @@ class AdamW(Adam):
     decoupled = True
 
 
+class RMSprop:
+    def __init__(self, learning_rate=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
+        self.learning_rate, self.alpha, self.eps = learning_rate, alpha, eps
+        self.weight_decay, self.momentum = weight_decay, momentum
+        self.m = self.v = None
+
+    def update(self, parameters, gradients):
+        self.m = self.m or [np.zeros_like(p) for p in parameters]
+        self.v = self.v or [np.zeros_like(p) for p in parameters]
+        for p, g, m, v in zip(parameters, gradients, self.m, self.v, strict=True):
+            g = g + self.weight_decay * p
+            v[...] = self.alpha * v + (1 - self.alpha) * g**2
+            m[...] = self.momentum * m + g / (np.sqrt(v) + self.eps)
+            p -= self.learning_rate * m
+
+
+class Lion:
+    """Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2."""
+
+    def __init__(self, learning_rate=1e-4, beta1=0.9, beta2=0.99, weight_decay=0.0):
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.beta1, self.beta2 = beta1, beta2
+        self.m = None
+
+    def update(self, parameters, gradients):
+        self.m = self.m or [np.zeros_like(p) for p in parameters]
+        self.c = []
+        for p, g, m in zip(parameters, gradients, self.m, strict=True):
+            c = self.beta1 * m + (1 - self.beta1) * g
+            self.c.append(c)
+            p -= self.learning_rate * (np.sign(c) + self.weight_decay * p)
+            m[...] = self.beta2 * m + (1 - self.beta2) * g
+
+
 def parameters(blocks):
     return [p for block in blocks for p in (block.w, block.b)]

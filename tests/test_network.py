@@ -182,7 +182,10 @@ OPTIMIZERS = {
     fs.SGD: {"learning_rate": RATE, "weight_decay": ANY, "momentum": BETA},
     fs.Adam: ADAM,
     fs.AdamW: ADAM,
-}
+    fs.RMSprop: {"learning_rate": RATE, "weight_decay": ANY, "eps": ANY, "alpha": BETA,
+                 "momentum": BETA},
+    fs.Lion: {"learning_rate": RATE, "weight_decay": ANY, "beta1": BETA, "beta2": BETA},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS, ids=lambda kind: kind.__name__)

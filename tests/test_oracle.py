@@ -201,6 +201,22 @@ def test_optimizers_by_hand():
     # g = 1.5, then with p = 0.9: -0.25 + 0.9 = 0.65; m = 0.15, 0.2; v = 0.00225, 0.00267025
     second = 0.1 * (0.2 / 0.19) / math.sqrt(0.00267025 / 0.001999)
     assert run(oracle.Adam(0.1, eps=0.0, weight_decay=1.0)) == pytest.approx(0.9 - second)
+    # v = 0.0025, then 0.002475 + 0.000625 = 0.0031; the quotients: 10, -0.25 / sqrt(0.0031)
+    first, second = 10, -0.25 / math.sqrt(0.0031)
+    expected = 1 - 0.1 * (first + second)
+    assert run(oracle.RMSprop(0.1, eps=0.0)) == pytest.approx(expected)
+    # the first quotient once more, 0.9 of it
+    expected -= 0.1 * 0.9 * first
+    assert run(oracle.RMSprop(0.1, eps=0.0, momentum=0.9)) == pytest.approx(expected)
+    # g = 1.5, v = 0.0225, p = 0; then p has no weight: v = 0.022275 + 0.000625
+    expected = 1 - 0.1 * 10 + 0.1 * 0.25 / math.sqrt(0.0229)
+    assert run(oracle.RMSprop(0.1, eps=0.0, weight_decay=1.0)) == pytest.approx(expected)
+    # c = 0.05: down; m = 0.005; c = 0.0045 - 0.025: up
+    assert run(oracle.Lion(0.1)) == pytest.approx(1.0)
+    # c = 0.25; m = 0.25; c = 0.125 - 0.125 = 0 has no sign
+    assert run(oracle.Lion(0.1, beta1=0.5, beta2=0.5)) == pytest.approx(0.9)
+    # a tenth of p less before each
+    assert run(oracle.Lion(0.1, weight_decay=1.0)) == pytest.approx((0.9 - 0.1) * 0.9 + 0.1)
     # eps is added to the root after its bias correction
     assert run(oracle.SGD(0.1)) != run(oracle.Adam(0.1, eps=0.5))
     p = [np.array([1.0])]

@@ -4,15 +4,13 @@ counts as divergence, on a loss that is finite.
 
 import numpy as np
 import pytest
+from each_optimizer import OPTIMIZERS
 
 import fastsnn as fs
 from fastsnn import methods
 from fastsnn.engine.epoch import shuffled
 
-OPTIMIZERS = [
-    fs.SGD(0.01), fs.SGD(0.01, momentum=0.9), fs.SGD(0.01, momentum=0.9, nesterov=True), fs.Adam(),
-    fs.AdamW(),
-]  # fmt: skip
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 THREADS = pytest.mark.parametrize("threads", [1, 2])
 
 
@@ -30,7 +28,7 @@ def assert_finite(trainer):
 
 
 @THREADS
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@each_optimizer
 def test_sample_weights_whose_sum_has_no_reciprocal(optimizer, threads):
     x, y = problem()
     trainer = fs.Trainer(fs.mlp(6, 3, layers=2, width=8), optimizer=optimizer, threads=threads)
@@ -47,7 +45,7 @@ def test_sample_weights_whose_sum_has_no_reciprocal(optimizer, threads):
 
 
 @THREADS
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@each_optimizer
 def test_inputs_whose_gradients_leave_float32(optimizer, threads):
     """Targets far from the outputs: dz of 1e10 and inputs of 1e30 have no product in float32."""
     x, _ = problem()

@@ -1,6 +1,6 @@
 """Schedules: factors at places worked out by hand, and what they refuse."""
 
-from math import cos, pi
+from math import cos, log2, pi
 
 import pytest
 
@@ -62,6 +62,57 @@ def test_no_step_of_a_cosine_is_wasted(n_steps, warmup):
     assert all(0 < factor <= 1 for factor in found)
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 5, 20, 1000])
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.3, 0.5, 0.9])
+def test_one_cycle_is_that_of_torch(warmup, n_steps):
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    if warmup * n_steps == 1:
+        return  # PyTorch divides by 0
+    reference = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=n_steps, pct_start=warmup, div_factor=8.0,
+        final_div_factor=50.0, cycle_momentum=False,
+    )  # fmt: skip
+    expected = []
+    for step in range(n_steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < n_steps - 1:
+            reference.step()
+    found = factors(fs.OneCycle(warmup, 1 / 8, 1 / 400), n_steps)
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_one_cycle_by_hand():
+    """Ten steps: the fifth is the peak."""
+    found = factors(fs.OneCycle(0.5, 0.2, 0.1), 10)
+    assert found[0] == pytest.approx(0.2, rel=1e-12) and found[4] == 1
+    assert found[2] == pytest.approx(0.6, rel=1e-12)  # half way up
+    assert found[-1] == pytest.approx(0.1, rel=1e-12)
+    assert found[6] == pytest.approx(0.1 + 0.45 * (1 + cos(pi * 2 / 5)), rel=1e-12)
+    assert fs.OneCycle() == fs.OneCycle(0.3, 1 / 25, 1 / 25 / 1e4)  # the defaults of PyTorch
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 10])
+def test_one_cycle_of_few_steps(n_steps):
+    for warmup in (0.0, 0.1, 1 / n_steps if n_steps > 1 else 0.5, 0.99):
+        found = factors(fs.OneCycle(warmup), n_steps)
+        assert all(0 < factor <= 1 for factor in found)
+
+
+def test_log_cosine():
+    """Of 15 steps, 0, 1, 3 and 7 begin a wave; 1 + 15 t is 2^1.5, 2^2.5 in the middle of others."""
+    found = factors(fs.LogCosine(), 15)
+    assert [found[step] for step in (0, 1, 3, 7)] == pytest.approx([0] * 4, abs=1e-12)
+    for step in range(15):
+        expected = (1 - cos(2 * pi * log2(1 + step))) / 2
+        assert found[step] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    many = factors(fs.LogCosine(), 15_000)
+    peaks = [s for s in range(1, 14_999) if many[s - 1] < many[s] >= many[s + 1]]
+    assert peaks == pytest.approx([1000 * (2 ** (k + 0.5) - 1) for k in range(4)], abs=1)
+    assert min(many[s] for s in peaks) > 1 - 1e-6 and max(many) <= 1
+
+
 @pytest.mark.parametrize(
     "values, patience, expected",
     [
@@ -106,11 +157,16 @@ def test_plateau_says_what_it_misses():
         fs.Plateau().factor(0, 9, records(1.0, monitor="train_loss"))
 
 
+# fmt: off
 BAD = {
     fs.Step: [{"every": 0}, {"every": 1.1}, {"every": -1}, {"gamma": 0}, {"gamma": 1.5}],
     fs.Cosine: [{"warmup": -0.1}, {"warmup": 1}, {"floor": -0.1}, {"floor": 1.0}],
+    fs.OneCycle: [
+        {"warmup": -0.1}, {"warmup": 1}, {"start": -0.1}, {"start": 1.1}, {"end": -0.1}, {"end": 2},
+    ],
     fs.Plateau: [{"patience": 0}, {"gamma": 0}, {"gamma": 1}],
 }
+# fmt: on
 BAD = [(kind, arguments) for kind, many in BAD.items() for arguments in many]
 
 
@@ -134,6 +190,9 @@ def test_out_of_range(kind, arguments):
         (fs.Step, "gamma"),
         (fs.Cosine, "warmup"),
         (fs.Cosine, "floor"),
+        (fs.OneCycle, "warmup"),
+        (fs.OneCycle, "start"),
+        (fs.OneCycle, "end"),
         (fs.Plateau, "gamma"),
     ],
 )
@@ -143,7 +202,10 @@ def test_no_number(kind, name, value):
 
 
 def test_names():
-    kinds = {"constant": fs.Constant, "step": fs.Step, "cosine": fs.Cosine, "plateau": fs.Plateau}
+    kinds = {
+        "constant": fs.Constant, "step": fs.Step, "cosine": fs.Cosine, "plateau": fs.Plateau,
+        "onecycle": fs.OneCycle, "logcosine": fs.LogCosine,
+    }  # fmt: skip
     assert kinds == SCHEDULES
     for kind in kinds.values():
         assert kind() == kind()  # all options have defaults

@@ -9,6 +9,7 @@ import tracemalloc
 import numba
 import numpy as np
 import pytest
+from each_optimizer import OPTIMIZERS
 from numba.core import types
 from numba.core.event import install_recorder
 from numba.core.runtime import _nrt_python as counters
@@ -19,13 +20,6 @@ from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import checks, program, regions, shape
 
 THREADS = pytest.mark.parametrize("threads", [1, 2])
-OPTIMIZERS = {
-    "SGD": fs.SGD(0.01, weight_decay=1e-4),
-    "momentum": fs.SGD(0.01, momentum=0.9),
-    "nesterov": fs.SGD(0.01, momentum=0.9, nesterov=True),
-    "Adam": fs.Adam(),
-    "AdamW": fs.AdamW(),
-}
 LOSSES = {
     "softmax_cross_entropy": lambda rng, n, k: rng.integers(k, size=n),
     "sigmoid_cross_entropy": lambda rng, n, k: (rng.random((n, k)) > 0.5).astype(np.float32),
@@ -107,7 +101,7 @@ def test_the_recorder_sees_a_compilation():
 BATCH, FEATURES, WIDTH, LARGE = 600, 64, 128, 30_000
 
 
-def steady_trainer(threads, optimizer="Adam"):
+def steady_trainer(threads, optimizer="adam"):
     x, y = problem(np.random.default_rng(3), BATCH, FEATURES, 10)
     net = fs.mlp(FEATURES, 10, layers=3, width=WIDTH, dropout=0.05)
     return fs.Trainer(net, optimizer=OPTIMIZERS[optimizer], threads=threads), x, y

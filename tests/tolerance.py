@@ -73,6 +73,12 @@ class Drift:
     most 1.2 over ten steps with the betas of the cases; so an element whose whole gradient is
     rounding noise is wrong by at most 2.4, when it goes the other way.
 
+    RMSprop: the same quotient without a correction. The latest gradient is (1 - alpha) of v, so the
+    quotient is at most (1 - alpha)^-1/2. Momentum adds such errors up.
+
+    Lion: a mean of gradients, wrong by at most the largest e so far, decides the sign: one that is
+    nearer to 0 than twice that may have the other one, and is then wrong by 2.
+
     Every update rounds the parameter twice at most, each time by u |p| or less.
     """
 
@@ -81,18 +87,38 @@ class Drift:
 
     def __init__(self, parameters):
         self.bounds = [np.zeros_like(p) for p in parameters]
+        self.of_m = {}  # of the mean of quotients or gradients, by tensor
 
     def add(self, optimizer, parameters, gradient_errors):
         """Call after optimizer.update (of the oracle) with the new parameters."""
+        error_of_step = getattr(self, f"_{type(optimizer).__name__.lower()}")
         for i, (p, e) in enumerate(zip(parameters, gradient_errors, strict=True)):
-            if hasattr(optimizer, "v"):
-                v_hat = optimizer.v[i] / (1 - optimizer.beta2**optimizer.t)
-                step = (1 + self.LARGEST_QUOTIENT) * e / (np.sqrt(v_hat) + optimizer.eps)
-                step = np.minimum(step, 2 * self.LARGEST_QUOTIENT)
-            else:
-                step = e / (1 - optimizer.momentum)
+            step = error_of_step(optimizer, i, e)
             self.bounds[i] += self.FEEDBACK * optimizer.learning_rate * step
             self.bounds[i] += 2 * UNIT_ROUNDOFF * np.abs(p)
+
+    # Of tensor i: the error of what is subtracted from it, without the learning rate.
+
+    def _sgd(self, optimizer, i, e):
+        return e / (1 - optimizer.momentum)
+
+    def _adam(self, optimizer, i, e):
+        v_hat = optimizer.v[i] / (1 - optimizer.beta2**optimizer.t)
+        step = (1 + self.LARGEST_QUOTIENT) * e / (np.sqrt(v_hat) + optimizer.eps)
+        return np.minimum(step, 2 * self.LARGEST_QUOTIENT)
+
+    _adamw = _adam
+
+    def _rmsprop(self, optimizer, i, e):
+        largest = 1 / np.sqrt(1 - optimizer.alpha)
+        step = (1 + largest) * e / (np.sqrt(optimizer.v[i]) + optimizer.eps)
+        step = np.minimum(step, 2 * largest)
+        self.of_m[i] = optimizer.momentum * self.of_m.get(i, 0) + step
+        return self.of_m[i]
+
+    def _lion(self, optimizer, i, e):
+        e = self.of_m[i] = np.maximum(self.of_m.get(i, 0), e)
+        return np.where(np.abs(optimizer.c[i]) <= self.FEEDBACK * e, 2.0, 0.0)
 
     def of_loss(self, gradients):
         """How far the loss can be off for parameters that are: |gradient . error|, first order."""

@@ -15,7 +15,7 @@ from fastsnn.engine.pace import Pace
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import plan
 from fastsnn.engine.schedule import shares_panels
-from fastsnn.kernels import codes, jit
+from fastsnn.kernels import codes, jit, updates
 from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
@@ -103,6 +103,7 @@ class TrainingEngine(Interface):
             self.job[regions.DIRECTIONS] = program.run_directions.address
 
     def _set_job(self, first_row, samples, step, seed, loss_code, update):
+        updates.require(update)
         job = self.job
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)

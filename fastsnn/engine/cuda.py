@@ -11,7 +11,7 @@ from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import device_plan
-from fastsnn.kernels import codes
+from fastsnn.kernels import codes, updates
 
 STEPS_AT_ONCE = 64  # a copy to and from the device for so many steps
 
@@ -170,7 +170,7 @@ class TrainingEngine(Interface):
         device, params = kernels().device, self.parameters.current()
         device.write(self.gradient, 0, np.zeros(self.layout.size, np.float32))
         (loss,), _ = self._run(
-            params, batch, 0, (samples,), step, seed, loss_code, codes.STORE, ((),), np.inf,
+            params, batch, 0, (samples,), step, seed, loss_code, updates.STORE, ((),), np.inf,
             self.gradient,
         )  # fmt: skip
         return loss, device.read(self.gradient)

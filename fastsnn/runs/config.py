@@ -22,13 +22,13 @@ from fastsnn.engine import threads as processors
 from fastsnn.engine.backends import BACKENDS, PRECISIONS
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
 from fastsnn.methods import METHODS, SHAPES
-from fastsnn.optimizers import OPTIMIZERS, SGD, Adam
+from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
 from fastsnn.runs.row import Row, option, rows_of
 from fastsnn.schedules import SCHEDULES
 
 # Schedules whose rates do not depend on the length of the training: it may change on the way.
-OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if getattr(kind, "open_ended", False))
+OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
 
 
 def _and(words: Iterable[str]) -> str:
@@ -36,7 +36,7 @@ def _and(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _optimizers(which: Callable[[type], bool]) -> list[str]:
+def _optimizers(which: Callable[[type[Optimizer]], bool]) -> list[str]:
     return [name for name, kind in OPTIMIZERS.items() if which(kind)]
 
 
@@ -49,8 +49,8 @@ def _fields(kind: type) -> set[str]:
     return {field.name for field in dataclasses.fields(kind)}
 
 
-def _decoupled(kind: type) -> bool:
-    return getattr(kind, "decoupled", False)
+def _decoupled(kind: type[Optimizer]) -> bool:
+    return kind.decoupled
 
 
 _L2 = [name for name in _takes("weight_decay") if not _decoupled(OPTIMIZERS[name])]
@@ -168,7 +168,7 @@ class RunConfig:
                 f"{self.backend}; leave it out"
             )
 
-    def made_optimizer(self) -> SGD | Adam:
+    def made_optimizer(self) -> Optimizer:
         """The optimizer with those options that it has; a rate or decay of None counts as 0.
 
         Raises ValueError for a number out of range, and for one that another optimizer has.

@@ -1,5 +1,6 @@
 """From a Python function that emits instructions to a function that kernels can call."""
 
+import functools
 import inspect
 
 from llvmlite import ir
@@ -9,11 +10,17 @@ from numba.extending import intrinsic
 from ..emit import F32, I64, at, load
 
 
-def vector_code(body):
-    """`body(builder, *operands)` as a call inside kernels: arrays arrive as pointers to their first
-    element, integers as 64-bit values, real numbers as float32 values. Nothing is returned: it
-    writes to memory.
+def vector_code(body=None, *, once=None):
+    """Decorator: `body(builder, *operands)` as a call inside kernels. Arrays arrive as pointers to
+    their first element, integers as 64-bit values, real numbers as float32 values. Nothing is
+    returned: it writes to memory.
+
+    once: None emits the code at every call, where constants of the caller simplify it. A name that
+    no other body has emits one function, which LLVM does not inline: long code with several calls
+    is then compiled one time.
     """
+    if body is None:
+        return functools.partial(vector_code, once=once)
 
     def typing(typing_context, *argument_types):
         def generate(context, builder, signature, arguments):
@@ -21,7 +28,10 @@ def vector_code(body):
                 _operand(context, builder, type_, value)
                 for type_, value in zip(signature.args, arguments, strict=True)
             ]
-            body(builder, *operands)
+            if once is None:
+                body(builder, *operands)
+            else:
+                builder.call(_function(builder.module, once, body, operands), operands)
             return context.get_dummy_value()
 
         return types.void(*argument_types), generate
@@ -32,6 +42,23 @@ def vector_code(body):
     return intrinsic(typing)
 
 
+def _function(module, name, body, operands):
+    """`body` as a function of the module; equal ones of several modules merge when these are
+    linked.
+    """
+    name = f"fastsnn.{name}"
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+    function = ir.Function(module, kind, name)
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    body(builder, *function.args)
+    builder.ret_void()
+    return function
+
+
 def _operand(context, builder, type_, value):
     if isinstance(type_, types.Array):
         return cgutils.create_struct_proxy(type_)(context, builder, value).data
@@ -40,11 +67,12 @@ def _operand(context, builder, type_, value):
     return context.cast(builder, value, type_, types.float32)
 
 
-def fold(builder, count, carried, body):
+def fold(builder, count, carried, body, short=False):
     """Loop i = 0 .. count - 1 with values carried from round to round: `body(i, carried) ->
     carried`; returns the last.
 
-    `carried`: a list of LLVM values, kept in registers (phi nodes).
+    carried: a list of LLVM values, kept in registers (phi nodes). short: LLVM neither unrolls nor
+    vectorizes the loop, since it has few rounds.
     """
     count = I64(count) if isinstance(count, int) else count
     before = builder.basic_block
@@ -59,7 +87,9 @@ def fold(builder, count, carried, body):
     for phi, first, next_ in zip([i, *phis], [I64(0), *carried], [following, *new], strict=True):
         phi.add_incoming(first, before)
         phi.add_incoming(next_, after)
-    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    back = builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+    if short:
+        back.set_metadata("llvm.loop", _as_written(builder.module))
     builder.position_at_end(done)
     last = []
     for first, value in zip(carried, new, strict=True):
@@ -68,6 +98,15 @@ def fold(builder, count, carried, body):
         phi.add_incoming(value, after)
         last.append(phi)
     return last
+
+
+def _as_written(module):
+    """Metadata of a loop that LLVM must not duplicate."""
+    off = module.add_metadata(["llvm.loop.unroll.disable"])
+    narrow = module.add_metadata(["llvm.loop.vectorize.enable", ir.IntType(1)(0)])
+    own = ir.MDValue(module, (), name=str(len(module.metadata)))
+    own.operands = (own, off, narrow)  # LLVM tells loops apart by a reference to the node itself
+    return own
 
 
 def loop(builder, count, body):

@@ -12,8 +12,9 @@ from .. import jit
 from ..emit import F32, I64, Value, at, load, splat, store, where
 from ..program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
 from ..scalar import LONGEST, SHORTEST
+from ..updates import STORE
 from .code import fold, loop, vector_code
-from .optimizer import STORE, update_direction_tile, update_tile
+from .optimizer import update_direction_tile, update_tile
 from .shape import LANES, PANEL
 from .tile import EIGHT
 

@@ -29,9 +29,10 @@ from ..program import (
     X_AT,
     X_STRIDE,
 )
+from ..updates import STORE
 from .activation import activation_backward
 from .code import fold, loop, vector_code
-from .optimizer import STORE, update_tile
+from .optimizer import update_tile
 from .shape import LANES, PANEL, ROWS, VECTORS
 from .tile import EIGHT
 

@@ -5,12 +5,12 @@ Sums over the inputs run over the threads of the block, then over these in pairs
 
 from numba import cuda
 
-from ..codes import STORE
 from ..program import FAN_IN, FAN_OUT, G_AT, V_AT, W_AT
 from ..scalar import LONGEST, SHORTEST
+from ..updates import STORE, UPDATES
 from .code import FLOATS, INT, INTS, helper, kernel
 from .job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
-from .optimizer import NAMES, update_one
+from .optimizer import update_one
 from .real import (
     FLOAT,
     above,
@@ -72,7 +72,9 @@ def _update_kernel(code):
     update, update_direction = update_one(code), update_one(code, LONGEST)
     keeping = code == STORE
 
-    @kernel(f"direction_update_{NAMES[code]}", LINE, FLOATS, FLOATS, INTS, FLOATS, *[INT] * 5)
+    name = f"direction_update_{UPDATES[code].name}"
+
+    @kernel(name, LINE, FLOATS, FLOATS, INTS, FLOATS, *[INT] * 5)
     def direction(params, state, slots, hypers, w_at, v_at, g_at, count, size):
         """dg = dw . v / |v|,   dv = g / |v| (dw - (dw . v / |v|^2) v)
 
@@ -112,7 +114,7 @@ def _update_kernel(code):
     return direction
 
 
-UPDATES = {code: _update_kernel(code) for code in NAMES}
+KERNELS = [_update_kernel(code) for code in range(len(UPDATES))]
 
 
 def update_direction(launch, row, params, state, slots, hypers, update, size):
@@ -120,6 +122,6 @@ def update_direction(launch, row, params, state, slots, hypers, update, size):
     direction; their update; and the new weights.
     """
     launch(
-        UPDATES[update], int(row[FAN_OUT]), params, state, slots, hypers,
+        KERNELS[update], int(row[FAN_OUT]), params, state, slots, hypers,
         *ints(row, W_AT, V_AT, G_AT, FAN_IN), size,
     )  # fmt: skip

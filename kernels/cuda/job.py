@@ -6,7 +6,7 @@ The loss, in the middle of a step, moves FORWARD on to the next row and BACKWARD
 follows it reads BACKWARD's. So no kernel is needed to count.
 """
 
-from ..codes import HYPER
+from ..updates import HYPER
 
 # Columns of jobs.
 (

@@ -4,7 +4,6 @@ and layer normalization (eight samples a block).
 
 from numba import cuda
 
-from ..codes import STORE
 from ..emit import Value, at, fma, load, store
 from ..program import (
     B_AT,
@@ -24,10 +23,11 @@ from ..program import (
     X_AT,
     X_STRIDE,
 )
+from ..updates import STORE, UPDATES
 from .activation import values
 from .code import FLOATS, INT, INTS, REAL, device_code, helper, kernel
 from .job import BACKWARD, HYPERS, OVERFLOW, STOP, STOPPED
-from .optimizer import NAMES, update_one
+from .optimizer import update_one
 from .real import (
     FLOAT,
     add,
@@ -241,9 +241,9 @@ def normalization_backward(launch, row, below, constants, params, acts, samples)
 def _update_kernel(code):
     update = update_one(code)
 
-    @kernel(
-        f"norm_update_{NAMES[code]}", LINE, FLOATS, FLOATS, FLOATS, INTS, FLOATS, *[INT] * 11, REAL
-    )
+    name = f"norm_update_{UPDATES[code].name}"
+
+    @kernel(name, LINE, FLOATS, FLOATS, FLOATS, INTS, FLOATS, *[INT] * 11, REAL)
     def normalization(
         params, state, acts, slots, hypers, size, dz_at, stride, normal_at, w_at, b_at,
         statistics_at, running_at, variance_at, units, samples, momentum,
@@ -276,7 +276,7 @@ def _update_kernel(code):
     return normalization
 
 
-UPDATES = {code: _update_kernel(code) for code in NAMES}
+KERNELS = [_update_kernel(code) for code in range(len(UPDATES))]
 
 
 def normalization_update(
@@ -286,7 +286,7 @@ def normalization_update(
     if row[OP] != BATCH_NORM or update == STORE:
         running = -1, -1
     launch(
-        UPDATES[update], blocks_of(int(row[FAN_OUT]), LANES), params, state, acts, slots, hypers,
+        KERNELS[update], blocks_of(int(row[FAN_OUT]), LANES), params, state, acts, slots, hypers,
         size, *ints(row, DZ_AT, H_STRIDE, NORMAL_AT, W_AT, B_AT, STATISTICS_AT), *running,
         int(row[FAN_OUT]), samples, float(constants[MOMENTUM]),
     )  # fmt: skip

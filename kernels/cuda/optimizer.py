@@ -5,14 +5,11 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from ..codes import ADAM, HYPER, MOMENTUM, NESTEROV, SGD, STORE
 from ..emit import F32, Value, at, load, store
-from ..scalar import INFINITY, UPDATES, guarded
+from ..updates import HYPER, INFINITY, STORE, UPDATES, guarded
 from .code import device_code
 from .job import OVERFLOW
 from .vector import load_vector, store_vector
-
-NAMES = {STORE: "store", SGD: "sgd", MOMENTUM: "momentum", NESTEROV: "nesterov", ADAM: "adam"}
 
 
 class Hyper(NamedTuple):
@@ -31,11 +28,10 @@ def hyper_of(builder, hypers, hyper_at):
 def apply(builder, code, params, state, size, place, gradients, hyper, limit=INFINITY):
     """Updates the parameters from `place` on, a multiple of their number: 1, 2 or 4.
 
-    state: arrays of `size` floats, one after another. limit: see `scalar.guarded`.
+    state: arrays of `size` floats, one after another. limit: see `updates.guarded`.
     """
-    function, arrays = UPDATES[code]
     width = len(gradients)
-    places = [place + Value(builder, size) * s for s in range(arrays)]
+    places = [place + Value(builder, size) * s for s in range(UPDATES[code].arrays)]
     old = load_vector(builder, params, place.ir, width) if code != STORE else gradients
     old_state = [
         load_vector(builder, state, p.ir, width) if code != STORE else None for p in places
@@ -46,7 +42,7 @@ def apply(builder, code, params, state, size, place, gradients, hyper, limit=INF
             new_state.append([gradient])
             continue
         states = [s[j] for s in old_state]
-        p, s, bad = guarded(function, old[j], gradient, states, hyper.scalars, limit)
+        p, s, bad = guarded(code, old[j], gradient, states, hyper.scalars, limit)
         new.append(p)
         new_state.append(s)
         overflow = bad if overflow is None else overflow | bad

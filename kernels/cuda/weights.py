@@ -10,7 +10,6 @@ import functools
 import numpy as np
 from numba import cuda
 
-from ..codes import STORE
 from ..emit import F32, I64, Value, at, load, store
 from ..program import (
     B_AT,
@@ -25,12 +24,13 @@ from ..program import (
     X_AT,
     X_STRIDE,
 )
+from ..updates import STORE, UPDATES, require
 from . import device
 from .code import FLOATS, INT, INTS, device_code, helper, kernel
 from .dense import accumulators, each_row
 from .device import SIMULATED
 from .job import BACKWARD, HYPERS, STOP, STOPPED
-from .optimizer import NAMES, apply, hyper_of
+from .optimizer import apply, hyper_of
 from .shape import ENOUGH, QUAD, blocks_of, tile_for
 from .tile import EIGHT, FLOAT, place_in, product, zeroed
 from .vector import load_all
@@ -180,7 +180,7 @@ def _kernels(tile, code):
     SHARED, SUMS = 2 * tile.buffer, tile.accumulators
     TOTALS = -(-tile.rows // tile.threads) * EIGHT
     clear, clear_sums = zeroed(SUMS), zeroed(TOTALS)
-    name = f"{tile.name}_{NAMES[code]}"
+    name = f"{tile.name}_{UPDATES[code].name}"
     types = FLOATS, FLOATS, FLOATS, FLOATS, INTS, FLOATS, INTS, INTS, *[INT] * 3
 
     @kernel(f"weights_{name}", tile.threads, *types)
@@ -271,7 +271,10 @@ class Tiling:
 
 
 def weight_gradients(launch, tiling, params, state, acts, slots, hypers, update, size, samples):
-    """size: floats from one array of the state to the next."""
+    """size: floats from one array of the state to the next. Raises ValueError for an update that
+    does not exist.
+    """
+    require(update)
     weights, weights_sum = weights_kernels(tiling.tile, update)
     fixed = params, state, acts, tiling.work, slots, hypers, tiling.layers, tiling.tiles, size
     launch(weights, (tiling.count, tiling.parts), *fixed, samples, tiling.part)

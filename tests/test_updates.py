@@ -1,0 +1,88 @@
+"""The table of updates: what optimizers and engines derive from it, and codes that it has not."""
+
+import numpy as np
+import pytest
+from each_optimizer import OPTIMIZERS
+
+import fastsnn as fs
+from fastsnn import optimizers
+from fastsnn.kernels import updates
+
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+
+
+class Unknown(fs.SGD):
+    """An optimizer whose update is in no row."""
+
+    code = len(updates.UPDATES)
+
+    @property
+    def update(self):
+        return self.code
+
+
+def refused(backend="cpu", **more):
+    """Codes below and above the table: nothing runs, so nothing changes."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 4)).astype(np.float32), np.arange(12) % 3
+    net = fs.Network([fs.Dense(5, weight_norm=True), fs.BatchNorm(), fs.Dense(3)], 4, seed=1)
+    trainer = fs.Trainer(net, backend=backend, **more)
+    trainer.step(x, y)
+    before = net.buffer.snapshot()
+    for code in (-1, len(updates.UPDATES), 99):
+        trainer.optimizer = Unknown(0.1)
+        type(trainer.optimizer).code = code
+        with pytest.raises(ValueError, match=rf"^update: a code in \[0, \d+\) .* got {code}; take"):
+            trainer.step(x, y)
+        assert np.array_equal(net.buffer.snapshot(), before) and trainer.step_count == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_code_of_no_update_is_refused(threads):
+    refused(threads=threads)
+
+
+def test_names_are_those_of_rows():
+    assert len(updates.CODES) == len(updates.UPDATES)
+    assert updates.UPDATES[updates.STORE].name == "store"
+    rules = {optimizer.rule for optimizer in OPTIMIZERS.values()}
+    assert rules | {"store"} == updates.CODES.keys()  # none without an optimizer
+    assert {type(o) for o in OPTIMIZERS.values()} == set(optimizers.OPTIMIZERS.values())
+
+
+@each_optimizer
+def test_an_optimizer_computes_the_scalars_of_its_row(optimizer):
+    row = updates.UPDATES[optimizer.update]
+    for step in (0, 7, 10**9):
+        scalars = optimizer.hyper(0.01, step)
+        assert len(scalars) == row.scalars <= updates.HYPER
+        assert np.isfinite(np.float32(scalars)).all()
+    assert optimizer.n_state == row.arrays
+
+
+@each_optimizer
+def test_only_means_of_squares_must_not_be_negative(optimizer):
+    net = fs.mlp(3, 3, layers=1, width=4)
+    trainer = fs.Trainer(net, optimizer=optimizer, threads=1)
+    arrays, numbers = trainer.state_dict()
+    for i in range(optimizer.n_state):
+        name = f"0.weight.state{i}"
+        given = arrays | {name: np.full_like(arrays[name], -1)}
+        if i < updates.UPDATES[optimizer.update].signed:
+            trainer.load_state_dict(given, numbers)
+            continue
+        with pytest.raises(ValueError, match=f"{name}: numbers >= 0 are required, as means of"):
+            trainer.load_state_dict(given, numbers)
+
+
+def test_state_of_an_optimizer_that_is_not_known():
+    """As in a model file without the options of a run: what all optimizers with it have."""
+    numbers, one = {"step_count": 1, "first_loss": None}, np.float32([-1])
+    optimizers.require_state({"w.state0": one}, numbers)
+    optimizers.require_state({"w.state0": one, "w.state1": -one}, numbers)
+    with pytest.raises(ValueError, match="w.state1: numbers >= 0 are required"):
+        optimizers.require_state({"w.state0": one, "w.state1": one}, numbers)
+
+
+def test_options_that_an_optimizer_has():
+    options = {"learning_rate": 0.5, "momentum": 0.9}
