@@ -96,7 +96,7 @@ def train(ctx, out, resuming, as_json, **options):
             "choose another folder", ctx,
         )  # fmt: skip
     shown = console.progress()
-    more = {"report": report, "callbacks": [shown], "progress": console.download_line(report)}
+    more = {"report": report, "callbacks": [shown], "progress": console.DownloadLine(report)}
     try:
         if resuming:
             result = resume(out, **more, **options)
@@ -162,7 +162,7 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
     try:
         result = command.search_runs(
             fixed, space, out=out, resume=resume, report=report, progress=shown,
-            download=console.download_line(report), **options,
+            download=console.DownloadLine(report), **options,
         )  # fmt: skip
     finally:
         shown.close()
@@ -186,7 +186,7 @@ def evaluate(model_file, data, target, header, threads, backend, as_json):  # fm
     from fastsnn.runs import console, inference
 
     path, model = inference.load(model_file, backend)
-    progress = console.download_line(report)
+    progress = console.DownloadLine(report)
     figures = inference.evaluate(model, data, target, threads, progress, header)
     show({"model": str(path), **figures}, as_json)
 
@@ -209,7 +209,7 @@ def predict(model_file, data, header, out, threads, backend):  # fmt: skip
     from fastsnn.storage import files
 
     _, model = inference.load(model_file, backend)
-    progress = console.download_line(report)
+    progress = console.DownloadLine(report)
     predictions = inference.predict(model, data, threads, progress, header)
     text = inference.to_csv(model, predictions)
     if out is None:
@@ -239,7 +239,7 @@ def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: 
     if plot is not None:
         diagnose_plot.require(plot)
     path, model = inference.load(model_file)
-    progress = console.download_line(report)
+    progress = console.DownloadLine(report)
     found = diagnose_model(model, data, target, threads, progress, header)
     if plot is not None:
         diagnose_plot.draw(found, plot, f"{path} on {data}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from math import isnan
 from typing import Any, TextIO
+
+from fastsnn.data.show import track
 
 REFRESH_S = 0.2  # of the live line; a step takes 0.1 to 30 ms
 FIGURES = ("accuracy", "auc", "r2", "rmse")
@@ -23,17 +26,20 @@ def progress(stream: TextIO | None = None):
     return LiveProgress(stream) if is_terminal(stream) else LineProgress(stream)
 
 
-def download_line(report):
-    """Progress of downloads: a line when each begins."""
-    seen = set()
+class DownloadLine:
+    """Progress of downloads: a line when each begins. `track` shows that of other long work."""
 
-    def show(name, done, total):
-        if name not in seen:
-            seen.add(name)
+    track = staticmethod(track)
+
+    def __init__(self, report: Callable[[str], None]):
+        self.report = report
+        self.seen: set[str] = set()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        if name not in self.seen:
+            self.seen.add(name)
             size = f" ({total / 1e6:.1f} MB)" if total else ""
-            report(f"downloading {name}{size} ...")
-
-    return show
+            self.report(f"downloading {name}{size} ...")
 
 
 class LineProgress:
