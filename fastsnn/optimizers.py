@@ -136,7 +136,7 @@ class AdamW(Adam):
         return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 
 def rate_of(learning_rate: float, factor) -> float:
