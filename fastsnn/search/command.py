@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn import metrics
-from fastsnn.data import Progress
+from fastsnn.data import Dataset, Progress
 from fastsnn.engine import cpu as backend
 from fastsnn.runs.config import ROWS, RunConfig
 from fastsnn.runs.folder import RunFolder
@@ -35,7 +35,7 @@ def search_runs(
     trials: int | None = None,
     workers: int | None = None,
     dask: str | None = None,
-    out: str | os.PathLike | None = None,
+    out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     report: Callable[[str], None] = print,
     progress: Callable[[Status], None] | None = None,
@@ -69,6 +69,7 @@ def search_runs(
     fixed["data"] = config.data
     _require_usable(fixed, space, sampler)
     dataset = load(config, download)
+    assert config.epochs is not None and dataset.validation is not None  # given, and checked
     protocol = replace(
         base, epochs=config.epochs, validation=config.validation, maximize=None,
         metric=metric or metrics.MAIN[dataset.task],
@@ -118,7 +119,7 @@ def command_line(options: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _require_usable(fixed, space, sampler):
+def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str) -> None:
     """Before anything is trained: no option twice, and each combination is one of `RunConfig`."""
     for name in space:
         if name not in SEARCHED:
@@ -128,13 +129,14 @@ def _require_usable(fixed, space, sampler):
             RunConfig(**{**fixed, **options})
         return
     for name, values in space.items():
-        ends = isinstance(values, spaces.Range)
-        for value in (values.low, values.high) if ends else values:
+        tried = (values.low, values.high) if isinstance(values, spaces.Range) else values
+        for value in tried:
             RunConfig(**{**fixed, name: value})
 
 
-def _require_measured(dataset, metric):
+def _require_measured(dataset: Dataset, metric: str) -> None:
     held = dataset.validation
+    assert held is not None  # `load` has refused such data
     constant = np.zeros((len(held), dataset.n_outputs), np.float32)
     known = metrics.evaluate(dataset.task, constant, held.y)
     if metric not in known:
@@ -143,12 +145,13 @@ def _require_measured(dataset, metric):
         )
 
 
-def _sizes(config):
+def _sizes(config: RunConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in ("layers", "width", "epochs")}
 
 
-def _digest(dataset):
+def _digest(dataset: Dataset) -> str:
     """Of what would differ with other data: statistics of the inputs, and the labels."""
+    assert dataset.validation is not None  # `load` has refused such data
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, dataset.validation.y):
         digest.update(np.ascontiguousarray(array).tobytes())

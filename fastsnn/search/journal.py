@@ -39,9 +39,11 @@ class Journal:
         searching into this folder.
     """
 
-    def __init__(self, folder: str | os.PathLike | None, about: Mapping[str, Any], resume: bool):
+    def __init__(
+        self, folder: str | os.PathLike[str] | None, about: Mapping[str, Any], resume: bool
+    ):
         self.records: list[dict[str, Any]] = []
-        self._file = None
+        self._file: int | None = None
         if folder is None:
             return
         self.path = Path(folder, NAME)
@@ -58,15 +60,15 @@ class Journal:
                     f"{self.path}: a file is required, and this is a device or a pipe; choose "
                     "another folder"
                 )
-            self._lock()
-            self._begin(json.loads(json.dumps(about)), resume)
+            self._lock(self._file)
+            self._begin(self._file, json.loads(json.dumps(about)), resume)
         except BaseException:
             self.close()
             raise
 
-    def _lock(self):
+    def _lock(self, file: int) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
         except BlockingIOError:
             raise RuntimeError(
                 f"{self.path}: another process is searching into this folder; wait for it, or "
@@ -77,8 +79,8 @@ class Journal:
                 f"{self.path}: it could not be locked ({error.strerror}); choose another folder"
             ) from error
 
-    def _begin(self, about, resume):
-        content = self._content()
+    def _begin(self, file: int, about: dict[str, Any], resume: bool) -> None:
+        content = self._content(file)
         whole = content.rfind(b"\n") + 1
         lines = [self._parsed(n, line) for n, line in enumerate(content[:whole].splitlines(), 1)]
         if lines and not resume:
@@ -88,7 +90,7 @@ class Journal:
             )
         try:
             if whole < len(content):
-                os.truncate(self._file, whole)
+                os.truncate(file, whole)
             if not lines:
                 self.append({"search": about})
                 folder = os.open(self.path.parent, os.O_RDONLY)
@@ -100,8 +102,8 @@ class Journal:
         stored, *self.records = lines
         self._require_same(stored["search"], about)
 
-    def _content(self):
-        size = os.fstat(self._file).st_size
+    def _content(self, file: int) -> bytes:
+        size = os.fstat(file).st_size
         if size > MOST_BYTES:
             raise ValueError(
                 f"{self.path}: at most {MOST_BYTES:,} bytes are read, it has {size:,}; choose "
@@ -114,7 +116,7 @@ class Journal:
                 f"{self.path}: it could not be read ({error.strerror}); choose another folder"
             ) from error
 
-    def _parsed(self, number, line):
+    def _parsed(self, number: int, line: bytes) -> Any:
         record = None
         try:
             record = json.loads(line)
@@ -132,7 +134,7 @@ class Journal:
                 f"{remedy if number > 1 else 'choose another folder'}"
             ) from error
 
-    def _require_same(self, stored, about):
+    def _require_same(self, stored: dict[str, Any], about: dict[str, Any]) -> None:
         for name in sorted(stored.keys() | about.keys()):
             old, new = stored.get(name), about.get(name)
             if old != new:
@@ -159,7 +161,7 @@ class Journal:
         except OSError as error:
             raise self._unwritten(error) from error
 
-    def _unwritten(self, error):
+    def _unwritten(self, error: OSError) -> RuntimeError:
         return RuntimeError(
             f"{self.path}: it could not be written ({error.strerror}); free some space, and "
             "resume the search"
@@ -173,9 +175,9 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
     return value if isinstance(value, str) and len(value) <= 60 else shown(value)

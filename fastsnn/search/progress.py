@@ -12,7 +12,7 @@ from fastsnn.search.loop import Status
 LINES = 20  # at most, where there is no terminal
 
 
-def progress(stream: TextIO | None = None):
+def progress(stream: TextIO | None = None) -> Live | Lines:
     """`progress` for `search`, on stderr; close it at the end."""
     stream = stream or sys.stderr
     return Live(stream) if is_terminal(stream) else Lines(stream)
@@ -51,7 +51,8 @@ class Live:
     """A bar that moves."""
 
     def __init__(self, stream: TextIO):
-        self.stream, self.live = stream, None
+        self.stream = stream
+        self.live: Any = None
 
     def __call__(self, status: Status) -> None:
         if self.live is None:  # not before there is something to show: lines of text come first
@@ -59,7 +60,7 @@ class Live:
         self.live.update(self.task, completed=status.done, total=status.total, text=line(status))
         self.live.refresh()
 
-    def _start(self):
+    def _start(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 

@@ -8,13 +8,14 @@ new study.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
 import numpy as np
 
 from fastsnn.checks.scalars import shown
+from fastsnn.search.protocol import Protocol
 from fastsnn.search.space import Range, Space
 from fastsnn.search.trial import Trial, plain
 
@@ -24,7 +25,7 @@ class Proposed:
 
     def __init__(
         self, space: Space, trials: int, seed: int, ahead: int,
-        cost: Callable[[dict[str, Any]], float], protocol,
+        cost: Callable[[dict[str, Any]], float], protocol: Protocol,
     ):  # fmt: skip
         self.optuna = _optuna()
         self.distributions = {name: self._distribution(space[name]) for name in space}
@@ -62,7 +63,7 @@ class Proposed:
         self.costs += self.cost(options)
         return number, options
 
-    def _replay(self, number, options):
+    def _replay(self, number: int, options: dict[str, Any]) -> None:
         running = self.optuna.trial.TrialState.RUNNING
         try:
             self.study.add_trial(
@@ -76,8 +77,8 @@ class Proposed:
                 f"{shown(options)}; choose another folder"
             ) from error
 
-    def _tell_until(self, number):
-        """Tell the results of the trials up to this one; whether they are all there."""
+    def _tell_until(self, number: int) -> bool:
+        """Tell the results of the trials up to this one; False if some are not known yet."""
         while self.told <= number and self.told in self.scores:
             score = self.scores.pop(self.told)
             self.study.tell(self.told, self.worst if score is None else score)
@@ -90,7 +91,7 @@ class Proposed:
     def total_cost(self) -> float:
         return self.costs / max(self.asked, 1) * self.total
 
-    def _distribution(self, values):
+    def _distribution(self, values: Sequence[Any] | Range) -> Any:
         of = self.optuna.distributions
         if not isinstance(values, Range):
             return of.CategoricalDistribution(values)
@@ -98,14 +99,14 @@ class Proposed:
         return kind(values.low, values.high, log=values.log)
 
 
-def _described(space):
+def _described(space: Space) -> dict[str, Any]:
     return {
         name: f"{v.low}:{v.high}{':log' * v.log}" if isinstance(v, Range) else plain(v)
         for name, v in space.items()
     }
 
 
-def _optuna():
+def _optuna() -> Any:
     try:
         import optuna
     except ImportError as error:

@@ -88,7 +88,7 @@ def plain(value: Any) -> Any:
         raise ValueError(TOO_DEEP) from None
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):

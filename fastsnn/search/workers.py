@@ -44,9 +44,16 @@ class RemoteReport:
         pass
 
 
-def attempt(trial: TrialFunction, options: dict[str, Any], report: Report):
+AnyReport = LocalReport | RemoteReport
+
+
+def attempt(
+    trial: TrialFunction, options: dict[str, Any], report: Report
+) -> tuple[Mapping[str, Any], str | None, float]:
     """(figures, how it diverged or None, seconds)."""
     start = time.perf_counter()
+    figures: Mapping[str, Any]
+    diverged: str | None
     try:
         figures, diverged = trial(dict(options), report), None
     except FloatingPointError as error:
@@ -59,11 +66,18 @@ class Crew:
     waits for this process to wake up.
     """
 
-    def __init__(self, trial: TrialFunction, executor: Executor, most: int, report, local: bool):
+    def __init__(
+        self,
+        trial: TrialFunction,
+        executor: Executor,
+        most: int,
+        report: Callable[[], AnyReport],
+        local: bool,
+    ):
         self.trial, self.executor, self.report = trial, executor, report
         self.most, self.queued, self.local = most, 2 * most, local
 
-    def submit(self, options: dict[str, Any], report: Report) -> Future:
+    def submit(self, options: dict[str, Any], report: Report) -> Future[Any]:
         return self.executor.submit(attempt, self.trial, options, report)
 
 
@@ -79,7 +93,7 @@ def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator
 
 
 @contextmanager
-def _local(trial, workers):
+def _local(trial: TrialFunction, workers: int | None) -> Iterator[Crew]:
     # Threads: the kernels hold no lock of the interpreter, and data are there once.
     most = workers or processors.available()
     stop = threading.Event()
@@ -92,7 +106,7 @@ def _local(trial, workers):
 
 
 @contextmanager
-def _remote(trial, workers, dask):
+def _remote(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Crew]:
     try:
         import distributed
     except ImportError as error:
@@ -115,19 +129,20 @@ def _remote(trial, workers, dask):
         yield Crew(trial, executor, most, RemoteReport, here)
 
 
-def _client(own, workers, dask):
+def _client(own: ExitStack, workers: int | None, dask: Any) -> Any:
     """A client that is closed with `own`, of this scheduler or of processes of ours."""
     import distributed
 
+    library: Any = distributed  # it has no types
     if dask == LOCAL:
         dask = own.enter_context(
-            distributed.LocalCluster(
+            library.LocalCluster(
                 n_workers=workers or processors.available(), threads_per_worker=1, processes=True,
                 dashboard_address=":0", host="127.0.0.1", silence_logs=logging.CRITICAL,
             )
         )  # fmt: skip
     try:
-        client = distributed.Client(dask, set_as_default=False, timeout=CONNECT_S)
+        client = library.Client(dask, set_as_default=False, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise RuntimeError(
             f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"

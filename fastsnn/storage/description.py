@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ LAYERS_A_TENSOR = 2
 Tensors = Mapping[str, np.ndarray]
 
 
-def network(description: Mapping, tensors: Tensors) -> tuple[list[Layer], int, Tensors]:
+def network(description: Mapping[str, Any], tensors: Tensors) -> tuple[list[Layer], int, Tensors]:
     """(layers, input size, state dict) of a description; layers are not many more than tensors."""
     entries = description.get("layers")
     if not isinstance(entries, list):
@@ -41,7 +42,9 @@ def network(description: Mapping, tensors: Tensors) -> tuple[list[Layer], int, T
     return [from_description(entry) for entry in entries], size, own
 
 
-def model(description: Mapping, tensors: Tensors, sizes: tuple[int, int]) -> dict:
+def model(
+    description: Mapping[str, Any], tensors: Tensors, sizes: tuple[int, int]
+) -> dict[str, Any]:
     """The other arguments of `fastsnn.Model`, with (mean, scale) for a standardizer. sizes: of the
     network's input and output.
     """
@@ -49,7 +52,7 @@ def model(description: Mapping, tensors: Tensors, sizes: tuple[int, int]) -> dic
     task = description["task"]
     if not isinstance(task, str) or task not in MAIN:
         raise ValueError(f"task: must be one of {', '.join(MAIN)}; got {shown(task)}")
-    found = {"task": task, "inputs": standardizer("inputs", tensors, features)}
+    found: dict[str, Any] = {"task": task, "inputs": standardizer("inputs", tensors, features)}
     found["targets"] = None
     if "targets.mean" in tensors or "targets.scale" in tensors:
         if task != "regression":
@@ -63,7 +66,7 @@ def model(description: Mapping, tensors: Tensors, sizes: tuple[int, int]) -> dic
     return found | {n: names(n, description.get(n, ""), count) for n, count in counts.items()}
 
 
-def names(which: str, values, count: int | None) -> tuple[str, ...] | None:
+def names(which: str, values: Any, count: int | None) -> tuple[str, ...] | None:
     """Check a list of `count` texts, or None; with count None it must be None. Class names must
     differ.
     """
@@ -103,8 +106,8 @@ def standardizer(part: str, tensors: Tensors, size: int) -> tuple[np.ndarray, np
 
 
 def state(
-    description: Mapping, tensors: Tensors, trained: Mapping[str, tuple[int, ...]]
-) -> tuple[dict, dict]:
+    description: Mapping[str, Any], tensors: Tensors, trained: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, numbers) for `Trainer.load_state_dict`. trained: shapes of the network's tensors
     that an optimizer changes, by name.
     """
@@ -127,7 +130,7 @@ def state(
     return arrays, numbers
 
 
-def history(records) -> list[dict]:
+def history(records: Any) -> list[dict[str, Any]]:
     """Check the records: one per epoch, numbered from 1, with the same figures in each."""
     if not isinstance(records, list):
         raise ValueError(f"history: a list is required, got {shown(records)}")
@@ -143,10 +146,11 @@ def history(records) -> list[dict]:
         for name, value in figures.items():
             if type(value) is not float and (type(value) is not int or not is_finite(value)):
                 raise ValueError(f"{where}: {shown(name)} must be a number, got {shown(value)}")
-    return records
+    found: list[dict[str, Any]] = records
+    return found
 
 
-def _is_figure(name):
+def _is_figure(name: str) -> bool:
     return name.startswith(("train_", "validation_")) or name in MEASURED
 
 
