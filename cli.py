@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 START = time.perf_counter()
 
@@ -19,24 +21,24 @@ COUNT = Whole(min=1)
 SHARED = [name for name, row in ROWS.items() if row.search != "absent"]  # with a search
 
 
-def report(line):
+def report(line: str) -> None:
     click.echo(line, err=True)
 
 
-def show(values, as_json):
+def show(values: dict[str, Any], as_json: bool) -> None:
     from fastsnn.runs.console import table
     from fastsnn.runs.folder import to_json
 
     click.echo(to_json(values)) if as_json else table(values)
 
 
-def given(ctx, options):
+def given(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """Those of the options that the user has given."""
     default = ParameterSource.DEFAULT
     return {name: v for name, v in options.items() if ctx.get_parameter_source(name) != default}
 
 
-def json_option(command):
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--json", "as_json", is_flag=True, show_default="off", help="One JSON object on stdout."
     )(command)
@@ -59,7 +61,7 @@ model_option = click.option(
     epilog="First steps: fastsnn train",
 )
 @click.version_option(__version__, prog_name="fastsnn")
-def main():
+def main() -> None:
     """Very deep self-normalizing networks (SELU, alpha-dropout) on fused CPU kernels."""
 
 
@@ -81,7 +83,9 @@ def main():
 )
 @json_option
 @click.pass_context
-def train(ctx, out, resuming, as_json, **options):
+def train(
+    ctx: click.Context, /, out: str | None, resuming: bool, as_json: bool, **options: Any
+) -> None:
     """Train a network, evaluate the best epoch on the test set, and store it in a folder."""
     from fastsnn.runs import console
     from fastsnn.runs.folder import RunFolder
@@ -96,9 +100,14 @@ def train(ctx, out, resuming, as_json, **options):
             "choose another folder", ctx,
         )  # fmt: skip
     shown = console.progress()
-    more = {"report": report, "callbacks": [shown], "progress": console.download_line(report)}
+    more: dict[str, Any] = {
+        "report": report,
+        "callbacks": [shown],
+        "progress": console.DownloadLine(report),
+    }
     try:
         if resuming:
+            assert out is not None  # asked above
             result = resume(out, **more, **options)
         else:
             config = RunConfig(**options)
@@ -137,14 +146,23 @@ def train(ctx, out, resuming, as_json, **options):
 @json_option
 @click.pass_context
 # fmt: on
-def search(ctx, grids, ranges, as_json, out, resume, **options):
+def search(
+    ctx: click.Context,
+    /,
+    grids: tuple[str, ...],
+    ranges: tuple[str, ...],
+    as_json: bool,
+    out: str | None,
+    resume: bool,
+    **options: Any,
+) -> None:
     """Train with many combinations of options, several concurrently, and choose as the paper does:
     by the validation figure, smoothed over 10 epochs, at the best epoch.
     """
     from fastsnn.runs import console
     from fastsnn.search import command, progress, words
 
-    def convert(name, text):
+    def convert(name: str, text: str) -> Any:
         try:
             return type_of(name).convert(text, None, ctx)
         except click.BadParameter as error:
@@ -162,7 +180,7 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
     try:
         result = command.search_runs(
             fixed, space, out=out, resume=resume, report=report, progress=shown,
-            download=console.download_line(report), **options,
+            download=console.DownloadLine(report), **options,
         )  # fmt: skip
     finally:
         shown.close()
@@ -181,12 +199,20 @@ def search(ctx, grids, ranges, as_json, out, resume, **options):
 @threads_option
 @backend_option
 @json_option
-def evaluate(model_file, data, target, header, threads, backend, as_json):  # fmt: skip
+def evaluate(
+    model_file: str,
+    data: str,
+    target: str | None,
+    header: bool | None,
+    threads: int | None,
+    backend: str,
+    as_json: bool,
+) -> None:
     """Compare a saved model's predictions with the truth."""
     from fastsnn.runs import console, inference
 
     path, model = inference.load(model_file, backend)
-    progress = console.download_line(report)
+    progress = console.DownloadLine(report)
     figures = inference.evaluate(model, data, target, threads, progress, header)
     show({"model": str(path), **figures}, as_json)
 
@@ -199,7 +225,14 @@ def evaluate(model_file, data, target, header, threads, backend, as_json):  # fm
 @click.option("--out", metavar="FILE.csv", show_default="stdout", help="Output file.")
 @threads_option
 @backend_option
-def predict(model_file, data, header, out, threads, backend):  # fmt: skip
+def predict(
+    model_file: str,
+    data: str,
+    header: bool | None,
+    out: str | None,
+    threads: int | None,
+    backend: str,
+) -> None:
     """Write predictions as CSV, a line for each row of the data.
 
     Classification: class and the probability of each, p_NAME. Several tasks: p_NAME of each.
@@ -209,7 +242,7 @@ def predict(model_file, data, header, out, threads, backend):  # fmt: skip
     from fastsnn.storage import files
 
     _, model = inference.load(model_file, backend)
-    progress = console.download_line(report)
+    progress = console.DownloadLine(report)
     predictions = inference.predict(model, data, threads, progress, header)
     text = inference.to_csv(model, predictions)
     if out is None:
@@ -229,7 +262,15 @@ def predict(model_file, data, header, out, threads, backend):  # fmt: skip
               help="Also draw outputs, moments and gradients over depth; .png, .svg, .pdf.")
 @threads_option
 @json_option
-def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: skip
+def diagnose(
+    model_file: str,
+    data: str,
+    target: str | None,
+    header: bool | None,
+    plot: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
     """Check every layer of a saved model, and print what is wrong."""
     from fastsnn.diagnose import plot as diagnose_plot
     from fastsnn.diagnose import show as diagnose_show
@@ -239,7 +280,7 @@ def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: 
     if plot is not None:
         diagnose_plot.require(plot)
     path, model = inference.load(model_file)
-    progress = console.download_line(report)
+    progress = console.DownloadLine(report)
     found = diagnose_model(model, data, target, threads, progress, header)
     if plot is not None:
         diagnose_plot.draw(found, plot, f"{path} on {data}")
@@ -248,13 +289,13 @@ def diagnose(model_file, data, target, header, plot, threads, as_json):  # fmt: 
 
 
 @main.group("data")
-def data_group():
+def data_group() -> None:
     """List and download the data sets that have a name."""
 
 
 @data_group.command("list")
 @json_option
-def data_list(as_json):
+def data_list(as_json: bool) -> None:
     """Name, task, rows, features, classes, where each lies on this machine, terms."""
     from fastsnn.data.show import about, listing
 
@@ -264,7 +305,7 @@ def data_list(as_json):
 @data_group.command("fetch")
 @click.argument("name")
 @json_option
-def data_fetch(name, as_json):
+def data_fetch(name: str, as_json: bool) -> None:
     """Download the data set NAME into the per-user cache, checked, unless it is here already.
 
     A download that was interrupted goes on where it stopped; a server that fails is followed by
@@ -277,7 +318,7 @@ def data_fetch(name, as_json):
 
 @main.command()
 @json_option
-def info(as_json):
+def info(as_json: bool) -> None:
     """Versions, processor, threads and caches of this machine."""
     from fastsnn.info import info as collect
 

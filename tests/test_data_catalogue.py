@@ -1,5 +1,6 @@
 """`fastsnn data list` and `fetch`: what is where, downloads from a local server, terms."""
 
+import ast
 import dataclasses
 import hashlib
 import io
@@ -13,7 +14,8 @@ from commands import call, good, result_of
 from file_server import serving
 from shared_data import shared_data
 
-from fastsnn.data import DATASETS, catalogue, htru2, load_folds, mnist, show
+from fastsnn import data
+from fastsnn.data import DATASETS, catalogue, htru2, load_folds, mnist, named, show, work
 from fastsnn.data.download import fault
 from fastsnn.data.locate import File
 
@@ -248,3 +250,41 @@ def test_downloads_on_a_terminal_have_one_moving_line(monkeypatch):
     progress.close()
     text = stream.getvalue()
     assert "a.zip" in text and "2.0/2.0 MB" in text and "b.zip" in text
+
+
+def constants(name):
+    """The texts in a file of fastsnn/data."""
+    source = Path(data.__file__).with_name(name).read_text()
+    return {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+
+
+def test_a_data_set_is_a_row():
+    """Names, tasks, loaders and images follow from the rows; no other file names a data set."""
+    rows = catalogue.ENTRIES
+    assert list(DATASETS) == [name for name, row in rows.items() if not row.several]
+    for name, row in rows.items():
+        assert (row.table is None) != (row.folds is None), name
+        example = name.replace("NAME", "iris")
+        assert named.is_named(example) and named.task_of(example) == row.task
+        assert named.is_image(example) == row.image
+    for file in ("named.py", "table.py", "assemble.py", "show.py", "download.py"):
+        assert not constants(file) & rows.keys(), file
+    with pytest.raises(ValueError, match="folds are given for htru2, tox21 and uci/NAME"):
+        load_folds("digits")
+
+
+def test_long_work_follows_the_progress_that_can(caplog):
+    seen = []
+
+    class Display:
+        def __call__(self, name, done, total):
+            raise AssertionError("nothing is downloaded")
+
+        def track(self, items, text, total):
+            seen.append((text, total))
+            return [2 * item for item in items]
+
+    assert work.tracked([1, 2], "counting", 2, Display()) == [2, 4]
+    assert seen == [("counting", 2)] and not caplog.text
+    assert list(work.tracked([1, 2], "counting", 2, lambda name, done, total: 1 / 0)) == [1, 2]
+    assert "counting ..." in caplog.text

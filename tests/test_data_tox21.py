@@ -9,7 +9,7 @@ from data_files import message
 from shared_data import shared_data
 from tox21_files import FOLDS, IDS, LABELS, N_TEST, N, compounds, dense, published, sparse
 
-from fastsnn.data import load, load_folds, tox21, tox21deeptox, tox21rdkit
+from fastsnn.data import load, load_folds, show, tox21, tox21deeptox, tox21rdkit
 from fastsnn.data.tox21prepare import prepare
 
 
@@ -176,7 +176,7 @@ def test_features_by_rdkit(structures, monkeypatch, capsys):
     from rdkit import Chem
     from rdkit.Chem import Descriptors
 
-    f = tox21.load()
+    f = tox21.load(progress=show.Downloads())
     assert "computing the features of Tox21" in capsys.readouterr().err
     assert f.note == "features computed with RDKit from the structures, not those of the paper"
     n_dense = len(Descriptors.descList)
@@ -192,7 +192,7 @@ def test_features_by_rdkit(structures, monkeypatch, capsys):
         )
         assert np.array_equal(f.x[i], f.x[i + 5])  # the same molecule
     assert set(np.unique(f.x[:, n_dense:])) == {0, 1}
-    monkeypatch.setattr(tox21rdkit, "compute", lambda blocks: 1 / 0)  # the second time: the cache
+    monkeypatch.setattr(tox21rdkit, "compute", lambda *_: 1 / 0)  # the second time: the cache
     assert np.array_equal(tox21.load().x, f.x, equal_nan=True)
     assert np.isfinite(f.parts(1)[2].x).all()
 

@@ -24,7 +24,7 @@ from fastsnn.data.download import Progress
 from fastsnn.data.folds import Folds
 from fastsnn.data.named import (
     DATASETS,
-    IMAGES,
+    is_image,
     is_named,
     load_folds,
     read_named,
@@ -110,7 +110,7 @@ def load(
                 f"{name}: its target and task ({task_of(name)}) are fixed, got the {what}; leave "
                 "it out"
             )
-        table, image = read_named(name, progress), name in IMAGES
+        table, image = read_named(name, progress), is_image(name)
     elif is_table(name):
         table = read_table(name, target, task, header=header, class_names=class_names)
         image = table.train.features.dtype == np.uint8

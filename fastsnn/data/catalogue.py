@@ -1,23 +1,40 @@
-"""Every data set with a name: what it is, which files it needs, where they come from, its terms."""
+"""Every data set with a name, a row for each: what reads it, what it is, its files and its terms.
+
+To add one, write its loader and add an `Entry`; `named`, the list, downloads and error messages
+follow from these rows.
+"""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastsnn.data import cifar10, cifar10jpeg, htru2, mnist, optdigits, tox21, tox21rdkit, uci
+from fastsnn.data import (
+    cifar10,
+    cifar10jpeg,
+    digits,
+    htru2,
+    mnist,
+    optdigits,
+    tox21,
+    tox21rdkit,
+    uci,
+)
 from fastsnn.data import tox21files as tox
 from fastsnn.data.cifar10batches import PIXELS
 from fastsnn.data.download import Progress, fault
+from fastsnn.data.folds import Folds
 from fastsnn.data.locate import File, find, locate
+from fastsnn.data.table import Table
 from fastsnn.data.ucinames import SHAPES
 
 PACKAGE = "inside the package"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One data set.
 
@@ -26,6 +43,11 @@ class Entry:
     that `fetch` gets. forms: the files that suffice, in the order in which loaders prefer them;
     none for what needs no file. substitutes: what to say of the last of them, which are not the
     original. home: pages to read. terms, citation: what is known of them.
+
+    table: reads the parts, called as table(progress); None for a data set with folds, of which
+    those of fold 1 are taken. folds: reads all rows with their folds, called as
+    folds(progress=progress), with the name before that where the entry stands for several. image:
+    whether inputs are pixels, which one mean and one deviation standardize.
     """
 
     name: str
@@ -41,6 +63,21 @@ class Entry:
     files: tuple[File, ...] = ()
     forms: tuple[tuple[File, ...], ...] = ()
     substitutes: tuple[str, ...] = ()
+    table: Callable[[Progress | None], Table] | None = None
+    folds: Callable[..., Folds] | None = None
+    image: bool = False
+
+    @property
+    def several(self) -> bool:
+        """Whether it stands for several data sets, PREFIX/NAME."""
+        return self.name.endswith("/NAME")
+
+    def read(self, progress: Progress | None = None) -> Table:
+        """The parts of the data set, not yet standardized."""
+        if self.table is not None:
+            return self.table(progress)
+        assert self.folds is not None
+        return self.folds(progress=progress).table()
 
     def here(self) -> tuple[tuple[File, ...], str | None] | None:
         """(files, what to say of them or None) of the best form on this machine, or None."""
@@ -55,7 +92,8 @@ class Entry:
         if not self.forms:
             return PACKAGE
         here = self.here()
-        return here and str(find(self.folder, here[0][0].name).parent)
+        path = None if here is None else find(self.folder, here[0][0].name)
+        return None if path is None else str(path.parent)
 
     def tasks(self) -> list[str]:
         """Names of the UCI tasks in the copy on this machine; none if it is damaged or missing."""
@@ -108,78 +146,85 @@ _DIGITS = tuple(optdigits.FILES.values())
 _DEEPTOX = (tox.COMPOUNDS, *tox.DENSE.values(), *tox.SPARSE.values())
 _UCI = "https://archive.ics.uci.edu/dataset/"
 _UCI_TERMS = "UCI lists its data sets as CC BY 4.0"
-_CIFAR = {
-    "home": ("https://www.cs.toronto.edu/~kriz/cifar.html",),
-    "terms": "no licence text; the home page asks for the citation",
-    "citation": "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
-    "folder": cifar10.FOLDER,
-}
+_OPTICAL = "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998"
+_CIFAR_HOME = ("https://www.cs.toronto.edu/~kriz/cifar.html",)
+_CIFAR_TERMS = "no licence text; the home page asks for the citation"
+_CIFAR = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
 
 
-def _between(values) -> tuple[int, int]:
+def _between(values: Iterable[int]) -> tuple[int, int]:
     values = list(values)
     return min(values), max(values)
 
 
 _ALL = (
     Entry(
-        "digits", "UCI optical digits, 1,797 of them", "classification", 1797, 64, 10,
-        (_UCI + "80/optical+recognition+of+handwritten+digits",), "CC BY 4.0",
-        "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998",
+        name="digits", title="UCI optical digits, 1,797 of them", task="classification",
+        rows=1797, features=64, classes=10, table=digits.load_digits, image=True,
+        home=(_UCI + "80/optical+recognition+of+handwritten+digits",), terms="CC BY 4.0",
+        citation=_OPTICAL,
     ),
     Entry(
-        "optdigits", "UCI optical digits, all of them", "classification",
-        sum(optdigits.ROWS.values()), optdigits.FEATURES, 10,
-        (_UCI + "80/optical+recognition+of+handwritten+digits",), _UCI_TERMS,
-        "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998",
-        optdigits.FOLDER, _DIGITS, (_DIGITS,),
+        name="optdigits", title="UCI optical digits, all of them", task="classification",
+        rows=sum(optdigits.ROWS.values()), features=optdigits.FEATURES, classes=10,
+        table=optdigits.load_optdigits, image=True,
+        folder=optdigits.FOLDER, files=_DIGITS, forms=(_DIGITS,),
+        home=(_UCI + "80/optical+recognition+of+handwritten+digits",), terms=_UCI_TERMS,
+        citation=_OPTICAL,
     ),
     Entry(
-        "mnist", "handwritten digits", "classification", 70_000, 784, 10,
-        ("http://yann.lecun.com/exdb/mnist/",),
-        "no licence text; commonly stated as CC BY-SA 3.0",
-        "Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998",
-        "mnist", _MNIST, (_MNIST,),
+        name="mnist", title="handwritten digits", task="classification",
+        rows=70_000, features=784, classes=10, table=mnist.load_mnist, image=True,
+        folder="mnist", files=_MNIST, forms=(_MNIST,),
+        home=("http://yann.lecun.com/exdb/mnist/",),
+        terms="no licence text; commonly stated as CC BY-SA 3.0",
+        citation="Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998",
     ),
     Entry(
-        "cifar10", "small colour images", "classification", 60_000, PIXELS, 10,
-        files=(cifar10.BINARY,),
+        name="cifar10", title="small colour images", task="classification",
+        rows=60_000, features=PIXELS, classes=10, table=cifar10.load_cifar10, image=True,
+        folder=cifar10.FOLDER, files=(cifar10.BINARY,),
         forms=((cifar10.BINARY,), (cifar10.PYTHON,), (cifar10.JPEG, cifar10.ORDER)),
-        substitutes=(cifar10jpeg.NOTE,), **_CIFAR,
+        substitutes=(cifar10jpeg.NOTE,), home=_CIFAR_HOME, terms=_CIFAR_TERMS, citation=_CIFAR,
     ),
     Entry(
-        "cifar10-exact", "a part of CIFAR-10 with its original pixels", "classification",
-        9_085, PIXELS, 10, forms=((cifar10.EXACT,),), **_CIFAR,
+        name="cifar10-exact", title="a part of CIFAR-10 with its original pixels",
+        task="classification", rows=9_085, features=PIXELS, classes=10,
+        table=cifar10.load_exact, image=True,
+        folder=cifar10.FOLDER, forms=((cifar10.EXACT,),),
+        home=_CIFAR_HOME, terms=_CIFAR_TERMS, citation=_CIFAR,
     ),
     Entry(
-        "htru2", "pulsar candidates, 10 folds", "classification", htru2.ROWS,
-        len(htru2.FEATURES), len(htru2.CLASSES),
-        (_UCI + "372/htru2", "https://doi.org/10.6084/m9.figshare.3080389.v1"),
-        f"asks for the citation; {_UCI_TERMS}",
-        "R. J. Lyon et al., Fifty years of pulsar candidate selection, MNRAS 459, 2016",
-        htru2.FOLDER, (htru2.ARCHIVE,),
-        tuple((file,) for file in (*htru2.PLAIN, htru2.ARCHIVE)),
+        name="htru2", title="pulsar candidates, 10 folds", task="classification",
+        rows=htru2.ROWS, features=len(htru2.FEATURES), classes=len(htru2.CLASSES),
+        folds=htru2.load, folder=htru2.FOLDER, files=(htru2.ARCHIVE,),
+        forms=tuple((file,) for file in (*htru2.PLAIN, htru2.ARCHIVE)),
+        home=(_UCI + "372/htru2", "https://doi.org/10.6084/m9.figshare.3080389.v1"),
+        terms=f"asks for the citation; {_UCI_TERMS}",
+        citation="R. J. Lyon et al., Fifty years of pulsar candidate selection, MNRAS 459, 2016",
     ),
     Entry(
-        "tox21", "toxicity of compounds, 6 folds", "multitask", 12_707, 273_577, len(tox21.TASKS),
-        ("http://bioinf.jku.at/research/DeepTox/tox21.html",
-         "https://tripod.nih.gov/tox21/challenge/"),
-        "public challenge data of NIH/NCATS; no licence text",
-        "A. Mayr et al., DeepTox, 2016; R. Huang et al., Tox21Challenge, 2016",
-        tox.FOLDER, _DEEPTOX,
-        (_DEEPTOX, (tox.COMPOUNDS, tox.DERIVED),
-         (tox.COMPOUNDS, tox.SDF)),
-        (tox21rdkit.NOTE,) * 2,
+        name="tox21", title="toxicity of compounds, 6 folds", task="multitask",
+        rows=12_707, features=273_577, classes=len(tox21.TASKS), folds=tox21.load,
+        folder=tox.FOLDER, files=_DEEPTOX,
+        forms=(_DEEPTOX, (tox.COMPOUNDS, tox.DERIVED), (tox.COMPOUNDS, tox.SDF)),
+        substitutes=(tox21rdkit.NOTE,) * 2,
+        home=("http://bioinf.jku.at/research/DeepTox/tox21.html",
+              "https://tripod.nih.gov/tox21/challenge/"),
+        terms="public challenge data of NIH/NCATS; no licence text",
+        citation="A. Mayr et al., DeepTox, 2016; R. Huang et al., Tox21Challenge, 2016",
     ),
     Entry(
-        "uci/NAME", f"{len(SHAPES)} tasks of UCI, 4 folds each", "classification",
-        *(_between(getattr(shape, field) for shape in SHAPES.values())
-          for field in ("rows", "features", "classes")),
-        ("http://www.bioinf.jku.at/people/klambauer/data_py.zip",
-         "http://persoal.citius.usc.es/manuel.fernandez.delgado/papers/jmlr/"),
-        "each task has its own; UCI now lists most as CC BY 4.0",
-        "M. Fernandez-Delgado et al., Do we need hundreds of classifiers ...?, JMLR 15, 2014",
-        uci.FOLDER, (uci.ARCHIVE,), ((uci.ARCHIVE,),),
+        name="uci/NAME", title=f"{len(SHAPES)} tasks of UCI, 4 folds each", task="classification",
+        rows=_between(shape.rows for shape in SHAPES.values()),
+        features=_between(shape.features for shape in SHAPES.values()),
+        classes=_between(shape.classes for shape in SHAPES.values()),
+        folds=uci.load, folder=uci.FOLDER, files=(uci.ARCHIVE,), forms=((uci.ARCHIVE,),),
+        home=("http://www.bioinf.jku.at/people/klambauer/data_py.zip",
+              "http://persoal.citius.usc.es/manuel.fernandez.delgado/papers/jmlr/"),
+        terms="each task has its own; UCI now lists most as CC BY 4.0",
+        citation="M. Fernandez-Delgado et al., Do we need hundreds of classifiers ...?, JMLR 15, "
+        "2014",
     ),
 )  # fmt: skip
 ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _ALL}

@@ -66,7 +66,7 @@ def load_cifar10(progress: Progress | None = None) -> Table:
         path = locate(FOLDER, originals[0] if originals else BINARY, progress)
         x, y, x_test, y_test = cifar10batches.read(path)
     else:
-        x, y, x_test, y_test, note = cifar10jpeg.read(images, order)
+        x, y, x_test, y_test, note = cifar10jpeg.read(images, order, progress)
     train, test = Split(x, y), Split(x_test, y_test)
     return Table("classification", train, None, test, CLASSES, None, None, note)
 

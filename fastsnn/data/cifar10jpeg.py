@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from fastsnn.data.cifar10batches import members
-from fastsnn.data.download import cache_folder, file_sha256, make_folder
+from fastsnn.data.download import Progress, cache_folder, file_sha256, make_folder
 from fastsnn.data.files import brief, damage, open_file
-from fastsnn.data.show import track
+from fastsnn.data.work import tracked
 
 ROWS = {"train": 50_000, "test": 10_000}
 LINE, IMAGE = 128, 1 << 14  # most bytes of a line of the list (has 34) and of a JPEG file (1 kB)
@@ -29,7 +29,9 @@ NOTE = "JPEG quality 75, not the original pixels"
 OTHER_DECODER = "; this machine's JPEG decoder gives other values than the reference"
 
 
-def read(images: Path, order: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
+def read(
+    images: Path, order: Path, progress: Progress | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
     """(training images, labels, test images, labels, note): (n, 3072) uint8 in planes of red, green
     and blue, as in the original, and (n,) int64.
     """
@@ -40,7 +42,7 @@ def read(images: Path, order: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     stored = {part: _kept(path, ROWS[part]) for part, path in paths.items()}
     found = {part: array for part, array in stored.items() if array is not None}
     if len(found) < len(paths):
-        found = _decoded(images, places)
+        found = _decoded(images, places, progress)
         for part, path in paths.items():
             _keep(path, found[part])
     same = True
@@ -76,7 +78,9 @@ def _order(path: Path) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, int]
     return labels, places
 
 
-def _decoded(path: Path, places: dict[str, tuple[str, int]]) -> dict[str, np.ndarray]:
+def _decoded(
+    path: Path, places: dict[str, tuple[str, int]], progress: Progress | None
+) -> dict[str, np.ndarray]:
     try:
         from PIL import Image
     except ImportError as error:
@@ -88,7 +92,8 @@ def _decoded(path: Path, places: dict[str, tuple[str, int]]) -> dict[str, np.nda
     left = set(places)
     found = members(path, (1 << 20) + IMAGE * len(places))
     with damage(path, "must be the complete archive of 32 x 32 JPEG images", "copy it again"):
-        for name, size, file in track(found, "decoding the JPEG form of CIFAR-10", len(places)):
+        what = "decoding the JPEG form of CIFAR-10"
+        for name, size, file in tracked(found, what, len(places), progress):
             if name in left:
                 if size > IMAGE:
                     raise ValueError(f"{name} must have at most {IMAGE:,} bytes, has {size:,}")

@@ -1,32 +1,20 @@
-"""Data sets by name: which there are, and what reads them."""
+"""Data sets by name; which there are, and what reads them, is in `catalogue`."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
 
-from fastsnn.data import htru2, tox21, uci
-from fastsnn.data.cifar10 import load_cifar10, load_exact
-from fastsnn.data.digits import load_digits
+from fastsnn.data import uci
+from fastsnn.data.catalogue import ENTRIES
 from fastsnn.data.download import Progress
 from fastsnn.data.folds import Folds
-from fastsnn.data.mnist import load_mnist
-from fastsnn.data.optdigits import load_optdigits
 from fastsnn.data.table import ENDINGS, Table, is_table
+from fastsnn.data.ucinames import SHAPES
 
 UCI = "uci/"
-FOLDED: dict[str, Callable[..., Folds]] = {"htru2": htru2.load, "tox21": tox21.load}
-DATASETS: dict[str, Callable[..., Table]] = {
-    "digits": load_digits,
-    "optdigits": load_optdigits,
-    "mnist": load_mnist,
-    "cifar10": load_cifar10,
-    "cifar10-exact": load_exact,
-    "htru2": lambda progress=None: htru2.load(progress).table(),
-    "tox21": lambda progress=None: tox21.load(progress=progress).table(),
-}
-# Their inputs are standardized by one mean and one deviation for all pixels.
-IMAGES = ("digits", "optdigits", "mnist", "cifar10", "cifar10-exact")
+_SINGLE = {name: entry for name, entry in ENTRIES.items() if not entry.several}
+DATASETS: dict[str, Callable[..., Table]] = {name: entry.read for name, entry in _SINGLE.items()}
 
 
 def is_named(name: str) -> bool:
@@ -36,7 +24,12 @@ def is_named(name: str) -> bool:
 
 def task_of(name: str) -> str:
     """The task of a data set with a name."""
-    return "multitask" if name == "tox21" else "classification"
+    return _SINGLE[name].task if name in _SINGLE else ENTRIES[f"{UCI}NAME"].task
+
+
+def is_image(name: str) -> bool:
+    """Whether the inputs are pixels, which one mean and one deviation standardize."""
+    return name in _SINGLE and _SINGLE[name].image
 
 
 def read_named(name: str, progress: Progress | None = None) -> Table:
@@ -48,18 +41,19 @@ def read_named(name: str, progress: Progress | None = None) -> Table:
 
 def load_folds(name: str, progress: Progress | None = None) -> Folds:
     """A data set with given test and validation rows: "htru2", "tox21", or "uci/NAME"."""
-    if name in FOLDED:
-        return FOLDED[name](progress=progress)
+    folded = {known: entry.folds for known, entry in _SINGLE.items() if entry.folds is not None}
+    if name in folded:
+        return folded[name](progress=progress)
     if not name.startswith(UCI):
         raise ValueError(
-            f"data: folds are given for {', '.join(FOLDED)} and {UCI}NAME, got {name!r}"
+            f"data: folds are given for {', '.join(folded)} and {UCI}NAME, got {name!r}"
         )
     return uci.load(name, progress)
 
 
 def unknown(name: str) -> ValueError:
     """The error for what is neither a name nor a file that can be read."""
-    near = difflib.get_close_matches(name, [*DATASETS, *(UCI + n for n in uci.SHAPES)], n=3)
+    near = difflib.get_close_matches(name, [*DATASETS, *(UCI + n for n in SHAPES)], n=3)
     hint = f" (near names: {', '.join(near)})" if near else ""
     return ValueError(
         f"data: must be one of {', '.join(DATASETS)}, {UCI}NAME, or a file ending in "

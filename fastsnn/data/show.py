@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
+
+from fastsnn.data import catalogue
+
+Item = TypeVar("Item")
 
 
-def track(items: Iterable, text: str, total: int | None = None) -> Iterable:
+def track(items: Iterable[Item], text: str, total: int | None = None) -> Iterable[Item]:
     """The items, with a bar of progress and the time left on stderr where that is a terminal."""
     from rich.console import Console
     from rich.progress import track
@@ -22,12 +26,16 @@ def track(items: Iterable, text: str, total: int | None = None) -> Iterable:
 class Downloads:
     """Progress of downloads on stderr: bytes, speed and time left on a terminal, else a line each.
 
-    Call it as progress(file name, bytes so far, bytes in all or None), and close it.
+    Call it as progress(file name, bytes so far, bytes in all or None), and close it. `track` shows
+    the progress of long work on files that are here.
     """
+
+    track = staticmethod(track)
 
     def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stderr
-        self.tasks, self.live = {}, None
+        self.tasks: dict[str, Any] = {}
+        self.live: Any = None
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
         if name not in self.tasks:
@@ -35,7 +43,7 @@ class Downloads:
         if self.live is not None:
             self.live.update(self.tasks[name], completed=done, total=total)
 
-    def _begin(self, name, done, total):
+    def _begin(self, name: str, done: int, total: int | None) -> Any:
         from rich import progress
         from rich.console import Console
 
@@ -61,8 +69,6 @@ class Downloads:
 
 def fetch(name: str) -> dict[str, Any]:
     """`catalogue.fetch` with progress on stderr; where the files lie, their source and terms."""
-    from fastsnn.data import catalogue
-
     progress = Downloads()
     try:
         paths = catalogue.fetch(name, progress)
@@ -81,8 +87,6 @@ def fetch(name: str) -> dict[str, Any]:
 
 def about() -> list[dict[str, Any]]:
     """`catalogue.Entry.about` of every data set."""
-    from fastsnn.data import catalogue
-
     return [entry.about() for entry in catalogue.ENTRIES.values()]
 
 
@@ -116,7 +120,7 @@ def listing(entries: list[dict[str, Any]], stream: TextIO | None = None) -> None
     Console(file=stream, highlight=False).print(shown)
 
 
-def _cells(entry):
+def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     name = entry["name"]
     absent = f"not here: fastsnn data fetch {name}" if entry["files"] else "not here"
     where = entry["where"] or absent
@@ -129,7 +133,7 @@ def _cells(entry):
     )  # fmt: skip
 
 
-def _count(value):
+def _count(value: int | tuple[int, int]) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return " to ".join(f"{bound:,}" for bound in value)

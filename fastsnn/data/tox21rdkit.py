@@ -16,8 +16,8 @@ from fastsnn.data.cache import arrays, keep, kept
 from fastsnn.data.download import Progress, cache_folder, file_sha256
 from fastsnn.data.files import brief, damage, read_bytes
 from fastsnn.data.locate import find, locate
-from fastsnn.data.show import track
 from fastsnn.data.tox21files import DERIVED, FOLDER, SDF
+from fastsnn.data.work import tracked
 
 NOTE = "features computed with RDKit from the structures, not those of the paper"
 RADIUS, BITS, KEYS = 2, 2048, 167
@@ -39,7 +39,7 @@ def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarra
     """
     path = find(FOLDER, DERIVED.name)
     if path is None:
-        found = _computed(locate(FOLDER, SDF, progress), titles)
+        found = _computed(locate(FOLDER, SDF, progress), titles, progress)
     else:
         found = arrays(path, ARRAYS, LARGEST * len(titles))
     dense, bits, keys = found.values()
@@ -59,7 +59,7 @@ def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarra
     return x, dense.shape[1], NOTE
 
 
-def _computed(sdf: Path, titles: list[str]) -> dict[str, np.ndarray]:
+def _computed(sdf: Path, titles: list[str], progress: Progress | None) -> dict[str, np.ndarray]:
     """From the per-user cache for these structures and this RDKit, or computed."""
     try:
         import rdkit
@@ -79,12 +79,12 @@ def _computed(sdf: Path, titles: list[str]) -> dict[str, np.ndarray]:
                 f"{sdf}: must have the {len(titles):,} molecules of tox21_compoundData.csv in "
                 f"their order, has {len(blocks):,} that differ; copy or download both again"
             )
-        found = compute(blocks)
+        found = compute(blocks, progress)
         keep(path, found)
     return found
 
 
-def compute(blocks: list[str]) -> dict[str, np.ndarray]:
+def compute(blocks: list[str], progress: Progress | None = None) -> dict[str, np.ndarray]:
     """ARRAYS: descriptors (n, 217) float32, and the packed bits of fingerprints and keys.
 
     Ipc, which reaches 1e300, is replaced by log10(1 + Ipc).
@@ -96,7 +96,7 @@ def compute(blocks: list[str]) -> dict[str, np.ndarray]:
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
     dense, bits, keys = [], [], []
     with rdBase.BlockLogs():
-        for block in track(blocks, "computing the features of Tox21"):
+        for block in tracked(blocks, "computing the features of Tox21", None, progress):
             molecule = _molecule(block)
             bits.append(np.packbits(np.array(generator.GetFingerprint(molecule), np.uint8)))
             keys.append(np.packbits(np.array(MACCSkeys.GenMACCSKeys(molecule), np.uint8)))

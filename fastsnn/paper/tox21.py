@@ -10,6 +10,7 @@ import numpy as np
 
 from fastsnn.data import tox21
 from fastsnn.data.folds import Folds
+from fastsnn.data.show import Downloads
 from fastsnn.paper import published, statistics
 from fastsnn.paper.budgets import Grid, left_out
 from fastsnn.paper.estimate import Speed
@@ -23,7 +24,12 @@ NOT_FLAT = 0.02  # AUC; the paper's SNN loses 0.02 from its best depth to 32 lay
 
 
 def load() -> Folds:
-    return tox21.load()
+    """The data, with the progress of downloads and of computed features on stderr."""
+    progress = Downloads()
+    try:
+        return tox21.load(progress=progress)
+    finally:
+        progress.close()
 
 
 def units(methods: Sequence[str], grid: Grid, seeds: Sequence[int], depths=None) -> list[Unit]:

@@ -174,7 +174,9 @@ class RunConfig:
         Raises ValueError for a number out of range, and for one that another optimizer has.
         """
         kind = OPTIMIZERS[self.optimizer]
-        given = {name: getattr(self, name) or 0.0 for name, row in ROWS.items() if row.optimizer}
+        given: dict[str, Any] = {
+            name: getattr(self, name) or 0.0 for name, row in ROWS.items() if row.optimizer
+        }
         for name in sorted(given.keys() - _fields(kind)):
             if value := given.pop(name):
                 having = _takes(name)

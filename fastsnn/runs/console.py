@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from math import isnan
 from typing import Any, TextIO
+
+from fastsnn.data.show import track
+from fastsnn.trainer import Trainer
 
 REFRESH_S = 0.2  # of the live line; a step takes 0.1 to 30 ms
 FIGURES = ("accuracy", "auc", "r2", "rmse")
@@ -17,23 +21,26 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def progress(stream: TextIO | None = None):
+def progress(stream: TextIO | None = None) -> LineProgress:
     """Callback for `Trainer.fit` that shows progress on stderr."""
     stream = stream or sys.stderr
     return LiveProgress(stream) if is_terminal(stream) else LineProgress(stream)
 
 
-def download_line(report):
-    """Progress of downloads: a line when each begins."""
-    seen = set()
+class DownloadLine:
+    """Progress of downloads: a line when each begins. `track` shows that of other long work."""
 
-    def show(name, done, total):
-        if name not in seen:
-            seen.add(name)
+    track = staticmethod(track)
+
+    def __init__(self, report: Callable[[str], None]):
+        self.report = report
+        self.seen: set[str] = set()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        if name not in self.seen:
+            self.seen.add(name)
             size = f" ({total / 1e6:.1f} MB)" if total else ""
-            report(f"downloading {name}{size} ...")
-
-    return show
+            self.report(f"downloading {name}{size} ...")
 
 
 class LineProgress:
@@ -42,23 +49,23 @@ class LineProgress:
     def __init__(self, stream: TextIO):
         self.stream = stream
 
-    def on_fit_start(self, trainer, epochs, batches):
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         self.epochs = epochs
 
-    def on_epoch_end(self, trainer, history):
+    def on_epoch_end(self, trainer: Trainer, history: Sequence[dict[str, Any]]) -> None:
         self.show(epoch_line(history[-1], self.epochs))
 
-    def show(self, line):
+    def show(self, line: str) -> None:
         print(line, file=self.stream, flush=True)
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
 class LiveProgress(LineProgress):
     """The same lines, and below them one that moves: epoch, batches, loss, speed, time left."""
 
-    def on_fit_start(self, trainer, epochs, batches):
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -79,7 +86,7 @@ class LiveProgress(LineProgress):
         self.task = self.live.add_task("", total=batches, epoch="", text="")
         self.live.start()
 
-    def on_batch_end(self, trainer, samples, loss):
+    def on_batch_end(self, trainer: Trainer, samples: int, loss: float) -> None:
         now = time.perf_counter()
         if not self.samples:
             self.epoch_start = now
@@ -92,7 +99,7 @@ class LiveProgress(LineProgress):
             self.shown = now
             self._refresh(trainer, now)
 
-    def _refresh(self, trainer, now):
+    def _refresh(self, trainer: Trainer, now: float) -> None:
         epoch = -(-trainer.step_count // self.batches)
         elapsed = now - self.start
         left = (self.epochs * self.batches - trainer.step_count) * elapsed / self.done
@@ -104,16 +111,16 @@ class LiveProgress(LineProgress):
         self.live.update(self.task, completed=self.batch, epoch=f"{epoch}/{self.epochs}", text=text)
         self.live.refresh()
 
-    def on_epoch_end(self, trainer, history):
+    def on_epoch_end(self, trainer: Trainer, history: Sequence[dict[str, Any]]) -> None:
         self.samples, self.losses = 0, 0.0
         name, value = main_figure(history[-1])
         self.figure = f"  {name} {value:.4g}" if name else ""
         super().on_epoch_end(trainer, history)
 
-    def show(self, line):
+    def show(self, line: str) -> None:
         self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def close(self):
+    def close(self) -> None:
         if hasattr(self, "live"):
             self.live.stop()
 

@@ -37,11 +37,13 @@ SEARCH_EPOCHS, SEARCH_VALIDATION = 100, 0.15
 
 
 def _rate(optimizer: str) -> float:
-    return OPTIMIZERS[optimizer].run_learning_rate
+    rate: float = OPTIMIZERS[optimizer].run_learning_rate
+    return rate
 
 
 def _decay(optimizer: str) -> float:
-    return getattr(OPTIMIZERS[optimizer], "weight_decay", 0.0)
+    decay: float = getattr(OPTIMIZERS[optimizer], "weight_decay", 0.0)
+    return decay
 
 
 def _others() -> str:

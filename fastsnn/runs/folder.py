@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from fastsnn.storage import files
 
@@ -20,12 +21,12 @@ class RunFolder:
     far) and last.safetensors (all that a resumed run needs).
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self.config, self.metrics, self.model, self.last = (self.path / name for name in FILES)
 
     @classmethod
-    def create(cls, path: str | os.PathLike | None, name: str) -> RunFolder:
+    def create(cls, path: str | os.PathLike[str] | None, name: str) -> RunFolder:
         """Make the folder `path`, by default the next free runs/NAME-1, runs/NAME-2, ..."""
         try:
             if path is not None:
@@ -74,7 +75,7 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def _lock(self, descriptor):
+    def _lock(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -88,7 +89,7 @@ class RunFolder:
                 "with --out"
             ) from error
 
-    def write_metrics(self, history: Sequence[dict]) -> None:
+    def write_metrics(self, history: Sequence[Mapping[str, Any]]) -> None:
         files.replace(self.metrics, "".join(f"{to_json(r)}\n" for r in history).encode())
 
     def require_model(self) -> None:
@@ -111,13 +112,13 @@ class RunFolder:
                 if not any(self.path.iterdir()):
                     self.path.rmdir()
 
-    def _remove(self, patterns):
+    def _remove(self, patterns: Iterable[str]) -> None:
         for pattern in patterns:
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
 
 
-def to_json(values: dict) -> str:
+def to_json(values: Mapping[str, Any]) -> str:
     """Strict JSON: null for what is no finite number."""
     return json.dumps(
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 from fastsnn import checkpoint
 from fastsnn.checks.scalars import shown
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
+from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import require_no_header
+from fastsnn.engine.byterows import ByteRows
 from fastsnn.model import Model
 
 SMALL = 2.0**-10  # standard deviations
 
 
-def load(path: str | os.PathLike, backend: str = "cpu") -> tuple[Path, Model]:
+def load(path: str | os.PathLike[str], backend: str = "cpu") -> tuple[Path, Model]:
     """(file, model) of a model file, or of the folder of a run. backend: where it predicts."""
     path = checkpoint.file_of(path)
     model = checkpoint.load_model(path)
@@ -40,7 +43,7 @@ def evaluate(
     has one). target, header: as in `read_table`; by default the model's own target columns.
     """
     table, rows = labelled(model, name, target, progress, header)
-    figures = model.judge_raw(rows.x, rows.y, threads)
+    figures = model.judge_raw(np.asarray(rows.x), rows.y, threads)
     note = {} if table.note is None else {"note": table.note}
     return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
 
@@ -48,7 +51,7 @@ def evaluate(
 def labelled(
     model: Model,
     name: str,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     progress: Progress | None = None,
     header: bool | None = None,
 ) -> tuple[Table, Split]:
@@ -86,7 +89,9 @@ def features(
             name, model.feature_names, model.network.input_size, header, _had_no_header(model)
         )
     require_no_header(name, header)
-    x = read_named(name, progress).test.x
+    test = read_named(name, progress).test
+    assert test is not None  # every data set with a name has one
+    x = np.asarray(test.x)
     _require_width(model, name, x)
     return x
 
@@ -104,18 +109,19 @@ def predict(
     return model.predict(features(model, name, progress, header), threads)
 
 
-def _had_no_header(model):
+def _had_no_header(model: Model) -> bool | None:
     """False for a model trained on a CSV file, else None: how to read an unclear line 1. A model
     with feature names recognizes its header by them; without names, there was no header.
     """
     return None if model.target_names is None else False
 
 
-def _for_names(model, name, header):
+def _for_names(model: Model, name: str, header: bool | None) -> bool | None:
     """`header` for a file whose targets are the model's own. A column that is called "0" beside
     columns with other names is not the first one: only a header can identify it.
     """
     features = model.feature_names
+    assert model.target_names is not None  # its caller has asked
     numbered = any(map(_is_index, model.target_names))
     if header or not numbered or features is None or all(map(_is_index, features)):
         return header
@@ -127,7 +133,7 @@ def _for_names(model, name, header):
     return True
 
 
-def _is_index(name):
+def _is_index(name: str) -> bool:
     return name.isascii() and name.removeprefix("-").isdigit()
 
 
@@ -140,9 +146,8 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = model.class_names or model.target_names
-    if names is None:
-        names = [str(i) for i in range(predictions.shape[1])]
+    known = model.class_names or model.target_names
+    names = [str(i) for i in range(predictions.shape[1])] if known is None else list(known)
     if model.task == "regression":
         named = model.target_names and model.feature_names
         writer.writerow(names if named else [f"y_{name}" for name in names])
@@ -162,7 +167,7 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
     return out.getvalue()
 
 
-def _decimals(predictions, targets):
+def _decimals(predictions: np.ndarray, targets: Standardizer) -> np.ndarray:
     """Decimals (n, targets) that float64 predictions need so that rounding keeps the network's
     float32 output, a number of standard deviations from the mean; outputs below SMALL count as
     SMALL.
@@ -170,10 +175,11 @@ def _decimals(predictions, targets):
     z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
     with np.errstate(invalid="ignore", over="ignore"):  # outputs that are not finite
         step = np.spacing(z.astype(np.float32)).astype(np.float64) * targets.scale
-        return np.nan_to_num(np.ceil(-np.log10(step))).astype(np.int64)
+        decimals: np.ndarray = np.nan_to_num(np.ceil(-np.log10(step))).astype(np.int64)
+    return decimals
 
 
-def _require_fitting(model, name, table, rows):
+def _require_fitting(model: Model, name: str, table: Table, rows: Split) -> None:
     _require_width(model, name, rows.x)
     outputs = model.network.output_size
     if table.task != model.task or table.class_names != model.class_names:
@@ -189,7 +195,7 @@ def _require_fitting(model, name, table, rows):
         )
 
 
-def _require_width(model, name, x):
+def _require_width(model: Model, name: str, x: np.ndarray | ByteRows) -> None:
     if x.shape[1] != model.network.input_size:
         raise ValueError(
             f"{name}: the model needs {model.network.input_size} features, the data have "
@@ -197,7 +203,7 @@ def _require_width(model, name, x):
         )
 
 
-def _purpose(task, class_names):
+def _purpose(task: str, class_names: Sequence[str] | None) -> str:
     if not class_names:
         return task
     first = ", ".join(class_names[:5]) + (", ..." if len(class_names) > 5 else "")

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from fastsnn import checkpoint
+from fastsnn.data.dataset import Dataset
+from fastsnn.model import Model
+from fastsnn.runs.config import RunConfig
+from fastsnn.runs.folder import RunFolder
 from fastsnn.selection import best_of_run
+from fastsnn.trainer import Trainer
 
 
 class Keeper:
     """Judges each epoch on the validation data, in their units, and writes the files of the run."""
 
-    def __init__(self, folder, config, dataset, model, threads):
+    def __init__(
+        self, folder: RunFolder, config: RunConfig, dataset: Dataset, model: Model, threads: int
+    ):
         self.folder, self.config, self.dataset = folder, config, dataset
         self.model, self.threads = model, threads
-        self.saved, self.held_x = 0, None
+        self.saved, self.held_x = 0, None  # epochs; validation rows, where the network predicts
 
-    def on_fit_start(self, trainer, epochs, batches):
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         if self.dataset.validation is not None:
             self.held_x = trainer.network.placed(self.dataset.validation.x)
 
-    def on_epoch_end(self, trainer, history):
+    def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> bool:
         held = self.dataset.validation
         if held is not None:
             figures = self.model.judge(held, self.threads, self.held_x)
@@ -32,7 +42,9 @@ class Keeper:
         self.folder.write_metrics(history)
         return self.finished(history)
 
-    def finished(self, history) -> bool:
+    def finished(self, history: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the run has all its epochs, or waited `patience` of them for a better one."""
         waited = len(history) - 1 - best_of_run(history, self.model.task)
         patience = self.config.patience
+        assert self.config.epochs is not None  # the options are settled
         return len(history) >= self.config.epochs or 0 < patience <= waited

@@ -22,7 +22,8 @@ def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str 
     """A warning if the best epoch's validation r2 is below that of a linear fit or of the mean,
     with the options to try; else None. figures: of the best epoch.
     """
-    r2 = figures.get("validation_r2", float("nan"))
+    r2: float = figures.get("validation_r2", float("nan"))
+    assert config.layers is not None  # the options are settled
     if isnan(r2):
         return _too_few(dataset)
     fit = validation_r2(dataset)
@@ -44,7 +45,7 @@ def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str 
     )
 
 
-def _too_few(dataset):
+def _too_few(dataset: Dataset) -> str | None:
     held = dataset.validation
     if dataset.task != "regression" or held is None or len(held) >= FEWEST:
         return None
@@ -73,7 +74,7 @@ def validation_r2(dataset: Dataset) -> float | None:
     return None if isnan(r2) else r2
 
 
-def _terms(x, rows):
+def _terms(x: np.ndarray | ByteRows, rows: np.ndarray) -> np.ndarray:
     """The features and a column of ones, (len(rows), features + 1) float64."""
     x = x.take(rows) if isinstance(x, ByteRows) else x[rows]
     return np.column_stack([x, np.ones(len(rows))])

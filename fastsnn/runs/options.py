@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
@@ -49,7 +49,7 @@ SYNONYMS = {
 class Whole(click.IntRange):
     """A whole number in a range."""
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
@@ -59,17 +59,17 @@ class Whole(click.IntRange):
 class Number(click.FloatRange):
     """A number in a range."""
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
             self.fail(_required("a number", self, value, param, ctx), param, ctx)
 
 
-class OneOf(click.Choice):
+class OneOf(click.Choice[str]):
     """One of some words."""
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
@@ -83,11 +83,12 @@ def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:
     kind, metavar = type_of(name), row.metavar
     if isinstance(kind, click.IntRange | click.FloatRange):
         metavar = "N" if isinstance(kind, click.IntRange) else "X"
-    if kind is click.BOOL:
-        flag, kind = f"{flag}/--no-{flag.removeprefix('--')}", None
+    is_flag = kind is click.BOOL
+    if is_flag:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
     return click.option(
-        flag, name, type=kind, metavar=metavar, help=row.help, default=getattr(RunConfig, name),
-        show_default=show_default or row.default_text or True,
+        flag, name, type=None if is_flag else kind, metavar=metavar, help=row.help,
+        default=getattr(RunConfig, name), show_default=show_default or row.default_text or True,
     )  # fmt: skip
 
 
@@ -103,20 +104,27 @@ def settings(names: Iterable[str], searching: bool = False) -> Callable[[Any], A
     return decorate
 
 
-def type_of(name: str) -> click.ParamType:
+def type_of(name: str) -> Any:
     """The click type of a field of `RunConfig`."""
     row, kind = ROWS[name], get_type_hints(RunConfig)[name]
     if row.choices:
         return OneOf(list(row.choices))
     if kind in (int, int | None):
-        return Whole(row.low, row.high)
+        low, high = (None if end is None else int(end) for end in (row.low, row.high))
+        return Whole(low, high)
     if kind in (float, float | None):
-        left, right = row.brackets
-        return Number(row.low, row.high, min_open=left == "(", max_open=right == ")")
+        left, right = row.brackets[0] == "(", row.brackets[1] == ")"
+        return Number(row.low, row.high, min_open=left, max_open=right)
     return click.BOOL if kind in (bool, bool | None) else click.STRING
 
 
-def _required(kind, range_, value, param, ctx):
+def _required(
+    kind: str,
+    range_: click.IntRange | click.FloatRange,
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> str:
     low, high = range_.min, range_.max
     if high is not None:
         left, right = "(" if range_.min_open else "[", ")" if range_.max_open else "]"
@@ -126,7 +134,7 @@ def _required(kind, range_, value, param, ctx):
     return f"{kind} is required, got {shown(value)}{_several(value, param, ctx)}"
 
 
-def _several(value, param, ctx):
+def _several(value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
     """A hint to `fastsnn search` if several values were given."""
     command = None if ctx is None else ctx.info_name
     if param is None or command not in ("train", "search") or "," not in str(value):
@@ -162,7 +170,14 @@ def no_such_option(error: click.NoSuchOption) -> str:
 class OneLine(click.Group):
     """Every failure is one line on stderr: exit code 2 for usage, 1 for the run, 130 for Ctrl-C."""
 
-    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         for name in ("stdout", "stderr"):
@@ -174,10 +189,12 @@ class OneLine(click.Group):
             error.show()
             code = error.exit_code
         except click.ClickException as error:
-            path, hint, unknown = "fastsnn", "", isinstance(error, click.NoSuchOption)
+            path, hint = "fastsnn", ""
             if isinstance(error, click.UsageError) and error.ctx is not None:
                 path, hint = error.ctx.command_path, f" (see {error.ctx.command_path} --help)"
-            text = no_such_option(error) if unknown else error.format_message()
+            text = error.format_message()
+            if isinstance(error, click.NoSuchOption):
+                text = no_such_option(error)
             complain(f"{path}: {text}{hint}")
             code = error.exit_code
         except click.Abort as error:
@@ -188,7 +205,7 @@ class OneLine(click.Group):
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -204,5 +221,5 @@ class OneLine(click.Group):
             raise click.ClickException(text) from error
 
 
-def complain(line):
+def complain(line: str) -> None:
     click.echo("; ".join(part.strip() for part in line.splitlines() if part.strip()), err=True)

@@ -60,7 +60,7 @@ class Row:
         if self.optimizer or self.low is None:
             return
         if self.high is not None:
-            left, right = self.brackets
+            left, right = self.brackets[0], self.brackets[1]
             above = value > self.low or (left == "[" and value == self.low)
             below = value < self.high or (right == "]" and value == self.high)
             if not (above and below):

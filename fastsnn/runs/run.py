@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -45,9 +45,9 @@ LOST = (
 
 def run(
     config: RunConfig,
-    out: str | os.PathLike | None = None,
+    out: str | os.PathLike[str] | None = None,
     report: Report = log.info,
-    callbacks: Iterable = (),
+    callbacks: Iterable[Any] = (),
     progress: data.Progress | None = None,
 ) -> dict[str, Any]:
     """Train by `config` into the folder `out`, by default the next free one under runs/.
@@ -88,8 +88,9 @@ def run(
             raise
 
 
-def build(config: RunConfig, dataset: data.Dataset):
+def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, Any]:
     """(model, trainer, schedule) of settled options, before the first step."""
+    assert config.layers is not None and config.dropout is not None  # they are settled
     network = methods.network(
         config.method, dataset.n_features, dataset.n_outputs, config.layers, config.width,
         config.dropout, config.shape, config.bottleneck, config.seed,
@@ -99,11 +100,11 @@ def build(config: RunConfig, dataset: data.Dataset):
 
 
 def resume(
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     report: Report = log.info,
-    callbacks: Iterable = (),
+    callbacks: Iterable[Any] = (),
     progress: data.Progress | None = None,
-    **options,
+    **options: Any,
 ) -> dict[str, Any]:
     """Continue the run in the folder `out` with the options stored there; returns what `run` does.
 
@@ -124,7 +125,9 @@ def resume(
         model, state, history, config = load_run(folder.last)
         config = config.changed(options, len(history), f"{out}")
         # A run of version 0.1 continues in float32 and with its figures, to the same bits as there.
-        dtype = (model.targets or model.inputs).mean.dtype.type
+        scaled = model.targets or model.inputs
+        assert scaled is not None  # every model has the latter
+        dtype = scaled.mean.dtype.type
         dataset = _load(_as_trained(config, model), progress, dtype, model.class_names)
         _require_same(dataset, model, config, history)
         if _loses(model):
@@ -138,7 +141,17 @@ def resume(
         return _finish(folder, config, dataset, model, trainer, history, report, callbacks, start)
 
 
-def _finish(folder, config, dataset, model, trainer, history, report, callbacks, start):
+def _finish(
+    folder: RunFolder,
+    config: RunConfig,
+    dataset: data.Dataset,
+    model: Model,
+    trainer: Trainer,
+    history: list[dict[str, Any]],
+    report: Report,
+    callbacks: Iterable[Any],
+    start: float,
+) -> dict[str, Any]:
     report(_describe(config, dataset, model, trainer, folder))
     keeper = Keeper(folder, config, dataset, model, trainer.threads)
     keeper.saved = len(history)
@@ -169,7 +182,15 @@ def _finish(folder, config, dataset, model, trainer, history, report, callbacks,
     return result
 
 
-def _result(folder, config, dataset, trainer, history, compile_s, start):
+def _result(
+    folder: RunFolder,
+    config: RunConfig,
+    dataset: data.Dataset,
+    trainer: Trainer,
+    history: list[dict[str, Any]],
+    compile_s: float,
+    start: float,
+) -> dict[str, Any]:
     chosen = best_of_run(history, dataset.task)
     folder.require_model()
     model = checkpoint.load_model(folder.model)
@@ -201,9 +222,9 @@ def _result(folder, config, dataset, trainer, history, compile_s, start):
 
 
 @contextmanager
-def _kernels_meanwhile(config):
-    """Take compiled kernels from the cache beside other work; what must be compiled waits, so that
-    bad data are told of at once.
+def _kernels_meanwhile(config: RunConfig) -> Iterator[None]:
+    """Take compiled kernels from the cache during other work; what must be compiled waits, so that
+    errors in the data are reported immediately.
     """
     threads = processors.resolve(config.threads)
     if config.backend != "cpu" or not cpu.compiled(threads):
@@ -217,7 +238,7 @@ def _kernels_meanwhile(config):
         loader.join()
 
 
-def _as_trained(config, model):
+def _as_trained(config: RunConfig, model: Model) -> RunConfig:
     """The options for reading the data again: a run keeps its task, and what it made of line 1,
     even if this version has other rules.
     """
@@ -227,7 +248,12 @@ def _as_trained(config, model):
     return dataclasses.replace(config, task=model.task, header=header)
 
 
-def _load(config, progress, dtype=np.float64, class_names=None):
+def _load(
+    config: RunConfig,
+    progress: data.Progress | None,
+    dtype: type = np.float64,
+    class_names: Sequence[str] | None = None,
+) -> data.Dataset:
     backends.require(config.backend)
     with _kernels_meanwhile(config):
         dataset = data.load(
@@ -244,20 +270,20 @@ def _load(config, progress, dtype=np.float64, class_names=None):
     return dataset
 
 
-def _trainer(config, model):
+def _trainer(config: RunConfig, model: Model) -> Trainer:
     return Trainer(
         model.network, FOR_TASK[model.task], config.made_optimizer(), config.threads, config.seed,
         config.backend, precision=config.precision,
     )  # fmt: skip
 
 
-def _schedule(config, dataset):
+def _schedule(config: RunConfig, dataset: data.Dataset) -> Any:
     if config.schedule == "plateau" and dataset.validation is None:
         return schedules.Plateau(monitor="train_loss")
     return schedules.SCHEDULES[config.schedule]()
 
 
-def _loses(model):
+def _loses(model: Model) -> bool:
     """Whether rounding to float32 cost a run of version 0.1 most digits of its data. Bytes, whose
     means are below 256, are exact.
     """
@@ -269,8 +295,11 @@ def _loses(model):
     )
 
 
-def _require_same(dataset, model, config, history):
+def _require_same(
+    dataset: data.Dataset, model: Model, config: RunConfig, history: list[dict[str, Any]]
+) -> None:
     validated = history and any(name.startswith("validation_") for name in history[0])
+    assert dataset.inputs is not None and model.inputs is not None
     same = (
         (not history or validated == (dataset.validation is not None))
         and dataset.task == model.task
@@ -280,7 +309,8 @@ def _require_same(dataset, model, config, history):
         and (dataset.targets is None) == (model.targets is None)
         and (
             model.targets is None
-            or np.array_equal(dataset.targets.mean, model.targets.mean)
+            or dataset.targets is not None
+            and np.array_equal(dataset.targets.mean, model.targets.mean)
             and np.array_equal(dataset.targets.scale, model.targets.scale)
         )
     )
@@ -291,7 +321,10 @@ def _require_same(dataset, model, config, history):
         )
 
 
-def _describe(config, dataset, model, trainer, folder):
+def _describe(
+    config: RunConfig, dataset: data.Dataset, model: Model, trainer: Trainer, folder: RunFolder
+) -> str:
+    assert config.layers is not None  # the options are settled
     rows = ", ".join(
         f"{len(part):,} {name}"
         for name in ("train", "validation", "test")

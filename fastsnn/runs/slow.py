@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import Any
 
 from fastsnn.engine import threads as processors
 from fastsnn.runs.console import count
+from fastsnn.trainer import Trainer
 
 TIMES = 10  # such an epoch takes this many times the median before it
 LEAST_S = 1.0  # shorter epochs are never reported
@@ -22,12 +24,12 @@ class SlowEpochs:
     def __init__(self, report: Callable[[str], None]):
         self.report = report
 
-    def on_fit_start(self, trainer, epochs, batches):
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         self.seconds: list[float] = []
         self.slow = False
         self.start = time.perf_counter(), time.process_time()
 
-    def on_epoch_end(self, trainer, history):
+    def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
         before, self.start = self.start, (time.perf_counter(), time.process_time())
         wall, busy = (now - then for now, then in zip(self.start, before, strict=True))
         last = history[-1]["seconds"]
@@ -40,7 +42,7 @@ class SlowEpochs:
             self.seconds.append(last)
 
 
-def _line(epoch, seconds, usual, share, threads):
+def _line(epoch: int, seconds: float, usual: float, share: float, threads: int) -> str:
     cause = f"this process had {100 * share:.0f} % of a processor"
     if hasattr(os, "getloadavg"):
         load, available = os.getloadavg()[0], count(processors.available(), "processor")

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn import metrics
-from fastsnn.data import Progress
-from fastsnn.data.dataset import Dataset
+from fastsnn.data import Dataset, Progress
 from fastsnn.engine import cpu as backend
 from fastsnn.runs.config import ROWS, RunConfig
 from fastsnn.runs.folder import RunFolder
@@ -70,6 +69,7 @@ def search_runs(
     fixed["data"] = config.data
     _require_usable(fixed, space, sampler)
     dataset = load(config, download)
+    assert config.epochs is not None and dataset.validation is not None  # given, and checked
     protocol = replace(
         base, epochs=config.epochs, validation=config.validation, maximize=None,
         metric=metric or metrics.MAIN[dataset.task],
@@ -129,12 +129,14 @@ def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str)
             RunConfig(**{**fixed, **options})
         return
     for name, values in space.items():
-        for value in (values.low, values.high) if isinstance(values, spaces.Range) else values:
+        tried = (values.low, values.high) if isinstance(values, spaces.Range) else values
+        for value in tried:
             RunConfig(**{**fixed, name: value})
 
 
 def _require_measured(dataset: Dataset, metric: str) -> None:
-    held = held_back(dataset)
+    held = dataset.validation
+    assert held is not None  # `load` has refused such data
     constant = np.zeros((len(held), dataset.n_outputs), np.float32)
     known = metrics.evaluate(dataset.task, constant, held.y)
     if metric not in known:
@@ -149,6 +151,7 @@ def _sizes(config: RunConfig) -> dict[str, Any]:
 
 def _digest(dataset: Dataset) -> str:
     """Of what would differ with other data: statistics of the inputs, and the labels."""
+    assert dataset.validation is not None  # `load` has refused such data
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -50,9 +50,9 @@ class Lines:
 class Live:
     """A bar that moves."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO):
         self.stream = stream
-        self.live: Any = None  # of rich, which is imported when it begins
+        self.live: Any = None
 
     def __call__(self, status: Status) -> None:
         if self.live is None:  # not before there is something to show: lines of text come first

@@ -7,9 +7,10 @@ smoothed value is the score of the configuration. The configuration of the best 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite, nan
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Protocol:
     metric: str = "accuracy"
     maximize: bool | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("epochs", "window"):
             value = plain(getattr(self, name))
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -100,10 +101,12 @@ class Protocol:
         lower number. Trainings without a score, because they diverged, come last.
         """
 
-        def rank(trial):
+        def rank(trial: Trial) -> tuple[Any, ...]:
             score = trial.score
             sign = -1 if self.maximize else 1
-            given = [trial.options.get(name) for name in ("layers", "learning_rate", "dropout")]
+            given: list[Any] = [
+                trial.options.get(name) for name in ("layers", "learning_rate", "dropout")
+            ]
             layers, rate, dropout = (v if is_number(v) else 0 for v in given)
             value = 0.0 if score is None else sign * score
             return score is None, value, -layers, rate, -dropout, trial.number
@@ -125,7 +128,7 @@ class Protocol:
         return ranked[0]
 
 
-def _mean(window):
+def _mean(window: Sequence[float]) -> float:
     # Rounded once, whatever the order: windows with the same figures are equal to the bit, so that
     # ties are ties.
     return fsum(window) / len(window) if all(map(isfinite, window)) else nan
@@ -144,12 +147,12 @@ class Selection:
         self.epoch, self.value = 0, nan  # what was chosen, after the training
         self._best = BestWeights()
 
-    def on_fit_start(self, trainer, epochs, batches):
+    def on_fit_start(self, trainer: Any, epochs: int, batches: int) -> None:
         self.epoch, self.value = 0, nan
         self._best.forget()
         self._window = min(self.protocol.window, epochs)
 
-    def on_epoch_end(self, trainer, history):
+    def on_epoch_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> None:
         name = f"validation_{self.protocol.metric}"
         if name not in history[-1]:
             known = ", ".join(k for k in history[-1] if k.startswith("validation_")) or "none"
@@ -164,7 +167,7 @@ class Selection:
             self.epoch, self.value = len(history), value
             self._best.keep(trainer.network.buffer)
 
-    def on_fit_end(self, trainer, history):
+    def on_fit_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> None:
         if not self._best.restore(trainer.network.buffer):  # no window was full, or nothing but NaN
             name = f"validation_{self.protocol.metric}"
             self.epoch, self.value = self.protocol.best_epoch([r[name] for r in history])

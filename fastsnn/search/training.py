@@ -43,6 +43,8 @@ class RunTrial:
         dataset = load(config)
         config = settled(config, dataset)
         model, trainer, schedule = run.build(config, dataset)
+        assert config.epochs is not None and config.batch_size is not None  # they are settled
+        assert dataset.validation is not None  # `load` has refused such data
         chosen = Selection(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
@@ -100,7 +102,7 @@ def held_back(dataset: data.Dataset) -> data.Split:
 class _Judge:
     """Adds the validation figures, in the units of the data, to each epoch's record."""
 
-    def __init__(self, model: Model, held: Split) -> None:
+    def __init__(self, model: Model, held: data.Split):
         self.model, self.held = model, held
 
     def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> None:
@@ -109,7 +111,7 @@ class _Judge:
 
 
 class _Reporter:
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report):
         self.report = report
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:

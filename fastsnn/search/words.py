@@ -49,8 +49,7 @@ def space(
             if flag == "--grid":
                 found[name] = values
             elif len(values) == 2:
-                low, high = values
-                found[name] = Range(low, high, log)
+                found[name] = Range(values[0], values[1], log)
             else:
                 raise ValueError("LOW:HIGH or LOW:HIGH:log is required")
         except (ValueError, TypeError) as error:

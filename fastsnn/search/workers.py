@@ -45,9 +45,16 @@ class RemoteReport:
         pass
 
 
-def attempt(trial: TrialFunction, options: dict[str, Any], report: Report) -> Attempt:
+AnyReport = LocalReport | RemoteReport
+
+
+def attempt(
+    trial: TrialFunction, options: dict[str, Any], report: Report
+) -> tuple[Mapping[str, Any], str | None, float]:
     """(figures, how it diverged or None, seconds)."""
     start = time.perf_counter()
+    figures: Mapping[str, Any]
+    diverged: str | None
     try:
         figures = trial(dict(options), report)
     except FloatingPointError as error:
@@ -65,13 +72,13 @@ class Crew:
         trial: TrialFunction,
         executor: Executor,
         most: int,
-        report: Callable[[], LocalReport | RemoteReport],
+        report: Callable[[], AnyReport],
         local: bool,
-    ) -> None:
+    ):
         self.trial, self.executor, self.report = trial, executor, report
         self.most, self.queued, self.local = most, 2 * most, local
 
-    def submit(self, options: dict[str, Any], report: Report) -> Future[Attempt]:
+    def submit(self, options: dict[str, Any], report: Report) -> Future[Any]:
         return self.executor.submit(attempt, self.trial, options, report)
 
 
@@ -123,19 +130,20 @@ def _remote(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Cr
         yield Crew(trial, executor, most, RemoteReport, here)
 
 
-def _client(own: ExitStack, workers: int | None, dask: str | None) -> Any:
+def _client(own: ExitStack, workers: int | None, dask: Any) -> Any:
     """A client that is closed with `own`, of this scheduler or of processes of ours."""
     import distributed
 
+    library: Any = distributed  # it has no types
     if dask == LOCAL:
         dask = own.enter_context(
-            distributed.LocalCluster(
+            library.LocalCluster(
                 n_workers=workers or processors.available(), threads_per_worker=1, processes=True,
                 dashboard_address=":0", host="127.0.0.1", silence_logs=logging.CRITICAL,
             )
         )  # fmt: skip
     try:
-        client = distributed.Client(dask, set_as_default=False, timeout=CONNECT_S)
+        client = library.Client(dask, set_as_default=False, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise RuntimeError(
             f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"

@@ -52,7 +52,7 @@ def model(
     task = description["task"]
     if not isinstance(task, str) or task not in MAIN:
         raise ValueError(f"task: must be one of {', '.join(MAIN)}; got {shown(task)}")
-    found = {"task": task, "inputs": standardizer("inputs", tensors, features)}
+    found: dict[str, Any] = {"task": task, "inputs": standardizer("inputs", tensors, features)}
     found["targets"] = None
     if "targets.mean" in tensors or "targets.scale" in tensors:
         if task != "regression":
@@ -66,7 +66,7 @@ def model(
     return found | {n: names(n, description.get(n, ""), count) for n, count in counts.items()}
 
 
-def names(which: str, values: object, count: int | None) -> tuple[str, ...] | None:
+def names(which: str, values: Any, count: int | None) -> tuple[str, ...] | None:
     """Check a list of `count` texts, or None; with count None it must be None. Class names must
     differ.
     """
@@ -130,7 +130,7 @@ def state(
     return arrays, numbers
 
 
-def history(records: object) -> list[dict[str, Any]]:
+def history(records: Any) -> list[dict[str, Any]]:
     """Check the records: one per epoch, numbered from 1, with the same figures in each."""
     if not isinstance(records, list):
         raise ValueError(f"history: a list is required, got {shown(records)}")
@@ -146,7 +146,8 @@ def history(records: object) -> list[dict[str, Any]]:
         for name, value in figures.items():
             if type(value) is not float and (type(value) is not int or not is_finite(value)):
                 raise ValueError(f"{where}: {shown(name)} must be a number, got {shown(value)}")
-    return records
+    found: list[dict[str, Any]] = records
+    return found
 
 
 def _is_figure(name: str) -> bool:

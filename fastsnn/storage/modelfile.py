@@ -126,7 +126,7 @@ def checksum(description: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) 
     for name in sorted(tensors):
         tensor = tensors[name]
         crc = zlib.crc32(f"{name} {tensor.dtype} {tensor.shape}".encode(), crc)
-        crc = zlib.crc32(tensor, crc)
+        crc = zlib.crc32(tensor.data, crc)
     return f"{crc:08x}"
 
 
