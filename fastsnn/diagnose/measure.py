@@ -21,6 +21,7 @@ from fastsnn.checks import inputs as check
 from fastsnn.data import Progress
 from fastsnn.diagnose import rules as diagnose_rules
 from fastsnn.diagnose.rules import Finding
+from fastsnn.engine.graph import Node
 from fastsnn.losses import FOR_TASK
 from fastsnn.model import Model
 from fastsnn.network import Network
@@ -101,7 +102,7 @@ class Diagnosis:
         }
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, Spread):
@@ -160,7 +161,9 @@ def diagnose(
         except FloatingPointError as error:  # a network that is ill is what is looked for
             gradients, signals, reason = {}, {}, str(error)
     reports = [LayerReport(0, "", "input", x.shape[1], "none", **_moments(x))]
-    owners = {}  # the end of a highway layer has the name of its beginning, and no tensors
+    owners: dict[
+        str, Node
+    ] = {}  # the end of a highway layer has the name of its beginning, and no tensors
     for i, node in enumerate(network.nodes):
         own = owners.setdefault(node.name, node) is node
         reports.append(LayerReport(
@@ -192,7 +195,7 @@ def diagnose_model(
     y, reason = None, ""
     try:
         _, rows = inference.labelled(model, name, target, progress, header)
-        x, y = rows.x, rows.y
+        x, y = rows.features, rows.y
     except ValueError as error:
         if target is not None:
             raise
@@ -208,7 +211,7 @@ def diagnose_model(
     return replace(found, findings=(*found.findings, *_of_figures(model, x, y, threads)))
 
 
-def _of_figures(model, x, y, threads):
+def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None) -> list[Finding]:
     figures = metrics.evaluate(model.task, model.network.forward(x, threads), y)
     largest = 0.0
     if model.task == "classification":
@@ -216,12 +219,12 @@ def _of_figures(model, x, y, threads):
     return diagnose_rules.of_figures(model.task, figures, largest)
 
 
-def _evenly(n, most):
+def _evenly(n: int, most: int) -> np.ndarray:
     """Up to so many of n rows, from the first to the last: files are often sorted."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
-def _moments(h):
+def _moments(h: np.ndarray) -> dict[str, Any]:
     with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are for the findings
         h = h.astype(np.float64)
         means, variances = h.mean(0), h.var(0)
@@ -236,11 +239,12 @@ def _moments(h):
         }
 
 
-def _quantiles(values):
-    return (float(value) for value in np.quantile(values, QUANTILES))
+def _quantiles(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, QUANTILES)
+    return float(low), float(high)
 
 
-def _words(node, last):
+def _words(node: Node, last: bool) -> str:
     words = [node.op.replace("_", " "), str(node.fan_out)]
     if node.weight_norm:
         words.insert(1, "weight norm")
@@ -255,7 +259,7 @@ def _words(node, last):
     return " ".join([*words, *(["output"] if last else [])])
 
 
-def _saturated(node, h):
+def _saturated(node: Node, h: np.ndarray) -> float | None:
     """Share of units whose activation is flat at their outputs in nearly all rows."""
     if node.activation == "selu":
         alpha, lambda_ = theory.solve(*node.fixed_point)
@@ -269,7 +273,7 @@ def _saturated(node, h):
     return float((flat.mean(0) >= MOSTLY).mean())
 
 
-def _weights(network):
+def _weights(network: Network) -> dict[str, np.ndarray]:
     """The weights of every dense step, by its name; of normalized ones those that act."""
     state = network.state_dict()
     weights = {}
@@ -285,11 +289,11 @@ def _weights(network):
     return weights
 
 
-def _weight_report(node, w, inputs):
+def _weight_report(node: Node, w: np.ndarray | None, inputs: LayerReport) -> dict[str, Any]:
     if w is None:
         return {}
     sums, squares = w.sum(1), (w * w).sum(1)
-    found = {
+    found: dict[str, Any] = {
         name: Spread(float(values.mean()), float(values.min()), float(values.max()))
         for name, values in (("weight_sum", sums), ("weight_square_sum", squares))
     }
@@ -302,7 +306,7 @@ def _weight_report(node, w, inputs):
     return found
 
 
-def _norms(network, gradients):
+def _norms(network: Network, gradients: dict[str, np.ndarray]) -> dict[str, float]:
     """Norm of the gradient of each step's weights."""
     found = {}
     for node in network.nodes:
@@ -313,9 +317,9 @@ def _norms(network, gradients):
     return found
 
 
-def _signals(network, trainer, x, y):
+def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Root mean square over rows of |d loss / d z|: a row's gradient of the bias is just that."""
-    squares = {}
+    squares: dict[str, float] = {}
     rows = _evenly(len(x), SIGNAL_ROWS)
     biases = {node.bias: node.name for node in network.nodes}
     for row in rows:
@@ -327,7 +331,7 @@ def _signals(network, trainer, x, y):
     return {name: math.sqrt(value / len(rows)) for name, value in squares.items()}
 
 
-def _histograms(outputs):
+def _histograms(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Edges that are even in asinh, fine near 0 and wide far away, and a histogram of each layer
     in shares.
     """

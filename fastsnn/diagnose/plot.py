@@ -6,6 +6,7 @@ import importlib.util
 import io
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     last = len(diagnosis.layers) - 1
     for axes in panels.values():
         axes.set(xlabel=f"layer (0: input, {last}: output)", xlim=(-0.5, last + 0.5))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        locator: Any = axes.xaxis.get_major_locator()  # one of whole numbers
+        locator.set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     content = io.BytesIO()
     figure.savefig(content, format=Path(path).suffix[1:], dpi=110)
@@ -58,7 +60,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     files.replace(path, content.getvalue())
 
 
-def _density(axes, diagnosis) -> None:
+def _density(axes: Any, diagnosis: Diagnosis) -> None:
     """Shares of a layer's outputs, each column against its own highest."""
     shares = diagnosis.counts / np.maximum(diagnosis.counts.max(1, keepdims=True), LEAST)
     places = np.arange(len(shares) + 1) - 0.5
@@ -78,12 +80,12 @@ def _density(axes, diagnosis) -> None:
     axes.legend(loc="upper right", fontsize=9)
 
 
-def _ticks(edges):
+def _ticks(edges: np.ndarray) -> list[float]:
     known = [0.0, *(sign * m * 10.0**e for e in range(9) for m in (1, 3) for sign in (1, -1))]
     return sorted(value for value in known if edges[0] <= value <= edges[-1])
 
 
-def _moments(axes, diagnosis) -> None:
+def _moments(axes: Any, diagnosis: Diagnosis) -> None:
     numbers = [report.layer for report in diagnosis.layers]
     spreads = [report.unit_variances for report in diagnosis.layers]
     axes.fill_between(numbers, [max(s.low, LEAST) for s in spreads],
@@ -98,7 +100,7 @@ def _moments(axes, diagnosis) -> None:
     axes.legend(loc="best", fontsize=8)
 
 
-def _signal(axes, diagnosis) -> None:
+def _signal(axes: Any, diagnosis: Diagnosis) -> None:
     axes.set(title="Gradients", yscale="log")
     for name, color, label in (
         ("signal", RED, "|d loss / d z| of a row"),
@@ -119,7 +121,7 @@ def _signal(axes, diagnosis) -> None:
                   ha="center", wrap=True)  # fmt: skip
 
 
-def _weights(axes, diagnosis) -> None:
+def _weights(axes: Any, diagnosis: Diagnosis) -> None:
     shown = [report for report in diagnosis.layers if report.weight_square_sum is not None]
     numbers = [report.layer for report in shown]
     for name, color, label in (
@@ -137,7 +139,7 @@ def _weights(axes, diagnosis) -> None:
     axes.legend(loc="best", fontsize=8, ncols=2)
 
 
-def _units(axes, diagnosis) -> None:
+def _units(axes: Any, diagnosis: Diagnosis) -> None:
     for name, color, label in (
         ("kept", "green", "kept in theorem 1's means and variances"),
         ("theorem1", BLUE, "in the domain of theorem 1"),

@@ -10,10 +10,16 @@ in any of them (at most 13 %, in narrow networks often none): that alone is no f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from fastsnn.engine.graph import Node
+from fastsnn.network import Network
 from fastsnn.runs.console import count
+
+if TYPE_CHECKING:  # measure.py imports the rules
+    from fastsnn.diagnose.measure import LayerReport
 
 INPUT_MEAN = 0.25  # |mean| of all features
 INPUT_VARIANCE = (0.5, 2.0)  # of all features
@@ -33,6 +39,7 @@ SKILL = 0.1  # share of the way from always the largest class to all right, like
 
 # What sum of squares of its weights an activation needs, and which starting weights give it.
 NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
+Point = tuple[float, float]  # mean and variance that an activation keeps
 NAMES = {"selu": "SELU", "relu": "ReLU", "tanh": "tanh", "none": "no activation"}
 
 
@@ -47,11 +54,15 @@ class Finding:
     text: str
 
 
-def findings(network, reports) -> list[Finding]:
+Layers = Sequence[tuple[Node, "LayerReport"]]
+Rule = Callable[["LayerReport", Layers], Iterator[Finding]]
+
+
+def findings(network: Network, reports: Sequence[LayerReport]) -> list[Finding]:
     """reports: input, every step, output."""
     layers = list(zip(network.nodes, reports[1:], strict=True))
 
-    def found(rules):
+    def found(rules: Sequence[Rule]) -> list[Finding]:
         return [finding for rule in rules for finding in rule(reports[0], layers)]
 
     if reports[0].dead == 1:
@@ -59,7 +70,7 @@ def findings(network, reports) -> list[Finding]:
     return found(RULES) or found(FINER)
 
 
-def _finite(inputs, layers) -> Iterator[Finding]:
+def _finite(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     for _, report in layers:
         if not (math.isfinite(report.mean) and math.isfinite(report.variance)):
             yield Finding(
@@ -70,7 +81,7 @@ def _finite(inputs, layers) -> Iterator[Finding]:
             return
 
 
-def _inputs(inputs, layers):
+def _inputs(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     low, high = INPUT_VARIANCE
     features = inputs.unit_variances.high
     if abs(inputs.mean) > INPUT_MEAN or not low <= inputs.variance <= high:
@@ -88,15 +99,15 @@ def _inputs(inputs, layers):
         )  # fmt: skip
 
 
-def _weights(inputs, layers):
-    by_activation = {}
+def _weights(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+    by_activation: dict[str, list[LayerReport]] = {}
     for (node, report), follower in zip(layers, _followers(layers), strict=True):
         plain = node.op == "dense" and node.skip is None and follower == "dense"
         if plain and node.activation in NEEDED:
             by_activation.setdefault(node.activation, []).append(report)
     for activation, reports in by_activation.items():
         needed, init = NEEDED[activation]
-        means = [report.weight_square_sum.mean for report in reports]
+        means = [r.weight_square_sum.mean for r in reports if r.weight_square_sum is not None]
         off = [m for m in means if not 1 / WEIGHT_FACTOR <= m / needed <= WEIGHT_FACTOR]
         if len(off) <= WEIGHT_LAYERS * len(means):
             continue
@@ -115,21 +126,18 @@ def _weights(inputs, layers):
         )  # fmt: skip
 
 
-def _followers(layers):
+def _followers(layers: Layers) -> list[str]:
     """The kind of the next step; the output goes to nothing that changes its scale."""
     return [node.op for node, _ in layers[1:]] + ["dense"]
 
 
-def _dropouts(inputs, layers):
-    for kind, wanted, bad in (
-        ("plain", "AlphaDropout", lambda activation: activation == "selu"),
-        ("alpha", "Dropout", lambda activation: activation != "selu"),
-    ):
+def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+    for kind, wanted, after_selu in (("plain", "AlphaDropout", True), ("alpha", "Dropout", False)):
         found, activation = [], "none"
         for node, report in layers:
             if node.op not in ("batch_norm", "layer_norm") or node.activation != "none":
                 activation = node.activation
-            if node.dropout == kind and node.rate and bad(activation):
+            if node.dropout == kind and node.rate and (activation == "selu") == after_selu:
                 found.append((report.layer, activation))
         if found:
             numbers = tuple(number for number, _ in found)
@@ -140,12 +148,13 @@ def _dropouts(inputs, layers):
             )  # fmt: skip
 
 
-def _variance(inputs, layers):
-    for rule, way, bad in (
-        ("variance collapses", "down", lambda ratio: ratio < COLLAPSED),
-        ("variance explodes", "up", lambda ratio: ratio > EXPLODED),
+def _variance(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+    collapsed = _tail(layers, lambda report, point: report.variance / point[1] < COLLAPSED)
+    exploded = _tail(layers, lambda report, point: report.variance / point[1] > EXPLODED)
+    for rule, way, tail in (
+        ("variance collapses", "down", collapsed),
+        ("variance explodes", "up", exploded),
     ):
-        tail = _tail(layers, lambda r, point, bad=bad: bad(r.variance / point[1]))
         if tail:
             last, wanted = tail[-1].variance, _hidden(layers)[-1][1][1]
             yield Finding(
@@ -155,7 +164,7 @@ def _variance(inputs, layers):
             )  # fmt: skip
 
 
-def _off(inputs, layers):
+def _off(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     """Variances that are off, but neither collapsed nor exploded."""
     selus = [(r, point[1]) for r, point in _hidden(layers) if r.activation == "selu"]
     off = [(r, v) for r, v in selus if not 1 / OFF <= r.variance / v <= OFF]
@@ -170,7 +179,7 @@ def _off(inputs, layers):
         )  # fmt: skip
 
 
-def _kept(inputs, layers):
+def _kept(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     shares = [(r.kept, r.theorem1) for _, r in layers if r.kept is not None]
     if not shares:
         return
@@ -204,8 +213,8 @@ def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> lis
                     f"{advice}")]  # fmt: skip
 
 
-def _drift(inputs, layers):
-    def far(report, point):
+def _drift(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+    def far(report: LayerReport, point: Point) -> bool:
         centered = report.activation in ("selu", "tanh")
         return centered and abs(report.mean - point[0]) > DRIFT * point[1] ** 0.5
 
@@ -218,8 +227,8 @@ def _drift(inputs, layers):
         )  # fmt: skip
 
 
-def _alike(inputs, layers):
-    def alike(report, point):
+def _alike(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+    def alike(report: LayerReport, point: Point) -> bool:
         return report.variance > 0 and report.unit_variances.mean < (1 - ALIKE) * report.variance
 
     if tail := _tail(layers, alike):
@@ -232,7 +241,7 @@ def _alike(inputs, layers):
         )  # fmt: skip
 
 
-def _units(inputs, layers):
+def _units(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     hidden = [report for report, _ in _hidden(layers) if report.activation != "none"]
     # Half of ReLU is flat: its units count only where they are dead.
     bending = [report for report in hidden if report.activation != "relu"]
@@ -243,7 +252,7 @@ def _units(inputs, layers):
     ):  # fmt: skip
         shares = {r.layer: getattr(r, name) for r in reports if getattr(r, name) > most}
         if shares:
-            worst = max(shares, key=shares.get)
+            worst = max(shares, key=lambda layer: shares[layer])
             yield Finding(
                 rule, tuple(shares),
                 f"{_beyond(shares[worst], most)} of the units of layer {worst} {words}, more than "
@@ -252,7 +261,7 @@ def _units(inputs, layers):
             )  # fmt: skip
 
 
-def _constant(inputs, layers):
+def _constant(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     (_, last) = layers[-1]
     if last.dead == 1:
         yield Finding(
@@ -262,7 +271,7 @@ def _constant(inputs, layers):
         )  # fmt: skip
 
 
-def _gradients(inputs, layers):
+def _gradients(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     """By the signal; where rows are coupled and there is none, by the gradients of the weights."""
     words = "d loss / d z"
     values = [(r.layer, r.signal) for _, r in layers if r.signal is not None]
@@ -284,7 +293,7 @@ def _gradients(inputs, layers):
             )  # fmt: skip
 
 
-RULES: tuple[Callable, ...] = (
+RULES: tuple[Rule, ...] = (
     _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _constant,
     _gradients,
 )  # fmt: skip
@@ -296,10 +305,10 @@ ALL_ALIKE = Finding(
     "different rows, better some hundred",
 )  # fmt: skip
 # Milder signs, checked only if no other rule has found a cause.
-FINER: tuple[Callable, ...] = (_off, _kept)
+FINER: tuple[Rule, ...] = (_off, _kept)
 
 
-def _hidden(layers):
+def _hidden(layers: Layers) -> list[tuple[LayerReport, Point]]:
     """(report, (mean, variance) that it should have) of the steps that a dense one follows: what
     stands between, as the input of a normalization, may have any scale.
     """
@@ -310,9 +319,9 @@ def _hidden(layers):
     ]
 
 
-def _tail(layers, bad):
+def _tail(layers: Layers, bad: Callable[[LayerReport, Point], bool]) -> list[LayerReport]:
     """The reports of hidden layers from the first on that is bad with all behind it."""
-    tail = []
+    tail: list[LayerReport] = []
     for report, point in reversed(_hidden(layers)):
         if not bad(report, point):
             break
@@ -320,15 +329,15 @@ def _tail(layers, bad):
     return tail
 
 
-def _numbers(reports):
+def _numbers(reports: Iterable[LayerReport]) -> tuple[int, ...]:
     return tuple(report.layer for report in reports)
 
 
-def _percent(share):
+def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _beyond(share, bound):
+def _beyond(share: float, bound: float) -> str:
     """In percent, with enough digits to be on the same side of `bound` as `share` is."""
     sign = 1 if share > bound else -1
     return next(
@@ -337,7 +346,7 @@ def _beyond(share, bound):
     ) + " %"  # fmt: skip
 
 
-def _places(numbers):
+def _places(numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return f"layer {numbers[0]}"
     if len(numbers) > 4:
