@@ -28,7 +28,8 @@ def weights(options: Mapping[str, Any], inputs: int, outputs: int) -> int:
     if method == "highway":
         return width * (inputs + 2 * width * (layers - 1) + outputs)
     if method == "resnet":
-        inside = max(1, round(options.get("bottleneck", 0.5) * width))
+        bottleneck: float = options.get("bottleneck", 0.5)
+        inside = max(1, round(bottleneck * width))
         return width * (inputs + 2 * inside * layers + outputs)
     sizes = methods.widths(options.get("shape", "rectangular"), layers, width, outputs)
     sizes = [inputs, *sizes, outputs]

@@ -88,21 +88,22 @@ class Curve:
     def _stored(self) -> tuple[Model, Any, list[dict[str, Any]], Any] | None:
         if not self.file.exists():
             return None
-        found = checkpoint.load_training(self.file)
-        mean = found[0].inputs.mean
-        if found[0].network.layers != self.model.network.layers or not np.array_equal(
+        model, state, history, config = checkpoint.load_training(self.file)
+        mean = model.inputs.mean
+        if model.network.layers != self.model.network.layers or not np.array_equal(
             mean, self.images.inputs.mean
         ):
             raise ValueError(
                 f"{self.file}: it belongs to another network or other data; choose another --work"
             )
-        return found
+        return model, state, history, config
 
     def _trainer(self, net: Network, rate: float, threads: int) -> Trainer:
         return Trainer(net, "softmax_cross_entropy", SGD(rate), threads, self.seed)
 
     def _step(self, trainer: Trainer, rows: np.ndarray) -> float:
-        return trainer.step(self.images.x.take(rows, self._rows), self.images.y[rows])
+        loss: float = trainer.step(self.images.x.take(rows, self._rows), self.images.y[rows])
+        return loss
 
     def epoch(self, after_batch: Callable[[], None]) -> None:
         start, total = time.perf_counter(), 0.0

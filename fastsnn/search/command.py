@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def search_runs(
     _require_usable(fixed, space, sampler)
     dataset = load(config, download)
     protocol = replace(
-        base, epochs=config.epochs, validation=config.validation, maximize=None,
+        base, epochs=cast(int, config.epochs), validation=config.validation, maximize=None,
         metric=metric or metrics.MAIN[dataset.task],
     )  # fmt: skip
     _require_measured(dataset, protocol.metric)
