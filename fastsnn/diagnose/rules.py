@@ -12,14 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from fastsnn.diagnose.report import LayerReport
 from fastsnn.engine.graph import Node
 from fastsnn.network import Network
 from fastsnn.runs.console import count
-
-if TYPE_CHECKING:  # measure.py imports the rules
-    from fastsnn.diagnose.measure import LayerReport
 
 INPUT_MEAN = 0.25  # |mean| of all features
 INPUT_VARIANCE = (0.5, 2.0)  # of all features
@@ -54,8 +51,8 @@ class Finding:
     text: str
 
 
-Layers = Sequence[tuple[Node, "LayerReport"]]
-Rule = Callable[["LayerReport", Layers], Iterator[Finding]]
+Layers = Sequence[tuple[Node, LayerReport]]
+Rule = Callable[[LayerReport, Layers], Iterator[Finding]]
 
 
 def findings(network: Network, reports: Sequence[LayerReport]) -> list[Finding]:

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from fastsnn.diagnose.measure import Diagnosis, Spread
+from fastsnn.diagnose.measure import Diagnosis
+from fastsnn.diagnose.report import Spread
 from fastsnn.runs.console import count, is_terminal
 
 WIDTH = 200  # where there is no terminal to ask

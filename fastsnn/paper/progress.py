@@ -5,17 +5,24 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from fastsnn.runs.console import clock, count, is_terminal, number
 from fastsnn.search import progress as of_searches
 from fastsnn.search.loop import Status
 
-if TYPE_CHECKING:  # fig1.py has the progress as an argument
-    from fastsnn.paper.fig1 import Curve
-
 REFRESH_S = 0.2
+
+
+class Curve(Protocol):
+    """A training that is shown: `fig1.Curve`."""
+
+    method: str
+    layers: int
+    batches: int
+    history: list[dict[str, Any]]
 
 
 def line(text: str) -> None:
@@ -52,7 +59,7 @@ class OfCurves:
         self.live: Any = None  # of rich, on a terminal
         self.lock = threading.Lock()
 
-    def begin(self, work: dict[Curve, float], epochs: int, at_once: int) -> None:
+    def begin(self, work: Mapping[Curve, float], epochs: int, at_once: int) -> None:
         """work: {curve: weights}, to guess the time of what has not been seen yet."""
         self.work, self.epochs, self.at_once = work, epochs, at_once
         self.last: dict[Curve, float] = {}
