@@ -5,10 +5,11 @@ import tomllib
 from pathlib import Path
 
 
-def _version():
+def _version() -> str:
     project = Path(__file__).parents[1] / "pyproject.toml"
     if project.is_file():  # a checkout: its own file, whatever else is installed
-        return tomllib.loads(project.read_text())["project"]["version"]
+        version: str = tomllib.loads(project.read_text())["project"]["version"]
+        return version
     return importlib.metadata.version("fastsnn")
 
 

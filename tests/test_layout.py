@@ -172,7 +172,7 @@ def dotted(path, folder):
 def test_package_data_is_what_lies_on_disk():
     data = project()["tool"]["setuptools"]["package-data"]
     folders = {
-        "fastsnn.bench": BENCH, "fastsnn.paper": PACKAGE / "paper",
+        "fastsnn": PACKAGE, "fastsnn.bench": BENCH, "fastsnn.paper": PACKAGE / "paper",
         "fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS,
     }  # fmt: skip
     assert data.keys() == folders.keys()

@@ -82,7 +82,3 @@ def test_state_of_an_optimizer_that_is_not_known():
     optimizers.require_state({"w.state0": one, "w.state1": -one}, numbers)
     with pytest.raises(ValueError, match="w.state1: numbers >= 0 are required"):
         optimizers.require_state({"w.state0": one, "w.state1": one}, numbers)
-
-
-def test_options_that_an_optimizer_has():
-    options = {"learning_rate": 0.5, "momentum": 0.9}

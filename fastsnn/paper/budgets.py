@@ -6,6 +6,7 @@ less of. What a budget leaves out is printed with every result, see `left_out`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,7 +47,7 @@ class Grid:
     def space(self, method: str) -> dict[str, tuple[Any, ...]]:
         """The options of one method, for `fastsnn.search.grid`."""
         equal = method in EQUAL_WIDTHS
-        space = {
+        space: dict[str, tuple[Any, ...]] = {
             "layers": self.blocks if method == "resnet" else self.layers,
             "width": self.width,
             "learning_rate": self.learning_rate,
@@ -72,13 +73,15 @@ PAPER = {
     "tox21": Grid(
         width=(1024, 2048), layers=(2, 3, 4, 6, 8, 16, 32), learning_rate=(0.01, 0.05, 0.1),
         weight_decay=(1e-3, 1e-4, 1e-5), blocks=(2, 3, 4, 6, 8, 16),
-        dropout={"snn": (0.05, 0.10)}
-        | {name: (0.0, 0.5) for name in ("msra", "weightnorm", "layernorm", "highway")},
+        dropout={
+            "snn": (0.05, 0.10), "msra": (0.0, 0.5), "weightnorm": (0.0, 0.5),
+            "layernorm": (0.0, 0.5), "highway": (0.0, 0.5),
+        },
         seeds=5,
     ),
 }  # fmt: skip
 
-SNN_ALONE = {"snn": (0.0, 0.05)}
+SNN_ALONE: dict[str, tuple[float, ...]] = {"snn": (0.0, 0.05)}
 BY_NAME = {
     "uci": {
         "tiny": replace(
@@ -176,5 +179,5 @@ def note(grid: Grid) -> str:
     )
 
 
-def _listed(values) -> str:
+def _listed(values: Iterable[object]) -> str:
     return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)

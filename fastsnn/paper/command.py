@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import click
 
 from fastsnn.checks.scalars import shown
 from fastsnn.methods import METHODS
 from fastsnn.paper.budgets import BUDGETS
 from fastsnn.runs.options import OneOf, Whole
+
+if TYPE_CHECKING:  # imported by the command that runs
+    from fastsnn.paper.run import Request
+
+Parser = Callable[[click.Context, click.Parameter, str | None], tuple[Any, ...] | None]
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 WORK = "runs/paper"
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
@@ -17,7 +26,7 @@ NETWORKS = ("selu", "relu")
 class Resumable(click.Command):
     """An experiment; an interruption says how to continue."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -41,10 +50,12 @@ def reproduce() -> None:
 reproduce.command_class = Resumable
 
 
-def listed(known=None, kind=str):
+def listed(known: Sequence[Any] | None = None, kind: Callable[[str], Any] = str) -> Parser:
     """A callback for words with commas between."""
 
-    def parse(ctx, option, text):
+    def parse(
+        ctx: click.Context, option: click.Parameter, text: str | None
+    ) -> tuple[Any, ...] | None:
         if text is None:
             return None
         words = tuple(word.strip() for word in text.split(",") if word.strip())
@@ -67,7 +78,7 @@ def listed(known=None, kind=str):
     return parse
 
 
-def seeds(ctx, option, text):
+def seeds(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
     """ "3": the seeds 0, 1, 2; "5,7": these."""
     if text is None:
         return None
@@ -83,7 +94,7 @@ def seeds(ctx, option, text):
     return tuple(range(int(words[0])))
 
 
-def shared(command):
+def shared(command: Decorated) -> Decorated:
     """The options of every experiment."""
     for option in (
         click.option("--json", "as_json", is_flag=True, show_default="off",
@@ -103,7 +114,9 @@ def shared(command):
     return command
 
 
-def methods_option(known, default=None):
+def methods_option(
+    known: Sequence[str], default: Sequence[str] | None = None
+) -> Callable[[Decorated], Decorated]:
     default = ",".join(default or known)
     return click.option(
         "--methods", default=default, show_default=True, callback=listed(known), metavar="NAMES",
@@ -133,14 +146,22 @@ epochs_option = click.option(
 )  # fmt: skip
 
 
-def _request(name, budget, seeds, out, work, resume, workers=None):
+def _request(
+    name: str,
+    budget: str,
+    seeds: tuple[int, ...] | None,
+    out: str | None,
+    work: str | None,
+    resume: bool,
+    workers: int | None = None,
+) -> Request:
     from fastsnn.paper.results import Place
     from fastsnn.paper.run import Request
 
     return Request(budget, seeds, Place.of(name, out, work), resume, workers)
 
 
-def _show(found, as_json) -> None:
+def _show(found: dict[str, Any], as_json: bool) -> None:
     from fastsnn.paper import results, show
 
     if as_json:
@@ -151,14 +172,21 @@ def _show(found, as_json) -> None:
         click.echo("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in found.items()))
 
 
-def _fig1(data):
+def _fig1(data: str) -> click.Command:
     @reproduce.command(f"fig1-{data}")
     @methods_option(CURVES, ("snn", "batchnorm"))
     @layers_option
     @epochs_option
     @dry_option
     @shared
-    def command(methods, layers, epochs, dry, as_json, **options) -> None:
+    def command(
+        methods: tuple[str, ...],
+        layers: tuple[int, ...] | None,
+        epochs: int | None,
+        dry: bool,
+        as_json: bool,
+        **options: Any,
+    ) -> None:
         from fastsnn.paper import run
 
         request = _request(f"fig1-{data}", **options)
@@ -187,7 +215,15 @@ An epoch of all six networks takes about half an hour on 2 processors, and 5 GB 
 @dry_option
 @workers_option
 @shared
-def uci(methods, sets, max_rows, with_references, dry, as_json, **options) -> None:
+def uci(
+    methods: tuple[str, ...],
+    sets: tuple[str, ...] | None,
+    max_rows: int | None,
+    with_references: bool,
+    dry: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """121 UCI tasks: mean accuracy, average rank differences, Wilcoxon tests."""
     from fastsnn.paper import run
 
@@ -201,7 +237,9 @@ def uci(methods, sets, max_rows, with_references, dry, as_json, **options) -> No
 @dry_option
 @workers_option
 @shared
-def htru2(methods, with_references, dry, as_json, **options) -> None:
+def htru2(
+    methods: tuple[str, ...], with_references: bool, dry: bool, as_json: bool, **options: Any
+) -> None:
     """HTRU2, pulsars: area under the ROC curve over ten folds."""
     from fastsnn.paper import run
 
@@ -215,7 +253,13 @@ def htru2(methods, with_references, dry, as_json, **options) -> None:
 @dry_option
 @workers_option
 @shared
-def tox21(methods, layers, dry, as_json, **options) -> None:
+def tox21(
+    methods: tuple[str, ...],
+    layers: tuple[int, ...] | None,
+    dry: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Tox21: mean area under the ROC curve over 12 tasks, by depth."""
     from fastsnn.paper import run
 
@@ -231,7 +275,9 @@ def tox21(methods, layers, dry, as_json, **options) -> None:
 @dry_option
 @workers_option
 @shared
-def tutorial_mnist(networks, epochs, dry, as_json, **options) -> None:
+def tutorial_mnist(
+    networks: tuple[str, ...], epochs: int | None, dry: bool, as_json: bool, **options: Any
+) -> None:
     """The authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU."""
     from fastsnn.paper import run
 

@@ -22,11 +22,14 @@ FORWARD = 0.4  # of a step's time
 
 def weights(options: Mapping[str, Any], inputs: int, outputs: int) -> int:
     """Of the network of these options, without biases and normalizations."""
-    method, layers, width = options["method"], options["layers"], options["width"]
+    method: str = options["method"]
+    layers: int = options["layers"]
+    width: int = options["width"]
     if method == "highway":
         return width * (inputs + 2 * width * (layers - 1) + outputs)
     if method == "resnet":
-        inside = max(1, round(options.get("bottleneck", 0.5) * width))
+        bottleneck: float = options.get("bottleneck", 0.5)
+        inside = max(1, round(bottleneck * width))
         return width * (inputs + 2 * inside * layers + outputs)
     sizes = methods.widths(options.get("shape", "rectangular"), layers, width, outputs)
     sizes = [inputs, *sizes, outputs]
@@ -52,14 +55,14 @@ class Speed:
         one = weights(options, inputs, outputs) * self._seconds[options["method"]]
         return grid.epochs * (steps * STEP_S + one * (computed + FORWARD * judged))
 
-    def plain(self, options: Mapping[str, Any], weights: int, rows: int, judged: int) -> float:
+    def plain(self, options: Mapping[str, Any], weights: int, rows: float, judged: float) -> float:
         """Seconds of one epoch over `rows` rows in full batches, with `judged` rows evaluated after
         it.
         """
         return weights * self._seconds[options["method"]] * (rows + FORWARD * judged)
 
 
-def _measured(method):
+def _measured(method: str) -> float:
     """Seconds of a weight and a row in training, with batches of one panel."""
     options = {"method": method, "layers": LAYERS, "width": WIDTH, "dropout": 0.05, "seed": 0}
     network = build(options, WIDTH, 8)

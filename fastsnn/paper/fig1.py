@@ -22,12 +22,14 @@ from fastsnn import checkpoint, data, methods
 from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.epoch import shuffled
 from fastsnn.layers import BatchNorm, Dense
 from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper import published
-from fastsnn.trainer import Trainer, shuffled
+from fastsnn.paper.progress import OfCurves
+from fastsnn.trainer import Trainer
 
 BATCH, RATE = 128, 128e-5
 METHODS = ("snn", "batchnorm")
@@ -46,7 +48,7 @@ class Images:
 
     def __init__(self, name: str, seed: int = 0) -> None:
         table = data.read_named(name)
-        x, self.name, self.note = table.train.x, name, table.note
+        x, self.name, self.note = table.train.features, name, table.note
         if name == "cifar10":
             rows, held = np.arange(40_000), np.arange(40_000, 50_000)
         else:
@@ -54,7 +56,7 @@ class Images:
         self.inputs = Standardizer.fit(x, "feature", rows)
         self.x, self.y = ByteRows(x, self.inputs, rows), table.train.y[rows]
         self.held_x, self.held_y = ByteRows(x, self.inputs, held), table.train.y[held]
-        self.classes = table.class_names
+        self.classes = table.class_names or ()
 
 
 def network(method: str, layers: int, inputs: int, classes: int, seed: int) -> Network:
@@ -67,39 +69,41 @@ class Curve:
     """A training that can be continued: epoch after epoch, each on the disk when it has ended."""
 
     def __init__(
-        self, images: Images, method: str, layers: int, seed: int, folder: Path, threads
+        self, images: Images, method: str, layers: int, seed: int, folder: Path, threads: int
     ) -> None:
         self.images, self.method, self.layers, self.seed = images, method, layers, seed
         self.file = folder / f"{method}-{layers}-seed{seed}.safetensors"
         net = network(method, layers, images.x.shape[1], len(images.classes), seed)
         self.model = Model(net, "classification", images.inputs, None, images.classes)
         self.history: list[dict[str, Any]] = []
-        if state := self._stored():
-            self.model, state, self.history, _ = state
+        stored, state = self._stored(), None
+        if stored is not None:
+            self.model, state, self.history, _ = stored
         self.trainer = self._trainer(self.model.network, RATE, threads)
-        if state:
+        if state is not None:
             self.trainer.load_state_dict(*state)
         self.batches = len(images.y) // BATCH
         self._rows = np.empty((BATCH, images.x.shape[1]), np.float32)
 
-    def _stored(self):
+    def _stored(self) -> tuple[Model, Any, list[dict[str, Any]], Any] | None:
         if not self.file.exists():
             return None
-        found = checkpoint.load_training(self.file)
-        mean = found[0].inputs.mean
-        if found[0].network.layers != self.model.network.layers or not np.array_equal(
+        model, state, history, config = checkpoint.load_training(self.file)
+        mean = model.inputs.mean
+        if model.network.layers != self.model.network.layers or not np.array_equal(
             mean, self.images.inputs.mean
         ):
             raise ValueError(
                 f"{self.file}: it belongs to another network or other data; choose another --work"
             )
-        return found
+        return model, state, history, config
 
-    def _trainer(self, net, rate, threads):
+    def _trainer(self, net: Network, rate: float, threads: int) -> Trainer:
         return Trainer(net, "softmax_cross_entropy", SGD(rate), threads, self.seed)
 
-    def _step(self, trainer, rows):
-        return trainer.step(self.images.x.take(rows, self._rows), self.images.y[rows])
+    def _step(self, trainer: Trainer, rows: np.ndarray) -> float:
+        loss: float = trainer.step(self.images.x.take(rows, self._rows), self.images.y[rows])
+        return loss
 
     def epoch(self, after_batch: Callable[[], None]) -> None:
         start, total = time.perf_counter(), 0.0
@@ -144,8 +148,8 @@ def run(
     seeds: Sequence[int],
     epochs: int,
     folder: Path,
-    shown,
-    keep: Callable[[list[dict[str, Any]]], None],
+    shown: OfCurves,
+    keep: Callable[[list[dict[str, Any]]], object],
     processors: int,
 ) -> list[dict[str, Any]]:
     """Train all networks in turns of an epoch, so that whenever it ends all have come as far;
@@ -161,7 +165,7 @@ def run(
 
     stop = threading.Event()
 
-    def turn(curve) -> None:
+    def turn(curve: Curve) -> None:
         def after_batch() -> None:
             if stop.is_set():
                 raise KeyboardInterrupt
@@ -190,10 +194,13 @@ def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
     """What figure 1 shows, and whether ours shows it: the SNN below batch normalization at each
     depth, deeper SNNs below shallower ones.
     """
-    lines, mean = [], {}
+    lines = []
+    losses: dict[tuple[str, int], list[list[float]]] = {}
     for row in rows:
-        mean.setdefault((row["method"], row["layers"]), []).append(row["losses"])
-    mean = {key: np.mean(_equally_long(found), axis=0) for key, found in mean.items()}
+        losses.setdefault((row["method"], row["layers"]), []).append(row["losses"])
+    mean: dict[tuple[str, int], np.ndarray] = {
+        key: np.mean(_equally_long(found), axis=0) for key, found in losses.items()
+    }
     depths = sorted({layers for _, layers in mean})
     for layers in depths:
         if {("snn", layers), ("batchnorm", layers)} <= mean.keys():
@@ -217,7 +224,7 @@ def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _equally_long(curves):
+def _equally_long(curves: Sequence[Sequence[float] | np.ndarray]) -> np.ndarray:
     shortest = min(map(len, curves))
     return np.array([curve[:shortest] for curve in curves])
 

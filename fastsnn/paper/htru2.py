@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Any
 
@@ -16,6 +16,7 @@ from fastsnn.paper.study import Outcome, Study, Unit
 from fastsnn.paper.training import Task, auc_of_second, train
 from fastsnn.search import Protocol
 from fastsnn.search import grid as combinations
+from fastsnn.search.workers import Report, TrialFunction
 
 REFERENCES = ("bayes", "svm", "tree")
 TASK = Task("softmax_cross_entropy", 2, auc_of_second)
@@ -38,10 +39,10 @@ def units(folds: Folds, methods: Sequence[str], grid: Grid, seeds: Sequence[int]
     return found
 
 
-def trial(folds: Folds, grid: Grid, protocol: Protocol) -> Callable:
+def trial(folds: Folds, grid: Grid, protocol: Protocol) -> TrialFunction:
     parts = {fold: folds.parts(fold) for fold in range(1, folds.n_folds + 1)}
 
-    def run(options, report):
+    def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         data = parts[options["fold"]]
         if options["method"] in references.CLASSIFIERS:
             return references.detect(options, data)
@@ -50,11 +51,11 @@ def trial(folds: Folds, grid: Grid, protocol: Protocol) -> Callable:
     return run
 
 
-def study(folds: Folds, grid: Grid, speed: Speed, **more) -> Study:
+def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
     protocol = Protocol(epochs=grid.epochs, metric="auc")
     training, validation, _ = folds.rows(1)
 
-    def seconds(options):
+    def seconds(options: Mapping[str, Any]) -> float:
         if options["method"] in references.CLASSIFIERS:
             return references.seconds(options, len(training), folds.x.shape[1])
         return speed.seconds(

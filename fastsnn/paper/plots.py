@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ COLORS = {
     "snn": "#c1272d", "batchnorm": "#4477aa", "layernorm": "#228833", "weightnorm": "#aa3377",
     "highway": "#ccbb44", "msra": "#66ccee", "resnet": "#777777",
 }  # fmt: skip
-STYLES = ("-", "--", ":", "-.")
+STYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 
 

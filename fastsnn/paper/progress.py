@@ -5,13 +5,24 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 from fastsnn.runs.console import clock, count, is_terminal, number
 from fastsnn.search import progress as of_searches
+from fastsnn.search.loop import Status
 
 REFRESH_S = 0.2
+
+
+class Curve(Protocol):
+    """A training that is shown: `fig1.Curve`."""
+
+    method: str
+    layers: int
+    batches: int
+    history: list[dict[str, Any]]
 
 
 def line(text: str) -> None:
@@ -22,9 +33,10 @@ class OfStudy:
     """`progress` of `Study.run`: trials done, time left."""
 
     def __init__(self) -> None:
-        self.what, self.shown = None, None
+        self.what: str | None = None
+        self.shown: Any = None
 
-    def __call__(self, what, status) -> None:
+    def __call__(self, what: str, status: Status) -> None:
         if what != self.what:
             self.close()
             self.what, self.shown = what, of_searches.progress()
@@ -44,25 +56,28 @@ class OfCurves:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.live, self.lock = None, threading.Lock()
+        self.live: Any = None  # of rich, on a terminal
+        self.lock = threading.Lock()
 
-    def begin(self, work: dict, epochs: int, at_once: int) -> None:
+    def begin(self, work: Mapping[Curve, float], epochs: int, at_once: int) -> None:
         """work: {curve: weights}, to guess the time of what has not been seen yet."""
         self.work, self.epochs, self.at_once = work, epochs, at_once
-        self.last, self.tasks, self.drawn = {}, {}, 0.0
+        self.last: dict[Curve, float] = {}
+        self.tasks: dict[Curve, Any] = {}
+        self.drawn = 0.0
         if is_terminal(self.stream):
             self.live = _bar(self.stream)
             self.live.start()
 
-    def _name(self, curve, epoch):
+    def _name(self, curve: Curve, epoch: int) -> str:
         return f"{curve.method} {count(curve.layers, 'layer')}  epoch {epoch}/{self.epochs}"
 
-    def training(self, curve) -> None:
+    def training(self, curve: Curve) -> None:
         if self.live:
             name = self._name(curve, len(curve.history) + 1)
             self.tasks[curve] = self.live.add_task(name, total=curve.batches)
 
-    def batch(self, curve) -> None:
+    def batch(self, curve: Curve) -> None:
         if not self.live:
             return
         with self.lock:
@@ -72,7 +87,7 @@ class OfCurves:
                 self.drawn = now
                 self.live.refresh()
 
-    def epoch(self, curve) -> None:
+    def epoch(self, curve: Curve) -> None:
         with self.lock:
             record = curve.history[-1]
             self.last[curve] = record["seconds"]
@@ -84,7 +99,7 @@ class OfCurves:
             else:
                 print(text, file=self.stream, flush=True)
 
-    def _left(self):
+    def _left(self) -> float:
         speed = sum(self.last.values()) / sum(self.work[curve] for curve in self.last)
         left = sum(
             self.last.get(curve, speed * work) * max(0, self.epochs - len(curve.history))
@@ -97,7 +112,7 @@ class OfCurves:
             self.live.stop()
 
 
-def _bar(stream):
+def _bar(stream: TextIO) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from importlib import resources
 from math import nan
+from typing import Any
 
 # The names of the paper's tables.
 NAMES = {
@@ -67,7 +68,7 @@ resnet 82.2 1.1 80.0 2.0 80.5 1.2 81.2 .7 81.8 .6 81.2 .6
 """
 
 
-def _tox21():
+def _tox21() -> dict[str, dict[int, tuple[float, float]]]:
     table = {}
     for line in _TOX21.strip().splitlines():
         method, *numbers = line.split()
@@ -80,7 +81,7 @@ def _tox21():
 TOX21 = _tox21()
 
 # The PyTorch tutorial on MNIST: test accuracy, and the validation figures after epochs 1 and 20.
-TUTORIAL = {
+TUTORIAL: dict[str, dict[str, Any]] = {
     "selu": {
         "test_accuracy": 0.9204, "validation_loss": {1: 0.6669, 20: 0.2957},
         "validation_accuracy": {1: 0.8090, 20: 0.9124}, "seconds": 249,

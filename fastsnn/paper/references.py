@@ -31,7 +31,7 @@ def require() -> None:
         ) from error
 
 
-def build(options: Mapping[str, Any]):
+def build(options: Mapping[str, Any]) -> Any:
     """forest: TREES trees. svm: a Gaussian kernel, gamma in units of 1 / features. tree: by
     information gain, which is what C4.5 goes by; leaves of at least 20 rows give its probabilities.
     """
@@ -51,7 +51,7 @@ def build(options: Mapping[str, Any]):
     return DecisionTreeClassifier(criterion="entropy", min_samples_leaf=20, random_state=seed)
 
 
-def fitted(options: Mapping[str, Any], part: Split):
+def fitted(options: Mapping[str, Any], part: Split) -> Any:
     model = build({**options, "features": part.x.shape[1]})
     rows = np.arange(len(part))
     if options["method"] == "svm" and len(rows) > MOST_ROWS:
@@ -59,7 +59,7 @@ def fitted(options: Mapping[str, Any], part: Split):
         rows = rows[:MOST_ROWS]
     if len(np.unique(part.y[rows])) < 2:
         raise FloatingPointError("its training rows have a single class")
-    return model.fit(part.x[rows], part.y[rows])
+    return model.fit(part.features[rows], part.y[rows])
 
 
 def classify(options: Mapping[str, Any], parts: tuple[Split, Split, Split]) -> dict[str, float]:
@@ -74,20 +74,22 @@ def detect(options: Mapping[str, Any], parts: tuple[Split, Split, Split]) -> dic
     """The same with the area under the ROC curve, for two classes."""
     training, validation, held = parts
     model = fitted(options, training)
-    score, test = (roc_auc(_margin(model, p.x), p.y) for p in (validation, held))
+    score, test = (roc_auc(_margin(model, p.features), p.y) for p in (validation, held))
     return {"score": score, "test": test}
 
 
-def _margin(model, x):
+def _margin(model: Any, x: np.ndarray) -> np.ndarray:
     if hasattr(model, "decision_function"):
-        return model.decision_function(x)
-    return model.predict_proba(x)[:, 1]
+        margin: np.ndarray = model.decision_function(x)
+    else:
+        margin = model.predict_proba(x)[:, 1]
+    return margin
 
 
 def seconds(options: Mapping[str, Any], rows: int, features: int) -> float:
     """About how long one takes: figures of scikit-learn on one processor, good to a factor of 2."""
     if options["method"] == "forest":
-        return 0.6 + 1.5e-4 * rows * np.sqrt(features)
+        return 0.6 + 1.5e-4 * rows * float(np.sqrt(features))
     if options["method"] == "svm":
         return 1.5e-8 * min(rows, MOST_ROWS) ** 2 * (4 + features / 8) + 0.01
     return 0.01 + 1e-7 * rows * features

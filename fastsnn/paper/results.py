@@ -62,7 +62,7 @@ class Place:
 
 
 def described() -> dict[str, Any]:
-    found = machine.describe()
+    found: dict[str, Any] = machine.describe()
     for name in LIBRARIES:
         try:
             found["versions"][name] = importlib.metadata.version(name)
@@ -83,7 +83,7 @@ def dumps(values: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}"
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     """With None for NaN, and texts for the keys."""
     if isinstance(value, Mapping):
         return {str(name): _finite(inner) for name, inner in value.items()}

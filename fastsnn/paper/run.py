@@ -66,7 +66,7 @@ def run_fig1(
     backend.load_kernels(1, report=progress.line)
     shown = progress.OfCurves()
 
-    def keep(curves):
+    def keep(curves: list[dict[str, Any]]) -> dict[str, Any]:
         result = place.write(
             {"budget": request.budget, "seeds": list(seeds), "curves": curves,
              "statements": fig1.statements(curves),
@@ -189,17 +189,17 @@ def _prediction(trainings: int, at_once: int, seconds: float) -> dict[str, Any]:
             "predicted": clock(seconds)}  # fmt: skip
 
 
-def _repeats(unit):
+def _repeats(unit: Unit) -> int:
     chosen = len(unit.select or unit.folds)
     return len(unit.folds) * len(unit.seeds) - chosen
 
 
-def _speed(methods):
+def _speed(methods: Sequence[str]) -> Speed:
     backend.load_kernels(1, report=progress.line)
     return Speed(tuple(methods))
 
 
-def _how(request):
+def _how(request: Request) -> dict[str, Any]:
     return {
         "folder": request.place.work, "resume": request.resume, "workers": request.workers,
     }  # fmt: skip
@@ -218,7 +218,9 @@ def _shown(study: Study, units: Sequence[Unit], request: Request) -> list[Outcom
         shown.close()
 
 
-def _written(request, start, outcomes, summary, grid):
+def _written(
+    request: Request, start: float, outcomes: Sequence[Outcome], summary: dict[str, Any], grid: Grid
+) -> dict[str, Any]:
     notes = [*summary.get("notes", ()), budgets.note(grid)]
     at_once = f"{request.workers or processors.available()} at once, each on one thread"
     return request.place.write(

@@ -46,7 +46,7 @@ def fig1(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
     return [rows], found["statements"]
 
 
-def _small(value):
+def _small(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
@@ -119,7 +119,7 @@ def tutorial_mnist(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
     return [rows], []
 
 
-def _two(row, name):
+def _two(row: Mapping[str, Any], name: str) -> str:
     return f"{figure(row[f'{name}_1'])} / {figure(row[f'{name}_20'])}"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import nan
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -15,7 +17,8 @@ def ranks(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, np.float64)
     higher = (values[:, None, :] > values[:, :, None]).sum(axis=2)
     equal = (values[:, None, :] == values[:, :, None]).sum(axis=2)
-    return higher + (equal + 1) / 2
+    rank: np.ndarray = higher + (equal + 1) / 2
+    return rank
 
 
 def rank_differences(values: np.ndarray) -> np.ndarray:
@@ -29,10 +32,11 @@ def rank_differences(values: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"ranks: values (sets, methods) without NaN are required, got the shape {values.shape}"
         )
-    return ranks(values).mean(axis=0) - (values.shape[1] + 1) / 2
+    difference: np.ndarray = ranks(values).mean(axis=0) - (values.shape[1] + 1) / 2
+    return difference
 
 
-def wilcoxon(first: np.ndarray, second: np.ndarray) -> float:
+def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
     """p of the paired Wilcoxon signed-rank test, one-sided: is `first` higher than `second`?
 
     One-sided, because the paper's own table of accuracies gives its p-values so, and its p-values
@@ -53,7 +57,7 @@ def wilcoxon(first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.wilcoxon(difference, alternative="greater", correction=True).pvalue)
 
 
-def mean_and_deviation(values) -> tuple[float, float]:
+def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
     """Mean, and deviation of a sample (divided by n - 1; NaN for a single value)."""
-    values = np.asarray(list(values), np.float64)
-    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else nan
+    sample = np.asarray(list(values), np.float64)
+    return float(sample.mean()), float(sample.std(ddof=1)) if len(sample) > 1 else nan

@@ -8,15 +8,18 @@ resumes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastsnn.search import Protocol, Trial, search
+from fastsnn.search.loop import Status
 from fastsnn.search.trial import key_of as _key
+from fastsnn.search.workers import TrialFunction
 
 Options = dict[str, Any]
+OnStatus = Callable[[str, Status], None]
 CHOOSE, REPEAT = "choose", "repeat"  # folders of the two halves
 
 
@@ -58,7 +61,7 @@ class Outcome:
         """The test figure of each fold, the mean over its seeds. Where every configuration
         diverged before it could be judged, that counts as 0.
         """
-        found = {fold: [] for fold in self.chosen}
+        found: dict[int, list[float]] = {fold: [] for fold in self.chosen}
         for trial in self.trials:
             found[trial.options["fold"]].append(trial.figures.get("test") or 0.0)
         return [sum(values) / len(values) for values in found.values()]
@@ -68,7 +71,7 @@ class Outcome:
 class Study:
     """How its trainings are run: `trial` for `fastsnn.search`, and what it is told."""
 
-    trial: Callable[[Options, Callable[[float], None]], Mapping[str, Any]]
+    trial: TrialFunction
     protocol: Protocol
     cost: Callable[[Options], float]
     about: dict[str, Any]
@@ -76,11 +79,12 @@ class Study:
     resume: bool = False
     workers: int | None = None
 
-    def run(self, units: Sequence[Unit], progress: Callable | None = None) -> list[Outcome]:
+    def run(self, units: Sequence[Unit], progress: OnStatus | None = None) -> list[Outcome]:
         """`progress(what, status)`, see `fastsnn.search.search`."""
         tried = self._search(CHOOSE, [o for u in units for o in u.choosing()], progress)
         ranked = [self._rank(unit, tried) for unit in units]
-        found, new, level = dict(tried), [], 0
+        found, level = dict(tried), 0
+        new: list[Options] = []
         while True:
             wanted = [list(_repeats(u, r, found)) for u, r in zip(units, ranked, strict=True)]
             missing = [o for options in wanted for o in options if _key(o) not in found]
@@ -97,7 +101,13 @@ class Study:
             outcomes.append(Outcome(unit, chosen, [found[_key(o)] for o in options], seconds))
         return outcomes
 
-    def _search(self, what, options, progress, resume=None):
+    def _search(
+        self,
+        what: str,
+        options: Sequence[Options],
+        progress: OnStatus | None,
+        resume: bool | None = None,
+    ) -> dict[str, Trial]:
         told = None if progress is None else lambda status: progress(what, status)
         found = search(
             self.trial, options, protocol=self.protocol, workers=self.workers,
@@ -106,11 +116,11 @@ class Study:
         )  # fmt: skip
         return {_key(trial.options): trial for trial in found.trials}
 
-    def _rank(self, unit, tried):
+    def _rank(self, unit: Unit, tried: Mapping[str, Trial]) -> dict[int, list[Options]]:
         """{fold: configurations, the best first, those that diverged left out}; empty where all
         have diverged on the folds that choose.
         """
-        ranked = {}
+        ranked: dict[int, list[Options]] = {}
         for fold in unit.folds:
             folds = unit.select or (fold,)
             joined = [_joined([tried[_key(unit.options(one, f, unit.seeds[0]))] for f in folds], n)
@@ -133,14 +143,15 @@ class Study:
         return total
 
 
-def _repeats(unit, ranked, found):
+def _repeats(
+    unit: Unit, ranked: Mapping[int, Sequence[Options]], found: Mapping[str, Trial]
+) -> Iterator[Options]:
     """The trainings of each fold and seed: of the best configuration; where that is known to have
     diverged before it could be judged, of the next one. Divergence shows in the training rows: the
     test rows have no say.
     """
     for fold, configurations in ranked.items():
         for seed in unit.seeds:
-            options = None
             for one in configurations:
                 options = unit.options(one, fold, seed)
                 trial = found.get(_key(options))
@@ -149,8 +160,8 @@ def _repeats(unit, ranked, found):
             yield options
 
 
-def _joined(trials, number):
+def _joined(trials: Sequence[Trial], number: int) -> Trial:
     """One configuration's trials on the folds that choose, as one: the mean of their scores."""
-    scores = [trial.score for trial in trials]
-    mean = None if None in scores else sum(scores) / len(scores)
+    scores = [score for trial in trials if (score := trial.score) is not None]
+    mean = None if len(scores) < len(trials) else sum(scores) / len(scores)
     return Trial(number, trials[0].options, {"score": mean})

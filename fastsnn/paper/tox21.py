@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from typing import Any
 
@@ -18,6 +18,7 @@ from fastsnn.paper.study import Outcome, Study, Unit
 from fastsnn.paper.training import Task, aucs, mean_auc, train
 from fastsnn.search import Protocol
 from fastsnn.search import grid as combinations
+from fastsnn.search.workers import Report, TrialFunction
 
 FOLD = 1  # the authors' own: validation on CVfold 5, 291 compounds of the leaderboard
 NOT_FLAT = 0.02  # AUC; the paper's SNN loses 0.02 from its best depth to 32 layers
@@ -32,7 +33,9 @@ def load() -> Folds:
         progress.close()
 
 
-def units(methods: Sequence[str], grid: Grid, seeds: Sequence[int], depths=None) -> list[Unit]:
+def units(
+    methods: Sequence[str], grid: Grid, seeds: Sequence[int], depths: Sequence[int] | None = None
+) -> list[Unit]:
     """A unit for each method and depth, so that each gets its own learning rate, dropout, ..."""
     found = []
     for method in methods:
@@ -45,35 +48,35 @@ def units(methods: Sequence[str], grid: Grid, seeds: Sequence[int], depths=None)
     if not found:
         known = sorted({*grid.layers, *grid.blocks})
         raise ValueError(
-            f"tox21: none of the layers {', '.join(map(str, depths))} is in this budget, which has "
-            f"{', '.join(map(str, known))}; choose some of them"
+            f"tox21: none of the layers {', '.join(map(str, depths or ()))} is in this budget, "
+            f"which has {', '.join(map(str, known))}; choose some of them"
         )
     return found
 
 
-def _by_depth(configurations):
-    found = {}
+def _by_depth(configurations: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
     for one in configurations:
         found.setdefault(one["layers"], []).append(one)
     return found
 
 
-def trial(folds: Folds, grid: Grid, protocol: Protocol) -> Callable:
+def trial(folds: Folds, grid: Grid, protocol: Protocol) -> TrialFunction:
     parts = folds.parts(FOLD)
     task = Task("sigmoid_cross_entropy", folds.y.shape[1], mean_auc)
 
-    def run(options, report):
+    def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         test = {"tasks": lambda z, y: aucs(z, y).tolist()}
         return train(options, parts, task, protocol, grid, report, test)
 
     return run
 
 
-def study(folds: Folds, grid: Grid, speed: Speed, **more) -> Study:
+def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
     protocol = Protocol(epochs=grid.epochs, metric="auc")
     training, validation, _ = folds.parts(FOLD)
 
-    def seconds(options):
+    def seconds(options: Mapping[str, Any]) -> float:
         return speed.seconds(
             options, training.x.shape[1], folds.y.shape[1], len(training), len(validation), grid
         )

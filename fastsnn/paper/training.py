@@ -4,7 +4,7 @@ network judged on the test rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from fastsnn import methods
 from fastsnn.data.dataset import Split
 from fastsnn.metrics import roc_auc
+from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper.budgets import Grid
 from fastsnn.search import Protocol, Selection
@@ -59,7 +60,7 @@ def batch_size(rows: int, batch: int) -> int:
     return max(1, min(batch, max(8, -(-rows // LEAST_STEPS)), rows))
 
 
-def build(options: Mapping[str, Any], inputs: int, outputs: int):
+def build(options: Mapping[str, Any], inputs: int, outputs: int) -> Network:
     """The network of a trial's options."""
     chosen = {name: options[name] for name in NETWORK if name in options}
     return methods.network(options["method"], inputs, outputs, seed=options["seed"], **chosen)
@@ -85,14 +86,15 @@ def train(
     network = build(options, training.x.shape[1], task.outputs)
     optimizer = SGD(options["learning_rate"], weight_decay=options.get("weight_decay", 0.0))
     trainer = Trainer(network, task.loss, optimizer, threads=1, seed=options["seed"])
-    selection, history, diverged = Selection(protocol), [], None
+    selection, diverged = Selection(protocol), None
+    history: list[dict[str, float]] = []
     selection.on_fit_start(trainer, protocol.epochs, 0)
     judged = _first(validation, grid.validation_rows, options["seed"])
     epochs = rows_of_epochs(len(training), grid.rows_per_epoch, options["seed"])
     size = batch_size(min(len(training), grid.rows_per_epoch or len(training)), grid.batch)
     for epoch, rows in zip(range(protocol.epochs), epochs, strict=False):
         try:
-            trainer.fit(training.x[rows], training.y[rows], 1, size)
+            trainer.fit(training.features[rows], training.y[rows], 1, size)
         except FloatingPointError:
             if len(history) < protocol.window:
                 raise
@@ -110,7 +112,7 @@ def train(
     }  # fmt: skip
 
 
-def rows_of_epochs(n: int, most: int | None, seed: int):
+def rows_of_epochs(n: int, most: int | None, seed: int) -> Iterator[np.ndarray]:
     """The rows of each epoch, for ever: all n in a new order, or the next `most` of such orders."""
     generator = np.random.Generator(np.random.Philox(key=seed))
     if most is None or n <= most:
@@ -129,4 +131,4 @@ def _first(part: Split, most: int | None, seed: int) -> Split:
     if most is None or len(part) <= most:
         return part
     rows = np.random.Generator(np.random.Philox(key=seed)).permutation(len(part))[:most]
-    return Split(part.x[rows], part.y[rows])
+    return Split(part.features[rows], part.y[rows])

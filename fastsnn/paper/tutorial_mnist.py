@@ -8,7 +8,7 @@ Linear does, with weights and biases uniform within +-1 / sqrt(fan-in).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,15 @@ import numpy as np
 from fastsnn import data, metrics
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.epoch import shuffled
 from fastsnn.layers import SELU, AlphaDropout, Dense, Dropout, ReLU
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper import published
 from fastsnn.search import Protocol, Trial, search
+from fastsnn.search.workers import Report, TrialFunction
 from fastsnn.selection import BestWeights, improves
-from fastsnn.trainer import Trainer, shuffled
+from fastsnn.trainer import Trainer
 
 BATCH, RATE, DROPOUT, HIDDEN = 128, 1e-3, 0.05, (512, 256)
 MEAN, DEVIATION = 0.1307, 0.3081  # of pixels in [0, 1]
@@ -36,17 +38,18 @@ class Images:
     def __init__(self) -> None:
         table = data.read_named("mnist")
         train, test = table.train, table.test
-        n, features = train.x.shape
+        assert test is not None  # MNIST has one
+        n, features = train.features.shape
         held = np.random.default_rng(42).choice(np.arange(n), size=n // 6, replace=False)
         rows = np.delete(np.arange(n), held)
         inputs = Standardizer(
             np.full(features, 255 * MEAN, np.float32),
             np.full(features, 255 * DEVIATION, np.float32),
         )
-        self.train = ByteRows(train.x, inputs, rows), train.y[rows]
-        self.held = ByteRows(train.x, inputs, held), train.y[held]
-        self.test = ByteRows(test.x, inputs), test.y
-        self.classes = len(table.class_names)
+        self.train = ByteRows(train.features, inputs, rows), train.y[rows]
+        self.held = ByteRows(train.features, inputs, held), train.y[held]
+        self.test = ByteRows(test.features, inputs), test.y
+        self.classes = len(table.class_names or ())
 
 
 def network(kind: str, inputs: int, outputs: int, seed: int) -> Network:
@@ -64,13 +67,13 @@ def network(kind: str, inputs: int, outputs: int, seed: int) -> Network:
     return net
 
 
-def trial(images: Images, epochs: int) -> Callable:
+def trial(images: Images, epochs: int) -> TrialFunction:
     """The trial function of `fastsnn.search`: options name the network and the seed; figures of
     each epoch, and those of the best one's network on the test images.
     """
     x, y = images.train
 
-    def run(options, report):
+    def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         seed = options["seed"]
         net = network(options["network"], x.shape[1], images.classes, seed)
         trainer = Trainer(net, optimizer=SGD(RATE), threads=1, seed=seed)
@@ -95,12 +98,12 @@ def trial(images: Images, epochs: int) -> Callable:
     return run
 
 
-def _judged(net, x, y):
+def _judged(net: Network, x: ByteRows, y: np.ndarray) -> dict[str, float]:
     return metrics.evaluate("classification", net.forward(x, threads=1), y)
 
 
 def run(
-    images: Images, networks: Sequence[str], seeds: Sequence[int], epochs: int, **more
+    images: Images, networks: Sequence[str], seeds: Sequence[int], epochs: int, **more: Any
 ) -> list[Trial]:
     """more: folder, resume, workers, progress of `fastsnn.search.search`."""
     options = [{"network": kind, "seed": seed} for kind in networks for seed in seeds]

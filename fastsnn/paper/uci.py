@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan, nan
 from typing import Any
 
 import numpy as np
 
 from fastsnn.data import uci
+from fastsnn.data.dataset import Split
+from fastsnn.data.folds import Folds
 from fastsnn.data.ucinames import SHAPES
 from fastsnn.engine.locks import Lock
 from fastsnn.methods import METHODS
@@ -20,6 +22,7 @@ from fastsnn.paper.study import Outcome, Study, Unit
 from fastsnn.paper.training import Task, accuracy, train
 from fastsnn.search import Protocol
 from fastsnn.search import grid as combinations
+from fastsnn.search.workers import Report, TrialFunction
 
 FOLDS = (1, 2, 3, 4)
 _loading = Lock()
@@ -38,21 +41,21 @@ def sets(chosen: Sequence[str] | None, max_rows: int | None) -> list[str]:
     return small
 
 
-def parts(name: str, fold: int):
+def parts(name: str, fold: int) -> tuple[Split, Split, Split]:
     """(training, validation, test) rows, standardized."""
     with _loading:  # whoever comes second finds it loaded
         return _folds(name).parts(fold)
 
 
 @functools.cache
-def _folds(name):
+def _folds(name: str) -> Folds:
     return uci.load(name)
 
 
-def trial(grid: Grid, protocol: Protocol) -> Callable:
+def trial(grid: Grid, protocol: Protocol) -> TrialFunction:
     """The trial function of the search: options name the set, the fold and the method."""
 
-    def run(options, report):
+    def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         data = parts(options["set"], options["fold"])
         if options["method"] in references.CLASSIFIERS:
             return references.classify(options, data)
@@ -62,7 +65,9 @@ def trial(grid: Grid, protocol: Protocol) -> Callable:
     return run
 
 
-def units(names: Sequence[str], methods: Sequence[str], grid: Grid, seeds: Sequence[int]):
+def units(
+    names: Sequence[str], methods: Sequence[str], grid: Grid, seeds: Sequence[int]
+) -> list[Unit]:
     found = []
     for name in names:
         for method in methods:
@@ -79,7 +84,7 @@ def units(names: Sequence[str], methods: Sequence[str], grid: Grid, seeds: Seque
 def cost(grid: Grid, speed: Speed) -> Callable[[dict[str, Any]], float]:
     """Seconds of a trial on one thread."""
 
-    def seconds(options):
+    def seconds(options: Mapping[str, Any]) -> float:
         shape = SHAPES[options["set"]]
         # 25 % of the rows are for tests, 15 % of the others for validation.
         rows, judged = round(0.64 * shape.rows), round(0.11 * shape.rows)
@@ -90,7 +95,7 @@ def cost(grid: Grid, speed: Speed) -> Callable[[dict[str, Any]], float]:
     return seconds
 
 
-def study(grid: Grid, speed: Speed, **more) -> Study:
+def study(grid: Grid, speed: Speed, **more: Any) -> Study:
     protocol = Protocol(epochs=grid.epochs)
     about = {
         "experiment": "uci", "rows_per_epoch": grid.rows_per_epoch, "batch": grid.batch,
@@ -141,11 +146,13 @@ def flat(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[st
     return lines
 
 
-def _rounded(value):
+def _rounded(value: float | None) -> str:
     return "" if value is None or isnan(value) else f"{value:.4f}"
 
 
-def table_of(rows, methods, figure) -> tuple[list[str], np.ndarray]:
+def table_of(
+    rows: Sequence[dict[str, Any]], methods: Sequence[str], figure: str
+) -> tuple[list[str], np.ndarray]:
     """(sets, values (sets, methods)) of the sets that have a figure for every method."""
     found = {(row["set"], row["method"]): row[figure] for row in rows}
     names = list(dict.fromkeys(row["set"] for row in rows))
@@ -154,7 +161,7 @@ def table_of(rows, methods, figure) -> tuple[list[str], np.ndarray]:
     return list(whole), np.array(list(whole.values()), np.float64).reshape(len(whole), len(methods))
 
 
-def compared(rows, methods) -> list[dict[str, Any]]:
+def compared(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[str, Any]]:
     """Mean accuracy of each method, and the paper's over the same sets."""
     found = []
     for method in methods:
@@ -171,7 +178,7 @@ def compared(rows, methods) -> list[dict[str, Any]]:
     return found
 
 
-def ranked(rows, methods) -> list[dict[str, Any]]:
+def ranked(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[str, Any]]:
     """Average rank differences and p against the SNN: ours, the paper's over the same sets, and
     as published over all 121.
     """
@@ -197,7 +204,7 @@ def ranked(rows, methods) -> list[dict[str, Any]]:
     return found
 
 
-def statements(means, ranks) -> list[str]:
+def statements(means: Sequence[dict[str, Any]], ranks: Sequence[dict[str, Any]]) -> list[str]:
     """What the paper's table says, and whether ours says it, too."""
     lines = []
     for row in means:
@@ -215,5 +222,5 @@ def statements(means, ranks) -> list[str]:
     return lines
 
 
-def _mean(values):
+def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if len(values) else nan

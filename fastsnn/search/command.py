@@ -20,7 +20,7 @@ from fastsnn.runs.folder import RunFolder
 from fastsnn.search import space as spaces
 from fastsnn.search.loop import Status, search
 from fastsnn.search.protocol import Protocol
-from fastsnn.search.training import RunTrial, held_back, load
+from fastsnn.search.training import RunTrial, load
 
 SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
 SHOWN = 10  # trials of the table
@@ -79,7 +79,7 @@ def search_runs(
     folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
-        f"{len(held_back(dataset)):,} validation"
+        f"{len(dataset.validation):,} validation"
         f"{f' ({dataset.found})' if dataset.found else ''}; into {folder}"
     )
     try:
@@ -153,6 +153,6 @@ def _digest(dataset: Dataset) -> str:
     """Of what would differ with other data: statistics of the inputs, and the labels."""
     assert dataset.validation is not None  # `load` has refused such data
     digest = hashlib.sha256()
-    for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
+    for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, dataset.validation.y):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -35,9 +35,7 @@ class Listed:
 
     about: dict[str, Any] = {"sampler": "list"}
 
-    def __init__(
-        self, options: Sequence[dict[str, Any]], cost: Callable[[dict[str, Any]], float]
-    ) -> None:
+    def __init__(self, options: Sequence[dict[str, Any]], cost: Callable[[dict[str, Any]], float]):
         self.options, self.cost = options, cost
         self.total = len(options)
         costs = [cost(one) for one in options]

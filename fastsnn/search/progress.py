@@ -34,7 +34,7 @@ def of(options: Mapping[str, Any]) -> str:
 class Lines:
     """A line now and then."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO):
         self.stream, self.part = stream, 0
 
     def __call__(self, status: Status) -> None:

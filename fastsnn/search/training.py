@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastsnn import data
-from fastsnn.data.dataset import Split
 from fastsnn.engine.locks import Lock
 from fastsnn.model import Model
 from fastsnn.runs import run
@@ -48,7 +47,7 @@ class RunTrial:
         chosen = Selection(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
-            callbacks=[_Judge(model, held_back(dataset)), chosen, _Reporter(report)],
+            callbacks=[_Judge(model, dataset.validation), chosen, _Reporter(report)],
             schedule=schedule,
         )  # fmt: skip
         figures = chosen.figures()
@@ -85,18 +84,12 @@ def _loaded(
         name, target=target, task=task, validation=validation, seed=seed, standardize=standardize,
         header=header, progress=progress,
     )  # fmt: skip
-    held_back(dataset)
-    return dataset
-
-
-def held_back(dataset: data.Dataset) -> data.Split:
-    """The validation part. Raises ValueError if there is none."""
     if dataset.validation is None:
         raise ValueError(
-            f"{dataset.name}: validation data are required to choose by, got none; give a "
-            "--validation above 0"
+            f"{name}: validation data are required to choose by, got none; give a --validation "
+            "above 0"
         )
-    return dataset.validation
+    return dataset
 
 
 class _Judge:

@@ -17,7 +17,6 @@ LOCAL, MOST_WORKERS = "local", 100_000
 CONNECT_S = 10.0  # until a scheduler must have answered
 Report = Callable[[float], None]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
-Attempt = tuple[Mapping[str, Any], str | None, float]  # figures, how it diverged, seconds
 
 
 class Stopped(BaseException):
@@ -27,7 +26,7 @@ class Stopped(BaseException):
 class LocalReport:
     """`report` of a trial in this process."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: threading.Event):
         self.fraction, self._stop = 0.0, stop
 
     def __call__(self, fraction: float) -> None:
@@ -56,10 +55,10 @@ def attempt(
     figures: Mapping[str, Any]
     diverged: str | None
     try:
-        figures = trial(dict(options), report)
+        figures, diverged = trial(dict(options), report), None
     except FloatingPointError as error:
-        return {}, str(error) or "diverged", time.perf_counter() - start
-    return figures, None, time.perf_counter() - start
+        figures, diverged = {}, str(error) or "diverged"
+    return figures, diverged, time.perf_counter() - start
 
 
 class Crew:
