@@ -1,4 +1,4 @@
-"""What data make of a network, layer by layer: moments, weights, gradients, units that are dead.
+"""Diagnosis of a network by data, layer by layer: moments, weights, gradients, dead units.
 
 >>> import fastsnn as fs
 >>> net = fs.mlp(input_size=20, output_size=3, layers=8, width=64, seed=0)

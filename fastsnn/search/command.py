@@ -1,4 +1,4 @@
-"""What `fastsnn search` does: from options to the winner and the command that trains it."""
+"""`fastsnn search`: from options to the winner and the command that trains it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ def search_runs(
     progress: Callable[[Status], None] | None = None,
     download: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train by all options of the space beside the `fixed` ones of `RunConfig`, and tell which are
-    best.
+    """Train by all options of the space with the `fixed` ones of `RunConfig`, and report the best.
 
     metric: by default the main figure of the task. The other parameters are those of
     `fastsnn.search.search`; out: its folder, by default the next free runs/DATA-N.
@@ -150,7 +149,7 @@ def _sizes(config: RunConfig) -> dict[str, Any]:
 
 
 def _digest(dataset: Dataset) -> str:
-    """Of what would differ with other data: statistics of the inputs, and the labels."""
+    """Hash of the inputs' statistics and the labels, which differ with other data."""
     assert dataset.validation is not None  # `load` has refused such data
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, dataset.validation.y):

@@ -1,8 +1,8 @@
 """The file of a search: a line per finished trial, on the disk before the next one is looked at.
 
 Appending a line and one fsync is all that a finished trial costs, the order of finishing is kept,
-and one file can be read with any tool. What a kill can leave behind is a last line without its end:
-it is cut off, and its trial is run again.
+and one file can be read with any tool. After a kill, the last line may be
+incomplete: it is cut off, and its trial is run again.
 """
 
 from __future__ import annotations

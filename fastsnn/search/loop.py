@@ -73,7 +73,7 @@ def search(
     about: Mapping[str, Any] | None = None,
     progress: Callable[[Status], None] | None = None,
 ) -> Found:
-    """Run `trial` for many options, several at once; which, when and where changes no result.
+    """Run `trial` for many options, several concurrently; the order and the place change no result.
 
     Parameters
     ----------
@@ -88,9 +88,10 @@ def search(
     space : dict of name -> values (or `Range`), or a list of options
         All combinations of the values, or just the list.
     protocol : Protocol
-        Whether more is better, and who wins among equals. By default the paper's, on accuracy.
+        Ranking of the trials: the direction of the score, and the winner among equals. By default
+        the paper's, on accuracy.
     workers : int >= 1
-        Trials at once, default: all processors, one each.
+        Concurrent trials; default: all processors, one each.
     folder : path
         Keeps trials.jsonl, a line per finished trial, see `journal`. None: keeps nothing.
     resume : bool
@@ -103,7 +104,7 @@ def search(
     seed : int in [0, 2**64)
         Of the drawn and proposed options. A training's own seed is one of its options.
     ahead : int >= 1
-        For optuna, the most trials at once: trial n is proposed from the results of the trials
+        For optuna, the most concurrent trials: trial n is proposed from the results of the trials
         before n - ahead + 1 alone, so that proposals do not depend on who finishes first.
     dask : address of a scheduler ("tcp://host:port"), distributed.Client, or "local"
         Run the trials on its workers; "local" starts `workers` processes of one thread for this

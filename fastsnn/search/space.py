@@ -1,4 +1,4 @@
-"""What is tried: all combinations, or options drawn at random."""
+"""The options that a search tries: all combinations, or random draws."""
 
 from __future__ import annotations
 

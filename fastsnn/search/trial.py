@@ -66,7 +66,7 @@ class Trial:
 
 
 def is_number(value: Any) -> bool:
-    """Whether `value` is a finite int or float, as the score of a record must be."""
+    """True if `value` is a finite int or float, as the score of a record must be."""
     return not isinstance(value, bool) and isinstance(value, int | float) and is_finite(value)
 
 
