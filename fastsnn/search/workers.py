@@ -62,8 +62,8 @@ def attempt(
 
 
 class Crew:
-    """Takes trials. most: the number that run concurrently. queued: how many may wait or run, so that nobody
-    waits for this process to wake up.
+    """Takes trials. most: the number that run concurrently. queued: the number that may wait or
+    run, so that no worker waits for this process to wake up.
     """
 
     def __init__(
