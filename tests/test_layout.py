@@ -40,8 +40,7 @@ PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
 # What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
-    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13", "scipy": "paper",
-    "sklearn": "paper",
+    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13",
 }  # fmt: skip
 # Imported at their first use.
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}
@@ -189,7 +188,7 @@ def dotted(path, folder):
 def test_package_data_is_what_lies_on_disk():
     data = project()["tool"]["setuptools"]["package-data"]
     folders = {
-        "fastsnn.bench": BENCH, "fastsnn.paper": PACKAGE / "paper",
+        "fastsnn.bench": BENCH, "fastsnn.paper": BENCH / "paper",
         "fastsnn.data": PACKAGE / "data", "fastsnn.kernels": KERNELS,
     }  # fmt: skip
     assert data.keys() == folders.keys()

@@ -1,4 +1,4 @@
-"""Diagnosis of a network by data, layer by layer: moments, weights, gradients, dead units.
+"""What data make of a network, layer by layer: moments, weights, gradients, units that are dead.
 
 >>> import fastsnn as fs
 >>> net = fs.mlp(input_size=20, output_size=3, layers=8, width=64, seed=0)
@@ -10,9 +10,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +20,7 @@ from fastsnn.checks import arrays
 from fastsnn.checks import inputs as check
 from fastsnn.data import Progress
 from fastsnn.diagnose import rules as diagnose_rules
-from fastsnn.diagnose.report import LayerReport, Spread
 from fastsnn.diagnose.rules import Finding
-from fastsnn.engine.graph import Node
 from fastsnn.losses import FOR_TASK
 from fastsnn.model import Model
 from fastsnn.network import Network
@@ -36,6 +33,48 @@ QUANTILES = (0.05, 0.95)  # of the units
 FLAT = 0.05  # a slope below this share of the activation's largest one is flat ...
 MOSTLY = 0.95  # ... and a unit is saturated if it is there in so many rows
 BINS = 120
+
+
+class Spread(NamedTuple):
+    """Over the units of a layer."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """A step of the network; 0 is the input, the last one the output.
+
+    name: of its tensors. what: in words. mean, variance: over all units and rows. unit_means,
+    unit_variances: over the rows, their mean and 5 and 95 % quantiles over the units. dead: share
+    of units with the same output for every row. saturated: share of those that are in a flat part
+    of their activation in 95 % of the rows. weight_sum, weight_square_sum: over a unit's weights;
+    mean, least and largest. theorem1: share of units in the domain of theorem 1, kept: share of
+    those that the moment map sends to its means and variances (SELU with fixed point (0, 1) on a
+    dense layer). gradient: norm of the weights' gradient over the rows as one batch. signal: root
+    mean square over rows, one by one, of the norm of d loss / d z. What a step does not have is
+    None.
+    """
+
+    layer: int
+    name: str
+    what: str
+    units: int
+    activation: str
+    mean: float
+    variance: float
+    unit_means: Spread
+    unit_variances: Spread
+    dead: float
+    saturated: float | None = None
+    weight_sum: Spread | None = None
+    weight_square_sum: Spread | None = None
+    theorem1: float | None = None
+    kept: float | None = None
+    gradient: float | None = None
+    signal: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +101,7 @@ class Diagnosis:
         }
 
 
-def _plain(value: Any) -> Any:
+def _plain(value):
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, Spread):
@@ -110,8 +149,7 @@ def diagnose(
         )
     outputs = [x, *network.activations(x), network.forward(x, threads)]
     weights = _weights(network)
-    gradients: dict[str, float] = {}
-    signals: dict[str, float] = {}
+    gradients, signals = {}, {}
     reason = without_gradients if y is None else None
     if y is not None:
         trainer = Trainer(network, FOR_TASK[task], threads=threads)
@@ -122,9 +160,7 @@ def diagnose(
         except FloatingPointError as error:  # a network that is ill is what is looked for
             gradients, signals, reason = {}, {}, str(error)
     reports = [LayerReport(0, "", "input", x.shape[1], "none", **_moments(x))]
-    owners: dict[
-        str, Node
-    ] = {}  # the end of a highway layer has the name of its beginning, and no tensors
+    owners = {}  # the end of a highway layer has the name of its beginning, and no tensors
     for i, node in enumerate(network.nodes):
         own = owners.setdefault(node.name, node) is node
         reports.append(LayerReport(
@@ -163,8 +199,7 @@ def diagnose_model(
         reason = f"no labels were found ({error})"
         x = inference.features(model, name, progress, header)
     chosen = _evenly(len(x), ROWS)
-    assert model.inputs is not None  # every model has it
-    x = model.inputs.apply(np.asarray(x), rows=chosen)
+    x = model.inputs.apply(x, rows=chosen)
     if y is not None:
         y = y[chosen] if model.targets is None else model.targets.apply(y, rows=chosen)
     found = diagnose(model.network, x, y, model.task, threads, reason)
@@ -173,7 +208,7 @@ def diagnose_model(
     return replace(found, findings=(*found.findings, *_of_figures(model, x, y, threads)))
 
 
-def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None) -> list[Finding]:
+def _of_figures(model, x, y, threads):
     figures = metrics.evaluate(model.task, model.network.forward(x, threads), y)
     largest = 0.0
     if model.task == "classification":
@@ -181,12 +216,12 @@ def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None)
     return diagnose_rules.of_figures(model.task, figures, largest)
 
 
-def _evenly(n: int, most: int) -> np.ndarray:
-    """Up to `most` of n rows, from the first to the last: files are often sorted."""
+def _evenly(n, most):
+    """Up to so many of n rows, from the first to the last: files are often sorted."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
-def _moments(h: np.ndarray) -> dict[str, Any]:
+def _moments(h):
     with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are for the findings
         h = h.astype(np.float64)
         means, variances = h.mean(0), h.var(0)
@@ -201,11 +236,11 @@ def _moments(h: np.ndarray) -> dict[str, Any]:
         }
 
 
-def _quantiles(values: np.ndarray) -> Iterator[float]:
+def _quantiles(values):
     return (float(value) for value in np.quantile(values, QUANTILES))
 
 
-def _words(node: Node, last: bool) -> str:
+def _words(node, last):
     words = [node.op.replace("_", " "), str(node.fan_out)]
     if node.weight_norm:
         words.insert(1, "weight norm")
@@ -220,7 +255,7 @@ def _words(node: Node, last: bool) -> str:
     return " ".join([*words, *(["output"] if last else [])])
 
 
-def _saturated(node: Node, h: np.ndarray) -> float | None:
+def _saturated(node, h):
     """Share of units whose activation is flat at their outputs in nearly all rows."""
     if node.activation == "selu":
         alpha, lambda_ = theory.solve(*node.fixed_point)
@@ -234,7 +269,7 @@ def _saturated(node: Node, h: np.ndarray) -> float | None:
     return float((flat.mean(0) >= MOSTLY).mean())
 
 
-def _weights(network: Network) -> dict[str, np.ndarray]:
+def _weights(network):
     """The weights of every dense step, by its name; of normalized ones those that act."""
     state = network.state_dict()
     weights = {}
@@ -250,11 +285,11 @@ def _weights(network: Network) -> dict[str, np.ndarray]:
     return weights
 
 
-def _weight_report(node: Node, w: np.ndarray | None, inputs: LayerReport) -> dict[str, Any]:
+def _weight_report(node, w, inputs):
     if w is None:
         return {}
     sums, squares = w.sum(1), (w * w).sum(1)
-    found: dict[str, Any] = {
+    found = {
         name: Spread(float(values.mean()), float(values.min()), float(values.max()))
         for name, values in (("weight_sum", sums), ("weight_square_sum", squares))
     }
@@ -267,7 +302,7 @@ def _weight_report(node: Node, w: np.ndarray | None, inputs: LayerReport) -> dic
     return found
 
 
-def _norms(network: Network, gradients: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _norms(network, gradients):
     """Norm of the gradient of each step's weights."""
     found = {}
     for node in network.nodes:
@@ -278,9 +313,9 @@ def _norms(network: Network, gradients: Mapping[str, np.ndarray]) -> dict[str, f
     return found
 
 
-def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _signals(network, trainer, x, y):
     """Root mean square over rows of |d loss / d z|: a row's gradient of the bias is just that."""
-    squares: dict[str, float] = {}
+    squares = {}
     rows = _evenly(len(x), SIGNAL_ROWS)
     biases = {node.bias: node.name for node in network.nodes}
     for row in rows:
@@ -292,7 +327,7 @@ def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -
     return {name: math.sqrt(value / len(rows)) for name, value in squares.items()}
 
 
-def _histograms(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _histograms(outputs):
     """Edges that are even in asinh, fine near 0 and wide far away, and a histogram of each layer
     in shares.
     """

@@ -6,7 +6,6 @@ import importlib.util
 import io
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(15, 9.6), layout="constrained")
-    panels: Any = figure.subplot_mosaic([["density", "moments"], ["density", "signal"],
+    panels = figure.subplot_mosaic([["density", "moments"], ["density", "signal"],
                                     ["units", "weights"]], width_ratios=(1.25, 1))  # fmt: skip
     found = [line for text in words(diagnosis) for line in textwrap.wrap(text, 190)]
     color = RED if diagnosis.findings else "#2e7d32"
@@ -59,7 +58,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     files.replace(path, content.getvalue())
 
 
-def _density(axes: Any, diagnosis: Diagnosis) -> None:
+def _density(axes, diagnosis):
     """Shares of a layer's outputs, each column against its own highest."""
     shares = diagnosis.counts / np.maximum(diagnosis.counts.max(1, keepdims=True), LEAST)
     places = np.arange(len(shares) + 1) - 0.5
@@ -79,12 +78,12 @@ def _density(axes: Any, diagnosis: Diagnosis) -> None:
     axes.legend(loc="upper right", fontsize=9)
 
 
-def _ticks(edges: np.ndarray) -> list[float]:
+def _ticks(edges):
     known = [0.0, *(sign * m * 10.0**e for e in range(9) for m in (1, 3) for sign in (1, -1))]
     return sorted(value for value in known if edges[0] <= value <= edges[-1])
 
 
-def _moments(axes: Any, diagnosis: Diagnosis) -> None:
+def _moments(axes, diagnosis):
     numbers = [report.layer for report in diagnosis.layers]
     spreads = [report.unit_variances for report in diagnosis.layers]
     axes.fill_between(numbers, [max(s.low, LEAST) for s in spreads],
@@ -99,7 +98,7 @@ def _moments(axes: Any, diagnosis: Diagnosis) -> None:
     axes.legend(loc="best", fontsize=8)
 
 
-def _signal(axes: Any, diagnosis: Diagnosis) -> None:
+def _signal(axes, diagnosis):
     axes.set(title="Gradients", yscale="log")
     for name, color, label in (
         ("signal", RED, "|d loss / d z| of a row"),
@@ -120,7 +119,7 @@ def _signal(axes: Any, diagnosis: Diagnosis) -> None:
                   ha="center", wrap=True)  # fmt: skip
 
 
-def _weights(axes: Any, diagnosis: Diagnosis) -> None:
+def _weights(axes, diagnosis):
     shown = [report for report in diagnosis.layers if report.weight_square_sum is not None]
     numbers = [report.layer for report in shown]
     for name, color, label in (
@@ -138,7 +137,7 @@ def _weights(axes: Any, diagnosis: Diagnosis) -> None:
     axes.legend(loc="best", fontsize=8, ncols=2)
 
 
-def _units(axes: Any, diagnosis: Diagnosis) -> None:
+def _units(axes, diagnosis):
     for name, color, label in (
         ("kept", "green", "kept in theorem 1's means and variances"),
         ("theorem1", BLUE, "in the domain of theorem 1"),

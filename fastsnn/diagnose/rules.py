@@ -10,12 +10,9 @@ in any of them (at most 13 %, in narrow networks often none): that alone is no f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fastsnn.diagnose.report import LayerReport
-from fastsnn.engine.graph import Node
-from fastsnn.network import Network
 from fastsnn.runs.console import count
 
 INPUT_MEAN = 0.25  # |mean| of all features
@@ -50,17 +47,11 @@ class Finding:
     text: str
 
 
-# (step of the network, its report) of every step; (mean, variance) that a layer should have.
-Layers = Sequence[tuple[Node, LayerReport]]
-Point = tuple[float, float]
-Rule = Callable[[LayerReport, Layers], Iterator[Finding]]
-
-
-def findings(network: Network, reports: Sequence[LayerReport]) -> list[Finding]:
+def findings(network, reports) -> list[Finding]:
     """reports: input, every step, output."""
     layers = list(zip(network.nodes, reports[1:], strict=True))
 
-    def found(rules: Iterable[Rule]) -> list[Finding]:
+    def found(rules):
         return [finding for rule in rules for finding in rule(reports[0], layers)]
 
     if reports[0].dead == 1:
@@ -68,7 +59,7 @@ def findings(network: Network, reports: Sequence[LayerReport]) -> list[Finding]:
     return found(RULES) or found(FINER)
 
 
-def _finite(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+def _finite(inputs, layers) -> Iterator[Finding]:
     for _, report in layers:
         if not (math.isfinite(report.mean) and math.isfinite(report.variance)):
             yield Finding(
@@ -79,7 +70,7 @@ def _finite(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             return
 
 
-def _inputs(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+def _inputs(inputs, layers):
     low, high = INPUT_VARIANCE
     features = inputs.unit_variances.high
     if abs(inputs.mean) > INPUT_MEAN or not low <= inputs.variance <= high:
@@ -97,15 +88,15 @@ def _inputs(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _weights(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    by_activation: dict[str, list[LayerReport]] = {}
+def _weights(inputs, layers):
+    by_activation = {}
     for (node, report), follower in zip(layers, _followers(layers), strict=True):
         plain = node.op == "dense" and node.skip is None and follower == "dense"
         if plain and node.activation in NEEDED:
             by_activation.setdefault(node.activation, []).append(report)
     for activation, reports in by_activation.items():
         needed, init = NEEDED[activation]
-        means = [r.weight_square_sum.mean for r in reports if r.weight_square_sum is not None]
+        means = [report.weight_square_sum.mean for report in reports]
         off = [m for m in means if not 1 / WEIGHT_FACTOR <= m / needed <= WEIGHT_FACTOR]
         if len(off) <= WEIGHT_LAYERS * len(means):
             continue
@@ -124,19 +115,21 @@ def _weights(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _followers(layers: Layers) -> list[str]:
+def _followers(layers):
     """The kind of the next step; the output goes to nothing that changes its scale."""
     return [node.op for node, _ in layers[1:]] + ["dense"]
 
 
-def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    for kind, wanted in (("plain", "AlphaDropout"), ("alpha", "Dropout")):
+def _dropouts(inputs, layers):
+    for kind, wanted, bad in (
+        ("plain", "AlphaDropout", lambda activation: activation == "selu"),
+        ("alpha", "Dropout", lambda activation: activation != "selu"),
+    ):
         found, activation = [], "none"
         for node, report in layers:
             if node.op not in ("batch_norm", "layer_norm") or node.activation != "none":
                 activation = node.activation
-            bad = (activation == "selu") == (kind == "plain")
-            if node.dropout == kind and node.rate and bad:
+            if node.dropout == kind and node.rate and bad(activation):
                 found.append((report.layer, activation))
         if found:
             numbers = tuple(number for number, _ in found)
@@ -147,18 +140,12 @@ def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _variance(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    def collapsed(report: LayerReport, point: Point) -> bool:
-        return report.variance / point[1] < COLLAPSED
-
-    def exploded(report: LayerReport, point: Point) -> bool:
-        return report.variance / point[1] > EXPLODED
-
+def _variance(inputs, layers):
     for rule, way, bad in (
-        ("variance collapses", "down", collapsed),
-        ("variance explodes", "up", exploded),
+        ("variance collapses", "down", lambda ratio: ratio < COLLAPSED),
+        ("variance explodes", "up", lambda ratio: ratio > EXPLODED),
     ):
-        tail = _tail(layers, bad)
+        tail = _tail(layers, lambda r, point, bad=bad: bad(r.variance / point[1]))
         if tail:
             last, wanted = tail[-1].variance, _hidden(layers)[-1][1][1]
             yield Finding(
@@ -168,7 +155,7 @@ def _variance(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _off(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+def _off(inputs, layers):
     """Variances that are off, but neither collapsed nor exploded."""
     selus = [(r, point[1]) for r, point in _hidden(layers) if r.activation == "selu"]
     off = [(r, v) for r, v in selus if not 1 / OFF <= r.variance / v <= OFF]
@@ -183,7 +170,7 @@ def _off(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _kept(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+def _kept(inputs, layers):
     shares = [(r.kept, r.theorem1) for _, r in layers if r.kept is not None]
     if not shares:
         return
@@ -217,8 +204,8 @@ def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> lis
                     f"{advice}")]  # fmt: skip
 
 
-def _drift(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    def far(report: LayerReport, point: Point) -> bool:
+def _drift(inputs, layers):
+    def far(report, point):
         centered = report.activation in ("selu", "tanh")
         return centered and abs(report.mean - point[0]) > DRIFT * point[1] ** 0.5
 
@@ -231,8 +218,8 @@ def _drift(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _alike(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    def alike(report: LayerReport, point: Point) -> bool:
+def _alike(inputs, layers):
+    def alike(report, point):
         return report.variance > 0 and report.unit_variances.mean < (1 - ALIKE) * report.variance
 
     if tail := _tail(layers, alike):
@@ -245,7 +232,7 @@ def _alike(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _units(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+def _units(inputs, layers):
     hidden = [report for report, _ in _hidden(layers) if report.activation != "none"]
     # Half of ReLU is flat: its units count only where they are dead.
     bending = [report for report in hidden if report.activation != "relu"]
@@ -256,7 +243,7 @@ def _units(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     ):  # fmt: skip
         shares = {r.layer: getattr(r, name) for r in reports if getattr(r, name) > most}
         if shares:
-            worst = max(shares, key=lambda layer: shares[layer])
+            worst = max(shares, key=shares.get)
             yield Finding(
                 rule, tuple(shares),
                 f"{_beyond(shares[worst], most)} of the units of layer {worst} {words}, more than "
@@ -265,7 +252,7 @@ def _units(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _constant(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+def _constant(inputs, layers):
     (_, last) = layers[-1]
     if last.dead == 1:
         yield Finding(
@@ -275,7 +262,7 @@ def _constant(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _gradients(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
+def _gradients(inputs, layers):
     """By the signal; where rows are coupled and there is none, by the gradients of the weights."""
     words = "d loss / d z"
     values = [(r.layer, r.signal) for _, r in layers if r.signal is not None]
@@ -297,7 +284,7 @@ def _gradients(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[Callable, ...] = (
     _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _constant,
     _gradients,
 )  # fmt: skip
@@ -309,10 +296,10 @@ ALL_ALIKE = Finding(
     "different rows, better some hundred",
 )  # fmt: skip
 # Milder signs, checked only if no other rule has found a cause.
-FINER: tuple[Rule, ...] = (_off, _kept)
+FINER: tuple[Callable, ...] = (_off, _kept)
 
 
-def _hidden(layers: Layers) -> list[tuple[LayerReport, Point]]:
+def _hidden(layers):
     """(report, (mean, variance) that it should have) of the steps that a dense one follows: what
     stands between, as the input of a normalization, may have any scale.
     """
@@ -323,9 +310,9 @@ def _hidden(layers: Layers) -> list[tuple[LayerReport, Point]]:
     ]
 
 
-def _tail(layers: Layers, bad: Callable[[LayerReport, Point], bool]) -> list[LayerReport]:
-    """The reports of the last hidden layers, from the first on after which all are bad."""
-    tail: list[LayerReport] = []
+def _tail(layers, bad):
+    """The reports of hidden layers from the first on that is bad with all behind it."""
+    tail = []
     for report, point in reversed(_hidden(layers)):
         if not bad(report, point):
             break
@@ -333,15 +320,15 @@ def _tail(layers: Layers, bad: Callable[[LayerReport, Point], bool]) -> list[Lay
     return tail
 
 
-def _numbers(reports: Iterable[LayerReport]) -> tuple[int, ...]:
+def _numbers(reports):
     return tuple(report.layer for report in reports)
 
 
-def _percent(share: float) -> str:
+def _percent(share):
     return f"{100 * share:.0f} %"
 
 
-def _beyond(share: float, bound: float) -> str:
+def _beyond(share, bound):
     """In percent, with enough digits to be on the same side of `bound` as `share` is."""
     sign = 1 if share > bound else -1
     return next(
@@ -350,7 +337,7 @@ def _beyond(share: float, bound: float) -> str:
     ) + " %"  # fmt: skip
 
 
-def _places(numbers: Sequence[int]) -> str:
+def _places(numbers):
     if len(numbers) == 1:
         return f"layer {numbers[0]}"
     if len(numbers) > 4:

@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TextIO
 
-from fastsnn.diagnose.measure import Diagnosis
-from fastsnn.diagnose.report import Spread
+from fastsnn.diagnose.measure import Diagnosis, Spread
 from fastsnn.runs.console import count, is_terminal
 
 WIDTH = 200  # where there is no terminal to ask
 WIDE = 185  # what all columns need; in less there are some of them
 
 
-def _range(spread: Spread) -> str:
+def _range(spread: Spread):
     return f"{spread.low:.2g}..{spread.high:.2g}"
 
 
-def _mean_and_range(spread: Spread | None) -> str:
+def _mean_and_range(spread: Spread | None):
     return "" if spread is None else f"{spread.mean:.2f} ({_range(spread)})"
 
 
-def _mean(spread: Spread | None) -> str:
+def _mean(spread: Spread | None):
     return "" if spread is None else f"{spread.mean:.2f}"
 
 
-def _share(value: float | None) -> str:
+def _share(value):
     return "" if value is None else f"{100 * value:.0f} %"
 
 
-def _short(what: str) -> str:
+def _short(what):
     return what.split(" alpha-")[0].split(" dropout")[0].removeprefix("dense ")
 
 
-def _number(value: float | None) -> str:
+def _number(value):
     return "" if value is None else f"{value:.3g}"
 
 
 # name, attribute of a report, how it reads in a wide table and in a narrow one (None: not there)
-COLUMNS: tuple[tuple[str, str, Callable[..., str], Callable[..., str] | None], ...] = (
+COLUMNS = (
     ("layer", "layer", str, str),
     ("step", "what", str, _short),
     ("mean", "mean", _number, _number),
@@ -73,8 +71,7 @@ def show(diagnosis: Diagnosis, stream: TextIO | None = None) -> None:
     width = None if is_terminal(stream) else WIDTH
     console = Console(file=stream, highlight=False, markup=False, width=width)
     wide = console.width >= WIDE
-    chosen = [(n, a, w if wide else s) for n, a, w, s in COLUMNS]
-    columns = [(n, a, text) for n, a, text in chosen if text is not None]
+    columns = [(n, a, w if wide else s) for n, a, w, s in COLUMNS if wide or s is not None]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(wide)))
     for name, _, _ in columns:
         table.add_column(name, justify="left" if name == "step" else "right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""`fastsnn search`: from options to the winner and the command that trains it."""
+"""What `fastsnn search` does: from options to the winner and the command that trains it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn import metrics
-from fastsnn.data import Dataset, Progress
+from fastsnn.data import Progress
 from fastsnn.engine import cpu as backend
 from fastsnn.runs.config import ROWS, RunConfig
 from fastsnn.runs.folder import RunFolder
@@ -35,13 +35,14 @@ def search_runs(
     trials: int | None = None,
     workers: int | None = None,
     dask: str | None = None,
-    out: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike | None = None,
     resume: bool = False,
     report: Callable[[str], None] = print,
     progress: Callable[[Status], None] | None = None,
     download: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train by all options of the space with the `fixed` ones of `RunConfig`, and report the best.
+    """Train by all options of the space beside the `fixed` ones of `RunConfig`, and tell which are
+    best.
 
     metric: by default the main figure of the task. The other parameters are those of
     `fastsnn.search.search`; out: its folder, by default the next free runs/DATA-N.
@@ -68,7 +69,6 @@ def search_runs(
     fixed["data"] = config.data
     _require_usable(fixed, space, sampler)
     dataset = load(config, download)
-    assert config.epochs is not None and dataset.validation is not None  # given, and checked
     protocol = replace(
         base, epochs=config.epochs, validation=config.validation, maximize=None,
         metric=metric or metrics.MAIN[dataset.task],
@@ -118,7 +118,7 @@ def command_line(options: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str) -> None:
+def _require_usable(fixed, space, sampler):
     """Before anything is trained: no option twice, and each combination is one of `RunConfig`."""
     for name in space:
         if name not in SEARCHED:
@@ -128,14 +128,13 @@ def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str)
             RunConfig(**{**fixed, **options})
         return
     for name, values in space.items():
-        tried = (values.low, values.high) if isinstance(values, spaces.Range) else values
-        for value in tried:
+        ends = isinstance(values, spaces.Range)
+        for value in (values.low, values.high) if ends else values:
             RunConfig(**{**fixed, name: value})
 
 
-def _require_measured(dataset: Dataset, metric: str) -> None:
+def _require_measured(dataset, metric):
     held = dataset.validation
-    assert held is not None  # `load` has refused such data
     constant = np.zeros((len(held), dataset.n_outputs), np.float32)
     known = metrics.evaluate(dataset.task, constant, held.y)
     if metric not in known:
@@ -144,13 +143,12 @@ def _require_measured(dataset: Dataset, metric: str) -> None:
         )
 
 
-def _sizes(config: RunConfig) -> dict[str, Any]:
+def _sizes(config):
     return {name: getattr(config, name) for name in ("layers", "width", "epochs")}
 
 
-def _digest(dataset: Dataset) -> str:
-    """Hash of the inputs' statistics and the labels, which differ with other data."""
-    assert dataset.validation is not None  # `load` has refused such data
+def _digest(dataset):
+    """Of what would differ with other data: statistics of the inputs, and the labels."""
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, dataset.validation.y):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -1,8 +1,8 @@
 """The file of a search: a line per finished trial, on the disk before the next one is looked at.
 
 Appending a line and one fsync is all that a finished trial costs, the order of finishing is kept,
-and one file can be read with any tool. After a kill, the last line may be
-incomplete: it is cut off, and its trial is run again.
+and one file can be read with any tool. What a kill can leave behind is a last line without its end:
+it is cut off, and its trial is run again.
 """
 
 from __future__ import annotations
@@ -39,11 +39,9 @@ class Journal:
         searching into this folder.
     """
 
-    def __init__(
-        self, folder: str | os.PathLike[str] | None, about: Mapping[str, Any], resume: bool
-    ):
+    def __init__(self, folder: str | os.PathLike | None, about: Mapping[str, Any], resume: bool):
         self.records: list[dict[str, Any]] = []
-        self._file: int | None = None
+        self._file = None
         if folder is None:
             return
         self.path = Path(folder, NAME)
@@ -60,15 +58,15 @@ class Journal:
                     f"{self.path}: a file is required, and this is a device or a pipe; choose "
                     "another folder"
                 )
-            self._lock(self._file)
-            self._begin(self._file, json.loads(json.dumps(about)), resume)
+            self._lock()
+            self._begin(json.loads(json.dumps(about)), resume)
         except BaseException:
             self.close()
             raise
 
-    def _lock(self, file: int) -> None:
+    def _lock(self):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
         except BlockingIOError:
             raise RuntimeError(
                 f"{self.path}: another process is searching into this folder; wait for it, or "
@@ -79,8 +77,8 @@ class Journal:
                 f"{self.path}: it could not be locked ({error.strerror}); choose another folder"
             ) from error
 
-    def _begin(self, file: int, about: dict[str, Any], resume: bool) -> None:
-        content = self._content(file)
+    def _begin(self, about, resume):
+        content = self._content()
         whole = content.rfind(b"\n") + 1
         lines = [self._parsed(n, line) for n, line in enumerate(content[:whole].splitlines(), 1)]
         if lines and not resume:
@@ -90,7 +88,7 @@ class Journal:
             )
         try:
             if whole < len(content):
-                os.truncate(file, whole)
+                os.truncate(self._file, whole)
             if not lines:
                 self.append({"search": about})
                 folder = os.open(self.path.parent, os.O_RDONLY)
@@ -102,8 +100,8 @@ class Journal:
         stored, *self.records = lines
         self._require_same(stored["search"], about)
 
-    def _content(self, file: int) -> bytes:
-        size = os.fstat(file).st_size
+    def _content(self):
+        size = os.fstat(self._file).st_size
         if size > MOST_BYTES:
             raise ValueError(
                 f"{self.path}: at most {MOST_BYTES:,} bytes are read, it has {size:,}; choose "
@@ -116,7 +114,7 @@ class Journal:
                 f"{self.path}: it could not be read ({error.strerror}); choose another folder"
             ) from error
 
-    def _parsed(self, number: int, line: bytes) -> Any:
+    def _parsed(self, number, line):
         record = None
         try:
             record = json.loads(line)
@@ -134,7 +132,7 @@ class Journal:
                 f"{remedy if number > 1 else 'choose another folder'}"
             ) from error
 
-    def _require_same(self, stored: dict[str, Any], about: dict[str, Any]) -> None:
+    def _require_same(self, stored, about):
         for name in sorted(stored.keys() | about.keys()):
             old, new = stored.get(name), about.get(name)
             if old != new:
@@ -161,7 +159,7 @@ class Journal:
         except OSError as error:
             raise self._unwritten(error) from error
 
-    def _unwritten(self, error: OSError) -> RuntimeError:
+    def _unwritten(self, error):
         return RuntimeError(
             f"{self.path}: it could not be written ({error.strerror}); free some space, and "
             "resume the search"
@@ -175,9 +173,9 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self.close()
 
 
-def _shown(value: Any) -> str:
+def _shown(value):
     return value if isinstance(value, str) and len(value) <= 60 else shown(value)

@@ -6,17 +6,17 @@ import os
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fastsnn.checks.scalars import integer, shown
 from fastsnn.search import space as spaces
 from fastsnn.search.journal import Journal
-from fastsnn.search.listed import Listed, Source
+from fastsnn.search.listed import Listed
 from fastsnn.search.protocol import Protocol
 from fastsnn.search.trial import Trial, is_number, key_of, plain
-from fastsnn.search.workers import AnyReport, Crew, TrialFunction, workers_of
+from fastsnn.search.workers import TrialFunction, workers_of
 
 SAMPLERS = ("grid", "random", "optuna")
 REFRESH_S = 0.5  # of the progress
@@ -62,7 +62,7 @@ def search(
     *,
     protocol: Protocol | None = None,
     workers: int | None = None,
-    folder: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike | None = None,
     resume: bool = False,
     sampler: str = "grid",
     trials: int | None = None,
@@ -73,7 +73,7 @@ def search(
     about: Mapping[str, Any] | None = None,
     progress: Callable[[Status], None] | None = None,
 ) -> Found:
-    """Run `trial` for many options, several concurrently; the order and the place change no result.
+    """Run `trial` for many options, several at once; which, when and where changes no result.
 
     Parameters
     ----------
@@ -88,10 +88,9 @@ def search(
     space : dict of name -> values (or `Range`), or a list of options
         All combinations of the values, or just the list.
     protocol : Protocol
-        Ranking of the trials: the direction of the score, and the winner among equals. By default
-        the paper's, on accuracy.
+        Whether more is better, and who wins among equals. By default the paper's, on accuracy.
     workers : int >= 1
-        Concurrent trials; default: all processors, one each.
+        Trials at once, default: all processors, one each.
     folder : path
         Keeps trials.jsonl, a line per finished trial, see `journal`. None: keeps nothing.
     resume : bool
@@ -104,7 +103,7 @@ def search(
     seed : int in [0, 2**64)
         Of the drawn and proposed options. A training's own seed is one of its options.
     ahead : int >= 1
-        For optuna, the most concurrent trials: trial n is proposed from the results of the trials
+        For optuna, the most trials at once: trial n is proposed from the results of the trials
         before n - ahead + 1 alone, so that proposals do not depend on who finishes first.
     dask : address of a scheduler ("tcp://host:port"), distributed.Client, or "local"
         Run the trials on its workers; "local" starts `workers` processes of one thread for this
@@ -156,21 +155,13 @@ def search(
     return Found(found, protocol, seconds, share)
 
 
-def _cpu_s() -> float:
+def _cpu_s():
     """Seconds of the processors, of this process and of those that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def _source(
-    space: spaces.Space | Sequence[Mapping[str, Any]],
-    sampler: str,
-    trials: int | None,
-    seed: int,
-    ahead: int,
-    cost: Callable[[dict[str, Any]], float],
-    protocol: Protocol,
-) -> Source:
+def _source(space, sampler, trials, seed, ahead, cost, protocol):
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}; got {shown(sampler)}")
     drawn = sampler != "grid"
@@ -190,7 +181,7 @@ def _source(
         if drawn:
             raise ValueError(f"space: {sampler} needs names with values, got a list of options")
         return Listed(spaces.unique(space), cost)
-    if trials is None:
+    if sampler == "grid":
         return Listed(spaces.unique(spaces.grid(space)), cost)
     if sampler == "random":
         return Listed(spaces.drawn(space, trials, seed), cost)
@@ -199,10 +190,10 @@ def _source(
     return Proposed(spaces.checked(space), trials, seed, ahead, cost, protocol)
 
 
-def _run(source: Source, crew: Crew, journal: Journal, watch: _Watch) -> None:
+def _run(source, crew, journal, watch):
     known = {key_of(r["options"]): Trial.of(r) for r in journal.records}
     source.recall(journal.records)
-    running: dict[Future[Any], tuple[int, dict[str, Any], AnyReport]] = {}
+    running = {}
     while len(watch.done) < source.total:
         while len(running) < crew.queued and (item := source.next()) is not None:
             number, options = item
@@ -222,7 +213,7 @@ def _run(source: Source, crew: Crew, journal: Journal, watch: _Watch) -> None:
         watch.show([(options, report) for _, options, report in running.values()])
 
 
-def _outcome(future: Future[Any], number: int, options: dict[str, Any]) -> Trial:
+def _outcome(future, number, options) -> Trial:
     if future.cancelled():
         raise RuntimeError(
             f"trial {number}, {options}: the cluster has dropped it; are its scheduler and workers "
@@ -251,19 +242,14 @@ def _outcome(future: Future[Any], number: int, options: dict[str, Any]) -> Trial
 class _Watch:
     """What has been done, by number, and what the progress shows of it."""
 
-    def __init__(
-        self,
-        source: Source,
-        protocol: Protocol,
-        progress: Callable[[Status], None] | None,
-    ):
+    def __init__(self, source, protocol, progress):
         self.source, self.protocol, self.progress = source, protocol, progress
         self.done: dict[int, Trial] = {}
         self.best: Trial | None = None
         self.start, self.shown = time.perf_counter(), 0.0
         self.cost_done = self.cost_now = 0.0  # of all finished trials, and of those of this call
 
-    def finished(self, trial: Trial, new: bool = False) -> None:
+    def finished(self, trial, new=False):
         self.done[trial.number] = trial
         cost = self.source.cost(trial.options)
         self.cost_done += cost
@@ -273,7 +259,7 @@ class _Watch:
             self.best = self.protocol.ranked(both)[0]
         self.source.tell(trial)
 
-    def show(self, running: Sequence[tuple[dict[str, Any], AnyReport]]) -> None:
+    def show(self, running):
         now = time.perf_counter()
         end = len(self.done) == self.source.total
         if self.progress is None or (now - self.shown < REFRESH_S and not end):

@@ -1,4 +1,4 @@
-"""Display of a search: progress on stderr, and the table of its results."""
+"""What a person sees of a search: on stderr, and the table of its results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastsnn.search.loop import Status
 LINES = 20  # at most, where there is no terminal
 
 
-def progress(stream: TextIO | None = None) -> Live | Lines:
+def progress(stream: TextIO | None = None):
     """`progress` for `search`, on stderr; close it at the end."""
     stream = stream or sys.stderr
     return Live(stream) if is_terminal(stream) else Lines(stream)
@@ -51,8 +51,7 @@ class Live:
     """A bar that moves."""
 
     def __init__(self, stream: TextIO):
-        self.stream = stream
-        self.live: Any = None
+        self.stream, self.live = stream, None
 
     def __call__(self, status: Status) -> None:
         if self.live is None:  # not before there is something to show: lines of text come first
@@ -60,7 +59,7 @@ class Live:
         self.live.update(self.task, completed=status.done, total=status.total, text=line(status))
         self.live.refresh()
 
-    def _start(self) -> None:
+    def _start(self):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 

@@ -1,4 +1,4 @@
-"""The options that a search tries: all combinations, or random draws."""
+"""What is tried: all combinations, or options drawn at random."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Range:
     high: float
     log: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self):
         low, high, log = plain(self.low), plain(self.high), plain(self.log)
         given = f"got {shown(low)} to {shown(high)}"
         if any(isinstance(v, bool) or not isinstance(v, int | float) for v in (low, high)):
@@ -77,20 +77,19 @@ def checked(space: Space) -> dict[str, list[Any] | Range]:
 
 def grid(space: Space) -> list[dict[str, Any]]:
     """All combinations; the last option changes fastest."""
-    lists: dict[str, list[Any]] = {}
-    for name, values in checked(space).items():
+    space = checked(space)
+    for name, values in space.items():
         if isinstance(values, Range):
             raise ValueError(
                 f"{name}: a grid needs values, got {values}; list them, or draw trials"
             )
-        lists[name] = values
-    count = prod(len(values) for values in lists.values())
+    count = prod(map(len, space.values()))
     if count > MOST_TRIALS:
         raise ValueError(
             f"space: at most {MOST_TRIALS:,} combinations are supported, got {shown(count)}; "
             "draw trials, or give fewer values"
         )
-    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
 
 
 def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
@@ -98,18 +97,16 @@ def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
 
     A space of values alone may have fewer: then all of them, in a random order.
     """
-    known = checked(space)
+    space = checked(space)
     found: dict[str, dict[str, Any]] = {}
     for number in range(trials):
         generator = np.random.Generator(np.random.Philox(key=seed + ((number + 1) << 64)))
         for _ in range(TRIES):
-            options: dict[str, Any] = {}
-            for name, values in known.items():
+            options = {}
+            for name, values in space.items():
                 u = generator.random()
-                if isinstance(values, Range):
-                    options[name] = values.at(u)
-                else:
-                    options[name] = values[int(u * len(values))]
+                inside = isinstance(values, Range)
+                options[name] = values.at(u) if inside else values[int(u * len(values))]
             if found.setdefault(key_of(options), options) is options:
                 break
     return list(found.values())
@@ -139,6 +136,6 @@ def cost(options: Mapping[str, Any]) -> float:
     return layers * width * width * epochs
 
 
-def _size(value: Any) -> float:
+def _size(value):
     """A factor of the cost: 1 for anything but a number, and bounded so that no sum overflows."""
     return min(abs(float(value)), MOST_SIZE) if is_number(value) and value else 1.0

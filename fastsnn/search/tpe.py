@@ -8,14 +8,13 @@ new study.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
 import numpy as np
 
 from fastsnn.checks.scalars import shown
-from fastsnn.search.protocol import Protocol
 from fastsnn.search.space import Range, Space
 from fastsnn.search.trial import Trial, plain
 
@@ -25,7 +24,7 @@ class Proposed:
 
     def __init__(
         self, space: Space, trials: int, seed: int, ahead: int,
-        cost: Callable[[dict[str, Any]], float], protocol: Protocol,
+        cost: Callable[[dict[str, Any]], float], protocol,
     ):  # fmt: skip
         self.optuna = _optuna()
         self.distributions = {name: self._distribution(space[name]) for name in space}
@@ -63,7 +62,7 @@ class Proposed:
         self.costs += self.cost(options)
         return number, options
 
-    def _replay(self, number: int, options: dict[str, Any]) -> None:
+    def _replay(self, number, options):
         running = self.optuna.trial.TrialState.RUNNING
         try:
             self.study.add_trial(
@@ -77,8 +76,8 @@ class Proposed:
                 f"{shown(options)}; choose another folder"
             ) from error
 
-    def _tell_until(self, number: int) -> bool:
-        """Tell the results of the trials up to this one; False if some are not known yet."""
+    def _tell_until(self, number):
+        """Tell the results of the trials up to this one; whether they are all there."""
         while self.told <= number and self.told in self.scores:
             score = self.scores.pop(self.told)
             self.study.tell(self.told, self.worst if score is None else score)
@@ -91,7 +90,7 @@ class Proposed:
     def total_cost(self) -> float:
         return self.costs / max(self.asked, 1) * self.total
 
-    def _distribution(self, values: Sequence[Any] | Range) -> Any:
+    def _distribution(self, values):
         of = self.optuna.distributions
         if not isinstance(values, Range):
             return of.CategoricalDistribution(values)
@@ -99,14 +98,14 @@ class Proposed:
         return kind(values.low, values.high, log=values.log)
 
 
-def _described(space: Space) -> dict[str, Any]:
+def _described(space):
     return {
         name: f"{v.low}:{v.high}{':log' * v.log}" if isinstance(v, Range) else plain(v)
         for name, v in space.items()
     }
 
 
-def _optuna() -> Any:
+def _optuna():
     try:
         import optuna
     except ImportError as error:

@@ -9,15 +9,13 @@ from typing import Any
 
 from fastsnn import data
 from fastsnn.engine.locks import Lock
-from fastsnn.model import Model
 from fastsnn.runs import run
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.independent import settled
 from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
-from fastsnn.trainer import Trainer
 
-DATASETS = 4  # kept in memory: a search over seeds splits the rows anew for each
+DATASETS = 4  # kept at once: a search over seeds splits the rows anew for each
 EVERY = 16  # steps between two reports: a step of a small network takes 10 us
 _loading = Lock()
 
@@ -42,8 +40,6 @@ class RunTrial:
         dataset = load(config)
         config = settled(config, dataset)
         model, trainer, schedule = run.build(config, dataset)
-        assert config.epochs is not None and config.batch_size is not None  # they are settled
-        assert dataset.validation is not None  # `load` has refused such data
         chosen = Selection(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
@@ -70,16 +66,7 @@ def load(config: RunConfig, progress: data.Progress | None = None) -> data.Datas
 
 
 @functools.lru_cache(DATASETS)
-def _loaded(
-    name: str,
-    target: str | None,
-    task: str,
-    validation: float,
-    seed: int,
-    standardize: str,
-    header: bool | None,
-    progress: data.Progress | None,
-) -> data.Dataset:
+def _loaded(name, target, task, validation, seed, standardize, header, progress):
     dataset = data.load(
         name, target=target, task=task, validation=validation, seed=seed, standardize=standardize,
         header=header, progress=progress,
@@ -95,21 +82,21 @@ def _loaded(
 class _Judge:
     """Adds the validation figures, in the units of the data, to each epoch's record."""
 
-    def __init__(self, model: Model, held: data.Split):
+    def __init__(self, model, held):
         self.model, self.held = model, held
 
-    def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> None:
+    def on_epoch_end(self, trainer, history):
         figures = self.model.judge(self.held, trainer.threads)
         history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
 
 
 class _Reporter:
-    def __init__(self, report: Report):
+    def __init__(self, report):
         self.report = report
 
-    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
+    def on_fit_start(self, trainer, epochs, batches):
         self.steps = epochs * batches
 
-    def on_batch_end(self, trainer: Trainer, samples: int, loss: float) -> None:
+    def on_batch_end(self, trainer, samples, loss):
         if trainer.step_count % EVERY == 0:
             self.report(trainer.step_count / self.steps)

@@ -66,7 +66,7 @@ class Trial:
 
 
 def is_number(value: Any) -> bool:
-    """True if `value` is a finite int or float, as the score of a record must be."""
+    """Whether `value` is a finite int or float, as the score of a record must be."""
     return not isinstance(value, bool) and isinstance(value, int | float) and is_finite(value)
 
 
@@ -88,7 +88,7 @@ def plain(value: Any) -> Any:
         raise ValueError(TOO_DEEP) from None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value):
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -49,7 +49,7 @@ def space(
             if flag == "--grid":
                 found[name] = values
             elif len(values) == 2:
-                found[name] = Range(values[0], values[1], log)
+                found[name] = Range(*values, log)
             else:
                 raise ValueError("LOW:HIGH or LOW:HIGH:log is required")
         except (ValueError, TypeError) as error:
@@ -90,7 +90,7 @@ def require_usable(
         )
 
 
-def _tried(folder: str) -> str:
+def _tried(folder):
     """The options of the folder's finished trials as --grid words; "" if they cannot be read."""
     values: dict[str, dict[str, None]] = {}
     path = Path(folder, NAME)

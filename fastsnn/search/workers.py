@@ -1,4 +1,4 @@
-"""Workers that run the trials: threads of this process, or those of a dask cluster."""
+"""Who runs the trials: threads of this process, or the workers of a dask cluster."""
 
 from __future__ import annotations
 
@@ -44,16 +44,9 @@ class RemoteReport:
         pass
 
 
-AnyReport = LocalReport | RemoteReport
-
-
-def attempt(
-    trial: TrialFunction, options: dict[str, Any], report: Report
-) -> tuple[Mapping[str, Any], str | None, float]:
+def attempt(trial: TrialFunction, options: dict[str, Any], report: Report):
     """(figures, how it diverged or None, seconds)."""
     start = time.perf_counter()
-    figures: Mapping[str, Any]
-    diverged: str | None
     try:
         figures, diverged = trial(dict(options), report), None
     except FloatingPointError as error:
@@ -62,22 +55,15 @@ def attempt(
 
 
 class Crew:
-    """Takes trials. most: the number that run concurrently. queued: the number that may wait or
-    run, so that no worker waits for this process to wake up.
+    """Takes trials. most: how many run at once. queued: how many may wait or run, so that nobody
+    waits for this process to wake up.
     """
 
-    def __init__(
-        self,
-        trial: TrialFunction,
-        executor: Executor,
-        most: int,
-        report: Callable[[], AnyReport],
-        local: bool,
-    ):
+    def __init__(self, trial: TrialFunction, executor: Executor, most: int, report, local: bool):
         self.trial, self.executor, self.report = trial, executor, report
         self.most, self.queued, self.local = most, 2 * most, local
 
-    def submit(self, options: dict[str, Any], report: Report) -> Future[Any]:
+    def submit(self, options: dict[str, Any], report: Report) -> Future:
         return self.executor.submit(attempt, self.trial, options, report)
 
 
@@ -93,7 +79,7 @@ def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator
 
 
 @contextmanager
-def _local(trial: TrialFunction, workers: int | None) -> Iterator[Crew]:
+def _local(trial, workers):
     # Threads: the kernels hold no lock of the interpreter, and data are there once.
     most = workers or processors.available()
     stop = threading.Event()
@@ -106,7 +92,7 @@ def _local(trial: TrialFunction, workers: int | None) -> Iterator[Crew]:
 
 
 @contextmanager
-def _remote(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Crew]:
+def _remote(trial, workers, dask):
     try:
         import distributed
     except ImportError as error:
@@ -129,20 +115,19 @@ def _remote(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Cr
         yield Crew(trial, executor, most, RemoteReport, here)
 
 
-def _client(own: ExitStack, workers: int | None, dask: Any) -> Any:
+def _client(own, workers, dask):
     """A client that is closed with `own`, of this scheduler or of processes of ours."""
     import distributed
 
-    library: Any = distributed  # it has no types
     if dask == LOCAL:
         dask = own.enter_context(
-            library.LocalCluster(
+            distributed.LocalCluster(
                 n_workers=workers or processors.available(), threads_per_worker=1, processes=True,
                 dashboard_address=":0", host="127.0.0.1", silence_logs=logging.CRITICAL,
             )
         )  # fmt: skip
     try:
-        client = library.Client(dask, set_as_default=False, timeout=CONNECT_S)
+        client = distributed.Client(dask, set_as_default=False, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise RuntimeError(
             f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"
