@@ -13,8 +13,7 @@ import numba
 import numpy as np
 
 from fastsnn.data.download import cache_folder
-from fastsnn.engine import cpu as backend
-from fastsnn.engine import device, threads
+from fastsnn.engine import cpu, device, threads
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import caches, shape
 from fastsnn.version import __version__
@@ -45,7 +44,7 @@ def info() -> dict[str, Any]:
         "cuda": device.describe(),
         "kernel_cache": None if folder is None else str(folder),
         "kernel_cache_bytes": _size(folder),
-        "kernels_compiled": backend.compiled(n_threads),
+        "kernels_compiled": cpu.compiled(n_threads),
         "data_cache": str(cache_folder()),
         "data_cache_bytes": _size(cache_folder() / "mnist"),
         "FASTSNN_DATA": os.environ.get("FASTSNN_DATA"),

@@ -19,7 +19,7 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def larger_is_better(monitor: str, where: str = "monitor") -> bool:
-    """Whether more of a figure is better. Raises TypeError or ValueError for an unknown name."""
+    """True if more of a figure is better. Raises TypeError or ValueError for an unknown name."""
     if not isinstance(monitor, str):
         raise TypeError(f"{where} must be the name of a figure, got {shown(monitor)}")
     figure = monitor.rsplit("_", 1)[-1]
@@ -31,7 +31,7 @@ def larger_is_better(monitor: str, where: str = "monitor") -> bool:
 
 
 def beats(value: float, best: float, larger: bool) -> bool:
-    """Whether a value is better than the best so far; equal is not better."""
+    """True if a value is better than the best so far; an equal one is not."""
     if isnan(best):
         return not isnan(value)
     return value > best if larger else value < best

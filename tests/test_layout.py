@@ -38,8 +38,7 @@ PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
 # What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
-    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13", "scipy": "paper",
-    "sklearn": "paper",
+    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13",
 }  # fmt: skip
 # Imported at their first use.
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}

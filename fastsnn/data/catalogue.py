@@ -69,7 +69,7 @@ class Entry:
 
     @property
     def several(self) -> bool:
-        """Whether it stands for several data sets, PREFIX/NAME."""
+        """True if it stands for several data sets, PREFIX/NAME."""
         return self.name.endswith("/NAME")
 
     def read(self, progress: Progress | None = None) -> Table:

@@ -1,4 +1,4 @@
-"""What a person sees of data sets: long work, downloads, the list."""
+"""Display of data sets on a terminal: long work, downloads, the list."""
 
 from __future__ import annotations
 

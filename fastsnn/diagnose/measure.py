@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -110,8 +109,7 @@ def diagnose(
         )
     outputs = [x, *network.activations(x), network.forward(x, threads)]
     weights = _weights(network)
-    gradients: dict[str, float] = {}
-    signals: dict[str, float] = {}
+    gradients, signals = {}, {}
     reason = without_gradients if y is None else None
     if y is not None:
         trainer = Trainer(network, FOR_TASK[task], threads=threads)
@@ -156,15 +154,14 @@ def diagnose_model(
     y, reason = None, ""
     try:
         _, rows = inference.labelled(model, name, target, progress, header)
-        x, y = rows.x, rows.y
+        x, y = rows.features, rows.y
     except ValueError as error:
         if target is not None:
             raise
         reason = f"no labels were found ({error})"
         x = inference.features(model, name, progress, header)
     chosen = _evenly(len(x), ROWS)
-    assert model.inputs is not None  # every model has it
-    x = model.inputs.apply(np.asarray(x), rows=chosen)
+    x = model.inputs.apply(x, rows=chosen)
     if y is not None:
         y = y[chosen] if model.targets is None else model.targets.apply(y, rows=chosen)
     found = diagnose(model.network, x, y, model.task, threads, reason)
@@ -182,7 +179,7 @@ def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None)
 
 
 def _evenly(n: int, most: int) -> np.ndarray:
-    """Up to `most` of n rows, from the first to the last: files are often sorted."""
+    """Up to so many of n rows, from the first to the last: files are often sorted."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
@@ -201,8 +198,9 @@ def _moments(h: np.ndarray) -> dict[str, Any]:
         }
 
 
-def _quantiles(values: np.ndarray) -> Iterator[float]:
-    return (float(value) for value in np.quantile(values, QUANTILES))
+def _quantiles(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, QUANTILES)
+    return float(low), float(high)
 
 
 def _words(node: Node, last: bool) -> str:
@@ -267,7 +265,7 @@ def _weight_report(node: Node, w: np.ndarray | None, inputs: LayerReport) -> dic
     return found
 
 
-def _norms(network: Network, gradients: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _norms(network: Network, gradients: dict[str, np.ndarray]) -> dict[str, float]:
     """Norm of the gradient of each step's weights."""
     found = {}
     for node in network.nodes:
@@ -292,7 +290,7 @@ def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -
     return {name: math.sqrt(value / len(rows)) for name, value in squares.items()}
 
 
-def _histograms(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _histograms(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Edges that are even in asinh, fine near 0 and wide far away, and a histogram of each layer
     in shares.
     """

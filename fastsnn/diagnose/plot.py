@@ -37,7 +37,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(15, 9.6), layout="constrained")
-    panels: Any = figure.subplot_mosaic([["density", "moments"], ["density", "signal"],
+    panels = figure.subplot_mosaic([["density", "moments"], ["density", "signal"],
                                     ["units", "weights"]], width_ratios=(1.25, 1))  # fmt: skip
     found = [line for text in words(diagnosis) for line in textwrap.wrap(text, 190)]
     color = RED if diagnosis.findings else "#2e7d32"
@@ -51,7 +51,8 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     last = len(diagnosis.layers) - 1
     for axes in panels.values():
         axes.set(xlabel=f"layer (0: input, {last}: output)", xlim=(-0.5, last + 0.5))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        locator: Any = axes.xaxis.get_major_locator()  # one of whole numbers
+        locator.set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     content = io.BytesIO()
     figure.savefig(content, format=Path(path).suffix[1:], dpi=110)

@@ -1,4 +1,4 @@
-"""The figures of a layer."""
+"""The figures of one layer, which the rules judge."""
 
 from __future__ import annotations
 

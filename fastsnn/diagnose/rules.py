@@ -36,6 +36,7 @@ SKILL = 0.1  # share of the way from always the largest class to all right, like
 
 # What sum of squares of its weights an activation needs, and which starting weights give it.
 NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
+Point = tuple[float, float]  # mean and variance that an activation keeps
 NAMES = {"selu": "SELU", "relu": "ReLU", "tanh": "tanh", "none": "no activation"}
 
 
@@ -50,9 +51,7 @@ class Finding:
     text: str
 
 
-# (step of the network, its report) of every step; (mean, variance) that a layer should have.
 Layers = Sequence[tuple[Node, LayerReport]]
-Point = tuple[float, float]
 Rule = Callable[[LayerReport, Layers], Iterator[Finding]]
 
 
@@ -60,7 +59,7 @@ def findings(network: Network, reports: Sequence[LayerReport]) -> list[Finding]:
     """reports: input, every step, output."""
     layers = list(zip(network.nodes, reports[1:], strict=True))
 
-    def found(rules: Iterable[Rule]) -> list[Finding]:
+    def found(rules: Sequence[Rule]) -> list[Finding]:
         return [finding for rule in rules for finding in rule(reports[0], layers)]
 
     if reports[0].dead == 1:
@@ -130,13 +129,12 @@ def _followers(layers: Layers) -> list[str]:
 
 
 def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    for kind, wanted in (("plain", "AlphaDropout"), ("alpha", "Dropout")):
+    for kind, wanted, after_selu in (("plain", "AlphaDropout", True), ("alpha", "Dropout", False)):
         found, activation = [], "none"
         for node, report in layers:
             if node.op not in ("batch_norm", "layer_norm") or node.activation != "none":
                 activation = node.activation
-            bad = (activation == "selu") == (kind == "plain")
-            if node.dropout == kind and node.rate and bad:
+            if node.dropout == kind and node.rate and (activation == "selu") == after_selu:
                 found.append((report.layer, activation))
         if found:
             numbers = tuple(number for number, _ in found)
@@ -148,17 +146,12 @@ def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
 
 
 def _variance(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    def collapsed(report: LayerReport, point: Point) -> bool:
-        return report.variance / point[1] < COLLAPSED
-
-    def exploded(report: LayerReport, point: Point) -> bool:
-        return report.variance / point[1] > EXPLODED
-
-    for rule, way, bad in (
+    collapsed = _tail(layers, lambda report, point: report.variance / point[1] < COLLAPSED)
+    exploded = _tail(layers, lambda report, point: report.variance / point[1] > EXPLODED)
+    for rule, way, tail in (
         ("variance collapses", "down", collapsed),
         ("variance explodes", "up", exploded),
     ):
-        tail = _tail(layers, bad)
         if tail:
             last, wanted = tail[-1].variance, _hidden(layers)[-1][1][1]
             yield Finding(
@@ -324,7 +317,7 @@ def _hidden(layers: Layers) -> list[tuple[LayerReport, Point]]:
 
 
 def _tail(layers: Layers, bad: Callable[[LayerReport, Point], bool]) -> list[LayerReport]:
-    """The reports of the last hidden layers, from the first on after which all are bad."""
+    """The reports of hidden layers from the first on that is bad with all behind it."""
     tail: list[LayerReport] = []
     for report, point in reversed(_hidden(layers)):
         if not bad(report, point):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 from fastsnn.diagnose.measure import Diagnosis
 from fastsnn.diagnose.report import Spread
@@ -39,7 +39,7 @@ def _number(value: float | None) -> str:
 
 
 # name, attribute of a report, how it reads in a wide table and in a narrow one (None: not there)
-COLUMNS: tuple[tuple[str, str, Callable[..., str], Callable[..., str] | None], ...] = (
+COLUMNS: tuple[tuple[str, str, Callable[[Any], str], Callable[[Any], str] | None], ...] = (
     ("layer", "layer", str, str),
     ("step", "what", str, _short),
     ("mean", "mean", _number, _number),
@@ -73,8 +73,7 @@ def show(diagnosis: Diagnosis, stream: TextIO | None = None) -> None:
     width = None if is_terminal(stream) else WIDTH
     console = Console(file=stream, highlight=False, markup=False, width=width)
     wide = console.width >= WIDE
-    chosen = [(n, a, w if wide else s) for n, a, w, s in COLUMNS]
-    columns = [(n, a, text) for n, a, text in chosen if text is not None]
+    columns = [(n, a, t) for n, a, w, s in COLUMNS if (t := w if wide else s) is not None]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(wide)))
     for name, _, _ in columns:
         table.add_column(name, justify="left" if name == "step" else "right", no_wrap=True)

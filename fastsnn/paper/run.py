@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastsnn.engine import cpu as backend
+from fastsnn.engine import cpu
 from fastsnn.engine import threads as processors
 from fastsnn.paper import budgets, fig1, htru2, plots, progress, references, tox21, uci
 from fastsnn.paper import tutorial_mnist as tutorial
@@ -63,7 +63,7 @@ def run_fig1(
             for one, size in zip(networks, sizes, strict=True)
         )
         return _prediction(len(networks) * len(seeds), at_once, seconds * len(seeds))
-    backend.load_kernels(1, report=progress.line)
+    cpu.load_kernels(1, report=progress.line)
     shown = progress.OfCurves()
 
     def keep(curves: list[dict[str, Any]]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def run_tutorial(
         trainings = len(networks) * len(seeds)
         at_once = min(request.workers or processors.available(), trainings)
         return _prediction(trainings, at_once, epochs * seconds * len(seeds))
-    backend.load_kernels(1, report=progress.line)
+    cpu.load_kernels(1, report=progress.line)
     try:
         trials = tutorial.run(
             images, networks, seeds, epochs, workers=request.workers, resume=request.resume,
@@ -195,7 +195,7 @@ def _repeats(unit: Unit) -> int:
 
 
 def _speed(methods: Sequence[str]) -> Speed:
-    backend.load_kernels(1, report=progress.line)
+    cpu.load_kernels(1, report=progress.line)
     return Speed(tuple(methods))
 
 

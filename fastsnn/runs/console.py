@@ -1,4 +1,4 @@
-"""What a person sees: a line per epoch, a live line on a terminal, a small table of results."""
+"""Display of a run: a line per epoch, a live line on a terminal, tables of results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIGURES = ("accuracy", "auc", "r2", "rmse")
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a live display makes sense there."""
+    """True if a live display makes sense there."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 

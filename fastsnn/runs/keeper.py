@@ -43,7 +43,7 @@ class Keeper:
         return self.finished(history)
 
     def finished(self, history: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the run has all its epochs, or waited `patience` of them for a better one."""
+        """True if the run has all its epochs, or has waited `patience` of them for a better one."""
         waited = len(history) - 1 - best_of_run(history, self.model.task)
         patience = self.config.patience
         assert self.config.epochs is not None  # the options are settled

@@ -284,7 +284,7 @@ def _schedule(config: RunConfig, dataset: data.Dataset) -> Any:
 
 
 def _loses(model: Model) -> bool:
-    """Whether rounding to float32 cost a run of version 0.1 most digits of its data. Bytes, whose
+    """True if rounding to float32 cost a run of version 0.1 most digits of its data. Bytes, whose
     means are below 256, are exact.
     """
     parts = [part for part in (model.inputs, model.targets) if part is not None]

@@ -8,19 +8,20 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from fastsnn import metrics
-from fastsnn.data import Dataset, Progress
-from fastsnn.engine import cpu as backend
+from fastsnn.data import Progress
+from fastsnn.data.dataset import Dataset
+from fastsnn.engine import cpu
 from fastsnn.runs.config import ROWS, RunConfig
 from fastsnn.runs.folder import RunFolder
 from fastsnn.search import space as spaces
 from fastsnn.search.loop import Status, search
 from fastsnn.search.protocol import Protocol
-from fastsnn.search.training import RunTrial, load
+from fastsnn.search.training import RunTrial, held_back, load
 
 SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
 SHOWN = 10  # trials of the table
@@ -69,17 +70,16 @@ def search_runs(
     fixed["data"] = config.data
     _require_usable(fixed, space, sampler)
     dataset = load(config, download)
-    assert config.epochs is not None and dataset.validation is not None  # given, and checked
     protocol = replace(
-        base, epochs=config.epochs, validation=config.validation, maximize=None,
+        base, epochs=cast(int, config.epochs), validation=config.validation, maximize=None,
         metric=metric or metrics.MAIN[dataset.task],
     )  # fmt: skip
     _require_measured(dataset, protocol.metric)
-    backend.load_kernels(1, report=report)
+    cpu.load_kernels(1, report=report)
     folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
-        f"{len(dataset.validation):,} validation"
+        f"{len(held_back(dataset)):,} validation"
         f"{f' ({dataset.found})' if dataset.found else ''}; into {folder}"
     )
     try:
@@ -129,14 +129,12 @@ def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str)
             RunConfig(**{**fixed, **options})
         return
     for name, values in space.items():
-        tried = (values.low, values.high) if isinstance(values, spaces.Range) else values
-        for value in tried:
+        for value in (values.low, values.high) if isinstance(values, spaces.Range) else values:
             RunConfig(**{**fixed, name: value})
 
 
 def _require_measured(dataset: Dataset, metric: str) -> None:
-    held = dataset.validation
-    assert held is not None  # `load` has refused such data
+    held = held_back(dataset)
     constant = np.zeros((len(held), dataset.n_outputs), np.float32)
     known = metrics.evaluate(dataset.task, constant, held.y)
     if metric not in known:
@@ -151,8 +149,7 @@ def _sizes(config: RunConfig) -> dict[str, Any]:
 
 def _digest(dataset: Dataset) -> str:
     """Of what would differ with other data: statistics of the inputs, and the labels."""
-    assert dataset.validation is not None  # `load` has refused such data
     digest = hashlib.sha256()
-    for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, dataset.validation.y):
+    for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

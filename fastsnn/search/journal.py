@@ -41,7 +41,7 @@ class Journal:
 
     def __init__(
         self, folder: str | os.PathLike[str] | None, about: Mapping[str, Any], resume: bool
-    ):
+    ) -> None:
         self.records: list[dict[str, Any]] = []
         self._file: int | None = None
         if folder is None:
@@ -116,7 +116,7 @@ class Journal:
                 f"{self.path}: it could not be read ({error.strerror}); choose another folder"
             ) from error
 
-    def _parsed(self, number: int, line: bytes) -> Any:
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
         record = None
         try:
             record = json.loads(line)
@@ -179,5 +179,5 @@ class Journal:
         self.close()
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return value if isinstance(value, str) and len(value) <= 60 else shown(value)

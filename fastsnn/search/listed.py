@@ -3,29 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from fastsnn.search.trial import Trial
-
-
-class Source(Protocol):
-    """Hands out the options of trials; `Listed` and `tpe.Proposed` are such.
-
-    about: of the journal, what a resumed search must repeat. total: number of trials. cost:
-    estimate of the time of a trial.
-    """
-
-    about: dict[str, Any]
-    total: int
-    cost: Callable[[dict[str, Any]], float]
-
-    def recall(self, records: Iterable[Mapping[str, Any]]) -> None: ...
-
-    def next(self) -> tuple[int, dict[str, Any]] | None: ...
-
-    def tell(self, trial: Trial) -> None: ...
-
-    def total_cost(self) -> float: ...
 
 
 class Listed:
@@ -33,9 +13,11 @@ class Listed:
     end; among equals in the order of the list.
     """
 
-    about: dict[str, Any] = {"sampler": "list"}
+    about = {"sampler": "list"}
 
-    def __init__(self, options: Sequence[dict[str, Any]], cost: Callable[[dict[str, Any]], float]):
+    def __init__(
+        self, options: Sequence[dict[str, Any]], cost: Callable[[dict[str, Any]], float]
+    ) -> None:
         self.options, self.cost = options, cost
         self.total = len(options)
         costs = [cost(one) for one in options]

@@ -5,18 +5,28 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastsnn.checks.scalars import integer, shown
 from fastsnn.search import space as spaces
 from fastsnn.search.journal import Journal
-from fastsnn.search.listed import Listed, Source
+from fastsnn.search.listed import Listed
 from fastsnn.search.protocol import Protocol
 from fastsnn.search.trial import Trial, is_number, key_of, plain
-from fastsnn.search.workers import AnyReport, Crew, TrialFunction, workers_of
+from fastsnn.search.workers import (
+    Attempt,
+    Crew,
+    LocalReport,
+    RemoteReport,
+    TrialFunction,
+    workers_of,
+)
+
+if TYPE_CHECKING:  # tpe.py is imported if it is used
+    from fastsnn.search.tpe import Proposed
 
 SAMPLERS = ("grid", "random", "optuna")
 REFRESH_S = 0.5  # of the progress
@@ -169,7 +179,7 @@ def _source(
     ahead: int,
     cost: Callable[[dict[str, Any]], float],
     protocol: Protocol,
-) -> Source:
+) -> Listed | Proposed:
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}; got {shown(sampler)}")
     drawn = sampler != "grid"
@@ -189,7 +199,7 @@ def _source(
         if drawn:
             raise ValueError(f"space: {sampler} needs names with values, got a list of options")
         return Listed(spaces.unique(space), cost)
-    if trials is None:
+    if trials is None:  # the sampler is grid
         return Listed(spaces.unique(spaces.grid(space)), cost)
     if sampler == "random":
         return Listed(spaces.drawn(space, trials, seed), cost)
@@ -198,10 +208,10 @@ def _source(
     return Proposed(spaces.checked(space), trials, seed, ahead, cost, protocol)
 
 
-def _run(source: Source, crew: Crew, journal: Journal, watch: _Watch) -> None:
+def _run(source: Listed | Proposed, crew: Crew, journal: Journal, watch: _Watch) -> None:
     known = {key_of(r["options"]): Trial.of(r) for r in journal.records}
     source.recall(journal.records)
-    running: dict[Future[Any], tuple[int, dict[str, Any], AnyReport]] = {}
+    running: dict[Future[Attempt], tuple[int, dict[str, Any], LocalReport | RemoteReport]] = {}
     while len(watch.done) < source.total:
         while len(running) < crew.queued and (item := source.next()) is not None:
             number, options = item
@@ -221,7 +231,7 @@ def _run(source: Source, crew: Crew, journal: Journal, watch: _Watch) -> None:
         watch.show([(options, report) for _, options, report in running.values()])
 
 
-def _outcome(future: Future[Any], number: int, options: dict[str, Any]) -> Trial:
+def _outcome(future: Future[Attempt], number: int, options: dict[str, Any]) -> Trial:
     if future.cancelled():
         raise RuntimeError(
             f"trial {number}, {options}: the cluster has dropped it; are its scheduler and workers "
@@ -252,10 +262,10 @@ class _Watch:
 
     def __init__(
         self,
-        source: Source,
+        source: Listed | Proposed,
         protocol: Protocol,
         progress: Callable[[Status], None] | None,
-    ):
+    ) -> None:
         self.source, self.protocol, self.progress = source, protocol, progress
         self.done: dict[int, Trial] = {}
         self.best: Trial | None = None
@@ -272,7 +282,7 @@ class _Watch:
             self.best = self.protocol.ranked(both)[0]
         self.source.tell(trial)
 
-    def show(self, running: Sequence[tuple[dict[str, Any], AnyReport]]) -> None:
+    def show(self, running: Iterable[tuple[dict[str, Any], LocalReport | RemoteReport]]) -> None:
         now = time.perf_counter()
         end = len(self.done) == self.source.total
         if self.progress is None or (now - self.shown < REFRESH_S and not end):

@@ -34,7 +34,7 @@ def of(options: Mapping[str, Any]) -> str:
 class Lines:
     """A line now and then."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO) -> None:
         self.stream, self.part = stream, 0
 
     def __call__(self, status: Status) -> None:
@@ -50,9 +50,9 @@ class Lines:
 class Live:
     """A bar that moves."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        self.live: Any = None
+        self.live: Any = None  # of rich, which is imported when it begins
 
     def __call__(self, status: Status) -> None:
         if self.live is None:  # not before there is something to show: lines of text come first

@@ -39,7 +39,7 @@ class Protocol:
         The validation figure that is smoothed: "accuracy", "auc", "loss", "rmse", "r2", or a name
         of your own together with `maximize`.
     maximize : bool, optional
-        Whether more is better; known for the five names.
+        True if more is better; known for the five names.
     """
 
     epochs: int = SEARCH_EPOCHS
@@ -71,7 +71,7 @@ class Protocol:
 
     def smooth(self, curve: Sequence[float]) -> np.ndarray:
         """Mean of each epoch and the window - 1 before it, float64 (epochs,); NaN where there are
-        not so many, and where a figure among them is NaN or infinite.
+        fewer, and where a figure among them is NaN or infinite.
         """
         curve = [float(value) for value in curve]
         if not curve:
@@ -91,7 +91,7 @@ class Protocol:
         return best + 1, float(smooth[best])
 
     def better(self, value: float, than: float) -> bool:
-        """Whether a score beats another one; any number beats NaN and infinity."""
+        """True if a score beats another one; any number beats NaN and infinity."""
         value, than = (score if isfinite(score) else nan for score in (value, than))
         return beats(value, than, bool(self.maximize))
 

@@ -84,7 +84,7 @@ def grid(space: Space) -> list[dict[str, Any]]:
                 f"{name}: a grid needs values, got {values}; list them, or draw trials"
             )
         lists[name] = values
-    count = prod(len(values) for values in lists.values())
+    count = prod(map(len, lists.values()))
     if count > MOST_TRIALS:
         raise ValueError(
             f"space: at most {MOST_TRIALS:,} combinations are supported, got {shown(count)}; "
@@ -98,13 +98,13 @@ def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
 
     A space of values alone may have fewer: then all of them, in a random order.
     """
-    known = checked(space)
+    space = checked(space)
     found: dict[str, dict[str, Any]] = {}
     for number in range(trials):
         generator = np.random.Generator(np.random.Philox(key=seed + ((number + 1) << 64)))
         for _ in range(TRIES):
-            options: dict[str, Any] = {}
-            for name, values in known.items():
+            options = {}
+            for name, values in space.items():
                 u = generator.random()
                 if isinstance(values, Range):
                     options[name] = values.at(u)

@@ -26,7 +26,7 @@ class Proposed:
     def __init__(
         self, space: Space, trials: int, seed: int, ahead: int,
         cost: Callable[[dict[str, Any]], float], protocol: Protocol,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         self.optuna = _optuna()
         self.distributions = {name: self._distribution(space[name]) for name in space}
         self.total, self.seed, self.ahead, self.cost = trials, seed, ahead, cost
@@ -78,7 +78,7 @@ class Proposed:
             ) from error
 
     def _tell_until(self, number: int) -> bool:
-        """Tell the results of the trials up to this one; False if some are not known yet."""
+        """Tell the results of the trials up to this one; whether they are all there."""
         while self.told <= number and self.told in self.scores:
             score = self.scores.pop(self.told)
             self.study.tell(self.told, self.worst if score is None else score)

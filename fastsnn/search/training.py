@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastsnn import data
+from fastsnn.data.dataset import Split
 from fastsnn.engine.locks import Lock
 from fastsnn.model import Model
 from fastsnn.runs import run
@@ -42,12 +43,10 @@ class RunTrial:
         dataset = load(config)
         config = settled(config, dataset)
         model, trainer, schedule = run.build(config, dataset)
-        assert config.epochs is not None and config.batch_size is not None  # they are settled
-        assert dataset.validation is not None  # `load` has refused such data
         chosen = Selection(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
-            callbacks=[_Judge(model, dataset.validation), chosen, _Reporter(report)],
+            callbacks=[_Judge(model, held_back(dataset)), chosen, _Reporter(report)],
             schedule=schedule,
         )  # fmt: skip
         figures = chosen.figures()
@@ -84,18 +83,24 @@ def _loaded(
         name, target=target, task=task, validation=validation, seed=seed, standardize=standardize,
         header=header, progress=progress,
     )  # fmt: skip
+    held_back(dataset)
+    return dataset
+
+
+def held_back(dataset: data.Dataset) -> data.Split:
+    """The validation part. Raises ValueError if there is none."""
     if dataset.validation is None:
         raise ValueError(
-            f"{name}: validation data are required to choose by, got none; give a --validation "
-            "above 0"
+            f"{dataset.name}: validation data are required to choose by, got none; give a "
+            "--validation above 0"
         )
-    return dataset
+    return dataset.validation
 
 
 class _Judge:
     """Adds the validation figures, in the units of the data, to each epoch's record."""
 
-    def __init__(self, model: Model, held: data.Split):
+    def __init__(self, model: Model, held: Split) -> None:
         self.model, self.held = model, held
 
     def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> None:
@@ -104,7 +109,7 @@ class _Judge:
 
 
 class _Reporter:
-    def __init__(self, report: Report):
+    def __init__(self, report: Report) -> None:
         self.report = report
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:

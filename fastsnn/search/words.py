@@ -49,7 +49,8 @@ def space(
             if flag == "--grid":
                 found[name] = values
             elif len(values) == 2:
-                found[name] = Range(values[0], values[1], log)
+                low, high = values
+                found[name] = Range(low, high, log)
             else:
                 raise ValueError("LOW:HIGH or LOW:HIGH:log is required")
         except (ValueError, TypeError) as error:

@@ -17,6 +17,7 @@ LOCAL, MOST_WORKERS = "local", 100_000
 CONNECT_S = 10.0  # until a scheduler must have answered
 Report = Callable[[float], None]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
+Attempt = tuple[Mapping[str, Any], str | None, float]  # figures, how it diverged, seconds
 
 
 class Stopped(BaseException):
@@ -26,7 +27,7 @@ class Stopped(BaseException):
 class LocalReport:
     """`report` of a trial in this process."""
 
-    def __init__(self, stop: threading.Event):
+    def __init__(self, stop: threading.Event) -> None:
         self.fraction, self._stop = 0.0, stop
 
     def __call__(self, fraction: float) -> None:
@@ -44,21 +45,14 @@ class RemoteReport:
         pass
 
 
-AnyReport = LocalReport | RemoteReport
-
-
-def attempt(
-    trial: TrialFunction, options: dict[str, Any], report: Report
-) -> tuple[Mapping[str, Any], str | None, float]:
+def attempt(trial: TrialFunction, options: dict[str, Any], report: Report) -> Attempt:
     """(figures, how it diverged or None, seconds)."""
     start = time.perf_counter()
-    figures: Mapping[str, Any]
-    diverged: str | None
     try:
-        figures, diverged = trial(dict(options), report), None
+        figures = trial(dict(options), report)
     except FloatingPointError as error:
-        figures, diverged = {}, str(error) or "diverged"
-    return figures, diverged, time.perf_counter() - start
+        return {}, str(error) or "diverged", time.perf_counter() - start
+    return figures, None, time.perf_counter() - start
 
 
 class Crew:
@@ -71,13 +65,13 @@ class Crew:
         trial: TrialFunction,
         executor: Executor,
         most: int,
-        report: Callable[[], AnyReport],
+        report: Callable[[], LocalReport | RemoteReport],
         local: bool,
-    ):
+    ) -> None:
         self.trial, self.executor, self.report = trial, executor, report
         self.most, self.queued, self.local = most, 2 * most, local
 
-    def submit(self, options: dict[str, Any], report: Report) -> Future[Any]:
+    def submit(self, options: dict[str, Any], report: Report) -> Future[Attempt]:
         return self.executor.submit(attempt, self.trial, options, report)
 
 
@@ -129,20 +123,19 @@ def _remote(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Cr
         yield Crew(trial, executor, most, RemoteReport, here)
 
 
-def _client(own: ExitStack, workers: int | None, dask: Any) -> Any:
+def _client(own: ExitStack, workers: int | None, dask: str | None) -> Any:
     """A client that is closed with `own`, of this scheduler or of processes of ours."""
     import distributed
 
-    library: Any = distributed  # it has no types
     if dask == LOCAL:
         dask = own.enter_context(
-            library.LocalCluster(
+            distributed.LocalCluster(
                 n_workers=workers or processors.available(), threads_per_worker=1, processes=True,
                 dashboard_address=":0", host="127.0.0.1", silence_logs=logging.CRITICAL,
             )
         )  # fmt: skip
     try:
-        client = library.Client(dask, set_as_default=False, timeout=CONNECT_S)
+        client = distributed.Client(dask, set_as_default=False, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise RuntimeError(
             f"dask {dask}: no scheduler answered ({error}); start one with: dask scheduler"
