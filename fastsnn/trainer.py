@@ -13,9 +13,10 @@ from fastsnn.checks.attribute import Checked
 from fastsnn.engine import labelled
 from fastsnn.engine import threads as processors
 from fastsnn.engine.batches import batches_of, shuffled
-from fastsnn.engine.cpu import BACKENDS, LOSSES, PRECISIONS, training_engine
+from fastsnn.engine.cpu import BACKENDS, PRECISIONS, training_engine
 from fastsnn.engine.divergence import diverged
 from fastsnn.engine.locks import Lock, exclusive
+from fastsnn.losses import Loss, loss_of
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Adam, rate_of, require_state, successor
 from fastsnn.schedules import Constant
@@ -34,9 +35,10 @@ class Trainer:
     ----------
     network : Network
         Its parameters change in place.
-    loss : {"softmax_cross_entropy", "sigmoid_cross_entropy", "mse"}
-        Integer classes (n,); labels (n, outputs) in [0, 1] with NaN where missing; targets (n,
-        outputs). All means are over the labelled entries.
+    loss : Loss or str
+        One of `fastsnn.losses`, or its name: "softmax_cross_entropy" for integer classes (n,),
+        "sigmoid_cross_entropy" for labels (n, outputs) in [0, 1] with NaN where missing, "mse" for
+        targets (n, outputs). All means are over the labelled entries.
     optimizer : SGD, Adam, AdamW
     threads : int >= 1, optional
         Default: all processors. The bits of the result do not depend on it; 1 touches no threading
@@ -65,13 +67,13 @@ class Trainer:
 
     optimizer = Checked(lambda self, value: successor(value, self.__dict__.get("optimizer")))
     class_weight = Checked(
-        lambda self, value: check.class_weight(value, self.loss, self.network.output_size)
+        lambda self, value: check.class_weight(value, self._loss, self.network.output_size)
     )
 
     def __init__(
         self,
         network: Network,
-        loss: str = "softmax_cross_entropy",
+        loss: str | Loss = "softmax_cross_entropy",
         optimizer: SGD | Adam | None = None,
         threads: int | None = None,
         seed: int = 0,
@@ -81,8 +83,7 @@ class Trainer:
     ):
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: a Network is required, got {type(network).__name__}")
-        if loss not in LOSSES:
-            raise ValueError(f"Trainer: loss must be one of {', '.join(LOSSES)}; got {loss!r}")
+        self._loss = loss_of(loss, "Trainer: loss")
         if backend not in BACKENDS:
             raise ValueError(
                 f"Trainer: backend must be one of {', '.join(BACKENDS)}; got {backend!r}"
@@ -149,7 +150,7 @@ class Trainer:
         """
         batch = self._single(x, y, sample_weight)
         loss, flat = self._engine.gradients(
-            batch, len(batch[0]), self.step_count, self.seed, LOSSES[self.loss]
+            batch, len(batch[0]), self.step_count, self.seed, self._loss
         )
         gradients = self.network.layout.trained(flat)
         bad = [name for name, g in gradients.items() if not np.isfinite(g).all()]
@@ -171,7 +172,7 @@ class Trainer:
     def _checked(self, x, y, sample_weight, fitting=False):
         self.load_kernels()
         copy = np.array if fitting else self._labels.copy_of
-        x, labels, targets = labelled.checked(self.network, self.loss, x, y, copy)
+        x, labels, targets = labelled.checked(self.network, self._loss, x, y, copy)
         weight = check.weights(sample_weight, (len(x),), "sample_weight")
         if fitting:  # callbacks may write into the array of the caller
             weight = weight.copy()
@@ -205,7 +206,7 @@ class Trainer:
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
         losses, overflow = self._engine.steps(
-            batch, first_row, sizes, self.step_count, self.seed, LOSSES[self.loss],
+            batch, first_row, sizes, self.step_count, self.seed, self._loss,
             self.optimizer.update,
             [self.optimizer.hyper(rate, self.step_count + i) for i, rate in enumerate(rates)],
             limit,
@@ -271,7 +272,7 @@ class Trainer:
                     f"fit: validation_data must be (x, y), got {type(validation_data).__name__}"
                 )
             try:
-                judged, *judged_y = labelled.checked(self.network, self.loss, *validation_data)
+                judged, *judged_y = labelled.checked(self.network, self._loss, *validation_data)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"validation_data: {error}") from error
         if not isinstance(callbacks, Iterable):
@@ -340,12 +341,12 @@ class Trainer:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
-        x, *y = labelled.checked(self.network, self.loss, x, y)
+        x, *y = labelled.checked(self.network, self._loss, x, y)
         return self._figures(x, labelled.used(*y))
 
     def _figures(self, x, y):
-        task = metrics.TASKS[self.loss]
-        return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
+        z = self.network.forward(x, threads=self.threads)
+        return metrics.evaluate(self._loss.task, z, y, loss=self._loss)
 
     @exclusive
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict]:

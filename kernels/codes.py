@@ -1,10 +1,7 @@
-"""Numbers by which programs and jobs name activations, losses and updates, on every target."""
+"""Numbers by which programs and jobs name activations and updates, on every target."""
 
 NONE, SELU, RELU, TANH = range(4)
 ACTIVATIONS = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
-
-SOFTMAX, SIGMOID, MSE = range(3)
-LOSSES = {"softmax_cross_entropy": SOFTMAX, "sigmoid_cross_entropy": SIGMOID, "mse": MSE}
 
 STORE, SGD, MOMENTUM, NESTEROV, ADAM = range(5)  # STORE: the gradient itself goes to the state
 HYPER = 8  # scalars of an update; see `hyper` in fastsnn/optimizers.py

@@ -6,6 +6,7 @@ Klambauer et al. 2017, "Self-Normalizing Neural Networks".
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -214,10 +215,16 @@ def mse(z, t, class_weight=None, sample_weight=None):
 LOSSES = {f.__name__: f for f in (softmax_cross_entropy, sigmoid_cross_entropy, mse)}
 
 
+def loss_of(spec):
+    """The function of a loss by its name, or by name and parameter: "huber:0.5"."""
+    name, _, parameter = spec.partition(":")
+    return partial(LOSSES[name], parameter=float(parameter)) if parameter else LOSSES[name]
+
+
 def loss_and_gradients(blocks, x, y, loss, masks=None, class_weight=None, sample_weight=None):
     """loss, gradients, scales: see `backward`."""
     out = forward(blocks, x, masks)[0][-1]
-    value, d_out = LOSSES[loss](out, y, class_weight, sample_weight)
+    value, d_out = loss_of(loss)(out, y, class_weight, sample_weight)
     return value, *backward(blocks, x, masks, d_out)
 
 

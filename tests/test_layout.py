@@ -29,7 +29,7 @@ AGREED = {
 # The files of the package that know kernels; all others go through them.
 KNOW_KERNELS = {
     "engine/cpu.py", "engine/cuda.py", "engine/device.py", "engine/locks.py", "engine/plan.py",
-    "engine/threads.py", "info.py", "optimizers.py",
+    "engine/threads.py", "info.py", "losses.py", "optimizers.py",
 }  # fmt: skip
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}

@@ -73,7 +73,7 @@ def test_gradients_are_finite_differences(activation, dropout, rate, variant):
 
     def value():
         out = oracle.forward(blocks, x, masks)[0][-1]
-        return oracle.LOSSES[loss](out, y, class_weight, sample_weight)[0]
+        return oracle.loss_of(loss)(out, y, class_weight, sample_weight)[0]
 
     _, gradients, _ = oracle.loss_and_gradients(
         blocks, x, y, loss, masks, class_weight, sample_weight

@@ -133,17 +133,15 @@ def seed(value, where: str = "seed") -> int:
     return value
 
 
-def class_weight(
-    values, loss: str, n_outputs: int, where: str = "class_weight"
-) -> np.ndarray | str:
+def class_weight(values, loss, n_outputs: int, where: str = "class_weight") -> np.ndarray | str:
     """Weights of classes or tasks as (n_outputs,) float32. None gives an empty array, which means
     1; "balanced" is returned unchanged, see `balanced`.
 
     values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
-    The array is a read-only copy.
+    loss: a `Loss`, which has a meaning for them or not. The array is a read-only copy.
     """
-    if values is not None and loss == "mse":
-        raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
+    if values is not None and not loss.takes_class_weight:
+        raise ValueError(f"Trainer: class_weight has no meaning for {loss.name}; use sample_weight")
     if isinstance(values, str):
         if values != BALANCED:
             raise ValueError(

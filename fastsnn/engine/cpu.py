@@ -10,14 +10,14 @@ import numpy as np
 from fastsnn.engine import threads as processors
 from fastsnn.engine.pace import Pace
 from fastsnn.engine.plan import aligned_zeros, plan, round_up
-from fastsnn.kernels import codes, jit
+from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
+from fastsnn.kernels.losses import require as require_loss
 
 log = logging.getLogger("fastsnn")
 
-LOSSES = codes.LOSSES
 BACKENDS = ("cpu", "cuda")
 PRECISIONS = ("float32", "tf32", "bf16")
 NOT_FINITE, OUT_OF_RANGE = checks.NOT_FINITE, checks.OUT_OF_RANGE
@@ -109,11 +109,13 @@ class TrainingEngine:
         if self.normalizes_weights:
             self.job[regions.DIRECTIONS] = program.run_directions.address
 
-    def _set_job(self, first_row, samples, step, seed, loss_code, update):
+    def _set_job(self, first_row, samples, step, seed, loss, update):
+        require_loss(loss.code)
+        self.parameter = np.float32(loss.parameter)
         job = self.job
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)
-        job[regions.LOSS], job[regions.UPDATE] = loss_code, update
+        job[regions.LOSS], job[regions.UPDATE] = loss.code, update
         job[regions.THREADS] = threads = processors.resolve(self.threads)
         job[regions.SPLIT] = self._shares_panels(samples, threads)
 
@@ -136,12 +138,12 @@ class TrainingEngine:
         if threads == 1:
             done = regions.steps_serial(
                 self.step_losses[:count], self.sizes[:count], self.hypers[:count], limit, *buffers,
-                *batch,
+                *batch, self.parameter,
             )  # fmt: skip
             return self.step_losses[:done].tolist()
         assert count == 1, "one parallel step at a time"
         with self.pace.region(threads, round_up(int(sizes[0]), PANEL)):
-            return [regions.step_parallel(*buffers, *batch, self.hypers[0])]
+            return [regions.step_parallel(*buffers, *batch, self.parameter, self.hypers[0])]
 
     def load(self, report=log.warning):
         """Compile what is needed, or take it from the cache; returns the seconds."""
@@ -164,15 +166,15 @@ class TrainingEngine:
         weights = self.network.layout.size
         return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
 
-    def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
+    def steps(self, batch, first_row, sizes, step, seed, loss, update, hypers, limit):
         """Updates by the next batches of `sizes` rows; returns (mean loss before each of them,
         whether the last update left float32: such parameters keep their values). Stops after
         a loss that is not finite or above `limit`, and after such an update. `batch`: x, index,
-        labels, targets, sample and class weights.
+        labels, targets, sample and class weights. `loss`: a `fastsnn.losses.Loss`.
         """
         most = max(sizes)
         self.reserve(most)
-        self._set_job(first_row, most, step, seed, loss_code, update)
+        self._set_job(first_row, most, step, seed, loss, update)
         for into, hyper in zip(self.hypers, hypers, strict=False):
             into[: len(hyper)] = hyper
         before = self.network.buffer.version
@@ -184,10 +186,10 @@ class TrainingEngine:
         self.network.buffer.updated(len(losses), since=before)
         return losses, bool(self.job[regions.OVERFLOW])
 
-    def gradients(self, batch, samples, step, seed, loss_code):
+    def gradients(self, batch, samples, step, seed, loss):
         """(mean loss, flat gradient) of what a step would do; changes no parameter and no state."""
         self.reserve(samples)
-        self._set_job(0, samples, step, seed, loss_code, optimizer.STORE)
+        self._set_job(0, samples, step, seed, loss, optimizer.STORE)
         gradient = aligned_zeros(1, self.network.layout.size)
         (loss,) = self._run(gradient, (samples,), np.inf, batch)
         return loss, gradient[0]

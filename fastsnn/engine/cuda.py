@@ -7,6 +7,8 @@ import numpy as np
 from fastsnn.engine.device import Data, Launches, features, kernels, room
 from fastsnn.engine.plan import device_plan
 from fastsnn.kernels import codes
+from fastsnn.kernels.losses import LABELS, NUMBERS
+from fastsnn.kernels.losses import require as require_loss
 
 STEPS_AT_ONCE = 64  # a copy to and from the device for so many steps
 CHUNK = 4096  # rows that are predicted at a time
@@ -97,7 +99,7 @@ class TrainingEngine:
         table, constants = self.plan.table, self.plan.constants
         params, size = self.parameters.array, self.network.layout.size
         flags = data.weighted, data.class_weighted
-        scaled = loss != codes.SIGMOID and not any(flags)
+        scaled = require_loss(loss).targets != LABELS and not any(flags)
         made.program.run_rows(
             run, self.losses, self.step_losses, table, constants, params, self.acts, data.x,
             data.index, *data.arrays, self.jobs, self.slots, self.hypers, samples, loss, *flags,
@@ -121,11 +123,13 @@ class TrainingEngine:
         self.parameters.ready()
         jobs = np.zeros((len(sizes), made.job.JOB), np.int64)
         scalars = np.zeros((len(sizes), made.job.HYPERS), np.float32)
-        outputs = self.network.output_size if loss == codes.MSE else 1
+        numbers = require_loss(loss.code).targets == NUMBERS
+        outputs = self.network.output_size if numbers else 1
         for i, (size, hyper) in enumerate(zip(sizes, hypers, strict=True)):
             jobs[i, made.job.FIRST_ROW], first_row = first_row, first_row + size
             jobs[i, made.job.STEP] = (step + i) & 0xFFFFFFFF
             scalars[i, : len(hyper)] = hyper
+            scalars[i, made.job.PARAMETER] = loss.parameter
             scalars[i, made.job.SCALE] = 1 / (size * outputs)
         jobs[:, made.job.SEED] = made.dropout.signed64(seed)
         scalars[:, made.job.LIMIT] = limit
@@ -133,19 +137,19 @@ class TrainingEngine:
         made.device.write(self.hypers, 0, scalars.reshape(-1))
         made.device.write(self.slots, 0, np.zeros(made.job.SLOTS, np.int64))
         for size in sizes:
-            self._launches(data, size, loss, update, state).run()
+            self._launches(data, size, loss.code, update, state).run()
         count, columns = len(sizes), made.job.HYPERS
         overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
         return made.device.read(self.step_losses)[:count].tolist(), overflows
 
-    def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
+    def steps(self, batch, first_row, sizes, step, seed, loss, update, hypers, limit):
         """See `backend.TrainingEngine.steps`. The device makes no update after the step that ends
         the training.
         """
         self._host_is_new = False
         try:
             losses, overflows = self._run(
-                batch, first_row, sizes, step, seed, loss_code, update, hypers, limit, self._state
+                batch, first_row, sizes, step, seed, loss, update, hypers, limit, self._state
             )
         except BaseException:  # nobody knows how far it came
             self.parameters.changed(len(sizes))
@@ -160,14 +164,14 @@ class TrainingEngine:
         self.parameters.changed(last + 1)
         return losses[: last + 1], bool(overflows[last])
 
-    def gradients(self, batch, samples, step, seed, loss_code):
+    def gradients(self, batch, samples, step, seed, loss):
         """(mean loss, flat gradient) of what a step would do; changes no parameter and no state."""
         if self.gradient is None:
             self.gradient = kernels().device.zeros(self.network.layout.size)
         made = kernels().device
         made.write(self.gradient, 0, np.zeros(self.network.layout.size, np.float32))
         (loss,), _ = self._run(
-            batch, 0, (samples,), step, seed, loss_code, codes.STORE, ((),), np.inf, self.gradient
+            batch, 0, (samples,), step, seed, loss, codes.STORE, ((),), np.inf, self.gradient
         )
         return loss, made.read(self.gradient)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastsnn.checks import inputs as check
 from fastsnn.engine.byterows import ByteRows
-from fastsnn.losses import check_targets
+from fastsnn.losses import Loss, check_targets
 from fastsnn.network import Network
 
 NO_FEATURES = np.zeros((0, 1), np.float32)
@@ -31,7 +31,7 @@ class Labels:
 
 def checked(
     network: Network,
-    loss: str,
+    loss: str | Loss,
     x: np.ndarray | ByteRows,
     y: np.ndarray,
     copy: Callable[[np.ndarray], np.ndarray] = np.array,
