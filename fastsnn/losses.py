@@ -12,11 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastsnn.checks import inputs as check
-from fastsnn.checks.scalars import shown
+from fastsnn.checks.scalars import FLOAT32_MAX, number, shown
 from fastsnn.engine import cpu as backend
 from fastsnn.kernels import losses as kernels
 
-__all__ = ["MSE", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
+__all__ = ["MSE", "Huber", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
+
+
+SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class Loss:
     @property
     def takes_class_weight(self) -> bool:
         return self.takes_classes or self.allows_missing
+
+    def _set(self, name: str, low: float, high: float, ends: str) -> None:
+        """Check the parameter and store it as a float. Raises TypeError or ValueError."""
+        value = number(getattr(self, name), f"{type(self).__name__}: {name}", low, high, ends)
+        object.__setattr__(self, name, value)
 
     def value(self, z: np.ndarray, y: np.ndarray) -> float:
         """Mean loss in float64 of raw outputs z (n, outputs), without weights: over rows for
@@ -103,6 +111,30 @@ class MSE(Loss):
 
     def _each(self, z, y):
         return (z - y) ** 2
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """d^2 / 2 for d = |z - y| <= delta, else delta (d - delta / 2), for targets y (n, outputs),
+    averaged over rows and outputs: PyTorch's HuberLoss.
+
+    Parameters
+    ----------
+    delta : float > 0
+        The error from which on the loss grows linearly, in units of the standardized targets.
+    """
+
+    name: ClassVar[str] = "huber"
+    task: ClassVar[str] = "regression"
+
+    delta: float = 1.0
+
+    def __post_init__(self):
+        self._set("delta", SMALLEST, FLOAT32_MAX, "[]")
+
+    def _each(self, z, y):
+        inner = np.minimum(np.abs(z - y), self.delta)
+        return inner * (np.abs(z - y) - inner / 2)
 
 
 CLASSES = {globals()[name].name: globals()[name] for name in __all__}

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from .emit import F32, Value, absolute, where
+from .emit import F32, Value, absolute, copysign, where
 
 # Kinds of targets: integer classes (rows,), numbers (rows, outputs), and labels (rows, outputs) of
 # which those that are NaN are missing.
@@ -50,6 +50,14 @@ def mse(z, t, weight, *_):
     return weight * d * d, (d + d) * weight
 
 
+def huber(z, t, weight, delta, *_):
+    """d^2 / 2 for d = |z - t| <= delta, else delta (d - delta / 2); slope d clipped to delta."""
+    d = z - t
+    size = absolute(d)
+    inner = where(size > delta, delta, size)
+    return weight * (inner * (size - inner * 0.5)), copysign(inner, d) * weight
+
+
 class Row(NamedTuple):
     """A loss, as kernels read it."""
 
@@ -62,6 +70,7 @@ LOSSES = {
     "softmax_cross_entropy": Row(CLASSES),
     "sigmoid_cross_entropy": Row(LABELS, sigmoid),
     "mse": Row(NUMBERS, mse),
+    "huber": Row(NUMBERS, huber),
 }
 CODES = {name: code for code, name in enumerate(LOSSES)}
 ROWS = tuple(LOSSES.values())

@@ -9,6 +9,8 @@ import numpy as np
 import oracle
 import tolerance
 
+NUMBERS = "mse", "huber"  # losses whose targets are any numbers
+
 
 @dataclass(frozen=True)
 class Case:
@@ -80,7 +82,7 @@ class Case:
             if "one" in self.options:
                 return np.full(n, n_out - 1)
             return rng.integers(n_out - ("missing" in self.options), size=n)
-        if self.loss == "mse":
+        if self.loss.startswith(NUMBERS):
             return rng.normal(size=(n, n_out)).astype(np.float32)
         y = rng.integers(2, size=(n, n_out)).astype(np.float32)
         if "missing" in self.options:
@@ -193,6 +195,9 @@ def _losses():
         ("mse", 1),
         ("mse", 17),
         ("mse", 3, "sample", "zeros"),
+        ("huber", 1),
+        ("huber:0.4", 17),
+        ("huber:0.7", 3, "sample", "zeros"),
     ):
         name = "-".join((loss, str(n_out), *options))
         hidden = (("selu", "alpha", 0.1),)

@@ -68,12 +68,17 @@ def fixed_labels(loss):
     return fixed_numbers(k.size, 9000).reshape(k.shape).astype(np.float32)
 
 
-def torch_loss(torch, loss, weight):
-    """PyTorch's loss function of (outputs, labels); missing labels are masked out."""
+def torch_loss(torch, loss, weight, reduction="mean"):
+    """PyTorch's loss function of (outputs, labels); missing labels are masked out. reduction: of
+    losses of numbers.
+    """
     if loss == "softmax_cross_entropy":
         return torch.nn.CrossEntropyLoss(weight=weight)
-    if loss == "mse":
-        return torch.nn.MSELoss()
+    name, _, parameter = loss.partition(":")
+    if name == "mse":
+        return torch.nn.MSELoss(reduction=reduction)
+    if name == "huber":
+        return torch.nn.HuberLoss(delta=float(parameter or 1), reduction=reduction)
     elementwise = torch.nn.BCEWithLogitsLoss(pos_weight=weight, reduction="none")
 
     def masked(z, t):

@@ -212,7 +212,19 @@ def mse(z, t, class_weight=None, sample_weight=None):
     return (w * d**2).sum() / w.sum(), 2 * w * d / w.sum()
 
 
-LOSSES = {f.__name__: f for f in (softmax_cross_entropy, sigmoid_cross_entropy, mse)}
+def huber(z, t, class_weight=None, sample_weight=None, parameter=1.0):
+    """sum_ij w_i l_ij / sum_ij w_i with d = z - t: l = d^2 / 2 for |d| <= delta (the parameter),
+    else delta (|d| - delta / 2)
+    """
+    w = np.ones(len(z)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    w = np.broadcast_to(w[:, None], z.shape)
+    d = z - t
+    loss = np.where(np.abs(d) <= parameter, d**2 / 2, parameter * (np.abs(d) - parameter / 2))
+    slope = np.where(np.abs(d) <= parameter, d, parameter * np.sign(d))
+    return (w * loss).sum() / w.sum(), w * slope / w.sum()
+
+
+LOSSES = {f.__name__: f for f in (softmax_cross_entropy, sigmoid_cross_entropy, mse, huber)}
 
 
 def loss_of(spec):

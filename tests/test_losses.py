@@ -4,6 +4,8 @@ and gradients themselves: test_engine.py, test_torch.py, test_metrics.py.
 
 import copy
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -15,7 +17,7 @@ from fastsnn.data.dataset import TASKS
 from fastsnn.kernels import losses as kernels
 
 ALL = [kind() for kind in losses.CLASSES.values()]
-PARAMETERS = []  # losses with a parameter that is not the default
+PARAMETERS = [fs.Huber(0.5)]  # losses with a parameter that is not the default
 each_loss = pytest.mark.parametrize("loss", [*ALL, *PARAMETERS], ids=lambda loss: loss.spec)
 
 
@@ -46,6 +48,15 @@ def test_every_loss_of_the_kernels_is_described():
     assert {type(loss).__name__ for loss in ALL} == set(losses.__all__) <= set(fs.__all__)
 
 
+@pytest.mark.parametrize("name", ["huber"])
+def test_a_loss_of_single_outputs_is_named_in_two_files(name):
+    """Trainer, configuration, metrics, engines and kernels derive what they need of it."""
+    root = Path(fs.__file__).parents[1]
+    files = [p for top in ("fastsnn", "kernels") for p in (root / top).rglob("*.py")]
+    found = {p for p in files if re.search(rf"\b{name}\b", p.read_text(), re.IGNORECASE)}
+    assert found == {root / "fastsnn/losses.py", root / "kernels/losses.py"}
+
+
 @each_loss
 def test_its_text_is_read_again(loss):
     assert losses.loss_of(loss.spec) == loss and losses.loss_of(loss) is loss
@@ -57,6 +68,9 @@ def test_its_text_is_read_again(loss):
     [
         ("hinge", "loss must be one of softmax_cross_entropy, .*; got 'hinge'"),
         (None, "loss must be one of .*; got None"),
+        ("huber:", "loss: huber:DELTA with a number is required, got 'huber:'"),
+        ("huber:0", r"Huber: delta must be in \[1.17549e-38, 3.40282e\+38\], got 0.0"),
+        ("huber:nan", "Huber: delta must be in .*, got nan"),
         ("mse:1", "loss: mse has no parameter, got 'mse:1'; write mse"),
     ],
 )

@@ -35,8 +35,7 @@ def loss_arguments(name, rng, n=9, n_out=3):
     y = {
         "softmax_cross_entropy": rng.integers(n_out, size=n),
         "sigmoid_cross_entropy": rng.integers(2, size=(n, n_out)).astype(float),
-        "mse": rng.normal(size=(n, n_out)),
-    }[loss]
+    }.get(loss, rng.normal(size=(n, n_out)))
     if "missing" in options:
         y[rng.random(y.shape) < 0.3] = np.nan
     class_weight = rng.uniform(0.2, 3, n_out) if "class" in options else None
@@ -54,6 +53,8 @@ LOSS_VARIANTS = (
     "sigmoid_cross_entropy+missing+class+sample",
     "mse",
     "mse+sample",
+    "huber",
+    "huber:0.4+sample",
 )
 
 
@@ -260,7 +261,8 @@ def test_loss_and_gradients_are_those_of_torch(activation, variant):
         )
         value = (w[:, None] * entries)[labelled].sum() / (w[:, None] * labelled).sum()
     else:
-        value = (w[:, None] * (z - t) ** 2).sum() / (w.sum() * y.shape[1])
+        entries = golden.torch_loss(torch, loss, None, reduction="none")(z, t)
+        value = (w[:, None] * entries).sum() / (w.sum() * y.shape[1])
     value.backward()
     expected, gradients, _ = oracle.loss_and_gradients(
         blocks, x, y, loss, None, class_weight, sample_weight

@@ -34,6 +34,8 @@ LOSSES = (
     ("sigmoid_cross_entropy", ("missing",)),
     ("sigmoid_cross_entropy", ("missing", "class")),
     ("mse", ()),
+    ("huber", ()),
+    ("huber:0.4", ()),
 )
 OPTIMIZERS = (
     ("SGD", dict(learning_rate=0.05)),
