@@ -16,7 +16,7 @@ from fastsnn.checks.scalars import FLOAT32_MAX, number, shown
 from fastsnn.engine import cpu as backend
 from fastsnn.kernels import losses as kernels
 
-__all__ = ["MSE", "Huber", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
+__all__ = ["MSE", "Huber", "Quantile", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
 
 
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -135,6 +135,30 @@ class Huber(Loss):
     def _each(self, z, y):
         inner = np.minimum(np.abs(z - y), self.delta)
         return inner * (np.abs(z - y) - inner / 2)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """max(q d, (q - 1) d) with d = y - z for targets y (n, outputs), averaged over rows and
+    outputs: its minimum is the q-quantile of y, given x (pinball loss; Koenker and Bassett 1978).
+    The gradient at d = 0 is 0, a subgradient.
+
+    Parameters
+    ----------
+    q : float in (0, 1)
+        0.5 is half the absolute error, whose minimum is the median.
+    """
+
+    name: ClassVar[str] = "quantile"
+    task: ClassVar[str] = "regression"
+
+    q: float = 0.5
+
+    def __post_init__(self):
+        self._set("q", 0, 1, "()")
+
+    def _each(self, z, y):
+        return np.maximum(self.q * (y - z), (self.q - 1) * (y - z))
 
 
 CLASSES = {globals()[name].name: globals()[name] for name in __all__}

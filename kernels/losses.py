@@ -58,6 +58,13 @@ def huber(z, t, weight, delta, *_):
     return weight * (inner * (size - inner * 0.5)), copysign(inner, d) * weight
 
 
+def quantile(z, t, weight, q, *_):
+    """q d for d = t - z > 0, else (q - 1) d. The derivative at d = 0 is 0, a subgradient."""
+    d = t - z
+    slope = where(d > 0, 0 - q, where(d < 0, 1 - q, 0))
+    return weight * (where(d > 0, q, q - 1) * d), slope * weight
+
+
 class Row(NamedTuple):
     """A loss, as kernels read it."""
 
@@ -71,6 +78,7 @@ LOSSES = {
     "sigmoid_cross_entropy": Row(LABELS, sigmoid),
     "mse": Row(NUMBERS, mse),
     "huber": Row(NUMBERS, huber),
+    "quantile": Row(NUMBERS, quantile),
 }
 CODES = {name: code for code, name in enumerate(LOSSES)}
 ROWS = tuple(LOSSES.values())

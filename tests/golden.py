@@ -79,6 +79,14 @@ def torch_loss(torch, loss, weight, reduction="mean"):
         return torch.nn.MSELoss(reduction=reduction)
     if name == "huber":
         return torch.nn.HuberLoss(delta=float(parameter or 1), reduction=reduction)
+    if name == "quantile":
+        q = float(parameter or 0.5)
+
+        def pinball(z, t):
+            each = torch.maximum(q * (t - z), (q - 1) * (t - z))
+            return each.mean() if reduction == "mean" else each
+
+        return pinball
     elementwise = torch.nn.BCEWithLogitsLoss(pos_weight=weight, reduction="none")
 
     def masked(z, t):

@@ -224,7 +224,24 @@ def huber(z, t, class_weight=None, sample_weight=None, parameter=1.0):
     return (w * loss).sum() / w.sum(), w * slope / w.sum()
 
 
-LOSSES = {f.__name__: f for f in (softmax_cross_entropy, sigmoid_cross_entropy, mse, huber)}
+def quantile(z, t, class_weight=None, sample_weight=None, parameter=0.5):
+    """sum_ij w_i max(q d_ij, (q - 1) d_ij) / sum_ij w_i with d = t - z, q the parameter"""
+    w = np.ones(len(z)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    w = np.broadcast_to(w[:, None], z.shape)
+    d = t - z
+    loss = np.maximum(parameter * d, (parameter - 1) * d)
+    slope = -np.where(d > 0, parameter, np.where(d < 0, parameter - 1, 0))
+    return (w * loss).sum() / w.sum(), w * slope / w.sum()
+
+
+def loss_kinks(spec, z, t):
+    """How far each output (n, N) is from a jump of the loss's slope. Huber's slope has none."""
+    return np.abs(z - t) if spec.startswith("quantile") else np.full(z.shape, np.inf)
+
+
+LOSSES = {
+    f.__name__: f for f in (softmax_cross_entropy, sigmoid_cross_entropy, mse, huber, quantile)
+}
 
 
 def loss_of(spec):

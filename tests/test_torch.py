@@ -36,6 +36,7 @@ LOSSES = (
     ("mse", ()),
     ("huber", ()),
     ("huber:0.4", ()),
+    ("quantile:0.8", ()),
 )
 OPTIMIZERS = (
     ("SGD", dict(learning_rate=0.05)),
