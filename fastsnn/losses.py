@@ -80,13 +80,29 @@ class Loss:
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(Loss):
-    """-log softmax(z)[y] for integer classes y (n,): PyTorch's CrossEntropyLoss."""
+    """-log softmax(z)[y] for integer classes y (n,): PyTorch's CrossEntropyLoss.
+
+    Parameters
+    ----------
+    label_smoothing : float in [0, 1)
+        This share of the target is spread over all classes, the rest is the label's. With class
+        weights w the loss of class c counts w[c], and the mean divides by the sum of w[y].
+    """
 
     name: ClassVar[str] = "softmax_cross_entropy"
     task: ClassVar[str] = "classification"
 
+    label_smoothing: float = 0.0
+
+    def __post_init__(self):
+        self._set("label_smoothing", 0, 1, "[)")
+
     def value(self, z: np.ndarray, y: np.ndarray) -> float:
-        return float(-log_softmax(z)[np.arange(len(z)), y].mean())
+        log_p = log_softmax(z)
+        own = float(-log_p[np.arange(len(z)), y].mean())
+        if not self.label_smoothing:
+            return own
+        return (1 - self.label_smoothing) * own - self.label_smoothing * float(log_p.mean())
 
 
 @dataclass(frozen=True)

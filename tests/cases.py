@@ -81,7 +81,7 @@ class Case:
 
     def labels(self, rng):
         n, n_out = self.batch, self.sizes[-1]
-        if self.loss == "softmax_cross_entropy":
+        if self.loss.startswith("softmax_cross_entropy"):
             if "one" in self.options:
                 return np.full(n, n_out - 1)
             return rng.integers(n_out - ("missing" in self.options), size=n)
@@ -188,6 +188,8 @@ def _losses():
         ("softmax_cross_entropy", 4, "missing"),
         ("softmax_cross_entropy", 4, "one"),
         ("softmax_cross_entropy", 1000, "class"),
+        ("softmax_cross_entropy:0.1", 5),
+        ("softmax_cross_entropy:0.3", 5, "class", "sample", "zeros"),
         ("sigmoid_cross_entropy", 1),
         ("sigmoid_cross_entropy", 12),
         ("sigmoid_cross_entropy", 12, "missing"),

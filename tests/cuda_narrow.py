@@ -25,7 +25,7 @@ ENGINE = (
     "softmax_cross_entropy-5-class-sample-zeros",
     "sigmoid_cross_entropy-12-missing-empty_task-class", "sigmoid_cross_entropy-3-unlabelled",
     "mse-3-sample-zeros", "huber:0.7-3-sample-zeros",
-    "quantile:0.2-3-sample-zeros",
+    "quantile:0.2-3-sample-zeros", "softmax_cross_entropy:0.3-5-class-sample-zeros",
 )  # fmt: skip
 
 
@@ -116,6 +116,8 @@ NETWORKS = {
     "huber-weighted": (dense(7, 3), 9, 6, "huber", "sample"),
     "quantile": (dense(6, 11), 10, 6, "quantile:0.9", ""),
     "quantile-weighted": (dense(7, 3), 9, 6, "quantile", "sample"),
+    "smoothing": (dense(9, 11), 10, 6, "softmax_cross_entropy:0.2", ""),
+    "smoothing-classes": (dense(9, 11), 10, 6, "softmax_cross_entropy:0.2", "sample class"),
     "missing": (dense(15, 20), 10, 6, "sigmoid_cross_entropy", "missing sample class"),
 }
 

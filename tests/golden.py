@@ -72,9 +72,9 @@ def torch_loss(torch, loss, weight, reduction="mean"):
     """PyTorch's loss function of (outputs, labels); missing labels are masked out. reduction: of
     losses of numbers.
     """
-    if loss == "softmax_cross_entropy":
-        return torch.nn.CrossEntropyLoss(weight=weight)
     name, _, parameter = loss.partition(":")
+    if name == "softmax_cross_entropy":
+        return torch.nn.CrossEntropyLoss(weight=weight, label_smoothing=float(parameter or 0))
     if name == "mse":
         return torch.nn.MSELoss(reduction=reduction)
     if name == "huber":

@@ -169,18 +169,26 @@ def backward(blocks, x, masks, d_out):
 # Losses: (loss, d loss / d z) for the outputs z. A sample weight of None is 1 for every row.
 
 
-def softmax_cross_entropy(z, y, class_weight=None, sample_weight=None):
-    """sum_i w_i (-log softmax(z_i)[y_i]) / sum_i w_i,   w_i = class_weight[y_i] sample_weight[i]"""
+def softmax_cross_entropy(z, y, class_weight=None, sample_weight=None, parameter=0.0):
+    """sum_i w_i (-log softmax(z_i)[y_i]) / sum_i w_i,   w_i = class_weight[y_i] sample_weight[i]
+
+    With label smoothing e (the parameter) the target of class c is e / N + (1 - e)[c = y_i], and
+    its loss counts class_weight[c]; the mean divides by the same sum of w_i.
+    """
     n = len(z)
     w = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
     if class_weight is not None:
         w = w * np.asarray(class_weight, np.float64)[y]
     shifted = z - z.max(1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    loss = -(w * log_p[np.arange(n), y]).sum() / w.sum()
-    dz = np.exp(log_p)
-    dz[np.arange(n), y] -= 1
-    return loss, dz * w[:, None] / w.sum()
+    c = np.ones(z.shape[1]) if class_weight is None else np.asarray(class_weight, np.float64)
+    s = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    target = np.full(z.shape, parameter / z.shape[1])
+    target[np.arange(n), y] += 1 - parameter
+    target *= c * s[:, None]
+    loss = -(target * log_p).sum() / w.sum()
+    dz = np.exp(log_p) * target.sum(1, keepdims=True) - target
+    return loss, dz / w.sum()
 
 
 def sigmoid_cross_entropy(z, t, class_weight=None, sample_weight=None):

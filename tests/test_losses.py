@@ -17,7 +17,11 @@ from fastsnn.data.dataset import TASKS
 from fastsnn.kernels import losses as kernels
 
 ALL = [kind() for kind in losses.CLASSES.values()]
-PARAMETERS = [fs.Huber(0.5), fs.Quantile(0.9)]  # losses with a parameter that is not the default
+PARAMETERS = [
+    fs.Huber(0.5),
+    fs.Quantile(0.9),
+    fs.SoftmaxCrossEntropy(0.2),
+]  # losses with a parameter that is not the default
 each_loss = pytest.mark.parametrize("loss", [*ALL, *PARAMETERS], ids=lambda loss: loss.spec)
 
 
@@ -72,6 +76,7 @@ def test_its_text_is_read_again(loss):
         ("huber:0", r"Huber: delta must be in \[1.17549e-38, 3.40282e\+38\], got 0.0"),
         ("huber:nan", "Huber: delta must be in .*, got nan"),
         ("quantile:1", r"Quantile: q must be in \(0, 1\), got 1.0"),
+        ("softmax_cross_entropy:1", r"label_smoothing must be in \[0, 1\), got 1.0"),
         ("mse:1", "loss: mse has no parameter, got 'mse:1'; write mse"),
     ],
 )

@@ -35,7 +35,7 @@ def loss_arguments(name, rng, n=9, n_out=3):
     y = {
         "softmax_cross_entropy": rng.integers(n_out, size=n),
         "sigmoid_cross_entropy": rng.integers(2, size=(n, n_out)).astype(float),
-    }.get(loss, rng.normal(size=(n, n_out)))
+    }.get(loss.partition(":")[0], rng.normal(size=(n, n_out)))
     if "missing" in options:
         y[rng.random(y.shape) < 0.3] = np.nan
     class_weight = rng.uniform(0.2, 3, n_out) if "class" in options else None
@@ -48,6 +48,8 @@ LOSS_VARIANTS = (
     "softmax_cross_entropy+class",
     "softmax_cross_entropy+sample",
     "softmax_cross_entropy+class+sample",
+    "softmax_cross_entropy:0.1",
+    "softmax_cross_entropy:0.3+class+sample",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy+missing",
     "sigmoid_cross_entropy+missing+class+sample",
@@ -256,8 +258,10 @@ def test_loss_and_gradients_are_those_of_torch(activation, variant):
     t = torch.from_numpy(y)
     w = torch.ones(len(y)).double() if sample_weight is None else torch.tensor(sample_weight)
     c = None if class_weight is None else torch.tensor(class_weight)
-    if loss == "softmax_cross_entropy":
-        entries = torch.nn.functional.cross_entropy(z, t, c, reduction="none")
+    if loss.startswith("softmax_cross_entropy"):
+        entries = torch.nn.functional.cross_entropy(
+            z, t, c, reduction="none", label_smoothing=float(loss.partition(":")[2] or 0)
+        )
         weights = w if c is None else w * c[t]
         value = (w * entries).sum() / weights.sum()
     elif loss == "sigmoid_cross_entropy":

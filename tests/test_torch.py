@@ -31,6 +31,8 @@ HIDDEN = {
 LOSSES = (
     ("softmax_cross_entropy", ()),
     ("softmax_cross_entropy", ("class",)),
+    ("softmax_cross_entropy:0.1", ()),
+    ("softmax_cross_entropy:0.3", ("class",)),
     ("sigmoid_cross_entropy", ("missing",)),
     ("sigmoid_cross_entropy", ("missing", "class")),
     ("mse", ()),

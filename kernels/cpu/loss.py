@@ -13,8 +13,8 @@ from .. import jit
 from ..emit import F32, I64, Value, at, load, store
 from ..losses import CLASSES, LABELS, ROWS, SOFTMAX, Functions, emit_element
 from .activation import exp_vectors
-from .code import vector_code
-from .shape import PANEL, VECTORS
+from .code import loop, vector_code
+from .shape import LANES, PANEL, VECTORS
 
 F64 = ir.DoubleType()
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -50,12 +50,52 @@ def total_weight(kind, index, first, count, labels, targets, sample_weight, clas
     return total
 
 
+def _with_samples(update):
+    """For each class in order: z, own = update(z, own), for all samples of a panel. `own` has a
+    number for each sample. Written out as vectors, which compile to much less than LLVM's own.
+    """
+
+    @vector_code
+    def with_samples(builder, z, z_at, n_classes, own):
+        def of_class(c):
+            row = builder.add(z_at, builder.mul(c, I64(PANEL)))
+            for v in range(VECTORS):
+                places = at(builder, at(builder, z, row), v * LANES), at(builder, own, v * LANES)
+                old = [load(builder, place, LANES) for place in places]
+                for value, before, place in zip(update(*old), old, places, strict=True):
+                    if value is not before:
+                        store(builder, value, place)
+
+        loop(builder, n_classes, of_class)
+
+    return with_samples
+
+
+_subtract = _with_samples(lambda z, own: (z - own, own))
+_multiply = _with_samples(lambda z, own: (z * own, own))
+_add_to = _with_samples(lambda z, own: (z, own + z))
+
+
+@jit.helper
+def _class_weight_of(class_weight, c):
+    return class_weight[c] if class_weight.size else ONE
+
+
+@jit.helper
+def _each(sample_weight, row, smoothing, n_classes):
+    """The share of every class in the target of a sample, before class weights."""
+    return sample_weight_of(sample_weight, row) * (smoothing / np.float32(n_classes))
+
+
 @jit.helper
 def _softmax(
     losses, at, z, z_at, n_classes, scratch, first, count, index, labels, sample_weight,
-    class_weight, scale,
+    class_weight, smoothing, scale,
 ):  # fmt: skip
-    """loss = log sum exp(z) - z[label];  dz = (softmax(z) - onehot) * weight * scale"""
+    """loss = sum over c of target[c] (log sum exp(z) - z[c]);  dz = (sum(target) softmax(z) -
+    target) * scale, with target[c] = weight * class_weight[c] * (smoothing / n_classes + (1 -
+    smoothing if c is the label)). Without smoothing all of it is the label's.
+    """
     top, sums = scratch[:PANEL], scratch[PANEL : 2 * PANEL]
     for s in range(PANEL):
         top[s] = z[z_at + s]
@@ -65,29 +105,46 @@ def _softmax(
             top[s] = v if v > top[s] or v != v else top[s]
     for s in range(count):  # the label's own output, before it is overwritten
         losses[at + s] = top[s] - z[z_at + labels[index[first + s]] * PANEL + s]
-    for c in range(n_classes):
-        for s in range(PANEL):
-            z[z_at + c * PANEL + s] -= top[s]
+    if smoothing > ZERO:
+        for s in range(count):
+            rest = 0.0
+            for c in range(n_classes):
+                rest += _class_weight_of(class_weight, c) * (top[s] - z[z_at + c * PANEL + s])
+            row = index[first + s]
+            hit = sample_weight_of(sample_weight, row)
+            hit *= _class_weight_of(class_weight, labels[row])
+            losses[at + s] *= hit * (ONE - smoothing)
+            losses[at + s] += _each(sample_weight, row, smoothing, n_classes) * rest
+    _subtract(z, z_at, n_classes, top)
     exp_vectors(z, z, z_at, n_classes * VECTORS)
     sums[:] = ZERO
-    for c in range(n_classes):
-        for s in range(PANEL):
-            sums[s] += z[z_at + c * PANEL + s]
+    _add_to(z, z_at, n_classes, sums)
     for s in range(PANEL):
-        weight = ZERO
+        weight = whole = ZERO  # of the label, and of all classes
         if s < count:
             row = index[first + s]
             weight = sample_weight_of(sample_weight, row)
             if class_weight.size:
                 weight *= class_weight[labels[row]]
-            losses[at + s] = weight * (losses[at + s] + math.log(sums[s]))
+            whole = weight
+            if smoothing > ZERO:
+                weight *= ONE - smoothing
+                total = ZERO
+                for c in range(n_classes):
+                    total += _class_weight_of(class_weight, c)
+                whole = weight + _each(sample_weight, row, smoothing, n_classes) * total
+                losses[at + s] += whole * math.log(sums[s])
+            else:
+                losses[at + s] = weight * (losses[at + s] + math.log(sums[s]))
         top[s] = weight * scale
-        sums[s] = top[s] / sums[s]
-    for c in range(n_classes):
-        for s in range(PANEL):
-            z[z_at + c * PANEL + s] *= sums[s]
+        sums[s] = whole * scale / sums[s]
+    _multiply(z, z_at, n_classes, sums)
     for s in range(count):
         z[z_at + labels[index[first + s]] * PANEL + s] -= top[s]
+        if smoothing > ZERO:
+            each = _each(sample_weight, index[first + s], smoothing, n_classes) * scale
+            for c in range(n_classes):
+                z[z_at + c * PANEL + s] -= each * _class_weight_of(class_weight, c)
 
 
 def _exp(x):
@@ -175,7 +232,7 @@ def loss_and_gradient(
     if kind == SOFTMAX:
         _softmax(
             losses, at, z, z_at, n_outputs, scratch, first, count, index, labels, sample_weight,
-            class_weight, scale,
+            class_weight, parameter, scale,
         )  # fmt: skip
     else:
         _elements(

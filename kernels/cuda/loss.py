@@ -73,7 +73,7 @@ def sample_weight_of(sample_weight, weighted, row):
 
 @functools.cache
 def softmax(lanes):
-    """loss = log sum exp(z) - z[label];  dz = (softmax(z) - onehot) * weight * scale"""
+    """As the CPU's; `parameter` is the label smoothing."""
     row_sum = row_sums(lanes)
 
     @helper
@@ -93,11 +93,20 @@ def softmax(lanes):
         cuda.syncthreads()
         for i in range(lanes):
             top = larger(shared[thread - lane + i], top)
+        smooth, rest = above(parameter, ZERO), ZERO
+        if smooth:  # for all threads
+            if there:
+                for c in range(lane, outputs, lanes):
+                    below = subtract(top, values[z + c * step])
+                    if class_weighted:
+                        below = multiply(below, class_weight[c])
+                    rest = add(rest, below)
+            rest = row_sum(shared, rest)
         if there:
             for c in range(lane, outputs, lanes):
                 values[dz + c * step] = exp_nonpositive(subtract(values[z + c * step], top))
         cuda.syncthreads()
-        factor, share = ZERO, ZERO
+        factor, share, each = ZERO, ZERO, ZERO
         if there and lane == 0:
             total = ZERO
             for c in range(outputs):  # in their order, as on the CPU
@@ -105,15 +114,34 @@ def softmax(lanes):
             weight = sample_weight_of(sample_weight, weighted, row)
             if class_weighted:
                 weight = multiply(weight, class_weight[label])
-            losses[sample] = multiply(weight, add(subtract(top, own), log(total)))
+            whole, logarithm = weight, log(total)
+            if smooth:
+                each = multiply(
+                    sample_weight_of(sample_weight, weighted, row),
+                    divide(parameter, real(outputs)),
+                )
+                weight, all_weights = multiply(weight, subtract(ONE, parameter)), ZERO
+                for c in range(outputs):
+                    all_weights = add(all_weights, class_weight[c] if class_weighted else ONE)
+                whole = add(weight, multiply(each, all_weights))
+                smoothed = add(multiply(weight, subtract(top, own)), multiply(each, rest))
+                losses[sample] = add(smoothed, multiply(whole, logarithm))
+                each = multiply(each, scale)
+            else:
+                losses[sample] = multiply(weight, add(subtract(top, own), logarithm))
             factor = multiply(weight, scale)
-            share = divide(factor, total)
+            share = divide(multiply(whole, scale), total)
         factor, share = row_sum(shared, factor), row_sum(shared, share)  # of one and zeros
+        if smooth:
+            each = row_sum(shared, each)
         if there:
             for c in range(lane, outputs, lanes):
                 value = multiply(values[dz + c * step], share)
                 if c == label:
                     value = subtract(value, factor)
+                if smooth:
+                    target = multiply(each, class_weight[c]) if class_weighted else each
+                    value = subtract(value, target)
                 values[dz + c * step] = value
 
     return one
