@@ -6,8 +6,9 @@ import numpy as np
 
 import fastsnn as fs
 from fastsnn.checks.inputs import NO_INTEGERS, NO_NUMBERS, NO_TARGETS
-from fastsnn.engine.cpu import LOSSES, TrainingEngine, load_kernels
+from fastsnn.engine.cpu import TrainingEngine, load_kernels
 from fastsnn.engine.layout import aligned_zeros
+from fastsnn.losses import loss_of
 
 from ..kernels.cpu import program
 
@@ -51,13 +52,14 @@ class Bed:
 
     def backward(self, first, last):
         e = self.engine
-        softmax = self.loss == "softmax_cross_entropy"
+        loss = loss_of(self.loss)
+        softmax = loss.takes_classes
         scale = 1 / (self.batch if softmax else self.y.size)
         program.run_backward(
             e.losses, e.plan.table, e.plan.constants, self.flat, e.acts, e.bits,
             e.work[0], e.rows, self.y if softmax else NO_INTEGERS,
             NO_TARGETS if softmax else self.y, NO_NUMBERS, NO_NUMBERS, 0, self.batch, first, last,
-            *ONE_PART, STEP, SEED, LOSSES[self.loss], scale,
+            *ONE_PART, STEP, SEED, loss.code, loss.parameter, scale,
         )  # fmt: skip
 
     def weights(self, update, hyper, parameters=None):

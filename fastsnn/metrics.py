@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from fastsnn.losses import FOR_TASK, mean_loss
+from fastsnn.losses import Loss, suggested
 
 # Watched by early stopping and by the choice of the best model, and whether more is better.
 MAIN = {"classification": "accuracy", "multitask": "auc", "regression": "rmse"}
 LARGER_IS_BETTER = {"accuracy": True, "auc": True, "r2": True, "rmse": False, "loss": False}
-TASKS = {loss: task for task, loss in FOR_TASK.items()}
 
 
 def roc_auc(score: np.ndarray, label: np.ndarray) -> float:
@@ -32,15 +31,17 @@ def evaluate(
     y: np.ndarray,
     scale: np.ndarray | None = None,
     units: tuple[np.ndarray, np.ndarray] | None = None,
+    loss: Loss | None = None,
 ) -> dict[str, float]:
     """Figures for raw outputs z (n, outputs) and labels y, by the task.
 
     classification: loss, accuracy in [0, 1]. multitask: loss, auc (mean over the tasks that have
     both labels). regression: loss, rmse and r2. These two are in the units before standardization
     with `units`, (predictions, truth), both (n, outputs) float64, or with `scale` (outputs,),
-    which is less accurate because y was rounded.
+    which is less accurate because y was rounded. loss: the one that was trained; by default the one
+    that the task suggests.
     """
-    figures = {"loss": mean_loss(FOR_TASK[task], z, y)}
+    figures = {"loss": (loss or suggested(task)).value(z, y)}
     if task == "classification":
         figures["accuracy"] = float((z.argmax(axis=1) == y).mean())
     elif task == "multitask":

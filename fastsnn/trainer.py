@@ -13,11 +13,10 @@ from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
 from fastsnn.engine.batch import Batch, Labels, check_features, require_good
-from fastsnn.engine.cpu import LOSSES
 from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
-from fastsnn.losses import check_targets
+from fastsnn.losses import Loss, check_targets, loss_of
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Optimizer, rate_of, require_state, successor
 from fastsnn.schedules import Constant
@@ -36,9 +35,10 @@ class Trainer:
     ----------
     network : Network
         Its parameters change in place.
-    loss : {"softmax_cross_entropy", "sigmoid_cross_entropy", "mse"}
-        Integer classes (n,); labels (n, outputs) in [0, 1] with NaN where missing; targets (n,
-        outputs). All means are over the labelled entries.
+    loss : Loss or str
+        One of `fastsnn.losses`, or its name: "softmax_cross_entropy" for integer classes (n,),
+        "sigmoid_cross_entropy" for labels (n, outputs) in [0, 1] with NaN where missing, "mse" and
+        others for targets (n, outputs). All means are over the labelled entries.
     optimizer : one of fastsnn.optimizers, default SGD(0.01)
     threads : int >= 1, optional
         Default: all processors. The bits of the result do not depend on it; 1 touches no threading
@@ -67,13 +67,13 @@ class Trainer:
 
     optimizer = Checked(lambda self, value: successor(value, self.__dict__.get("optimizer")))
     class_weight = Checked(
-        lambda self, value: check.class_weight(value, self.loss, self.network.output_size)
+        lambda self, value: check.class_weight(value, self._loss, self.network.output_size)
     )
 
     def __init__(
         self,
         network: Network,
-        loss: str = "softmax_cross_entropy",
+        loss: str | Loss = "softmax_cross_entropy",
         optimizer: Optimizer | None = None,
         threads: int | None = None,
         seed: int = 0,
@@ -83,8 +83,7 @@ class Trainer:
     ):
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: a Network is required, got {type(network).__name__}")
-        if loss not in LOSSES:
-            raise ValueError(f"Trainer: loss must be one of {', '.join(LOSSES)}; got {loss!r}")
+        self._loss = loss_of(loss, "Trainer: loss")
         backends.check(backend, precision, "Trainer")
         self.network, self.loss = network, loss
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
@@ -140,7 +139,7 @@ class Trainer:
         """
         batch = self._batch(x, y, sample_weight)
         loss, flat = self._engine.gradients(
-            batch, len(batch.x), self.step_count, self.seed, LOSSES[self.loss]
+            batch, len(batch.x), self.step_count, self.seed, self._loss
         )
         gradients = self.network.layout.trained(flat)
         require_finite(loss, gradients)
@@ -159,7 +158,7 @@ class Trainer:
         """
         network = self.network
         x = check_features(x, network.input_size)
-        labels, targets = check_targets(self.loss, y, len(x), network.output_size)
+        labels, targets = check_targets(self._loss, y, len(x), network.output_size)
         if len(labels):
             labels = copy(labels)
         require_good(x, labels, network.output_size)
@@ -200,7 +199,7 @@ class Trainer:
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
         losses, overflow = self._engine.steps(
-            batch, first_row, sizes, self.step_count, self.seed, LOSSES[self.loss],
+            batch, first_row, sizes, self.step_count, self.seed, self._loss,
             self.optimizer.update,
             [self.optimizer.hyper(rate, self.step_count + i) for i, rate in enumerate(rates)],
             limit,
@@ -339,8 +338,8 @@ class Trainer:
         return self._figures(x, _used(*y))
 
     def _figures(self, x, y):
-        task = metrics.TASKS[self.loss]
-        return metrics.evaluate(task, self.network.forward(x, threads=self.threads), y)
+        z = self.network.forward(x, threads=self.threads)
+        return metrics.evaluate(self._loss.task, z, y, loss=self._loss)
 
     @exclusive
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict]:

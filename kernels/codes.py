@@ -1,10 +1,7 @@
-"""Numbers by which programs and jobs name activations and losses, on every target."""
+"""Numbers by which programs name activations, on every target."""
 
 NONE, SELU, RELU, TANH = range(4)
 ACTIVATIONS = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
-
-SOFTMAX, SIGMOID, MSE = range(3)
-LOSSES = {"softmax_cross_entropy": SOFTMAX, "sigmoid_cross_entropy": SIGMOID, "mse": MSE}
 
 
 def needs_mask(activation, dropout):

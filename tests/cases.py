@@ -9,6 +9,8 @@ import numpy as np
 import oracle
 import tolerance
 
+NUMBERS = "mse", "huber", "quantile"  # losses whose targets are any numbers
+
 
 @dataclass(frozen=True)
 class Case:
@@ -57,13 +59,13 @@ class Case:
                 weight[1::3] = 0
         x = rng.normal(size=(self.batch, self.sizes[0])).astype(np.float32)
         for _ in range(100):
-            near = self.near_a_kink(blocks, x, masks)
+            near = self.near_a_kink(blocks, x, y, masks)
             if not near.any():
                 return x, y, weight
             x[near] = rng.normal(size=(near.sum(), self.sizes[0]))
         raise AssertionError(f"{self.name}: no rows away from the kinks; take another seed")
 
-    def near_a_kink(self, blocks, x, masks):
+    def near_a_kink(self, blocks, x, y, masks):
         near = np.zeros(len(x), bool)
         for m in (masks, None):  # training and evaluation
             h, z, _ = oracle.forward(blocks, x, m)
@@ -72,15 +74,18 @@ class Case:
                     size = np.sqrt(h[k] ** 2 @ (block.w**2).T + block.b**2)  # without cancellation
                     margin = tolerance.kink_margin(self.depth, self.fan, size)
                     near |= (np.abs(z[k]) < margin).any(1)
+            size = np.sqrt(h[-2] ** 2 @ (blocks[-1].w ** 2).T + blocks[-1].b ** 2)
+            margin = tolerance.kink_margin(self.depth, self.fan, size)
+            near |= (oracle.loss_kinks(self.loss, h[-1], y) < margin).any(1)
         return near
 
     def labels(self, rng):
         n, n_out = self.batch, self.sizes[-1]
-        if self.loss == "softmax_cross_entropy":
+        if self.loss.startswith("softmax_cross_entropy"):
             if "one" in self.options:
                 return np.full(n, n_out - 1)
             return rng.integers(n_out - ("missing" in self.options), size=n)
-        if self.loss == "mse":
+        if self.loss.startswith(NUMBERS):
             return rng.normal(size=(n, n_out)).astype(np.float32)
         y = rng.integers(2, size=(n, n_out)).astype(np.float32)
         if "missing" in self.options:
@@ -183,6 +188,8 @@ def _losses():
         ("softmax_cross_entropy", 4, "missing"),
         ("softmax_cross_entropy", 4, "one"),
         ("softmax_cross_entropy", 1000, "class"),
+        ("softmax_cross_entropy:0.1", 5),
+        ("softmax_cross_entropy:0.3", 5, "class", "sample", "zeros"),
         ("sigmoid_cross_entropy", 1),
         ("sigmoid_cross_entropy", 12),
         ("sigmoid_cross_entropy", 12, "missing"),
@@ -193,6 +200,12 @@ def _losses():
         ("mse", 1),
         ("mse", 17),
         ("mse", 3, "sample", "zeros"),
+        ("huber", 1),
+        ("huber:0.4", 17),
+        ("huber:0.7", 3, "sample", "zeros"),
+        ("quantile", 1),
+        ("quantile:0.9", 17),
+        ("quantile:0.2", 3, "sample", "zeros"),
     ):
         name = "-".join((loss, str(n_out), *options))
         hidden = (("selu", "alpha", 0.1),)

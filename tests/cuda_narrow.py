@@ -25,7 +25,8 @@ ENGINE = (
     "depth-2", "relu-plain-0.5", "tanh-alpha-0.05", "none-plain-0.5", "mixed-sites",
     "softmax_cross_entropy-5-class-sample-zeros",
     "sigmoid_cross_entropy-12-missing-empty_task-class", "sigmoid_cross_entropy-3-unlabelled",
-    "mse-3-sample-zeros",
+    "mse-3-sample-zeros", "huber:0.7-3-sample-zeros",
+    "quantile:0.2-3-sample-zeros", "softmax_cross_entropy:0.3-5-class-sample-zeros",
 )  # fmt: skip
 
 
@@ -116,6 +117,12 @@ NETWORKS = {
         "sample class",
     ),
     "skips": (mixed(5), 9, 7, "mse", ""),
+    "huber": (dense(7, 9), 11, 6, "huber:0.5", ""),
+    "huber-weighted": (dense(7, 3), 9, 6, "huber", "sample"),
+    "quantile": (dense(6, 11), 10, 6, "quantile:0.9", ""),
+    "quantile-weighted": (dense(7, 3), 9, 6, "quantile", "sample"),
+    "smoothing": (dense(9, 11), 10, 6, "softmax_cross_entropy:0.2", ""),
+    "smoothing-classes": (dense(9, 11), 10, 6, "softmax_cross_entropy:0.2", "sample class"),
     "missing": (dense(15, 20), 10, 6, "sigmoid_cross_entropy", "missing sample class"),
 }
 
@@ -124,7 +131,7 @@ def batch(n, inputs, outputs, loss, options):
     rng = np.random.default_rng(n)
     x = rng.normal(size=(n, inputs)).astype(np.float32)
     y = rng.integers(outputs, size=n)
-    if loss == "mse":
+    if loss.startswith(cases.NUMBERS):
         y = rng.normal(size=(n, outputs)).astype(np.float32)
     elif loss == "sigmoid_cross_entropy":
         y = rng.integers(2, size=(n, outputs)).astype(np.float32)

@@ -281,6 +281,19 @@ def test_divergence_is_where_the_cpu_s_is():
     equal(found[0][2].state_dict(), found[1][2].state_dict())
 
 
+def test_a_loss_that_kernels_do_not_know_is_refused():
+    class Unknown(fs.MSE):
+        code = 99
+
+    x, y = data()[0], np.zeros((21, 4), np.float32)
+    trainer = CudaTrainer(network(), Unknown())
+    before = trainer.network.state_dict()
+    for call in (trainer.step, trainer.gradients):
+        with pytest.raises(ValueError, match=r"loss: a code in \[0, \d\) is required, got 99"):
+            call(x, y)
+    equal(trainer.network.state_dict(), before)
+
+
 def test_a_loss_that_is_not_finite_updates_nothing():
     x, y = data()
     trainer = CudaTrainer(network(), optimizer=fs.Adam())

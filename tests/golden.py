@@ -70,12 +70,25 @@ def fixed_labels(loss):
     return fixed_numbers(k.size, 9000).reshape(k.shape).astype(np.float32)
 
 
-def torch_loss(torch, loss, weight):
-    """PyTorch's loss function of (outputs, labels); missing labels are masked out."""
-    if loss == "softmax_cross_entropy":
-        return torch.nn.CrossEntropyLoss(weight=weight)
-    if loss == "mse":
-        return torch.nn.MSELoss()
+def torch_loss(torch, loss, weight, reduction="mean"):
+    """PyTorch's loss function of (outputs, labels); missing labels are masked out. reduction: of
+    losses of numbers.
+    """
+    name, _, parameter = loss.partition(":")
+    if name == "softmax_cross_entropy":
+        return torch.nn.CrossEntropyLoss(weight=weight, label_smoothing=float(parameter or 0))
+    if name == "mse":
+        return torch.nn.MSELoss(reduction=reduction)
+    if name == "huber":
+        return torch.nn.HuberLoss(delta=float(parameter or 1), reduction=reduction)
+    if name == "quantile":
+        q = float(parameter or 0.5)
+
+        def pinball(z, t):
+            each = torch.maximum(q * (t - z), (q - 1) * (t - z))
+            return each.mean() if reduction == "mean" else each
+
+        return pinball
     elementwise = torch.nn.BCEWithLogitsLoss(pos_weight=weight, reduction="none")
 
     def masked(z, t):

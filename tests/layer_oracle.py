@@ -334,7 +334,7 @@ def train(layers, x, y, loss, seed=0, step=0, weights=(None, None), rounded=exac
     """loss, gradients by name, outputs, run; changes nothing. `weights`: of classes, of samples."""
     run = Run(True, seed, step, rounded)
     out, back = through(layers, np.asarray(x, np.float64), run)
-    value, d_out = oracle.LOSSES[loss](out, y, *weights)
+    value, d_out = oracle.loss_of(loss)(out, y, *weights)
     # a probability less 1 is wrong by what the probability is wrong by
     d_out = rounded(d_out, size=lambda: np.abs(d_out).max())
     return value, back(d_out)[1], out, run

@@ -6,6 +6,7 @@ Klambauer et al. 2017, "Self-Normalizing Neural Networks".
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -168,18 +169,26 @@ def backward(blocks, x, masks, d_out):
 # Losses: (loss, d loss / d z) for the outputs z. A sample weight of None is 1 for every row.
 
 
-def softmax_cross_entropy(z, y, class_weight=None, sample_weight=None):
-    """sum_i w_i (-log softmax(z_i)[y_i]) / sum_i w_i,   w_i = class_weight[y_i] sample_weight[i]"""
+def softmax_cross_entropy(z, y, class_weight=None, sample_weight=None, parameter=0.0):
+    """sum_i w_i (-log softmax(z_i)[y_i]) / sum_i w_i,   w_i = class_weight[y_i] sample_weight[i]
+
+    With label smoothing e (the parameter) the target of class c is e / N + (1 - e)[c = y_i], and
+    its loss counts class_weight[c]; the mean divides by the same sum of w_i.
+    """
     n = len(z)
     w = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
     if class_weight is not None:
         w = w * np.asarray(class_weight, np.float64)[y]
     shifted = z - z.max(1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    loss = -(w * log_p[np.arange(n), y]).sum() / w.sum()
-    dz = np.exp(log_p)
-    dz[np.arange(n), y] -= 1
-    return loss, dz * w[:, None] / w.sum()
+    c = np.ones(z.shape[1]) if class_weight is None else np.asarray(class_weight, np.float64)
+    s = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    target = np.full(z.shape, parameter / z.shape[1])
+    target[np.arange(n), y] += 1 - parameter
+    target *= c * s[:, None]
+    loss = -(target * log_p).sum() / w.sum()
+    dz = np.exp(log_p) * target.sum(1, keepdims=True) - target
+    return loss, dz / w.sum()
 
 
 def sigmoid_cross_entropy(z, t, class_weight=None, sample_weight=None):
@@ -211,13 +220,48 @@ def mse(z, t, class_weight=None, sample_weight=None):
     return (w * d**2).sum() / w.sum(), 2 * w * d / w.sum()
 
 
-LOSSES = {f.__name__: f for f in (softmax_cross_entropy, sigmoid_cross_entropy, mse)}
+def huber(z, t, class_weight=None, sample_weight=None, parameter=1.0):
+    """sum_ij w_i l_ij / sum_ij w_i with d = z - t: l = d^2 / 2 for |d| <= delta (the parameter),
+    else delta (|d| - delta / 2)
+    """
+    w = np.ones(len(z)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    w = np.broadcast_to(w[:, None], z.shape)
+    d = z - t
+    loss = np.where(np.abs(d) <= parameter, d**2 / 2, parameter * (np.abs(d) - parameter / 2))
+    slope = np.where(np.abs(d) <= parameter, d, parameter * np.sign(d))
+    return (w * loss).sum() / w.sum(), w * slope / w.sum()
+
+
+def quantile(z, t, class_weight=None, sample_weight=None, parameter=0.5):
+    """sum_ij w_i max(q d_ij, (q - 1) d_ij) / sum_ij w_i with d = t - z, q the parameter"""
+    w = np.ones(len(z)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    w = np.broadcast_to(w[:, None], z.shape)
+    d = t - z
+    loss = np.maximum(parameter * d, (parameter - 1) * d)
+    slope = -np.where(d > 0, parameter, np.where(d < 0, parameter - 1, 0))
+    return (w * loss).sum() / w.sum(), w * slope / w.sum()
+
+
+def loss_kinks(spec, z, t):
+    """How far each output (n, N) is from a jump of the loss's slope. Huber's slope has none."""
+    return np.abs(z - t) if spec.startswith("quantile") else np.full(z.shape, np.inf)
+
+
+LOSSES = {
+    f.__name__: f for f in (softmax_cross_entropy, sigmoid_cross_entropy, mse, huber, quantile)
+}
+
+
+def loss_of(spec):
+    """The function of a loss by its name, or by name and parameter: "huber:0.5"."""
+    name, _, parameter = spec.partition(":")
+    return partial(LOSSES[name], parameter=float(parameter)) if parameter else LOSSES[name]
 
 
 def loss_and_gradients(blocks, x, y, loss, masks=None, class_weight=None, sample_weight=None):
     """loss, gradients, scales: see `backward`."""
     out = forward(blocks, x, masks)[0][-1]
-    value, d_out = LOSSES[loss](out, y, class_weight, sample_weight)
+    value, d_out = loss_of(loss)(out, y, class_weight, sample_weight)
     return value, *backward(blocks, x, masks, d_out)
 
 

@@ -110,7 +110,7 @@ def test_ten_steps(case):
         masks = oracle.drop_masks(blocks, SEED, step, case.batch)
         x, y, weight = case.batch_of(blocks, step, masks)
         out = oracle.forward(blocks, x, masks)[0][-1]
-        value, d_out = oracle.LOSSES[case.loss](out, y, case.class_weight(), weight)
+        value, d_out = oracle.loss_of(case.loss)(out, y, case.class_weight(), weight)
         gradients, scales = oracle.backward(blocks, x, masks, d_out)
         limit = tolerance.loss(case.depth, case.fan, out, d_out, value) + drift.of_loss(gradients)
         actual = trainer.step(x, y, sample_weight=weight)

@@ -80,7 +80,7 @@ def test_evaluation(case):
         for h, name in zip(hidden, ends(net.nodes, trace), strict=True):
             if name:
                 assert_within(h, trace[name], f"behind layer {name}")
-    value = oracle.LOSSES[case.loss](expected.outputs[0], y)[0]
+    value = oracle.loss_of(case.loss)(expected.outputs[0], y)[0]
     # each output moves the mean by no more than twice what it is off by, and mse by more
     size = max(1, np.abs(expected.outputs[0]).max(), value)
     assert abs(trainer.evaluate(x, y)["loss"] - value) <= 4 * size * expected.outputs[1] + 1e-6

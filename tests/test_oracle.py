@@ -35,8 +35,7 @@ def loss_arguments(name, rng, n=9, n_out=3):
     y = {
         "softmax_cross_entropy": rng.integers(n_out, size=n),
         "sigmoid_cross_entropy": rng.integers(2, size=(n, n_out)).astype(float),
-        "mse": rng.normal(size=(n, n_out)),
-    }[loss]
+    }.get(loss.partition(":")[0], rng.normal(size=(n, n_out)))
     if "missing" in options:
         y[rng.random(y.shape) < 0.3] = np.nan
     class_weight = rng.uniform(0.2, 3, n_out) if "class" in options else None
@@ -49,11 +48,17 @@ LOSS_VARIANTS = (
     "softmax_cross_entropy+class",
     "softmax_cross_entropy+sample",
     "softmax_cross_entropy+class+sample",
+    "softmax_cross_entropy:0.1",
+    "softmax_cross_entropy:0.3+class+sample",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy+missing",
     "sigmoid_cross_entropy+missing+class+sample",
     "mse",
     "mse+sample",
+    "huber",
+    "huber:0.4+sample",
+    "quantile",
+    "quantile:0.8+sample",
 )
 
 
@@ -68,12 +73,16 @@ def test_gradients_are_finite_differences(activation, dropout, rate, variant):
     loss, y, class_weight, sample_weight = loss_arguments(variant, rng)
     masks = oracle.drop_masks(blocks, 77, 3, len(y))
     x = rng.normal(size=(len(y), 4))
-    while min(np.abs(z).min() for z in oracle.forward(blocks, x, masks)[1]) < KINK_MARGIN:
+    while True:
+        outputs, zs, _ = oracle.forward(blocks, x, masks)
+        kinks = [*(np.abs(z) for z in zs), oracle.loss_kinks(loss, outputs[-1], y)]
+        if min(distance.min() for distance in kinks) >= KINK_MARGIN:
+            break
         x = rng.normal(size=x.shape)
 
     def value():
         out = oracle.forward(blocks, x, masks)[0][-1]
-        return oracle.LOSSES[loss](out, y, class_weight, sample_weight)[0]
+        return oracle.loss_of(loss)(out, y, class_weight, sample_weight)[0]
 
     _, gradients, _ = oracle.loss_and_gradients(
         blocks, x, y, loss, masks, class_weight, sample_weight
@@ -265,8 +274,10 @@ def test_loss_and_gradients_are_those_of_torch(activation, variant):
     t = torch.from_numpy(y)
     w = torch.ones(len(y)).double() if sample_weight is None else torch.tensor(sample_weight)
     c = None if class_weight is None else torch.tensor(class_weight)
-    if loss == "softmax_cross_entropy":
-        entries = torch.nn.functional.cross_entropy(z, t, c, reduction="none")
+    if loss.startswith("softmax_cross_entropy"):
+        entries = torch.nn.functional.cross_entropy(
+            z, t, c, reduction="none", label_smoothing=float(loss.partition(":")[2] or 0)
+        )
         weights = w if c is None else w * c[t]
         value = (w * entries).sum() / weights.sum()
     elif loss == "sigmoid_cross_entropy":
@@ -276,7 +287,8 @@ def test_loss_and_gradients_are_those_of_torch(activation, variant):
         )
         value = (w[:, None] * entries)[labelled].sum() / (w[:, None] * labelled).sum()
     else:
-        value = (w[:, None] * (z - t) ** 2).sum() / (w.sum() * y.shape[1])
+        entries = golden.torch_loss(torch, loss, None, reduction="none")(z, t)
+        value = (w[:, None] * entries).sum() / (w.sum() * y.shape[1])
     value.backward()
     expected, gradients, _ = oracle.loss_and_gradients(
         blocks, x, y, loss, None, class_weight, sample_weight

@@ -24,6 +24,8 @@ LOSSES = {
     "softmax_cross_entropy": lambda rng, n, k: rng.integers(k, size=n),
     "sigmoid_cross_entropy": lambda rng, n, k: (rng.random((n, k)) > 0.5).astype(np.float32),
     "mse": lambda rng, n, k: rng.normal(size=(n, k)).astype(np.float32),
+    "quantile": lambda rng, n, k: rng.normal(size=(n, k)).astype(np.float32),
+    "huber": lambda rng, n, k: rng.normal(size=(n, k)).astype(np.float32),
 }
 
 

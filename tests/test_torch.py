@@ -31,9 +31,14 @@ HIDDEN = {
 LOSSES = (
     ("softmax_cross_entropy", ()),
     ("softmax_cross_entropy", ("class",)),
+    ("softmax_cross_entropy:0.1", ()),
+    ("softmax_cross_entropy:0.3", ("class",)),
     ("sigmoid_cross_entropy", ("missing",)),
     ("sigmoid_cross_entropy", ("missing", "class")),
     ("mse", ()),
+    ("huber", ()),
+    ("huber:0.4", ()),
+    ("quantile:0.8", ()),
 )
 OPTIMIZERS = (
     ("SGD", dict(learning_rate=0.05)),

@@ -187,7 +187,8 @@ BAD_TRAINERS = {
     "no network": (TypeError, "Trainer: a Network is required, got list", ([],), {}),
     "loss": (
         ValueError,
-        "loss must be one of softmax_cross_entropy, sigmoid_cross_entropy, mse; got 'hinge'",
+        "loss must be one of softmax_cross_entropy, sigmoid_cross_entropy, mse, huber, quantile; "
+        "got 'hinge'",
         (network(), "hinge"),
         {},
     ),

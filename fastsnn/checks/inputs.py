@@ -1,7 +1,7 @@
 """Validation at the edge: where, what is required, what was given, what to do."""
 
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,15 @@ class HasShape(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
     def __len__(self) -> int: ...
+
+
+class WeightedLoss(Protocol):
+    """A `fastsnn.losses.Loss`."""
+
+    name: ClassVar[str]
+
+    @property
+    def takes_class_weight(self) -> bool: ...
 
 
 Rows = TypeVar("Rows", bound=HasShape)
@@ -135,16 +144,16 @@ def seed(value: object, where: str = "seed") -> int:
 
 
 def class_weight(
-    values: object, loss: str, n_outputs: int, where: str = "class_weight"
+    values: object, loss: WeightedLoss, n_outputs: int, where: str = "class_weight"
 ) -> np.ndarray | str:
     """Weights of classes or tasks as (n_outputs,) float32. None gives an empty array, which means
     1; "balanced" is returned unchanged, see `balanced`.
 
     values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
-    The array is a read-only copy.
+    loss: a `Loss`, which has a meaning for them or not. The array is a read-only copy.
     """
-    if values is not None and loss == "mse":
-        raise ValueError("Trainer: class_weight has no meaning for mse; use sample_weight")
+    if values is not None and not loss.takes_class_weight:
+        raise ValueError(f"Trainer: class_weight has no meaning for {loss.name}; use sample_weight")
     if isinstance(values, str):
         if values != BALANCED:
             raise ValueError(

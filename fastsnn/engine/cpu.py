@@ -15,14 +15,14 @@ from fastsnn.engine.pace import Pace
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import plan
 from fastsnn.engine.schedule import shares_panels
-from fastsnn.kernels import codes, jit, updates
+from fastsnn.kernels import jit, updates
 from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
+from fastsnn.kernels.losses import require as require_loss
 
 log = logging.getLogger("fastsnn")
 
-LOSSES = codes.LOSSES
 PREDICTION = (program.run_forward, directions.derive_weights)
 TRAINING = (
     *PREDICTION, checks.check_batch, program.run_backward, program.run_weights,
@@ -102,12 +102,14 @@ class TrainingEngine(Interface):
         if self.normalizes_weights:
             self.job[regions.DIRECTIONS] = program.run_directions.address
 
-    def _set_job(self, first_row, samples, step, seed, loss_code, update):
+    def _set_job(self, first_row, samples, step, seed, loss, update):
         updates.require(update)
+        require_loss(loss.code)
+        self.parameter = np.float32(loss.parameter)
         job = self.job
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)
-        job[regions.LOSS], job[regions.UPDATE] = loss_code, update
+        job[regions.LOSS], job[regions.UPDATE] = loss.code, update
         job[regions.THREADS] = threads = processors.resolve(self.threads)
         job[regions.SPLIT] = self._shares_panels(samples, threads)
 
@@ -129,13 +131,13 @@ class TrainingEngine(Interface):
         if threads == 1:
             done = regions.steps_serial(
                 self.step_losses[:count], self.sizes[:count], self.hypers[:count], limit, *buffers,
-                *batch,
+                *batch, self.parameter,
             )  # fmt: skip
             losses = self.step_losses[:done].tolist()
         else:
             assert count == 1, "one parallel step at a time"
             with self.pace.region(threads, round_up(int(sizes[0]), PANEL)):
-                losses = [regions.step_parallel(*buffers, *batch, self.hypers[0])]
+                losses = [regions.step_parallel(*buffers, *batch, self.parameter, self.hypers[0])]
         return losses, bool(self.job[regions.OVERFLOW])
 
     def load(self, report=log.warning):
@@ -152,19 +154,19 @@ class TrainingEngine(Interface):
         weights = self.parameters.layout.size
         return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
 
-    def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
+    def steps(self, batch, first_row, sizes, step, seed, loss, update, hypers, limit):
         most = max(sizes)
         self.reserve(most)
-        self._set_job(first_row, most, step, seed, loss_code, update)
+        self._set_job(first_row, most, step, seed, loss, update)
         for into, hyper in zip(self.hypers, hypers, strict=False):
             into[: len(hyper)] = hyper
         return self.parameters.update(
             len(sizes), self._derive, self._run, self._state, sizes, limit, batch
         )
 
-    def gradients(self, batch, samples, step, seed, loss_code):
+    def gradients(self, batch, samples, step, seed, loss):
         self.reserve(samples)
-        self._set_job(0, samples, step, seed, loss_code, optimizer.STORE)
+        self._set_job(0, samples, step, seed, loss, optimizer.STORE)
         gradient = aligned_zeros(1, self.parameters.layout.size)
         flat = self.parameters.current(self._derive)
         (loss,), _ = self._run(flat, gradient, (samples,), np.inf, batch)

@@ -11,7 +11,9 @@ from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import device_plan
-from fastsnn.kernels import codes, updates
+from fastsnn.kernels import updates
+from fastsnn.kernels.losses import LABELS, NUMBERS
+from fastsnn.kernels.losses import require as require_loss
 
 STEPS_AT_ONCE = 64  # a copy to and from the device for so many steps
 
@@ -98,7 +100,7 @@ class TrainingEngine(Interface):
         size = self.layout.size
         block = schedule.narrow_block(table, samples, True, made.passes.BLOCKS)
         flags = data.weighted, data.class_weighted
-        scaled = loss != codes.SIGMOID and not any(flags)
+        scaled = require_loss(loss).targets != LABELS and not any(flags)
         made.program.run_rows(
             run, block, self.losses, self.step_losses, table, constants, params, self.acts, data.x,
             data.index, *data.arrays, self.jobs, self.slots, self.hypers, samples, loss, *flags,
@@ -124,11 +126,13 @@ class TrainingEngine(Interface):
         data = self._data(batch)
         jobs = np.zeros((len(sizes), made.job.JOB), np.int64)
         scalars = np.zeros((len(sizes), made.job.HYPERS), np.float32)
-        outputs = self.nodes[-1].fan_out if loss == codes.MSE else 1
+        numbers = require_loss(loss.code).targets == NUMBERS
+        outputs = self.nodes[-1].fan_out if numbers else 1
         for i, (size, hyper) in enumerate(zip(sizes, hypers, strict=True)):
             jobs[i, made.job.FIRST_ROW], first_row = first_row, first_row + size
             jobs[i, made.job.STEP] = (step + i) & 0xFFFFFFFF
             scalars[i, : len(hyper)] = hyper
+            scalars[i, made.job.PARAMETER] = loss.parameter
             scalars[i, made.job.SCALE] = 1 / (size * outputs)
         jobs[:, made.job.SEED] = made.dropout.signed64(seed)
         scalars[:, made.job.LIMIT] = limit
@@ -136,7 +140,7 @@ class TrainingEngine(Interface):
         made.device.write(self.hypers, 0, scalars.reshape(-1))
         made.device.write(self.slots, 0, np.zeros(made.job.SLOTS, np.int64))
         for size in sizes:
-            self._launches(params, data, size, loss, update, state).run()
+            self._launches(params, data, size, loss.code, update, state).run()
         count, columns = len(sizes), made.job.HYPERS
         overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
         return made.device.read(self.step_losses)[:count].tolist(), overflows
@@ -157,20 +161,20 @@ class TrainingEngine(Interface):
         last = ends[0] if ends else len(losses) - 1
         return losses[: last + 1], bool(overflows[last])
 
-    def steps(self, batch, first_row, sizes, step, seed, loss_code, update, hypers, limit):
+    def steps(self, batch, first_row, sizes, step, seed, loss, update, hypers, limit):
         self._host_is_new = False
         return self.parameters.update(
-            len(sizes), self._made, batch, first_row, sizes, step, seed, loss_code, update, hypers,
+            len(sizes), self._made, batch, first_row, sizes, step, seed, loss, update, hypers,
             limit,
         )  # fmt: skip
 
-    def gradients(self, batch, samples, step, seed, loss_code):
+    def gradients(self, batch, samples, step, seed, loss):
         if self.gradient is None:
             self.gradient = kernels().device.zeros(self.layout.size)
         device, params = kernels().device, self.parameters.current()
         device.write(self.gradient, 0, np.zeros(self.layout.size, np.float32))
         (loss,), _ = self._run(
-            params, batch, 0, (samples,), step, seed, loss_code, updates.STORE, ((),), np.inf,
+            params, batch, 0, (samples,), step, seed, loss, updates.STORE, ((),), np.inf,
             self.gradient,
         )  # fmt: skip
         return loss, device.read(self.gradient)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn.engine.batch import Batch
+from fastsnn.losses import Loss
 
 log = logging.getLogger("fastsnn")
 
@@ -63,7 +64,7 @@ class TrainingEngine(ABC):
         sizes: Sequence[int],
         step: int,
         seed: int,
-        loss_code: int,
+        loss: Loss,
         update: int,
         hypers: Sequence[Sequence[float]],
         limit: float,
@@ -80,10 +81,10 @@ class TrainingEngine(ABC):
             index on.
         step, seed
             Of the dropout masks: step i has number step + i.
-        loss_code, update
-            Numbers of the loss and of the optimizer's update, from `kernels.codes`.
+        update
+            Number of the optimizer's update, see `Optimizer.update`.
         hypers
-            Up to codes.HYPER scalars of the update for each step.
+            Up to updates.HYPER scalars of the update for each step.
 
         Returns
         -------
@@ -93,7 +94,7 @@ class TrainingEngine(ABC):
 
     @abstractmethod
     def gradients(
-        self, batch: Batch, samples: int, step: int, seed: int, loss_code: int
+        self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
     ) -> tuple[float, np.ndarray]:
         """Mean loss and flat gradient (layout.size,) float32 of a step by the first rows of the
         index; changes no parameter and no state.

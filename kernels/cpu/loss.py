@@ -6,13 +6,19 @@ The caller sums the samples in their order: bits depend neither on threads nor o
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
 
 from .. import jit
-from ..codes import SIGMOID, SOFTMAX
+from ..emit import F32, I64, Value, at, load, store
+from ..losses import CLASSES, LABELS, ROWS, SOFTMAX, Functions, emit_element
 from .activation import exp_vectors
-from .shape import PANEL, VECTORS
+from .code import loop, vector_code
+from .shape import LANES, PANEL, VECTORS
 
+F64 = ir.DoubleType()
 ZERO, ONE = np.float32(0), np.float32(1)
+TARGETS = np.array([row.targets for row in ROWS])  # by the code of a loss
 
 
 @jit.helper
@@ -31,11 +37,11 @@ def total_weight(kind, index, first, count, labels, targets, sample_weight, clas
     for i in range(count):
         row = index[first + i]
         weight = np.float64(sample_weight_of(sample_weight, row))
-        if kind == SOFTMAX:
+        if TARGETS[kind] == CLASSES:
             if class_weight.size:
                 weight *= class_weight[labels[row]]
             total += weight
-        elif kind == SIGMOID:
+        elif TARGETS[kind] == LABELS:
             for task in range(targets.shape[1]):
                 if not math.isnan(targets[row, task]):
                     total += weight
@@ -44,12 +50,52 @@ def total_weight(kind, index, first, count, labels, targets, sample_weight, clas
     return total
 
 
+def _with_samples(update):
+    """For each class in order: z, own = update(z, own), for all samples of a panel. `own` has a
+    number for each sample. Written out as vectors, which compile to much less than LLVM's own.
+    """
+
+    @vector_code
+    def with_samples(builder, z, z_at, n_classes, own):
+        def of_class(c):
+            row = builder.add(z_at, builder.mul(c, I64(PANEL)))
+            for v in range(VECTORS):
+                places = at(builder, at(builder, z, row), v * LANES), at(builder, own, v * LANES)
+                old = [load(builder, place, LANES) for place in places]
+                for value, before, place in zip(update(*old), old, places, strict=True):
+                    if value is not before:
+                        store(builder, value, place)
+
+        loop(builder, n_classes, of_class)
+
+    return with_samples
+
+
+_subtract = _with_samples(lambda z, own: (z - own, own))
+_multiply = _with_samples(lambda z, own: (z * own, own))
+_add_to = _with_samples(lambda z, own: (z, own + z))
+
+
+@jit.helper
+def _class_weight_of(class_weight, c):
+    return class_weight[c] if class_weight.size else ONE
+
+
+@jit.helper
+def _each(sample_weight, row, smoothing, n_classes):
+    """The share of every class in the target of a sample, before class weights."""
+    return sample_weight_of(sample_weight, row) * (smoothing / np.float32(n_classes))
+
+
 @jit.helper
 def _softmax(
     losses, at, z, z_at, n_classes, scratch, first, count, index, labels, sample_weight,
-    class_weight, scale,
+    class_weight, smoothing, scale,
 ):  # fmt: skip
-    """loss = log sum exp(z) - z[label];  dz = (softmax(z) - onehot) * weight * scale"""
+    """loss = sum over c of target[c] (log sum exp(z) - z[c]);  dz = (sum(target) softmax(z) -
+    target) * scale, with target[c] = weight * class_weight[c] * (smoothing / n_classes + (1 -
+    smoothing if c is the label)). Without smoothing all of it is the label's.
+    """
     top, sums = scratch[:PANEL], scratch[PANEL : 2 * PANEL]
     for s in range(PANEL):
         top[s] = z[z_at + s]
@@ -59,80 +105,126 @@ def _softmax(
             top[s] = v if v > top[s] or v != v else top[s]
     for s in range(count):  # the label's own output, before it is overwritten
         losses[at + s] = top[s] - z[z_at + labels[index[first + s]] * PANEL + s]
-    for c in range(n_classes):
-        for s in range(PANEL):
-            z[z_at + c * PANEL + s] -= top[s]
+    if smoothing > ZERO:
+        for s in range(count):
+            rest = 0.0
+            for c in range(n_classes):
+                rest += _class_weight_of(class_weight, c) * (top[s] - z[z_at + c * PANEL + s])
+            row = index[first + s]
+            hit = sample_weight_of(sample_weight, row)
+            hit *= _class_weight_of(class_weight, labels[row])
+            losses[at + s] *= hit * (ONE - smoothing)
+            losses[at + s] += _each(sample_weight, row, smoothing, n_classes) * rest
+    _subtract(z, z_at, n_classes, top)
     exp_vectors(z, z, z_at, n_classes * VECTORS)
     sums[:] = ZERO
-    for c in range(n_classes):
-        for s in range(PANEL):
-            sums[s] += z[z_at + c * PANEL + s]
+    _add_to(z, z_at, n_classes, sums)
     for s in range(PANEL):
-        weight = ZERO
+        weight = whole = ZERO  # of the label, and of all classes
         if s < count:
             row = index[first + s]
             weight = sample_weight_of(sample_weight, row)
             if class_weight.size:
                 weight *= class_weight[labels[row]]
-            losses[at + s] = weight * (losses[at + s] + math.log(sums[s]))
+            whole = weight
+            if smoothing > ZERO:
+                weight *= ONE - smoothing
+                total = ZERO
+                for c in range(n_classes):
+                    total += _class_weight_of(class_weight, c)
+                whole = weight + _each(sample_weight, row, smoothing, n_classes) * total
+                losses[at + s] += whole * math.log(sums[s])
+            else:
+                losses[at + s] = weight * (losses[at + s] + math.log(sums[s]))
         top[s] = weight * scale
-        sums[s] = top[s] / sums[s]
-    for c in range(n_classes):
-        for s in range(PANEL):
-            z[z_at + c * PANEL + s] *= sums[s]
+        sums[s] = whole * scale / sums[s]
+    _multiply(z, z_at, n_classes, sums)
     for s in range(count):
         z[z_at + labels[index[first + s]] * PANEL + s] -= top[s]
+        if smoothing > ZERO:
+            each = _each(sample_weight, index[first + s], smoothing, n_classes) * scale
+            for c in range(n_classes):
+                z[z_at + c * PANEL + s] -= each * _class_weight_of(class_weight, c)
 
 
-@jit.helper
-def _sigmoid(
-    losses, at, z, z_at, n_tasks, first, count, index, targets, sample_weight, class_weight, scale
-):
-    """loss = (1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the task's weight of positives; t
-    NaN: no label
+def _exp(x):
+    """As Numba's `math.exp`: LLVM's, which calls the C library's."""
+    function = x.builder.module.declare_intrinsic("llvm.exp", [F32])
+    return Value(x.builder, x.builder.call(function, [x.ir]))
+
+
+def _log1p(x):
+    """As Numba's `math.log1p`: the C library's."""
+    kind = ir.FunctionType(F32, [F32])
+    function = cgutils.insert_pure_function(x.builder.module, kind, "log1pf")
+    return Value(x.builder, x.builder.call(function, [x.ir]))
+
+
+FUNCTIONS = Functions(_exp, _log1p)
+
+
+def _element_function(module):
+    """(kind, z, t, weight, parameter, class weight of a positive label) -> (weighted loss, its
+    derivative) as a function of its own: inlined into the loops around it, it would be compiled
+    several times.
     """
-    losses[at : at + count] = 0
-    for task in range(n_tasks):
-        positive = class_weight[task] if class_weight.size else ONE
-        for s in range(PANEL):
-            place = z_at + task * PANEL + s
-            v, t, dz = z[place], ZERO, ZERO
-            if s < count:
-                row = index[first + s]
-                t = targets[row, task]
-                if not math.isnan(t):
-                    weight = sample_weight_of(sample_weight, row)
-                    e = math.exp(-abs(v))
-                    yes, no = (ONE, e) if v >= ZERO else (e, ONE)  # sigmoid is yes / (yes + no)
-                    common = math.log1p(e)
-                    if_zero = common + (v if v >= ZERO else ZERO)
-                    if_one = common + (ZERO if v >= ZERO else -v)
-                    losses[at + s] += weight * ((ONE - t) * if_zero + positive * t * if_one)
-                    dz = ((ONE - t) * yes - positive * t * no) / (ONE + e) * weight * scale
-            z[place] = dz
+    name = "fastsnn_loss_of_an_element"
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.FunctionType(ir.LiteralStructType([F32, F32]), [I64, *[F32] * 5])
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block())
+    code, *values = function.args
+    values = [Value(builder, value) for value in values]
+    builder.ret(
+        cgutils.pack_struct(builder, [v.ir for v in emit_element(builder, code, values, FUNCTIONS)])
+    )
+    return function
+
+
+@vector_code
+def _element(builder, losses, sample, kind, z, place, t, weight, parameter, positive, scale):
+    """losses[sample] += weighted loss of the output z[place], which becomes its dz."""
+    at_z, at_loss = at(builder, z, place), at(builder, losses, sample, F64)
+    output = load(builder, at_z, 1).ir
+    function = _element_function(builder.module)
+    loss, gradient = cgutils.unpack_tuple(
+        builder, builder.call(function, [kind, output, t, weight, parameter, positive])
+    )
+    total = builder.fadd(builder.load(at_loss, typ=F64), builder.fpext(loss, F64))
+    builder.store(total, at_loss)
+    store(builder, Value(builder, gradient) * Value(builder, scale), at_z)
 
 
 @jit.helper
-def _mse(losses, at, z, z_at, n_outputs, first, count, index, targets, sample_weight, scale):
-    """loss = (z - t)^2"""
-    losses[at : at + count] = 0
-    for j in range(n_outputs):
-        for s in range(PANEL):
+def _elements(
+    losses, first_loss, kind, z, z_at, n_outputs, first, count, index, targets, sample_weight,
+    class_weight, parameter, scale,
+):  # fmt: skip
+    """The loss of a sample is the sum over its outputs, in their order."""
+    for s in range(PANEL):
+        if s < count:
+            losses[first_loss + s] = 0
+        for j in range(n_outputs):
             place = z_at + j * PANEL + s
-            dz = ZERO
             if s < count:
                 row = index[first + s]
                 weight = sample_weight_of(sample_weight, row)
-                difference = z[place] - targets[row, j]
-                losses[at + s] += weight * difference * difference
-                dz = (difference + difference) * weight * scale
-            z[place] = dz
+                positive = class_weight[j] if class_weight.size else ONE
+                _element(
+                    losses, first_loss + s, kind, z, place, targets[row, j], weight, parameter,
+                    positive, scale,
+                )  # fmt: skip
+            else:
+                z[place] = ZERO
 
 
 @jit.helper
 def loss_and_gradient(
     losses, at, kind, z, z_at, n_outputs, scratch, first, count, index, labels, targets,
-    sample_weight, class_weight, scale,
+    sample_weight, class_weight, parameter, scale,
 ):  # fmt: skip
     """losses[at + s] = weighted loss of sample s of one panel, s < count; z becomes dz, 0 for
     samples beyond.
@@ -140,12 +232,10 @@ def loss_and_gradient(
     if kind == SOFTMAX:
         _softmax(
             losses, at, z, z_at, n_outputs, scratch, first, count, index, labels, sample_weight,
-            class_weight, scale,
-        )  # fmt: skip
-    elif kind == SIGMOID:
-        _sigmoid(
-            losses, at, z, z_at, n_outputs, first, count, index, targets, sample_weight,
-            class_weight, scale,
+            class_weight, parameter, scale,
         )  # fmt: skip
     else:
-        _mse(losses, at, z, z_at, n_outputs, first, count, index, targets, sample_weight, scale)
+        _elements(
+            losses, at, kind, z, z_at, n_outputs, first, count, index, targets, sample_weight,
+            class_weight, parameter, scale,
+        )  # fmt: skip

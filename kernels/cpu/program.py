@@ -208,16 +208,17 @@ def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last
 
 
 @jit.entry(
-    "void", DOUBLES, *PROGRAM, *BUFFERS, *BATCH, *[INT] * 9, jit.INT, FLOAT
+    "void", DOUBLES, *PROGRAM, *BUFFERS, *BATCH, *[INT] * 10, FLOAT, FLOAT
 )  # fmt: skip
 def run_backward(
     losses, program, constants, params, acts, bits, work, index, labels, targets, sample_weight,
     class_weight, first_row, samples, first_stage, last_stage, split, part, parts, step, seed, loss,
-    scale,
+    parameter, scale,
 ):  # fmt: skip
     """After `run_forward`: stage 0 is the loss, stage s the input gradient of layer s from the top.
 
-    losses[s]: the weighted loss of sample s; `scale`: 1 / the sum of the weights of the batch.
+    losses[s]: the weighted loss of sample s; `parameter`: of the loss; `scale`: 1 / the sum of the
+    weights of the batch.
     """
     layers = program.shape[0]
     panels = (samples + PANEL - 1) // PANEL
@@ -236,7 +237,7 @@ def run_backward(
                     loss_and_gradient(
                         losses, first, loss, acts, top[H_AT] + panel * top[H_STRIDE], top[FAN_OUT],
                         scratch, first_row + first, min(PANEL, samples - first), index, labels,
-                        targets, sample_weight, class_weight, scale,
+                        targets, sample_weight, class_weight, parameter, scale,
                     )  # fmt: skip
                 continue
             below = program[r - 1]

@@ -14,7 +14,7 @@ import numpy as np
 from numba import prange
 
 from .. import jit
-from ..jit import DOUBLE, DOUBLES, FLOATS, INT, INTS, MATRIX, WORDS
+from ..jit import DOUBLE, DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, WORDS
 from ..philox import LOW_WORD
 from ..program import FAN_OUT, H_AT, H_STRIDE
 from . import program as serial
@@ -44,7 +44,7 @@ directions_at = jit.native_call(serial.run_directions)
 @jit.helper
 def _rows(
     job, losses, program, constants, params, acts, bits, work, x, index, labels, targets,
-    sample_weight, class_weight, scale, first_stage, last_stage, part,
+    sample_weight, class_weight, parameter, scale, first_stage, last_stage, part,
 ):  # fmt: skip
     """Stages of a step: those of `run_forward`, then those of `run_backward`."""
     middle = program.shape[0] + 1
@@ -59,7 +59,7 @@ def _rows(
             job[BACKWARD], losses, program, constants, params, acts, bits, work, index, labels,
             targets, sample_weight, class_weight, job[FIRST_ROW], job[SAMPLES],
             max(first_stage - middle, 0), last_stage - middle, job[SPLIT], part, job[THREADS],
-            job[STEP], job[SEED], job[LOSS], scale,
+            job[STEP], job[SEED], job[LOSS], parameter, scale,
         )  # fmt: skip
 
 
@@ -99,14 +99,14 @@ def _mean(losses, samples, scale):
 
 
 STEP_TYPES = (
-    INTS, DOUBLES, *PROGRAM, MATRIX, FLOATS, WORDS, MATRIX, MATRIX, *BATCH,
+    INTS, DOUBLES, *PROGRAM, MATRIX, FLOATS, WORDS, MATRIX, MATRIX, *BATCH, FLOAT,
 )  # fmt: skip
 
 
 @jit.entry(INT, DOUBLES, INTS, MATRIX, DOUBLE, *STEP_TYPES)
 def steps_serial(
     step_losses, sizes, hypers, limit, job, losses, program, constants, params, state, acts, bits,
-    work, x, index, labels, targets, sample_weight, class_weight,
+    work, x, index, labels, targets, sample_weight, class_weight, parameter,
 ):  # fmt: skip
     """Steps one after another, as of `step_parallel`, in the calling thread: number i is of the
     next sizes[i] rows, by the scalars hypers[i]; its loss goes to step_losses[i]. Stops after a
@@ -118,7 +118,7 @@ def steps_serial(
         scale = _scale(job, index, labels, targets, sample_weight, class_weight)
         _rows(
             job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
-            sample_weight, class_weight, scale, 0, 2 * program.shape[0] + 1, 0,
+            sample_weight, class_weight, parameter, scale, 0, 2 * program.shape[0] + 1, 0,
         )  # fmt: skip
         loss = _mean(losses, job[SAMPLES], scale)
         step_losses[i] = loss
@@ -142,7 +142,7 @@ def steps_serial(
 @jit.entry(DOUBLE, *STEP_TYPES, FLOATS, parallel=True)
 def step_parallel(
     job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
-    sample_weight, class_weight, hyper,
+    sample_weight, class_weight, parameter, hyper,
 ):  # fmt: skip
     """One step; returns the mean loss before the update. A loss that is not finite updates
     nothing; OVERFLOW is set if an update was skipped.
@@ -161,7 +161,7 @@ def step_parallel(
         for t in prange(threads):
             _rows(
                 job, losses, program, constants, params, acts, bits, work[t], x, index, labels,
-                targets, sample_weight, class_weight, scale, stage, end, t,
+                targets, sample_weight, class_weight, parameter, scale, stage, end, t,
             )  # fmt: skip
         stage = end
     loss = _mean(losses, job[SAMPLES], scale)

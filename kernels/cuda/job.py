@@ -25,4 +25,5 @@ RUNNING, STOP, LAST = range(3)  # STOPPED: updates are made; none is; this step'
 SCALE = HYPER  # 1 / the sum of the weights of the batch
 LIMIT = HYPER + 1  # a loss above it ends the training
 OVERFLOW = HYPER + 2  # written: 1 if an update was skipped because it would have overflowed float32
-HYPERS = HYPER + 3
+PARAMETER = HYPER + 3  # of the loss
+HYPERS = HYPER + 4

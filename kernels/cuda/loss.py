@@ -9,9 +9,20 @@ import functools
 
 from numba import cuda
 
-from ..codes import MSE, SIGMOID, SOFTMAX
+from .. import scalar
+from ..emit import Value, at, load, store
+from ..losses import (
+    CLASSES,
+    ELEMENTWISE,
+    NUMBERS,
+    ROWS,
+    SOFTMAX,
+    Functions,
+    emit_element,
+    require,
+)
 from ..program import DZ_AT, FAN_OUT, H_AT, H_STRIDE
-from .code import FLOATS, INT, INTS, helper, kernel
+from .code import FLOATS, INT, INTS, device_value, helper, kernel
 from .device import SIMULATED
 from .job import (
     BACKWARD,
@@ -22,6 +33,7 @@ from .job import (
     LAST,
     LIMIT,
     OVERFLOW,
+    PARAMETER,
     RUNNING,
     SCALE,
     STOP,
@@ -38,7 +50,6 @@ from .real import (
     is_number,
     larger,
     log,
-    log1p,
     multiply,
     real,
     row_sums,
@@ -62,13 +73,13 @@ def sample_weight_of(sample_weight, weighted, row):
 
 @functools.cache
 def softmax(lanes):
-    """loss = log sum exp(z) - z[label];  dz = (softmax(z) - onehot) * weight * scale"""
+    """As the CPU's; `parameter` is the label smoothing."""
     row_sum = row_sums(lanes)
 
     @helper
     def one(
-        values, z, dz, step, losses, shared, sample, there, row, labels, targets, sample_weight,
-        class_weight, outputs, weighted, class_weighted, scale,
+        kind, values, z, dz, step, losses, shared, sample, there, row, labels, targets,
+        sample_weight, class_weight, outputs, weighted, class_weighted, parameter, scale,
     ):  # fmt: skip
         thread = cuda.threadIdx.x
         lane, label = thread % lanes, 0
@@ -82,11 +93,20 @@ def softmax(lanes):
         cuda.syncthreads()
         for i in range(lanes):
             top = larger(shared[thread - lane + i], top)
+        smooth, rest = above(parameter, ZERO), ZERO
+        if smooth:  # for all threads
+            if there:
+                for c in range(lane, outputs, lanes):
+                    below = subtract(top, values[z + c * step])
+                    if class_weighted:
+                        below = multiply(below, class_weight[c])
+                    rest = add(rest, below)
+            rest = row_sum(shared, rest)
         if there:
             for c in range(lane, outputs, lanes):
                 values[dz + c * step] = exp_nonpositive(subtract(values[z + c * step], top))
         cuda.syncthreads()
-        factor, share = ZERO, ZERO
+        factor, share, each = ZERO, ZERO, ZERO
         if there and lane == 0:
             total = ZERO
             for c in range(outputs):  # in their order, as on the CPU
@@ -94,80 +114,83 @@ def softmax(lanes):
             weight = sample_weight_of(sample_weight, weighted, row)
             if class_weighted:
                 weight = multiply(weight, class_weight[label])
-            losses[sample] = multiply(weight, add(subtract(top, own), log(total)))
+            whole, logarithm = weight, log(total)
+            if smooth:
+                each = multiply(
+                    sample_weight_of(sample_weight, weighted, row),
+                    divide(parameter, real(outputs)),
+                )
+                weight, all_weights = multiply(weight, subtract(ONE, parameter)), ZERO
+                for c in range(outputs):
+                    all_weights = add(all_weights, class_weight[c] if class_weighted else ONE)
+                whole = add(weight, multiply(each, all_weights))
+                smoothed = add(multiply(weight, subtract(top, own)), multiply(each, rest))
+                losses[sample] = add(smoothed, multiply(whole, logarithm))
+                each = multiply(each, scale)
+            else:
+                losses[sample] = multiply(weight, add(subtract(top, own), logarithm))
             factor = multiply(weight, scale)
-            share = divide(factor, total)
+            share = divide(multiply(whole, scale), total)
         factor, share = row_sum(shared, factor), row_sum(shared, share)  # of one and zeros
+        if smooth:
+            each = row_sum(shared, each)
         if there:
             for c in range(lane, outputs, lanes):
                 value = multiply(values[dz + c * step], share)
                 if c == label:
                     value = subtract(value, factor)
+                if smooth:
+                    target = multiply(each, class_weight[c]) if class_weighted else each
+                    value = subtract(value, target)
                 values[dz + c * step] = value
 
     return one
 
 
+def _log1p(x):
+    return Value(x.builder, x.builder.library("__nv_log1pf", x.ir))
+
+
+FUNCTIONS = Functions(scalar.exp_nonpositive, _log1p)
+
+
 @functools.cache
-def sigmoid(lanes):
-    """loss = (1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the task's weight of positives; t
-    NaN: no label
+def element_code(codes):
+    """Device code: the weighted loss of the output values[z], by one of the losses `codes`; dz goes
+    to values[dz].
     """
-    row_sum = row_sums(lanes)
 
-    @helper
-    def one(
-        values, z, dz, step, losses, shared, sample, there, row, labels, targets, sample_weight,
-        class_weight, outputs, weighted, class_weighted, scale,
-    ):  # fmt: skip
-        lane, loss = cuda.threadIdx.x % lanes, ZERO
-        if there:
-            weight = sample_weight_of(sample_weight, weighted, row)
-            for task in range(lane, outputs, lanes):
-                v, t, gradient = values[z + task * step], targets[row * outputs + task], ZERO
-                if is_number(t):
-                    positive = class_weight[task] if class_weighted else ONE
-                    upper = above(v, ZERO)
-                    magnitude = v if upper else subtract(ZERO, v)
-                    e = exp_nonpositive(subtract(ZERO, magnitude))
-                    yes, no = ONE, e  # sigmoid is yes / (yes + no)
-                    if not upper:
-                        yes, no = e, ONE
-                    common = log1p(e)
-                    if_zero = add(common, v if upper else ZERO)
-                    if_one = add(common, ZERO if upper else magnitude)
-                    rest, hit = subtract(ONE, t), multiply(positive, t)
-                    value = add(multiply(rest, if_zero), multiply(hit, if_one))
-                    loss = add(loss, multiply(weight, value))
-                    gradient = subtract(multiply(rest, yes), multiply(hit, no))
-                    gradient = multiply(divide(gradient, add(ONE, e)), weight)
-                    gradient = multiply(gradient, scale)
-                values[dz + task * step] = gradient
-        loss = row_sum(shared, loss)
-        if there and lane == 0:
-            losses[sample] = loss
+    @device_value("float32")
+    def element(builder, kind, values, z, dz, t, weight, parameter, positive, scale):
+        output = load(builder, at(builder, values, z), 1)
+        given = output, *(Value(builder, v) for v in (t, weight, parameter, positive))
+        loss, gradient = emit_element(builder, kind, given, FUNCTIONS, codes)
+        store(builder, gradient * Value(builder, scale), at(builder, values, dz))
+        return loss
 
-    return one
+    return element
 
 
 @functools.cache
-def mse(lanes):
-    """loss = (z - t)^2"""
-    row_sum = row_sums(lanes)
+def elements(lanes, codes=ELEMENTWISE):
+    """The loss of a sample is the sum over its outputs. A thread takes every `lanes`-th of them."""
+    row_sum, element = row_sums(lanes), element_code(codes)
 
     @helper
     def one(
-        values, z, dz, step, losses, shared, sample, there, row, labels, targets, sample_weight,
-        class_weight, outputs, weighted, class_weighted, scale,
+        kind, values, z, dz, step, losses, shared, sample, there, row, labels, targets,
+        sample_weight, class_weight, outputs, weighted, class_weighted, parameter, scale,
     ):  # fmt: skip
         lane, loss = cuda.threadIdx.x % lanes, ZERO
         if there:
             weight = sample_weight_of(sample_weight, weighted, row)
             for j in range(lane, outputs, lanes):
-                difference = subtract(values[z + j * step], targets[row * outputs + j])
-                loss = add(loss, multiply(multiply(weight, difference), difference))
-                gradient = multiply(add(difference, difference), weight)
-                values[dz + j * step] = multiply(gradient, scale)
+                positive = class_weight[j] if class_weighted else ONE
+                value = element(
+                    kind, values, z + j * step, dz + j * step, targets[row * outputs + j], weight,
+                    parameter, positive, scale,
+                )  # fmt: skip
+                loss = add(loss, value)
         loss = row_sum(shared, loss)
         if there and lane == 0:
             losses[sample] = loss
@@ -175,8 +198,35 @@ def mse(lanes):
     return one
 
 
-def _kernel(name, of_block):
-    one = of_block(LANES)
+@functools.cache
+def any_loss(lanes):
+    """The loss of code `kind`."""
+    of_row, of_elements = softmax(lanes), elements(lanes)
+
+    @helper
+    def one(
+        kind, values, z, dz, step, losses, shared, sample, there, row, labels, targets,
+        sample_weight, class_weight, outputs, weighted, class_weighted, parameter, scale,
+    ):  # fmt: skip
+        if kind == SOFTMAX:
+            of_row(
+                kind, values, z, dz, step, losses, shared, sample, there, row, labels, targets,
+                sample_weight, class_weight, outputs, weighted, class_weighted, parameter, scale,
+            )  # fmt: skip
+        else:
+            of_elements(
+                kind, values, z, dz, step, losses, shared, sample, there, row, labels, targets,
+                sample_weight, class_weight, outputs, weighted, class_weighted, parameter, scale,
+            )  # fmt: skip
+
+    return one
+
+
+def _kernel(code):
+    """The kernel of one loss, with nothing of the others."""
+    element = ROWS[code].element
+    one = elements(LANES, (code,)) if element else softmax(LANES)
+    name = element.__name__ if element else "softmax"
 
     @kernel(name, THREADS, *TYPES)
     def loss(
@@ -189,9 +239,9 @@ def _kernel(name, of_block):
         if there:
             row = index[jobs[slot * JOB + FIRST_ROW] + sample]
         one(
-            acts, z_at + sample * stride, dz_at + sample * stride, 1, losses, shared, sample, there,
-            row, labels, targets, sample_weight, class_weight, outputs, weighted, class_weighted,
-            hypers[slot * HYPERS + SCALE],
+            code, acts, z_at + sample * stride, dz_at + sample * stride, 1, losses, shared, sample,
+            there, row, labels, targets, sample_weight, class_weight, outputs, weighted,
+            class_weighted, hypers[slot * HYPERS + PARAMETER], hypers[slot * HYPERS + SCALE],
         )  # fmt: skip
 
     return loss
@@ -202,17 +252,18 @@ def _total_weight(
     hypers, jobs, slots, index, labels, targets, sample_weight, class_weight, kind, outputs,
     samples, weighted, class_weighted,
 ):  # fmt: skip
+    """kind: of the targets."""
     shared = cuda.shared.array(LINE, FLOAT)
     slot = slots[FORWARD]
     total = ZERO
     for sample in range(cuda.threadIdx.x, samples, LINE):
         row = index[jobs[slot * JOB + FIRST_ROW] + sample]
         weight = sample_weight_of(sample_weight, weighted, row)
-        if kind == SOFTMAX:
+        if kind == CLASSES:
             if class_weighted:
                 weight = multiply(weight, class_weight[labels[row]])
             total = add(total, weight)
-        elif kind == MSE:
+        elif kind == NUMBERS:
             total = add(total, multiply(weight, real(outputs)))
         else:
             labelled = 0
@@ -250,8 +301,7 @@ def _mean_loss(step_losses, slots, hypers, losses, samples):
         slots[FORWARD] = slot + 1
 
 
-OF_BLOCK = {SOFTMAX: softmax, SIGMOID: sigmoid, MSE: mse}
-KERNELS = {kind: _kernel(of_block.__name__, of_block) for kind, of_block in OF_BLOCK.items()}
+KERNELS = [_kernel(code) for code in range(len(ROWS))]
 
 
 def loss_and_gradient(
@@ -276,7 +326,7 @@ def loss_and_gradient(
 
 def total_weight(launch, kind, hypers, jobs, slots, given, flags):
     """1 / the sum of the weights of the batch, where it is not known before."""
-    launch(_total_weight, 1, hypers, jobs, slots, *given, kind, *flags)
+    launch(_total_weight, 1, hypers, jobs, slots, *given, require(kind).targets, *flags)
 
 
 def mean_loss(launch, step_losses, losses, slots, hypers, samples):

@@ -14,12 +14,11 @@ import functools
 from numba import cuda
 from numba.cuda import types
 
-from ..codes import MSE, SIGMOID, SOFTMAX
 from ..program import DZ_AT, FAN_OUT, H_STRIDE, NOWHERE, X_AT, X_STRIDE
 from . import device, loss
 from .code import FLOATS, INT, INTS, kernel
 from .device import SIMULATED
-from .job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, SCALE, SEED, STEP
+from .job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, PARAMETER, SCALE, SEED, STEP
 from .narrow_product import product_code, weights_code
 from .narrow_rows import (
     FACTS,
@@ -68,7 +67,7 @@ def narrow_kernel(block):
     ask, start, multiply = product_code(block, MOST)
     remember, add, share, take, give, gather = rows_code(block, MOST, ACTIVATIONS)
     forward, backward, mask, scale = end_code(block)
-    softmax, sigmoid, mse = (of(LANES) for of in (loss.softmax, loss.sigmoid, loss.mse))
+    loss_of_row = loss.any_loss(LANES)
 
     @kernel(
         f"narrow_{COLUMNS}x{DEPTH}", THREADS, FLOATS, FLOATS, INTS, INTS, FLOATS, INTS, INTS,
@@ -160,25 +159,11 @@ def narrow_kernel(block):
                 sample = first + own
                 there, own_row = sample <= last, facts[ROWS + own]
                 z = ACTIVATIONS + own // QUAD * PLANE + own % QUAD
-                normal = hypers[slot * HYPERS + SCALE]
-                if kind == SOFTMAX:
-                    softmax(
-                        shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
-                        targets, sample_weight, class_weight, outputs, weighted, class_weighted,
-                        normal,
-                    )  # fmt: skip
-                elif kind == SIGMOID:
-                    sigmoid(
-                        shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
-                        targets, sample_weight, class_weight, outputs, weighted, class_weighted,
-                        normal,
-                    )  # fmt: skip
-                elif kind == MSE:
-                    mse(
-                        shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
-                        targets, sample_weight, class_weight, outputs, weighted, class_weighted,
-                        normal,
-                    )  # fmt: skip
+                loss_of_row(
+                    kind, shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
+                    targets, sample_weight, class_weight, outputs, weighted, class_weighted,
+                    hypers[slot * HYPERS + PARAMETER], hypers[slot * HYPERS + SCALE],
+                )  # fmt: skip
                 cuda.syncthreads()
                 take(acc, shared, part, column)
                 give(acts, acc, dz_at, dz_stride, outputs, part, column, first, last)

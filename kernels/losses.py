@@ -1,0 +1,130 @@
+"""Losses: the mathematics of one output, written once for all targets, and the table of them.
+
+To add a loss of single outputs: its function here and a row at the end of `LOSSES`, and a class in
+`fastsnn/losses.py`. A loss that reads all outputs of a row (element None) needs code of its own in
+`cpu/loss.py` and `cuda/loss.py` instead of the function.
+
+A function takes `Value`s (see `emit.py`): the output z, its target t, the weight of the sample, the
+parameter of the loss (a float32 number; 0 where it has none), the class weight of a positive label,
+and the `Functions` of the target. It returns the weighted loss and its derivative by z. Bits are
+part of the promise: the order of products is the order of the code.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from llvmlite import ir
+
+from .emit import F32, Value, absolute, copysign, where
+
+# Kinds of targets: integer classes (rows,), numbers (rows, outputs), and labels (rows, outputs) of
+# which those that are NaN are missing.
+CLASSES, NUMBERS, LABELS = range(3)
+NAN = float("nan")
+
+
+class Functions(NamedTuple):
+    """Functions that a target takes from its own library, or approximates in its own way. The bits
+    of trained networks depend on them.
+    """
+
+    exp: Callable[[Value], Value]  # exp(x) for x <= 0
+    log1p: Callable[[Value], Value]
+
+
+def sigmoid(z, t, weight, parameter, positive, functions):
+    """(1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the class weight of a positive label."""
+    upper = z > 0
+    e = functions.exp(-absolute(z))
+    yes, no = where(upper, 1, e), where(upper, e, 1)  # sigmoid is yes / (yes + no)
+    common = functions.log1p(e)
+    if_zero, if_one = common + where(upper, z, 0), common + where(upper, 0, 0 - z)
+    rest, hit = 1 - t, positive * t
+    loss = weight * (rest * if_zero + hit * if_one)
+    return loss, (rest * yes - hit * no) / (e + 1) * weight
+
+
+def mse(z, t, weight, *_):
+    """(z - t)^2"""
+    d = z - t
+    return weight * d * d, (d + d) * weight
+
+
+def huber(z, t, weight, delta, *_):
+    """d^2 / 2 for d = |z - t| <= delta, else delta (d - delta / 2); slope d clipped to delta."""
+    d = z - t
+    size = absolute(d)
+    inner = where(size > delta, delta, size)
+    return weight * (inner * (size - inner * 0.5)), copysign(inner, d) * weight
+
+
+def quantile(z, t, weight, q, *_):
+    """q d for d = t - z > 0, else (q - 1) d. The derivative at d = 0 is 0, a subgradient."""
+    d = t - z
+    slope = where(d > 0, 0 - q, where(d < 0, 1 - q, 0))
+    return weight * (where(d > 0, q, q - 1) * d), slope * weight
+
+
+class Row(NamedTuple):
+    """A loss, as kernels read it."""
+
+    targets: int  # CLASSES, NUMBERS or LABELS
+    element: Callable | None = None
+
+
+# A code is the place in this table.
+LOSSES = {
+    "softmax_cross_entropy": Row(CLASSES),
+    "sigmoid_cross_entropy": Row(LABELS, sigmoid),
+    "mse": Row(NUMBERS, mse),
+    "huber": Row(NUMBERS, huber),
+    "quantile": Row(NUMBERS, quantile),
+}
+CODES = {name: code for code, name in enumerate(LOSSES)}
+ROWS = tuple(LOSSES.values())
+ELEMENTWISE = tuple(code for code, row in enumerate(ROWS) if row.element)
+SOFTMAX = CODES["softmax_cross_entropy"]
+
+
+def require(code: int) -> Row:
+    """The row of a loss. Raises ValueError for a code that kernels do not know."""
+    if code not in range(len(ROWS)):
+        raise ValueError(f"loss: a code in [0, {len(ROWS)}) is required, got {code}")
+    return ROWS[code]
+
+
+def emit_element(builder, code, operands, functions, codes=ELEMENTWISE):
+    """(weighted loss, its derivative by the output) of one element as Values.
+
+    code: an LLVM integer, one of `codes`; any other gives NaN, which stops a training. operands: z,
+    t, weight, parameter and class weight of a positive label. A missing label gives 0 and 0.
+    """
+    if len(codes) == 1:
+        return _of_row(ROWS[codes[0]], operands, functions)
+    ways = []
+    before = builder.basic_block
+    done = builder.append_basic_block("element")
+    chosen = builder.switch(code, done)
+    for each in codes:
+        block = builder.append_basic_block(f"loss{each}")
+        chosen.add_case(ir.Constant(code.type, each), block)
+        builder.position_at_end(block)
+        ways.append((_of_row(ROWS[each], operands, functions), builder.basic_block))
+        builder.branch(done)
+    builder.position_at_end(done)
+    results = []
+    for i in range(2):
+        phi = builder.phi(F32)
+        phi.add_incoming(ir.Constant(F32, NAN), before)
+        for values, block in ways:
+            phi.add_incoming(values[i].ir, block)
+        results.append(Value(builder, phi))
+    return results
+
+
+def _of_row(row, operands, functions):
+    results = row.element(*operands, functions)
+    if row.targets != LABELS:
+        return results
+    labelled = operands[1].is_number()
+    return [where(labelled, value, 0) for value in results]
