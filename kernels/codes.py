@@ -1,20 +1,7 @@
-"""Numbers by which programs and jobs name activations, losses and updates, on every target."""
-
-NONE, SELU, RELU, TANH = range(4)
-ACTIVATIONS = {"none": NONE, "selu": SELU, "relu": RELU, "tanh": TANH}
+"""Numbers by which programs and jobs name losses and updates, on every target."""
 
 SOFTMAX, SIGMOID, MSE = range(3)
 LOSSES = {"softmax_cross_entropy": SOFTMAX, "sigmoid_cross_entropy": SIGMOID, "mse": MSE}
 
 STORE, SGD, MOMENTUM, NESTEROV, ADAM = range(5)  # STORE: the gradient itself goes to the state
 HYPER = 8  # scalars of an update; see `hyper` in fastsnn/optimizers.py
-
-
-def needs_mask(activation, dropout):
-    """Whether the backward pass must make the mask again, because the output does not tell what was
-    dropped.
-
-    SELU with alpha-dropout: the slope is 0 at the dropped value by itself. ReLU: the dropped value,
-    negative or 0, lies where the slope is 0. Every other pair needs the mask.
-    """
-    return not ((activation == "selu" and dropout == "alpha") or activation == "relu")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsnn.engine.graph import Node
-from fastsnn.kernels import codes, philox, program
+from fastsnn.kernels import activations, philox, program
 from fastsnn.kernels.cpu import caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
@@ -152,7 +152,9 @@ def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training
         _describe(node, row, constants[i], layout)
         row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
         row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
-        row[program.DZ_AT] = row[program.H_AT]
+        row[program.DZ_AT] = row[program.SLOPE_AT] = row[program.H_AT]
+        if training and activations.keeps_input(node.activation):
+            row[program.SLOPE_AT] = take(panels * strides[i + 1])
         if node.op == "dense":
             _set_blocks(node, row)
             if training:
@@ -206,13 +208,25 @@ def device_plan(
         _describe(node, row, constants[i], layout)
         row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
         row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
+        row[program.SLOPE_AT] = row[program.H_AT]
         if training:
             row[program.DZ_AT] = take(samples * strides[i + 1])
+        if training and activations.keeps_input(node.activation):
+            row[program.SLOPE_AT] = _slope_place(row, nodes[i + 1], samples * strides[i + 1], take)
         if training and node.op in ("batch_norm", "layer_norm"):
             row[program.NORMAL_AT] = take(samples * strides[i + 1])
             row[program.STATISTICS_AT] = take(max(2 * node.fan_out, samples))
         _set_skip(node, i, table, places)
     return DevicePlan(table, constants, samples, used)
+
+
+def _slope_place(row, above, floats, take):
+    """Where a GPU keeps the pre-activation until its dz takes the same place; in front of a
+    normalization, which first puts the gradient of the output there, in a place of its own.
+    """
+    if above.op in ("batch_norm", "layer_norm"):
+        return take(floats)
+    return row[program.DZ_AT]
 
 
 def _widths(nodes):
@@ -233,7 +247,7 @@ def _describe(node, row, constants, layout):
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
         row[column] = program.NOWHERE
-    row[program.ACTIVATION] = codes.ACTIVATIONS[node.activation]
+    row[program.ACTIVATION] = activations.code_of(node.activation)
     alpha, lambda_ = solve(*node.fixed_point)
     constants[program.SELU_LAMBDA] = lambda_
     constants[program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
@@ -279,7 +293,7 @@ def _work(row):
 def _set_dropout(node, row, constants, saturation):
     row[program.DROPPING], row[program.SITE] = 1, node.site
     row[program.THRESHOLD] = philox.drop_threshold(node.rate)
-    row[program.REMASK] = codes.needs_mask(node.activation, node.dropout)
+    row[program.REMASK] = activations.needs_mask(node.activation, node.dropout)
     if node.dropout == "alpha":
         value = saturation
         a, b = philox.alpha_dropout_affine(node.rate, *node.fixed_point, value)

@@ -1,6 +1,8 @@
 """From a Python function that emits instructions to a function that kernels can call."""
 
+import functools
 import inspect
+from collections import Counter
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -8,12 +10,20 @@ from numba.extending import intrinsic
 
 from ..emit import F32, I64, at, load
 
+_names = Counter()  # of the functions of `once`
 
-def vector_code(body):
+
+def vector_code(body=None, *, once=False):
     """`body(builder, *operands)` as a call inside kernels: arrays arrive as pointers to their first
     element, integers as 64-bit values, real numbers as float32 values. Nothing is returned: it
     writes to memory.
+
+    once: the code is a function that its callers share, instead of a copy in each of them. This
+    shortens the compilation of long code, and costs a call of a few nanoseconds.
     """
+    if body is None:
+        return functools.partial(vector_code, once=once)
+    emit = _function_of(body) if once else body
 
     def typing(typing_context, *argument_types):
         def generate(context, builder, signature, arguments):
@@ -21,7 +31,7 @@ def vector_code(body):
                 _operand(context, builder, type_, value)
                 for type_, value in zip(signature.args, arguments, strict=True)
             ]
-            body(builder, *operands)
+            emit(builder, *operands)
             return context.get_dummy_value()
 
         return types.void(*argument_types), generate
@@ -30,6 +40,31 @@ def vector_code(body):
     typing.__signature__ = inspect.signature(body)  # Numba wants the parameters by name
     typing.__doc__ = body.__doc__
     return intrinsic(typing)
+
+
+def _function_of(body):
+    """`body` as one function of the module, which is written with its first call. Modules that are
+    linked together share it by its name, and so does compiled code in the cache: the name depends
+    on the sources alone.
+    """
+    name = f"{body.__module__}.{body.__qualname__}"
+    _names[name] += 1
+    name = f"{name}.{_names[name]}"
+
+    def call(builder, *operands):
+        function = builder.module.globals.get(name)
+        if function is None:
+            kinds = [operand.type for operand in operands]
+            function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), kinds), name)
+            function.linkage = "linkonce_odr"
+            for attribute in ("noinline", "optsize"):
+                function.attributes.add(attribute)
+            inside = ir.IRBuilder(function.append_basic_block("entry"))
+            body(inside, *function.args)
+            inside.ret_void()
+        builder.call(function, operands)
+
+    return call
 
 
 def _operand(context, builder, type_, value):

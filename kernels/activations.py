@@ -1,0 +1,127 @@
+"""The activations: one row each in `ACTIVATIONS`, from which both targets make their code.
+
+Arguments and results are float32 `Value`s, see `scalar.py`. To add an activation: its function, its
+slope and its row here, and a layer class in `fastsnn/layers.py` that names the row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .emit import absolute, copysign, fma, where
+from .scalar import expm1_nonpositive
+
+# What a slope is computed from.
+OUTPUT, INPUT = "output", "input"
+
+# How dropout enters a backward pass: not at all, through its affine map, or with its mask.
+PLAIN, AFFINE, MASKED = range(3)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """y = function(z, *selu) and dy/dz = slope(y or z, *selu), where selu are SELU's two constants:
+    they depend on its fixed point.
+
+    A slope from the output y costs no memory. A slope from the pre-activation z needs a buffer that
+    keeps z until the backward pass, see SLOPE_AT in `program.py`.
+    """
+
+    function: Callable
+    slope: Callable
+    slope_from: str = OUTPUT
+    # Dropouts whose dropped value has slope 0 by itself: the backward pass needs no mask.
+    slope_0_after: tuple[str, ...] = ()
+
+
+def selu(z, lambda_, lambda_alpha):
+    """lambda z for z > 0, else lambda alpha (exp(z) - 1)   Klambauer et al. 2017, eq. (2)"""
+    negative = expm1_nonpositive(where(z > 0, 0, z)) * lambda_alpha
+    return where(z > 0, z * lambda_, negative)
+
+
+def selu_slope(y, lambda_, lambda_alpha):
+    """lambda for y > 0, else lambda alpha exp(z) = y + lambda alpha: exactly 0 at the dropped value
+    -lambda alpha.
+
+    Below z = -10 the relative error of the slope grows; the absolute error stays below 3e-7.
+    """
+    return where(y > 0, lambda_, y + lambda_alpha)
+
+
+def relu(z, *_):
+    return where(z < 0, 0, z)  # this way round a NaN stays NaN
+
+
+def relu_slope(y, *_):
+    return where(y > 0, y * 0 + 1, 0)
+
+
+def tanh(z, *_):
+    """sign(z) (1 - e) / (1 + e), e = exp(-2 |z|), through exp - 1: no cancellation near 0."""
+    e = expm1_nonpositive(absolute(z) * -2)
+    return copysign(e / (e + 2), z)
+
+
+def tanh_slope(y, *_):
+    return fma(-y, y, 1)
+
+
+def identity(z, *_):
+    return z
+
+
+def identity_slope(y, *_):
+    return y * 0 + 1
+
+
+ACTIVATIONS = {
+    "none": Activation(identity, identity_slope),
+    "selu": Activation(selu, selu_slope, slope_0_after=("alpha",)),
+    # The dropped value, negative or 0, lies where the slope is 0.
+    "relu": Activation(relu, relu_slope, slope_0_after=("alpha", "plain")),
+    "tanh": Activation(tanh, tanh_slope),
+}
+CODES = {name: code for code, name in enumerate(ACTIVATIONS)}  # of the column ACTIVATION
+NAMES = tuple(ACTIVATIONS)  # by code
+NONE = CODES["none"]
+
+
+def code_of(name):
+    """The number of an activation in a program. Raises ValueError for an unknown name."""
+    if name not in CODES:
+        raise ValueError(f"activation: must be one of {', '.join(CODES)}; got {name!r}")
+    return CODES[name]
+
+
+def keeps_input(name):
+    """The backward pass of this activation reads its pre-activation."""
+    return ACTIVATIONS[name].slope_from == INPUT
+
+
+def needs_mask(name, dropout):
+    """The backward pass must make the dropout mask again: the slope does not tell what was dropped.
+
+    A slope from the pre-activation never does, because z does not know of the dropout.
+    """
+    return keeps_input(name) or dropout not in ACTIVATIONS[name].slope_0_after
+
+
+def ways_back(name):
+    """The ways back through dropout that this activation can need: PLAIN, AFFINE, MASKED."""
+    needed = {needs_mask(name, dropout) for dropout in ("alpha", "plain")}
+    return (PLAIN, *sorted(MASKED if mask else AFFINE for mask in needed))
+
+
+def gradient(name, way, dh, kept, selu, a, b, dropped=None):
+    """dz from the gradient dh of the output after dropout.
+
+    kept: that output, or z, whichever the slope is computed from; a, b: the affine map of dropout,
+    h = a y + b; dropped: where the gradient is 0, of the way MASKED.
+    """
+    activation = ACTIVATIONS[name]
+    if way == PLAIN:
+        return dh * activation.slope(kept, *selu)
+    if activation.slope_from == OUTPUT:
+        kept = (kept - b) * (1 / a)
+    dz = dh * a * activation.slope(kept, *selu)
+    return where(dropped, 0, dz) if way == MASKED else dz
