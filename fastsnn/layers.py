@@ -1,14 +1,32 @@
-"""What a network is made of, as the user writes it: frozen descriptions, no arrays."""
+"""The layers of a network, as the user writes them: frozen descriptions, no arrays.
+
+To add one: its class, and its name in `__all__`. An activation also names its row in
+`fastsnn.kernels.activations`.
+"""
 
 from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
 
-__all__ = [
-    "SELU", "AlphaDropout", "BatchNorm", "Dense", "Dropout", "Highway", "LayerNorm", "ReLU",
-    "Residual", "Tanh",
+__all__ = [  # in the order of error messages
+    "Dense", "SELU", "ReLU", "Tanh", "AlphaDropout", "Dropout", "BatchNorm", "LayerNorm", "Highway",
+    "Residual",
 ]  # fmt: skip
+
+
+class Layer:
+    """The base class of all layers."""
+
+
+class Activation(Layer):
+    """y[n] = f(z[n]), unit by unit. It follows a Dense, or its normalization."""
+
+    def kernel(self) -> str:
+        """The name of f in `fastsnn.kernels.activations`."""
+        raise NotImplementedError
+
 
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
 
@@ -23,7 +41,7 @@ def _require_init(where, init):
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Layer):
     """y[n] = b[n] + sum_k w[n, k] x[k]      weight (units, fan_in), bias (units,)
 
     With `weight_norm`, w[n, k] = g[n] v[n, k] / |v[n]| (Salimans & Kingma 2016), and in the place
@@ -57,7 +75,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class SELU:
+class SELU(Activation):
     """lambda z for z > 0, else lambda alpha (exp(z) - 1)   (Klambauer et al. 2017, eq. 2)
 
     Parameters
@@ -92,20 +110,32 @@ class SELU:
             )
         object.__setattr__(self, "fixed_point", (mean, variance))
 
+    def kernel(self) -> str:
+        return "selu"
+
 
 @dataclass(frozen=True)
-class ReLU:
+class ReLU(Activation):
     """max(z, 0)"""
 
+    def kernel(self) -> str:
+        return "relu"
+
 
 @dataclass(frozen=True)
-class Tanh:
+class Tanh(Activation):
     """tanh(z)"""
 
+    def kernel(self) -> str:
+        return "tanh"
+
 
 @dataclass(frozen=True)
-class _Dropping:
+class Dropping(Layer):
+    """The base class of both dropouts."""
+
     rate: float
+    dropout: ClassVar[str]  # its name in a `Node`
 
     def __post_init__(self):
         where, rate = type(self).__name__, plain(self.rate)
@@ -119,7 +149,7 @@ class _Dropping:
         object.__setattr__(self, "rate", float(rate))
 
 
-class AlphaDropout(_Dropping):
+class AlphaDropout(Dropping):
     """Dropout that keeps mean 0 and variance 1, or the other fixed point of the SELU before it
     (Klambauer et al. 2017, section "New Dropout
     Technique").
@@ -139,8 +169,10 @@ class AlphaDropout(_Dropping):
         Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
     """
 
+    dropout = "alpha"
 
-class Dropout(_Dropping):
+
+class Dropout(Dropping):
     """Plain dropout: with probability `rate` an element becomes 0, the others are divided by
     1 - rate.
 
@@ -152,10 +184,15 @@ class Dropout(_Dropping):
         Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
     """
 
+    dropout = "plain"
+
 
 @dataclass(frozen=True)
-class _Normalizing:
+class Normalizing(Layer):
+    """The base class of normalizations."""
+
     eps: float = 1e-5
+    op: ClassVar[str]  # its name in a `Node`
 
     def __post_init__(self):
         where = type(self).__name__
@@ -165,11 +202,11 @@ class _Normalizing:
 
 
 @dataclass(frozen=True)
-class BatchNorm(_Normalizing):
+class BatchNorm(Normalizing):
     """y = weight (x - mean) / sqrt(variance + eps) + bias, unit by unit over the rows of the batch
     (Ioffe & Szegedy 2015).
 
-    It stands directly behind a Dense, or behind its activation. In training mean and variance are
+    It stands directly after a Dense, or after its activation. In training mean and variance are
     those of the batch, which needs at least 2 rows; in evaluation the running ones, which each step
     moves by `momentum` towards the batch's (the variance by its unbiased form, as in PyTorch).
     Tensors weight, bias, running_mean, running_var, all (units,).
@@ -181,23 +218,26 @@ class BatchNorm(_Normalizing):
     """
 
     momentum: float = 0.1
+    op = "batch_norm"
 
 
 @dataclass(frozen=True)
-class LayerNorm(_Normalizing):
+class LayerNorm(Normalizing):
     """y = weight (x - mean) / sqrt(variance + eps) + bias, row by row over the units (Ba et al.
     2016).
 
-    It stands directly behind a Dense, or behind its activation. Tensors weight, bias (units,).
+    It stands directly after a Dense, or after its activation. Tensors weight, bias (units,).
 
     Parameters
     ----------
     eps : float in (0, 1]
     """
 
+    op = "layer_norm"
+
 
 @dataclass(frozen=True)
-class Highway:
+class Highway(Layer):
     """y = t relu(z) + (1 - t) x,   z = w x + b,   t = sigmoid(w_t x + b_t)   (Srivastava et al.
     2015)
 
@@ -223,7 +263,7 @@ class Highway:
 
 
 @dataclass(frozen=True)
-class Residual:
+class Residual(Layer):
     """y = x + F(x), F a list of layers with as many outputs as inputs (He et al. 2016).
 
     F begins with a Dense and ends with a Dense or a normalization; what follows in the outer list
@@ -243,15 +283,7 @@ class Residual:
         object.__setattr__(self, "layers", tuple(self.layers))
 
 
-LAYERS = {
-    cls.__name__: cls
-    for cls in (
-        Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout, BatchNorm, LayerNorm, Highway, Residual,
-    )
-}  # fmt: skip
-Layer = (
-    Dense | SELU | ReLU | Tanh | AlphaDropout | Dropout | BatchNorm | LayerNorm | Highway | Residual
-)
+LAYERS = {name: globals()[name] for name in __all__}
 
 
 def describe(layer: Layer) -> dict:
