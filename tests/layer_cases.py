@@ -50,6 +50,7 @@ def RES(*layers):
 
 
 R, T = ("ReLU", {}), ("Tanh", {})
+ACTIVATIONS = {"relu": R, "selu": S(), "tanh": T}
 SMALL = (("learning_rate", 0.01),)
 
 
@@ -188,7 +189,7 @@ def single(x):
 
 def _alone():
     """Each kind of layer, in front of and behind each activation."""
-    for name, act in (("none", ()), ("relu", (R,)), ("selu", (S(),)), ("tanh", (T,))):
+    for name, act in (("none", ()), *((name, (spec,)) for name, spec in ACTIVATIONS.items())):
         yield f"dense-{name}", (D(17), *act)
         yield f"weight_norm-{name}", (WN(17), *act, WN(11), *act)
         for norm, layer in (("batch_norm", BN()), ("layer_norm", LN())):
