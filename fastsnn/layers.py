@@ -11,8 +11,8 @@ from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
 
 __all__ = [  # in the order of error messages
-    "Dense", "SELU", "ReLU", "Tanh", "AlphaDropout", "Dropout", "BatchNorm", "LayerNorm", "Highway",
-    "Residual",
+    "Dense", "SELU", "ReLU", "Tanh", "GELU", "AlphaDropout", "Dropout", "BatchNorm", "LayerNorm",
+    "Highway", "Residual",
 ]  # fmt: skip
 
 
@@ -128,6 +128,27 @@ class Tanh(Activation):
 
     def kernel(self) -> str:
         return "tanh"
+
+
+@dataclass(frozen=True)
+class GELU(Activation):
+    """z Phi(z), Phi the distribution function of N(0, 1)   (Hendrycks & Gimpel 2016)
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        "tanh": z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 instead, within 5e-4 of it.
+    """
+
+    approximate: str = "none"
+
+    def __post_init__(self):
+        if not isinstance(self.approximate, str) or self.approximate not in ("none", "tanh"):
+            given = shown(self.approximate)
+            raise ValueError(f"GELU: approximate must be one of none, tanh; got {given}")
+
+    def kernel(self) -> str:
+        return "gelu" if self.approximate == "none" else "gelu_tanh"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,12 @@ import tolerance
 import fastsnn as fs
 
 # By their names in fastsnn.kernels.activations.
-LAYERS = {"selu": fs.SELU(), "relu": fs.ReLU(), "tanh": fs.Tanh()}
-GAINS = {"relu": 2}  # times the variance of LeCun's weights, so that signals do not fade
+LAYERS = {
+    "selu": fs.SELU(), "relu": fs.ReLU(), "tanh": fs.Tanh(), "gelu": fs.GELU(),
+    "gelu_tanh": fs.GELU("tanh"),
+}  # fmt: skip
+# Times the variance of LeCun's weights, so that signals do not fade.
+GAINS = {"relu": 2, "gelu": 2, "gelu_tanh": 2}
 
 
 @dataclass(frozen=True)

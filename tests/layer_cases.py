@@ -50,7 +50,8 @@ def RES(*layers):
 
 
 R, T = ("ReLU", {}), ("Tanh", {})
-ACTIVATIONS = {"relu": R, "selu": S(), "tanh": T}
+G, GT = ("GELU", {}), ("GELU", {"approximate": "tanh"})
+ACTIVATIONS = {"relu": R, "selu": S(), "tanh": T, "gelu": G, "gelu_tanh": GT}
 SMALL = (("learning_rate", 0.01),)
 
 
@@ -153,6 +154,9 @@ class _Drawn:
 
     def Tanh(self):
         return layer_oracle.Activation("tanh")
+
+    def GELU(self, approximate="none"):
+        return layer_oracle.Activation("gelu" if approximate == "none" else "gelu_tanh")
 
     def AlphaDropout(self, rate):
         if self.before[0] != "SELU":

@@ -17,7 +17,10 @@ WEIGHT_NORM = {
 def activations(torch):
     """Their modules, by fastsnn's names in kernels/activations.py."""
     nn = torch.nn
-    return {"selu": nn.SELU, "relu": nn.ReLU, "tanh": nn.Tanh}
+    return {
+        "selu": nn.SELU, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU,
+        "gelu_tanh": lambda: nn.GELU("tanh"),
+    }  # fmt: skip
 
 
 def classes(torch):

@@ -5,6 +5,7 @@ K fan-in, N fan-out; `dv` is the gradient of the loss with respect to v.
 Klambauer et al. 2017, "Self-Normalizing Neural Networks".
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,12 +112,25 @@ def tanh(z):
     return np.tanh(z), 1 / np.cosh(np.clip(z, -300, 300)) ** 2
 
 
+def gelu(z):
+    tail = np.vectorize(math.erfc, otypes=[float])(-z / np.sqrt(2)) / 2  # of the normal law, to z
+    return z * tail, tail + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def gelu_tanh(z):
+    u, du = np.sqrt(2 / np.pi) * np.array([z + 0.044715 * z**3, 1 + 3 * 0.044715 * z**2])
+    slope = (1 + np.tanh(u)) / 2 + z * du / np.cosh(np.clip(u, -300, 300)) ** 2 / 2
+    return z * (1 + np.tanh(u)) / 2, slope
+
+
 # By their names in fastsnn.kernels.activations: y and dy/dz of z.
 ACTIVATIONS = {
     "none": lambda z: (z, np.ones_like(z)),
     "selu": selu,
     "relu": relu,
     "tanh": tanh,
+    "gelu": gelu,
+    "gelu_tanh": gelu_tanh,
 }
 KINKED = ("selu", "relu")  # the slope jumps at z = 0
 

@@ -255,7 +255,7 @@ ONE_NORM = "one normalization a Dense, before its dropout; take the other away"
 ENDS = "the last layer inside must be a Dense or a normalization"
 BEGINS = "the first layer inside must be a Dense"
 KNOWN = (
-    "a layer is one of Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout, BatchNorm, LayerNorm, "
+    "a layer is one of Dense, SELU, ReLU, Tanh, GELU, AlphaDropout, Dropout, BatchNorm, LayerNorm, "
     "Highway, Residual; got "
 )
 ORDERS = {
