@@ -11,8 +11,8 @@ from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
 
 __all__ = [  # in the order of error messages
-    "Dense", "SELU", "ReLU", "Tanh", "GELU", "AlphaDropout", "Dropout", "BatchNorm", "LayerNorm",
-    "Highway", "Residual",
+    "Dense", "SELU", "ReLU", "Tanh", "GELU", "Mish", "AlphaDropout", "Dropout", "BatchNorm",
+    "LayerNorm", "Highway", "Residual",
 ]  # fmt: skip
 
 
@@ -149,6 +149,14 @@ class GELU(Activation):
 
     def kernel(self) -> str:
         return "gelu" if self.approximate == "none" else "gelu_tanh"
+
+
+@dataclass(frozen=True)
+class Mish(Activation):
+    """z tanh(log(1 + exp(z)))   (Misra 2019)"""
+
+    def kernel(self) -> str:
+        return "mish"
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,40 @@ def gelu_tanh_slope(z, *_):
     return fma(x * du, e * q * q, where(z > 0, q, e * q))
 
 
+EXP_FAR = 120.0  # exp(-EXP_FAR) is 0 in float32
+
+
+def _mish_parts(x):
+    """(n, d, e) with tanh(log(1 + exp(x))) = n / d, e = exp(-|x|), all terms positive:
+    n = exp(2 x) + 2 exp(x) and d = n + 2, both times e**2 for x > 0.
+    """
+    e = exp_nonpositive(-absolute(x))
+    square = e * e
+    n = fma(e, 2, where(x > 0, 1, square))
+    return n, fma(where(x > 0, square, 1), 2, n), e
+
+
+def mish(z, *_):
+    """z tanh(log(1 + exp(z)))   Misra 2019
+
+    -inf gives -0, the limit.
+    """
+    x = _within(z, EXP_FAR)
+    n, d, _ = _mish_parts(x)
+    return where(z > 0, z, x) * (n / d)
+
+
+def mish_slope(z, *_):
+    """w + z (1 - w**2) / (1 + exp(-z)), w = n / d: the product is 4 z e (1 + e) / d**2, e = exp(z),
+    and the same with e**2 (1 + e), e = exp(-z), for z > 0.
+    """
+    x = _within(z, EXP_FAR)
+    n, d, e = _mish_parts(x)
+    inverse = 1 / d
+    falling = where(x > 0, e * e, e) * (e + 1) * 4 * inverse * inverse
+    return fma(x, falling, n * inverse)
+
+
 ACTIVATIONS = {
     "none": Activation(identity, identity_slope),
     "selu": Activation(selu, selu_slope, slope_0_after=("alpha",)),
@@ -159,6 +193,7 @@ ACTIVATIONS = {
     "tanh": Activation(tanh, tanh_slope),
     "gelu": Activation(gelu, gelu_slope, slope_from=INPUT),
     "gelu_tanh": Activation(gelu_tanh, gelu_tanh_slope, slope_from=INPUT),
+    "mish": Activation(mish, mish_slope, slope_from=INPUT),
 }
 CODES = {name: code for code, name in enumerate(ACTIVATIONS)}  # of the column ACTIVATION
 NAMES = tuple(ACTIVATIONS)  # by code

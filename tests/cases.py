@@ -14,10 +14,10 @@ import fastsnn as fs
 # By their names in fastsnn.kernels.activations.
 LAYERS = {
     "selu": fs.SELU(), "relu": fs.ReLU(), "tanh": fs.Tanh(), "gelu": fs.GELU(),
-    "gelu_tanh": fs.GELU("tanh"),
+    "gelu_tanh": fs.GELU("tanh"), "mish": fs.Mish(),
 }  # fmt: skip
 # Times the variance of LeCun's weights, so that signals do not fade.
-GAINS = {"relu": 2, "gelu": 2, "gelu_tanh": 2}
+GAINS = {"relu": 2, "gelu": 2, "gelu_tanh": 2, "mish": 2}
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def RES(*layers):
 
 
 R, T = ("ReLU", {}), ("Tanh", {})
-G, GT = ("GELU", {}), ("GELU", {"approximate": "tanh"})
-ACTIVATIONS = {"relu": R, "selu": S(), "tanh": T, "gelu": G, "gelu_tanh": GT}
+G, GT, M = ("GELU", {}), ("GELU", {"approximate": "tanh"}), ("Mish", {})
+ACTIVATIONS = {"relu": R, "selu": S(), "tanh": T, "gelu": G, "gelu_tanh": GT, "mish": M}
 SMALL = (("learning_rate", 0.01),)
 
 
@@ -157,6 +157,9 @@ class _Drawn:
 
     def GELU(self, approximate="none"):
         return layer_oracle.Activation("gelu" if approximate == "none" else "gelu_tanh")
+
+    def Mish(self):
+        return layer_oracle.Activation("mish")
 
     def AlphaDropout(self, rate):
         if self.before[0] != "SELU":

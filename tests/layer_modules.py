@@ -19,7 +19,7 @@ def activations(torch):
     nn = torch.nn
     return {
         "selu": nn.SELU, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU,
-        "gelu_tanh": lambda: nn.GELU("tanh"),
+        "gelu_tanh": lambda: nn.GELU("tanh"), "mish": nn.Mish,
     }  # fmt: skip
 
 

@@ -123,6 +123,12 @@ def gelu_tanh(z):
     return z * (1 + np.tanh(u)) / 2, slope
 
 
+def mish(z):
+    soft, gate = np.logaddexp(0, z), 1 / (1 + np.exp(-np.clip(z, -700, 700)))
+    w = np.tanh(soft)
+    return z * w, w + z * gate / np.cosh(np.minimum(soft, 300)) ** 2
+
+
 # By their names in fastsnn.kernels.activations: y and dy/dz of z.
 ACTIVATIONS = {
     "none": lambda z: (z, np.ones_like(z)),
@@ -131,6 +137,7 @@ ACTIVATIONS = {
     "tanh": tanh,
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
+    "mish": mish,
 }
 KINKED = ("selu", "relu")  # the slope jumps at z = 0
 

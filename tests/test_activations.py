@@ -25,12 +25,14 @@ U = 2.0**-24
 RELATIVE = {
     "gelu": 17 * U,  # exponential and its correction 5, polynomials 8, coefficients 1, the rest 3
     "gelu_tanh": 9 * U,  # exponential 4, sum, quotient, two products; 1 for the constants
+    "mish": 10 * U,  # n / d falls with e no faster than e: exponential 4, n 2, d 2, the rest 2
 }
 LEAST = {
     "gelu": 2.0**-144,  # |z| <= 15 times the rounding of a denormal number
     "gelu_tanh": 2 * U,  # three roundings of u, and |z| |u| exp(-|u|) <= 0.5
+    "mish": 2.0**-142,  # |z| <= 104 times the rounding of a denormal number
 }
-ABSOLUTE = {"gelu": 5 * U, "gelu_tanh": 6 * U}
+ABSOLUTE = {"gelu": 5 * U, "gelu_tanh": 6 * U, "mish": 6 * U}
 
 
 @functools.cache
