@@ -1,16 +1,33 @@
-"""What a network is made of, as the user writes it: frozen descriptions, no arrays."""
+"""The layers of a network, as the user writes them: frozen descriptions, no arrays.
+
+To add one: its class, and its name in `__all__`. An activation also names its row in
+`fastsnn.kernels.activations`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
 from fastsnn.theory.fixed_points import solve
 
-__all__ = [
-    "SELU", "AlphaDropout", "BatchNorm", "Dense", "Dropout", "Highway", "LayerNorm", "ReLU",
-    "Residual", "Tanh",
+__all__ = [  # in the order of error messages
+    "Dense", "SELU", "ReLU", "Tanh", "GELU", "Mish", "AlphaDropout", "Dropout", "BatchNorm",
+    "LayerNorm", "Highway", "Residual",
 ]  # fmt: skip
+
+
+class Layer:
+    """The base class of all layers."""
+
+
+class Activation(Layer):
+    """y[n] = f(z[n]), unit by unit. It follows a Dense, or its normalization."""
+
+    def kernel(self) -> str:
+        """The name of f in `fastsnn.kernels.activations`."""
+        raise NotImplementedError
+
 
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
 
@@ -25,7 +42,7 @@ def _require_init(where: str, init: object) -> None:
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Layer):
     """y[n] = b[n] + sum_k w[n, k] x[k]      weight (units, fan_in), bias (units,)
 
     With `weight_norm`, w[n, k] = g[n] v[n, k] / |v[n]| (Salimans & Kingma 2016), and in the place
@@ -59,7 +76,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class SELU:
+class SELU(Activation):
     """lambda z for z > 0, else lambda alpha (exp(z) - 1)   (Klambauer et al. 2017, eq. 2)
 
     Parameters
@@ -94,20 +111,61 @@ class SELU:
             )
         object.__setattr__(self, "fixed_point", (mean, variance))
 
+    def kernel(self) -> str:
+        return "selu"
+
 
 @dataclass(frozen=True)
-class ReLU:
+class ReLU(Activation):
     """max(z, 0)"""
 
+    def kernel(self) -> str:
+        return "relu"
+
 
 @dataclass(frozen=True)
-class Tanh:
+class Tanh(Activation):
     """tanh(z)"""
 
+    def kernel(self) -> str:
+        return "tanh"
+
 
 @dataclass(frozen=True)
-class _Dropping:
+class GELU(Activation):
+    """z Phi(z), Phi the distribution function of N(0, 1)   (Hendrycks & Gimpel 2016)
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        "tanh": z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 instead, within 5e-4 of it.
+    """
+
+    approximate: str = "none"
+
+    def __post_init__(self):
+        if not isinstance(self.approximate, str) or self.approximate not in ("none", "tanh"):
+            given = shown(self.approximate)
+            raise ValueError(f"GELU: approximate must be one of none, tanh; got {given}")
+
+    def kernel(self) -> str:
+        return "gelu" if self.approximate == "none" else "gelu_tanh"
+
+
+@dataclass(frozen=True)
+class Mish(Activation):
+    """z tanh(log(1 + exp(z)))   (Misra 2019)"""
+
+    def kernel(self) -> str:
+        return "mish"
+
+
+@dataclass(frozen=True)
+class Dropping(Layer):
+    """The base class of both dropouts."""
+
     rate: float
+    dropout: ClassVar[str]  # its name in a `Node`
 
     def __post_init__(self) -> None:
         where, rate = type(self).__name__, plain(self.rate)
@@ -121,7 +179,7 @@ class _Dropping:
         object.__setattr__(self, "rate", float(rate))
 
 
-class AlphaDropout(_Dropping):
+class AlphaDropout(Dropping):
     """Dropout that keeps mean 0 and variance 1, or the other fixed point of the SELU before it
     (Klambauer et al. 2017, section "New Dropout
     Technique").
@@ -141,8 +199,10 @@ class AlphaDropout(_Dropping):
         Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
     """
 
+    dropout = "alpha"
 
-class Dropout(_Dropping):
+
+class Dropout(Dropping):
     """Plain dropout: with probability `rate` an element becomes 0, the others are divided by
     1 - rate.
 
@@ -154,10 +214,15 @@ class Dropout(_Dropping):
         Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
     """
 
+    dropout = "plain"
+
 
 @dataclass(frozen=True)
-class _Normalizing:
+class Normalizing(Layer):
+    """The base class of normalizations."""
+
     eps: float = 1e-5
+    op: ClassVar[str]  # its name in a `Node`
 
     def __post_init__(self) -> None:
         where = type(self).__name__
@@ -167,11 +232,11 @@ class _Normalizing:
 
 
 @dataclass(frozen=True)
-class BatchNorm(_Normalizing):
+class BatchNorm(Normalizing):
     """y = weight (x - mean) / sqrt(variance + eps) + bias, unit by unit over the rows of the batch
     (Ioffe & Szegedy 2015).
 
-    It stands directly behind a Dense, or behind its activation. In training mean and variance are
+    It stands directly after a Dense, or after its activation. In training mean and variance are
     those of the batch, which needs at least 2 rows; in evaluation the running ones, which each step
     moves by `momentum` towards the batch's (the variance by its unbiased form, as in PyTorch).
     Tensors weight, bias, running_mean, running_var, all (units,).
@@ -183,23 +248,26 @@ class BatchNorm(_Normalizing):
     """
 
     momentum: float = 0.1
+    op = "batch_norm"
 
 
 @dataclass(frozen=True)
-class LayerNorm(_Normalizing):
+class LayerNorm(Normalizing):
     """y = weight (x - mean) / sqrt(variance + eps) + bias, row by row over the units (Ba et al.
     2016).
 
-    It stands directly behind a Dense, or behind its activation. Tensors weight, bias (units,).
+    It stands directly after a Dense, or after its activation. Tensors weight, bias (units,).
 
     Parameters
     ----------
     eps : float in (0, 1]
     """
 
+    op = "layer_norm"
+
 
 @dataclass(frozen=True)
-class Highway:
+class Highway(Layer):
     """y = t relu(z) + (1 - t) x,   z = w x + b,   t = sigmoid(w_t x + b_t)   (Srivastava et al.
     2015)
 
@@ -225,7 +293,7 @@ class Highway:
 
 
 @dataclass(frozen=True)
-class Residual:
+class Residual(Layer):
     """y = x + F(x), F a list of layers with as many outputs as inputs (He et al. 2016).
 
     F begins with a Dense and ends with a Dense or a normalization; what follows in the outer list
@@ -245,15 +313,7 @@ class Residual:
         object.__setattr__(self, "layers", tuple(self.layers))
 
 
-LAYERS: dict[str, type[Any]] = {
-    cls.__name__: cls
-    for cls in (
-        Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout, BatchNorm, LayerNorm, Highway, Residual,
-    )
-}  # fmt: skip
-Layer = (
-    Dense | SELU | ReLU | Tanh | AlphaDropout | Dropout | BatchNorm | LayerNorm | Highway | Residual
-)
+LAYERS: dict[str, type[Layer]] = {name: globals()[name] for name in __all__}
 
 
 def describe(layer: Layer) -> dict[str, Any]:

@@ -41,8 +41,10 @@ DENSE, BATCH_NORM, LAYER_NORM, HIGHWAY = range(4)
     RUNNING_AT,  # BATCH_NORM, in the parameters: running means (fan_out,)
     VARIANCE_AT,  # and running variances
     DZ_AT,  # in the activations, with the strides of H: dz after the backward pass; on the CPU H_AT
+    SLOPE_AT,  # in the activations, with the strides of H: what the slope of the activation is
+    # computed from. The output: H_AT. The pre-activation z: where the forward pass keeps it.
     COLUMNS,
-) = range(30)
+) = range(31)
 
 NOWHERE = -1
 

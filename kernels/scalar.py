@@ -5,7 +5,7 @@ Arguments and results are float32 `Value`s. References: Klambauer et al. 2017, "
 Neural Networks".
 """
 
-from .emit import absolute, as_bits, as_float, copysign, fma, where
+from .emit import as_bits, as_float, fma, where
 
 # Bounds of the directions of normalized weights: their squares are normal float32 numbers.
 SHORTEST, LONGEST = 1e-15, 1e15
@@ -76,69 +76,3 @@ def sigmoid(z):
     """1 / (1 + exp(-z)), through exp of -|z|: no overflow; NaN stays NaN."""
     e = exp_nonpositive(where(z > 0, 0 - z, z))
     return where(z > 0, 1, e) / (e + 1)
-
-
-# Activations: y from the pre-activation z; and the slope dy/dz from the *output* y, so that z need
-# not be kept. SELU's two constants come with every call: they depend on its fixed point.
-
-
-def selu(z, lambda_, lambda_alpha):
-    """lambda z for z > 0, else lambda alpha (exp(z) - 1).   Eq. (2)"""
-    negative = expm1_nonpositive(where(z > 0, 0, z)) * lambda_alpha
-    return where(z > 0, z * lambda_, negative)
-
-
-def selu_slope(y, lambda_, lambda_alpha):
-    """lambda for y > 0, else lambda alpha exp(z) = y + lambda alpha: exactly 0 at the dropped value
-    -lambda alpha.
-
-    Below z = -10 the relative error of the slope grows; the absolute error stays below 3e-7.
-    """
-    return where(y > 0, lambda_, y + lambda_alpha)
-
-
-def relu(z, *_):
-    return where(z < 0, 0, z)  # this way round a NaN stays NaN
-
-
-def relu_slope(y, *_):
-    return where(y > 0, y * 0 + 1, 0)
-
-
-def tanh(z, *_):
-    """sign(z) (1 - e) / (1 + e), e = exp(-2 |z|), through exp - 1: no cancellation near 0."""
-    e = expm1_nonpositive(absolute(z) * -2)
-    return copysign(e / (e + 2), z)
-
-
-def tanh_slope(y, *_):
-    return fma(-y, y, 1)
-
-
-def identity(z, *_):
-    return z
-
-
-def identity_slope(y, *_):
-    return y * 0 + 1
-
-
-ACTIVATIONS = {
-    "none": (identity, identity_slope),
-    "selu": (selu, selu_slope),
-    "relu": (relu, relu_slope),
-    "tanh": (tanh, tanh_slope),
-}
-
-
-# Highway layers: y = t h + (1 - t) x with h = relu(z), t = sigmoid(z').
-
-
-def highway(h, t, x):
-    """x + t (h - x)"""
-    return fma(t, h - x, x)
-
-
-def highway_backward(dy, h, t, x):
-    """(dz, dz', dx along the carry) from the outputs h and t."""
-    return dy * t * relu_slope(h), dy * (h - x) * t * (1 - t), dy * (1 - t)

@@ -9,7 +9,17 @@ import numpy as np
 import oracle
 import tolerance
 
+import fastsnn as fs
+
 NUMBERS = "mse", "huber", "quantile"  # losses whose targets are any numbers
+
+# By their names in fastsnn.kernels.activations.
+LAYERS = {
+    "selu": fs.SELU(), "relu": fs.ReLU(), "tanh": fs.Tanh(), "gelu": fs.GELU(),
+    "gelu_tanh": fs.GELU("tanh"), "mish": fs.Mish(),
+}  # fmt: skip
+# Times the variance of LeCun's weights, so that signals do not fade.
+GAINS = {"relu": 2, "gelu": 2, "gelu_tanh": 2, "mish": 2}
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Case:
         blocks = []
         for k, (K, N) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
             activation, dropout, rate = self.of_hidden(k)
-            gain = 2 if activation == "relu" else 1
+            gain = GAINS.get(activation, 1)
             w = rng.normal(size=(N, K)) * np.sqrt(gain / K)
             b = rng.normal(size=N) * 0.1
             blocks.append(oracle.Block(single(w), single(b), activation, dropout, rate))
@@ -70,7 +80,7 @@ class Case:
         for m in (masks, None):  # training and evaluation
             h, z, _ = oracle.forward(blocks, x, m)
             for k, block in enumerate(blocks):
-                if block.activation in ("selu", "relu"):
+                if block.activation in oracle.KINKED:
                     size = np.sqrt(h[k] ** 2 @ (block.w**2).T + block.b**2)  # without cancellation
                     margin = tolerance.kink_margin(self.depth, self.fan, size)
                     near |= (np.abs(z[k]) < margin).any(1)
@@ -110,7 +120,6 @@ def single(x):
 
 def layers(fs, case):
     """The network as fastsnn's list of layers, and the index of each Dense in it."""
-    activation = {"selu": fs.SELU, "relu": fs.ReLU, "tanh": fs.Tanh}
     dropout = {"alpha": fs.AlphaDropout, "plain": fs.Dropout}
     result, dense = [], []
     for k, units in enumerate(case.sizes[1:]):
@@ -118,7 +127,7 @@ def layers(fs, case):
         dense.append(len(result))
         result.append(fs.Dense(units))
         if name != "none":
-            result.append(activation[name]())
+            result.append(LAYERS[name])
         if drop != "none":
             result.append(dropout[drop](rate))
     return result, dense
@@ -160,13 +169,13 @@ def _depths():
         if depth > 1:
             hidden = (("selu", "alpha", 0.05),)
             yield Case(f"depth-{depth}-alpha", 21, sizes, hidden, arguments=arguments)
-    for activation in ("relu", "tanh"):
+    for activation in list(LAYERS)[1:]:
         sizes = (10, *[65] * 19, 3)
         yield Case(f"depth-20-{activation}", 33, sizes, ((activation, "none", 0.0),))
 
 
 def _dropouts():
-    for activation in ("none", "selu", "relu", "tanh"):
+    for activation in ("none", *LAYERS):
         sizes = (9, 33, 17, 31, 3)
         yield Case(f"{activation}", 37, sizes, ((activation, "none", 0.0),))
         for dropout in ("alpha", "plain"):

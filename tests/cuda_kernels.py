@@ -27,9 +27,8 @@ MMA = re.compile(
 
 
 def every_kernel():
-    from fastsnn.kernels import codes, updates
+    from fastsnn.kernels import activations, updates
     from fastsnn.kernels.cuda import (
-        activation,
         code,
         dense,
         elementwise,
@@ -42,15 +41,14 @@ def every_kernel():
 
     assert program
     tiles = [tile for tiles in shape.TILES.values() for tile in tiles]
-    for kind in codes.ACTIVATIONS.values():
-        name = activation.NAMES[kind]
+    for name, kind in activations.CODES.items():
         for dropping in (False, True):
             elementwise.finish_kernel(kind, dropping)
             for tile in tiles:
                 dense.forward_kernel(tile, kind, dropping)
         if name != "none":
             elementwise.backward_kernel(kind)
-        for mode in activation.modes(name):
+        for mode in activations.ways_back(name):
             for tile in tiles:
                 dense.backward_kernel(tile, kind, mode)
     for tile in tiles:

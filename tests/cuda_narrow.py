@@ -23,6 +23,7 @@ CudaTrainer = functools.partial(fs.Trainer, backend="cuda")
 ENGINE = (
     "shape-1x1-1-2", "shape-7x16-16-10", "shape-47x9-1-9-2", "shape-20x1030-20-4", "depth-8-alpha",
     "depth-2", "relu-plain-0.5", "tanh-alpha-0.05", "none-plain-0.5", "mixed-sites",
+    "gelu-alpha-0.05", "gelu_tanh-plain-0.5", "mish-plain-0.05",
     "softmax_cross_entropy-5-class-sample-zeros",
     "sigmoid_cross_entropy-12-missing-empty_task-class", "sigmoid_cross_entropy-3-unlabelled",
     "mse-3-sample-zeros", "huber:0.7-3-sample-zeros",

@@ -2,6 +2,7 @@
 the operands itself. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
 """
 
+import cases
 import cuda_simulated
 import numpy as np
 import oracle
@@ -18,7 +19,7 @@ from fastsnn.kernels.cuda import shape, weights
 from fastsnn.kernels.program import DZ_AT, FAN_IN, FAN_OUT, H_AT, H_STRIDE, X_AT, X_STRIDE
 
 RATE = 0.1
-ACTIVATIONS = {"none": [], "selu": [fs.SELU()], "relu": [fs.ReLU()], "tanh": [fs.Tanh()]}
+ACTIVATIONS = {"none": [], **{name: [layer] for name, layer in cases.LAYERS.items()}}
 DROPOUTS = {"none": [], "alpha": [fs.AlphaDropout(RATE)], "plain": [fs.Dropout(RATE)]}
 
 

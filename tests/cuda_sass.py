@@ -34,7 +34,7 @@ def tried_kernels():
     """
     from numba import cuda
 
-    from fastsnn.kernels import scalar
+    from fastsnn.kernels import activations, scalar
     from fastsnn.kernels.cuda import real
     from fastsnn.kernels.cuda.code import FLOATS, INT, INTS, KERNELS, helper, kernel
 
@@ -71,8 +71,10 @@ def tried_kernels():
     condition("above", real.above)
     value("larger", real.larger)
     value("exponential", helper(lambda a, b: real.exp_nonpositive(a)))
-    for name in ("relu", "relu_slope", "selu", "selu_slope", "tanh", "sigmoid"):
-        function = getattr(scalar, name)
+    elements = {"sigmoid": scalar.sigmoid}
+    for name, row in activations.ACTIVATIONS.items():
+        elements |= {name: row.function, f"{name}_slope": row.slope}
+    for name, function in elements.items():
         constants = 2 * ("selu" in name)
         value(name, real._operation(lambda a, b, f=function, n=constants: f(a, *[b] * n)))
     return [one for name, one in KERNELS.items() if name not in known]

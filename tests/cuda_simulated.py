@@ -30,6 +30,7 @@ CudaTrainer = functools.partial(fs.Trainer, backend="cuda")
 ENGINE = (
     "shape-1x1-2", "shape-3x2-3-5-3", "shape-17x17-65-31-5", "depth-3-alpha", "relu-plain-0.5",
     "tanh-alpha-0.05", "none-plain-0.5", "mixed-sites",
+    "gelu", "gelu-plain-0.5", "mish-alpha-0.5",
     "softmax_cross_entropy-5-class-sample-zeros",
     "sigmoid_cross_entropy-12-missing-empty_task-class", "sigmoid_cross_entropy-3-unlabelled",
     "mse-3-sample-zeros", "SGD-learning_rate=0.01-momentum=0.5-nesterov=True-weight_decay=0.1",
@@ -37,6 +38,7 @@ ENGINE = (
 LAYERS = (
     "everything", "layer_norm-before-tanh", "weight_norm-selu", "selu-norms-0.0-2.0-0.05",
     "residual-dropout", "far-from-0", "batch_norm-3x7",
+    "batch_norm-behind-gelu", "blocks-gelu_tanh", "residual-mish",
     "sigmoid_cross_entropy-12-missing-class-sample",
 )  # fmt: skip
 

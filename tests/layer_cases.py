@@ -50,6 +50,8 @@ def RES(*layers):
 
 
 R, T = ("ReLU", {}), ("Tanh", {})
+G, GT, M = ("GELU", {}), ("GELU", {"approximate": "tanh"}), ("Mish", {})
+ACTIVATIONS = {"relu": R, "selu": S(), "tanh": T, "gelu": G, "gelu_tanh": GT, "mish": M}
 SMALL = (("learning_rate", 0.01),)
 
 
@@ -153,6 +155,12 @@ class _Drawn:
     def Tanh(self):
         return layer_oracle.Activation("tanh")
 
+    def GELU(self, approximate="none"):
+        return layer_oracle.Activation("gelu" if approximate == "none" else "gelu_tanh")
+
+    def Mish(self):
+        return layer_oracle.Activation("mish")
+
     def AlphaDropout(self, rate):
         if self.before[0] != "SELU":
             return layer_oracle.Dropout("alpha", rate)
@@ -188,7 +196,7 @@ def single(x):
 
 def _alone():
     """Each kind of layer, in front of and behind each activation."""
-    for name, act in (("none", ()), ("relu", (R,)), ("selu", (S(),)), ("tanh", (T,))):
+    for name, act in (("none", ()), *((name, (spec,)) for name, spec in ACTIVATIONS.items())):
         yield f"dense-{name}", (D(17), *act)
         yield f"weight_norm-{name}", (WN(17), *act, WN(11), *act)
         for norm, layer in (("batch_norm", BN()), ("layer_norm", LN())):

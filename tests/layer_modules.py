@@ -14,6 +14,15 @@ WEIGHT_NORM = {
 }
 
 
+def activations(torch):
+    """Their modules, by fastsnn's names in kernels/activations.py."""
+    nn = torch.nn
+    return {
+        "selu": nn.SELU, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU,
+        "gelu_tanh": lambda: nn.GELU("tanh"), "mish": nn.Mish,
+    }  # fmt: skip
+
+
 def classes(torch):
     class Highway(torch.nn.Module):
         def __init__(self, width):
@@ -66,7 +75,7 @@ def sequence(torch, specs, width, old_names=False):
         elif name in ("AlphaDropout", "Dropout"):
             module = getattr(nn, name)(arguments["rate"])
         else:
-            module = getattr(nn, name)()
+            module = getattr(nn, name)(**arguments)
         made.append(module)
     return made, width
 

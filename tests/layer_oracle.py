@@ -28,7 +28,7 @@ class Dense:
 
 @dataclass
 class Activation:
-    kind: str  # selu, relu, tanh
+    kind: str  # of oracle.ACTIVATIONS
     alpha: float = oracle.ALPHA
     lam: float = oracle.LAMBDA
 
@@ -195,18 +195,12 @@ def dense(layer, h, run, name):
 
 def activation(layer, z, run, name):
     r = run.rounded
-    low = np.minimum(z, 0)
-    if layer.kind == "tanh":
-        y, slope = np.tanh(z), 1 / np.cosh(np.clip(z, -300, 300)) ** 2
-    else:
+    if layer.kind in oracle.KINKED:
         run.kinks.append(z)
-        y = slope = np.where(z > 0, 1.0, 0.0)
-        y = np.where(z > 0, z, 0.0)
-    if layer.kind == "selu":
-        y = layer.lam * np.where(z > 0, z, layer.alpha * np.expm1(low))
-        slope = layer.lam * np.where(z > 0, 1.0, layer.alpha * np.exp(low))
+    more = (layer.alpha, layer.lam) if layer.kind == "selu" else ()
+    y, slope = oracle.ACTIVATIONS[layer.kind](z, *more)
     y = r(y)
-    if layer.kind != "relu":  # from the output, by a difference of numbers of size 1
+    if layer.kind != "relu":  # a difference of numbers of size 1
         slope = r(slope, size=lambda: 2.0)
     return y, lambda dy: (r(dy * slope), {})
 

@@ -5,6 +5,7 @@ K fan-in, N fan-out; `dv` is the gradient of the loss with respect to v.
 Klambauer et al. 2017, "Self-Normalizing Neural Networks".
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +18,7 @@ ALPHA_PRIME = -1.7580993408473768599402175208123  # -lambda alpha
 
 @dataclass
 class Block:
-    """w (N, K)   b (N,)   activation: none, selu, relu, tanh   dropout: none, alpha, plain"""
+    """w (N, K)   b (N,)   activation: of ACTIVATIONS   dropout: none, alpha, plain"""
 
     w: np.ndarray
     b: np.ndarray
@@ -98,17 +99,53 @@ def drop_masks(blocks, seed, step, n):
 # Forward and backward
 
 
+def selu(z, alpha=ALPHA, lam=LAMBDA):
+    low = np.minimum(z, 0)
+    y = lam * np.where(z > 0, z, alpha * np.expm1(low))
+    return y, lam * np.where(z > 0, 1.0, alpha * np.exp(low))
+
+
+def relu(z):
+    return np.where(z > 0, z, 0.0), np.where(z > 0, 1.0, 0.0)
+
+
+def tanh(z):
+    return np.tanh(z), 1 / np.cosh(np.clip(z, -300, 300)) ** 2
+
+
+def gelu(z):
+    tail = np.vectorize(math.erfc, otypes=[float])(-z / np.sqrt(2)) / 2  # of the normal law, to z
+    return z * tail, tail + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def gelu_tanh(z):
+    u, du = np.sqrt(2 / np.pi) * np.array([z + 0.044715 * z**3, 1 + 3 * 0.044715 * z**2])
+    slope = (1 + np.tanh(u)) / 2 + z * du / np.cosh(np.clip(u, -300, 300)) ** 2 / 2
+    return z * (1 + np.tanh(u)) / 2, slope
+
+
+def mish(z):
+    soft, gate = np.logaddexp(0, z), 1 / (1 + np.exp(-np.clip(z, -700, 700)))
+    w = np.tanh(soft)
+    return z * w, w + z * gate / np.cosh(np.minimum(soft, 300)) ** 2
+
+
+# By their names in fastsnn.kernels.activations: y and dy/dz of z.
+ACTIVATIONS = {
+    "none": lambda z: (z, np.ones_like(z)),
+    "selu": selu,
+    "relu": relu,
+    "tanh": tanh,
+    "gelu": gelu,
+    "gelu_tanh": gelu_tanh,
+    "mish": mish,
+}
+KINKED = ("selu", "relu")  # the slope jumps at z = 0
+
+
 def activate(z, activation):
     """y and dy/dz."""
-    if activation == "selu":
-        e = np.exp(np.minimum(z, 0))
-        y = LAMBDA * np.where(z > 0, z, ALPHA * np.expm1(np.minimum(z, 0)))
-        return y, LAMBDA * np.where(z > 0, 1.0, ALPHA * e)
-    if activation == "relu":
-        return np.where(z > 0, z, 0.0), np.where(z > 0, 1.0, 0.0)
-    if activation == "tanh":
-        return np.tanh(z), 1 / np.cosh(np.clip(z, -300, 300)) ** 2
-    return z, np.ones_like(z)
+    return ACTIVATIONS[activation](z)
 
 
 def alpha_affine(rate):

@@ -2,6 +2,8 @@
 layer_oracle.py, on the table of layer_cases.py, within the bounds of layer_tolerance.py.
 """
 
+import cases
+import layer_cases
 import layer_oracle
 import layer_tolerance
 import numpy as np
@@ -11,6 +13,8 @@ from layer_cases import CASES
 
 import fastsnn as fs
 from fastsnn import methods
+from fastsnn.kernels import activations
+from fastsnn.layers import Activation, Dropping
 
 # Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
@@ -153,4 +157,9 @@ def test_the_bounds_mean_something():
 def test_the_oracle_knows_every_layer():
     kinds = {type(layer).__name__ for case in CASES for layer in case.layers()}
     assert kinds == set(fs.layers.LAYERS)
-    assert len(layer_oracle.FUNCTIONS) == len(kinds) - 3  # three activations and two dropouts
+    of_one_function = Activation, Dropping  # each
+    several = [sum(issubclass(c, k) for c in fs.layers.LAYERS.values()) for k in of_one_function]
+    assert len(layer_oracle.FUNCTIONS) == len(kinds) - sum(several) + len(several)
+    rows = set(activations.ACTIVATIONS)
+    assert rows == set(oracle.ACTIVATIONS) == {"none", *cases.LAYERS}
+    assert rows == {"none", *layer_cases.ACTIVATIONS}

@@ -255,8 +255,8 @@ ONE_NORM = "one normalization a Dense, before its dropout; take the other away"
 ENDS = "the last layer inside must be a Dense or a normalization"
 BEGINS = "the first layer inside must be a Dense"
 KNOWN = (
-    "a layer is one of Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout, BatchNorm, LayerNorm, "
-    "Highway, Residual; got "
+    "a layer is one of Dense, SELU, ReLU, Tanh, GELU, Mish, AlphaDropout, Dropout, BatchNorm, "
+    "LayerNorm, Highway, Residual; got "
 )
 ORDERS = {
     "norm last": ([D, BN], LAST + "BatchNorm"),

@@ -7,12 +7,13 @@ import math
 from pathlib import Path
 
 import golden
+import layer_modules
 import numpy as np
 import oracle
 import pytest
 
 NO_TORCH = "PyTorch 2.13.0 is not installed (pip install torch==2.13.0)"
-ACTIVATIONS = ("none", "selu", "relu", "tanh")
+ACTIVATIONS = tuple(oracle.ACTIVATIONS)
 DROPOUTS = (("none", 0.0), ("alpha", 0.3), ("plain", 0.3))
 KINK_MARGIN = 1e-3  # finite differences move pre-activations by less than 1e-4
 
@@ -266,11 +267,11 @@ def test_loss_and_gradients_are_those_of_torch(activation, variant):
     blocks = network(activation, "none", 0.0, rng)
     loss, y, class_weight, sample_weight = loss_arguments(variant, rng)
     x = rng.normal(size=(len(y), 4))
-    act = {"selu": torch.selu, "relu": torch.relu, "tanh": torch.tanh, "none": lambda z: z}
+    act = layer_modules.activations(torch) | {"none": torch.nn.Identity}
     leaves = [torch.tensor(p, requires_grad=True) for p in oracle.parameters(blocks)]
     z = torch.from_numpy(x)
     for k, block in enumerate(blocks):
-        z = act[block.activation](torch.nn.functional.linear(z, *leaves[2 * k : 2 * k + 2]))
+        z = act[block.activation]()(torch.nn.functional.linear(z, *leaves[2 * k : 2 * k + 2]))
     t = torch.from_numpy(y)
     w = torch.ones(len(y)).double() if sample_weight is None else torch.tensor(sample_weight)
     c = None if class_weight is None else torch.tensor(class_weight)

@@ -7,6 +7,7 @@ there in evaluation mode, so that keys count its layers.
 
 import cases
 import golden
+import layer_modules
 import numpy as np
 import pytest
 import tolerance
@@ -23,9 +24,7 @@ pytestmark = [
 
 STEPS = 10
 HIDDEN = {
-    "selu": (("selu", "none", 0.0),),
-    "relu": (("relu", "none", 0.0),),
-    "tanh": (("tanh", "none", 0.0),),
+    **{name: ((name, "none", 0.0),) for name in cases.LAYERS},
     "mixed": (("selu", "none", 0.0), ("none", "none", 0.0), ("tanh", "none", 0.0)),
 }
 LOSSES = (
@@ -62,7 +61,7 @@ def a_case(name="torch", hidden=HIDDEN["selu"], loss="softmax_cross_entropy", op
 
 def modules(case):
     """The torch.nn.Sequential of the same list of layers, in float64."""
-    activation = {"selu": torch.nn.SELU, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
+    activation = layer_modules.activations(torch)
     dropout = {"alpha": torch.nn.AlphaDropout, "plain": torch.nn.Dropout}
     result = []
     for k, (K, N) in enumerate(zip(case.sizes[:-1], case.sizes[1:], strict=True)):
@@ -118,7 +117,7 @@ def assert_within(actual, expected, limit, what):
 
 
 @pytest.mark.parametrize("dropout", ["none", "alpha", "plain"])
-@pytest.mark.parametrize("activation", ["none", "selu", "relu", "tanh"])
+@pytest.mark.parametrize("activation", ["none", *cases.LAYERS])
 def test_forward(activation, dropout):
     case = a_case(hidden=((activation, dropout, 0.3),))
     net, model = pair(case)

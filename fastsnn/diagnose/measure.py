@@ -219,7 +219,9 @@ def _words(node: Node, last: bool) -> str:
 
 
 def _saturated(node: Node, h: np.ndarray) -> float | None:
-    """Share of units whose activation is flat at their outputs in nearly all rows."""
+    """Share of units whose activation is flat at their outputs in nearly all rows; None where the
+    output does not tell the slope.
+    """
     if node.activation == "selu":
         alpha, lambda_ = theory.solve(*node.fixed_point)
         flat = h + lambda_ * alpha < FLAT * lambda_

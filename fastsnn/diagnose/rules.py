@@ -37,7 +37,7 @@ SKILL = 0.1  # share of the way from always the largest class to all right, like
 # What sum of squares of its weights an activation needs, and which starting weights give it.
 NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
 Point = tuple[float, float]  # mean and variance that an activation keeps
-NAMES = {"selu": "SELU", "relu": "ReLU", "tanh": "tanh", "none": "no activation"}
+NAMES = {"selu": "SELU", "relu": "ReLU", "none": "no activation"}
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,21 @@ def _weights(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             continue
         typical = sorted(off)[len(off) // 2]
         others = [
-            f"what {NAMES[name]} needs" for name, (value, _) in NEEDED.items()
+            f"what {_words(name)} needs" for name, (value, _) in NEEDED.items()
             if value != needed and 1 / WEIGHT_FACTOR <= typical / value <= WEIGHT_FACTOR
         ]  # fmt: skip
         whose = f", {others[0]}" if others else ""
         yield Finding(
             "weights not normalized for the activation",
             tuple(r.layer for r, m in zip(reports, means, strict=True) if m in off),
-            f"{NAMES[activation]} needs weights whose squares sum to {needed:g}; in {len(off)} of "
+            f"{_words(activation)} needs weights whose squares sum to {needed:g}; in {len(off)} of "
             f"{len(means)} layers it is about {typical:.3g}{whose}; start with "
             f'Dense(..., init="{init}")',
         )  # fmt: skip
+
+
+def _words(activation: str) -> str:
+    return NAMES.get(activation, activation)
 
 
 def _followers(layers: Layers) -> list[str]:
@@ -140,7 +144,7 @@ def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             numbers = tuple(number for number, _ in found)
             yield Finding(
                 "dropout does not fit the activation", numbers,
-                f"{kind} dropout behind {NAMES[found[0][1]]} in {_places(numbers)} changes mean "
+                f"{kind} dropout behind {_words(found[0][1])} in {_places(numbers)} changes mean "
                 f"or variance; use {wanted}",
             )  # fmt: skip
 
@@ -247,7 +251,7 @@ def _units(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         ("saturated units", bending, "saturated", SATURATED,
          "are in a flat part of their activation in nearly all rows"),
     ):  # fmt: skip
-        shares = {r.layer: getattr(r, name) for r in reports if getattr(r, name) > most}
+        shares = {r.layer: getattr(r, name) for r in reports if (getattr(r, name) or 0) > most}
         if shares:
             worst = max(shares, key=lambda layer: shares[layer])
             yield Finding(

@@ -10,22 +10,17 @@ from dataclasses import dataclass, replace
 
 from fastsnn.checks.scalars import shown
 from fastsnn.layers import (
+    LAYERS,
     SELU,
+    Activation,
     AlphaDropout,
-    BatchNorm,
     Dense,
     Dropout,
     Highway,
     Layer,
-    LayerNorm,
-    ReLU,
+    Normalizing,
     Residual,
-    Tanh,
 )
-
-ACTIVATIONS = {SELU: "selu", ReLU: "relu", Tanh: "tanh"}
-DROPOUTS = {AlphaDropout: "alpha", Dropout: "plain"}
-NORMS = {BatchNorm: "batch_norm", LayerNorm: "layer_norm"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class Node:
     fan_in: int
     fan_out: int
     op: str = "dense"  # dense, batch_norm, layer_norm, highway
-    activation: str = "none"  # none, selu, relu, tanh
+    activation: str = "none"  # a row of fastsnn.kernels.activations
     fixed_point: tuple[float, float] = (0.0, 1.0)  # of selu
     dropout: str = "none"  # none, alpha, plain
     rate: float = 0.0
@@ -89,22 +84,20 @@ class _Builder:
 
     def add(self, layer, name):
         where = f"layer {name} ({type(layer).__name__})"
-        kind = type(layer)
-        if kind is Dense:
+        if type(layer) not in LAYERS.values():
+            raise TypeError(f"{where}: a layer is one of {', '.join(LAYERS)}; got {shown(layer)}")
+        if isinstance(layer, Dense):
             self._node(name, fan_out=layer.units, init=layer.init, weight_norm=layer.weight_norm)
             self.group = set()
-        elif kind not in (Highway, Residual, *ACTIVATIONS, *DROPOUTS, *NORMS):
-            known = "Dense, SELU, ReLU, Tanh, AlphaDropout, Dropout, BatchNorm, LayerNorm, Highway"
-            raise TypeError(f"{where}: a layer is one of {known}, Residual; got {shown(layer)}")
         elif not self.nodes:
             raise ValueError(f"{where}: the first layer must be a Dense; put one before it")
-        elif kind is Highway:
+        elif isinstance(layer, Highway):
             self._highway(layer, name)
-        elif kind is Residual:
+        elif isinstance(layer, Residual):
             self._residual(layer, name, where)
-        elif kind in ACTIVATIONS:
+        elif isinstance(layer, Activation):
             self._activation(layer, where)
-        elif kind in NORMS:
+        elif isinstance(layer, Normalizing):
             self._norm(layer, name, where)
         else:
             self._dropout(layer, where)
@@ -122,7 +115,7 @@ class _Builder:
                 f"{where}: an activation must follow its Dense directly, or its normalization"
             )
         self.group.add("activation")
-        self._change(activation=ACTIVATIONS[type(layer)])
+        self._change(activation=layer.kernel())
         if isinstance(layer, SELU):
             self._change(fixed_point=layer.fixed_point)
 
@@ -133,21 +126,20 @@ class _Builder:
             )
         self.group.add("norm")
         momentum = getattr(layer, "momentum", 0.0)
-        self._node(name, self.width, op=NORMS[type(layer)], eps=layer.eps, momentum=momentum)
+        self._node(name, self.width, op=layer.op, eps=layer.eps, momentum=momentum)
 
     def _dropout(self, layer, where):
         if "dropout" in self.group:
             raise ValueError(f"{where}: one dropout a Dense; take one of the two away")
         _warn_of_pairs(where, self._last_activation(), layer)
         self.group.add("dropout")
-        kind = DROPOUTS[type(layer)]
-        self._change(dropout=kind, rate=float(layer.rate), site=self.sites)
+        self._change(dropout=layer.dropout, rate=float(layer.rate), site=self.sites)
         self.sites += 1
 
     def _last_activation(self):
-        """Of the group, behind which a normalization may stand."""
+        """The activation of the group, which a normalization may follow."""
         node = self.nodes[-1]
-        if node.activation == "none" and node.op in NORMS.values() and node.skip is None:
+        if node.activation == "none" and node.op != "dense" and node.skip is None:
             node = self.nodes[-2]
         return node.activation
 
@@ -162,7 +154,7 @@ class _Builder:
         source, width = len(self.nodes) - 1, self.width
         if not layer.layers or not isinstance(layer.layers[0], Dense):
             raise ValueError(f"{where}: the first layer inside must be a Dense")
-        if not isinstance(layer.layers[-1], Dense | BatchNorm | LayerNorm):
+        if not isinstance(layer.layers[-1], Dense | Normalizing):
             raise ValueError(f"{where}: the last layer inside must be a Dense or a normalization")
         for index, inner in enumerate(layer.layers):
             if isinstance(inner, Residual | Highway):

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastsnn.engine.graph import Node
 from fastsnn.engine.layout import LINE, ParameterLayout, round_up
-from fastsnn.kernels import codes, philox, program
+from fastsnn.kernels import activations, philox, program
 from fastsnn.kernels.cpu import caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
@@ -42,8 +42,10 @@ class PanelLayout:
         """Floats from one panel to the next."""
         return round_up(units, shape.PANEL) * shape.PANEL + shape.PANEL_GAP
 
-    def add_columns(self, node, row, take, training):
+    def add_columns(self, node, above, row, take, training):
         row[program.DZ_AT] = row[program.H_AT]
+        if training and activations.keeps_input(node.activation):
+            row[program.SLOPE_AT] = take(self.count * row[program.H_STRIDE])
         if node.op == "dense":
             _set_blocks(node, row)
             if training:
@@ -66,9 +68,16 @@ class RowLayout:
         """Floats from one row to the next: whole sectors, the least that a GPU moves."""
         return round_up(units, 8)
 
-    def add_columns(self, node, row, take, training):
-        if training:
-            row[program.DZ_AT] = take(self.count * row[program.H_STRIDE])
+    def add_columns(self, node, above, row, take, training):
+        if not training:
+            return
+        floats = self.count * row[program.H_STRIDE]
+        row[program.DZ_AT] = take(floats)
+        if activations.keeps_input(node.activation):
+            # The pre-activation waits where its dz comes to lie; before a normalization, which
+            # first puts the gradient of the output there, in a place of its own.
+            normalized = above is not None and OPS[above.op] in NORMS
+            row[program.SLOPE_AT] = take(floats) if normalized else row[program.DZ_AT]
 
 
 def _tables(nodes, layout, target, training):
@@ -91,7 +100,9 @@ def _tables(nodes, layout, target, training):
         _describe(node, row, constants[i], layout)
         row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
         row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
-        target.add_columns(node, row, take, training)
+        row[program.SLOPE_AT] = row[program.H_AT]
+        above = nodes[i + 1] if i + 1 < len(nodes) else None
+        target.add_columns(node, above, row, take, training)
         if training and row[program.OP] in NORMS:
             row[program.NORMAL_AT] = take(target.count * strides[i + 1])
             row[program.STATISTICS_AT] = take(max(2 * node.fan_out, target.samples))
@@ -177,7 +188,7 @@ def _describe(node, row, constants, layout):
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
         row[column] = program.NOWHERE
-    row[program.ACTIVATION] = codes.ACTIVATIONS[node.activation]
+    row[program.ACTIVATION] = activations.code_of(node.activation)
     alpha, lambda_ = solve(*node.fixed_point)
     constants[program.SELU_LAMBDA] = lambda_
     constants[program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
@@ -223,7 +234,7 @@ def _work(row):
 def _set_dropout(node, row, constants, saturation):
     row[program.DROPPING], row[program.SITE] = 1, node.site
     row[program.THRESHOLD] = philox.drop_threshold(node.rate)
-    row[program.REMASK] = codes.needs_mask(node.activation, node.dropout)
+    row[program.REMASK] = activations.needs_mask(node.activation, node.dropout)
     if node.dropout == "alpha":
         value = saturation
         a, b = philox.alpha_dropout_affine(node.rate, *node.fixed_point, value)

@@ -1,9 +1,14 @@
-"""Activation and dropout on rows of a panel, and their gradient, in vector code."""
+"""Activation and dropout on rows of a panel, and their gradient, in vector code.
+
+Every activation of the table has loops of its own, for each way of dropping. A switch chooses among
+them: `row`, of the program, tells it the activation. h: panels of the node's outputs, h_at: the
+first of `rows` rows of one of them.
+"""
 
 from llvmlite import ir
 
 from .. import jit, scalar
-from ..codes import RELU, SELU, TANH
+from ..activations import ACTIVATIONS, CODES, MASKED, gradient, keeps_input, ways_back
 from ..emit import I32, I64, Value, at, load, splat, store, where
 from ..program import (
     ACTIVATION,
@@ -11,169 +16,135 @@ from ..program import (
     AFFINE_B,
     DROP_VALUE,
     DROPPING,
+    H_AT,
     REMASK,
     SELU_LAMBDA,
     SELU_LAMBDA_ALPHA,
+    SLOPE_AT,
 )
 from .code import loop, vector_code
-from .shape import LANES, PANEL, VECTORS
+from .shape import LANES, VECTORS
 
 
-def _dropped(builder, bits, row, j):
-    """Which lanes of vector j of this row are dropped: one bit a sample, sample 0 lowest."""
-    word = splat(builder, load(builder, at(builder, bits, row, I32), 1, I32), LANES)
-    lane = [1 << (j * LANES + i) for i in range(LANES)]
-    return (word & Value(builder, ir.Constant(ir.VectorType(I32, LANES), lane))).differs(0)
+def _dropped(builder, bits, vector):
+    """Which lanes of this vector of a panel's rows are dropped: one bit a sample, sample 0 lowest.
+
+    `vector` counts VECTORS in each row.
+    """
+    row, j = builder.udiv(vector, I64(VECTORS)), builder.urem(vector, I64(VECTORS))
+    word = load(builder, at(builder, bits, row, I32), 1, I32)
+    first = Value(builder, builder.trunc(builder.mul(j, I64(LANES)), I32))
+    lanes = splat(builder, word.shift_right(first), LANES)
+    one = Value(builder, ir.Constant(ir.VectorType(I32, LANES), [1 << i for i in range(LANES)]))
+    return (lanes & one).differs(0)
 
 
-def _rows(builder, rows, body):
-    """`body(row, offset, j)` for every vector of `rows` rows."""
+def _vectors(builder, rows, body):
+    """`body(vector, offset)` for every vector of `rows` rows."""
 
-    def row(i):
-        for j in range(VECTORS):
-            body(i, builder.add(builder.mul(i, I64(PANEL)), I64(j * LANES)), j)
+    def vector(i):
+        body(i, builder.mul(i, I64(LANES)))
 
-    loop(builder, rows, row)
+    loop(builder, builder.mul(rows, I64(VECTORS)), vector)
 
 
-def _forward_code(name):
-    activation = scalar.ACTIVATIONS[name][0]
+def _column(builder, row, column):
+    return load(builder, at(builder, row, column, I64), 1, I64)
 
-    @vector_code
-    def plain(builder, h, h_at, rows, lambda_, lambda_alpha):
-        selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
 
-        def one(i, place, j):
+def _constants(builder, constants, *columns):
+    values = (load(builder, at(builder, constants, column), 1) for column in columns)
+    return [splat(builder, value, LANES) for value in values]
+
+
+def _slope_at(builder, h_at, row):
+    """Where the value lies that the slope is computed from: SLOPE_AT is as far from H_AT in every
+    panel.
+    """
+    shift = _column(builder, row, SLOPE_AT) - _column(builder, row, H_AT)
+    return builder.add(h_at, shift.ir)
+
+
+def _switch(builder, key, cases):
+    """Runs the one of `cases`, a dictionary of functions by number, that `key` names."""
+    done = builder.append_basic_block("done")
+    switch = builder.switch(key.ir, done)
+    for number, emit in cases.items():
+        block = builder.append_basic_block("case")
+        switch.add_case(I64(number), block)
+        builder.position_at_end(block)
+        emit()
+        builder.branch(done)
+    builder.position_at_end(done)
+
+
+@vector_code(once="activation_forward")
+def _forward(builder, h, h_at, rows, row, constants, bits, bits_at, dropping):
+    selu = _constants(builder, constants, SELU_LAMBDA, SELU_LAMBDA_ALPHA)
+    value, a, b = _constants(builder, constants, DROP_VALUE, AFFINE_A, AFFINE_B)
+    words = at(builder, bits, bits_at, I32)
+    slope_at = _slope_at(builder, h_at, row)
+
+    def case(name, drops):
+        def one(i, place):
             address = at(builder, h, builder.add(h_at, place))
-            store(builder, activation(load(builder, address, LANES), *selu), address)
+            z = load(builder, address, LANES)
+            if keeps_input(name):  # first: without a place of its own, h takes this one
+                store(builder, z, at(builder, h, builder.add(slope_at, place)))
+            y = ACTIVATIONS[name].function(z, *selu)
+            if drops:
+                y = where(_dropped(builder, words, i), value, y) * a + b
+            store(builder, y, address)
 
-        _rows(builder, rows, one)
+        return lambda: _vectors(builder, rows, one)
 
-    @vector_code
-    def dropping(
-        builder, h, h_at, rows, lambda_, lambda_alpha, bits, bits_at, drop_value, affine_a, affine_b
-    ):  # fmt: skip
-        value, a, b = (splat(builder, v, LANES) for v in (drop_value, affine_a, affine_b))
-        selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
-        words = at(builder, bits, bits_at, I32)
-
-        def one(i, place, j):
-            address = at(builder, h, builder.add(h_at, place))
-            y = activation(load(builder, address, LANES), *selu)
-            store(builder, where(_dropped(builder, words, i, j), value, y) * a + b, address)
-
-        _rows(builder, rows, one)
-
-    return plain, dropping
+    cases = {
+        2 * code + drops: case(name, drops)
+        for name, code in CODES.items()
+        for drops in (0, 1)
+        if name != "none" or drops
+    }
+    _switch(builder, _column(builder, row, ACTIVATION) * 2 + Value(builder, dropping), cases)
 
 
-def _backward_code(name):
-    slope = scalar.ACTIVATIONS[name][1]
+@vector_code(once="activation_backward")
+def _backward(builder, h, h_at, rows, tile, tile_at, row, constants, bits, bits_at):
+    selu = _constants(builder, constants, SELU_LAMBDA, SELU_LAMBDA_ALPHA)
+    a, b = _constants(builder, constants, AFFINE_A, AFFINE_B)
+    words = at(builder, bits, bits_at, I32)
+    slope_at = _slope_at(builder, h_at, row)
 
-    @vector_code
-    def plain(builder, h, h_at, rows, lambda_, lambda_alpha, tile, tile_at):
-        selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
-
-        def one(i, place, j):
-            address = at(builder, h, builder.add(h_at, place))
+    def case(name, way):
+        def one(i, place):
+            kept = load(builder, at(builder, h, builder.add(slope_at, place)), LANES)
             dh = load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
-            store(builder, dh * slope(load(builder, address, LANES), *selu), address)
+            dropped = _dropped(builder, words, i) if way == MASKED else None
+            dz = gradient(name, way, dh, kept, selu, a, b, dropped)
+            store(builder, dz, at(builder, h, builder.add(h_at, place)))
 
-        _rows(builder, rows, one)
+        return lambda: _vectors(builder, rows, one)
 
-    def dropping_code(remask):
-        @vector_code
-        def dropping(
-            builder, h, h_at, rows, lambda_, lambda_alpha, tile, tile_at, bits, bits_at, affine_a,
-            affine_b,
-        ):  # fmt: skip
-            selu = [splat(builder, v, LANES) for v in (lambda_, lambda_alpha)]
-            a, b = (splat(builder, v, LANES) for v in (affine_a, affine_b))
-            inverse = 1 / a
-            words = at(builder, bits, bits_at, I32)
-
-            def one(i, place, j):
-                address = at(builder, h, builder.add(h_at, place))
-                y = (load(builder, address, LANES) - b) * inverse
-                dz = (
-                    load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
-                    * a
-                    * slope(y, *selu)
-                )
-                if remask:
-                    dz = where(_dropped(builder, words, i, j), 0, dz)
-                store(builder, dz, address)
-
-            _rows(builder, rows, one)
-
-        return dropping
-
-    return plain, dropping_code(False), dropping_code(True)
-
-
-_selu, _selu_dropping = _forward_code("selu")
-_relu, _relu_dropping = _forward_code("relu")
-_tanh, _tanh_dropping = _forward_code("tanh")
-_, _none_dropping = _forward_code("none")
-_selu_back, _selu_back_alpha, _selu_back_mask = _backward_code("selu")
-_relu_back, _relu_back_dropping, _ = _backward_code("relu")
-_tanh_back, _, _tanh_back_mask = _backward_code("tanh")
-_none_back, _, _none_back_mask = _backward_code("none")
+    cases = {
+        3 * code + way: case(name, way) for name, code in CODES.items() for way in ways_back(name)
+    }
+    way = _column(builder, row, DROPPING) * (_column(builder, row, REMASK) + 1)
+    _switch(builder, _column(builder, row, ACTIVATION) * 3 + way, cases)
 
 
 @jit.helper
-def activate(h, h_at, rows, row, constants):
-    """h = activation(h) for `rows` units of the node in `row`."""
-    l, la = constants[SELU_LAMBDA], constants[SELU_LAMBDA_ALPHA]
-    if row[ACTIVATION] == SELU:
-        _selu(h, h_at, rows, l, la)
-    elif row[ACTIVATION] == RELU:
-        _relu(h, h_at, rows, l, la)
-    elif row[ACTIVATION] == TANH:
-        _tanh(h, h_at, rows, l, la)
-
-
-@jit.helper
-def activate_and_drop(h, h_at, rows, row, constants, bits, bits_at):
-    l, la = constants[SELU_LAMBDA], constants[SELU_LAMBDA_ALPHA]
-    value, a, b = constants[DROP_VALUE], constants[AFFINE_A], constants[AFFINE_B]
-    if row[ACTIVATION] == SELU:
-        _selu_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
-    elif row[ACTIVATION] == RELU:
-        _relu_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
-    elif row[ACTIVATION] == TANH:
-        _tanh_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
-    else:
-        _none_dropping(h, h_at, rows, l, la, bits, bits_at, value, a, b)
+def activate(h, h_at, rows, row, constants, bits, bits_at, dropping):
+    """h = drop(activation(h)) for `rows` units of the node in `row`. bits: the dropout masks, read
+    only if `dropping`.
+    """
+    _forward(h, h_at, rows, row, constants, bits, bits_at, dropping)
 
 
 @jit.helper
 def activation_backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits_at):
-    """h = tile * dh/dz, from the output that h holds: h becomes dz in place, through dropout where
-    the node has one. Only with REMASK are the bits read: see `needs_mask`.
+    """h = tile * dh/dz, from what the slope is computed from: dz takes the place of the output h,
+    through dropout where the node has one. Only with REMASK are the bits read: see `needs_mask`.
     """
-    l, la = constants[SELU_LAMBDA], constants[SELU_LAMBDA_ALPHA]
-    a, b = constants[AFFINE_A], constants[AFFINE_B]
-    if not row[DROPPING]:
-        if row[ACTIVATION] == SELU:
-            _selu_back(h, h_at, rows, l, la, tile, tile_at)
-        elif row[ACTIVATION] == RELU:
-            _relu_back(h, h_at, rows, l, la, tile, tile_at)
-        elif row[ACTIVATION] == TANH:
-            _tanh_back(h, h_at, rows, l, la, tile, tile_at)
-        else:
-            _none_back(h, h_at, rows, l, la, tile, tile_at)
-    elif row[ACTIVATION] == SELU:
-        if row[REMASK]:
-            _selu_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
-        else:
-            _selu_back_alpha(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
-    elif row[ACTIVATION] == RELU:
-        _relu_back_dropping(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
-    elif row[ACTIVATION] == TANH:
-        _tanh_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
-    else:
-        _none_back_mask(h, h_at, rows, l, la, tile, tile_at, bits, bits_at, a, b)
+    _backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits_at)
 
 
 def _map_code(function, lanes):

@@ -23,7 +23,7 @@ from ..program import (
     X_AT,
     X_STRIDE,
 )
-from .activation import activate, activate_and_drop, activation_backward
+from .activation import activate, activation_backward
 from .code import loop, prefetch, vector_code
 from .shape import LANES, NARROW_ROWS, PANEL, ROWS, STRIP, TILE, VECTORS
 from .tile import forward_tile, input_gradient_tile, narrow_forward_tile
@@ -65,11 +65,8 @@ def dense_forward(
                     if row[SKIP_AT] >= 0:
                         skip_at = row[SKIP_AT] + p * row[H_STRIDE] + n * PANEL
                         add_rows(acts, z_at, acts, skip_at, valid)
-                    if dropping:
-                        bits_at = p * bits.shape[1] + n
-                        activate_and_drop(acts, z_at, valid, row, constants, bits, bits_at)
-                    else:
-                        activate(acts, z_at, valid, row, constants)
+                    bits_at = p * bits.shape[1] + n
+                    activate(acts, z_at, valid, row, constants, bits, bits_at, dropping)
 
 
 @vector_code

@@ -1,6 +1,6 @@
 """The end of a highway layer on rows of a panel, and its gradient, in vector code."""
 
-from .. import jit, scalar
+from .. import activations, highway, jit, scalar
 from ..emit import I64, at, load, store
 from ..program import FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
 from .code import loop, vector_code
@@ -16,8 +16,9 @@ def _forward(builder, acts, y_at, z_at, gate_at, x_at, floats):
         y, z, gate, x = (
             at(builder, acts, builder.add(start, place)) for start in (y_at, z_at, gate_at, x_at)
         )
-        h, t = scalar.relu(load(builder, z, LANES)), scalar.sigmoid(load(builder, gate, LANES))
-        store(builder, scalar.highway(h, t, load(builder, x, LANES)), y)
+        h = activations.relu(load(builder, z, LANES))
+        t = scalar.sigmoid(load(builder, gate, LANES))
+        store(builder, highway.highway(h, t, load(builder, x, LANES)), y)
         store(builder, h, z)
         store(builder, t, gate)
 
@@ -31,7 +32,7 @@ def _backward(builder, acts, dy_at, h_at, t_at, x_at, floats):
     def one(i):
         place = builder.mul(i, I64(LANES))
         places = [at(builder, acts, builder.add(s, place)) for s in (dy_at, h_at, t_at, x_at)]
-        dz, dgate, carried = scalar.highway_backward(*(load(builder, p, LANES) for p in places))
+        dz, dgate, carried = highway.highway_backward(*(load(builder, p, LANES) for p in places))
         for value, target in zip((carried, dz, dgate), places, strict=False):
             store(builder, value, target)
 

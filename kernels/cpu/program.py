@@ -32,7 +32,7 @@ from ..program import (
     X_AT,
     X_STRIDE,
 )
-from .activation import activate, activate_and_drop
+from .activation import activate
 from .dense import add_rows, dense_forward, dense_input_backward
 from .directions import update_direction
 from .dropout import mask_bits
@@ -200,11 +200,8 @@ def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last
         if row[SKIP_AT] >= 0 and row[OP] != HIGHWAY:
             skip_at = row[SKIP_AT] + p * row[H_STRIDE] + first * PANEL
             add_rows(acts, h_at, acts, skip_at, last - first)
-        if dropping:
-            bits_at = p * bits.shape[1] + first
-            activate_and_drop(acts, h_at, last - first, row, constants, bits, bits_at)
-        else:
-            activate(acts, h_at, last - first, row, constants)
+        bits_at = p * bits.shape[1] + first
+        activate(acts, h_at, last - first, row, constants, bits, bits_at, dropping)
 
 
 @jit.entry(

@@ -37,13 +37,13 @@ def run_single(out, program, constants, packed, work, x, width):
     one after another; work: two rows of `width` floats, a multiple of UNITS and PANEL, for each row
     of x.
     """
-    layers, rows = program.shape[0], x.shape[0]
+    layers, samples = program.shape[0], x.shape[0]
     at = 0
     for r in range(layers):
         row = program[r]
         fan_in, fan_out = row[FAN_IN], row[FAN_OUT]
         for n in range(0, fan_out, UNITS):
-            for i in range(rows):
+            for i in range(samples):
                 z_at = (2 * i + r % 2) * width + n
                 if r == 0:
                     single_row_tile(work, z_at, packed, at, x, i * fan_in, fan_in)
@@ -51,10 +51,11 @@ def run_single(out, program, constants, packed, work, x, width):
                     x_at = (2 * i + 1 - r % 2) * width
                     single_row_tile(work, z_at, packed, at, work, x_at, fan_in)
             at += UNITS * (fan_in + 1)
-        for i in range(rows):
+        for i in range(samples):
             z_at = (2 * i + r % 2) * width
-            activate(work, z_at, (fan_out + PANEL - 1) // PANEL, row, constants[r])
-    for i in range(rows):
+            rows = (fan_out + PANEL - 1) // PANEL
+            activate(work, z_at, rows, row, constants[r], work, 0, 0)  # nothing drops: no bits
+    for i in range(samples):
         z_at = (2 * i + (layers - 1) % 2) * width
         for j in range(program[layers - 1, FAN_OUT]):
             out[i, j] = work[z_at + j]

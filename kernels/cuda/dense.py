@@ -9,6 +9,7 @@ import functools
 
 from numba import cuda
 
+from ..activations import AFFINE, MASKED, NAMES, PLAIN, gradient, keeps_input
 from ..emit import Value, at, load, store
 from ..program import (
     ACTIVATION,
@@ -28,21 +29,13 @@ from ..program import (
     SELU_LAMBDA_ALPHA,
     SITE,
     SKIP_AT,
+    SLOPE_AT,
     THRESHOLD,
     W_AT,
     X_AT,
     X_STRIDE,
 )
-from .activation import (
-    AFFINE,
-    MASKED,
-    NAMES,
-    PLAIN,
-    activate,
-    drop,
-    gradient,
-    values,
-)
+from .activation import activate, drop, values
 from .code import FLOATS, INT, INTS, REAL, device_code, kernel
 from .device import SIMULATED
 from .dropout import dropped
@@ -128,8 +121,8 @@ def forward_kernel(tile, activation, dropping):
 
     @device_code
     def finish(
-        builder, acts, acc, h_at, stride, row, column, rows, columns, block, site, step, seed,
-        threshold, value, a, b, lambda_, lambda_alpha,
+        builder, acts, acc, slope_at, h_at, stride, row, column, rows, columns, block, site, step,
+        seed, threshold, value, a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
         value, a, b, *selu = values(builder, value, a, b, lambda_, lambda_alpha)
         for piece in range(tile.pieces):
@@ -140,23 +133,25 @@ def forward_kernel(tile, activation, dropping):
                 )
 
             def one(i, m, n, piece=piece, masks=masks):
-                out = []
+                place = m * Value(builder, stride) + n
                 sums = accumulators(builder, tile, acc, i, piece)
-                for j in range(tile.width):
-                    y = activate(name, load(builder, at(builder, sums, j), 1), selu)
-                    out.append(drop(y, masks[j][i], value, a, b) if dropping else y)
-                place = Value(builder, h_at) + m * Value(builder, stride) + n
-                store_vector(builder, out, acts, place.ir)
+                z = [load(builder, at(builder, sums, j), 1) for j in range(tile.width)]
+                if keeps_input(name):  # first: without a place of its own, h takes this one
+                    store_vector(builder, z, acts, (Value(builder, slope_at) + place).ir)
+                out = [activate(name, of_unit, selu) for of_unit in z]
+                if dropping:
+                    out = [drop(y, masks[j][i], value, a, b) for j, y in enumerate(out)]
+                store_vector(builder, out, acts, (Value(builder, h_at) + place).ir)
 
             each_row(builder, tile, piece, row, column, rows, columns, one)
 
     @kernel(
         f"dense_forward_{tile.name}_{name}{'_dropping' * dropping}", tile.threads, FLOATS, FLOATS,
-        INTS, INTS, *[INT] * 13, *[REAL] * 5,
+        INTS, INTS, *[INT] * 14, *[REAL] * 5,
     )  # fmt: skip
     def forward(
-        acts, params, jobs, slots, x_at, x_stride, h_at, h_stride, w_at, b_at, rows, terms, columns,
-        w_whole, skip_at, site, threshold, value, a, b, lambda_, lambda_alpha,
+        acts, params, jobs, slots, x_at, x_stride, slope_at, h_at, h_stride, w_at, b_at, rows,
+        terms, columns, w_whole, skip_at, site, threshold, value, a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
         if SIMULATED:
             shared = cuda.shared.array(SHARED, FLOAT)
@@ -177,8 +172,8 @@ def forward_kernel(tile, activation, dropping):
         if skip_at >= 0:
             add(acc, acts, skip_at, h_stride, row, column, rows, columns)
         finish(
-            acts, acc, h_at, h_stride, row, column, rows, columns, block, site, step, seed,
-            threshold, value, a, b, lambda_, lambda_alpha,
+            acts, acc, slope_at, h_at, h_stride, row, column, rows, columns, block, site, step,
+            seed, threshold, value, a, b, lambda_, lambda_alpha,
         )  # fmt: skip
 
     return forward
@@ -197,9 +192,10 @@ def dense_forward(launch, row, constants, params, acts, jobs, slots, samples, dr
     tile = tile_for([(samples, N)], precision)
     launch(
         forward_kernel(tile, int(row[ACTIVATION]), bool(dropping)), grid_of(tile, samples, N), acts,
-        params, jobs, slots, *ints(row, X_AT, X_STRIDE, H_AT, H_STRIDE, W_AT, B_AT), samples, K, N,
-        int(K % QUAD == 0), *ints(row, SKIP_AT, SITE, THRESHOLD), float(constants[DROP_VALUE]),
-        float(constants[AFFINE_A]), float(constants[AFFINE_B]), *selu_of(constants),
+        params, jobs, slots, *ints(row, X_AT, X_STRIDE, SLOPE_AT, H_AT, H_STRIDE, W_AT, B_AT),
+        samples, K, N, int(K % QUAD == 0), *ints(row, SKIP_AT, SITE, THRESHOLD),
+        float(constants[DROP_VALUE]), float(constants[AFFINE_A]), float(constants[AFFINE_B]),
+        *selu_of(constants),
     )  # fmt: skip
 
 
@@ -214,7 +210,7 @@ def backward_kernel(tile, activation, mode):
 
     @device_code
     def finish(
-        builder, acts, acc, out_at, h_at, stride, row, column, rows, columns, block, site, step,
+        builder, acts, acc, out_at, slope_at, stride, row, column, rows, columns, block, site, step,
         seed, threshold, a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
         a, b, *selu = values(builder, a, b, lambda_, lambda_alpha)
@@ -227,13 +223,13 @@ def backward_kernel(tile, activation, mode):
 
             def one(i, m, n, piece=piece, masks=masks):
                 place = m * Value(builder, stride) + n
-                outputs = load_vector(builder, acts, (Value(builder, h_at) + place).ir, tile.width)
+                kept = load_vector(builder, acts, (Value(builder, slope_at) + place).ir, tile.width)
                 sums = accumulators(builder, tile, acc, i, piece)
                 out = []
-                for j, h in enumerate(outputs):
+                for j, value in enumerate(kept):
                     dh = load(builder, at(builder, sums, j), 1)
                     condition = masks[j][i] if mode == MASKED else None
-                    out.append(gradient(name, mode, dh, h, selu, a, b, condition))
+                    out.append(gradient(name, mode, dh, value, selu, a, b, condition))
                 store_vector(builder, out, acts, (Value(builder, out_at) + place).ir)
 
             each_row(builder, tile, piece, row, column, rows, columns, one)
@@ -243,7 +239,7 @@ def backward_kernel(tile, activation, mode):
         FLOATS, FLOATS, INTS, INTS, *[INT] * 13, *[REAL] * 4,
     )  # fmt: skip
     def backward(
-        acts, params, jobs, slots, dz_at, dz_stride, out_at, h_at, stride, w_at, rows, terms,
+        acts, params, jobs, slots, dz_at, dz_stride, out_at, slope_at, stride, w_at, rows, terms,
         columns, w_whole, gradient_at, site, threshold, a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
         if SIMULATED:
@@ -264,8 +260,8 @@ def backward_kernel(tile, activation, mode):
         if gradient_at >= 0:
             add(acc, acts, gradient_at, stride, row, column, rows, columns)
         finish(
-            acts, acc, out_at, h_at, stride, row, column, rows, columns, block, site, step, seed,
-            threshold, a, b, lambda_, lambda_alpha,
+            acts, acc, out_at, slope_at, stride, row, column, rows, columns, block, site, step,
+            seed, threshold, a, b, lambda_, lambda_alpha,
         )  # fmt: skip
 
     return backward
@@ -286,8 +282,8 @@ def dense_input_backward(
     tile = tile_for([(samples, K)], precision)
     launch(
         backward_kernel(tile, int(below[ACTIVATION]), way_back(below)), grid_of(tile, samples, K),
-        acts, params, jobs, slots, *ints(row, DZ_AT, H_STRIDE), *ints(below, DZ_AT, H_AT, H_STRIDE),
-        int(row[W_AT]), samples, N, K, int(K % QUAD == 0), int(row[GRADIENT_AT]),
-        *ints(below, SITE, THRESHOLD), float(constants[AFFINE_A]), float(constants[AFFINE_B]),
-        *selu_of(constants),
+        acts, params, jobs, slots, *ints(row, DZ_AT, H_STRIDE),
+        *ints(below, DZ_AT, SLOPE_AT, H_STRIDE), int(row[W_AT]), samples, N, K, int(K % QUAD == 0),
+        int(row[GRADIENT_AT]), *ints(below, SITE, THRESHOLD), float(constants[AFFINE_A]),
+        float(constants[AFFINE_B]), *selu_of(constants),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import functools
 
 from numba import cuda
 
-from ..codes import NONE
+from ..activations import NAMES, NONE, PLAIN, gradient, keeps_input
 from ..emit import Value, at, load, store
 from ..program import (
     ACTIVATION,
@@ -21,9 +21,10 @@ from ..program import (
     OP,
     SITE,
     SKIP_AT,
+    SLOPE_AT,
     THRESHOLD,
 )
-from .activation import NAMES, PLAIN, activate, drop, gradient, values
+from .activation import activate, drop, values
 from .code import FLOATS, INT, INTS, REAL, device_code, kernel
 from .dense import masks_of, selu_of
 from .job import BLOCK, FORWARD, JOB, SEED, STEP
@@ -50,8 +51,8 @@ def finish_kernel(activation, dropping):
 
     @device_code
     def one(
-        builder, acts, h_at, stride, skip_at, skipping, eighth, unit, samples, block, site, step,
-        seed, threshold, value, a, b, lambda_, lambda_alpha,
+        builder, acts, slope_at, h_at, stride, skip_at, skipping, eighth, unit, samples, block,
+        site, step, seed, threshold, value, a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
         value, a, b, *selu = values(builder, value, a, b, lambda_, lambda_alpha)
         if dropping:
@@ -69,23 +70,26 @@ def finish_kernel(activation, dropping):
                 store(builder, load(builder, here, 1) + load(builder, more, 1), here)
 
             builder.when((Value(builder, skipping) > 0).ir, add)
-            y = activate(name, load(builder, here, 1), selu)
+            z = load(builder, here, 1)
+            if keeps_input(name):  # first: without a place of its own, h takes this one
+                store(builder, z, at(builder, acts, (Value(builder, slope_at) + place).ir))
+            y = activate(name, z, selu)
             store(builder, drop(y, mask[i], value, a, b) if dropping else y, here)
 
         eight(builder, eighth, samples, stride, of_sample)
 
     @kernel(
-        f"finish_{name}{'_dropping' * dropping}", LINE, FLOATS, INTS, INTS, *[INT] * 7, *[REAL] * 5
+        f"finish_{name}{'_dropping' * dropping}", LINE, FLOATS, INTS, INTS, *[INT] * 8, *[REAL] * 5
     )
     def finish(
-        acts, jobs, slots, h_at, stride, skip_at, units, samples, site, threshold, value, a, b,
-        lambda_, lambda_alpha,
+        acts, jobs, slots, slope_at, h_at, stride, skip_at, units, samples, site, threshold, value,
+        a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
         unit = cuda.blockIdx.x * LINE + cuda.threadIdx.x
         job = slots[FORWARD] * JOB
         if unit < units:
             one(
-                acts, h_at, stride, skip_at, skip_at >= 0, cuda.blockIdx.y, unit, samples,
+                acts, slope_at, h_at, stride, skip_at, skip_at >= 0, cuda.blockIdx.y, unit, samples,
                 jobs[job + BLOCK], site, jobs[job + STEP], jobs[job + SEED], threshold, value, a, b,
                 lambda_, lambda_alpha,
             )  # fmt: skip
@@ -101,9 +105,9 @@ def finish_rows(launch, row, constants, acts, jobs, slots, samples, dropping):
     units = int(row[FAN_OUT])
     launch(
         finish_kernel(int(row[ACTIVATION]), bool(dropping)), grid_of(units, samples), acts, jobs,
-        slots, *ints(row, H_AT, H_STRIDE), skip_at, units, samples, *ints(row, SITE, THRESHOLD),
-        float(constants[DROP_VALUE]), float(constants[AFFINE_A]), float(constants[AFFINE_B]),
-        *selu_of(constants),
+        slots, *ints(row, SLOPE_AT, H_AT, H_STRIDE), skip_at, units, samples,
+        *ints(row, SITE, THRESHOLD), float(constants[DROP_VALUE]), float(constants[AFFINE_A]),
+        float(constants[AFFINE_B]), *selu_of(constants),
     )  # fmt: skip
 
 
@@ -113,23 +117,25 @@ def backward_kernel(activation):
     name = NAMES[activation]
 
     @device_code
-    def one(builder, acts, dz_at, h_at, stride, eighth, unit, samples, lambda_, lambda_alpha):
+    def one(builder, acts, dz_at, slope_at, stride, eighth, unit, samples, lambda_, lambda_alpha):
         selu = values(builder, lambda_, lambda_alpha)
 
         def of_sample(i, offset):
             place = offset + Value(builder, unit)
             here = at(builder, acts, (Value(builder, dz_at) + place).ir)
-            h = load(builder, at(builder, acts, (Value(builder, h_at) + place).ir), 1)
+            kept = load(builder, at(builder, acts, (Value(builder, slope_at) + place).ir), 1)
             dh = load(builder, here, 1)
-            store(builder, gradient(name, PLAIN, dh, h, selu, None, None), here)
+            store(builder, gradient(name, PLAIN, dh, kept, selu, None, None), here)
 
         eight(builder, eighth, samples, stride, of_sample)
 
     @kernel(f"activation_backward_{name}", LINE, FLOATS, *[INT] * 5, *[REAL] * 2)
-    def backward(acts, dz_at, h_at, stride, units, samples, lambda_, lambda_alpha):
+    def backward(acts, dz_at, slope_at, stride, units, samples, lambda_, lambda_alpha):
         unit = cuda.blockIdx.x * LINE + cuda.threadIdx.x
         if unit < units:
-            one(acts, dz_at, h_at, stride, cuda.blockIdx.y, unit, samples, lambda_, lambda_alpha)
+            one(
+                acts, dz_at, slope_at, stride, cuda.blockIdx.y, unit, samples, lambda_, lambda_alpha
+            )
 
     return backward
 
@@ -143,5 +149,5 @@ def activation_backward(launch, row, constants, acts, samples):
     units = int(row[FAN_OUT])
     launch(
         backward_kernel(int(row[ACTIVATION])), grid_of(units, samples), acts,
-        *ints(row, DZ_AT, H_AT, H_STRIDE), units, samples, *selu_of(constants),
+        *ints(row, DZ_AT, SLOPE_AT, H_STRIDE), units, samples, *selu_of(constants),
     )  # fmt: skip

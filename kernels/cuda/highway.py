@@ -2,7 +2,7 @@
 
 from numba import cuda
 
-from .. import scalar
+from .. import activations, highway, scalar
 from ..emit import at, load, store
 from ..program import DZ_AT, FAN_OUT, H_AT, H_STRIDE, SKIP_AT, X_AT, X_STRIDE
 from .code import FLOATS, INT, device_code, kernel
@@ -14,8 +14,8 @@ from .table import ints
 def _forward_one(builder, acts, y_at, z_at, gate_at, x_at):
     """y = t h + (1 - t) x; h = relu(z) and t = sigmoid(z') take the place of z and z'."""
     y, z, gate, x = (at(builder, acts, place) for place in (y_at, z_at, gate_at, x_at))
-    h, t = scalar.relu(load(builder, z, 1)), scalar.sigmoid(load(builder, gate, 1))
-    store(builder, scalar.highway(h, t, load(builder, x, 1)), y)
+    h, t = activations.relu(load(builder, z, 1)), scalar.sigmoid(load(builder, gate, 1))
+    store(builder, highway.highway(h, t, load(builder, x, 1)), y)
     store(builder, h, z)
     store(builder, t, gate)
 
@@ -24,7 +24,7 @@ def _forward_one(builder, acts, y_at, z_at, gate_at, x_at):
 def _backward_one(builder, acts, dy_at, dz_at, dgate_at, h_at, t_at, x_at):
     """The gradient of what was carried takes the place of dy."""
     dy, *sources = (at(builder, acts, place) for place in (dy_at, h_at, t_at, x_at))
-    dz, dgate, carried = scalar.highway_backward(
+    dz, dgate, carried = highway.highway_backward(
         load(builder, dy, 1), *(load(builder, source, 1) for source in sources)
     )
     for value, place in ((carried, dy_at), (dz, dz_at), (dgate, dgate_at)):

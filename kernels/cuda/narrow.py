@@ -36,6 +36,7 @@ from .passes import (
     OUT,
     OUT_STRIDE,
     PASS,
+    SLOPE,
     TERMS,
     UNITS,
     keeps_all,
@@ -139,6 +140,11 @@ def narrow_kernel(block):
             if words[row + MORE] >= 0:
                 add(acc, acts, words, row, part, column, first, last)
             if is_forward:
+                if words[row + SLOPE] >= 0:
+                    give(
+                        acts, acc, words[row + SLOPE], words[row + OUT_STRIDE], units, part, column,
+                        first, last,
+                    )  # fmt: skip
                 forward(acc, words, row)
             else:
                 backward(acc, old, words, row)

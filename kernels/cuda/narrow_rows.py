@@ -8,8 +8,9 @@ and neighbours write to different banks.
 
 import functools
 
+from ..activations import AFFINE, CODES, gradient
 from ..emit import I32, I64, Value, as_float, at, load, store, where
-from .activation import AFFINE, NAMES, activate, gradient
+from .activation import activate
 from .code import device_code
 from .dropout import dropped
 from .passes import (
@@ -19,8 +20,8 @@ from .passes import (
     LIMIT,
     MASK_SITE,
     MORE,
-    OLD,
     OUT_STRIDE,
+    SLOPE,
     UNITS,
     VALUE,
     A,
@@ -75,7 +76,7 @@ def rows_code(block, most, activations):
 
     @device_code
     def remember(builder, old, acts, words, row, part, column, first, last):
-        place = word(builder, words, row, OLD)
+        place = word(builder, words, row, SLOPE)
         values = read(builder, acts, place, words, row, part, column, first, last)
         store_all(builder, list(values), old)
 
@@ -164,7 +165,7 @@ def end_code(block):
         """body(name, constants of SELU) for the activation of the pass."""
         number = word(builder, words, row, FUNCTION)
         selu = [real_word(builder, words, row, c) for c in (LAMBDA, LAMBDA_ALPHA)]
-        for code, name in NAMES.items():
+        for name, code in CODES.items():
             this = builder.icmp_signed("==", number.ir, I64(code))
             builder.when(this, functools.partial(body, name, selu))
 
@@ -181,13 +182,15 @@ def end_code(block):
 
     @device_code
     def backward(builder, acc, old, words, row):
-        """dz of the node below from the gradient of its outputs, but for what was dropped."""
+        """dz of the node below from the gradient of its outputs, but for what was dropped. old:
+        what the slope is computed from.
+        """
         a, b = (real_word(builder, words, row, c) for c in (A, B))
 
         def of_name(name, selu):
-            sums, outputs = (load_all(builder, array, block.sums) for array in (acc, old))
-            pairs = zip(sums, outputs, strict=True)
-            store_all(builder, [gradient(name, AFFINE, dh, h, selu, a, b) for dh, h in pairs], acc)
+            sums, kept = (load_all(builder, array, block.sums) for array in (acc, old))
+            pairs = zip(sums, kept, strict=True)
+            store_all(builder, [gradient(name, AFFINE, dh, k, selu, a, b) for dh, k in pairs], acc)
 
         each_activation(builder, words, row, of_name)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..activations import NAMES, keeps_input
 from ..program import (
     ACTIVATION,
     AFFINE_A,
@@ -28,6 +29,7 @@ from ..program import (
     SELU_LAMBDA_ALPHA,
     SITE,
     SKIP_AT,
+    SLOPE_AT,
     THRESHOLD,
     W_AT,
     X_AT,
@@ -42,7 +44,8 @@ from .shape import GROUP, PAD
     WEIGHTS,  # in the parameters: forward (units, terms), backward (terms, units)
     BIAS,  # in the parameters; NOWHERE of a pass backward
     MORE,  # in the activations, with the strides of OUT: what is added to the sums, or NOWHERE
-    OLD,  # backward: outputs of the node below, with the strides of OUT
+    SLOPE,  # in the activations, with the strides of OUT: what the slope of the activation is
+    # computed from. Forward: where z is kept for it, or NOWHERE; backward: of the node below
     OUT,  # in the activations: where results go, or NOWHERE
     OUT_STRIDE,
     FUNCTION,  # the activation; backward that of the node below
@@ -109,11 +112,12 @@ ON_DEVICE = Block(64, 64, 128), Block(128, 32, 128), Block(256, 16, 128)
 BLOCKS = (Block(8, 8, 16), Block(16, 16, 16), Block(64, 8, 16)) if SIMULATED else ON_DEVICE
 
 
-def _forward(row, constants, dropping):
+def _forward(row, constants, dropping, backward):
     made = np.zeros(PASS, np.int64)
     columns = FAN_IN, FAN_OUT, W_AT, B_AT, SKIP_AT, H_AT, H_STRIDE
     made[[TERMS, UNITS, WEIGHTS, BIAS, MORE, OUT, OUT_STRIDE]] = row[list(columns)]
-    made[OLD] = NOWHERE
+    keeps = backward and keeps_input(NAMES[row[ACTIVATION]])
+    made[SLOPE] = row[SLOPE_AT] if keeps else NOWHERE
     _set_end(made, row, constants, dropping)
     return made
 
@@ -124,7 +128,7 @@ def _backward(row, below, constants):
     columns = FAN_OUT, FAN_IN, W_AT, GRADIENT_AT
     made[[TERMS, UNITS, WEIGHTS, MORE]] = row[list(columns)]
     made[BIAS] = NOWHERE
-    made[[OLD, OUT, OUT_STRIDE]] = below[[H_AT, DZ_AT, H_STRIDE]]
+    made[[SLOPE, OUT, OUT_STRIDE]] = below[[SLOPE_AT, DZ_AT, H_STRIDE]]
     _set_end(made, below, constants, below[REMASK])
     made[VALUE] = 0  # the gradient of what was dropped
     if not below[DROPPING]:
@@ -157,7 +161,7 @@ def passes_of(program, constants, training, backward):
     one. Two rows follow that are read ahead, but never run. training: with dropout.
     """
     count = len(program)
-    table = [_forward(program[r], constants[r], training) for r in range(count)]
+    table = [_forward(program[r], constants[r], training, backward) for r in range(count)]
     if not keeps_all(program):
         for row in table[:-1]:
             row[OUT] = NOWHERE
