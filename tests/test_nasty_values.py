@@ -73,6 +73,8 @@ CALLS = {
     "AdamW.weight_decay": lambda v: optimizers.AdamW(weight_decay=v).hyper(1.0, 0),
     "Lion.beta1": lambda v: optimizers.Lion(beta1=v).hyper(1.0, 0),
     "Lion.weight_decay": lambda v: optimizers.Lion(weight_decay=v).hyper(1.0, 0),
+    "NAdam.beta1": lambda v: optimizers.NAdam(beta1=v).hyper(1.0, 0),
+    "NAdam.momentum_decay": lambda v: optimizers.NAdam(momentum_decay=v).hyper(1.0, 10**6),
     "RMSprop.alpha": lambda v: optimizers.RMSprop(alpha=v).hyper(1.0, 0),
     "RMSprop.momentum": lambda v: optimizers.RMSprop(momentum=v).hyper(1.0, 0),
     "step_count": lambda v: optimizers.require_state({}, {"step_count": v, "first_loss": 0.0}),

@@ -88,3 +88,17 @@ def test_options_that_an_optimizer_has():
     options = {"learning_rate": 0.5, "momentum": 0.9}
     assert optimizers.from_options("sgd", **options) == fs.SGD(0.5, momentum=0.9)
     assert optimizers.from_options("adamw", **options) == fs.AdamW(0.5)
+
+
+@pytest.mark.parametrize("momentum_decay", [0.0, 1e-12, 4e-3, 0.5, 30.0, 1e38])
+@pytest.mark.parametrize("beta1", [0.0, 0.5, 0.9, 0.999, 1 - 2**-53])
+def test_product_of_nadam(beta1, momentum_decay):
+    """The closed form against the product, factor by factor."""
+    product = 1.0
+    for t in range(1, 2001):
+        product *= beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
+        found = optimizers._product_of_mu(beta1, momentum_decay, t)
+        assert abs(found - product) <= 1e-12 * product + 1e-17
+    optimizer = fs.NAdam(beta1=beta1, momentum_decay=momentum_decay)
+    for step in (10**6, 10**9, 2**62):
+        assert np.isfinite(np.float32(optimizer.hyper(1.0, step))).all()
