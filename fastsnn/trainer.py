@@ -17,8 +17,9 @@ from fastsnn.engine.cpu import BACKENDS, LOSSES, PRECISIONS, training_engine
 from fastsnn.engine.divergence import diverged
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Optimizer, rate_of, require_state, successor
+from fastsnn.optimizers import SGD, Optimizer, rate_of, successor
 from fastsnn.schedules import Constant
+from fastsnn.state import require_state
 
 log = logging.getLogger("fastsnn")
 

@@ -7,7 +7,7 @@ import pytest
 from each_optimizer import OPTIMIZERS
 
 import fastsnn as fs
-from fastsnn import optimizers
+from fastsnn import optimizers, state
 from fastsnn.kernels import updates
 
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
@@ -80,10 +80,10 @@ def test_only_means_of_squares_must_not_be_negative(optimizer):
 def test_state_of_an_optimizer_that_is_not_known():
     """As in a model file without the options of a run: what all optimizers with it have."""
     numbers, one = {"step_count": 1, "first_loss": None}, np.float32([-1])
-    optimizers.require_state({"w.state0": one}, numbers)
-    optimizers.require_state({"w.state0": one, "w.state1": -one}, numbers)
+    state.require_state({"w.state0": one}, numbers)
+    state.require_state({"w.state0": one, "w.state1": -one}, numbers)
     with pytest.raises(ValueError, match="w.state1: numbers >= 0 are required"):
-        optimizers.require_state({"w.state0": one, "w.state1": one}, numbers)
+        state.require_state({"w.state0": one, "w.state1": one}, numbers)
 
 
 def test_options_that_an_optimizer_has():

@@ -18,7 +18,8 @@ from fastsnn.data.standardize import Standardizer
 from fastsnn.layers import from_description
 from fastsnn.metrics import MAIN
 from fastsnn.network import Network
-from fastsnn.optimizers import from_options, require_state
+from fastsnn.optimizers import from_options
+from fastsnn.state import require_state
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
