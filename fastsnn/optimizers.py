@@ -4,16 +4,15 @@ formula of one element, and computes the scalars of an update; the state is the 
 To add one: a row there if no formula fits, a class here, and its name in `__all__`.
 """
 
-from collections.abc import Mapping
+import functools
 from dataclasses import dataclass
+from math import exp, expm1, log
 from typing import ClassVar
 
-import numpy as np
-
-from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
+from fastsnn.checks.scalars import FLOAT32_MAX, number, plain, shown
 from fastsnn.kernels.updates import CODES, UPDATES, Update
 
-__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Lion"]
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Lion", "NAdam"]
 
 HIGHEST_RATE = 1e30  # far inside float32
 
@@ -246,6 +245,75 @@ class Lion(Optimizer):
         return learning_rate, decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
 
 
+@dataclass(frozen=True)
+class NAdam(Optimizer):
+    """NAdam (Dozat 2016, "Incorporating Nesterov Momentum into Adam"), as in PyTorch with L2 weight
+    decay. t counts updates from 1, mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), M_t = mu_1 mu_2
+    ... mu_t:
+
+        g = g + weight_decay p;   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
+        p = p - learning_rate ((1 - mu_t) g / (1 - M_t) + mu_t+1 m / (1 - M_t+1))
+            / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+
+    Parameters
+    ----------
+    learning_rate, weight_decay, momentum_decay : float >= 0
+    beta1, beta2 : float in [0, 1)
+    eps : float >= 0
+    """
+
+    learning_rate: float = 2e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum_decay: float = 4e-3
+
+    run_learning_rate: ClassVar[float] = 1e-4
+
+    def __post_init__(self):
+        rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
+        _check(
+            self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), eps=any_size,
+            weight_decay=any_size, momentum_decay=any_size,
+        )  # fmt: skip
+
+    @property
+    def rule(self) -> str:
+        return "nadam"
+
+    def _mu(self, t):
+        return self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
+
+    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        t = step + 1
+        product, next_mu = _product_of_mu(self.beta1, self.momentum_decay, t), self._mu(t + 1)
+        of_g = learning_rate * (1 - self._mu(t)) / (1 - product)
+        of_m = learning_rate * next_mu / (1 - product * next_mu)
+        root = (1 - self.beta2**t) ** 0.5
+        rests = 1 - self.beta1, self.beta2, 1 - self.beta2
+        largest = (min(factor, FLOAT32_MAX) for factor in (of_g, of_m))
+        return *largest, self.weight_decay, *rests, root, self.eps
+
+
+@functools.lru_cache(maxsize=4096)
+def _product_of_mu(beta1, momentum_decay, t):
+    """mu_1 mu_2 ... mu_t of `NAdam`, a function of t alone, within some 1e-15.
+
+    With q = 0.96^momentum_decay it is beta1^t prod_i (1 - q^i / 2). The logarithm of the last
+    product is - sum_k (1/2)^k / k sum_i q^(ik), by the series of log(1 - x), and the inner sum
+    over i = 1 .. t is geometric: q^k (1 - q^(kt)) / (1 - q^k). Terms fall by half or faster.
+    """
+    power = beta1**t
+    if power < 1e-17:
+        return 0.0  # lost beside the 1 that it is subtracted from
+    log_q, total = momentum_decay * log(0.96), 0.0
+    for k in range(1, 54):
+        sum_of_q = exp(k * log_q) * expm1(k * t * log_q) / expm1(k * log_q) if log_q else t
+        total += 0.5**k / k * sum_of_q
+    return power * exp(-total)
+
+
 # By the name of an option or a configuration.
 OPTIMIZERS: dict[str, type[Optimizer]] = {name.lower(): globals()[name] for name in __all__}
 
@@ -279,7 +347,7 @@ def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
     return new
 
 
-def _squares(n_state: int, optimizer: Optimizer | None) -> set[int]:
+def squares_of(n_state: int, optimizer: Optimizer | None) -> set[int]:
     """Numbers of the arrays of state that are means of squares: of an optimizer, else of all
     optimizers with so many arrays.
     """
@@ -287,38 +355,3 @@ def _squares(n_state: int, optimizer: Optimizer | None) -> set[int]:
         return {*range(optimizer.state.signed, n_state)}
     of_each = [{*range(row.signed, row.arrays)} for row in UPDATES if row.arrays == n_state]
     return set.intersection(*of_each) if of_each else set()
-
-
-def require_state(
-    arrays: Mapping[str, np.ndarray], numbers: Mapping, optimizer: Optimizer | None = None
-) -> None:
-    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
-    of squares not negative, step_count an int >= 0, first_loss None or finite.
-
-    optimizer: whose state it is. None: any; then arrays count as means of squares if they are that
-    for each optimizer with so many arrays of state.
-
-    Raises ValueError or TypeError.
-    """
-    places = {name: int(name.rpartition(".state")[2]) for name in arrays}
-    squares = _squares(max(places.values(), default=-1) + 1, optimizer)
-    for name, array in arrays.items():
-        if isinstance(array, np.ma.MaskedArray):
-            raise TypeError(f"trainer state: {name}: a plain array is required, got a masked one")
-        array = np.asarray(array)
-        if array.dtype.kind not in "fiu":
-            raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")
-        with np.errstate(over="ignore"):  # overflows become infinite
-            array = array.astype(np.float32)
-        if not np.isfinite(array).all():
-            raise ValueError(
-                f"trainer state: {name}: finite numbers are required, got NaN or infinity"
-            )
-        if places[name] in squares and array.size and array.min() < 0:
-            raise ValueError(
-                f"trainer state: {name}: numbers >= 0 are required, as means of squares "
-                f"are, got {array.min()}"
-            )
-    integer(numbers["step_count"], "trainer state: step_count", 0, 2**62)
-    if numbers["first_loss"] is not None:
-        number(numbers["first_loss"], "trainer state: first_loss")

@@ -18,8 +18,9 @@ from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.losses import Loss, check_targets, loss_of
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Optimizer, rate_of, require_state, successor
+from fastsnn.optimizers import SGD, Optimizer, rate_of, successor
 from fastsnn.schedules import Constant
+from fastsnn.state import require_state
 
 log = logging.getLogger("fastsnn")
 

@@ -81,6 +81,17 @@ def lion(p, g, m, learning_rate, decay, beta1, rest1, beta2, rest2):
     return fma(-learning_rate, sign, p * decay), fma(m, beta2, rest2 * g)
 
 
+def nadam(p, g, m, v, of_g, of_m, weight_decay, rest1, beta2, rest2, root_correction2, eps):
+    """NAdam (Dozat 2016): p - (of_g g + of_m m) / (sqrt(v) / root_correction2 + eps), with m, v and
+    the rests of `adam`. of_g = learning_rate (1 - mu_t) / (1 - mu_1 ... mu_t); of_m =
+    learning_rate mu_t+1 / (1 - mu_1 ... mu_t+1).
+    """
+    g = fma(weight_decay, p, g)
+    m = fma(rest1, g - m, m)
+    v = fma(v, beta2, rest2 * (g * g))
+    return p - fma(of_g, g, of_m * m) / (sqrt(v) / root_correction2 + eps), m, v
+
+
 class Update(NamedTuple):
     """A row of the table. State: `signed` arrays that hold any finite number, then `squares`
     arrays of means of squares, which are not negative.
@@ -112,6 +123,7 @@ UPDATES = (
     Update("rmsprop", 0, 1, rmsprop),
     Update("rmsprop_momentum", 1, 1, rmsprop_momentum),
     Update("lion", 1, 0, lion),
+    Update("nadam", 1, 1, nadam),
 )
 CODES = {update.name: code for code, update in enumerate(UPDATES)}
 STORE = CODES["store"]

@@ -14,6 +14,7 @@ EACH = {
     "adamw": ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.5}),
     "rmsprop": ("RMSprop", {"learning_rate": 1e-3}),
     "rmsprop_momentum": ("RMSprop", {"learning_rate": 1e-3, "momentum": 0.9}),
+    "nadam": ("NAdam", {"learning_rate": 1e-3}),
     "lion": ("Lion", {"learning_rate": 1e-3, "weight_decay": 0.5}),
 }
 OPTIMIZERS = {name: getattr(fs, kind)(**options) for name, (kind, options) in EACH.items()}

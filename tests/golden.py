@@ -30,6 +30,8 @@ RUNS = {
     "adam_betas": _run("Adam", learning_rate=0.02, beta1=0.8, beta2=0.95, eps=1e-3),
     "adam_l2": _run("Adam", learning_rate=0.01, weight_decay=0.1),
     "adamw": _run("AdamW", learning_rate=0.01, weight_decay=0.5),
+    "nadam": _run("NAdam", learning_rate=0.005),
+    "nadam_decay": _run("NAdam", learning_rate=0.01, weight_decay=0.1, momentum_decay=0.5),
     "rmsprop": _run("RMSprop", learning_rate=0.003),
     "rmsprop_momentum": _run("RMSprop", learning_rate=0.001, alpha=0.9, momentum=0.8),
     "class_weight": _run("SGD", weighted=True, learning_rate=0.1),
@@ -111,6 +113,15 @@ def recompute(name):
     """The ten losses before each update, by PyTorch in float64."""
     import torch
 
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # NAdam keeps its product of mu in this type
+    try:
+        return _recompute(torch, name)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _recompute(torch, name):
     loss, weighted, optimizer, arguments = RUNS[name]
     layers = []
     for w, b in fixed_parameters():
@@ -180,6 +191,16 @@ LOSSES = {
         1.658682895214008, 1.3832371783955946, 1.1725094746882276, 1.0205593499134977,
         0.9156756210773143, 0.8427881250086514, 0.7885973511283961, 0.7429065831760882,
         0.7041720138728207, 0.6709764518007154,
+    ),
+    "nadam": (
+        1.658682895214009, 1.5103420421297795, 1.413213888692315, 1.3298724163382416,
+        1.2553591362291736, 1.186515760057255, 1.123931506210824, 1.06716917645767,
+        1.0149679450418128, 0.9671698011741053,
+    ),
+    "nadam_decay": (
+        1.658682895214009, 1.3946976015480486, 1.2505523347631855, 1.1432147855768133,
+        1.0561411170077508, 0.9850611286763511, 0.9263664388398227, 0.8763863954456568,
+        0.834699334273785, 0.7975300424042229,
     ),
     "rmsprop": (
         1.658682895214009, 1.0332250691908995, 0.8526442866422144, 0.754104130399885,

@@ -326,6 +326,9 @@ def _optimizers():
         ("RMSprop", dict(learning_rate=1e-3)),
         ("RMSprop", dict(learning_rate=0.01, alpha=0.7, eps=1e-3, weight_decay=0.1)),
         ("RMSprop", dict(learning_rate=1e-3, alpha=0.9, momentum=0.9)),
+        ("NAdam", dict()),
+        ("NAdam", dict(learning_rate=0.01, beta1=0.7, beta2=0.9, eps=1e-3, momentum_decay=0.5)),
+        ("NAdam", dict(learning_rate=1e-3, weight_decay=0.1, momentum_decay=0.0)),
         ("Lion", dict(learning_rate=1e-3)),
         ("Lion", dict(learning_rate=1e-3, beta1=0.7, beta2=0.9, weight_decay=0.5)),
     ):

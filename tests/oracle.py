@@ -352,6 +352,35 @@ class AdamW(Adam):
     decoupled = True
 
 
+class NAdam:
+    def __init__(
+        self, learning_rate=2e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
+        momentum_decay=4e-3,
+    ):  # fmt: skip
+        self.learning_rate, self.beta1, self.beta2 = learning_rate, beta1, beta2
+        self.eps, self.weight_decay, self.momentum_decay = eps, weight_decay, momentum_decay
+        self.m = self.v = None
+        self.t, self.product = 0, 1.0
+
+    def mu(self, t):
+        return self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
+
+    def update(self, parameters, gradients):
+        self.m = self.m or [np.zeros_like(p) for p in parameters]
+        self.v = self.v or [np.zeros_like(p) for p in parameters]
+        self.t += 1
+        self.product *= self.mu(self.t)
+        after = self.mu(self.t + 1)
+        self.of_g = (1 - self.mu(self.t)) / (1 - self.product)
+        self.of_m = after / (1 - self.product * after)
+        for p, g, m, v in zip(parameters, gradients, self.m, self.v, strict=True):
+            g = g + self.weight_decay * p
+            m[...] = self.beta1 * m + (1 - self.beta1) * g
+            v[...] = self.beta2 * v + (1 - self.beta2) * g**2
+            root = np.sqrt(v / (1 - self.beta2**self.t)) + self.eps
+            p -= self.learning_rate * (self.of_g * g + self.of_m * m) / root
+
+
 class RMSprop:
     def __init__(self, learning_rate=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
         self.learning_rate, self.alpha, self.eps = learning_rate, alpha, eps

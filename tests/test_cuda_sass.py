@@ -10,6 +10,8 @@ import cuda_kernels
 import cuda_sass
 import pytest
 
+from fastsnn.kernels import updates
+
 if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is None:
     pytest.skip("no disassembler: pip install '.[dev-cuda]'", allow_module_level=True)
 
@@ -49,7 +51,10 @@ WRITTEN = {
     "dense_forward_tanh": ["exp - 1"],
     "dense_backward_relu": ["positive"],
     "dense_backward_selu": ["positive"],
-    **{f"direction_update_{name}": DIRECTIONS for name in ("sgd", "momentum", "nesterov", "adam")},
+    **{
+        f"direction_update_{row.name}": DIRECTIONS for row in updates.UPDATES if row.name != "store"
+    },
+    "direction_update_lion": [*DIRECTIONS, "positive", "negative"],
     "norm_update": ["is finite"],
     "try_is_number": ["is number"],
     "try_is_finite": ["is finite"],

@@ -37,6 +37,7 @@ OPTIMIZERS = (
     ("Adam", dict(learning_rate=0.01, weight_decay=0.1)),
     ("AdamW", dict(learning_rate=0.01, weight_decay=0.5)),
     ("RMSprop", dict(learning_rate=1e-3)),
+    ("NAdam", dict(learning_rate=1e-3, weight_decay=0.1)),
     ("RMSprop", dict(learning_rate=1e-3, momentum=0.9, weight_decay=0.1)),
 )
 NETWORKS = {

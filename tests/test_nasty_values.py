@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import layers, methods, optimizers, schedules, selection, theory
+from fastsnn import layers, methods, optimizers, schedules, selection, state, theory
 from fastsnn.engine import threads as processors
 from fastsnn.runs.config import RunConfig
 from fastsnn.search import Protocol, Range, grid, search
@@ -73,10 +73,12 @@ CALLS = {
     "AdamW.weight_decay": lambda v: optimizers.AdamW(weight_decay=v).hyper(1.0, 0),
     "Lion.beta1": lambda v: optimizers.Lion(beta1=v).hyper(1.0, 0),
     "Lion.weight_decay": lambda v: optimizers.Lion(weight_decay=v).hyper(1.0, 0),
+    "NAdam.beta1": lambda v: optimizers.NAdam(beta1=v).hyper(1.0, 0),
+    "NAdam.momentum_decay": lambda v: optimizers.NAdam(momentum_decay=v).hyper(1.0, 10**6),
     "RMSprop.alpha": lambda v: optimizers.RMSprop(alpha=v).hyper(1.0, 0),
     "RMSprop.momentum": lambda v: optimizers.RMSprop(momentum=v).hyper(1.0, 0),
-    "step_count": lambda v: optimizers.require_state({}, {"step_count": v, "first_loss": 0.0}),
-    "first_loss": lambda v: optimizers.require_state({}, {"step_count": 0, "first_loss": v}),
+    "step_count": lambda v: state.require_state({}, {"step_count": v, "first_loss": 0.0}),
+    "first_loss": lambda v: state.require_state({}, {"step_count": 0, "first_loss": v}),
     "Step.every": lambda v: schedules.Step(v).factor(9, 10, []),
     "Step.gamma": lambda v: schedules.Step(gamma=v).factor(9, 10, []),
     "Cosine.warmup": lambda v: schedules.Cosine(v).factor(9, 10, []),

@@ -184,6 +184,7 @@ OPTIMIZERS = {
     fs.AdamW: ADAM,
     fs.RMSprop: {"learning_rate": RATE, "weight_decay": ANY, "eps": ANY, "alpha": BETA,
                  "momentum": BETA},
+    fs.NAdam: ADAM | {"momentum_decay": ANY},
     fs.Lion: {"learning_rate": RATE, "weight_decay": ANY, "beta1": BETA, "beta2": BETA},
 }  # fmt: skip
 

@@ -221,6 +221,13 @@ def test_optimizers_by_hand():
     # g = 1.5, v = 0.0225, p = 0; then p has no weight: v = 0.022275 + 0.000625
     expected = 1 - 0.1 * 10 + 0.1 * 0.25 / math.sqrt(0.0229)
     assert run(oracle.RMSprop(0.1, eps=0.0, weight_decay=1.0)) == pytest.approx(expected)
+    # mu = 0.25, 0.375, 0.4375 (0.96 to the power of 16.98 is a half); v_hat = g^2 in step 1
+    nadam = oracle.NAdam(0.1, beta1=0.5, eps=0.0, momentum_decay=math.log(0.5) / math.log(0.96))
+    mu = [0.5 * (1 - 0.5 * 0.5**t) for t in (1, 2, 3)]
+    first = (1 - mu[0]) / (1 - mu[0]) + mu[1] * 0.5 / (1 - mu[0] * mu[1])
+    # m = 0.25, then 0.125 - 0.125 = 0
+    second = (1 - mu[1]) / (1 - mu[0] * mu[1]) * -0.25 / math.sqrt(0.00031225 / 0.001999)
+    assert run(nadam) == pytest.approx(1 - 0.1 * (first + second))
     # c = 0.05: down; m = 0.005; c = 0.0045 - 0.025: up
     assert run(oracle.Lion(0.1)) == pytest.approx(1.0)
     # c = 0.25; m = 0.25; c = 0.125 - 0.125 = 0 has no sign

@@ -207,5 +207,6 @@ def test_names():
         "onecycle": fs.OneCycle, "logcosine": fs.LogCosine,
     }  # fmt: skip
     assert kinds == SCHEDULES
+    assert {name for name, kind in kinds.items() if kind.open_ended} == {"constant", "plateau"}
     for kind in kinds.values():
         assert kind() == kind()  # all options have defaults

@@ -194,8 +194,8 @@ BAD_TRAINERS = {
     ),
     "optimizer": (
         TypeError,
-        "optimizer must be SGD, Adam, AdamW, RMSprop or Lion, got 'sgd'; give an instance, such as "
-        "fastsnn.Adam",
+        "optimizer must be SGD, Adam, AdamW, RMSprop, Lion or NAdam, got 'sgd'; give an instance, "
+        "such as fastsnn.Adam",
         (network(),),
         {"optimizer": "sgd"},
     ),

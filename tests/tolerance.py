@@ -73,6 +73,9 @@ class Drift:
     most 1.2 over ten steps with the betas of the cases; so an element whose whole gradient is
     rounding noise is wrong by at most 2.4, when it goes the other way.
 
+    NAdam: the same, of the latest gradient and of the mean, each times its factor; the first is
+    (1 - beta2) / (1 - beta2^t) of v_hat.
+
     RMSprop: the same quotient without a correction. The latest gradient is (1 - alpha) of v, so the
     quotient is at most (1 - alpha)^-1/2. Momentum adds such errors up.
 
@@ -108,6 +111,13 @@ class Drift:
         return np.minimum(step, 2 * self.LARGEST_QUOTIENT)
 
     _adamw = _adam
+
+    def _nadam(self, optimizer, i, e):
+        v_hat = optimizer.v[i] / (1 - optimizer.beta2**optimizer.t)
+        largest = np.sqrt((1 - optimizer.beta2**optimizer.t) / (1 - optimizer.beta2))
+        weight = optimizer.of_g + optimizer.of_m * (1 - optimizer.beta1**optimizer.t)
+        step = weight * (1 + largest) * e / (np.sqrt(v_hat) + optimizer.eps)
+        return np.minimum(step, 2 * weight * largest)
 
     def _rmsprop(self, optimizer, i, e):
         largest = 1 / np.sqrt(1 - optimizer.alpha)

@@ -15,7 +15,7 @@ import numpy as np
 from fastsnn.checks.scalars import integer, is_finite, shown
 from fastsnn.layers import Layer, from_description
 from fastsnn.metrics import MAIN
-from fastsnn.optimizers import require_state
+from fastsnn.state import require_state
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")

@@ -1,0 +1,43 @@
+"""Checks of a trainer's state: what an optimizer keeps, and how far the training is."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fastsnn.checks.scalars import integer, number
+from fastsnn.optimizers import Optimizer, squares_of
+
+
+def require_state(
+    arrays: Mapping[str, np.ndarray], numbers: Mapping, optimizer: Optimizer | None = None
+) -> None:
+    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
+    of squares not negative, step_count an int >= 0, first_loss None or finite.
+
+    optimizer: whose state it is. None: any; then arrays count as means of squares if they are that
+    for each optimizer with so many arrays of state.
+
+    Raises ValueError or TypeError.
+    """
+    places = {name: int(name.rpartition(".state")[2]) for name in arrays}
+    squares = squares_of(max(places.values(), default=-1) + 1, optimizer)
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"trainer state: {name}: a plain array is required, got a masked one")
+        array = np.asarray(array)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")
+        with np.errstate(over="ignore"):  # overflows become infinite
+            array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise ValueError(
+                f"trainer state: {name}: finite numbers are required, got NaN or infinity"
+            )
+        if places[name] in squares and array.size and array.min() < 0:
+            raise ValueError(
+                f"trainer state: {name}: numbers >= 0 are required, as means of squares "
+                f"are, got {array.min()}"
+            )
+    integer(numbers["step_count"], "trainer state: step_count", 0, 2**62)
+    if numbers["first_loss"] is not None:
+        number(numbers["first_loss"], "trainer state: first_loss")
