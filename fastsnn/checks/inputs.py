@@ -203,8 +203,8 @@ def float32(x: np.ndarray, where: str = "x") -> np.ndarray:
             place = np.argwhere(lost)[0]
             raise ValueError(
                 f"{where}: numbers that float32 can hold are required (up to 3.4e38), got "
-                f"{float(x[tuple(place)]):.6g} in {arrays.place(place)}; standardize them in "
-                "float64 first (fastsnn.data.Standardizer)"
+                f"{x[tuple(place)]:.6g} in {arrays.place(place)}; standardize them in float64 "
+                "first (fastsnn.data.Standardizer)"
             )
     return y
 
