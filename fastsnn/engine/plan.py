@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsnn.engine.graph import Node
+from fastsnn.engine.ops import OPS
 from fastsnn.kernels import activations, philox, program
 from fastsnn.kernels.cpu import caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
@@ -33,14 +34,6 @@ def aligned_zeros(*dimensions, dtype=np.float32):
     raw = np.zeros(nbytes + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + nbytes].view(dtype).reshape(dimensions)
-
-
-OPS = {
-    "dense": program.DENSE,
-    "batch_norm": program.BATCH_NORM,
-    "layer_norm": program.LAYER_NORM,
-    "highway": program.HIGHWAY,
-}
 
 
 @dataclass(frozen=True)
@@ -69,29 +62,10 @@ class ParameterLayout:
         return (self.tensors if name in self.tensors else self.derived)[name][0]
 
 
-def _tensors_of(node):
-    """(name, shape, whether it is derived) of a node's tensors."""
-    units = (node.fan_out,)
-    if node.op == "highway":
-        return
-    if node.op == "dense":
-        weight = node.fan_out, node.fan_in
-        if node.weight_norm:
-            yield f"{node.weight}_g", (node.fan_out, 1), False
-            yield f"{node.weight}_v", weight, False
-        yield node.weight, weight, node.weight_norm
-    else:
-        yield node.weight, units, False
-    yield node.bias, units, False
-    if node.op == "batch_norm":
-        yield f"{node.name}.running_mean", units, False
-        yield f"{node.name}.running_var", units, False
-
-
 def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
     tensors, derived, size = {}, {}, 0
     for node in nodes:
-        for name, dimensions, is_derived in _tensors_of(node):
+        for name, dimensions, is_derived in OPS[node.op].tensors(node):
             (derived if is_derived else tensors)[name] = size, dimensions
             size += round_up(math.prod(dimensions), LINE)
     return ParameterLayout(tensors, derived, size + round_up(shape.STRIP, LINE))
@@ -243,7 +217,7 @@ def _places(sizes, take, training, nodes):
 
 def _describe(node, row, constants, layout):
     """What does not depend on the layout of activations."""
-    row[program.OP] = OPS[node.op]
+    row[program.OP] = OPS[node.op].code
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
         row[column] = program.NOWHERE
@@ -251,13 +225,7 @@ def _describe(node, row, constants, layout):
     alpha, lambda_ = solve(*node.fixed_point)
     constants[program.SELU_LAMBDA] = lambda_
     constants[program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
-    if node.op != "highway":
-        row[program.W_AT], row[program.B_AT] = layout.at(node.weight), layout.at(node.bias)
-    if node.weight_norm:
-        row[program.G_AT] = layout.at(f"{node.weight}_g")
-        row[program.V_AT] = layout.at(f"{node.weight}_v")
-    if node.op in ("batch_norm", "layer_norm"):
-        _set_normalization(node, row, constants, layout)
+    OPS[node.op].describe(node, row, constants, layout.at)
     if philox.drop_threshold(node.rate):
         _set_dropout(node, row, constants, -lambda_ * alpha)
 
@@ -275,13 +243,6 @@ def _set_blocks(node, row):
     row[program.BACKWARD_DEPTH] = caches.depth_of(N, shape.PANEL, shape.UNROLL)
     row[program.FORWARD_BLOCK] = caches.rows_of(K, shape.ROWS)
     row[program.BACKWARD_BLOCK] = min(caches.rows_of(N, shape.ROWS), round_up(K, shape.ROWS))
-
-
-def _set_normalization(node, row, constants, layout):
-    constants[program.EPS], constants[program.MOMENTUM] = node.eps, node.momentum
-    if node.op == "batch_norm":
-        row[program.RUNNING_AT] = layout.at(f"{node.name}.running_mean")
-        row[program.VARIANCE_AT] = layout.at(f"{node.name}.running_var")
 
 
 def _work(row):
