@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastsnn.engine.graph import Node
+from fastsnn.engine.ops import OPS
 from fastsnn.kernels.cpu import shape
 
 LINE = 16  # floats of a cache line: every tensor starts on one
@@ -56,32 +56,13 @@ class ParameterLayout:
         return (self.tensors if name in self.tensors else self.derived)[name][0]
 
 
-def _tensors_of(node: Node) -> Iterator[tuple[str, tuple[int, ...], bool]]:
-    """Yield (name, shape, True if it is derived from others) for each tensor of a node."""
-    units = (node.fan_out,)
-    if node.op == "highway":
-        return
-    if node.op == "dense":
-        weight = node.fan_out, node.fan_in
-        if node.weight_norm:
-            yield f"{node.weight}_g", (node.fan_out, 1), False
-            yield f"{node.weight}_v", weight, False
-        yield node.weight, weight, node.weight_norm
-    else:
-        yield node.weight, units, False
-    yield node.bias, units, False
-    if node.op == "batch_norm":
-        yield f"{node.name}.running_mean", units, False
-        yield f"{node.name}.running_var", units, False
-
-
 def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
     """Lay out all tensors of a network, each from a cache line on."""
     tensors: dict[str, tuple[int, tuple[int, ...]]] = {}
     derived: dict[str, tuple[int, tuple[int, ...]]] = {}
     size = 0
     for node in nodes:
-        for name, dimensions, is_derived in _tensors_of(node):
+        for name, dimensions, is_derived in OPS[node.op].tensors(node):
             (derived if is_derived else tensors)[name] = size, dimensions
             size += round_up(math.prod(dimensions), LINE)
     return ParameterLayout(tensors, derived, size + round_up(shape.STRIP, LINE))

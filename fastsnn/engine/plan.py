@@ -10,19 +10,12 @@ import numpy as np
 
 from fastsnn.engine.graph import Node
 from fastsnn.engine.layout import LINE, ParameterLayout, round_up
+from fastsnn.engine.ops import OPS
 from fastsnn.kernels import activations, philox, program
 from fastsnn.kernels.cpu import caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
-
-OPS = {
-    "dense": program.DENSE,
-    "batch_norm": program.BATCH_NORM,
-    "layer_norm": program.LAYER_NORM,
-    "highway": program.HIGHWAY,
-}
-NORMS = program.BATCH_NORM, program.LAYER_NORM
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ class RowLayout:
         if activations.keeps_input(node.activation):
             # The pre-activation waits where its dz comes to lie; before a normalization, which
             # first puts the gradient of the output there, in a place of its own.
-            normalized = above is not None and OPS[above.op] in NORMS
+            normalized = above is not None and OPS[above.op].normalizes
             row[program.SLOPE_AT] = take(floats) if normalized else row[program.DZ_AT]
 
 
@@ -103,7 +96,7 @@ def _tables(nodes, layout, target, training):
         row[program.SLOPE_AT] = row[program.H_AT]
         above = nodes[i + 1] if i + 1 < len(nodes) else None
         target.add_columns(node, above, row, take, training)
-        if training and row[program.OP] in NORMS:
+        if training and OPS[node.op].normalizes:
             row[program.NORMAL_AT] = take(target.count * strides[i + 1])
             row[program.STATISTICS_AT] = take(max(2 * node.fan_out, target.samples))
         _set_skip(node, i, table, places)
@@ -184,7 +177,7 @@ def _places(sizes, take, training, nodes):
 
 def _describe(node, row, constants, layout):
     """Set all columns that do not depend on the layout of activations."""
-    row[program.OP] = OPS[node.op]
+    row[program.OP] = OPS[node.op].code
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
         row[column] = program.NOWHERE
@@ -192,13 +185,7 @@ def _describe(node, row, constants, layout):
     alpha, lambda_ = solve(*node.fixed_point)
     constants[program.SELU_LAMBDA] = lambda_
     constants[program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
-    if node.op != "highway":
-        row[program.W_AT], row[program.B_AT] = layout.at(node.weight), layout.at(node.bias)
-    if node.weight_norm:
-        row[program.G_AT] = layout.at(f"{node.weight}_g")
-        row[program.V_AT] = layout.at(f"{node.weight}_v")
-    if node.op in ("batch_norm", "layer_norm"):
-        _set_normalization(node, row, constants, layout)
+    OPS[node.op].describe(node, row, constants, layout.at)
     if philox.drop_threshold(node.rate):
         _set_dropout(node, row, constants, -lambda_ * alpha)
 
@@ -216,13 +203,6 @@ def _set_blocks(node, row):
     row[program.BACKWARD_DEPTH] = caches.depth_of(N, shape.PANEL, shape.UNROLL)
     row[program.FORWARD_BLOCK] = caches.rows_of(K, shape.ROWS)
     row[program.BACKWARD_BLOCK] = min(caches.rows_of(N, shape.ROWS), round_up(K, shape.ROWS))
-
-
-def _set_normalization(node, row, constants, layout):
-    constants[program.EPS], constants[program.MOMENTUM] = node.eps, node.momentum
-    if node.op == "batch_norm":
-        row[program.RUNNING_AT] = layout.at(f"{node.name}.running_mean")
-        row[program.VARIANCE_AT] = layout.at(f"{node.name}.running_var")
 
 
 def _work(row):

@@ -1,0 +1,122 @@
+"""The kinds of nodes, one class each: their tensors, how these start, and what their row of the
+program needs beyond the common columns.
+
+To add one: a class here, its code in `kernels/program.py`, and its kernels.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsnn.engine.graph import Node
+from fastsnn.kernels import program
+
+
+class Tensor(NamedTuple):
+    name: str
+    shape: tuple[int, ...]
+    derived: bool = False  # computed from others, in no state dict
+
+
+class Op:
+    """A kind of node. `code`: its number in the column OP."""
+
+    code: int
+    random = False  # it draws its start from a stream
+    normalizes = False  # it keeps its normalized input and statistics for the backward pass
+
+    def tensors(self, node: Node) -> Iterator[Tensor]:
+        """The tensors of a node in the order of a state dict."""
+        return iter(())
+
+    def start(self, node: Node, tensors: dict[str, np.ndarray], generator) -> None:
+        """Fill the tensors of a node. generator: a numpy Generator of its own, if `random`."""
+
+    def describe(self, node: Node, row, constants, at) -> None:
+        """Set the columns of this kind. at(name): the first float of a tensor."""
+
+
+class Dense(Op):
+    code = program.DENSE
+    random = True
+
+    def tensors(self, node):
+        weight = node.fan_out, node.fan_in
+        if node.weight_norm:
+            yield Tensor(f"{node.weight}_g", (node.fan_out, 1))
+            yield Tensor(f"{node.weight}_v", weight)
+        yield Tensor(node.weight, weight, node.weight_norm)
+        yield Tensor(node.bias, (node.fan_out,))
+
+    def start(self, node, tensors, generator):
+        weight = tensors[f"{node.weight}_v" if node.weight_norm else node.weight]
+        if node.init == "glorot_uniform":
+            generator.random(dtype=np.float32, out=weight)
+            weight -= np.float32(0.5)
+            units = node.fan_out if node.gate_bias is None else node.fan_out // 2
+            weight *= np.float32(2 * (6 / (node.fan_in + units)) ** 0.5)
+        else:
+            generator.standard_normal(dtype=np.float32, out=weight)
+            deviation = node.fan_in**-0.5
+            weight *= np.float32(deviation * 2**0.5 if node.init == "he_normal" else deviation)
+        if node.weight_norm:
+            length = np.sqrt((weight.astype(np.float64) ** 2).sum(1, keepdims=True))
+            tensors[f"{node.weight}_g"][:] = length
+        bias = tensors[node.bias]
+        bias[:] = 0
+        if node.gate_bias is not None:
+            bias[node.fan_out // 2 :] = node.gate_bias
+
+    def describe(self, node, row, constants, at):
+        row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
+        if node.weight_norm:
+            row[program.G_AT], row[program.V_AT] = at(f"{node.weight}_g"), at(f"{node.weight}_v")
+
+
+class LayerNorm(Op):
+    code = program.LAYER_NORM
+    normalizes = True
+
+    def tensors(self, node):
+        yield Tensor(node.weight, (node.fan_out,))
+        yield Tensor(node.bias, (node.fan_out,))
+
+    def start(self, node, tensors, generator):
+        tensors[node.weight][:], tensors[node.bias][:] = 1, 0
+
+    def describe(self, node, row, constants, at):
+        row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
+        constants[program.EPS] = node.eps
+
+
+class BatchNorm(LayerNorm):
+    code = program.BATCH_NORM
+
+    def tensors(self, node):
+        yield from super().tensors(node)
+        yield Tensor(f"{node.name}.running_mean", (node.fan_out,))
+        yield Tensor(f"{node.name}.running_var", (node.fan_out,))
+
+    def start(self, node, tensors, generator):
+        super().start(node, tensors, generator)
+        tensors[f"{node.name}.running_mean"][:] = 0
+        tensors[f"{node.name}.running_var"][:] = 1
+
+    def describe(self, node, row, constants, at):
+        super().describe(node, row, constants, at)
+        constants[program.MOMENTUM] = node.momentum
+        row[program.RUNNING_AT] = at(f"{node.name}.running_mean")
+        row[program.VARIANCE_AT] = at(f"{node.name}.running_var")
+
+
+class Highway(Op):
+    """The end of a highway layer; its tensors are those of the dense node before it."""
+
+    code = program.HIGHWAY
+
+
+# By `Node.op`.
+OPS = {
+    "dense": Dense(), "batch_norm": BatchNorm(), "layer_norm": LayerNorm(), "highway": Highway(),
+}  # fmt: skip
