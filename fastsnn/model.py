@@ -12,7 +12,7 @@ from fastsnn.checks.scalars import listed, shown
 from fastsnn.data.dataset import TASKS, Dataset, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
-from fastsnn.losses import log_softmax
+from fastsnn.losses import Loss, log_softmax
 from fastsnn.network import Network
 
 
@@ -150,11 +150,16 @@ class Model:
         return self.judge(self._part(x, y), threads)
 
     def judge(
-        self, part: Split, threads: int | None = None, x: np.ndarray | ByteRows | None = None
+        self,
+        part: Split,
+        threads: int | None = None,
+        x: np.ndarray | ByteRows | None = None,
+        loss: Loss | None = None,
     ) -> dict[str, float]:
         """Figures on a part of a `fastsnn.data.Dataset`, whose features are standardized already.
 
-        x: the part's features on a device, if they have been placed there.
+        x: the part's features on a device, if they have been placed there. loss: of the figure
+        "loss"; by default the one that the task suggests.
         """
         z = self.network.forward(part.x if x is None else x, threads)
         scale = units = None
@@ -162,7 +167,7 @@ class Model:
             units = self.targets.invert(z), part.raw_y
         elif self.targets is not None:
             scale = self.targets.scale
-        return metrics.evaluate(self.task, z, part.y, scale, units)
+        return metrics.evaluate(self.task, z, part.y, scale, units, loss)
 
     def judge_raw(
         self, x: np.ndarray, y: np.ndarray, threads: int | None = None

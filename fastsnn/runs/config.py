@@ -21,6 +21,7 @@ from fastsnn.data.table import is_table
 from fastsnn.engine import threads as processors
 from fastsnn.engine.backends import BACKENDS, PRECISIONS
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
+from fastsnn.losses import LOSSES, Loss, loss_of, suggested
 from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
@@ -112,6 +113,12 @@ class RunConfig:
         None, "Mini-batch size.", low=1, most=MOST_UNITS, default_text=BY_RULE["batch_size"],
         settled=True,
     )  # fmt: skip
+    loss: str | None = option(
+        None, f"Loss: {', '.join(LOSSES)}; with a parameter as in huber:0.5, quantile:0.9 or "
+        "softmax_cross_entropy:0.1 (label smoothing).",
+        metavar="NAME[:X]", check=loss_of,
+        default_text="by the task: softmax_cross_entropy, sigmoid_cross_entropy or mse",
+    )  # fmt: skip
     optimizer: str = option("sgd", "Optimizer.", choices=tuple(OPTIMIZERS))
     learning_rate: float | None = option(
         None, "Peak learning rate of the schedule.", low=0, optimizer=True,
@@ -185,6 +192,18 @@ class RunConfig:
                     f"{value} with {self.optimizer}; leave it out"
                 )
         return kind(**given)
+
+    def made_loss(self, task: str) -> Loss:
+        """The loss, by default the one that the task suggests. Raises ValueError for a loss of
+        another task.
+        """
+        loss = suggested(task) if self.loss is None else loss_of(self.loss)
+        if loss.task != task:
+            raise ValueError(
+                f"loss: one for a {task} is required, got {self.loss}, which is for a {loss.task}; "
+                "leave it out, or give another --task"
+            )
+        return loss
 
     def settled(self, rows: int, task: str, independent: float | None = None) -> RunConfig:
         """A copy that has a value for every option that is None, by the task and the rows.

@@ -31,7 +31,8 @@ class Keeper:
     def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> bool:
         held = self.dataset.validation
         if held is not None:
-            figures = self.model.judge(held, self.threads, self.held_x)
+            loss = self.config.made_loss(self.model.task)
+            figures = self.model.judge(held, self.threads, self.held_x, loss)
             history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
         # In this order: a kill between the two costs an epoch, which gives the same bits again.
         if best_of_run(history, self.model.task) == len(history) - 1:

@@ -19,7 +19,6 @@ from fastsnn import checkpoint, data, methods, schedules
 from fastsnn.data import is_named
 from fastsnn.engine import backends, cpu
 from fastsnn.engine import threads as processors
-from fastsnn.losses import FOR_TASK
 from fastsnn.model import Model
 from fastsnn.runs import linear
 from fastsnn.runs.config import RunConfig
@@ -198,7 +197,8 @@ def _result(
         model.network.to_device()
     figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
     if dataset.test is not None:
-        test = model.judge(dataset.test, trainer.threads)
+        loss = config.made_loss(dataset.task)
+        test = model.judge(dataset.test, trainer.threads, loss=loss)
         figures |= {f"test_{name}": value for name, value in test.items()}
     return {
         "data": config.data,
@@ -272,8 +272,8 @@ def _load(
 
 def _trainer(config: RunConfig, model: Model) -> Trainer:
     return Trainer(
-        model.network, FOR_TASK[model.task], config.made_optimizer(), config.threads, config.seed,
-        config.backend, precision=config.precision,
+        model.network, config.made_loss(model.task), config.made_optimizer(), config.threads,
+        config.seed, config.backend, precision=config.precision,
     )  # fmt: skip
 
 
