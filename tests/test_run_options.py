@@ -38,8 +38,6 @@ PARAMETERS = "huber:0.25", "quantile:0.9", "softmax_cross_entropy:0.1"
 
 
 @pytest.mark.parametrize("loss", [*LOSSES, *PARAMETERS])
-    "loss", [*LOSSES, "huber:0.25", "quantile:0.9", "softmax_cross_entropy:0.1"]
-)
 def test_a_run_has_the_loss_of_its_options(loss, tables, tmp_path):
     made = loss_of(loss)
     options = config(tables[made.task], made.task, loss=loss)
