@@ -35,7 +35,7 @@ class Functions(NamedTuple):
 def sigmoid(z, t, weight, parameter, positive, functions):
     """(1 - t) log(1 + exp(z)) + c t log(1 + exp(-z)), c the class weight of a positive label."""
     upper = z > 0
-    e = functions.exp(-absolute(z))
+    e = functions.exp(where(upper, 0 - z, z))
     yes, no = where(upper, 1, e), where(upper, e, 1)  # sigmoid is yes / (yes + no)
     common = functions.log1p(e)
     if_zero, if_one = common + where(upper, z, 0), common + where(upper, 0, 0 - z)

@@ -28,9 +28,9 @@ TWINS = {
 OF_CPU = {
     "at", "bits", "bits_at", "constants_below", "count", "first", "first_panel", "first_row",
     "first_sample", "first_stage", "first_unit", "h", "h_at", "hyper", "last", "last_panel",
-    "last_stage", "last_unit", "n", "n_outputs", "overflow", "part", "parts", "rows", "scale",
-    "scratch", "seed", "space", "split", "step", "tile", "tile_at", "wide_panels", "work", "z",
-    "z_at",
+    "last_stage", "last_unit", "n", "n_outputs", "overflow", "parameter", "part", "parts", "rows",
+    "scale", "scratch", "seed", "space", "split", "step", "tile", "tile_at", "wide_panels", "work",
+    "z", "z_at",
 }  # fmt: skip
 # What lies on a device instead, and how work is handed to it.
 OF_CUDA = {

@@ -23,6 +23,7 @@ SENSES = {
     "positive": (("GT", "LEU"), "R", "RZ"),
     "negative": (("LT", "GEU"), "R", "RZ"),
     "above": (("GT", "LEU", "LT", "GEU"), "R", "R"),
+    "size above": (("GT", "LEU"), "|R|", "R"),
     # Directions of normalized weights: see SHORTEST and LONGEST in kernels/scalar.py.
     "direction": (("LT", "GEU"), "|R|", "9.99999986991104000000e+14"),
     "not too long": (("LT", "GEU"), "R", "1.00000001504746621988e+30"),
@@ -36,7 +37,9 @@ WRITTEN = {
     "mean_loss": ["is finite", "above"],
     "sigmoid": ["is number", "positive", "exp"],
     "softmax": ["is number", "above", "exp"],
-    "narrow": ["is number", "above", "positive", "negative", "exp", "exp - 1"],
+    "huber": ["size above"],
+    "quantile": ["positive", "negative"],
+    "narrow": ["is number", "above", "size above", "positive", "negative", "exp", "exp - 1"],
     "exponential": ["exp"],
     "exponential_minus_one": ["exp - 1"],
     "finish_relu": ["negative"],

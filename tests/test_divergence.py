@@ -31,6 +31,10 @@ def fit(y, loss, optimizer, factor=1.0, x=X, weight=None, class_weight=None):
 @pytest.mark.parametrize("cause, given", [
     ("targets up to 1e\\+10", dict(y=T / np.abs(T) * np.float32(1e10), loss="mse")),
     ("targets up to 1e\\+25", dict(y=T / np.abs(T) * np.float32(1e25), loss="mse")),
+    ("targets up to 1e\\+25", dict(
+        y=T / np.abs(T) * np.float32(1e25), loss=fs.Huber(1e25), optimizer=fs.SGD(1.0))),
+    ("sample weights up to 3e\\+38", dict(
+        y=T, loss=fs.Quantile(0.9), weight=ONES * np.float32(3e38))),
     ("class weights down to 1.401e-45", dict(y=Y, class_weight=[1e-45] * 3)),
     ("class weights up to 1e\\+30", dict(
         y=(T > 0).astype(np.float32), loss="sigmoid_cross_entropy", class_weight=[1e30] * 3)),

@@ -19,11 +19,13 @@ digest = hashlib.sha256()
 runs = [
     (method, 3, "softmax_cross_entropy", fs.SGD(0.01, momentum=0.9)) for method in methods.METHODS
 ]
-for method, layers, loss, optimizer in [*runs, ("snn", 9, "mse", fs.Adam())]:
+more = ["mse", "huber:0.5", "quantile:0.9", "softmax_cross_entropy:0.2"]
+runs += [("snn", 9, loss, fs.Adam()) for loss in more]
+for method, layers, loss, optimizer in runs:
     net = methods.network(method, 37, 7, layers=layers, width=45, dropout=0.05)
     trainer = fs.Trainer(net, loss=loss, optimizer=optimizer, threads=1)
     for _ in range(5):
-        trainer.step(x, y[loss])
+        trainer.step(x, y["softmax_cross_entropy" if "softmax" in loss else "mse"])
     for tensor in net.state_dict().values():
         digest.update(tensor.tobytes())
     digest.update(net.forward(x, threads=1).tobytes())
