@@ -179,6 +179,8 @@ class Quantile(Loss):
 
 CLASSES = {globals()[name].name: globals()[name] for name in __all__}
 LOSSES = tuple(name for name in kernels.LOSSES if name in CLASSES)  # in the order of the kernels
+# Names with a parameter, as `loss_of` reads them.
+EXAMPLES = "huber:0.5, quantile:0.9 or softmax_cross_entropy:0.1 (label smoothing)"
 # The loss that each task suggests.
 SUGGESTED = {
     "classification": SoftmaxCrossEntropy(),

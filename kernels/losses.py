@@ -54,8 +54,8 @@ def huber(z, t, weight, delta, *_):
     """d^2 / 2 for d = |z - t| <= delta, else delta (d - delta / 2); slope d clipped to delta."""
     d = z - t
     size = absolute(d)
-    inner = where(size > delta, delta, size)
-    return weight * (inner * (size - inner * 0.5)), copysign(inner, d) * weight
+    clipped = where(size > delta, delta, size)
+    return weight * (clipped * (size - clipped * 0.5)), copysign(clipped, d) * weight
 
 
 def quantile(z, t, weight, q, *_):

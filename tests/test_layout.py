@@ -26,7 +26,7 @@ MOST_LINES = 400
 
 AGREED = {
     ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "README.md", "bench",
-    "cli.py", "fastsnn", "kernels", "pyproject.toml", "setup.py", "tests",
+    "cli.py", "docs", "fastsnn", "kernels", "pyproject.toml", "setup.py", "tests",
 }  # fmt: skip
 
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
@@ -38,7 +38,8 @@ PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
 # What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
-    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13",
+    "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13", "scipy": "paper",
+    "sklearn": "paper",
 }  # fmt: skip
 # Imported at their first use.
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}

@@ -21,7 +21,7 @@ from fastsnn.data.table import is_table
 from fastsnn.engine import threads as processors
 from fastsnn.engine.backends import BACKENDS, PRECISIONS
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
-from fastsnn.losses import LOSSES, Loss, loss_of, suggested
+from fastsnn.losses import EXAMPLES, LOSSES, Loss, loss_of, suggested
 from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
@@ -114,8 +114,7 @@ class RunConfig:
         settled=True,
     )  # fmt: skip
     loss: str | None = option(
-        None, f"Loss: {', '.join(LOSSES)}; with a parameter as in huber:0.5, quantile:0.9 or "
-        "softmax_cross_entropy:0.1 (label smoothing).",
+        None, f"Loss: {', '.join(LOSSES)}; with a parameter as in {EXAMPLES}.",
         metavar="NAME[:X]", check=loss_of,
         default_text="by the task: softmax_cross_entropy, sigmoid_cross_entropy or mse",
     )  # fmt: skip
