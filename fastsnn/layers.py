@@ -17,6 +17,7 @@ __all__ = [  # in the order of error messages
 ]  # fmt: skip
 
 
+@dataclass(frozen=True)
 class Layer:
     """The base class of all layers."""
 
@@ -143,7 +144,7 @@ class GELU(Activation):
 
     approximate: str = "none"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.approximate, str) or self.approximate not in ("none", "tanh"):
             given = shown(self.approximate)
             raise ValueError(f"GELU: approximate must be one of none, tanh; got {given}")

@@ -1,6 +1,7 @@
 """Checks of a trainer's state: what an optimizer keeps, and how far the training is."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -9,13 +10,13 @@ from fastsnn.optimizers import Optimizer, squares_of
 
 
 def require_state(
-    arrays: Mapping[str, np.ndarray], numbers: Mapping, optimizer: Optimizer | None = None
+    arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any], optimizer: Optimizer | None = None
 ) -> None:
     """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
     of squares not negative, step_count an int >= 0, first_loss None or finite.
 
-    optimizer: whose state it is. None: any; then arrays count as means of squares if they are that
-    for each optimizer with so many arrays of state.
+    optimizer: the owner of the state. None: any; then arrays count as means of squares if they are
+    that for each optimizer with this number of arrays of state.
 
     Raises ValueError or TypeError.
     """
