@@ -12,6 +12,7 @@ from fastsnn.checks.scalars import listed, shown
 from fastsnn.data.dataset import TASKS, Dataset, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.predict import Placed
 from fastsnn.losses import log_softmax
 from fastsnn.network import Network
 
@@ -150,7 +151,7 @@ class Model:
         return self.judge(self._part(x, y), threads)
 
     def judge(
-        self, part: Split, threads: int | None = None, x: np.ndarray | ByteRows | None = None
+        self, part: Split, threads: int | None = None, x: Placed | None = None
     ) -> dict[str, float]:
         """Figures on a part of a `fastsnn.data.Dataset`, whose features are standardized already.
 

@@ -9,6 +9,25 @@ from fastsnn.checks.scalars import integer, number
 from fastsnn.optimizers import Optimizer, squares_of
 
 
+def require_fit(
+    views: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]
+) -> None:
+    """Check the names and shapes of a trainer's state, `views`, in what replaces it: arrays and
+    numbers as in `require_state`. Raises ValueError.
+    """
+    for name in sorted(views.keys() | arrays.keys()):
+        wanted = views[name].shape if name in views else "nothing"
+        given = np.shape(arrays[name]) if name in arrays else "nothing"
+        if given != wanted:
+            raise ValueError(
+                f"trainer state: {name}: {wanted} is required, got {given}; "
+                "was the optimizer the same?"
+            )
+    missing = {"step_count", "first_loss"} - numbers.keys()
+    if missing:
+        raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
+
+
 def require_state(
     arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any], optimizer: Optimizer | None = None
 ) -> None:

@@ -101,7 +101,7 @@ class Passes:
         made.device.write(self.jobs, 0, np.zeros_like(job))  # others begin with the first row
 
     def hidden(self, x: np.ndarray, seed: int, step: int) -> list[np.ndarray]:
-        """As `activations` of the interface."""
+        """The result of `PredictionEngine.activations`."""
         made = kernels()
         coupled = self.training and any(node.couples_rows for node in self.nodes)
         self.reserve(len(x) if coupled else min(len(x), CHUNK))

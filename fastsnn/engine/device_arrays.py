@@ -29,7 +29,7 @@ class DeviceParameters:
         kernels().directions.derive_weights(self._derive, table, self.array)
 
     def current(self) -> Any:
-        """As `Parameters.current`, the array on the device."""
+        """The array on the device, brought up to date; see `Parameters.current`."""
         version = self.parameters.version  # before: a write during the copy makes it an old one
         if self.version != version:
             kernels().device.write(self.array, 0, self.parameters.current())
@@ -40,7 +40,9 @@ class DeviceParameters:
     def update(
         self, most: int, run: Callable[..., tuple[list[float], bool]], *given: Any
     ) -> tuple[list[float], bool]:
-        """As `Parameters.update`."""
+        """Return `run(array, *given)`, which updates the array, and count its updates; see
+        `Parameters.update`.
+        """
         try:
             result = run(self.current(), *given)
         except BaseException:

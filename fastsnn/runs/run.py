@@ -88,7 +88,7 @@ def run(
             raise
 
 
-def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, Any]:
+def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, schedules.Schedule]:
     """(model, trainer, schedule) of settled options, before the first step."""
     assert config.layers is not None and config.dropout is not None  # they are settled
     network = methods.network(
@@ -160,6 +160,7 @@ def _finish(
         if not history or not keeper.finished(history):
             compile_s = trainer.load_kernels(report)
             schedule = _schedule(config, dataset)
+            assert config.epochs is not None and config.batch_size is not None  # they are settled
             trainer.fit(
                 dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
                 callbacks=[keeper, SlowEpochs(report), *callbacks], schedule=schedule,
@@ -277,7 +278,7 @@ def _trainer(config: RunConfig, model: Model) -> Trainer:
     )  # fmt: skip
 
 
-def _schedule(config: RunConfig, dataset: data.Dataset) -> Any:
+def _schedule(config: RunConfig, dataset: data.Dataset) -> schedules.Schedule:
     if config.schedule == "plateau" and dataset.validation is None:
         return schedules.Plateau(monitor="train_loss")
     return schedules.SCHEDULES[config.schedule]()
