@@ -83,10 +83,11 @@ class SELU(Activation):
     Parameters
     ----------
     fixed_point : (mean, variance)
-        What activations are drawn to over many layers; alpha and lambda are solved for, see
-        `fastsnn.theory.solve`, which raises ValueError for a pair that cannot be reached. It holds
-        for units whose weights sum to 0 and their squares to 1. Drawn weights sum to about +-1, so
-        a mean that is not small beside the deviation drives the variance up over many layers.
+        Mean and variance that activations converge to over many layers. alpha and lambda are solved
+        for, see `fastsnn.theory.solve`, which raises ValueError for a pair that cannot be reached.
+        The fixed point holds for units whose weights sum to 0 and their squares to 1. Drawn weights
+        sum to about +-1, so a mean that is not small beside the deviation drives the variance up
+        over many layers.
     """
 
     fixed_point: tuple[float, float] = (0.0, 1.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -202,7 +202,7 @@ def suggested(task: str) -> Loss:
     return SUGGESTED[task]
 
 
-def loss_of(value: Any, where: str = "loss") -> Loss:
+def loss_of(value: object, where: str = "loss") -> Loss:
     """A loss from itself, its name, or its name and parameter: "huber", "huber:0.5".
 
     Raises ValueError for an unknown name and for a parameter out of range.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from fastsnn.engine import schedule
 from fastsnn.engine.batch import Batch
-from fastsnn.engine.device import Launches, kernels
+from fastsnn.engine.device import DeviceArray, Launches, kernels
 from fastsnn.engine.device_arrays import Data, features, on_device, weighted_by
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
@@ -49,7 +48,9 @@ class TrainingEngine(Interface):
         self.rows = np.zeros(0, np.int64)
         self.plan: DevicePlan = None  # type: ignore[assignment]  # until the first `reserve`
         self.batch: Data | None = None
-        self.gradient: Any = None  # on the device, from the first call of `gradients` on
+        self.gradient: DeviceArray | None = (
+            None  # on the device, from the first call of `gradients` on
+        )
         # Of a step, by (id of its data, samples, loss, update).
         self.launches: dict[tuple[int, int, int, int], tuple[Data, Launches]] = {}
 
@@ -76,7 +77,7 @@ class TrainingEngine(Interface):
             return
         device = kernels().device
         self.plan = device_plan(self.nodes, self.layout, samples, training=True)
-        self.acts: Any = None  # frees the old buffer before the new one is allocated
+        self.acts: DeviceArray = None  # frees the old buffer before the new one is allocated
         self.acts = device.zeros(self.plan.activations)
         self.losses = device.zeros(samples)
         self.rows = np.arange(samples)
@@ -99,9 +100,15 @@ class TrainingEngine(Interface):
         return mine
 
     def _launches(
-        self, params: Any, data: Data, samples: int, loss: int, update: int, state: Any
+        self,
+        params: DeviceArray,
+        data: Data,
+        samples: int,
+        loss: int,
+        update: int,
+        state: DeviceArray,
     ) -> Launches:
-        """The launches of a step of `samples` rows. params, state: on the device."""
+        """The launches of a step of `samples` rows."""
         key = id(data), samples, loss, update
         if key in self.launches:
             return self.launches[key][1]
@@ -129,7 +136,7 @@ class TrainingEngine(Interface):
 
     def _run(
         self,
-        params: Any,
+        params: DeviceArray,
         batch: Batch,
         first_row: int,
         sizes: Sequence[int],
@@ -139,7 +146,7 @@ class TrainingEngine(Interface):
         update: int,
         hypers: Sequence[Sequence[float]],
         limit: float,
-        state: Any,
+        state: DeviceArray,
     ) -> tuple[list[float], np.ndarray]:
         """(mean losses, nonzero for each update that overflowed) of all steps, also of those that
         the device did not make.
@@ -170,7 +177,7 @@ class TrainingEngine(Interface):
 
     def _made(
         self,
-        params: Any,
+        params: DeviceArray,
         batch: Batch,
         first_row: int,
         sizes: Sequence[int],

@@ -18,7 +18,7 @@ from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
 
-Take = Callable[[int], int]  # reserves so many floats of the activations, returns the first
+Take = Callable[[int], int]  # take(n): the first of n floats, reserved in the activations
 
 
 @dataclass(frozen=True)

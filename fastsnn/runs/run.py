@@ -47,7 +47,7 @@ def run(
     config: RunConfig,
     out: str | os.PathLike[str] | None = None,
     report: Report = log.info,
-    callbacks: Iterable[Any] = (),
+    callbacks: Iterable[object] = (),
     progress: data.Progress | None = None,
 ) -> dict[str, Any]:
     """Train by `config` into the folder `out`, by default the next free one under runs/.
@@ -61,8 +61,8 @@ def run(
     Returns
     -------
     dict
-        What was trained, and the figures of the best model: those of its epoch, and "test_*" where
-        there is a test set. "seconds" is the time of this call.
+        Options and sizes of the run, and the figures of the best model: those of its epoch, and
+        "test_*" if there is a test set. "seconds" is the time of this call.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, sch
 def resume(
     out: str | os.PathLike[str],
     report: Report = log.info,
-    callbacks: Iterable[Any] = (),
+    callbacks: Iterable[object] = (),
     progress: data.Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _finish(
     trainer: Trainer,
     history: list[dict[str, Any]],
     report: Report,
-    callbacks: Iterable[Any],
+    callbacks: Iterable[object],
     start: float,
 ) -> dict[str, Any]:
     report(_describe(config, dataset, model, trainer, folder))
