@@ -1,4 +1,4 @@
-"""Checks of a trainer's state: what an optimizer keeps, and how far the training is."""
+"""Checks of a trainer's state: the arrays of its optimizer, and the progress of the training."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -48,9 +48,7 @@ class TrainingEngine(Interface):
         self.rows = np.zeros(0, np.int64)
         self.plan: DevicePlan = None  # type: ignore[assignment]  # until the first `reserve`
         self.batch: Data | None = None
-        self.gradient: DeviceArray | None = (
-            None  # on the device, from the first call of `gradients` on
-        )
+        self.gradient: DeviceArray | None = None  # from the first call of `gradients` on
         # Of a step, by (id of its data, samples, loss, update).
         self.launches: dict[tuple[int, int, int, int], tuple[Data, Launches]] = {}
 

@@ -53,9 +53,8 @@ class Parameters:
         self._tensors = layout.views(self._flat)
         self.version = 0
         self.derived_version = -1  # the version that the derived tensors were computed from
-        self._device: Callable[[], Copy | None] = lambda: (
-            None
-        )  # weak reference to the copy on a device
+        # A weak reference to the copy on a device.
+        self._device: Callable[[], Copy | None] = lambda: None
         self._ahead: Copy | None = None  # that copy, while it is newer than the host's buffer
         self._lock = Lock()
 

@@ -1,4 +1,4 @@
-"""Predictions of a network on the backend that it lives on."""
+"""Predictions of a network on its current backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The number of threads, from the processors that this process may really use."""
+"""The number of threads, from the processors that this process may use."""
 
 import contextlib
 import functools
