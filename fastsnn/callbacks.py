@@ -7,6 +7,7 @@ from typing import Any
 
 from fastsnn.checks.scalars import integer
 from fastsnn.selection import BestWeights, best_epoch
+from fastsnn.trainer import Trainer
 
 
 class EarlyStopping:
@@ -33,14 +34,14 @@ class EarlyStopping:
         self.monitor, self.patience, self.restore_best = monitor, patience, restore_best
         self.best = BestWeights()
 
-    def on_fit_start(self, trainer: Any, epochs: int, batches: int) -> None:
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         self.best.forget()
 
-    def on_epoch_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> bool:
+    def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> bool:
         best = best_epoch(history, self.monitor)
         if best == len(history) - 1 and self.restore_best:
             self.best.keep(trainer.network.buffer)
         return self.patience is not None and len(history) - 1 - best >= self.patience
 
-    def on_fit_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> None:
+    def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
         self.best.restore(trainer.network.buffer)

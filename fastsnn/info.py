@@ -1,4 +1,4 @@
-"""What this machine is for fastsnn: versions, processor, threads, caches."""
+"""Versions, processor, threads and caches of this machine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def info() -> dict[str, Any]:
 
 def cache_bytes() -> tuple[int, int]:
     """Sizes of the processor's first- and second-level caches."""
-    return caches.cache_bytes()
+    first, second = caches.cache_bytes()
+    return first, second
 
 
 def _cpu_name() -> str:
@@ -68,7 +69,8 @@ def _cpu_name() -> str:
 
 def _threading_layer(n_threads: int) -> str:
     threads.region(n_threads)  # numba chooses its layer at the first use
-    return numba.threading_layer()
+    layer: str = numba.threading_layer()  # type: ignore[attr-defined]  # by no __all__
+    return layer
 
 
 def _size(folder: Path | None) -> int | None:

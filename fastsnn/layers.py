@@ -17,6 +17,7 @@ __all__ = [  # in the order of error messages
 ]  # fmt: skip
 
 
+@dataclass(frozen=True)
 class Layer:
     """The base class of all layers."""
 
@@ -82,10 +83,11 @@ class SELU(Activation):
     Parameters
     ----------
     fixed_point : (mean, variance)
-        What activations are drawn to over many layers; alpha and lambda are solved for, see
-        `fastsnn.theory.solve`, which raises ValueError for a pair that cannot be reached. It holds
-        for units whose weights sum to 0 and their squares to 1. Drawn weights sum to about +-1, so
-        a mean that is not small beside the deviation drives the variance up over many layers.
+        Mean and variance that activations converge to over many layers. alpha and lambda are solved
+        for, see `fastsnn.theory.solve`, which raises ValueError for a pair that cannot be reached.
+        The fixed point holds for units whose weights sum to 0 and their squares to 1. Drawn weights
+        sum to about +-1, so a mean that is not small beside the deviation drives the variance up
+        over many layers.
     """
 
     fixed_point: tuple[float, float] = (0.0, 1.0)
@@ -143,7 +145,7 @@ class GELU(Activation):
 
     approximate: str = "none"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.approximate, str) or self.approximate not in ("none", "tanh"):
             given = shown(self.approximate)
             raise ValueError(f"GELU: approximate must be one of none, tanh; got {given}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class Loss:
     @cached_property  # each step needs it
     def code(self) -> int:
         """Number of the loss in the kernels."""
-        return kernels.CODES[self.name]
+        code: int = kernels.CODES[self.name]
+        return code
 
     @cached_property
     def parameter(self) -> float:
@@ -47,12 +48,14 @@ class Loss:
     @property
     def takes_classes(self) -> bool:
         """True for integer classes (n,), False for targets (n, outputs)."""
-        return kernels.LOSSES[self.name].targets == kernels.CLASSES
+        classes: bool = kernels.LOSSES[self.name].targets == kernels.CLASSES
+        return classes
 
     @property
     def allows_missing(self) -> bool:
         """True for labels in [0, 1] or NaN, False for any finite targets."""
-        return kernels.LOSSES[self.name].targets == kernels.LABELS
+        labels: bool = kernels.LOSSES[self.name].targets == kernels.LABELS
+        return labels
 
     @property
     def takes_class_weight(self) -> bool:
@@ -94,7 +97,7 @@ class SoftmaxCrossEntropy(Loss):
 
     label_smoothing: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._set("label_smoothing", 0, 1, "[)")
 
     def value(self, z: np.ndarray, y: np.ndarray) -> float:
@@ -114,8 +117,9 @@ class SigmoidCrossEntropy(Loss):
     name: ClassVar[str] = "sigmoid_cross_entropy"
     task: ClassVar[str] = "multitask"
 
-    def _each(self, z, y):
-        return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))) - y * z
+    def _each(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        each: np.ndarray = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))) - y * z
+        return each
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,9 @@ class MSE(Loss):
     name: ClassVar[str] = "mse"
     task: ClassVar[str] = "regression"
 
-    def _each(self, z, y):
-        return (z - y) ** 2
+    def _each(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        squares: np.ndarray = (z - y) ** 2
+        return squares
 
 
 @dataclass(frozen=True)
@@ -145,12 +150,13 @@ class Huber(Loss):
 
     delta: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._set("delta", SMALLEST, FLOAT32_MAX, "[]")
 
-    def _each(self, z, y):
+    def _each(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
         inner = np.minimum(np.abs(z - y), self.delta)
-        return inner * (np.abs(z - y) - inner / 2)
+        each: np.ndarray = inner * (np.abs(z - y) - inner / 2)
+        return each
 
 
 @dataclass(frozen=True)
@@ -170,14 +176,15 @@ class Quantile(Loss):
 
     q: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._set("q", 0, 1, "()")
 
-    def _each(self, z, y):
-        return np.maximum(self.q * (y - z), (self.q - 1) * (y - z))
+    def _each(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        each: np.ndarray = np.maximum(self.q * (y - z), (self.q - 1) * (y - z))
+        return each
 
 
-CLASSES = {globals()[name].name: globals()[name] for name in __all__}
+CLASSES: dict[str, type[Loss]] = {globals()[name].name: globals()[name] for name in __all__}
 LOSSES = tuple(name for name in kernels.LOSSES if name in CLASSES)  # in the order of the kernels
 # Names with a parameter, as `loss_of` reads them.
 EXAMPLES = "huber:0.5, quantile:0.9 or softmax_cross_entropy:0.1 (label smoothing)"
@@ -197,7 +204,7 @@ def suggested(task: str) -> Loss:
     return SUGGESTED[task]
 
 
-def loss_of(value: Any, where: str = "loss") -> Loss:
+def loss_of(value: object, where: str = "loss") -> Loss:
     """A loss from itself, its name, or its name and parameter: "huber", "huber:0.5".
 
     Raises ValueError for an unknown name and for a parameter out of range.
@@ -219,10 +226,12 @@ def loss_of(value: Any, where: str = "loss") -> Loss:
         raise ValueError(
             f"{where}: {name}:{field.upper()} with a number is required, got {shown(value)}"
         ) from None
-    return kind(number)
+    return kind(**{field: number})
 
 
-def check_targets(loss: str | Loss, y: np.ndarray, n: int, n_outputs: int):
+def check_targets(
+    loss: str | Loss, y: object, n: int, n_outputs: int
+) -> tuple[np.ndarray, np.ndarray]:
     """(labels, targets) as kernels take them: the one that the loss does not use is empty."""
     loss = loss_of(loss)
     if loss.takes_classes:
@@ -231,9 +240,11 @@ def check_targets(loss: str | Loss, y: np.ndarray, n: int, n_outputs: int):
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:
+    """log softmax of each row of z (n, outputs), in float64."""
     z = z.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    log_p: np.ndarray = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return log_p
 
 
 def mean_loss(loss: str | Loss, z: np.ndarray, y: np.ndarray) -> float:

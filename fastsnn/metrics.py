@@ -1,4 +1,4 @@
-"""What a model is judged by: named figures from raw outputs."""
+"""Figures that judge a model, by name, computed from raw outputs."""
 
 import numpy as np
 

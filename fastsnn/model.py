@@ -12,6 +12,7 @@ from fastsnn.checks.scalars import listed, shown
 from fastsnn.data.dataset import TASKS, Dataset, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.predict import Placed
 from fastsnn.losses import Loss, log_softmax
 from fastsnn.network import Network
 
@@ -153,7 +154,7 @@ class Model:
         self,
         part: Split,
         threads: int | None = None,
-        x: np.ndarray | ByteRows | None = None,
+        x: Placed | None = None,
         loss: Loss | None = None,
     ) -> dict[str, float]:
         """Figures on a part of a `fastsnn.data.Dataset`, whose features are standardized already.

@@ -1,6 +1,10 @@
 """A network: its layers, its parameters in one flat buffer, prediction."""
 
+from __future__ import annotations
+
+import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +13,7 @@ from fastsnn.engine import graph, initialize
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.layout import parameter_layout
 from fastsnn.engine.parameters import Parameters, require_fit
-from fastsnn.engine.predict import Predictor
+from fastsnn.engine.predict import Placed, Predictor
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, SELU, AlphaDropout, Dense, Layer
 from fastsnn.storage import modelfile
 
@@ -26,7 +30,7 @@ class Network:
     input_size : int >= 1
         Features of a row.
     seed : int in [0, 2**64)
-        Of the starting weights: see `fastsnn.engine.initialize.initialize`.
+        Seed of the starting weights, see `fastsnn.engine.initialize.initialize`.
 
     Raises
     ------
@@ -34,7 +38,14 @@ class Network:
         For layers in an order that has no meaning, and for sizes out of range.
     """
 
-    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0, *, _arrays=None):
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_size: int,
+        seed: int = 0,
+        *,
+        _arrays: Mapping[str, np.ndarray] | None = None,
+    ):
         self.layers = tuple(layers)
         self.input_size = input_size = check.integer(input_size, "Network: input_size", 1)
         self.nodes = graph.fuse(self.layers, input_size)
@@ -51,7 +62,9 @@ class Network:
             self.load_state_dict(_arrays)
 
     @classmethod
-    def _of(cls, layers, input_size, arrays) -> "Network":
+    def _of(
+        cls, layers: Sequence[Layer], input_size: int, arrays: Mapping[str, np.ndarray]
+    ) -> Network:
         """A network with the parameters of a state dict; no weights are drawn for it."""
         return cls(layers, input_size, _arrays=arrays)
 
@@ -77,7 +90,7 @@ class Network:
         """The backend of `forward` and `activations`: "cpu" or "cuda"."""
         return self._predictor.backend
 
-    def to_device(self, backend: str = "cuda") -> "Network":
+    def to_device(self, backend: str = "cuda") -> Network:
         """Predict on an NVIDIA GPU from now on; returns the network. Everything else stays as it
         is: state dicts and files are read and written as before.
 
@@ -88,7 +101,7 @@ class Network:
         self._predictor.move_to(backend)
         return self
 
-    def to_host(self) -> "Network":
+    def to_host(self) -> Network:
         """Predict on the CPU again; the GPU's memory is free once no trainer uses it."""
         self._predictor.move_to("cpu")
         return self
@@ -102,19 +115,19 @@ class Network:
     def n_parameters(self) -> int:
         return len(self.buffer)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         inside = ", ".join(map(repr, self.layers[:4])) + (", ..." if len(self.layers) > 4 else "")
         return (
             f"Network([{inside}], input_size={self.input_size})  # {self.n_parameters:,} parameters"
         )
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {"layers": self.layers, "input_size": self.input_size, "arrays": self.state_dict()}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         Network.__init__(self, state["layers"], state["input_size"], _arrays=state["arrays"])
 
-    def forward(self, x: np.ndarray | ByteRows, threads: int | None = None) -> np.ndarray:
+    def forward(self, x: Placed, threads: int | None = None) -> np.ndarray:
         """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. An x of
         another type is converted to float32.
 
@@ -124,8 +137,8 @@ class Network:
         """
         return self._predictor.forward(x, threads)
 
-    def placed(self, x: np.ndarray | ByteRows):
-        """x for `forward`, many times: on a GPU as rows that lie there, whatever x becomes."""
+    def placed(self, x: np.ndarray | ByteRows) -> Placed:
+        """Prepare x for many calls of `forward`: on a GPU, a copy of its rows there."""
         return self._predictor.place(x)
 
     def activations(
@@ -152,7 +165,7 @@ class Network:
         self.buffer.load(arrays)
         self._predictor.engine.expect_predictions()
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, replaced atomically."""
         sizes = self.input_size, self.output_size
         modelfile.write(path, self.layers, sizes, self.state_dict(), {})

@@ -4,6 +4,8 @@ formula of one element, and computes the scalars of an update; the state is the 
 To add one: a row there if no formula fits, a class here, and its name in `__all__`.
 """
 
+from __future__ import annotations
+
 import functools
 from dataclasses import dataclass
 from math import exp, expm1, log
@@ -17,7 +19,8 @@ __all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Lion", "NAdam"]
 HIGHEST_RATE = 1e30  # far inside float32
 
 
-def _check(optimizer, **ranges):
+def _check(optimizer: Optimizer, **ranges: tuple[float, float]) -> None:
+    """Check that options are numbers in [low, high), and store them as floats."""
     for name, (low, high) in ranges.items():
         where = f"{type(optimizer).__name__}: {name}"
         value = number(getattr(optimizer, name), where, low, high)
@@ -27,8 +30,8 @@ def _check(optimizer, **ranges):
 
 
 class Optimizer:
-    """What a trainer needs of an optimizer. Each is a frozen dataclass; learning_rate and
-    weight_decay are among its fields.
+    """The base class of optimizers. Each is a frozen dataclass with the fields learning_rate and
+    weight_decay.
     """
 
     run_learning_rate: ClassVar[float]  # default of a run of `fastsnn train`
@@ -51,7 +54,8 @@ class Optimizer:
     @property
     def update(self) -> int:
         """Code of the update in the kernels."""
-        return CODES[self.rule]
+        code: int = CODES[self.rule]
+        return code
 
     @property
     def state(self) -> Update:
@@ -61,7 +65,8 @@ class Optimizer:
     @property
     def n_state(self) -> int:
         """Arrays of state, each of the size of the parameters."""
-        return self.state.arrays
+        arrays: int = self.state.arrays
+        return arrays
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         rate, decay = (0, HIGHEST_RATE), (0, float("inf"))
         _check(self, learning_rate=rate, momentum=(0, 1), weight_decay=decay)
         object.__setattr__(self, "nesterov", plain(self.nesterov))
@@ -130,7 +135,7 @@ class Adam(Optimizer):
     eps: float = 1e-8
     weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
         _check(
             self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), eps=any_size,
@@ -141,7 +146,7 @@ class Adam(Optimizer):
     def rule(self) -> str:
         return "adam"
 
-    def _decays(self, learning_rate):
+    def _decays(self, learning_rate: float) -> tuple[float, float]:
         """(L2 added to the gradient, factor on the parameter)"""
         return self.weight_decay, 1.0
 
@@ -163,7 +168,7 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def _decays(self, learning_rate):
+    def _decays(self, learning_rate: float) -> tuple[float, float]:
         return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
 
 
@@ -191,7 +196,7 @@ class RMSprop(Optimizer):
 
     run_learning_rate: ClassVar[float] = 1e-4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
         _check(
             self, learning_rate=rate, alpha=(0, 1), eps=any_size, weight_decay=any_size,
@@ -232,7 +237,7 @@ class Lion(Optimizer):
     run_learning_rate: ClassVar[float] = 3e-5
     decoupled: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         rate, decay = (0, HIGHEST_RATE), (0, float("inf"))
         _check(self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), weight_decay=decay)
 
@@ -271,7 +276,7 @@ class NAdam(Optimizer):
 
     run_learning_rate: ClassVar[float] = 1e-4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
         _check(
             self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), eps=any_size,
@@ -282,8 +287,9 @@ class NAdam(Optimizer):
     def rule(self) -> str:
         return "nadam"
 
-    def _mu(self, t):
-        return self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
+    def _mu(self, t: int) -> float:
+        mu: float = self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
+        return mu
 
     def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         t = step + 1
@@ -297,7 +303,7 @@ class NAdam(Optimizer):
 
 
 @functools.lru_cache(maxsize=4096)
-def _product_of_mu(beta1, momentum_decay, t):
+def _product_of_mu(beta1: float, momentum_decay: float, t: int) -> float:
     """mu_1 mu_2 ... mu_t of `NAdam`, a function of t alone, within some 1e-15.
 
     With q = 0.96^momentum_decay it is beta1^t prod_i (1 - q^i / 2). The logarithm of the last
@@ -318,16 +324,18 @@ def _product_of_mu(beta1, momentum_decay, t):
 OPTIMIZERS: dict[str, type[Optimizer]] = {name.lower(): globals()[name] for name in __all__}
 
 
-def rate_of(learning_rate: float, factor) -> float:
+def rate_of(learning_rate: float, factor: object) -> float:
     """A learning rate times what a schedule has returned. Raises ValueError or TypeError for a
-    factor that is no finite number >= 0.
+    factor that is not a finite number >= 0.
     """
     factor = number(factor, "fit: schedule: a factor", 0)
     return min(learning_rate * factor, HIGHEST_RATE)
 
 
 def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
-    """`new`, which a trainer is to use instead of `old`: any with the same arrays of state."""
+    """Return `new` if a trainer can use it instead of `old`: it has the same arrays of state.
+    Raises TypeError or ValueError otherwise.
+    """
     if not isinstance(new, Optimizer):
         *names, last = __all__
         raise TypeError(
@@ -349,7 +357,7 @@ def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
 
 def squares_of(n_state: int, optimizer: Optimizer | None) -> set[int]:
     """Numbers of the arrays of state that are means of squares: of an optimizer, else of all
-    optimizers with so many arrays.
+    optimizers with `n_state` arrays.
     """
     if optimizer is not None:
         return {*range(optimizer.state.signed, n_state)}

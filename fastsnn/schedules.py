@@ -1,25 +1,28 @@
-"""Learning-rate schedules: a factor on the optimizer's rate as a function of where the training
-stands. To add one: a class here, and its name in `__all__`.
+"""Learning-rate schedules: a factor on the optimizer's learning rate as a function of the progress
+of the training. To add one: a class here, and its name in `__all__`.
 
 Nothing is kept between steps, so a resumed training goes on with the same rates.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, log2, pi
 from typing import ClassVar
 
 from fastsnn.checks.scalars import integer, number, plain, shown
-from fastsnn.selection import improves, larger_is_better
+from fastsnn.selection import Records, improves, larger_is_better
 
 __all__ = ["Constant", "Step", "Cosine", "Plateau", "OneCycle", "LogCosine"]
 
 MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
 
 
-def _fractions(schedule, **ends):
+def _fractions(schedule: Schedule, **ends: str) -> None:
     """Check that options are floats between 0 and 1; `ends` are the brackets of their intervals."""
     where = type(schedule).__name__
-    for name, (left, right) in ends.items():
+    for name, brackets in ends.items():
+        left, right = brackets[0], brackets[1]
         given = getattr(schedule, name)
         try:
             value = number(given, name, 0, 1, left + right)
@@ -31,14 +34,12 @@ def _fractions(schedule, **ends):
 
 
 class Schedule:
-    """What `Trainer.fit` needs of a schedule. Each is a frozen dataclass whose options all have
-    defaults.
-    """
+    """The base class of schedules. Each is a frozen dataclass whose options all have defaults."""
 
     # Factors do not depend on the length of the training, which may change on the way.
     open_ended: ClassVar[bool] = False
 
-    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+    def factor(self, step: int, n_steps: int, history: Records) -> float:
         """Factor >= 0 on the learning rate of update number `step` (from 0) of `n_steps`.
 
         history: records of the epochs that have ended.
@@ -52,7 +53,7 @@ class Constant(Schedule):
 
     open_ended: ClassVar[bool] = True
 
-    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+    def factor(self, step: int, n_steps: int, history: Records) -> float:
         return 1.0
 
 
@@ -66,10 +67,10 @@ class Step(Schedule):
     every: float = 1 / 3
     gamma: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _fractions(self, every="(]", gamma="(]")
 
-    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+    def factor(self, step: int, n_steps: int, history: Records) -> float:
         passed = min(step / n_steps / self.every, MOST_DROPS)
         return self.gamma ** int(passed + 1e-9)  # 3 / 10 / 0.1 is a little less than 3
 
@@ -83,10 +84,10 @@ class Cosine(Schedule):
     warmup: float = 0.02
     floor: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _fractions(self, warmup="[)", floor="[)")
 
-    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+    def factor(self, step: int, n_steps: int, history: Records) -> float:
         ramp = self.warmup * n_steps
         if step < ramp:
             return (step + 1) / (ramp + 1)
@@ -108,7 +109,7 @@ class Plateau(Schedule):
     patience: int = 5
     gamma: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         patience = plain(self.patience)
         try:
             object.__setattr__(self, "patience", integer(patience, "patience", 1))
@@ -120,8 +121,9 @@ class Plateau(Schedule):
         _fractions(self, gamma="()")
         larger_is_better(self.monitor, "Plateau: monitor")
 
-    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
-        factor, best, waited = 1.0, None, 0
+    def factor(self, step: int, n_steps: int, history: Records) -> float:
+        factor, waited = 1.0, 0
+        best: float | None = None
         for record in history:
             if self.monitor not in record:
                 raise ValueError(
@@ -153,10 +155,10 @@ class OneCycle(Schedule):
     start: float = 1 / 25
     end: float = 1 / 250_000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _fractions(self, warmup="[)", start="[]", end="[]")
 
-    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+    def factor(self, step: int, n_steps: int, history: Records) -> float:
         peak = self.warmup * n_steps - 1  # the step whose factor is 1
         if step < peak:
             return 1 - (1 - self.start) * 0.5 * (1 + cos(pi * step / peak))
@@ -171,7 +173,7 @@ class LogCosine(Schedule):
     "Better by Default").
     """
 
-    def factor(self, step: int, n_steps: int, history: list[dict]) -> float:
+    def factor(self, step: int, n_steps: int, history: Records) -> float:
         return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * step / n_steps)))
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
 
+import numpy as np
+
 from fastsnn.checks.scalars import shown
 from fastsnn.engine.parameters import Parameters
 from fastsnn.metrics import LARGER_IS_BETTER, MAIN
@@ -88,7 +90,7 @@ class BestWeights:
     """A copy of a network's parameters at the best epoch so far."""
 
     def __init__(self) -> None:
-        self._copy: Any = None
+        self._copy: np.ndarray | None = None
 
     def forget(self) -> None:
         self._copy = None

@@ -1,6 +1,7 @@
-"""Checks of a trainer's state: what an optimizer keeps, and how far the training is."""
+"""Checks of a trainer's state: the arrays of its optimizer, and the progress of the training."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -8,14 +9,33 @@ from fastsnn.checks.scalars import integer, number
 from fastsnn.optimizers import Optimizer, squares_of
 
 
+def require_fit(
+    views: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]
+) -> None:
+    """Check the names and shapes of a trainer's state, `views`, in what replaces it: arrays and
+    numbers as in `require_state`. Raises ValueError.
+    """
+    for name in sorted(views.keys() | arrays.keys()):
+        wanted = views[name].shape if name in views else "nothing"
+        given = np.shape(arrays[name]) if name in arrays else "nothing"
+        if given != wanted:
+            raise ValueError(
+                f"trainer state: {name}: {wanted} is required, got {given}; "
+                "was the optimizer the same?"
+            )
+    missing = {"step_count", "first_loss"} - numbers.keys()
+    if missing:
+        raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
+
+
 def require_state(
-    arrays: Mapping[str, np.ndarray], numbers: Mapping, optimizer: Optimizer | None = None
+    arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any], optimizer: Optimizer | None = None
 ) -> None:
     """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
     of squares not negative, step_count an int >= 0, first_loss None or finite.
 
-    optimizer: whose state it is. None: any; then arrays count as means of squares if they are that
-    for each optimizer with so many arrays of state.
+    optimizer: the owner of the state. None: any; then arrays count as means of squares if they are
+    that for each optimizer with this number of arrays of state.
 
     Raises ValueError or TypeError.
     """

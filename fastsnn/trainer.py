@@ -2,10 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastsnn import metrics
 from fastsnn.checks import inputs as check
@@ -13,17 +15,20 @@ from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
 from fastsnn.engine.batch import Batch, Labels, check_features, require_good
+from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
+from fastsnn.engine.predict import Placed
 from fastsnn.losses import Loss, check_targets, loss_of
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Optimizer, rate_of, successor
-from fastsnn.schedules import Constant
-from fastsnn.state import require_state
+from fastsnn.schedules import Constant, Schedule
+from fastsnn.state import require_fit, require_state
 
 log = logging.getLogger("fastsnn")
 
+Features = ArrayLike | ByteRows
 MOST_STEPS = 2**62
 EXPLODED = 1e6  # times the first loss: such a training does not come back
 
@@ -45,10 +50,10 @@ class Trainer:
         Default: all processors. The bits of the result do not depend on it; 1 touches no threading
         layer.
     seed : int in [0, 2**64)
-        Of the dropout masks and of the order of the rows.
+        Seed of the dropout masks and of the order of the rows.
     backend : {"cpu", "cuda"}
         "cuda": on an NVIDIA GPU, with the same masks; the network predicts there from then on.
-        Losses come back to the host for many steps of `fit` together; callbacks hear of them then.
+        Losses of many steps of `fit` reach the host together; callbacks are called then.
     class_weight : (outputs,) array, dict {class: weight} or "balanced", optional
         Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
         the positive label of each task, as BCEWithLogitsLoss(pos_weight). Classes that a dict
@@ -56,13 +61,13 @@ class Trainer:
         stays: n / (k count) for each of k classes, as in scikit-learn; negatives / positives for
         each task.
     precision : {"float32", "tf32", "bf16"}
-        Of the products of dense layers, on a GPU: "tf32" and "bf16" round both operands to 11 and 8
-        significant bits and multiply in tensor cores (compute capability 8.0 or newer); sums, and
-        all else, stay float32. Outputs and their gradients may be more exact, where one launch for
-        all layers of a narrow network is sooner over.
+        Products of dense layers on a GPU: "tf32" and "bf16" round both operands to 11 and 8
+        significant bits and multiply in tensor cores (compute capability 8.0 or newer). All else
+        stays float32; products, too, if the single-launch schedule of narrow networks is faster.
     """
 
-    network, loss, threads, backend, precision = (Checked() for _ in range(5))
+    network, loss = Checked[Network](), Checked[str | Loss]()
+    threads, backend, precision = Checked[int](), Checked[str](), Checked[str]()
     seed = Checked(lambda self, value: check.seed(value))
     step_count = Checked(lambda self, value: check.integer(value, "step_count", 0, MOST_STEPS))
 
@@ -79,7 +84,7 @@ class Trainer:
         threads: int | None = None,
         seed: int = 0,
         backend: str = "cpu",
-        class_weight=None,
+        class_weight: ArrayLike | Mapping[int, float] | None = None,
         precision: str = "float32",
     ):
         if not isinstance(network, Network):
@@ -93,7 +98,7 @@ class Trainer:
         self.threads = processors.resolve(threads)
         self.seed = seed
         self.step_count = 0
-        self._first_loss = None
+        self._first_loss: float | None = None
         self.backend, self.precision = backend, precision
         network.to_device() if backend == "cuda" else network.to_host()
         self._engine = backends.training_engine(
@@ -104,7 +109,7 @@ class Trainer:
         self._lock = Lock()
 
     @exclusive
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """The arguments and the state, from which `__setstate__` builds an equal trainer; buffers
         and compiled code are not part of it.
         """
@@ -116,12 +121,12 @@ class Trainer:
         arguments |= {"class_weight": given, "threads": self._threads}
         return {"arguments": arguments, "state": self.state_dict()}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         Trainer.__init__(self, **state["arguments"])
         self.load_state_dict(*state["state"])
 
     @exclusive
-    def step(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> float:
+    def step(self, x: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """One mini-batch forward, backward and update; returns the mean loss before the update.
 
         Raises ValueError or TypeError for a bad batch, FloatingPointError when the training has
@@ -134,7 +139,9 @@ class Trainer:
         return self._steps(batch, 0, sizes, rates, batch.x)[0]
 
     @exclusive
-    def gradients(self, x: np.ndarray, y: np.ndarray, sample_weight=None) -> dict[str, np.ndarray]:
+    def gradients(
+        self, x: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> dict[str, np.ndarray]:
         """The gradients that `step` would use now, by the names of `state_dict`; changes
         nothing. Raises FloatingPointError if the loss or a gradient is not finite.
         """
@@ -146,30 +153,33 @@ class Trainer:
         require_finite(loss, gradients)
         return {name: g.copy() for name, g in gradients.items()}
 
-    def _require_rows(self, rows):
+    def _require_rows(self, rows: int) -> None:
         if rows < 2 and self.network.couples_rows:
             raise ValueError(
                 f"batch normalization: at least 2 rows are required in a batch, got {rows}; "
                 "take larger batches"
             )
 
-    def _checked(self, x, y, copy=np.array):
+    def _checked(
+        self, x: object, y: object, copy: Callable[[np.ndarray], np.ndarray] = np.array
+    ) -> tuple[np.ndarray | ByteRows, np.ndarray, np.ndarray]:
         """(x, labels, targets) as a `Batch` has them. Labels are copied: kernels use classes as
         indices, so nobody may change them after the check.
         """
         network = self.network
-        x = check_features(x, network.input_size)
-        labels, targets = check_targets(self._loss, y, len(x), network.output_size)
+        rows = check_features(x, network.input_size)
+        labels, targets = check_targets(self._loss, y, len(rows), network.output_size)
         if len(labels):
             labels = copy(labels)
-        require_good(x, labels, network.output_size)
-        return x, labels, targets.view()
+        require_good(rows, labels, network.output_size)
+        return rows, labels, targets.view()
 
-    def _batch(self, x, y, sample_weight, fitting=False):
+    def _batch(self, x: object, y: object, sample_weight: object, fitting: bool = False) -> Batch:
         """The rows in their order, checked, for one step; or, fitting, a data set without order."""
         self.load_kernels()
-        x, labels, targets = self._checked(x, y, np.array if fitting else self._labels.copy_of)
-        weight = check.weights(sample_weight, (len(x),), "sample_weight")
+        copy = np.array if fitting else self._labels.copy_of
+        rows, labels, targets = self._checked(x, y, copy)
+        weight = check.weights(sample_weight, (len(rows),), "sample_weight")
         if fitting:  # callbacks may write into the array of the caller
             weight = weight.copy()
         class_weight = self.class_weight
@@ -182,18 +192,25 @@ class Trainer:
             class_weight = check.balanced(labels, targets, self.network.output_size)
         index = check.NO_INTEGERS
         if not fitting:
-            self._require_rows(len(x))
-            self._engine.reserve(len(x))
+            self._require_rows(len(rows))
+            self._engine.reserve(len(rows))
             index = self._engine.rows
-        return Batch(x, index, labels, targets, weight, class_weight.copy())
+        return Batch(rows, index, labels, targets, weight, class_weight.copy())
 
-    def load_kernels(self, report=log.warning) -> float:
+    def load_kernels(self, report: Callable[[str], None] = log.warning) -> float:
         """Compile what the first step needs, or take it from the cache; returns the seconds."""
         seconds = 0.0 if self._loaded else self._engine.load(report)
         self._loaded = True
         return seconds
 
-    def _steps(self, batch, first_row, sizes, rates, x):
+    def _steps(
+        self,
+        batch: Batch,
+        first_row: int,
+        sizes: Sequence[int],
+        rates: Sequence[float],
+        x: np.ndarray | ByteRows,
+    ) -> list[float]:
         """One step per entry of `sizes` (rows) and `rates` (learning rates); returns the losses. x:
         all of it on the host, for the error of a divergence.
         """
@@ -222,16 +239,16 @@ class Trainer:
     @exclusive
     def fit(
         self,
-        x: np.ndarray,
-        y: np.ndarray,
+        x: Features,
+        y: ArrayLike,
         epochs: int = 10,
         batch_size: int = 128,
-        validation_data: tuple[np.ndarray, np.ndarray] | None = None,
-        callbacks: Iterable = (),
-        schedule=None,
-        sample_weight=None,
-        history: list[dict] | None = None,
-    ) -> list[dict]:
+        validation_data: tuple[Features, ArrayLike] | None = None,
+        callbacks: Iterable[object] = (),
+        schedule: Schedule | None = None,
+        sample_weight: ArrayLike | None = None,
+        history: list[dict[str, Any]] | None = None,
+    ) -> list[dict[str, Any]]:
         """Train up to `epochs` epochs; returns the history, a record per epoch.
 
         Parameters
@@ -285,8 +302,9 @@ class Trainer:
         batches = -(-rows_used // batch_size)
         on_host = data.x
         data = self._engine.place(data)
+        held_out = None
         if validation_data is not None:
-            validation_data = self.network.placed(judged), _used(*judged_y)
+            held_out = self.network.placed(judged), _used(*judged_y)
         _call(callbacks, "on_fit_start", self, epochs, batches)
         after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
         for epoch in range(len(history), epochs):
@@ -294,7 +312,7 @@ class Trainer:
             data = data._replace(index=shuffled(n_rows, self.seed, epoch)[:rows_used])
             number = 0
 
-            def at_once():
+            def at_once() -> int:
                 """1 before the first loss is known: divergence is judged by it."""
                 several = self._engine.steps_at_once(batch_size, bool(after_batch))
                 return 1 if self._first_loss is None else several
@@ -315,15 +333,15 @@ class Trainer:
                         call(self, samples, loss)
             rate = rates[-1]
             seconds = time.perf_counter() - start
-            record = {
+            record: dict[str, float] = {
                 "epoch": epoch + 1,
                 "train_loss": total / rows_used,
                 "learning_rate": rate,
                 "seconds": seconds,
                 "samples_per_second": rows_used / seconds,
             }
-            if validation_data is not None:
-                for name, value in self._figures(*validation_data).items():
+            if held_out is not None:
+                for name, value in self._figures(*held_out).items():
                     record[f"validation_{name}"] = value
             history.append(record)
             if any(_call(callbacks, "on_epoch_end", self, history)):
@@ -331,26 +349,26 @@ class Trainer:
         _call(callbacks, "on_fit_end", self, history)
         return history
 
-    def evaluate(self, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    def evaluate(self, x: Features, y: ArrayLike) -> dict[str, float]:
         """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
         "rmse", "r2".
         """
-        x, *y = self._checked(x, y)
-        return self._figures(x, _used(*y))
+        rows, *used = self._checked(x, y)
+        return self._figures(rows, _used(*used))
 
-    def _figures(self, x, y):
+    def _figures(self, x: Placed, y: np.ndarray) -> dict[str, float]:
         z = self.network.forward(x, threads=self.threads)
         return metrics.evaluate(self._loss.task, z, y, loss=self._loss)
 
     @exclusive
-    def state_dict(self) -> tuple[dict[str, np.ndarray], dict]:
+    def state_dict(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
         """The state that a resumed training needs beside the network's parameters: arrays by name,
         and numbers.
         """
         arrays = {name: view.copy() for name, view in self._state_views().items()}
         return arrays, {"step_count": self.step_count, "first_loss": self._first_loss}
 
-    def _state_views(self):
+    def _state_views(self) -> dict[str, np.ndarray]:
         return {
             f"{name}.state{i}": view
             for i, flat in enumerate(self._engine.state)
@@ -358,22 +376,12 @@ class Trainer:
         }
 
     @exclusive
-    def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping) -> None:
+    def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave, all or nothing. Raises ValueError where it does not
         fit.
         """
         views = self._state_views()
-        for name in sorted(views.keys() | arrays.keys()):
-            wanted = views[name].shape if name in views else "nothing"
-            given = np.shape(arrays[name]) if name in arrays else "nothing"
-            if given != wanted:
-                raise ValueError(
-                    f"trainer state: {name}: {wanted} is required, got {given}; "
-                    "was the optimizer the same?"
-                )
-        missing = {"step_count", "first_loss"} - numbers.keys()
-        if missing:
-            raise ValueError(f"trainer state: {', '.join(sorted(missing))} required, got nothing")
+        require_fit(views, arrays, numbers)
         require_state(arrays, numbers, self.optimizer)
         for name, view in views.items():
             view[:] = arrays[name]
@@ -382,10 +390,10 @@ class Trainer:
         self._first_loss = numbers["first_loss"]
 
 
-def _used(labels, targets):
+def _used(labels: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Labels or targets, whichever the loss uses."""
     return labels if len(labels) else targets
 
 
-def _call(callbacks, name, *arguments):
+def _call(callbacks: Iterable[object], name: str, *arguments: Any) -> list[Any]:
     return [getattr(c, name)(*arguments) for c in callbacks if hasattr(c, name)]

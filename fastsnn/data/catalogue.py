@@ -103,7 +103,7 @@ class Entry:
             return []
 
     def note(self) -> str | None:
-        """What to say of the copy on this machine."""
+        """A remark on the copy on this machine; None without one."""
         if self.folder == uci.FOLDER and self.here() and not self.tasks():
             return f"damaged, or without tasks: replace {uci.ARCHIVE.name}"
         if tasks := self.tasks():
@@ -129,14 +129,14 @@ class Entry:
 
 
 def said(file: File) -> str:
-    """What a file is checked against."""
+    """The checksum that a file is checked against, in words."""
     if file.checksum is None:
         return "no checksum is known: an archive by its own sums"
     return "its published checksum" if file.published else "a copy that agrees with others"
 
 
 def checked(path: Path, file: File) -> str:
-    """What a file on this machine was held against, and what is wrong with it, if anything."""
+    """`said(file)`, followed by the fault of the copy at `path`, if it has one."""
     wrong = fault(path, file.checksum)
     return f"{said(file)}, and {path.name} {wrong}" if wrong else said(file)
 

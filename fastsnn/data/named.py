@@ -18,7 +18,7 @@ DATASETS: dict[str, Callable[..., Table]] = {name: entry.read for name, entry in
 
 
 def is_named(name: str) -> bool:
-    """Whether `name` is one of DATASETS or "uci/NAME", and not a file."""
+    """True if `name` is one of DATASETS or "uci/NAME", and not a file."""
     return name in DATASETS or (name.startswith(UCI) and not is_table(name))
 
 
@@ -28,7 +28,7 @@ def task_of(name: str) -> str:
 
 
 def is_image(name: str) -> bool:
-    """Whether the inputs are pixels, which one mean and one deviation standardize."""
+    """True if the inputs are pixels, which one mean and one deviation standardize."""
     return name in _SINGLE and _SINGLE[name].image
 
 

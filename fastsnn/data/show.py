@@ -27,7 +27,7 @@ class Downloads:
     """Progress of downloads on stderr: bytes, speed and time left on a terminal, else a line each.
 
     Call it as progress(file name, bytes so far, bytes in all or None), and close it. `track` shows
-    the progress of long work on files that are here.
+    the progress of long work on local files.
     """
 
     track = staticmethod(track)

@@ -1,4 +1,4 @@
-"""The backends by name: the only module that knows them all."""
+"""The backends by name: the only module that imports all of them."""
 
 from __future__ import annotations
 

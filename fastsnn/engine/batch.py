@@ -51,7 +51,7 @@ class Labels:
         return copy
 
 
-def check_features(x: np.ndarray | ByteRows, width: int) -> np.ndarray | ByteRows:
+def check_features(x: object, width: int) -> np.ndarray | ByteRows:
     """x (n, width) as engines take it; `require_good` looks at its numbers. Raises ValueError or
     TypeError.
     """

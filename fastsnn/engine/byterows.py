@@ -1,4 +1,4 @@
-"""Images stay bytes until a batch needs them: a quarter of the memory, and nothing to wait for."""
+"""Images as bytes, converted batch by batch: a quarter of the memory, and no wait at the start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BLOCK = 1024  # rows converted at a time, so that no second copy of a large arra
 
 
 class Inputs(Protocol):
-    """The map from bytes to features, as `fastsnn.data.Standardizer` is one."""
+    """The map from bytes to features, such as a `fastsnn.data.Standardizer`."""
 
     def apply(
         self, x: np.ndarray, out: np.ndarray | None = None, rows: np.ndarray | None = None

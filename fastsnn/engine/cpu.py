@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from fastsnn.engine import threads as processors
+from fastsnn.engine.batch import Batch
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.layout import ParameterLayout, aligned_zeros, round_up
 from fastsnn.engine.pace import Pace
 from fastsnn.engine.parameters import Parameters
-from fastsnn.engine.plan import plan
+from fastsnn.engine.plan import Plan, plan
 from fastsnn.engine.schedule import shares_panels
 from fastsnn.kernels import jit, updates
 from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.kernels.losses import require as require_loss
+from fastsnn.losses import Loss
 
 log = logging.getLogger("fastsnn")
+
+Report = Callable[[str], None]
 
 PREDICTION = (program.run_forward, directions.derive_weights)
 TRAINING = (
@@ -32,20 +38,21 @@ STEPS_AT_ONCE = 64  # most of them
 FLOPS_AT_ONCE = 4e9  # and of their products: about a twentieth of a second
 
 
-def load_kernels(threads: int, training: bool = True, report=log.warning) -> float:
+def load_kernels(threads: int, training: bool = True, report: Report = log.warning) -> float:
     """Compile the kernels of training or of prediction alone, or take them from the cache; returns
     the seconds.
     """
     also = *_entries(threads, True), *_entries(1, False), single.run_single
-    return jit.load(*_entries(threads, training), also=also, report=report)
+    seconds: float = jit.load(*_entries(threads, training), also=also, report=report)
+    return seconds
 
 
 def compiled(threads: int) -> bool:
-    """Return True if training with so many threads finds all its kernels in the cache."""
+    """Return True if training with this number of threads finds all its kernels in the cache."""
     return all(entry.on_disk() for entry in _entries(threads, training=True))
 
 
-def _entries(threads, training):
+def _entries(threads: int, training: bool) -> tuple[Any, ...]:  # functions of `jit.entry`
     serial = threads == 1
     entries = [regions.predict_serial if serial else regions.predict_parallel]
     if training:
@@ -75,22 +82,22 @@ class TrainingEngine(Interface):
         self.sizes = np.zeros(STEPS_AT_ONCE, np.int64)
         self.job = np.zeros(regions.JOB, np.int64)
         self.rows = np.zeros(0, np.int64)
-        self.plan = None
+        self.plan: Plan = None  # type: ignore[assignment]  # until the first `reserve`
         self.pace = Pace()
 
     @property
-    def state(self):
+    def state(self) -> np.ndarray:
         return self._state[: self.n_state]
 
-    def state_changed(self):
+    def state_changed(self) -> None:
         pass  # kernels work on `state` itself
 
-    def reserve(self, samples):
+    def reserve(self, samples: int) -> None:
         if self.plan is not None and samples <= self.plan.panels * PANEL:
             return
         panels = round_up(samples, PANEL) // PANEL
         self.plan = plan(self.nodes, self.parameters.layout, panels, training=True)
-        self.shares = {}  # estimates of the schedule
+        self.shares: dict[tuple[int, int], bool] = {}  # of `shares_panels`
         self.acts = aligned_zeros(self.plan.activations)
         self.bits = aligned_zeros(panels, self.plan.mask_columns, dtype=np.uint32)
         self.work = aligned_zeros(self.threads, self.plan.work)
@@ -102,7 +109,9 @@ class TrainingEngine(Interface):
         if self.normalizes_weights:
             self.job[regions.DIRECTIONS] = program.run_directions.address
 
-    def _set_job(self, first_row, samples, step, seed, loss, update):
+    def _set_job(
+        self, first_row: int, samples: int, step: int, seed: int, loss: Loss, update: int
+    ) -> None:
         updates.require(update)
         require_loss(loss.code)
         self.parameter = np.float32(loss.parameter)
@@ -113,13 +122,20 @@ class TrainingEngine(Interface):
         job[regions.THREADS] = threads = processors.resolve(self.threads)
         job[regions.SPLIT] = self._shares_panels(samples, threads)
 
-    def _shares_panels(self, samples, threads):
+    def _shares_panels(self, samples: int, threads: int) -> bool:
         key = samples, threads
         if key not in self.shares:
             self.shares[key] = shares_panels(self.plan.table, samples, threads)
         return self.shares[key]
 
-    def _run(self, flat, state, sizes, limit, batch):
+    def _run(
+        self,
+        flat: np.ndarray,
+        state: np.ndarray,
+        sizes: Sequence[int],
+        limit: float,
+        batch: Batch,
+    ) -> tuple[list[float], bool]:
         """Losses of the steps that were made, at least one; and True if the last one overflowed."""
         buffers = (
             self.job, self.losses, self.plan.table, self.plan.constants, flat, state, self.acts,
@@ -140,13 +156,13 @@ class TrainingEngine(Interface):
                 losses = [regions.step_parallel(*buffers, *batch, self.parameter, self.hypers[0])]
         return losses, bool(self.job[regions.OVERFLOW])
 
-    def load(self, report=log.warning):
+    def load(self, report: Report = log.warning) -> float:
         return load_kernels(self.threads, report=report)
 
-    def place(self, data):
+    def place(self, data: Batch) -> Batch:
         return data
 
-    def steps_at_once(self, samples, watched):
+    def steps_at_once(self, samples: int, watched: bool) -> int:
         # One where threads work together or steps take long; several where calls would cost as
         # much as the steps.
         if watched or processors.resolve(self.threads) > 1:
@@ -154,7 +170,18 @@ class TrainingEngine(Interface):
         weights = self.parameters.layout.size
         return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
 
-    def steps(self, batch, first_row, sizes, step, seed, loss, update, hypers, limit):
+    def steps(
+        self,
+        batch: Batch,
+        first_row: int,
+        sizes: Sequence[int],
+        step: int,
+        seed: int,
+        loss: Loss,
+        update: int,
+        hypers: Sequence[Sequence[float]],
+        limit: float,
+    ) -> tuple[list[float], bool]:
         most = max(sizes)
         self.reserve(most)
         self._set_job(first_row, most, step, seed, loss, update)
@@ -164,10 +191,12 @@ class TrainingEngine(Interface):
             len(sizes), self._derive, self._run, self._state, sizes, limit, batch
         )
 
-    def gradients(self, batch, samples, step, seed, loss):
+    def gradients(
+        self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
+    ) -> tuple[float, np.ndarray]:
         self.reserve(samples)
         self._set_job(0, samples, step, seed, loss, optimizer.STORE)
         gradient = aligned_zeros(1, self.parameters.layout.size)
         flat = self.parameters.current(self._derive)
-        (loss,), _ = self._run(flat, gradient, (samples,), np.inf, batch)
-        return loss, gradient[0]
+        (value,), _ = self._run(flat, gradient, (samples,), np.inf, batch)
+        return value, gradient[0]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from fastsnn.checks.inputs import NO_INTEGERS
 from fastsnn.engine import threads as processors
+from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.cpu import derive_weights, load_kernels
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import PredictionEngine as Interface
@@ -89,7 +89,7 @@ class PredictionEngine(Interface):
         self._seen = -1
         self._own = threading.local()
 
-    def place(self, x: Any) -> Any:
+    def place(self, x: np.ndarray | ByteRows) -> np.ndarray | ByteRows:
         return x
 
     def expect_predictions(self) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from fastsnn.engine import schedule
-from fastsnn.engine.device import Launches, kernels
+from fastsnn.engine.batch import Batch
+from fastsnn.engine.device import DeviceArray, Launches, kernels
 from fastsnn.engine.device_arrays import Data, features, on_device, weighted_by
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.parameters import Parameters
-from fastsnn.engine.plan import device_plan
+from fastsnn.engine.plan import DevicePlan, device_plan
 from fastsnn.kernels import updates
 from fastsnn.kernels.losses import LABELS, NUMBERS
 from fastsnn.kernels.losses import require as require_loss
+from fastsnn.losses import Loss
 
-STEPS_AT_ONCE = 64  # a copy to and from the device for so many steps
+STEPS_AT_ONCE = 64  # steps queued per host-device round trip
 
 
 class TrainingEngine(Interface):
@@ -42,56 +46,67 @@ class TrainingEngine(Interface):
         self.slots = device.zeros(job.SLOTS, dtype=np.int64)
         self.step_losses = device.zeros(STEPS_AT_ONCE)
         self.rows = np.zeros(0, np.int64)
-        self.plan = self.batch = None
-        self.gradient = None
-        self.launches = {}
+        self.plan: DevicePlan = None  # type: ignore[assignment]  # until the first `reserve`
+        self.batch: Data | None = None
+        self.gradient: DeviceArray | None = None  # from the first call of `gradients` on
+        # Of a step, by (id of its data, samples, loss, update).
+        self.launches: dict[tuple[int, int, int, int], tuple[Data, Launches]] = {}
 
     @property
-    def state(self):
+    def state(self) -> np.ndarray:
         if not self._host_is_new and self.n_state:
             kernels().device.read(self._state, self._host_state.reshape(-1))
         self._host_is_new = True
         return self._host_state
 
-    def state_changed(self):
+    def state_changed(self) -> None:
         if self.n_state:
             kernels().device.write(self._state, 0, self._host_state.reshape(-1))
 
-    def load(self, report=None):
+    def load(self, report: Callable[[str], None] | None = None) -> float:
         return 0.0  # kernels are compiled when the launches of a step are known
 
-    def place(self, data):
+    def place(self, data: Batch) -> Batch:
         self.launches = {}  # and with them the data before
         return data._replace(x=Data(features(data.x), data, len(data.x)))
 
-    def reserve(self, samples):
+    def reserve(self, samples: int) -> None:
         if self.plan is not None and samples <= self.plan.samples:
             return
         device = kernels().device
         self.plan = device_plan(self.nodes, self.layout, samples, training=True)
-        self.acts = None  # may be needed for the new one
+        self.acts: DeviceArray = None  # frees the old buffer before the new one is allocated
         self.acts = device.zeros(self.plan.activations)
         self.losses = device.zeros(samples)
         self.rows = np.arange(samples)
         self.batch = None
         self.launches = {}
 
-    def steps_at_once(self, samples, watched):
+    def steps_at_once(self, samples: int, watched: bool) -> int:
         return STEPS_AT_ONCE  # also where they are watched: losses come back once for all of them
 
-    def _data(self, batch):
+    def _data(self, batch: Batch) -> Data:
+        """The arrays of a batch on the device."""
         if isinstance(batch.x, Data):
             batch.x.set_order(batch.index)
             return batch.x
         mine = self.batch
         if mine is None or (mine.weighted, mine.class_weighted) != weighted_by(batch):
-            self.batch = Data.with_room(batch, self.plan.samples)
+            mine = self.batch = Data.with_room(batch, self.plan.samples)
             self.launches = {}
-        self.batch.fill(batch)
-        return self.batch
+        mine.fill(batch)
+        return mine
 
-    def _launches(self, params, data, samples, loss, update, state):
-        """A step for so many samples of the data."""
+    def _launches(
+        self,
+        params: DeviceArray,
+        data: Data,
+        samples: int,
+        loss: int,
+        update: int,
+        state: DeviceArray,
+    ) -> Launches:
+        """The launches of a step of `samples` rows."""
         key = id(data), samples, loss, update
         if key in self.launches:
             return self.launches[key][1]
@@ -117,9 +132,22 @@ class TrainingEngine(Interface):
         self.launches[key] = data, run  # the data, so that its id stays its own
         return run
 
-    def _run(self, params, batch, first_row, sizes, step, seed, loss, update, hypers, limit, state):
-        """Mean losses of all steps, also of those that the device did not make, and whether their
-        updates overflowed.
+    def _run(
+        self,
+        params: DeviceArray,
+        batch: Batch,
+        first_row: int,
+        sizes: Sequence[int],
+        step: int,
+        seed: int,
+        loss: Loss,
+        update: int,
+        hypers: Sequence[Sequence[float]],
+        limit: float,
+        state: DeviceArray,
+    ) -> tuple[list[float], np.ndarray]:
+        """(mean losses, nonzero for each update that overflowed) of all steps, also of those that
+        the device did not make.
         """
         made = kernels()
         self.reserve(max(sizes))
@@ -145,36 +173,61 @@ class TrainingEngine(Interface):
         overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
         return made.device.read(self.step_losses)[:count].tolist(), overflows
 
-    def _made(self, params, batch, first_row, sizes, step, seed, loss, update, hypers, limit):
-        """The steps that the device has made: it makes no update after the one that ends the
-        training.
+    def _made(
+        self,
+        params: DeviceArray,
+        batch: Batch,
+        first_row: int,
+        sizes: Sequence[int],
+        step: int,
+        seed: int,
+        loss: Loss,
+        update: int,
+        hypers: Sequence[Sequence[float]],
+        limit: float,
+    ) -> tuple[list[float], bool]:
+        """The result of `steps`, for the steps that the device has made: it makes no update after
+        the one that ends the training.
         """
         losses, overflows = self._run(
             params, batch, first_row, sizes, step, seed, loss, update, hypers, limit, self._state
         )
-        limit = np.float32(limit)  # as the device compares
+        highest = np.float32(limit)  # as the device compares
         ends = [
             i
-            for i, (loss, overflow) in enumerate(zip(losses, overflows, strict=True))
-            if overflow or not loss <= limit or not np.isfinite(loss)
+            for i, (value, overflow) in enumerate(zip(losses, overflows, strict=True))
+            if overflow or not value <= highest or not np.isfinite(value)
         ]
         last = ends[0] if ends else len(losses) - 1
         return losses[: last + 1], bool(overflows[last])
 
-    def steps(self, batch, first_row, sizes, step, seed, loss, update, hypers, limit):
+    def steps(
+        self,
+        batch: Batch,
+        first_row: int,
+        sizes: Sequence[int],
+        step: int,
+        seed: int,
+        loss: Loss,
+        update: int,
+        hypers: Sequence[Sequence[float]],
+        limit: float,
+    ) -> tuple[list[float], bool]:
         self._host_is_new = False
         return self.parameters.update(
             len(sizes), self._made, batch, first_row, sizes, step, seed, loss, update, hypers,
             limit,
         )  # fmt: skip
 
-    def gradients(self, batch, samples, step, seed, loss):
+    def gradients(
+        self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
+    ) -> tuple[float, np.ndarray]:
         if self.gradient is None:
             self.gradient = kernels().device.zeros(self.layout.size)
         device, params = kernels().device, self.parameters.current()
         device.write(self.gradient, 0, np.zeros(self.layout.size, np.float32))
-        (loss,), _ = self._run(
+        (value,), _ = self._run(
             params, batch, 0, (samples,), step, seed, loss, updates.STORE, ((),), np.inf,
             self.gradient,
         )  # fmt: skip
-        return loss, device.read(self.gradient)
+        return value, device.read(self.gradient)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 
 from fastsnn.engine import schedule
+from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.device import Launches, kernels
 from fastsnn.engine.device_arrays import DeviceParameters, Rows, on_device
 from fastsnn.engine.graph import Node
@@ -36,7 +36,7 @@ class Passes:
         self.nodes, self.layout, self.parameters = nodes, layout, parameters
         self.training, self.keep = training, keep
         self.samples = 0
-        self.launches: dict[tuple[int, int], tuple[Any, Launches]] = {}
+        self.launches: dict[tuple[int, int], tuple[Rows | None, Launches]] = {}
 
     def reserve(self, samples: int) -> None:
         if samples <= self.samples:
@@ -50,8 +50,8 @@ class Passes:
         self.slots = device.zeros(job.SLOTS, dtype=np.int64)
         self.samples, self.launches = samples, {}
 
-    def _launch(self, given: Any, samples: int) -> None:
-        """A pass for so many rows of `given`: of these buffers themselves, or of `Rows`."""
+    def _launch(self, given: Passes | Rows, samples: int) -> None:
+        """A pass for `samples` rows of `given`: of these buffers themselves, or of `Rows`."""
         key = id(given), samples
         if key not in self.launches:
             if len(self.launches) > 8:  # sizes that come once
@@ -64,7 +64,7 @@ class Passes:
                 given.x, given.index, self.jobs, self.slots, samples, self.training,
             )  # fmt: skip
             # Rows are kept, so that their id stays their own.
-            self.launches[key] = None if given is self else given, run
+            self.launches[key] = given if isinstance(given, Rows) else None, run
         self.launches[key][1].run()
 
     def _pass(self, x: np.ndarray) -> None:
@@ -101,7 +101,7 @@ class Passes:
         made.device.write(self.jobs, 0, np.zeros_like(job))  # others begin with the first row
 
     def hidden(self, x: np.ndarray, seed: int, step: int) -> list[np.ndarray]:
-        """As `activations` of the interface."""
+        """The result of `PredictionEngine.activations`."""
         made = kernels()
         coupled = self.training and any(node.couples_rows for node in self.nodes)
         self.reserve(len(x) if coupled else min(len(x), CHUNK))
@@ -127,7 +127,7 @@ class PredictionEngine(Interface):
         self.parameters = on_device(nodes, parameters)
         self._own = threading.local()
 
-    def place(self, x: Any) -> Any:
+    def place(self, x: np.ndarray | ByteRows) -> Rows:
         return Rows(x)
 
     def expect_predictions(self) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+DeviceArray = Any  # a flat array on the device; numba-cuda has no types for it
+
 
 @functools.cache
 def kernels() -> SimpleNamespace:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from fastsnn.engine.batch import Batch
 from fastsnn.engine.byterows import ByteRows
-from fastsnn.engine.device import Launches, kernels
+from fastsnn.engine.device import DeviceArray, Launches, kernels
 from fastsnn.engine.graph import Node
-from fastsnn.engine.parameters import Parameters
+from fastsnn.engine.parameters import Given, Parameters
 from fastsnn.engine.plan import device_plan
 
 
@@ -28,8 +27,8 @@ class DeviceParameters:
         table = device_plan(nodes, parameters.layout, 1, training=False).table
         kernels().directions.derive_weights(self._derive, table, self.array)
 
-    def current(self) -> Any:
-        """As `Parameters.current`, the array on the device."""
+    def current(self) -> DeviceArray:
+        """The array on the device, brought up to date; see `Parameters.current`."""
         version = self.parameters.version  # before: a write during the copy makes it an old one
         if self.version != version:
             kernels().device.write(self.array, 0, self.parameters.current())
@@ -38,9 +37,14 @@ class DeviceParameters:
         return self.array
 
     def update(
-        self, most: int, run: Callable[..., tuple[list[float], bool]], *given: Any
+        self,
+        most: int,
+        run: Callable[[DeviceArray, *Given], tuple[list[float], bool]],
+        *given: *Given,
     ) -> tuple[list[float], bool]:
-        """As `Parameters.update`."""
+        """Return `run(array, *given)`, which updates the array, and count its updates; see
+        `Parameters.update`.
+        """
         try:
             result = run(self.current(), *given)
         except BaseException:
@@ -61,8 +65,7 @@ def on_device(nodes: tuple[Node, ...], parameters: Parameters) -> DeviceParamete
     """The copy of the parameters on the GPU, one for all engines. Raises RuntimeError, in one line,
     where there is no GPU, driver, package or memory.
     """
-    copy: DeviceParameters = parameters.on_device(lambda: DeviceParameters(nodes, parameters))
-    return copy
+    return parameters.on_device(lambda: DeviceParameters(nodes, parameters))
 
 
 class Data:
@@ -70,7 +73,7 @@ class Data:
     features in `x`.
     """
 
-    def __init__(self, x: Any, like: Batch, rows: int):
+    def __init__(self, x: DeviceArray, like: Batch, rows: int):
         self.x = x
         self.arrays = [
             kernels().device.to_device(array.reshape(-1))
@@ -82,7 +85,7 @@ class Data:
 
     @classmethod
     def with_room(cls, like: Batch, rows: int) -> Data:
-        """Arrays for batches like this one, of up to so many rows; `fill` writes them."""
+        """Arrays for batches like this one, of up to `rows` rows; `fill` writes them."""
         empty = like._replace(
             labels=_room(like.labels, rows),
             targets=_room(like.targets, rows),
@@ -123,7 +126,7 @@ class Rows:
         return len(self.host)
 
 
-def features(x: np.ndarray | ByteRows) -> Any:
+def features(x: np.ndarray | ByteRows) -> DeviceArray:
     """x (n, features) on the device, flat; of ByteRows a block at a time."""
     device = kernels().device
     if not isinstance(x, ByteRows):
@@ -136,5 +139,5 @@ def features(x: np.ndarray | ByteRows) -> Any:
 
 
 def _room(array: np.ndarray, rows: int) -> np.ndarray:
-    """Zeros of the type of an array, for so many rows of it; none for an empty one."""
+    """Zeros of the dtype of an array, (rows, ...); no rows for an empty one."""
     return np.zeros((rows if len(array) else 0, *array.shape[1:]), array.dtype)

@@ -1,12 +1,15 @@
-"""What is computed: the list of layers fused into nodes, a chain with some skips. No arrays.
+"""The graph of a network: its list of layers fused into nodes, a chain with some skips. No arrays.
 
 A node is dense + activation + dropout, or normalization + activation + dropout, or the end of a
 highway layer; before its activation another node's output may be added (`skip`).
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fastsnn.checks.scalars import shown
 from fastsnn.layers import (
@@ -16,6 +19,7 @@ from fastsnn.layers import (
     AlphaDropout,
     Dense,
     Dropout,
+    Dropping,
     Highway,
     Layer,
     Normalizing,
@@ -46,16 +50,16 @@ class Node:
     skip: int | None = None  # number of the node whose output is added, or carried by a highway
 
     @property
-    def weight(self):
+    def weight(self) -> str:
         return f"{self.name}.weight"
 
     @property
-    def bias(self):
+    def bias(self) -> str:
         return f"{self.name}.bias"
 
     @property
-    def couples_rows(self):
-        """Whether a row's outputs depend in training on the other rows."""
+    def couples_rows(self) -> bool:
+        """True if in training a row's outputs depend on the other rows."""
         return self.op == "batch_norm"
 
 
@@ -78,11 +82,12 @@ def fuse(layers: Sequence[Layer], input_size: int) -> tuple[Node, ...]:
 
 
 class _Builder:
-    def __init__(self, input_size):
-        self.nodes, self.sites, self.width = [], 0, input_size
-        self.group = set()  # what stands since the last Dense
+    def __init__(self, input_size: int):
+        self.nodes: list[Node] = []
+        self.sites, self.width = 0, input_size
+        self.group: set[str] = set()  # kinds of the layers since the last Dense
 
-    def add(self, layer, name):
+    def add(self, layer: Layer, name: str) -> None:
         where = f"layer {name} ({type(layer).__name__})"
         if type(layer) not in LAYERS.values():
             raise TypeError(f"{where}: a layer is one of {', '.join(LAYERS)}; got {shown(layer)}")
@@ -100,16 +105,17 @@ class _Builder:
         elif isinstance(layer, Normalizing):
             self._norm(layer, name, where)
         else:
+            assert isinstance(layer, Dropping), where
             self._dropout(layer, where)
 
-    def _node(self, name, fan_out, **more):
+    def _node(self, name: str, fan_out: int, **more: Any) -> None:
         self.nodes.append(Node(name, self.width, fan_out, **more))
         self.width = fan_out
 
-    def _change(self, **values):
+    def _change(self, **values: Any) -> None:
         self.nodes[-1] = replace(self.nodes[-1], **values)
 
-    def _activation(self, layer, where):
+    def _activation(self, layer: Activation, where: str) -> None:
         if self.group & {"activation", "dropout", "highway"}:
             raise ValueError(
                 f"{where}: an activation must follow its Dense directly, or its normalization"
@@ -119,7 +125,7 @@ class _Builder:
         if isinstance(layer, SELU):
             self._change(fixed_point=layer.fixed_point)
 
-    def _norm(self, layer, name, where):
+    def _norm(self, layer: Normalizing, name: str, where: str) -> None:
         if self.group & {"norm", "dropout", "highway"}:
             raise ValueError(
                 f"{where}: one normalization a Dense, before its dropout; take the other away"
@@ -128,7 +134,7 @@ class _Builder:
         momentum = getattr(layer, "momentum", 0.0)
         self._node(name, self.width, op=layer.op, eps=layer.eps, momentum=momentum)
 
-    def _dropout(self, layer, where):
+    def _dropout(self, layer: Dropping, where: str) -> None:
         if "dropout" in self.group:
             raise ValueError(f"{where}: one dropout a Dense; take one of the two away")
         _warn_of_pairs(where, self._last_activation(), layer)
@@ -136,21 +142,21 @@ class _Builder:
         self._change(dropout=layer.dropout, rate=float(layer.rate), site=self.sites)
         self.sites += 1
 
-    def _last_activation(self):
+    def _last_activation(self) -> str:
         """The activation of the group, which a normalization may follow."""
         node = self.nodes[-1]
         if node.activation == "none" and node.op != "dense" and node.skip is None:
             node = self.nodes[-2]
         return node.activation
 
-    def _highway(self, layer, name):
+    def _highway(self, layer: Highway, name: str) -> None:
         source = len(self.nodes) - 1
         width = self.width
         self._node(name, 2 * width, init=layer.init, gate_bias=float(layer.gate_bias))
         self._node(name, width, op="highway", skip=source)
         self.group = {"highway"}
 
-    def _residual(self, layer, name, where):
+    def _residual(self, layer: Residual, name: str, where: str) -> None:
         source, width = len(self.nodes) - 1, self.width
         if not layer.layers or not isinstance(layer.layers[0], Dense):
             raise ValueError(f"{where}: the first layer inside must be a Dense")
@@ -169,7 +175,7 @@ class _Builder:
         self._change(skip=source)
 
 
-def _warn_of_pairs(where, activation, layer):
+def _warn_of_pairs(where: str, activation: str, layer: Dropping) -> None:
     if isinstance(layer, Dropout) and activation == "selu":
         wanted = "plain Dropout after SELU breaks self-normalization; use AlphaDropout"
     elif isinstance(layer, AlphaDropout) and activation != "selu":

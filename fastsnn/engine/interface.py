@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn.engine.batch import Batch
+from fastsnn.engine.byterows import ByteRows
 from fastsnn.losses import Loss
 
 log = logging.getLogger("fastsnn")
@@ -42,18 +43,18 @@ class TrainingEngine(ABC):
 
     @abstractmethod
     def place(self, data: Batch) -> Batch:
-        """A data set, ready for many steps: its x may become something that only this engine
-        reads, and stands for all of its arrays. The arrays themselves stay as they are.
+        """Prepare a data set for many steps: its x may become an object that only this engine
+        reads, and that stands for all of its arrays. The arrays themselves stay as they are.
         """
 
     @abstractmethod
     def reserve(self, samples: int) -> None:
-        """Make the buffers large enough for a batch of so many rows."""
+        """Make the buffers large enough for a batch of `samples` rows."""
 
     @abstractmethod
     def steps_at_once(self, samples: int, watched: bool) -> int:
-        """The number of steps of so many rows that one call of `steps` should make. watched: the
-        caller wants to hear of every step soon.
+        """The number of steps of `samples` rows that one call of `steps` should make. watched: a
+        callback is called after each batch.
         """
 
     @abstractmethod
@@ -80,7 +81,7 @@ class TrainingEngine(ABC):
             Step i takes sizes[i] rows, after those of step i - 1, from place `first_row` of the
             index on.
         step, seed
-            Of the dropout masks: step i has number step + i.
+            Seed of the dropout masks, and number of the first step: step i has number step + i.
         update
             Number of the optimizer's update, see `Optimizer.update`.
         hypers
@@ -105,9 +106,9 @@ class PredictionEngine(ABC):
     """Predictions of one network, from any number of the user's threads concurrently."""
 
     @abstractmethod
-    def place(self, x: Any) -> Any:
-        """x (n, features) float32 or ByteRows, ready for many calls of `run`, as x or as something
-        that only this engine reads.
+    def place(self, x: np.ndarray | ByteRows) -> Any:
+        """Prepare x (n, features) float32 or ByteRows for many calls of `run`: returns x, or an
+        object that only this engine reads.
         """
 
     @abstractmethod
@@ -128,4 +129,4 @@ class PredictionEngine(ABC):
 
     @abstractmethod
     def expect_predictions(self) -> None:
-        """To be called when the parameters of this moment are likely to predict often."""
+        """Announce many predictions with the present parameters."""

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from fastsnn.kernels.locks import Lock
 
 __all__ = ["Lock", "exclusive"]
 
 
-def exclusive(method):
+class HasLock(Protocol):
+    """An object whose methods can be `exclusive`."""
+
+    _lock: Lock
+
+
+Owner = TypeVar("Owner", bound=HasLock)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def exclusive(method: Callable[Concatenate[Owner, P], R]) -> Callable[Concatenate[Owner, P], R]:
     """Decorator: the method holds its object's `_lock`, a `Lock`; other threads wait."""
 
     @functools.wraps(method)
-    def alone(self, *args, **kwargs):
+    def alone(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._lock.rlock:  # not through Python methods: a step takes 15 us
             return method(self, *args, **kwargs)
 

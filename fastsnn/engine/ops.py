@@ -4,13 +4,19 @@ program needs beyond the common columns.
 To add one: a class here, its code in `kernels/program.py`, and its kernels.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 
 from fastsnn.engine.graph import Node
 from fastsnn.kernels import program
+
+Tensors = dict[str, np.ndarray]
+Place = Callable[[str], int]  # of the first float of a tensor, by its name
 
 
 class Tensor(NamedTuple):
@@ -22,26 +28,28 @@ class Tensor(NamedTuple):
 class Op:
     """A kind of node. `code`: its number in the column OP."""
 
-    code: int
-    random = False  # it draws its start from a stream
-    normalizes = False  # it keeps its normalized input and statistics for the backward pass
+    code: ClassVar[int]
+    random: ClassVar[bool] = False  # starting weights are drawn from a stream
+    normalizes: ClassVar[bool] = (
+        False  # keeps its normalized input and statistics for the backward pass
+    )
 
     def tensors(self, node: Node) -> Iterator[Tensor]:
         """The tensors of a node in the order of a state dict."""
         return iter(())
 
-    def start(self, node: Node, tensors: dict[str, np.ndarray], generator) -> None:
-        """Fill the tensors of a node. generator: a numpy Generator of its own, if `random`."""
+    def start(self, node: Node, tensors: Tensors, generator: Generator | None) -> None:
+        """Fill the tensors of a node. generator: its own if the kind is `random`, else None."""
 
-    def describe(self, node: Node, row, constants, at) -> None:
-        """Set the columns of this kind. at(name): the first float of a tensor."""
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+        """Set the columns of this kind in the row of a node and in its constants."""
 
 
 class Dense(Op):
     code = program.DENSE
     random = True
 
-    def tensors(self, node):
+    def tensors(self, node: Node) -> Iterator[Tensor]:
         weight = node.fan_out, node.fan_in
         if node.weight_norm:
             yield Tensor(f"{node.weight}_g", (node.fan_out, 1))
@@ -49,7 +57,8 @@ class Dense(Op):
         yield Tensor(node.weight, weight, node.weight_norm)
         yield Tensor(node.bias, (node.fan_out,))
 
-    def start(self, node, tensors, generator):
+    def start(self, node: Node, tensors: Tensors, generator: Generator | None) -> None:
+        assert generator is not None
         weight = tensors[f"{node.weight}_v" if node.weight_norm else node.weight]
         if node.init == "glorot_uniform":
             generator.random(dtype=np.float32, out=weight)
@@ -68,7 +77,7 @@ class Dense(Op):
         if node.gate_bias is not None:
             bias[node.fan_out // 2 :] = node.gate_bias
 
-    def describe(self, node, row, constants, at):
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
         row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
         if node.weight_norm:
             row[program.G_AT], row[program.V_AT] = at(f"{node.weight}_g"), at(f"{node.weight}_v")
@@ -78,14 +87,14 @@ class LayerNorm(Op):
     code = program.LAYER_NORM
     normalizes = True
 
-    def tensors(self, node):
+    def tensors(self, node: Node) -> Iterator[Tensor]:
         yield Tensor(node.weight, (node.fan_out,))
         yield Tensor(node.bias, (node.fan_out,))
 
-    def start(self, node, tensors, generator):
+    def start(self, node: Node, tensors: Tensors, generator: Generator | None) -> None:
         tensors[node.weight][:], tensors[node.bias][:] = 1, 0
 
-    def describe(self, node, row, constants, at):
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
         row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
         constants[program.EPS] = node.eps
 
@@ -93,17 +102,17 @@ class LayerNorm(Op):
 class BatchNorm(LayerNorm):
     code = program.BATCH_NORM
 
-    def tensors(self, node):
+    def tensors(self, node: Node) -> Iterator[Tensor]:
         yield from super().tensors(node)
         yield Tensor(f"{node.name}.running_mean", (node.fan_out,))
         yield Tensor(f"{node.name}.running_var", (node.fan_out,))
 
-    def start(self, node, tensors, generator):
+    def start(self, node: Node, tensors: Tensors, generator: Generator | None) -> None:
         super().start(node, tensors, generator)
         tensors[f"{node.name}.running_mean"][:] = 0
         tensors[f"{node.name}.running_var"][:] = 1
 
-    def describe(self, node, row, constants, at):
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
         super().describe(node, row, constants, at)
         constants[program.MOMENTUM] = node.momentum
         row[program.RUNNING_AT] = at(f"{node.name}.running_mean")
@@ -117,6 +126,6 @@ class Highway(Op):
 
 
 # By `Node.op`.
-OPS = {
+OPS: dict[str, Op] = {
     "dense": Dense(), "batch_norm": BatchNorm(), "layer_norm": LayerNorm(), "highway": Highway(),
 }  # fmt: skip

@@ -8,7 +8,9 @@ bit of a result: the slices of the work stay the same, and one thread does them 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from fastsnn.engine import threads as processors
 
@@ -60,7 +62,12 @@ class Pace:
         Returns seconds, like `time.perf_counter`.
     """
 
-    def __init__(self, first: int = 0, longest: float = float("inf"), clock=time.perf_counter):
+    def __init__(
+        self,
+        first: int = 0,
+        longest: float = float("inf"),
+        clock: Callable[[], float] = time.perf_counter,
+    ):
         self.first, self.longest, self.clock = first, longest, clock
         self.sizes: dict[tuple[int, int], _Size] = {}
         self.debt = -CREDIT_S
@@ -72,14 +79,19 @@ class Pace:
         self._guard = processors.region(1 if self._one else threads)
         return self
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._guard.__enter__()
         self._start = self.clock()
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         seconds = self.clock() - self._start
         self._guard.__exit__(kind, error, trace)
-        self._guard = None  # a lock cannot be copied or pickled
+        del self._guard  # a lock cannot be copied or pickled
         if ADAPT and kind is None:
             self.took(seconds, self._one)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import numpy as np
 import numpy.ma  # noqa: F401  not at its first use: a fork during that import hangs the child
@@ -17,6 +17,18 @@ from fastsnn.engine.locks import Lock
 # Bounds of a direction of normalized weights, slightly wider than in kernels (SHORTEST, LONGEST in
 # kernels/scalar.py), whatever the rounding of the sum.
 SMALLEST_LENGTH, LARGEST_LENGTH = 0.99e-15, 1.01e15
+
+Given = TypeVarTuple("Given")
+
+
+class Copy(Protocol):
+    """A copy of the parameters on a device."""
+
+    def read(self, host: np.ndarray) -> None:
+        """Read all into the host's buffer."""
+
+
+AnyCopy = TypeVar("AnyCopy", bound=Copy)
 
 
 class Parameters:
@@ -41,8 +53,9 @@ class Parameters:
         self._tensors = layout.views(self._flat)
         self.version = 0
         self.derived_version = -1  # the version that the derived tensors were computed from
-        self._device: Callable[[], Any] = lambda: None  # weak reference to the copy on a device
-        self._ahead: Any = None  # that copy, while it is newer than the host's buffer
+        # A weak reference to the copy on a device.
+        self._device: Callable[[], Copy | None] = lambda: None
+        self._ahead: Copy | None = None  # that copy, while it is newer than the host's buffer
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -124,8 +137,8 @@ class Parameters:
         self,
         most: int,
         derive: Callable[[np.ndarray], None] | None,
-        run: Callable[..., tuple[list[float], bool]],
-        *given: Any,
+        run: Callable[[np.ndarray, *Given], tuple[list[float], bool]],
+        *given: *Given,
     ) -> tuple[list[float], bool]:
         """Return `run(flat, *given)`, a call of an engine that updates `current(derive)` up to
         `most` times and keeps the derived tensors up to date; count its updates.
@@ -142,7 +155,7 @@ class Parameters:
         self.updated(len(result[0]), since=before)
         return result
 
-    def updated(self, updates: int, since: int | None = None, ahead: Any = None) -> int:
+    def updated(self, updates: int, since: int | None = None, ahead: Copy | None = None) -> int:
         """Count updates of the host's buffer or of a device's copy; returns the new version.
 
         since: the version before, if the derived tensors are up to date. ahead: the copy on a
@@ -162,14 +175,15 @@ class Parameters:
                 return -1
             return self.version
 
-    def on_device(self, make: Callable[[], Any]) -> Any:
+    def on_device(self, make: Callable[[], AnyCopy]) -> AnyCopy:
         """The copy on a device; `make()` creates it if there is none."""
         with self._lock:
-            copy = self._device()
+            copy: Any = self._device()  # made by an earlier call, with the same `make`
             if copy is None:
                 copy = make()
                 self._device = weakref.ref(copy)
-            return copy
+            made: AnyCopy = copy
+            return made
 
     def fetch(self) -> None:
         """Bring the host's buffer up to date with the device's copy."""

@@ -4,6 +4,7 @@ buffers that it runs in, and the choice of a schedule. The only writer of progra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
 
+Take = Callable[[int], int]  # take(n): the first of n floats, reserved in the activations
+
 
 @dataclass(frozen=True)
 class PanelLayout:
@@ -29,13 +32,17 @@ class PanelLayout:
 
     @property
     def samples(self) -> int:
-        return self.count * shape.PANEL
+        samples: int = self.count * shape.PANEL
+        return samples
 
     def stride(self, units: int) -> int:
         """Floats from one panel to the next."""
-        return round_up(units, shape.PANEL) * shape.PANEL + shape.PANEL_GAP
+        floats: int = round_up(units, shape.PANEL) * shape.PANEL + shape.PANEL_GAP
+        return floats
 
-    def add_columns(self, node, above, row, take, training):
+    def add_columns(
+        self, node: Node, above: Node | None, row: np.ndarray, take: Take, training: bool
+    ) -> None:
         row[program.DZ_AT] = row[program.H_AT]
         if training and activations.keeps_input(node.activation):
             row[program.SLOPE_AT] = take(self.count * row[program.H_STRIDE])
@@ -61,7 +68,9 @@ class RowLayout:
         """Floats from one row to the next: whole sectors, the least that a GPU moves."""
         return round_up(units, 8)
 
-    def add_columns(self, node, above, row, take, training):
+    def add_columns(
+        self, node: Node, above: Node | None, row: np.ndarray, take: Take, training: bool
+    ) -> None:
         if not training:
             return
         floats = self.count * row[program.H_STRIDE]
@@ -73,7 +82,12 @@ class RowLayout:
             row[program.SLOPE_AT] = take(floats) if normalized else row[program.DZ_AT]
 
 
-def _tables(nodes, layout, target, training):
+def _tables(
+    nodes: tuple[Node, ...],
+    layout: ParameterLayout,
+    target: PanelLayout | RowLayout,
+    training: bool,
+) -> tuple[np.ndarray, np.ndarray, int]:
     """(program, constants, floats of the activations) on `target`, one of the layouts above. In
     training, and where there are skips, every node keeps its own outputs; else two buffers take
     turns.
@@ -82,7 +96,7 @@ def _tables(nodes, layout, target, training):
     constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
     used = 0
 
-    def take(floats):
+    def take(floats: int) -> int:
         nonlocal used
         start, used = used, used + round_up(int(floats), target.line)
         return start
@@ -122,8 +136,8 @@ class Plan:
         count = round_up(samples, shape.PANEL) // shape.PANEL
         stride, units = entry[program.H_STRIDE], entry[program.FAN_OUT]
         start = entry[program.H_AT]
-        panels = acts[start : start + count * stride].reshape(count, stride)
-        panels = panels[:, : units * shape.PANEL].reshape(count, units, shape.PANEL)
+        rows = acts[start : start + count * stride].reshape(count, stride)
+        panels = rows[:, : units * shape.PANEL].reshape(count, units, shape.PANEL)
         return panels.transpose(0, 2, 1).reshape(-1, units)[:samples].copy()
 
 
@@ -152,7 +166,9 @@ class DevicePlan:
     def outputs(self, row: int) -> tuple[int, int, int]:
         """(first float, floats from row to row, units) of the outputs of node `row`."""
         entry = self.table[row]
-        return tuple(int(entry[c]) for c in (program.H_AT, program.H_STRIDE, program.FAN_OUT))
+        columns = program.H_AT, program.H_STRIDE, program.FAN_OUT
+        start, stride, units = (int(entry[column]) for column in columns)
+        return start, stride, units
 
 
 def device_plan(
@@ -163,11 +179,11 @@ def device_plan(
     return DevicePlan(table, constants, samples, used)
 
 
-def _widths(nodes):
+def _widths(nodes: tuple[Node, ...]) -> list[int]:
     return [nodes[0].fan_in, *(node.fan_out for node in nodes)]
 
 
-def _places(sizes, take, training, nodes):
+def _places(sizes: list[int], take: Take, training: bool, nodes: tuple[Node, ...]) -> list[int]:
     """The places of the input and of the outputs of all nodes."""
     if training or any(node.skip is not None for node in nodes):
         return [take(size) for size in sizes]
@@ -175,7 +191,7 @@ def _places(sizes, take, training, nodes):
     return [two[i % 2] for i in range(len(sizes))]
 
 
-def _describe(node, row, constants, layout):
+def _describe(node: Node, row: np.ndarray, constants: np.ndarray, layout: ParameterLayout) -> None:
     """Set all columns that do not depend on the layout of activations."""
     row[program.OP] = OPS[node.op].code
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
@@ -190,14 +206,16 @@ def _describe(node, row, constants, layout):
         _set_dropout(node, row, constants, -lambda_ * alpha)
 
 
-def _set_skip(node, i, table, places):
-    """The output that this node adds has a second reader, whose gradient is added to its own."""
+def _set_skip(node: Node, i: int, table: np.ndarray, places: list[int]) -> None:
+    """Record the skip connection that ends in node i: its input, and where the gradient is added
+    back.
+    """
     if node.skip is not None:
         table[i, program.SKIP_AT] = places[node.skip + 1]
         table[node.skip + 1, program.GRADIENT_AT] = table[i, program.DZ_AT]
 
 
-def _set_blocks(node, row):
+def _set_blocks(node: Node, row: np.ndarray) -> None:
     K, N = node.fan_in, node.fan_out
     row[program.FORWARD_DEPTH] = caches.depth_of(K, shape.PANEL, shape.UNROLL)
     row[program.BACKWARD_DEPTH] = caches.depth_of(N, shape.PANEL, shape.UNROLL)
@@ -205,13 +223,15 @@ def _set_blocks(node, row):
     row[program.BACKWARD_BLOCK] = min(caches.rows_of(N, shape.ROWS), round_up(K, shape.ROWS))
 
 
-def _work(row):
+def _work(row: np.ndarray) -> int:
     """Floats of one thread's work space for a layer: its head, tiles, and packed strips."""
     strips = row[program.BACKWARD_BLOCK] // shape.ROWS
-    return WORK_HEAD + strips * (row[program.FAN_OUT] * shape.ROWS + STRIP_GAP + shape.TILE)
+    strip = row[program.FAN_OUT] * shape.ROWS + STRIP_GAP + shape.TILE
+    return int(WORK_HEAD + strips * strip)
 
 
-def _set_dropout(node, row, constants, saturation):
+def _set_dropout(node: Node, row: np.ndarray, constants: np.ndarray, saturation: float) -> None:
+    """saturation: limit of the activation for z -> -infinity, where alpha-dropout puts a unit."""
     row[program.DROPPING], row[program.SITE] = 1, node.site
     row[program.THRESHOLD] = philox.drop_threshold(node.rate)
     row[program.REMASK] = activations.needs_mask(node.activation, node.dropout)

@@ -1,4 +1,4 @@
-"""Predictions of a network on the backend that it lives on."""
+"""Predictions of a network on its current backend."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.device_arrays import Rows
 from fastsnn.engine.graph import Node
 from fastsnn.engine.parameters import Parameters
+
+# Rows of features; `Rows` lie on a device.
+Placed = np.ndarray | ByteRows | Rows
 
 
 class Predictor:
@@ -28,14 +31,14 @@ class Predictor:
             self.engine = backends.prediction_engine(backend, self.nodes, self.parameters)
             self.backend = backend
 
-    def place(self, x: np.ndarray | ByteRows) -> np.ndarray | ByteRows | Rows:
-        """x for many calls of `forward`; on a GPU as rows that lie there, whatever x becomes."""
+    def place(self, x: np.ndarray | ByteRows) -> Placed:
+        """Prepare x for many calls of `forward`: on a GPU, a copy of its rows there."""
         if self.backend == "cpu":  # checked by `forward`
             return x
         placed: Rows = self.engine.place(x if isinstance(x, ByteRows) else self._checked(x))
         return placed
 
-    def forward(self, x: np.ndarray | ByteRows | Rows, threads: int | None) -> np.ndarray:
+    def forward(self, x: Placed, threads: int | None) -> np.ndarray:
         """Raw outputs (n, outputs) float32 in evaluation mode for x (n, features)."""
         if isinstance(x, Rows) and self.backend == "cpu":  # the network has left the device
             x = x.host
@@ -48,7 +51,7 @@ class Predictor:
         return out
 
     def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
-        """As `PredictionEngine.activations`, for any x (n, features)."""
+        """`PredictionEngine.activations` for any x (n, features)."""
         return self.engine.activations(self._checked(x), training, seed, step)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,17 @@ BLOCK_FLOPS = 3e11  # a second, of one block of a narrow network
 NARROW_FLOPS = 2.2e13
 
 
+class Columns(Protocol):
+    """A block of threads of a GPU."""
+
+    @property
+    def columns(self) -> int:
+        """Units of a layer that it computes together."""
+
+
+Block = TypeVar("Block", bound=Columns)
+
+
 def shares_panels(table: np.ndarray, samples: int, threads: int) -> bool:
     """True if region 1 ends sooner on the CPU when threads share panels and meet after every
     layer than when each has whole panels. table: a program.
@@ -42,7 +53,7 @@ def shares_panels(table: np.ndarray, samples: int, threads: int) -> bool:
     return bool(shared < whole)
 
 
-def fitting_block(table: np.ndarray, blocks: Sequence[Any]) -> Any:
+def fitting_block(table: np.ndarray, blocks: Sequence[Block]) -> Block | None:
     """The smallest of a GPU's `blocks` of threads that can take eight samples through all of a
     program in one launch, or None: all rows must be dense layers, none wider than the block.
 
@@ -54,7 +65,9 @@ def fitting_block(table: np.ndarray, blocks: Sequence[Any]) -> Any:
     return next((block for block in blocks if block.columns >= widest), None)
 
 
-def narrow_block(table: np.ndarray, samples: int, training: bool, blocks: Sequence[Any]) -> Any:
+def narrow_block(
+    table: np.ndarray, samples: int, training: bool, blocks: Sequence[Block]
+) -> Block | None:
     """The `fitting_block` if one launch for all layers ends sooner on a GPU than one for each
     layer and direction; else None.
     """

@@ -1,4 +1,4 @@
-"""The number of threads, from the processors that this process may really use."""
+"""The number of threads, from the processors that this process may use."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ MOST = 1024  # threads, unless there are more processors
 _forked = False
 
 
-def _after_fork():
+def _after_fork() -> None:
     # GNU OpenMP kills a forked child at its first parallel region; the serial kernels give the same
     # bits.
     global _forked
@@ -45,7 +45,8 @@ def cgroup_limit(root: Path = Path("/sys/fs/cgroup")) -> float:
 
 def available() -> int:
     """Processors of this process: affinity, cgroup quota and NUMBA_NUM_THREADS, at least 1."""
-    return max(1, int(min(numba.config.NUMBA_NUM_THREADS, cgroup_limit())))
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it by name
+    return max(1, int(min(most, cgroup_limit())))
 
 
 def resolve(threads: int | None) -> int:
@@ -70,18 +71,20 @@ def resolve(threads: int | None) -> int:
 
 
 @functools.cache
-def _guard():
+def _guard() -> contextlib.AbstractContextManager[object]:
     """The context of all parallel regions: Numba's own `workqueue` layer, the last resort where
     there is no OpenMP and no TBB, aborts the process when two threads enter it.
     """
     pool.launch()
-    return Lock() if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
+    layer = numba.threading_layer()  # type: ignore[attr-defined]  # exported, but by no __all__
+    return Lock() if layer == "workqueue" else contextlib.nullcontext()
 
 
-def region(threads: int) -> contextlib.AbstractContextManager:
+def region(threads: int) -> contextlib.AbstractContextManager[object]:
     """The context of a parallel region on this many processors, for the calling thread."""
     guard = _guard()
-    threads = min(threads, numba.config.NUMBA_NUM_THREADS)
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # as above
+    threads = min(threads, most)
     if numba.get_num_threads() != threads:
         numba.set_num_threads(threads)
     return guard

@@ -126,7 +126,7 @@ class LiveProgress(LineProgress):
 
 
 def main_figure(record: dict[str, Any]) -> tuple[str, float]:
-    """("accuracy", 0.97): the validation figure that tells a reader most, or ("", nan)."""
+    """("accuracy", 0.97): the main validation figure of an epoch, or ("", nan)."""
     for name in FIGURES:
         if f"validation_{name}" in record:
             return name, record[f"validation_{name}"]
@@ -191,7 +191,7 @@ def label(name: str) -> str:
     return name if name.isupper() else name.replace("_", " ")
 
 
-def cell(name: str, value: Any) -> str:
+def cell(name: str, value: object) -> str:
     """`text`, but seconds are rounded to a tenth: 10 us to read a cache are 0 seconds."""
     if name.endswith("seconds") and isinstance(value, float) and not isnan(value):
         return f"{value:,.1f}" if value >= 0.05 else "0"
@@ -203,7 +203,7 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastsnn import checkpoint
 from fastsnn.data.dataset import Dataset
+from fastsnn.engine.predict import Placed
 from fastsnn.model import Model
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.folder import RunFolder
@@ -22,7 +23,8 @@ class Keeper:
     ):
         self.folder, self.config, self.dataset = folder, config, dataset
         self.model, self.threads = model, threads
-        self.saved, self.held_x = 0, None  # epochs; validation rows, where the network predicts
+        self.saved = 0  # epochs
+        self.held_x: Placed | None = None  # validation rows, placed
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         if self.dataset.validation is not None:

@@ -134,7 +134,7 @@ def _required(
     return f"{kind} is required, got {shown(value)}{_several(value, param, ctx)}"
 
 
-def _several(value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+def _several(value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
     """A hint to `fastsnn search` if several values were given."""
     command = None if ctx is None else ctx.info_name
     if param is None or command not in ("train", "search") or "," not in str(value):
@@ -181,7 +181,7 @@ class OneLine(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         for name in ("stdout", "stderr"):
-            if getattr(sys, name) is None:  # it was closed: nobody wants to read it
+            if getattr(sys, name) is None:  # closed by the caller: the output is not wanted
                 setattr(sys, name, open(os.devnull, "w"))
         try:
             code = super().main(args, prog_name, complete_var, False, **extra)

@@ -1,4 +1,4 @@
-"""The row of a command-line option: all that is known of one field of `RunConfig`.
+"""The row of a command-line option: range, help text and rules of one field of `RunConfig`.
 
 The checks of a configuration, the options of `fastsnn train` and `fastsnn search`, and the rules of
 a resumed run follow from these rows.

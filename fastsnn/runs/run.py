@@ -46,7 +46,7 @@ def run(
     config: RunConfig,
     out: str | os.PathLike[str] | None = None,
     report: Report = log.info,
-    callbacks: Iterable[Any] = (),
+    callbacks: Iterable[object] = (),
     progress: data.Progress | None = None,
 ) -> dict[str, Any]:
     """Train by `config` into the folder `out`, by default the next free one under runs/.
@@ -60,8 +60,8 @@ def run(
     Returns
     -------
     dict
-        What was trained, and the figures of the best model: those of its epoch, and "test_*" where
-        there is a test set. "seconds" is the time of this call.
+        Options and sizes of the run, and the figures of the best model: those of its epoch, and
+        "test_*" if there is a test set. "seconds" is the time of this call.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def run(
             raise
 
 
-def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, Any]:
+def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, schedules.Schedule]:
     """(model, trainer, schedule) of settled options, before the first step."""
     assert config.layers is not None and config.dropout is not None  # they are settled
     network = methods.network(
@@ -101,7 +101,7 @@ def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, Any
 def resume(
     out: str | os.PathLike[str],
     report: Report = log.info,
-    callbacks: Iterable[Any] = (),
+    callbacks: Iterable[object] = (),
     progress: data.Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _finish(
     trainer: Trainer,
     history: list[dict[str, Any]],
     report: Report,
-    callbacks: Iterable[Any],
+    callbacks: Iterable[object],
     start: float,
 ) -> dict[str, Any]:
     report(_describe(config, dataset, model, trainer, folder))
@@ -159,6 +159,7 @@ def _finish(
         if not history or not keeper.finished(history):
             compile_s = trainer.load_kernels(report)
             schedule = _schedule(config, dataset)
+            assert config.epochs is not None and config.batch_size is not None  # they are settled
             trainer.fit(
                 dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
                 callbacks=[keeper, SlowEpochs(report), *callbacks], schedule=schedule,
@@ -277,7 +278,7 @@ def _trainer(config: RunConfig, model: Model) -> Trainer:
     )  # fmt: skip
 
 
-def _schedule(config: RunConfig, dataset: data.Dataset) -> Any:
+def _schedule(config: RunConfig, dataset: data.Dataset) -> schedules.Schedule:
     if config.schedule == "plateau" and dataset.validation is None:
         return schedules.Plateau(monitor="train_loss")
     return schedules.SCHEDULES[config.schedule]()

@@ -19,6 +19,7 @@ from fastsnn.metrics import LARGER_IS_BETTER
 from fastsnn.runs.defaults import SEARCH_EPOCHS, SEARCH_VALIDATION
 from fastsnn.search.trial import Trial, is_number
 from fastsnn.selection import BestWeights, beats, best_index
+from fastsnn.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Protocol:
     Parameters
     ----------
     epochs : int >= 1
-        Of every training.
+        Length of every training.
     window : int >= 1
         Epochs that the moving average looks back over, the epoch itself among them. Only full
         windows count: the first epoch that can be chosen is the `window`-th. A curve shorter than
@@ -147,12 +148,12 @@ class Selection:
         self.epoch, self.value = 0, nan  # what was chosen, after the training
         self._best = BestWeights()
 
-    def on_fit_start(self, trainer: Any, epochs: int, batches: int) -> None:
+    def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         self.epoch, self.value = 0, nan
         self._best.forget()
         self._window = min(self.protocol.window, epochs)
 
-    def on_epoch_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> None:
+    def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
         name = f"validation_{self.protocol.metric}"
         if name not in history[-1]:
             known = ", ".join(k for k in history[-1] if k.startswith("validation_")) or "none"
@@ -167,7 +168,7 @@ class Selection:
             self.epoch, self.value = len(history), value
             self._best.keep(trainer.network.buffer)
 
-    def on_fit_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> None:
+    def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
         if not self._best.restore(trainer.network.buffer):  # no window was full, or nothing but NaN
             name = f"validation_{self.protocol.metric}"
             self.epoch, self.value = self.protocol.best_epoch([r[name] for r in history])

@@ -43,6 +43,7 @@ class RunTrial:
         dataset = load(config)
         config = settled(config, dataset)
         model, trainer, schedule = run.build(config, dataset)
+        assert config.epochs is not None and config.batch_size is not None  # they are settled
         chosen = Selection(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,

@@ -66,7 +66,7 @@ def model(
     return found | {n: names(n, description.get(n, ""), count) for n, count in counts.items()}
 
 
-def names(which: str, values: Any, count: int | None) -> tuple[str, ...] | None:
+def names(which: str, values: object, count: int | None) -> tuple[str, ...] | None:
     """Check a list of `count` texts, or None; with count None it must be None. Class names must
     differ.
     """
