@@ -11,9 +11,11 @@ from fastsnn.engine.layout import aligned_zeros
 from fastsnn.losses import loss_of
 
 from ..kernels.cpu import program
+from ..kernels.cpu.arguments import Batch, Buffers, Loss, Masks, Part, Program, Targets
 
 SEED, STEP = 7, 3
-ONE_PART = 0, 0, 1  # split, part, parts: one part does all
+MASKS = Masks(0, STEP, SEED)
+ONE_PART = 0, 0, 1  # split, part, parts: one part runs everything
 
 
 class Bed:
@@ -43,33 +45,36 @@ class Bed:
         self.engine.reserve(batch)
         self.layers = len(self.network.nodes)
 
+    def _program(self, parameters=None):
+        plan = self.engine.plan
+        params = self.flat if parameters is None else parameters
+        return Program(plan.table, plan.constants, params)
+
+    def _buffers(self):
+        return Buffers(self.engine.acts, self.engine.bits, self.engine.work[0])
+
     def forward(self, first, last, training=1):
-        e = self.engine
-        program.run_forward(
-            e.plan.table, e.plan.constants, self.flat, e.acts, e.bits, e.work[0],
-            self.x, NO_INTEGERS, 0, self.batch, first, last, *ONE_PART, 0, STEP, SEED, training,
-        )  # fmt: skip
+        batch, part = Batch(NO_INTEGERS, 0, self.batch), Part(first, last, *ONE_PART)
+        program.run_forward(self._program(), self._buffers(), self.x, batch, part, MASKS, training)
 
     def backward(self, first, last):
         e = self.engine
         loss = loss_of(self.loss)
         softmax = loss.takes_classes
-        scale = 1 / (self.batch if softmax else self.y.size)
+        labels, targets = (self.y, NO_TARGETS) if softmax else (NO_INTEGERS, self.y)
+        scale = np.float32(1 / (self.batch if softmax else self.y.size))
         program.run_backward(
-            e.losses, e.plan.table, e.plan.constants, self.flat, e.acts, e.bits,
-            e.work[0], e.rows, self.y if softmax else NO_INTEGERS,
-            NO_TARGETS if softmax else self.y, NO_NUMBERS, NO_NUMBERS, 0, self.batch, first, last,
-            *ONE_PART, STEP, SEED, loss.code, loss.parameter, scale,
+            e.losses, self._program(), self._buffers(), Batch(e.rows, 0, self.batch),
+            Targets(labels, targets, NO_NUMBERS, NO_NUMBERS), Part(first, last, *ONE_PART), MASKS,
+            Loss(loss.code, np.float32(loss.parameter), scale),
         )  # fmt: skip
 
     def weights(self, update, hyper, parameters=None):
-        e = self.engine
-        hypers = np.zeros_like(e.hypers[0])
+        hypers = np.zeros_like(self.engine.hypers[0])
         hypers[: len(hyper)] = hyper
         program.run_weights(
-            e.plan.table, e.plan.constants,
-            self.flat if parameters is None else parameters, e.state, e.acts,
-            e.work[0], hypers, update, self.batch, 0, 1,
+            self._program(parameters), self.engine.state, self._buffers(), hypers, update,
+            self.batch, 0, 1,
         )  # fmt: skip
 
     def everything(self):

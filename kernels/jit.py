@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numba
 from llvmlite import ir
-from numba.core.sigutils import normalize_signature
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import cachefolder, pool
@@ -53,15 +54,15 @@ def helper(function):
     return numba.njit(**FLAGS)(function)
 
 
-# Types in signatures.
-INT, INTS, TABLE = "int64", "int64[::1]", "int64[:, ::1]"
-FLOAT, FLOATS, MATRIX = "float32", "float32[::1]", "float32[:, ::1]"
-DOUBLE, DOUBLES, WORDS = "float64", "float64[::1]", "uint32[:, ::1]"
+# Types in signatures. Arrays are contiguous in C order.
+VOID = types.void
+INT, INTS, TABLE = types.int64, types.int64[::1], types.int64[:, ::1]
+FLOAT, FLOATS, MATRIX = types.float32, types.float32[::1], types.float32[:, ::1]
+DOUBLE, DOUBLES, WORDS = types.float64, types.float64[::1], types.uint32[:, ::1]
 
 
 class Entry:
-    """A kernel that Python calls, with one signature for good: nothing is ever compiled a second
-    time.
+    """A kernel that Python calls. It has one signature, so it is compiled once.
 
     Other kernels call it through its `address`: linked in, it would be compiled again with each of
     them.
@@ -69,8 +70,7 @@ class Entry:
 
     def __init__(self, function, signature, parallel):
         self.dispatcher = numba.njit(parallel=parallel, **FLAGS)(function)
-        arguments, result = normalize_signature(signature)
-        self.signature = result(*arguments)
+        self.signature = signature
         self.parallel = parallel
         self.address = None
         self.__doc__ = function.__doc__
@@ -107,10 +107,10 @@ LONG = 5.0  # seconds; a further compilation that takes longer is reported
 
 
 def entry(result, *arguments, parallel=False):
-    """Decorator: a kernel that Python calls, with the types of its result and arguments as Numba
-    writes them; `parallel`: with `prange` over threads.
+    """Decorator: a kernel that Python calls, with the Numba types of its result and arguments;
+    `parallel`: with `prange` over threads.
     """
-    return lambda function: Entry(function, f"{result}({', '.join(arguments)})", parallel)
+    return lambda function: Entry(function, result(*arguments), parallel)
 
 
 def load(*entries, also=(), report=log.warning):
@@ -162,6 +162,15 @@ def _purpose():
     return f"process alone ({reasons}; FASTSNN_CACHE can name a folder to keep them in)"
 
 
+def _cast(context, builder, value, given, wanted):
+    """`context.cast`, which does not cast the members of named tuples."""
+    if given == wanted or not isinstance(wanted, types.BaseTuple):
+        return context.cast(builder, value, given, wanted)
+    members = cgutils.unpack_tuple(builder, value)
+    cast = [context.cast(builder, *m) for m in zip(members, given, wanted, strict=True)]
+    return context.make_tuple(builder, wanted, cast)
+
+
 def native_call(target):
     """The Entry `target` as a function inside other kernels: `call(address, *arguments)`, through
     its address.
@@ -174,7 +183,7 @@ def native_call(target):
 
         def generate(context, builder, own, values):
             cast = [
-                context.cast(builder, value, given, wanted)
+                _cast(context, builder, value, given, wanted)
                 for value, given, wanted in zip(
                     values[1:], own.args[1:], signature.args, strict=True
                 )

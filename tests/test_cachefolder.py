@@ -216,7 +216,7 @@ def entry(monkeypatch):
 
     def make(*found_places):
         monkeypatch.setattr(jit, "CACHE", Found(found_places, ()))
-        return jit.entry("int64", "int64")(triple)
+        return jit.entry(jit.INT, jit.INT)(triple)
 
     return make
 

@@ -26,16 +26,16 @@ TWINS = {
 }  # fmt: skip
 # How the CPU cuts its work: panels, tiles, parts; and what its callers pass from step to step.
 OF_CPU = {
-    "at", "bits", "bits_at", "constants_below", "count", "first", "first_panel", "first_row",
-    "first_sample", "first_stage", "first_unit", "h", "h_at", "hyper", "last", "last_panel",
-    "last_stage", "last_unit", "n", "n_outputs", "overflow", "parameter", "part", "parts", "rows",
-    "scale", "scratch", "seed", "space", "split", "step", "tile", "tile_at", "wide_panels", "work",
-    "z", "z_at",
+    "at", "bits", "bits_at", "buffers", "constants_below", "count", "first", "first_panel",
+    "first_row", "first_sample", "first_stage", "first_unit", "h", "h_at", "hyper", "last",
+    "last_panel", "last_stage", "last_unit", "masks", "n", "n_outputs", "overflow", "part",
+    "parts", "rows", "scale", "scratch", "seed", "space", "split", "step", "tile", "tile_at",
+    "wide_panels", "work", "z", "z_at",
 }  # fmt: skip
 # What lies on a device instead, and how work is handed to it.
 OF_CUDA = {
-    "acts", "below", "class_weighted", "hypers", "jobs", "launch", "precision", "row", "samples",
-    "scaled", "size", "slots", "step_losses", "tiling", "weighted",
+    "acts", "below", "hypers", "jobs", "launch", "precision", "queue", "row", "samples", "size",
+    "slots", "tiling",
 }  # fmt: skip
 
 

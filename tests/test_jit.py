@@ -148,7 +148,7 @@ def triple(x):
 def entry(tmp_path, monkeypatch):
     monkeypatch.setattr(jit, "CACHE", Found((Place(tmp_path, True),), ()))
     monkeypatch.setattr(jit, "_reported", False)
-    return jit.entry("int64", "int64")(triple)
+    return jit.entry(jit.INT, jit.INT)(triple)
 
 
 def test_an_entry_has_one_signature(entry, tmp_path):
@@ -165,21 +165,21 @@ def test_loading_is_told_once(entry):
     seconds = jit.load(entry, report=told.append)
     assert len(told) == 2 and told[1] == f"fastsnn: compiled in {seconds:.1f} s"
     jit.load(entry, report=told.append)
-    jit.load(jit.entry("int64", "int64")(triple), report=told.append)  # from the cache
+    jit.load(jit.entry(jit.INT, jit.INT)(triple), report=told.append)  # from the cache
     assert len(told) == 2
 
 
 def test_a_process_reports_one_compilation(entry, monkeypatch):
     """`also` is compiled with the first entries; a long further compilation has one line."""
     told = []
-    more = jit.entry("int64", "int64")(lambda x: 4 * x)
+    more = jit.entry(jit.INT, jit.INT)(lambda x: 4 * x)
     jit.load(entry, also=(more,), report=told.append)
     assert len(told) == 2 and more.address
-    another = jit.entry("int64", "int64")(lambda x: 5 * x)
-    jit.load(another, also=(jit.entry("int64", "int64")(lambda x: 6 * x),), report=told.append)
+    another = jit.entry(jit.INT, jit.INT)(lambda x: 5 * x)
+    jit.load(another, also=(jit.entry(jit.INT, jit.INT)(lambda x: 6 * x),), report=told.append)
     assert len(told) == 2
     monkeypatch.setattr(jit, "LONG", 0.0)
-    jit.load(jit.entry("int64", "int64")(lambda x: 7 * x), report=told.append)
+    jit.load(jit.entry(jit.INT, jit.INT)(lambda x: 7 * x), report=told.append)
     assert re.fullmatch(r"fastsnn: further kernels took \d+\.\d s", told[2]) and len(told) == 3
 
 
@@ -227,7 +227,7 @@ def test_a_full_disk_does_not_stop_a_training(entry, monkeypatch, caplog):
 
 def test_without_a_folder_an_entry_works(monkeypatch):
     monkeypatch.setattr(jit, "CACHE", Found((), ()))
-    entry = jit.entry("int64", "int64")(triple)
+    entry = jit.entry(jit.INT, jit.INT)(triple)
     assert entry(4) == 12 and not entry.on_disk()
 
 

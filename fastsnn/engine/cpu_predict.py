@@ -19,6 +19,7 @@ from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import plan
 from fastsnn.kernels import jit
 from fastsnn.kernels.cpu import program, regions, single
+from fastsnn.kernels.cpu.arguments import Batch, Buffers, Masks, Part, Program
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
 
@@ -137,15 +138,13 @@ class PredictionEngine(Interface):
         acts, work = aligned_zeros(run.activations), aligned_zeros(run.work)
         bits = np.zeros((run.panels, run.mask_columns), np.uint32)
         hidden = [np.empty((len(x), node.fan_out), np.float32) for node in self.nodes[:-1]]
-        first_stage, last_stage = 0, len(run.table) + 1
-        split, part, parts = 0, 0, 1  # one thread does all
+        planned, buffers = Program(run.table, run.constants, flat), Buffers(acts, bits, work)
+        part = Part(0, len(run.table) + 1, split=0, part=0, parts=1)  # one thread runs all stages
         for first in range(0, len(x), chunk):
             samples = min(chunk, len(x) - first)
-            program.run_forward(
-                run.table, run.constants, flat, acts, bits, work, x, NO_INTEGERS, first, samples,
-                first_stage, last_stage, split, part, parts, first, step & 0xFFFFFFFF,
-                signed64(seed), int(training),
-            )  # fmt: skip
+            batch = Batch(NO_INTEGERS, first, samples)
+            masks = Masks(first, step & 0xFFFFFFFF, signed64(seed))
+            program.run_forward(planned, buffers, x, batch, part, masks, int(training))
             for row, out in enumerate(hidden):
                 out[first : first + samples] = run.hidden(row, acts, samples)
         return hidden

@@ -15,7 +15,7 @@ from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import DevicePlan, device_plan
 from fastsnn.kernels import updates
-from fastsnn.kernels.losses import LABELS, NUMBERS
+from fastsnn.kernels.losses import NUMBERS
 from fastsnn.kernels.losses import require as require_loss
 from fastsnn.losses import Loss
 
@@ -111,24 +111,21 @@ class TrainingEngine(Interface):
         if key in self.launches:
             return self.launches[key][1]
         made, run = kernels(), Launches()
-        table, constants = self.plan.table, self.plan.constants
-        size = self.layout.size
+        groups, table = made.arguments, self.plan.table
+        program = groups.Program(table, self.plan.constants, params)
+        queue = groups.Queue(self.jobs, self.slots, self.hypers, self.step_losses)
+        batch = groups.Batch(data.index, samples)
+        targets = groups.Targets(*data.arrays, int(data.weighted), int(data.class_weighted))
         block = schedule.narrow_block(table, samples, True, made.passes.BLOCKS)
-        flags = data.weighted, data.class_weighted
-        scaled = require_loss(loss).targets != LABELS and not any(flags)
         made.program.run_rows(
-            run, block, self.losses, self.step_losses, table, constants, params, self.acts, data.x,
-            data.index, *data.arrays, self.jobs, self.slots, self.hypers, samples, loss, *flags,
-            scaled, self.precision,
+            run, block, self.losses, program, self.acts, data.x, batch, targets, queue, loss,
+            self.precision,
         )  # fmt: skip
-        tiling = made.weights.Tiling(table, samples, self.precision)
+        tiling, size = made.weights.Tiling(table, samples, self.precision), self.layout.size
         made.program.run_weights(
-            run, table, constants, tiling, params, state, self.acts, self.hypers, self.slots,
-            update, size, samples,
-        )  # fmt: skip
-        made.program.run_directions(
-            run, table, params, state, self.hypers, self.slots, update, size
+            run, program, tiling, state, self.acts, queue, update, size, samples
         )
+        made.program.run_directions(run, program, state, queue, update, size)
         self.launches[key] = data, run  # the data, so that its id stays its own
         return run
 

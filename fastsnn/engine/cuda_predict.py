@@ -59,10 +59,12 @@ class Passes:
             run = Launches()
             made, table = kernels(), self.plan.table
             block = schedule.narrow_block(table, samples, False, made.passes.BLOCKS)
+            groups = made.arguments
+            program = groups.Program(table, self.plan.constants, self.parameters.current())
+            batch, queue = groups.Batch(given.index, samples), groups.Queue(self.jobs, self.slots)
             made.program.run_outputs(
-                run, block, table, self.plan.constants, self.parameters.current(), self.acts,
-                given.x, given.index, self.jobs, self.slots, samples, self.training,
-            )  # fmt: skip
+                run, block, program, self.acts, given.x, batch, queue, self.training
+            )
             # Rows are kept, so that their id stays their own.
             self.launches[key] = given if isinstance(given, Rows) else None, run
         self.launches[key][1].run()

@@ -25,6 +25,7 @@ def kernels() -> SimpleNamespace:
         )
     try:
         from fastsnn.kernels.cuda import (
+            arguments,
             code,
             device,
             directions,
@@ -41,8 +42,8 @@ def kernels() -> SimpleNamespace:
         raise _import_failed(problem) from problem
     device.require()
     return SimpleNamespace(
-        code=code, device=device, directions=directions, dropout=dropout, job=job, passes=passes,
-        program=program, tensor=tensor, weights=weights,
+        arguments=arguments, code=code, device=device, directions=directions, dropout=dropout,
+        job=job, passes=passes, program=program, tensor=tensor, weights=weights,
     )  # fmt: skip
 
 

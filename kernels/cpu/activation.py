@@ -170,14 +170,14 @@ _expm1_vectors = _map_code(scalar.expm1_nonpositive, LANES)
 _expm1_single = _map_code(scalar.expm1_nonpositive, 1)
 
 
-@jit.entry("void", jit.FLOATS, jit.FLOATS)
+@jit.entry(jit.VOID, jit.FLOATS, jit.FLOATS)
 def exponential(out, x):
     n = x.size // LANES
     exp_vectors(out, x, 0, n)
     _exp_single(out, x, n * LANES, x.size - n * LANES)
 
 
-@jit.entry("void", jit.FLOATS, jit.FLOATS)
+@jit.entry(jit.VOID, jit.FLOATS, jit.FLOATS)
 def exponential_minus_one(out, x):
     n = x.size // LANES
     _expm1_vectors(out, x, 0, n)

@@ -1,12 +1,14 @@
 """What must hold of a batch before it is used, in one pass and without arrays."""
 
+from numba import types
+
 from .. import jit
 
 GOOD, NOT_FINITE, OUT_OF_RANGE = range(3)
 EXPONENT = 0x7F800000  # all bits set: infinity or NaN
 
 
-@jit.entry(jit.INT, "int32[:, ::1]", jit.INTS, jit.INT)
+@jit.entry(jit.INT, types.int32[:, ::1], jit.INTS, jit.INT)
 def check_batch(bits, labels, n_classes):
     """bits: x (M, K) float32 viewed as int32; labels (M,) in [0, n_classes), or empty."""
     bad = 0

@@ -132,7 +132,7 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n, overfl
     derive_weight(row, params, scratch, n)
 
 
-@jit.entry("void", jit.TABLE, jit.FLOATS, jit.FLOATS)
+@jit.entry(jit.VOID, jit.TABLE, jit.FLOATS, jit.FLOATS)
 def derive_weights(program, params, scratch):
     """All weights that are products of a length and a direction."""
     for r in range(program.shape[0]):

@@ -85,12 +85,12 @@ def _blocks(builder, out, counters, count, seed):
     loop(builder, count, one)
 
 
-@jit.entry("void", jit.WORDS, jit.WORDS, jit.INT)
+@jit.entry(jit.VOID, jit.WORDS, jit.WORDS, jit.INT)
 def _philox_blocks(out, counters, seed):
     _blocks(out, counters, counters.shape[0], seed)
 
 
-@jit.entry("void", jit.WORDS, *[jit.INT] * 6)
+@jit.entry(jit.VOID, jit.WORDS, *[jit.INT] * 6)
 def _mask_words(bits, units, first_block, site, step, seed, threshold):
     for panel in range(bits.shape[0]):
         block = first_block + panel * BLOCKS

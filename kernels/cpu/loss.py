@@ -27,21 +27,19 @@ def sample_weight_of(sample_weight, row):
 
 
 @jit.helper
-def total_weight(kind, index, first, count, labels, targets, sample_weight, class_weight):
-    """What the weighted sum of the losses is divided by.
-
-    `class_weight` has one number a class (softmax), or one a task for the positive label (sigmoid),
-    or none.
-    """
+def total_weight(code, batch, given):
+    """The divisor of the weighted sum of a batch's losses."""
+    index, first, count = batch
+    labels, targets, sample_weight, class_weight = given
     total = 0.0
     for i in range(count):
         row = index[first + i]
         weight = np.float64(sample_weight_of(sample_weight, row))
-        if TARGETS[kind] == CLASSES:
+        if TARGETS[code] == CLASSES:
             if class_weight.size:
                 weight *= class_weight[labels[row]]
             total += weight
-        elif TARGETS[kind] == LABELS:
+        elif TARGETS[code] == LABELS:
             for task in range(targets.shape[1]):
                 if not math.isnan(targets[row, task]):
                     total += weight
@@ -88,14 +86,14 @@ def _each(sample_weight, row, smoothing, n_classes):
 
 
 @jit.helper
-def _softmax(
-    losses, at, z, z_at, n_classes, scratch, first, count, index, labels, sample_weight,
-    class_weight, smoothing, scale,
-):  # fmt: skip
+def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
     """loss = sum over c of target[c] (log sum exp(z) - z[c]);  dz = (sum(target) softmax(z) -
     target) * scale, with target[c] = weight * class_weight[c] * (smoothing / n_classes + (1 -
     smoothing if c is the label)). Without smoothing all of it is the label's.
     """
+    index, first, count = batch
+    labels, _, sample_weight, class_weight = given
+    _, smoothing, scale = loss
     top, sums = scratch[:PANEL], scratch[PANEL : 2 * PANEL]
     for s in range(PANEL):
         top[s] = z[z_at + s]
@@ -199,11 +197,11 @@ def _element(builder, losses, sample, kind, z, place, t, weight, parameter, posi
 
 
 @jit.helper
-def _elements(
-    losses, first_loss, kind, z, z_at, n_outputs, first, count, index, targets, sample_weight,
-    class_weight, parameter, scale,
-):  # fmt: skip
+def _elements(losses, first_loss, z, z_at, n_outputs, batch, given, loss):
     """The loss of a sample is the sum over its outputs, in their order."""
+    index, first, count = batch
+    _, targets, sample_weight, class_weight = given
+    code, parameter, scale = loss
     for s in range(PANEL):
         if s < count:
             losses[first_loss + s] = 0
@@ -214,7 +212,7 @@ def _elements(
                 weight = sample_weight_of(sample_weight, row)
                 positive = class_weight[j] if class_weight.size else ONE
                 _element(
-                    losses, first_loss + s, kind, z, place, targets[row, j], weight, parameter,
+                    losses, first_loss + s, code, z, place, targets[row, j], weight, parameter,
                     positive, scale,
                 )  # fmt: skip
             else:
@@ -222,20 +220,11 @@ def _elements(
 
 
 @jit.helper
-def loss_and_gradient(
-    losses, at, kind, z, z_at, n_outputs, scratch, first, count, index, labels, targets,
-    sample_weight, class_weight, parameter, scale,
-):  # fmt: skip
-    """losses[at + s] = weighted loss of sample s of one panel, s < count; z becomes dz, 0 for
-    samples beyond.
+def loss_and_gradient(losses, at, z, z_at, n_outputs, scratch, batch, targets, loss):
+    """losses[at + s] = weighted loss of sample s of one panel, s < batch.samples; z becomes dz, 0
+    for samples beyond. targets: a `Targets`; loss: a `Loss`; scratch: two panel rows.
     """
-    if kind == SOFTMAX:
-        _softmax(
-            losses, at, z, z_at, n_outputs, scratch, first, count, index, labels, sample_weight,
-            class_weight, parameter, scale,
-        )  # fmt: skip
+    if loss.code == SOFTMAX:
+        _softmax(losses, at, z, z_at, n_outputs, scratch, batch, targets, loss)
     else:
-        _elements(
-            losses, at, kind, z, z_at, n_outputs, first, count, index, targets, sample_weight,
-            class_weight, parameter, scale,
-        )  # fmt: skip
+        _elements(losses, at, z, z_at, n_outputs, batch, targets, loss)

@@ -8,7 +8,7 @@ in the first-level cache.
 """
 
 from .. import jit
-from ..jit import DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
+from ..jit import DOUBLES, FLOATS, INT, MATRIX, VOID
 from ..philox import SAMPLES_PER_BLOCK
 from ..program import (
     B_AT,
@@ -33,6 +33,7 @@ from ..program import (
     X_STRIDE,
 )
 from .activation import activate
+from .arguments import BATCH, BUFFERS, LOSS, MASKS, PART, PROGRAM, TARGETS, Batch
 from .dense import add_rows, dense_forward, dense_input_backward
 from .directions import update_direction
 from .dropout import mask_bits
@@ -47,11 +48,6 @@ from .normalize import (
 from .optimizer import STORE, update_tile
 from .shape import CHUNK, LANES, PANEL, ROWS, TILE
 from .tile import bias_gradient, weight_gradient_tile
-
-# Parts of the signatures of the entries below.
-PROGRAM = TABLE, MATRIX, FLOATS  # program, constants, params
-BUFFERS = FLOATS, WORDS, FLOATS  # acts, bits, work
-BATCH = INTS, INTS, MATRIX, FLOATS, FLOATS  # index, labels, targets, sample and class weights
 
 BLOCK = PANEL * PANEL
 SCRATCH_AT = BLOCK + TILE
@@ -103,12 +99,12 @@ def share_node(row, units, panels, split, part, parts, training):
 
 
 @jit.helper
-def load_features(
-    row, acts, work, x, index, first_row, samples, first_panel, last_panel, first, last, training
-):
+def load_features(row, buffers, x, batch, first_panel, last_panel, first, last, training):
     """Features [first, last) of the rows of some panels as panels; in training also in blocks
     [sample][feature], for the weight gradient.
     """
+    acts, _, work = buffers
+    index, first_row, samples = batch
     for p in range(first_panel, last_panel):
         sample = p * PANEL
         for k in range(first, last, PANEL):
@@ -123,7 +119,8 @@ def load_features(
 
 
 @jit.helper
-def make_masks(row, bits, first_panel, last_panel, first, last, first_sample, step, seed):
+def make_masks(row, bits, first_panel, last_panel, first, last, masks):
+    first_sample, step, seed = masks
     for p in range(first_panel, last_panel):
         block = (first_sample + p * PANEL) // SAMPLES_PER_BLOCK
         mask_bits(
@@ -141,40 +138,37 @@ def keep_transposed(row, above, acts, first_panel, last_panel, first, last):
             transpose_block(acts, block, acts, row[H_AT] + p * row[H_STRIDE] + k * PANEL)
 
 
-@jit.entry("void", *PROGRAM, *BUFFERS, MATRIX, INTS, *[INT] * 11)
-def run_forward(
-    program, constants, params, acts, bits, work, x, index, first_row, samples, first_stage,
-    last_stage, split, part, parts, first_sample, step, seed, training,
-):  # fmt: skip
-    """Stages [first_stage, last_stage) of one of `parts` parts of a batch of `samples` rows of x:
-    stage 0 loads the rows, stage r + 1 is layer r. With `split`, parts meet after every stage.
+@jit.entry(VOID, PROGRAM, BUFFERS, MATRIX, BATCH, PART, MASKS, INT)
+def run_forward(program, buffers, x, batch, part, masks, training):
+    """One part of the forward pass of the rows of x: stage 0 loads them, stage r + 1 is layer r.
 
-    The batch is x[index[first_row]], x[index[first_row + 1]], ...; with an empty index
-    x[first_row], ... Its first row counts as sample `first_sample` of the dropout masks (a multiple
-    of 8). `training`: with dropout, and the transposed activations that the weight gradient reads
-    are kept.
+    training: with dropout; also keeps the transposed activations that the weight gradient reads.
     """
-    layers = program.shape[0]
+    table, constants, params = program
+    acts, bits, work = buffers
+    samples = batch.samples
+    first_stage, last_stage, split, this, parts = part
+    layers = table.shape[0]
     panels = (samples + PANEL - 1) // PANEL
     wide_panels = panels
     if not training and samples - (panels - 1) * PANEL <= LANES:
         wide_panels -= 1
     for stage in range(first_stage, last_stage):
         r = max(stage - 1, 0)
-        row = program[r]
+        row = table[r]
         units = row[FAN_OUT] if stage else row[FAN_IN]
         coupled = training and couples_rows(row)
-        cell, last, chunks = share_node(row, units, panels, split, part, parts, training)
+        cell, last, chunks = share_node(row, units, panels, split, this, parts, training)
         dropping = training and row[DROPPING]
         while cell < last:
             p, q, n, m, cell = rectangle(cell, last, chunks, units)
             if stage == 0:
-                load_features(row, acts, work, x, index, first_row, samples, p, q, n, m, training)
+                load_features(row, buffers, x, batch, p, q, n, m, training)
                 continue
             if coupled:
                 p, q = 0, panels
             if dropping:
-                make_masks(row, bits, p, q, n, m, first_sample, step, seed)
+                make_masks(row, bits, p, q, n, m, masks)
             if row[OP] == DENSE:
                 dense_forward(
                     row, constants[r], params, acts, bits, p, q, wide_panels, n, m, dropping
@@ -188,8 +182,8 @@ def run_forward(
                         row, constants[r], params, acts, scratch, p, q, n, m, samples, training
                     )
                 finish_rows(row, constants[r], acts, bits, p, q, n, m, dropping)
-            if training and stage < layers and program[stage, OP] == DENSE:
-                keep_transposed(row, program[stage], acts, p, q, n, m)
+            if training and stage < layers and table[stage, OP] == DENSE:
+                keep_transposed(row, table[stage], acts, p, q, n, m)
 
 
 @jit.helper
@@ -204,45 +198,41 @@ def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last
         activate(acts, h_at, last - first, row, constants, bits, bits_at, dropping)
 
 
-@jit.entry(
-    "void", DOUBLES, *PROGRAM, *BUFFERS, *BATCH, *[INT] * 10, FLOAT, FLOAT
-)  # fmt: skip
-def run_backward(
-    losses, program, constants, params, acts, bits, work, index, labels, targets, sample_weight,
-    class_weight, first_row, samples, first_stage, last_stage, split, part, parts, step, seed, loss,
-    parameter, scale,
-):  # fmt: skip
-    """After `run_forward`: stage 0 is the loss, stage s the input gradient of layer s from the top.
-
-    losses[s]: the weighted loss of sample s; `parameter`: of the loss; `scale`: 1 / the sum of the
-    weights of the batch.
+@jit.entry(VOID, DOUBLES, PROGRAM, BUFFERS, BATCH, TARGETS, PART, MASKS, LOSS)
+def run_backward(losses, program, buffers, batch, targets, part, masks, loss):
+    """One part of the backward pass, after `run_forward`: stage 0 is the loss, stage s the input
+    gradient of layer s from the top. losses[s]: the weighted loss of sample s of the batch.
     """
-    layers = program.shape[0]
+    table, constants, params = program
+    acts, bits, work = buffers
+    index, first_row, samples = batch
+    first_stage, last_stage, split, this, parts = part
+    layers = table.shape[0]
     panels = (samples + PANEL - 1) // PANEL
     tile, scratch = work[BLOCK : BLOCK + TILE], work[SCRATCH_AT:OVERFLOW_AT]
-    top = program[layers - 1]
+    top = table[layers - 1]
     for stage in range(first_stage, last_stage):
         r = layers - max(stage, 1)
-        row = program[r]
+        row = table[r]
         units = row[FAN_IN] if stage else CHUNK  # a loss looks at all outputs of a sample
-        cell, last, chunks = share_node(row, units, panels, split, part, parts, stage > 0)
+        cell, last, chunks = share_node(row, units, panels, split, this, parts, stage > 0)
         while cell < last:
             p, q, k, m, cell = rectangle(cell, last, chunks, units)
             if stage == 0:
                 for panel in range(p, q):
                     first = panel * PANEL
+                    here = Batch(index, first_row + first, min(PANEL, samples - first))
                     loss_and_gradient(
-                        losses, first, loss, acts, top[H_AT] + panel * top[H_STRIDE], top[FAN_OUT],
-                        scratch, first_row + first, min(PANEL, samples - first), index, labels,
-                        targets, sample_weight, class_weight, parameter, scale,
+                        losses, first, acts, top[H_AT] + panel * top[H_STRIDE], top[FAN_OUT],
+                        scratch, here, targets, loss,
                     )  # fmt: skip
                 continue
-            below = program[r - 1]
+            below = table[r - 1]
             if row[OP] == HIGHWAY:
                 highway_backward(row, acts, p, q)
                 continue
             if below[DROPPING] and below[REMASK]:
-                make_masks(below, bits, p, q, k, m, 0, step, seed)
+                make_masks(below, bits, p, q, k, m, masks)
             if row[OP] == DENSE:
                 dense_input_backward(
                     row, below, constants[r - 1], params, acts, bits, work[WORK_HEAD:], p, q, k, m
@@ -276,27 +266,29 @@ def tiles_of(row):
 
 
 @jit.helper
-def count_tiles(program):
+def count_tiles(table):
     total = 0
-    for r in range(program.shape[0]):
-        total += tiles_of(program[r])
+    for r in range(table.shape[0]):
+        total += tiles_of(table[r])
     return total
 
 
-@jit.entry("void", *PROGRAM, MATRIX, FLOATS, FLOATS, FLOATS, *[INT] * 4)
-def run_weights(program, constants, params, state, acts, work, hyper, update, samples, part, parts):
+@jit.entry(VOID, PROGRAM, MATRIX, BUFFERS, FLOATS, *[INT] * 4)
+def run_weights(program, state, buffers, hyper, update, samples, part, parts):
     """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
     and the update. Of weights with a direction the gradient is stored, for `run_directions`.
     Updates that would overflow float32 are skipped and marked in `work`, see `overflows`.
     """
+    table, constants, params = program
+    acts, _, work = buffers
     tile, overflow = work[BLOCK : BLOCK + TILE], work[OVERFLOW_AT:WORK_HEAD]
     overflow[:] = 0
     panels = (samples + PANEL - 1) // PANEL
-    total = count_tiles(program)
+    total = count_tiles(table)
     first, last = part * total // parts, (part + 1) * total // parts
     start = 0
-    for r in range(program.shape[0]):
-        row = program[r]
+    for r in range(table.shape[0]):
+        row = table[r]
         fan_in, fan_out = row[FAN_IN], row[FAN_OUT]
         strips = (fan_out + ROWS - 1) // ROWS
         end = start + tiles_of(row)
@@ -329,15 +321,17 @@ def run_weights(program, constants, params, state, acts, work, hyper, update, sa
         start = end
 
 
-@jit.entry("void", TABLE, FLOATS, MATRIX, FLOATS, FLOATS, *[INT] * 3)
-def run_directions(program, params, state, work, hyper, update, part, parts):
+@jit.entry(VOID, PROGRAM, MATRIX, BUFFERS, FLOATS, *[INT] * 3)
+def run_directions(program, state, buffers, hyper, update, part, parts):
     """Region 3, for networks with weight normalization: their lengths and directions, from the
     gradients that region 2 has stored.
     """
+    table, _, params = program
+    work = buffers.work
     tile, scratch = work[BLOCK : BLOCK + TILE], work[SCRATCH_AT:OVERFLOW_AT]
     overflow = work[OVERFLOW_AT:WORK_HEAD]
-    for r in range(program.shape[0]):
-        row = program[r]
+    for r in range(table.shape[0]):
+        row = table[r]
         if row[V_AT] < 0:
             continue
         units = row[FAN_OUT]

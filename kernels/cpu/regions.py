@@ -14,12 +14,13 @@ import numpy as np
 from numba import prange
 
 from .. import jit
-from ..jit import DOUBLE, DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, WORDS
+from ..jit import DOUBLE, DOUBLES, FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, VOID, WORDS
 from ..philox import LOW_WORD
 from ..program import FAN_OUT, H_AT, H_STRIDE
 from . import program as serial
+from .arguments import Batch, Buffers, Loss, Masks, Part, Program, Targets
 from .loss import total_weight
-from .program import BATCH, PROGRAM, couples_rows, overflows
+from .program import couples_rows, overflows
 from .shape import PANEL
 
 PREDICT_PANELS = 8  # panels that go through all layers together in a prediction
@@ -42,52 +43,56 @@ directions_at = jit.native_call(serial.run_directions)
 
 
 @jit.helper
-def _rows(
-    job, losses, program, constants, params, acts, bits, work, x, index, labels, targets,
-    sample_weight, class_weight, parameter, scale, first_stage, last_stage, part,
-):  # fmt: skip
+def _rows(job, losses, program, buffers, x, index, targets, loss, first_stage, last_stage, part):
     """Stages of a step: those of `run_forward`, then those of `run_backward`."""
-    middle = program.shape[0] + 1
+    middle = program.table.shape[0] + 1
+    batch = Batch(index, job[FIRST_ROW], job[SAMPLES])
+    masks = Masks(0, job[STEP], job[SEED])
     if first_stage < middle:
-        forward_at(
-            job[FORWARD], program, constants, params, acts, bits, work, x, index, job[FIRST_ROW],
-            job[SAMPLES], first_stage, min(last_stage, middle), job[SPLIT], part, job[THREADS], 0,
-            job[STEP], job[SEED], 1,
-        )  # fmt: skip
+        last = min(last_stage, middle)
+        work = Part(first_stage, last, job[SPLIT], part, job[THREADS])
+        forward_at(job[FORWARD], program, buffers, x, batch, work, masks, 1)
     if last_stage > middle:
-        backward_at(
-            job[BACKWARD], losses, program, constants, params, acts, bits, work, index, labels,
-            targets, sample_weight, class_weight, job[FIRST_ROW], job[SAMPLES],
-            max(first_stage - middle, 0), last_stage - middle, job[SPLIT], part, job[THREADS],
-            job[STEP], job[SEED], job[LOSS], parameter, scale,
-        )  # fmt: skip
+        first, last = max(first_stage - middle, 0), last_stage - middle
+        work = Part(first, last, job[SPLIT], part, job[THREADS])
+        backward_at(job[BACKWARD], losses, program, buffers, batch, targets, work, masks, loss)
 
 
 @jit.helper
-def _couples_rows(program, stage):
+def _couples_rows(table, stage):
     """Whether in this stage of a step parts are units of the whole batch."""
-    layers = program.shape[0]
+    layers = table.shape[0]
     r = stage - 1 if stage <= layers else 2 * layers + 1 - stage
-    return 0 <= r < layers and couples_rows(program[r])
+    return 0 <= r < layers and couples_rows(table[r])
 
 
 @jit.helper
-def _segment_end(program, stage, stages, split):
+def _segment_end(table, stage, stages, split):
     """The first stage that a part may not begin before all others are so far."""
     end = stage + 1
-    if split or _couples_rows(program, stage):
+    if split or _couples_rows(table, stage):
         return end
-    while end < stages and not _couples_rows(program, end):
+    while end < stages and not _couples_rows(table, end):
         end += 1
     return end
 
 
 @jit.helper
-def _scale(job, index, labels, targets, sample_weight, class_weight):
-    total = total_weight(
-        job[LOSS], index, job[FIRST_ROW], job[SAMPLES], labels, targets, sample_weight, class_weight
-    )
-    return 1 / total if total > 0 else 0.0  # no labelled entry: no loss and no gradient
+def _loss(job, index, targets, parameter):
+    batch = Batch(index, job[FIRST_ROW], job[SAMPLES])
+    total = total_weight(job[LOSS], batch, targets)
+    scale = 1 / total if total > 0 else 0.0  # no labelled entry: no loss and no gradient
+    return Loss(job[LOSS], parameter, scale)
+
+
+@jit.helper
+def _weights(job, program, state, buffers, hyper, part, parts):
+    weights_at(job[WEIGHTS], program, state, buffers, hyper, job[UPDATE], job[SAMPLES], part, parts)
+
+
+@jit.helper
+def _directions(job, program, state, buffers, hyper, part, parts):
+    directions_at(job[DIRECTIONS], program, state, buffers, hyper, job[UPDATE], part, parts)
 
 
 @jit.helper
@@ -98,41 +103,41 @@ def _mean(losses, samples, scale):
     return total * scale
 
 
+# Entries that Python calls take the members of the groups, in this order.
+PROGRAM_TYPES = TABLE, MATRIX, FLOATS  # table, constants, params
 STEP_TYPES = (
-    INTS, DOUBLES, *PROGRAM, MATRIX, FLOATS, WORDS, MATRIX, MATRIX, *BATCH, FLOAT,
+    INTS, DOUBLES, *PROGRAM_TYPES, MATRIX, FLOATS, WORDS, MATRIX, MATRIX,
+    INTS, INTS, MATRIX, FLOATS, FLOATS, FLOAT,
 )  # fmt: skip
 
 
 @jit.entry(INT, DOUBLES, INTS, MATRIX, DOUBLE, *STEP_TYPES)
 def steps_serial(
-    step_losses, sizes, hypers, limit, job, losses, program, constants, params, state, acts, bits,
+    step_losses, sizes, hypers, limit, job, losses, table, constants, params, state, acts, bits,
     work, x, index, labels, targets, sample_weight, class_weight, parameter,
 ):  # fmt: skip
-    """Steps one after another, as of `step_parallel`, in the calling thread: number i is of the
-    next sizes[i] rows, by the scalars hypers[i]; its loss goes to step_losses[i]. Stops after a
-    loss that is not finite or above `limit`, and after an overflow; returns the number of steps.
+    """Steps one after another, each as `step_parallel` makes it, in the calling thread. Step i
+    takes the next sizes[i] rows and the scalars hypers[i]; its loss goes to step_losses[i]. Stops
+    after a loss that is not finite or above `limit`, and after an overflow; returns the number of
+    steps.
     """
+    program = Program(table, constants, params)
+    buffers = Buffers(acts, bits, work[0])
+    given = Targets(labels, targets, sample_weight, class_weight)
+    stages = 2 * table.shape[0] + 1
     job[OVERFLOW] = 0
     for i in range(sizes.size):
         job[SAMPLES] = sizes[i]
-        scale = _scale(job, index, labels, targets, sample_weight, class_weight)
-        _rows(
-            job, losses, program, constants, params, acts, bits, work[0], x, index, labels, targets,
-            sample_weight, class_weight, parameter, scale, 0, 2 * program.shape[0] + 1, 0,
-        )  # fmt: skip
-        loss = _mean(losses, job[SAMPLES], scale)
-        step_losses[i] = loss
-        if math.isfinite(loss):
-            weights_at(
-                job[WEIGHTS], program, constants, params, state, acts, work[0], hypers[i],
-                job[UPDATE], job[SAMPLES], 0, 1,
-            )  # fmt: skip
+        loss = _loss(job, index, given, parameter)
+        _rows(job, losses, program, buffers, x, index, given, loss, 0, stages, 0)
+        mean = _mean(losses, job[SAMPLES], loss.scale)
+        step_losses[i] = mean
+        if math.isfinite(mean):
+            _weights(job, program, state, buffers, hypers[i], 0, 1)
             if job[DIRECTIONS]:
-                directions_at(
-                    job[DIRECTIONS], program, params, state, work[0], hypers[i], job[UPDATE], 0, 1
-                )
-            job[OVERFLOW] = overflows(work[0])
-        if job[OVERFLOW] or not loss <= limit:
+                _directions(job, program, state, buffers, hypers[i], 0, 1)
+            job[OVERFLOW] = overflows(buffers.work)
+        if job[OVERFLOW] or not mean <= limit:
             return i + 1
         job[FIRST_ROW] += sizes[i]
         job[STEP] = (job[STEP] + 1) & LOW_WORD
@@ -141,7 +146,7 @@ def steps_serial(
 
 @jit.entry(DOUBLE, *STEP_TYPES, FLOATS, parallel=True)
 def step_parallel(
-    job, losses, program, constants, params, state, acts, bits, work, x, index, labels, targets,
+    job, losses, table, constants, params, state, acts, bits, work, x, index, labels, targets,
     sample_weight, class_weight, parameter, hyper,
 ):  # fmt: skip
     """One step; returns the mean loss before the update. A loss that is not finite updates
@@ -151,76 +156,79 @@ def step_parallel(
     nodes couple rows.
     """
     threads = job[THREADS]
-    scale = _scale(job, index, labels, targets, sample_weight, class_weight)
-    stages = 2 * program.shape[0] + 1
+    loss = _loss(job, index, Targets(labels, targets, sample_weight, class_weight), parameter)
+    scale = loss.scale
+    stages = 2 * table.shape[0] + 1
     job[MEETINGS] = job[OVERFLOW] = 0
     stage = 0
     while stage < stages:
-        end = _segment_end(program, stage, stages, job[SPLIT])
+        end = _segment_end(table, stage, stages, job[SPLIT])
         job[MEETINGS] += 1
         for t in prange(threads):
             _rows(
-                job, losses, program, constants, params, acts, bits, work[t], x, index, labels,
-                targets, sample_weight, class_weight, parameter, scale, stage, end, t,
+                job, losses, Program(table, constants, params), Buffers(acts, bits, work[t]), x,
+                index, Targets(labels, targets, sample_weight, class_weight),
+                Loss(job[LOSS], parameter, scale), stage, end, t,
             )  # fmt: skip
         stage = end
-    loss = _mean(losses, job[SAMPLES], scale)
-    if math.isfinite(loss):
+    mean = _mean(losses, job[SAMPLES], scale)
+    if math.isfinite(mean):
         job[MEETINGS] += 1
         for t in prange(threads):
-            weights_at(
-                job[WEIGHTS], program, constants, params, state, acts, work[t], hyper, job[UPDATE],
-                job[SAMPLES], t, threads,
+            _weights(
+                job, Program(table, constants, params), state, Buffers(acts, bits, work[t]), hyper,
+                t, threads,
             )  # fmt: skip
         if job[DIRECTIONS]:
             job[MEETINGS] += 1
             for t in prange(threads):
-                directions_at(
-                    job[DIRECTIONS], program, params, state, work[t], hyper, job[UPDATE], t, threads
-                )
+                _directions(
+                    job, Program(table, constants, params), state, Buffers(acts, bits, work[t]),
+                    hyper, t, threads,
+                )  # fmt: skip
         for t in range(threads):
             job[OVERFLOW] |= overflows(work[t])
-    return loss
+    return mean
 
 
 @jit.helper
-def _predict(address, out, program, constants, params, acts, bits, work, x, first_row, last_row):
+def _predict(address, out, program, buffers, x, first_row, last_row):
     """Rows [first_row, last_row), PREDICT_PANELS panels at a time; `acts` holds the panels of two
     layers.
     """
-    top = program[program.shape[0] - 1]
+    table, acts = program.table, buffers.acts
+    top = table[table.shape[0] - 1]
     index = np.empty(0, np.int64)
-    stages = program.shape[0] + 1
-    split, part, parts = 0, 0, 1
-    first_sample, step, seed, training = 0, 0, 0, 0
+    part = Part(0, table.shape[0] + 1, 0, 0, 1)  # all stages, as one part
+    training = 0
     for first in range(first_row, last_row, PREDICT_PANELS * PANEL):
         samples = min(PREDICT_PANELS * PANEL, last_row - first)
-        forward_at(
-            address, program, constants, params, acts, bits, work, x, index, first, samples, 0,
-            stages, split, part, parts, first_sample, step, seed, training,
-        )  # fmt: skip
+        batch = Batch(index, first, samples)
+        forward_at(address, program, buffers, x, batch, part, Masks(0, 0, 0), training)
         for i in range(samples):
             place = top[H_AT] + (i // PANEL) * top[H_STRIDE] + i % PANEL
             for j in range(top[FAN_OUT]):
                 out[first + i, j] = acts[place + j * PANEL]
 
 
-PREDICT_TYPES = "void", INT, INT, MATRIX, *PROGRAM, MATRIX, WORDS, MATRIX, MATRIX
+PREDICT_TYPES = VOID, INT, INT, MATRIX, *PROGRAM_TYPES, MATRIX, WORDS, MATRIX, MATRIX
 
 
 @jit.entry(*PREDICT_TYPES)
-def predict_serial(address, threads, out, program, constants, params, acts, bits, work, x):
+def predict_serial(address, threads, out, table, constants, params, acts, bits, work, x):
     """`predict_parallel` in the calling thread."""
-    _predict(address, out, program, constants, params, acts[0], bits, work[0], x, 0, x.shape[0])
+    program, buffers = Program(table, constants, params), Buffers(acts[0], bits, work[0])
+    _predict(address, out, program, buffers, x, 0, x.shape[0])
 
 
 @jit.entry(*PREDICT_TYPES, parallel=True)
-def predict_parallel(address, threads, out, program, constants, params, acts, bits, work, x):
-    """out[i] = raw outputs for x[i]; acts and work have a row per thread. Slices are whole
+def predict_parallel(address, threads, out, table, constants, params, acts, bits, work, x):
+    """out[i] = raw outputs for x[i]; acts and work have a row for each thread. Threads take whole
     panels.
     """
     panels = (x.shape[0] + PANEL - 1) // PANEL
     for t in prange(threads):
         first = (t * panels // threads) * PANEL
         last = min(((t + 1) * panels // threads) * PANEL, x.shape[0])
-        _predict(address, out, program, constants, params, acts[t], bits, work[t], x, first, last)
+        program, buffers = Program(table, constants, params), Buffers(acts[t], bits, work[t])
+        _predict(address, out, program, buffers, x, first, last)

@@ -6,7 +6,7 @@ order: a row has the same bits as in any batch.
 """
 
 from .. import jit
-from ..jit import FLOATS, INT, MATRIX, TABLE
+from ..jit import FLOATS, INT, MATRIX, TABLE, VOID
 from ..program import FAN_IN, FAN_OUT
 from .activation import activate
 from .shape import PANEL, UNITS
@@ -31,7 +31,7 @@ def pack(packed, weight, bias):
         group[:, count:] = 0
 
 
-@jit.entry("void", MATRIX, TABLE, MATRIX, FLOATS, FLOATS, MATRIX, INT)
+@jit.entry(VOID, MATRIX, TABLE, MATRIX, FLOATS, FLOATS, MATRIX, INT)
 def run_single(out, program, constants, packed, work, x, width):
     """out[i] = raw outputs for x[i], through dense layers alone. packed: the copies of all layers,
     one after another; work: two rows of `width` floats, a multiple of UNITS and PANEL, for each row

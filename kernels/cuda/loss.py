@@ -14,6 +14,7 @@ from ..emit import Value, at, load, store
 from ..losses import (
     CLASSES,
     ELEMENTWISE,
+    LABELS,
     NUMBERS,
     ROWS,
     SOFTMAX,
@@ -304,30 +305,35 @@ def _mean_loss(step_losses, slots, hypers, losses, samples):
 KERNELS = [_kernel(code) for code in range(len(ROWS))]
 
 
-def loss_and_gradient(
-    launch, losses, step_losses, kind, row, acts, jobs, slots, hypers, samples, index, labels,
-    targets, sample_weight, class_weight, weighted, class_weighted, scaled,
-):  # fmt: skip
+def loss_and_gradient(launch, losses, row, acts, batch, targets, queue, loss):
     """losses[s]: the weighted loss of sample s of the outputs of the node in `row`, and their dz.
-    step_losses: the mean of each step. scaled: whether the sum of the weights is known before.
+    loss: its code. The mean goes to the losses of the queue.
     """
     outputs = int(row[FAN_OUT])
-    given = index, labels, targets, sample_weight, class_weight
-    flags = outputs, samples, int(weighted), int(class_weighted)
-    if not scaled:
-        total_weight(launch, kind, hypers, jobs, slots, given, flags)
+    total_weight(launch, loss, outputs, batch, targets, queue)
     places = (int(row[column]) for column in (H_AT, DZ_AT, H_STRIDE))
+    *arrays, weighted, class_weighted = targets
     launch(
-        KERNELS[kind], blocks_of(samples, GROUP), acts, losses, jobs, slots, hypers, *given,
-        *places, *flags,
+        KERNELS[loss], blocks_of(batch.samples, GROUP), acts, losses, queue.jobs, queue.slots,
+        queue.hypers, batch.index, *arrays, *places, outputs, batch.samples, weighted,
+        class_weighted,
     )  # fmt: skip
-    mean_loss(launch, step_losses, losses, slots, hypers, samples)
+    mean_loss(launch, losses, batch, queue)
 
 
-def total_weight(launch, kind, hypers, jobs, slots, given, flags):
-    """1 / the sum of the weights of the batch, where it is not known before."""
-    launch(_total_weight, 1, hypers, jobs, slots, *given, require(kind).targets, *flags)
+def total_weight(launch, loss, outputs, batch, targets, queue):
+    """1 / the sum of the weights of the batch, unless the host knows it: all weights are 1, and no
+    label is missing.
+    """
+    *arrays, weighted, class_weighted = targets
+    kind = require(loss).targets
+    if kind != LABELS and not weighted and not class_weighted:
+        return
+    launch(
+        _total_weight, 1, queue.hypers, queue.jobs, queue.slots, batch.index, *arrays, kind,
+        outputs, batch.samples, weighted, class_weighted,
+    )  # fmt: skip
 
 
-def mean_loss(launch, step_losses, losses, slots, hypers, samples):
-    launch(_mean_loss, 1, step_losses, slots, hypers, losses, samples)
+def mean_loss(launch, losses, batch, queue):
+    launch(_mean_loss, 1, queue.losses, queue.slots, queue.hypers, losses, batch.samples)

@@ -15,10 +15,11 @@ from numba import cuda
 from numba.cuda import types
 
 from ..program import DZ_AT, FAN_OUT, H_STRIDE, NOWHERE, X_AT, X_STRIDE
-from . import device, loss
+from . import device
 from .code import FLOATS, INT, INTS, kernel
 from .device import SIMULATED
 from .job import BLOCK, FIRST_ROW, FORWARD, HYPERS, JOB, PARAMETER, SCALE, SEED, STEP
+from .loss import any_loss, mean_loss, total_weight
 from .narrow_product import product_code, weights_code
 from .narrow_rows import (
     FACTS,
@@ -68,7 +69,7 @@ def narrow_kernel(block):
     ask, start, multiply = product_code(block, MOST)
     remember, add, share, take, give, gather = rows_code(block, MOST, ACTIVATIONS)
     forward, backward, mask, scale = end_code(block)
-    loss_of_row = loss.any_loss(LANES)
+    loss_of_row = any_loss(LANES)
 
     @kernel(
         f"narrow_{COLUMNS}x{DEPTH}", THREADS, FLOATS, FLOATS, INTS, INTS, FLOATS, INTS, INTS,
@@ -177,41 +178,36 @@ def narrow_kernel(block):
     return narrow
 
 
-def _input_places(program):
+def _input_places(table):
     """Where the input's rows go, if anybody reads them again."""
-    return ints(program[0], X_AT, X_STRIDE) if keeps_all(program) else (NOWHERE, 0)
+    return ints(table[0], X_AT, X_STRIDE) if keeps_all(table) else (NOWHERE, 0)
 
 
-def narrow_forward(
-    launch, block, program, constants, params, acts, x, index, jobs, slots, samples, training
-):  # fmt: skip
+def narrow_forward(launch, block, program, acts, x, batch, queue, training):
     """As `run_forward` in program.py. block: see `passes.BLOCKS`."""
-    table = passes_of(program, constants, training, backward=False)
-    # No scale; the index of rows; no labels, targets, weights.
-    given = acts, index, index, acts, acts, acts
+    layers, index = len(program.table), batch.index
+    table = passes_of(program.table, program.constants, training, backward=False)
+    # No losses and no scalars; no labels, targets, weights.
+    given = index, index, acts, acts, acts
     launch(
-        narrow_kernel(block), blocks_of(samples, GROUP), acts, acts, jobs, slots,
-        *given, params, x, device.to_device(table.reshape(-1)), len(program),
-        len(program), samples, *_input_places(program), NOWHERE, 0, NO_LOSS, 0, 0, 0,
+        narrow_kernel(block), blocks_of(batch.samples, GROUP), acts, acts, queue.jobs, queue.slots,
+        acts, *given, program.params, x, device.to_device(table.reshape(-1)), layers, layers,
+        batch.samples, *_input_places(program.table), NOWHERE, 0, NO_LOSS, 0, 0, 0,
     )  # fmt: skip
 
 
-def narrow_step(
-    launch, block, losses, step_losses, program, constants, params, acts, x, index, labels, targets,
-    sample_weight, class_weight, jobs, slots, hypers, samples, kind, weighted, class_weighted,
-    scaled,
-):  # fmt: skip
+def narrow_step(launch, block, losses, program, acts, x, batch, targets, queue, loss):
     """As `run_forward` and `run_backward` in program.py. block: see `passes.BLOCKS`."""
-    table = passes_of(program, constants, training=True, backward=True)
-    given = index, labels, targets, sample_weight, class_weight
-    outputs = int(program[-1, FAN_OUT])
-    flags = int(weighted), int(class_weighted)
-    if not scaled:
-        loss.total_weight(launch, kind, hypers, jobs, slots, given, (outputs, samples, *flags))
+    table = passes_of(program.table, program.constants, training=True, backward=True)
+    top = program.table[-1]
+    *arrays, weighted, class_weighted = targets
+    outputs = int(top[FAN_OUT])
+    total_weight(launch, loss, outputs, batch, targets, queue)
     launch(
-        narrow_kernel(block), blocks_of(samples, GROUP), acts, losses, jobs, slots,
-        hypers, *given, params, x, device.to_device(table.reshape(-1)), len(table) - 2,
-        len(program), samples, *_input_places(program), *ints(program[-1], DZ_AT, H_STRIDE), kind,
-        outputs, *flags,
+        narrow_kernel(block), blocks_of(batch.samples, GROUP), acts, losses, queue.jobs,
+        queue.slots, queue.hypers, batch.index, *arrays, program.params, x,
+        device.to_device(table.reshape(-1)), len(table) - 2, len(program.table), batch.samples,
+        *_input_places(program.table), *ints(top, DZ_AT, H_STRIDE), loss, outputs, weighted,
+        class_weighted,
     )  # fmt: skip
-    loss.mean_loss(launch, step_losses, losses, slots, hypers, samples)
+    mean_loss(launch, losses, batch, queue)

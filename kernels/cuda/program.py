@@ -26,52 +26,35 @@ from .normalize import (
 from .weights import weight_gradients
 
 
-def run_outputs(
-    launch, block, program, constants, params, acts, x, index, jobs, slots, samples, training,
-    precision="float32",
-):  # fmt: skip
+def run_outputs(launch, block, program, acts, x, batch, queue, training, precision="float32"):
     """`run_forward`, or one launch that does the same."""
-    given = program, constants, params, acts, x, index, jobs, slots, samples, training
     if block is not None:
-        narrow_forward(launch, block, *given)
+        narrow_forward(launch, block, program, acts, x, batch, queue, training)
     else:
-        run_forward(launch, *given, precision)
+        run_forward(launch, program, acts, x, batch, queue, training, precision)
 
 
 def run_rows(
-    launch, block, losses, step_losses, program, constants, params, acts, x, index, labels,
-    targets, sample_weight, class_weight, jobs, slots, hypers, samples, loss, weighted,
-    class_weighted, scaled, precision="float32",
-):  # fmt: skip
+    launch, block, losses, program, acts, x, batch, targets, queue, loss, precision="float32"
+):
     """All of a step that comes before the weights: `run_forward` in training and `run_backward`, or
-    one launch that does the same, in float32.
+    one launch that does the same, in float32. losses: of each sample; loss: its code.
     """
-    batch = labels, targets, sample_weight, class_weight
-    flags = samples, loss, weighted, class_weighted, scaled
     if block is not None:
-        narrow_step(
-            launch, block, losses, step_losses, program, constants, params, acts, x, index, *batch,
-            jobs, slots, hypers, *flags,
-        )  # fmt: skip
+        narrow_step(launch, block, losses, program, acts, x, batch, targets, queue, loss)
         return
-    run_forward(
-        launch, program, constants, params, acts, x, index, jobs, slots, samples, True, precision
-    )
-    run_backward(
-        launch, losses, step_losses, program, constants, params, acts, index, *batch, jobs, slots,
-        hypers, *flags, precision,
-    )  # fmt: skip
+    run_forward(launch, program, acts, x, batch, queue, True, precision)
+    run_backward(launch, losses, program, acts, batch, targets, queue, loss, precision)
 
 
-def run_forward(
-    launch, program, constants, params, acts, x, index, jobs, slots, samples, training,
-    precision="float32",
-):  # fmt: skip
-    """All layers for a batch of `samples` rows of x. training: with dropout, and what the backward
-    pass needs is kept.
+def run_forward(launch, program, acts, x, batch, queue, training, precision="float32"):
+    """All layers for a batch of rows of x. training: with dropout; also keeps what the backward
+    pass reads.
     """
-    gather(launch, program[0], acts, x, index, jobs, slots, samples)
-    for row, constants_row in zip(program, constants, strict=True):
+    table, constants, params = program
+    jobs, slots, samples = queue.jobs, queue.slots, batch.samples
+    gather(launch, table[0], acts, x, batch.index, jobs, slots, samples)
+    for row, constants_row in zip(table, constants, strict=True):
         dropping = training and row[DROPPING]
         if row[OP] == DENSE:
             dense_forward(
@@ -85,18 +68,13 @@ def run_forward(
         finish_rows(launch, row, constants_row, acts, jobs, slots, samples, dropping)
 
 
-def run_backward(
-    launch, losses, step_losses, program, constants, params, acts, index, labels, targets,
-    sample_weight, class_weight, jobs, slots, hypers, samples, loss, weighted, class_weighted,
-    scaled, precision="float32",
-):  # fmt: skip
+def run_backward(launch, losses, program, acts, batch, targets, queue, loss, precision="float32"):
     """After `run_forward`: the loss, and dz of all layers."""
-    loss_and_gradient(
-        launch, losses, step_losses, loss, program[-1], acts, jobs, slots, hypers, samples, index,
-        labels, targets, sample_weight, class_weight, weighted, class_weighted, scaled,
-    )  # fmt: skip
-    for r in range(len(program) - 1, 0, -1):
-        row, below = program[r], program[r - 1]
+    table, constants, params = program
+    jobs, slots, samples = queue.jobs, queue.slots, batch.samples
+    loss_and_gradient(launch, losses, table[-1], acts, batch, targets, queue, loss)
+    for r in range(len(table) - 1, 0, -1):
+        row, below = table[r], table[r - 1]
         if row[OP] == HIGHWAY:
             highway_backward(launch, row, below, acts, samples)
         elif row[OP] == DENSE:
@@ -108,14 +86,15 @@ def run_backward(
             activation_backward(launch, below, constants[r - 1], acts, samples)
 
 
-def run_weights(
-    launch, program, constants, tiling, params, state, acts, hypers, slots, update, size, samples
-):
-    """Gradients of all parameters over the batch, and their update. Of weights with a direction the
-    gradient is stored, for `run_directions`. tiling: a `Tiling` of the program.
+def run_weights(launch, program, tiling, state, acts, queue, update, size, samples):
+    """Gradients of all parameters over the batch, and their update. The gradient of weights with a
+    direction is stored, for `run_directions`. tiling: a `Tiling` of the program; size: the number
+    of parameters.
     """
+    table, constants, params = program
+    slots, hypers = queue.slots, queue.hypers
     weight_gradients(launch, tiling, params, state, acts, slots, hypers, update, size, samples)
-    for row, constants_row in zip(program, constants, strict=True):
+    for row, constants_row in zip(table, constants, strict=True):
         if row[OP] not in (DENSE, HIGHWAY):
             normalization_update(
                 launch, row, constants_row, params, state, acts, slots, hypers, update, size,
@@ -123,10 +102,12 @@ def run_weights(
             )  # fmt: skip
 
 
-def run_directions(launch, program, params, state, hypers, slots, update, size):
-    """For networks with weight normalization: their lengths and directions, from the gradients that
-    `run_weights` has stored.
+def run_directions(launch, program, state, queue, update, size):
+    """For networks with weight normalization: update lengths and directions, from the gradients
+    that `run_weights` has stored.
     """
-    for row in program:
+    for row in program.table:
         if row[V_AT] >= 0:
-            update_direction(launch, row, params, state, slots, hypers, update, size)
+            update_direction(
+                launch, row, program.params, state, queue.slots, queue.hypers, update, size
+            )
