@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastsnn.checks import inputs as check
 from fastsnn.engine import graph, initialize
@@ -127,7 +128,7 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         Network.__init__(self, state["layers"], state["input_size"], _arrays=state["arrays"])
 
-    def forward(self, x: Placed, threads: int | None = None) -> np.ndarray:
+    def forward(self, x: ArrayLike | Placed, threads: int | None = None) -> np.ndarray:
         """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. An x of
         another type is converted to float32.
 
@@ -142,7 +143,7 @@ class Network:
         return self._predictor.place(x)
 
     def activations(
-        self, x: np.ndarray, training: bool = False, seed: int = 0, step: int = 0
+        self, x: ArrayLike, training: bool = False, seed: int = 0, step: int = 0
     ) -> list[np.ndarray]:
         """Outputs of the hidden nodes for x (n, input_size): a list of (n, units) float32, from the
         first to the last.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastsnn.checks import inputs as check
 from fastsnn.engine import backends
@@ -38,7 +39,7 @@ class Predictor:
         placed: Rows = self.engine.place(x if isinstance(x, ByteRows) else self._checked(x))
         return placed
 
-    def forward(self, x: Placed, threads: int | None) -> np.ndarray:
+    def forward(self, x: ArrayLike | Placed, threads: int | None) -> np.ndarray:
         """Raw outputs (n, outputs) float32 in evaluation mode for x (n, features)."""
         if isinstance(x, Rows) and self.backend == "cpu":  # the network has left the device
             x = x.host
@@ -50,9 +51,9 @@ class Predictor:
         self.engine.run(out, x, threads)
         return out
 
-    def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
+    def activations(self, x: ArrayLike, training: bool, seed: int, step: int) -> list[np.ndarray]:
         """`PredictionEngine.activations` for any x (n, features)."""
         return self.engine.activations(self._checked(x), training, seed, step)
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
+    def _checked(self, x: ArrayLike) -> np.ndarray:
         return check.features(x, self._inputs)
