@@ -11,10 +11,10 @@ the CPU, give the same bits. Products are made in float32, whatever precision wa
 
 import functools
 
+import numpy as np
 from numba import cuda
 from numba.cuda import types
 
-from ..program import DZ_AT, FAN_OUT, H_STRIDE, NOWHERE, X_AT, X_STRIDE
 from . import device
 from .code import FLOATS, INT, INTS, kernel
 from .device import SIMULATED
@@ -23,6 +23,7 @@ from .loss import any_loss, mean_loss, total_weight
 from .narrow_product import product_code, weights_code
 from .narrow_rows import (
     FACTS,
+    LAUNCH,
     NUMBER,
     ROWS,
     SEED_NOW,
@@ -32,19 +33,28 @@ from .narrow_rows import (
 )
 from .passes import (
     BIAS,
+    CLASS_WEIGHTED,
+    HEAD,
+    LAYERS,
     LIMIT,
+    LOSS,
     MORE,
+    NO_LOSS,
     OUT,
     OUT_STRIDE,
+    OUTPUTS,
     PASS,
+    PASSES,
     SLOPE,
     TERMS,
+    TOP,
+    TOP_STEP,
     UNITS,
-    keeps_all,
+    WEIGHTED,
+    head_of,
     passes_of,
 )
 from .shape import GROUP, QUAD, blocks_of
-from .table import ints
 from .tile import FLOAT
 
 INT64 = types.int64
@@ -52,7 +62,6 @@ INT64 = types.int64
 # are there at a time.
 MOST = 64 if SIMULATED else 256
 SLOTS = 2  # rows of the table in shared memory: of this pass and of the next one
-NO_LOSS = -1  # the kind, where only outputs are wanted
 
 
 @functools.cache
@@ -64,7 +73,7 @@ def narrow_kernel(block):
     ACTIVATIONS, PLANE = 2 * BUFFER, MOST * QUAD  # behind the weights; four samples of all units
     SHARED, WORDS = ACTIVATIONS + 2 * PLANE, SLOTS * PASS
     LOCAL = MOST - 1  # of a power of two
-    assert COLUMNS <= MOST and COLUMNS % DEPTH == 0 and PASS <= THREADS
+    assert COLUMNS <= MOST and COLUMNS % DEPTH == 0 and HEAD <= PASS <= THREADS
     fetch, keep = weights_code(block)
     ask, start, multiply = product_code(block, MOST)
     remember, add, share, take, give, gather = rows_code(block, MOST, ACTIVATIONS)
@@ -73,12 +82,11 @@ def narrow_kernel(block):
 
     @kernel(
         f"narrow_{COLUMNS}x{DEPTH}", THREADS, FLOATS, FLOATS, INTS, INTS, FLOATS, INTS, INTS,
-        FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, INTS, *[INT] * 11,
+        FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, INTS, INT,
     )  # fmt: skip
     def narrow(
         acts, losses, jobs, slots, hypers, index, labels, targets, sample_weight, class_weight,
-        params, x, table, passes, rows, samples, x_at, x_stride, dz_at, dz_stride, kind, outputs,
-        weighted, class_weighted,
+        params, x, table, samples,
     ):  # fmt: skip
         if SIMULATED:
             shared = cuda.shared.array(SHARED, FLOAT)
@@ -101,19 +109,21 @@ def narrow_kernel(block):
         if thread == 0:
             facts[NUMBER] = jobs[job + BLOCK] + cuda.blockIdx.x
             facts[STEP_NOW], facts[SEED_NOW] = jobs[job + STEP], jobs[job + SEED]
+        if thread < HEAD:
+            facts[LAUNCH + thread] = table[thread]
         word = 0  # of the table's row of the pass after this one
         if thread < PASS:
-            words[thread] = table[thread]
-            word = table[PASS + thread]
+            words[thread] = table[HEAD + thread]
+            word = table[HEAD + PASS + thread]
         cuda.syncthreads()
         ask(bias, params, words, 0, column)
         fetch(stage, params, words, 0, 0, thread)
         here = 0
-        for p in range(passes):
+        for p in range(facts[LAUNCH + PASSES]):
             row, following = (p & 1) * PASS, (1 - (p & 1)) * PASS
             if thread < PASS:
                 words[following + thread] = word
-                word = table[(p + 2) * PASS + thread]
+                word = table[HEAD + (p + 2) * PASS + thread]
             terms, units = words[row + TERMS], words[row + UNITS]
             is_forward = words[row + BIAS] >= 0
             start(acc, bias, words, row)
@@ -124,10 +134,7 @@ def narrow_kernel(block):
                     if k > 0:
                         cuda.syncthreads()  # the features before are used
                     for local in range(thread, min(MOST, terms - k + DEPTH), THREADS):
-                        gather(
-                            shared, acts, x, facts, k + local, terms, local, first, last, x_at,
-                            x_stride,
-                        )  # fmt: skip
+                        gather(shared, acts, x, facts, k + local, terms, local, first, last)
                 keep(shared, here, stage, words, row, thread)
                 cuda.syncthreads()
                 after, whose = k + DEPTH, row
@@ -160,54 +167,51 @@ def narrow_kernel(block):
                 )  # fmt: skip
             cuda.syncthreads()  # all have read what is there
             share(shared, acc, units, part, column)
-            if p == rows - 1 and kind != NO_LOSS:
+            if p == facts[LAUNCH + LAYERS] - 1 and facts[LAUNCH + LOSS] != NO_LOSS:
                 cuda.syncthreads()
-                own = thread // LANES
+                own, outputs = thread // LANES, facts[LAUNCH + OUTPUTS]
                 sample = first + own
                 there, own_row = sample <= last, facts[ROWS + own]
                 z = ACTIVATIONS + own // QUAD * PLANE + own % QUAD
                 loss_of_row(
-                    kind, shared, z, z, QUAD, losses, scratch, sample, there, own_row, labels,
-                    targets, sample_weight, class_weight, outputs, weighted, class_weighted,
+                    facts[LAUNCH + LOSS], shared, z, z, QUAD, losses, scratch, sample, there,
+                    own_row, labels, targets, sample_weight, class_weight, outputs,
+                    facts[LAUNCH + WEIGHTED], facts[LAUNCH + CLASS_WEIGHTED],
                     hypers[slot * HYPERS + PARAMETER], hypers[slot * HYPERS + SCALE],
                 )  # fmt: skip
                 cuda.syncthreads()
                 take(acc, shared, part, column)
-                give(acts, acc, dz_at, dz_stride, outputs, part, column, first, last)
+                give(
+                    acts, acc, facts[LAUNCH + TOP], facts[LAUNCH + TOP_STEP], outputs, part,
+                    column, first, last,
+                )  # fmt: skip
 
     return narrow
 
 
-def _input_places(table):
-    """Where the input's rows go, if anybody reads them again."""
-    return ints(table[0], X_AT, X_STRIDE) if keeps_all(table) else (NOWHERE, 0)
-
-
 def narrow_forward(launch, block, program, acts, x, batch, queue, training):
     """As `run_forward` in program.py. block: see `passes.BLOCKS`."""
-    layers, index = len(program.table), batch.index
-    table = passes_of(program.table, program.constants, training, backward=False)
-    # No losses and no scalars; no labels, targets, weights.
-    given = index, index, acts, acts, acts
+    table = head_of(program.table, False), passes_of(*program[:2], training, backward=False)
+    unused = batch.index, acts, acts, acts  # labels, targets, weights
     launch(
         narrow_kernel(block), blocks_of(batch.samples, GROUP), acts, acts, queue.jobs, queue.slots,
-        acts, *given, program.params, x, device.to_device(table.reshape(-1)), layers, layers,
-        batch.samples, *_input_places(program.table), NOWHERE, 0, NO_LOSS, 0, 0, 0,
+        acts, batch.index, *unused, program.params, x, _on_device(*table), batch.samples,
     )  # fmt: skip
 
 
 def narrow_step(launch, block, losses, program, acts, x, batch, targets, queue, loss):
     """As `run_forward` and `run_backward` in program.py. block: see `passes.BLOCKS`."""
-    table = passes_of(program.table, program.constants, training=True, backward=True)
-    top = program.table[-1]
-    *arrays, weighted, class_weighted = targets
-    outputs = int(top[FAN_OUT])
-    total_weight(launch, loss, outputs, batch, targets, queue)
+    head = head_of(program.table, True, targets, loss)
+    table = head, passes_of(*program[:2], training=True, backward=True)
+    total_weight(launch, loss, int(head[OUTPUTS]), batch, targets, queue)
+    *arrays, _, _ = targets
     launch(
         narrow_kernel(block), blocks_of(batch.samples, GROUP), acts, losses, queue.jobs,
-        queue.slots, queue.hypers, batch.index, *arrays, program.params, x,
-        device.to_device(table.reshape(-1)), len(table) - 2, len(program.table), batch.samples,
-        *_input_places(program.table), *ints(top, DZ_AT, H_STRIDE), loss, outputs, weighted,
-        class_weighted,
+        queue.slots, queue.hypers, batch.index, *arrays, program.params, x, _on_device(*table),
+        batch.samples,
     )  # fmt: skip
     mean_loss(launch, losses, batch, queue)
+
+
+def _on_device(head, passes):
+    return device.to_device(np.concatenate((head, passes.reshape(-1))))

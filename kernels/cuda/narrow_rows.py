@@ -15,6 +15,7 @@ from .code import device_code
 from .dropout import dropped
 from .passes import (
     FUNCTION,
+    HEAD,
     LAMBDA,
     LAMBDA_ALPHA,
     LIMIT,
@@ -24,16 +25,18 @@ from .passes import (
     SLOPE,
     UNITS,
     VALUE,
+    X_PLACE,
+    X_STEP,
     A,
     B,
 )
 from .shape import GROUP, QUAD
 from .vector import least, load_all, load_vector, store_all, store_vector
 
-# What a block knows of its samples, in shared memory as well, so that no register is needed for it:
-# rows of the data set, one for each of the eight; the number of the eight for the masks; step and
-# seed.
-ROWS, NUMBER, STEP_NOW, SEED_NOW, FACTS = 0, GROUP, GROUP + 1, GROUP + 2, GROUP + 3
+# The facts of a block, in shared memory to save registers: the eight rows of the data set; the
+# number of these eight samples in the stream of masks; step and seed; then the head of the table.
+ROWS, NUMBER, STEP_NOW, SEED_NOW, LAUNCH = 0, GROUP, GROUP + 1, GROUP + 2, GROUP + 3
+FACTS = LAUNCH + HEAD
 
 
 def word(builder, words, row, column):
@@ -130,13 +133,12 @@ def rows_code(block, most, activations):
         builder.when((Value(builder, column) < Value(builder, units)).ir, inside)
 
     @device_code
-    def gather(
-        builder, shared, acts, x, facts, feature, features, local, first, last, x_at, stride
-    ):  # fmt: skip
-        """One feature of the eight samples: from the data set to shared memory and, where x_at is
-        not negative, to the input's rows; 0 where there is none.
+    def gather(builder, shared, acts, x, facts, feature, features, local, first, last):
+        """One feature of the eight samples, from the data set to shared memory and, if the input's
+        rows are kept, to global memory; features beyond the last one are 0.
         """
-        feature, x_at, stride = (Value(builder, v) for v in (feature, x_at, stride))
+        feature = Value(builder, feature)
+        x_at, stride = (fact(builder, facts, LAUNCH + c) for c in (X_PLACE, X_STEP))
         there = feature < Value(builder, features)
         near = least(feature, Value(builder, features) - 1)
         kept = builder.and_(there.ir, (x_at >= 0).ir)

@@ -33,11 +33,28 @@ from ..program import (
     THRESHOLD,
     W_AT,
     X_AT,
+    X_STRIDE,
 )
 from .device import SIMULATED
 from .shape import GROUP, PAD
 
-# Columns of the table, int64.
+# The table's head, int64: what holds for a launch.
+(
+    PASSES,
+    LAYERS,  # passes forward
+    X_PLACE,  # in the activations: where the input's rows are kept, or NOWHERE
+    X_STEP,  # from one of them to the next
+    TOP,  # in the activations: dz of the outputs
+    TOP_STEP,
+    LOSS,  # its code, or NO_LOSS
+    OUTPUTS,
+    WEIGHTED,  # 1: by weights of samples
+    CLASS_WEIGHTED,  # 1: by weights of classes
+    HEAD,
+) = range(11)
+NO_LOSS = -1  # only outputs are wanted
+
+# Columns of the rows after it, int64.
 (
     TERMS,  # of each sum
     UNITS,  # sums of each sample
@@ -156,9 +173,23 @@ def keeps_all(program):
     return len(places) == 1 + len(program)
 
 
+def head_of(program, backward, targets=None, loss=NO_LOSS):
+    """targets: the `Targets` of a loss; loss: its code."""
+    head, layers = np.zeros(HEAD, np.int64), len(program)
+    head[[PASSES, LAYERS, LOSS]] = 2 * layers - 1 if backward else layers, layers, loss
+    head[X_PLACE] = NOWHERE
+    if keeps_all(program):
+        head[[X_PLACE, X_STEP]] = program[0, [X_AT, X_STRIDE]]
+    head[[TOP, TOP_STEP, OUTPUTS]] = program[-1, [DZ_AT, H_STRIDE, FAN_OUT]]
+    if targets is not None:
+        head[[WEIGHTED, CLASS_WEIGHTED]] = targets.weighted, targets.class_weighted
+    return head
+
+
 def passes_of(program, constants, training, backward):
-    """The table: forward through all rows of a program, then, for `backward`, back to the first
-    one. Two rows follow that are read ahead, but never run. training: with dropout.
+    """The passes of the table, (n, PASS): forward through all nodes of a program; with `backward`
+    also back to the first one. Two more follow, which are read ahead but never run. training: with
+    dropout.
     """
     count = len(program)
     table = [_forward(program[r], constants[r], training, backward) for r in range(count)]
