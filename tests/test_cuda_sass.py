@@ -24,13 +24,24 @@ SENSES = {
     "negative": (("LT", "GEU"), "R", "RZ"),
     "above": (("GT", "LEU", "LT", "GEU"), "R", "R"),
     "size above": (("GT", "LEU"), "|R|", "R"),
+    "within 15": (("GT", "LEU"), "R", "15"),
+    "within 120": (("GT", "LEU"), "R", "120"),
+    "exp of -|x|": (("GT", "LEU"), "|R|", "104"),  # "exp", with both signs turned round
     # Directions of normalized weights: see SHORTEST and LONGEST in kernels/scalar.py.
     "direction": (("LT", "GEU"), "|R|", "9.99999986991104000000e+14"),
     "not too long": (("LT", "GEU"), "R", "1.00000001504746621988e+30"),
     "not too short": (("GT", "LEU"), "R", "1.000000003171076851e-30"),
 }
 DIRECTIONS = ["is finite", "direction", "not too long", "not too short"]
-LEAST = {"exp": "-104", "exp - 1": "-32"}  # their argument is that or more, or NaN
+# Their argument is that or more, or NaN.
+LEAST = {"exp": "-104", "exp - 1": "-32", "within -15": "-15", "within -120": "-120"}
+# Of activations whose slope is computed from z, in y and in dy/dz.
+SMOOTH = {
+    "gelu": ["positive", "exp", "within 15", "within -15"],
+    "gelu_tanh": ["positive", "exp of -|x|", "within 15", "within -15"],
+    "mish": ["positive", "exp of -|x|", "within 120", "within -120"],
+}
+PLACES = "finish", "activation_backward", "dense_forward", "dense_backward", "try"
 # Comparisons in the source of kernels, by prefixes of their names.
 WRITTEN = {
     "total_weight": ["is number", "positive"],
@@ -58,6 +69,7 @@ WRITTEN = {
         f"direction_update_{row.name}": DIRECTIONS for row in updates.UPDATES if row.name != "store"
     },
     "direction_update_lion": [*DIRECTIONS, "positive", "negative"],
+    **{f"{place}_{name}": written for place in PLACES for name, written in SMOOTH.items()},
     "norm_update": ["is finite"],
     "try_is_number": ["is number"],
     "try_is_finite": ["is finite"],

@@ -67,7 +67,7 @@ class Masks(NamedTuple):
 
 class Loss(NamedTuple):
     code: int  # see `kernels/losses.py`
-    parameter: float  # of the loss: label smoothing, threshold, quantile; float32
+    parameter: float  # of the loss, see `fastsnn/losses.py`; float32
     scale: float  # 1 / the sum of the weights of the batch; float32
 
 
