@@ -45,7 +45,7 @@ def _vectors(builder, rows, body):
     def vector(i):
         body(i, builder.mul(i, I64(LANES)))
 
-    loop(builder, builder.mul(rows, I64(VECTORS)), vector)
+    loop(builder, builder.mul(rows, I64(VECTORS)), vector, short=True)
 
 
 def _column(builder, row, column):

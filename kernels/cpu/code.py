@@ -109,14 +109,14 @@ def _as_written(module):
     return own
 
 
-def loop(builder, count, body):
-    """Loop i = 0 .. count - 1: `body(i)`."""
+def loop(builder, count, body, short=False):
+    """Loop i = 0 .. count - 1: `body(i)`; short as in `fold`."""
 
     def step(i, carried):
         body(i)
         return carried
 
-    fold(builder, count, [], step)
+    fold(builder, count, [], step, short)
 
 
 def row_pointers(builder, pointer, offset, stride, valid, rows):

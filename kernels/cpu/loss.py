@@ -64,7 +64,7 @@ def _with_samples(update):
                     if value is not before:
                         store(builder, value, place)
 
-        loop(builder, n_classes, of_class)
+        loop(builder, n_classes, of_class, short=True)
 
     return with_samples
 
