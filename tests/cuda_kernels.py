@@ -26,7 +26,13 @@ MMA = re.compile(
 )
 
 
+# Compiled for each tile: what networks use most, and what needs most registers. The others are
+# compiled for the largest tile of each precision and the smallest of all, to save time.
+IN_ALL_TILES = {"selu", "gelu", "store", "sgd", "adam", "nadam"}
+
+
 def every_kernel():
+    """The kernels by name: all in the simulator, where each precision has one tile."""
     from fastsnn.kernels import activations, updates
     from fastsnn.kernels.cuda import (
         code,
@@ -41,18 +47,24 @@ def every_kernel():
 
     assert program
     tiles = [tile for tiles in shape.TILES.values() for tile in tiles]
+    few = [tiles[0] for tiles in shape.TILES.values()]
+    few += [tile for tile in shape.TILES["float32"][-1:] if tile not in few]
+
+    def tiles_of(name):
+        return tiles if name in IN_ALL_TILES else few
+
     for name, kind in activations.CODES.items():
         for dropping in (False, True):
             elementwise.finish_kernel(kind, dropping)
-            for tile in tiles:
+            for tile in tiles_of(name):
                 dense.forward_kernel(tile, kind, dropping)
         if name != "none":
             elementwise.backward_kernel(kind)
         for mode in activations.ways_back(name):
-            for tile in tiles:
+            for tile in tiles_of(name):
                 dense.backward_kernel(tile, kind, mode)
-    for tile in tiles:
-        for update in range(len(updates.UPDATES)):
+    for update, row in enumerate(updates.UPDATES):
+        for tile in tiles_of(row.name):
             weights.weights_kernels(tile, update)
     for block in passes.BLOCKS:
         narrow.narrow_kernel(block)
