@@ -1,6 +1,7 @@
 """The narrow schedule: one launch takes a batch forward through all layers, through the loss, and
 backward through all layers. Dense layers compute each sample on its own, so no block waits for
 another.
+
 Outputs and dz are also written to global memory, for the weight gradients. The first weights of a
 layer are prefetched while the last ones of the layer before are multiplied. Every sum runs in the
 order of its index, so both schedules and the CPU give the same bits. Products are in float32,
