@@ -92,16 +92,6 @@ def _loss(job, index, targets, parameter):
 
 
 @jit.helper
-def _weights(job, program, state, buffers, hyper, part, parts):
-    weights_at(job[WEIGHTS], program, state, buffers, hyper, job[UPDATE], job[SAMPLES], part, parts)
-
-
-@jit.helper
-def _directions(job, program, state, buffers, hyper, part, parts):
-    directions_at(job[DIRECTIONS], program, state, buffers, hyper, job[UPDATE], part, parts)
-
-
-@jit.helper
 def _mean(losses, samples, scale):
     total = 0.0
     for s in range(samples):
@@ -139,9 +129,13 @@ def steps_serial(
         mean = _mean(losses, job[SAMPLES], loss.scale)
         step_losses[i] = mean
         if math.isfinite(mean):
-            _weights(job, program, state, buffers, hypers[i], 0, 1)
+            weights_at(
+                job[WEIGHTS], program, state, buffers, hypers[i], job[UPDATE], job[SAMPLES], 0, 1
+            )
             if job[DIRECTIONS]:
-                _directions(job, program, state, buffers, hypers[i], 0, 1)
+                directions_at(
+                    job[DIRECTIONS], program, state, buffers, hypers[i], job[UPDATE], 0, 1
+                )
             job[OVERFLOW] = overflows(buffers.work)
         if job[OVERFLOW] or not mean <= limit:
             return i + 1
@@ -181,16 +175,16 @@ def step_parallel(
     if math.isfinite(mean):
         job[MEETINGS] += 1
         for t in prange(threads):
-            _weights(
-                job, Program(table, constants, params), state, Buffers(acts, bits, work[t]), hyper,
-                t, threads,
+            weights_at(
+                job[WEIGHTS], Program(table, constants, params), state,
+                Buffers(acts, bits, work[t]), hyper, job[UPDATE], job[SAMPLES], t, threads,
             )  # fmt: skip
         if job[DIRECTIONS]:
             job[MEETINGS] += 1
             for t in prange(threads):
-                _directions(
-                    job, Program(table, constants, params), state, Buffers(acts, bits, work[t]),
-                    hyper, t, threads,
+                directions_at(
+                    job[DIRECTIONS], Program(table, constants, params), state,
+                    Buffers(acts, bits, work[t]), hyper, job[UPDATE], t, threads,
                 )  # fmt: skip
         for t in range(threads):
             job[OVERFLOW] |= overflows(work[t])
