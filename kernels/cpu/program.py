@@ -1,10 +1,20 @@
-"""The interpreter: runs a program (a table with a row per node) over a slice of the batch or of the
-weights.
+"""The interpreter: runs one part of a program (a table with a row for each node), over samples or
+over weights.
 
-A step is two regions. *Rows*: a slice of panels goes through all layers forward, the loss, and all
-layers backward; each layer's output panel becomes its dz in place. *Weights*: a slice of the weight
-tiles; each tile's gradient is summed over the whole batch and handed to the optimizer while it is
-in the first-level cache.
+A step has two regions. *Rows*: panels of samples pass through all layers forward, the loss, and all
+layers backward; each layer's dz overwrites its output. *Weights*: the gradient of each tile of the
+weights is summed over the whole batch, and the optimizer applies it while the tile is in the
+first-level cache.
+
+    r                row of the table = layer; `row`, `below`: rows of a layer and of the one below
+    p, q             panels [p, q): PANEL samples each
+    n, m  (k, m)     units [n, m) of a layer's outputs (of its inputs, backward)
+    acts             panels [panel][unit][sample of the panel], shared by all threads; a part writes
+                     only its own panels and units
+    bits             dropout masks [panel][unit], a bit for each sample; shared in the same way
+    params, state    weights (fan_out, fan_in); a part of region 2 writes only its own tiles
+    work             of one thread: packed weights and scratch, see WORK_HEAD
+    part, parts      this thread's share, and their number
 """
 
 from .. import jit
@@ -57,8 +67,8 @@ WORK_HEAD = OVERFLOW_AT + PANEL  # floats of a thread's work space before tiles 
 
 @jit.helper
 def share(panels, units, split, part, parts):
-    """The first and the last cell, exclusive, of one of `parts` equal parts of a layer. Cells are
-    CHUNK units of one panel, panel after panel; without `split` parts are whole panels.
+    """One of `parts` equal parts of a layer: (first cell, end, cells of a panel). A cell is CHUNK
+    units of one panel, in the order of the panels; without `split`, parts are whole panels.
     """
     chunks = (units + CHUNK - 1) // CHUNK
     if split:
@@ -69,8 +79,8 @@ def share(panels, units, split, part, parts):
 
 @jit.helper
 def rectangle(cell, last, chunks, units):
-    """Panels and units of the cells [cell, last) that can be worked on together: a piece of one
-    panel, or whole panels. (first panel, last panel, first unit, last unit, next cell)
+    """The next rectangle of the cells [cell, last), a piece of one panel or whole panels: (first
+    panel, end, first unit, end, next cell).
     """
     panel, chunk = cell // chunks, cell % chunks
     whole = (last - cell) // chunks
@@ -82,17 +92,15 @@ def rectangle(cell, last, chunks, units):
 
 @jit.helper
 def couples_rows(row):
-    """Whether this node's outputs depend in training on other rows: its parts are units of the
-    whole batch.
+    """Return True if in training a sample's outputs depend on other samples. Parts of such a node
+    are units of the whole batch.
     """
     return row[OP] == BATCH_NORM
 
 
 @jit.helper
 def share_node(row, units, panels, split, part, parts, training):
-    """`share` of a node: of whole panels where all units of a sample belong together, of units
-    where all samples of a unit do.
-    """
+    """`share` of a node: units if it couples rows, whole panels if it couples units."""
     if training and couples_rows(row):
         return share(1, units, 1, part, parts)
     return share(panels, units, split and row[OP] == DENSE, part, parts)
@@ -100,8 +108,8 @@ def share_node(row, units, panels, split, part, parts, training):
 
 @jit.helper
 def load_features(row, buffers, x, batch, first_panel, last_panel, first, last, training):
-    """Features [first, last) of the rows of some panels as panels; in training also in blocks
-    [sample][feature], for the weight gradient.
+    """Load features [first, last) of the rows of x into panels; in training also into blocks
+    [sample][feature], which the weight gradient reads.
     """
     acts, _, work = buffers
     index, first_row, samples = batch
@@ -131,7 +139,7 @@ def make_masks(row, bits, first_panel, last_panel, first, last, masks):
 
 @jit.helper
 def keep_transposed(row, above, acts, first_panel, last_panel, first, last):
-    """The outputs of a layer again as [block of features][sample][feature]."""
+    """Store the outputs of a layer also as [block of features][sample][feature]."""
     for k in range(first, last, PANEL):
         for p in range(first_panel, last_panel):
             block = above[T_AT] + (k // PANEL) * above[T_STRIDE] + p * BLOCK
@@ -188,7 +196,7 @@ def run_forward(program, buffers, x, batch, part, masks, training):
 
 @jit.helper
 def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last, dropping):
-    """What follows a normalization or a highway layer: the sum with a skip, activation, dropout."""
+    """After a normalization or a highway layer: add the skip, then activation and dropout."""
     for p in range(first_panel, last_panel):
         h_at = row[H_AT] + p * row[H_STRIDE] + first * PANEL
         if row[SKIP_AT] >= 0 and row[OP] != HIGHWAY:
@@ -248,7 +256,7 @@ def run_backward(losses, program, buffers, batch, targets, part, masks, loss):
 
 @jit.helper
 def overflows(work):
-    """Whether region 2 or 3 skipped an update because it would have overflowed float32."""
+    """Return True if region 2 or 3 skipped an update that would have overflowed float32."""
     marks = work[OVERFLOW_AT:WORK_HEAD]
     for i in range(PANEL):
         if marks[i] != 0:  # a mark is a NaN
@@ -275,8 +283,8 @@ def count_tiles(table):
 
 @jit.entry(VOID, PROGRAM, MATRIX, BUFFERS, FLOATS, *[INT] * 4)
 def run_weights(program, state, buffers, hyper, update, samples, part, parts):
-    """Region 2 for the tiles of one of `parts` equal parts: weight gradients over the whole batch,
-    and the update. Of weights with a direction the gradient is stored, for `run_directions`.
+    """Region 2, for one of `parts` equal parts of the tiles: weight gradients over the whole batch,
+    and their update. The gradient of weights with a direction is stored, for `run_directions`.
     Updates that would overflow float32 are skipped and marked in `work`, see `overflows`.
     """
     table, constants, params = program
@@ -323,7 +331,7 @@ def run_weights(program, state, buffers, hyper, update, samples, part, parts):
 
 @jit.entry(VOID, PROGRAM, MATRIX, BUFFERS, FLOATS, *[INT] * 3)
 def run_directions(program, state, buffers, hyper, update, part, parts):
-    """Region 3, for networks with weight normalization: their lengths and directions, from the
+    """Region 3, for networks with weight normalization: update lengths and directions, from the
     gradients that region 2 has stored.
     """
     table, _, params = program

@@ -1,11 +1,17 @@
-"""One training step as two parallel regions, and prediction as one; each with one slice per thread.
+"""One training step as two parallel regions, and prediction as one; each thread runs one part.
 
 A node that couples the rows of a batch cuts the first region into segments; weight normalization
-adds a third one.
+adds a third region. A barrier ends one region and starts the next.
 
-The kernels of `program.py` are called through their addresses, so that this file compiles in a
-moment. The same work without threads (`threads` = 1) touches no threading layer: it is safe after a
-fork and from many Python threads.
+The kernels of `program.py` are called through their addresses, so they are not compiled again here.
+The serial variants (`threads` = 1) use no threading layer: they are safe after a fork and from
+several Python threads.
+
+    job              int64, the columns below: the scalars of the current step
+    table, constants, params; acts, bits, work; labels, ...: see `arguments.py`; here `work` (and in
+                     a prediction `acts`) has a row for each thread
+    state, hyper(s)  the optimizer's arrays, like params; its scalars (of each step)
+    t                thread
 """
 
 import math
@@ -30,12 +36,12 @@ backward_at = jit.native_call(serial.run_backward)
 weights_at = jit.native_call(serial.run_weights)
 directions_at = jit.native_call(serial.run_directions)
 
-# Columns of a job, int64: what changes from step to step.
+# Columns of a job.
 (
-    FORWARD, BACKWARD, WEIGHTS,  # addresses
-    DIRECTIONS,  # another, or 0 where no weights are normalized
+    FORWARD, BACKWARD, WEIGHTS,  # addresses of kernels
+    DIRECTIONS,  # another, or 0 if no weights are normalized
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
-    SPLIT,  # threads share panels, and meet after every layer
+    SPLIT,  # 1: threads share panels, with a barrier after every layer
     MEETINGS,  # written: parallel regions of the last step
     OVERFLOW,  # written: the last step skipped updates that would have overflowed float32
     JOB,
@@ -44,7 +50,7 @@ directions_at = jit.native_call(serial.run_directions)
 
 @jit.helper
 def _rows(job, losses, program, buffers, x, index, targets, loss, first_stage, last_stage, part):
-    """Stages of a step: those of `run_forward`, then those of `run_backward`."""
+    """Run stages of a step: those of `run_forward`, then those of `run_backward`."""
     middle = program.table.shape[0] + 1
     batch = Batch(index, job[FIRST_ROW], job[SAMPLES])
     masks = Masks(0, job[STEP], job[SEED])
@@ -60,7 +66,7 @@ def _rows(job, losses, program, buffers, x, index, targets, loss, first_stage, l
 
 @jit.helper
 def _couples_rows(table, stage):
-    """Whether in this stage of a step parts are units of the whole batch."""
+    """Return True if the parts of this stage are units of the whole batch."""
     layers = table.shape[0]
     r = stage - 1 if stage <= layers else 2 * layers + 1 - stage
     return 0 <= r < layers and couples_rows(table[r])
@@ -68,7 +74,7 @@ def _couples_rows(table, stage):
 
 @jit.helper
 def _segment_end(table, stage, stages, split):
-    """The first stage that a part may not begin before all others are so far."""
+    """The first stage after this one that has to wait for all other parts."""
     end = stage + 1
     if split or _couples_rows(table, stage):
         return end
@@ -83,16 +89,6 @@ def _loss(job, index, targets, parameter):
     total = total_weight(job[LOSS], batch, targets)
     scale = 1 / total if total > 0 else 0.0  # no labelled entry: no loss and no gradient
     return Loss(job[LOSS], parameter, scale)
-
-
-@jit.helper
-def _weights(job, program, state, buffers, hyper, part, parts):
-    weights_at(job[WEIGHTS], program, state, buffers, hyper, job[UPDATE], job[SAMPLES], part, parts)
-
-
-@jit.helper
-def _directions(job, program, state, buffers, hyper, part, parts):
-    directions_at(job[DIRECTIONS], program, state, buffers, hyper, job[UPDATE], part, parts)
 
 
 @jit.helper
@@ -133,9 +129,13 @@ def steps_serial(
         mean = _mean(losses, job[SAMPLES], loss.scale)
         step_losses[i] = mean
         if math.isfinite(mean):
-            _weights(job, program, state, buffers, hypers[i], 0, 1)
+            weights_at(
+                job[WEIGHTS], program, state, buffers, hypers[i], job[UPDATE], job[SAMPLES], 0, 1
+            )
             if job[DIRECTIONS]:
-                _directions(job, program, state, buffers, hypers[i], 0, 1)
+                directions_at(
+                    job[DIRECTIONS], program, state, buffers, hypers[i], job[UPDATE], 0, 1
+                )
             job[OVERFLOW] = overflows(buffers.work)
         if job[OVERFLOW] or not mean <= limit:
             return i + 1
@@ -152,8 +152,8 @@ def step_parallel(
     """One step; returns the mean loss before the update. A loss that is not finite updates
     nothing; OVERFLOW is set if an update was skipped.
 
-    Region 1 is one parallel region; with SPLIT one for each stage; one for each segment where
-    nodes couple rows.
+    Region 1 is one parallel region; with SPLIT, one for each stage; with nodes that couple rows,
+    one for each segment.
     """
     threads = job[THREADS]
     loss = _loss(job, index, Targets(labels, targets, sample_weight, class_weight), parameter)
@@ -175,16 +175,16 @@ def step_parallel(
     if math.isfinite(mean):
         job[MEETINGS] += 1
         for t in prange(threads):
-            _weights(
-                job, Program(table, constants, params), state, Buffers(acts, bits, work[t]), hyper,
-                t, threads,
+            weights_at(
+                job[WEIGHTS], Program(table, constants, params), state,
+                Buffers(acts, bits, work[t]), hyper, job[UPDATE], job[SAMPLES], t, threads,
             )  # fmt: skip
         if job[DIRECTIONS]:
             job[MEETINGS] += 1
             for t in prange(threads):
-                _directions(
-                    job, Program(table, constants, params), state, Buffers(acts, bits, work[t]),
-                    hyper, t, threads,
+                directions_at(
+                    job[DIRECTIONS], Program(table, constants, params), state,
+                    Buffers(acts, bits, work[t]), hyper, job[UPDATE], t, threads,
                 )  # fmt: skip
         for t in range(threads):
             job[OVERFLOW] |= overflows(work[t])

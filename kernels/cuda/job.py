@@ -1,9 +1,13 @@
-"""What changes from step to step lies on the device, so that a step can be launched again as it is:
-a row of `jobs` (int64) and of `hypers` (float32) for each of the steps to come, and where the
-device is in them.
+"""The queue of steps on the device. All that changes from step to step lies there, so the same
+launches can be repeated:
 
-The loss, in the middle of a step, moves FORWARD on to the next row and BACKWARD to this one; what
-follows it reads BACKWARD's. So no kernel is needed to count.
+    jobs    (steps, JOB) int64, written by the host
+    hypers  (steps, HYPERS) float32: scalars of the optimizer and of the loss, written by the host;
+            SCALE and OVERFLOW also by kernels
+    slots   (SLOTS,) int64: the current step, kept by the kernel `mean_loss`
+
+`mean_loss`, in the middle of a step, sets BACKWARD to this step and FORWARD to the next one. The
+kernels before it read FORWARD, those after it BACKWARD; no further kernel has to count.
 """
 
 from ..updates import HYPER
@@ -11,17 +15,18 @@ from ..updates import HYPER
 # Columns of jobs.
 (
     FIRST_ROW,  # of the batch, in the index
-    BLOCK,  # the eight samples of the masks that the batch begins with
+    BLOCK,  # number of the batch's first eight samples in the stream of dropout masks
     STEP,
     SEED,
     JOB,
 ) = range(5)
 
-# Elements of slots, int64.
+# Elements of slots.
 FORWARD, BACKWARD, STOPPED, SLOTS = range(4)
-RUNNING, STOP, LAST = range(3)  # STOPPED: updates are made; none is; this step's is the last one
+# Values of STOPPED. RUNNING: apply the update; STOP: skip it; LAST: apply it, then stop.
+RUNNING, STOP, LAST = range(3)
 
-# Columns of hypers behind those of the update.
+# Columns of hypers after those of the update.
 SCALE = HYPER  # 1 / the sum of the weights of the batch
 LIMIT = HYPER + 1  # a loss above it ends the training
 OVERFLOW = HYPER + 2  # written: 1 if an update was skipped because it would have overflowed float32

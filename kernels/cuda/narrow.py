@@ -1,12 +1,20 @@
-"""The narrow schedule: a block takes eight samples through all layers, forward, the loss, and back
-again, in one launch. Networks of dense layers never look at another sample, so no block waits for
-another one.
+"""The narrow schedule: one launch takes a batch forward through all layers, through the loss, and
+backward through all layers. Dense layers compute each sample on its own, so no block waits for
+another.
 
-Activations stay in shared memory; outputs and dz are written to global memory too, where the weight
-gradients find them as they do after the wide schedule's launches. Weights stream through shared
-memory, each for all eight samples; the first ones of a layer are asked for while the last ones of
-the layer before are multiplied. Every sum runs in the order of its index, so both schedules, and
-the CPU, give the same bits. Products are made in float32, whatever precision was asked for.
+Outputs and dz are also written to global memory, for the weight gradients. The first weights of a
+layer are prefetched while the last ones of the layer before are multiplied. Every sum runs in the
+order of its index, so both schedules and the CPU give the same bits. Products are in float32,
+whatever the precision of the wide schedule.
+
+    block       GROUP = 8 samples, from `first` on; `last` is the last sample of the batch
+    thread      `unit` adjacent units from `column` on, of all eight samples or of four (`part`);
+                `acc`: its sums, `old`: what the slope of the activation is computed from
+    shared      two buffers of weights [term][unit], used in turn (`here`); then from ACTIVATIONS on
+                the block's activations [first and last four samples][unit][sample of the four]
+    words       two rows of the table: of this pass (`row`) and of the next one (`following`)
+    facts       rows of the data set, step, seed, and the head of the table, see `narrow_rows.py`
+    acts, ...   global memory: rows [sample][unit]; a block writes only its own samples
 """
 
 import functools
@@ -58,8 +66,8 @@ from .shape import GROUP, QUAD, blocks_of
 from .tile import FLOAT
 
 INT64 = types.int64
-# Units that there is room for in shared memory: at least a block's columns. Of more inputs so many
-# are there at a time.
+# Units whose activations fit shared memory, at least a block's columns. More inputs are loaded in
+# pieces of that size.
 MOST = 64 if SIMULATED else 256
 SLOTS = 2  # rows of the table in shared memory: of this pass and of the next one
 
@@ -70,7 +78,7 @@ def narrow_kernel(block):
         block.threads, block.columns, block.unit, block.depth, block.buffer
     )  # fmt: skip
     ACROSS, SUMS, STAGE, LANES = block.across, block.sums, block.stage, block.threads // GROUP
-    ACTIVATIONS, PLANE = 2 * BUFFER, MOST * QUAD  # behind the weights; four samples of all units
+    ACTIVATIONS, PLANE = 2 * BUFFER, MOST * QUAD  # PLANE: four samples of all units
     SHARED, WORDS = ACTIVATIONS + 2 * PLANE, SLOTS * PASS
     LOCAL = MOST - 1  # of a power of two
     assert COLUMNS <= MOST and COLUMNS % DEPTH == 0 and HEAD <= PASS <= THREADS
@@ -132,7 +140,7 @@ def narrow_kernel(block):
             for k in range(0, terms, DEPTH):
                 if p == 0 and (k & LOCAL) == 0:
                     if k > 0:
-                        cuda.syncthreads()  # the features before are used
+                        cuda.syncthreads()  # all have read the features before
                     for local in range(thread, min(MOST, terms - k + DEPTH), THREADS):
                         gather(shared, acts, x, facts, k + local, terms, local, first, last)
                 keep(shared, here, stage, words, row, thread)
@@ -165,7 +173,7 @@ def narrow_kernel(block):
                     acts, acc, words[row + OUT], words[row + OUT_STRIDE], units, part, column,
                     first, last,
                 )  # fmt: skip
-            cuda.syncthreads()  # all have read what is there
+            cuda.syncthreads()  # all have read the activations
             share(shared, acc, units, part, column)
             if p == facts[LAUNCH + LAYERS] - 1 and facts[LAUNCH + LOSS] != NO_LOSS:
                 cuda.syncthreads()

@@ -1,5 +1,9 @@
-"""Products of the narrow schedule: eight samples, in shared memory, by weights that stream through
-it; a thread has some of the samples, for a few units side by side.
+"""Products of the narrow schedule: eight samples by weights that stream through shared memory. The
+legend is in `narrow.py`.
+
+    stage   registers of a thread: its share of the next buffer of weights
+    shared  a buffer: [term][unit], lines of `block.line` floats; activations see `narrow_rows.py`
+    K       terms of a sum; forward weights are (units, K), backward (K, units)
 """
 
 import functools
@@ -20,8 +24,8 @@ from .vector import (
 
 
 def weights_code(block):
-    """How a thread takes its share of the next weights into registers, and puts it to shared
-    memory: as lines of a term each, padded.
+    """Copies of a thread's share of the weights: `fetch` from global memory to registers, `keep`
+    from there to shared memory, as padded lines of one term each.
     """
     quads = block.stage // QUAD
     half = block.threads // 2
@@ -29,9 +33,10 @@ def weights_code(block):
     lines = block.threads * QUAD // block.columns  # terms that all threads take at a time
 
     def places(builder, thread, forward):
-        """(unit, term) of a thread's first quad, and what to add for each of its quads: four terms
-        of a unit, or four units of a term. Of the former two threads take two quads of a unit, the
-        next ones the next unit's: their terms are written to 32 different banks.
+        """(unit, term) of a thread's first quad, and the steps to each of its quads. Forward a quad
+        is four terms of a unit, backward four units of a term. Forward, two adjacent threads take
+        two quads of a unit and the next two those of the next unit, so that a warp writes to 32
+        different banks.
         """
         if forward:
             unit, odd = split(Value(builder, thread), 2)
@@ -42,9 +47,7 @@ def weights_code(block):
 
     @device_code
     def fetch(builder, stage, params, words, row, first, thread):
-        """Terms from `first` on; 0 for those that are not there. Units behind the last one repeat
-        it.
-        """
+        """Load terms from `first` on; 0 beyond the last one. The last unit is repeated."""
         terms, units, start = (word(builder, words, row, c) for c in (TERMS, UNITS, WEIGHTS))
         forward = word(builder, words, row, BIAS) >= 0
         line = where(forward, terms, units)
@@ -103,12 +106,12 @@ def weights_code(block):
 
 
 def product_code(block, most):
-    """most: units that activations in shared memory have room for."""
+    """most: units whose activations fit shared memory."""
     samples, unit = block.samples, block.unit
 
     @device_code
     def ask(builder, bias, params, words, row, column):
-        """Biases into registers, early; of a pass backward anything."""
+        """Prefetch biases into registers; a backward pass ignores them."""
         bias_at, units = (word(builder, words, row, c) for c in (BIAS, UNITS))
         bias_at = where(bias_at >= 0, bias_at, 0)
         for j in range(unit):
@@ -117,7 +120,7 @@ def product_code(block, most):
 
     @device_code
     def start(builder, acc, bias, words, row):
-        """Every sum begins with its bias, or with 0."""
+        """Initialize every sum with its bias, backward with 0."""
         forward = word(builder, words, row, BIAS) >= 0
         for j in range(unit):
             first = where(forward, load(builder, at(builder, bias, j), 1), 0)

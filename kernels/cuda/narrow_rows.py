@@ -1,9 +1,9 @@
-"""What a thread of the narrow schedule does with its sums, of some of eight samples and a few units
-side by side: where they come from and go to, activation, mask, and the way back through them.
+"""Per-thread epilogue of the narrow schedule: load and store accumulators, activation, mask,
+backward. The legend is in `narrow.py`.
 
-`row`: where the pass's row of the table begins in `words`, a copy in shared memory. Activations lie
-there as [first and last four samples][unit][sample of the four]: a thread reads the four at once,
-and neighbours write to different banks.
+`row`: the first word of the pass's row in `words`. Activations in shared memory are [first and last
+four samples][unit][sample of the four]: a thread reads four samples as one vector, and neighbouring
+threads write to different banks.
 """
 
 import functools
@@ -54,15 +54,16 @@ def real_word(builder, words, row, column):
 
 
 def quad_at(first_quad, unit, most):
-    """Where four samples of a unit lie in shared memory."""
+    """The place of four samples of a unit in shared memory, from ACTIVATIONS on."""
     return (first_quad * most + unit) * QUAD
 
 
 def rows_code(block, most, activations):
-    """Between sums in registers, activations in shared memory, and rows in global memory.
+    """Copies between sums in registers, activations in shared memory, and rows in global memory.
+    most: units whose activations fit shared memory; activations: their first float there.
 
-    part: which of the four samples a thread has, if not all eight; first, last: the block's first
-    sample, and the last one of all, which rows behind it repeat.
+    part: 1 for a thread of the last four samples; first, last: the block's first sample, and the
+    last one of the batch, which is read instead of samples beyond it.
     """
     samples, unit = block.samples, block.unit
 
@@ -70,7 +71,7 @@ def rows_code(block, most, activations):
         return Value(builder, first) + Value(builder, part) * samples + i
 
     def read(builder, acts, place, words, row, part, column, first, last):
-        """Values of a thread's samples and units from global memory, a row after another."""
+        """Values of a thread's samples and units from global memory, row by row."""
         units, stride = (word(builder, words, row, c) for c in (UNITS, OUT_STRIDE))
         n = least(Value(builder, column), (units - 1) & -unit)
         for i in range(samples):
@@ -91,14 +92,14 @@ def rows_code(block, most, activations):
         store_all(builder, [a + b for a, b in zip(sums, more, strict=True)], acc)
 
     def places(builder, part, column, j):
-        """Of unit j of a thread in shared memory, for each four of its samples."""
+        """The places of a thread's unit j in shared memory, one for each four samples."""
         for q in range(samples // QUAD):
             quad = quad_at(Value(builder, part) + q, Value(builder, column) + j, most)
             yield q, (quad + activations).ir
 
     @device_code
     def share(builder, shared, acc, units, part, column):
-        """Sums to shared memory, for the next pass; of units that are not there 0."""
+        """Sums to shared memory, for the next pass; 0 for units beyond the last one."""
         for j in range(unit):
             there = Value(builder, column) + j < Value(builder, units)
             for q, place in places(builder, part, column, j):
@@ -161,7 +162,7 @@ def rows_code(block, most, activations):
 
 
 def end_code(block):
-    """What comes after the sums."""
+    """The epilogue of a pass, on a thread's sums."""
 
     def each_activation(builder, words, row, body):
         """body(name, constants of SELU) for the activation of the pass."""
@@ -184,8 +185,8 @@ def end_code(block):
 
     @device_code
     def backward(builder, acc, old, words, row):
-        """dz of the node below from the gradient of its outputs, but for what was dropped. old:
-        what the slope is computed from.
+        """dz of the node below from the gradient of its outputs, before the mask. old: the values
+        that the slope is computed from.
         """
         a, b = (real_word(builder, words, row, c) for c in (A, B))
 
@@ -198,7 +199,7 @@ def end_code(block):
 
     @device_code
     def mask(builder, acc, words, row, facts, part, column):
-        """A value of the pass in place of what is dropped."""
+        """Replace the sums of dropped units by the VALUE of the pass."""
         value = real_word(builder, words, row, VALUE)
         site, limit = (word(builder, words, row, c) for c in (MASK_SITE, LIMIT))
         number, step, seed = (fact(builder, facts, c) for c in (NUMBER, STEP_NOW, SEED_NOW))

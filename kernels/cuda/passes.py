@@ -1,8 +1,9 @@
-"""The narrow schedule, as its kernel is told of it: a program as passes, a row of a table for each.
+"""The table of the narrow schedule, int64: a head with the constants of a launch, then one row for
+each pass. The host writes it once; the kernel copies the head and two rows at a time into shared
+memory. So one kernel runs networks of any depth and width.
 
-A pass takes eight samples through one layer, forward or backward, all of its units at once. What
-the kernel needs to know of it is a line of the cache, so that networks of any depth and width run
-in the same kernel.
+A pass takes eight samples through all units of one layer, forward or backward. Offsets and strides
+count floats; rows of the activations are [sample][unit].
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from ..program import (
 from .device import SIMULATED
 from .shape import GROUP, PAD
 
-# The table's head, int64: what holds for a launch.
+# The head: constants of a launch.
 (
     PASSES,
     LAYERS,  # passes forward
@@ -54,22 +55,22 @@ from .shape import GROUP, PAD
 ) = range(11)
 NO_LOSS = -1  # only outputs are wanted
 
-# Columns of the rows after it, int64.
+# Columns of the rows after it: a cache line.
 (
     TERMS,  # of each sum
     UNITS,  # sums of each sample
     WEIGHTS,  # in the parameters: forward (units, terms), backward (terms, units)
     BIAS,  # in the parameters; NOWHERE of a pass backward
-    MORE,  # in the activations, with the strides of OUT: what is added to the sums, or NOWHERE
-    SLOPE,  # in the activations, with the strides of OUT: what the slope of the activation is
-    # computed from. Forward: where z is kept for it, or NOWHERE; backward: of the node below
+    MORE,  # in the activations, with the strides of OUT: added to the sums, or NOWHERE
+    SLOPE,  # in the activations, with the strides of OUT: the array that the activation's slope is
+    # computed from. Forward: z is written there, unless NOWHERE; backward: of the node below
     OUT,  # in the activations: where results go, or NOWHERE
     OUT_STRIDE,
     FUNCTION,  # the activation; backward that of the node below
     MASK_SITE,
     LIMIT,  # a 16-bit number below it drops; 0: no mask
-    # Real numbers, by their 32 bits.
-    VALUE,  # of what is dropped
+    # The 32 bits of float32 numbers.
+    VALUE,  # of dropped units
     A,  # the affine map of dropout; backward 1 and 0 where there was none, which changes no bit
     B,
     LAMBDA,
@@ -80,11 +81,11 @@ NO_LOSS = -1  # only outputs are wanted
 
 @dataclass(frozen=True)
 class Block:
-    """Threads that take GROUP samples through layers of up to `columns` units; `depth` terms of all
-    units' weights are in shared memory at a time, twice.
+    """A block of threads that takes GROUP samples through layers of up to `columns` units. Shared
+    memory holds two buffers of weights, `depth` terms of all units each.
 
-    A thread has `samples` of the samples, all or a half, of `unit` units side by side: the fewer
-    sums a thread has, the more of them read the same, but the sooner they are through.
+    A thread owns `unit` adjacent units of `samples` samples, all eight or four. Fewer accumulators
+    per thread shorten latency but reload operands more often.
     """
 
     columns: int
@@ -123,8 +124,8 @@ class Block:
         return self.depth * self.line
 
 
-# Each with as many weights in shared memory as there is room for, 32 floats a thread: the next ones
-# are on their way from the second-level cache while these are multiplied.
+# Buffers fill shared memory, 32 floats a thread: the next one is loaded from the second-level cache
+# while this one is multiplied.
 ON_DEVICE = Block(64, 64, 128), Block(128, 32, 128), Block(256, 16, 128)
 BLOCKS = (Block(8, 8, 16), Block(16, 16, 16), Block(64, 8, 16)) if SIMULATED else ON_DEVICE
 
@@ -154,7 +155,7 @@ def _backward(row, below, constants):
 
 
 def _set_end(made, row, constants, masked):
-    """What comes after the sums."""
+    """The epilogue: activation, mask and affine map."""
     made[[FUNCTION, MASK_SITE]] = row[[ACTIVATION, SITE]]
     made[LIMIT] = row[THRESHOLD] if masked else 0
     reals = DROP_VALUE, AFFINE_A, AFFINE_B, SELU_LAMBDA, SELU_LAMBDA_ALPHA
@@ -166,8 +167,8 @@ def bits(values):
 
 
 def keeps_all(program):
-    """Whether the input and all outputs have places of their own. Where two buffers take turns only
-    the last outputs may be written, because other blocks are at other layers.
+    """Return True if the input and all outputs have their own places. If two buffers alternate,
+    only the last outputs may be written, because other blocks are at other layers.
     """
     places = {int(program[0, X_AT]), *map(int, program[:, H_AT])}
     return len(places) == 1 + len(program)

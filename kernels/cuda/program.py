@@ -1,13 +1,17 @@
-"""The interpreter: a program becomes launches, a few for each of its rows, in the order in which
-they run. What they work on and what changes from step to step lies on the device, so that the same
-launches are a step as often as they are repeated.
+"""The interpreter: turns a program into launches, a few for each row of its table, in their order.
+All that changes from step to step lies on the device, so the same launches can be repeated.
 
 `run_outputs` and `run_rows` make a launch for each layer and direction ("wide": `run_forward`,
 `run_backward`), or one for all of them ("narrow") with the threads of `block`, one of
-`passes.BLOCKS`; None: wide. `fastsnn/engine/schedule.py` chooses; no bit depends on it in float32.
+`passes.BLOCKS`; None: wide. `fastsnn/engine/schedule.py` chooses; in float32 both give the same
+bits.
 
-`launch(kernel, grid, *arguments)` is called for each. `program` and `constants` lie on the host.
-`precision`: of the operands of products.
+    launch           called as launch(kernel, grid, *arguments) for each launch
+    row, below       rows of the table, of a layer and of the one below it
+    program, batch, targets, queue    see `arguments.py`
+    acts             activations and gradients, rows [sample][unit]
+    state            the optimizer's arrays, like the parameters
+    precision        of the operands of products
 """
 
 from ..program import DENSE, DROPPING, HIGHWAY, OP, V_AT
