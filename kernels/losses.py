@@ -29,7 +29,7 @@ class Functions(NamedTuple):
     """
 
     exp: Callable[[Value], Value]  # exp(x) for x <= 0
-    log1p: Callable[[Value], Value]
+    log1p: Callable[[Value], Value]  # log(1 + x) for x > -1
 
 
 def sigmoid(z, t, weight, parameter, positive, functions):

@@ -101,9 +101,12 @@ def torch_loss(torch, loss, weight, reduction="mean"):
 
 
 def torch_optimizer(torch, parameters, name, arguments):
-    """PyTorch's optimizer under this project's names of the arguments."""
+    """PyTorch's optimizer under this project's names of the arguments; where the names differ, a
+    line here.
+    """
     arguments = dict(arguments)
-    arguments["lr"] = arguments.pop("learning_rate")
+    if "learning_rate" in arguments:
+        arguments["lr"] = arguments.pop("learning_rate")
     if "beta1" in arguments:
         arguments["betas"] = (arguments.pop("beta1"), arguments.pop("beta2"))
     return getattr(torch.optim, name)(parameters, **arguments)

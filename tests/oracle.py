@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from oracle_optimizers import SGD, Adam, AdamW, Lion, NAdam, RMSprop  # noqa: F401  part of the reference
+from oracle_optimizers import *  # noqa: F403  part of the reference
 
 ALPHA = 1.6732632423543772848170429916717
 LAMBDA = 1.0507009873554804934193349852946

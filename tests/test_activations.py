@@ -13,6 +13,7 @@ import pytest
 import fastsnn as fs
 from fastsnn.diagnose.measure import diagnose
 from fastsnn.engine import graph, plan
+from fastsnn.engine.layout import parameter_layout
 from fastsnn.kernels import activations, jit
 from fastsnn.kernels.cpu.activation import _map_code
 from fastsnn.kernels.cpu.shape import LANES
@@ -109,7 +110,7 @@ def test_masks_are_made_again_where_the_slope_does_not_tell():
 
 def test_an_unknown_activation_is_refused_when_the_plan_is_made():
     nodes = graph.Node("0", 3, 4, activation="swish"), graph.Node("2", 4, 2)
-    layout = plan.parameter_layout(nodes)
+    layout = parameter_layout(nodes)
     for make in (plan.plan, plan.device_plan):
         with pytest.raises(ValueError, match="must be one of none, selu, .*; got 'swish'"):
             make(nodes, layout, 1, training=True)
@@ -119,7 +120,7 @@ def test_only_training_keeps_pre_activations():
     """And only of activations whose slope needs them."""
     kinds = list(activations.ACTIVATIONS)
     nodes = [graph.Node(str(i), 8, 8, activation=kind) for i, kind in enumerate([*kinds, "none"])]
-    layout = plan.parameter_layout(nodes)
+    layout = parameter_layout(nodes)
     for make in (plan.plan, plan.device_plan):
         for training in (True, False):
             table = make(nodes, layout, 1, training=training).table

@@ -141,7 +141,10 @@ def test_names_that_cannot_be_fetched(folder):
     assert not (folder / "cache").exists()
 
 
-def test_uci_by_any_of_its_names():
+def test_uci_by_any_of_its_names(monkeypatch):
+    monkeypatch.setitem(catalogue.ENTRIES, "abalone", own := object())
+    assert catalogue.entry("abalone") is own is not catalogue.entry("uci/abalone")
+    assert catalogue.entry("iris") is catalogue.entry("uci")
     assert catalogue.entry("uci") is catalogue.entry("uci/iris") is catalogue.entry("uci/NAME")
 
 

@@ -6,7 +6,7 @@ import tolerance
 
 import fastsnn as fs
 from fastsnn import methods
-from fastsnn.layers import BatchNorm, Dense, Highway, LayerNorm, Residual
+from fastsnn.layers import LAYERS, BatchNorm, Dense, Highway, LayerNorm, Residual
 
 NAN = float("nan")
 D, SELU, RELU, DROP = Dense(4), fs.SELU(), fs.ReLU(), fs.Dropout(0.1)
@@ -254,10 +254,7 @@ FOLLOW = "an activation must follow its Dense directly, or its normalization"
 ONE_NORM = "one normalization a Dense, before its dropout; take the other away"
 ENDS = "the last layer inside must be a Dense or a normalization"
 BEGINS = "the first layer inside must be a Dense"
-KNOWN = (
-    "a layer is one of Dense, SELU, ReLU, Tanh, GELU, Mish, AlphaDropout, Dropout, BatchNorm, "
-    "LayerNorm, Highway, Residual; got "
-)
+KNOWN = f"a layer is one of {', '.join(LAYERS)}; got "
 ORDERS = {
     "norm last": ([D, BN], LAST + "BatchNorm"),
     "highway last": ([D, HW], LAST + "Highway"),

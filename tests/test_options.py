@@ -94,6 +94,25 @@ def test_an_optimizer_gets_the_options_that_it_has(name):
     assert ROWS["optimizer"].choices == tuple(OPTIMIZERS)
 
 
+def test_an_option_of_some_optimizers_may_have_any_default(monkeypatch):
+    """With another optimizer the default is not refused; None is the optimizer's own default."""
+
+    @dataclass(frozen=True)
+    class Longer(RunConfig):
+        beta1: float = option(0.8, "Beta1.", low=0, high=1, brackets="[)", optimizer=True)
+        eps: float | None = option(None, "Epsilon.", low=0, optimizer=True)
+
+    monkeypatch.setattr(config, "ROWS", rows_of(Longer))
+    adam = {"optimizer": "adam", "learning_rate": 0.1}
+    assert Longer(**adam).made_optimizer() == Adam(0.1, beta1=0.8)
+    assert Longer(**adam, beta1=0.5, eps=0.25).made_optimizer() == Adam(0.1, beta1=0.5, eps=0.25)
+    assert Longer(**adam, beta1=0).made_optimizer() == Adam(0.1, beta1=0.0)
+    assert Longer(learning_rate=0.1).made_optimizer() == SGD(0.1)
+    for name in ("beta1", "eps"):
+        with pytest.raises(ValueError, match=f"^{name}: only .* have one, got 0.5 with sgd"):
+            Longer(**{name: 0.5})
+
+
 def test_an_optimizer_without_a_field_refuses_it(monkeypatch):
     """One whose class has neither decay nor momentum trains with the rate alone."""
 

@@ -202,11 +202,15 @@ def test_no_number(kind, name, value):
 
 
 def test_names():
-    kinds = {
-        "constant": fs.Constant, "step": fs.Step, "cosine": fs.Cosine, "plateau": fs.Plateau,
-        "onecycle": fs.OneCycle, "logcosine": fs.LogCosine,
-    }  # fmt: skip
-    assert kinds == SCHEDULES
-    assert {name for name, kind in kinds.items() if kind.open_ended} == {"constant", "plateau"}
-    for kind in kinds.values():
+    assert {"constant": fs.Constant, "onecycle": fs.OneCycle}.items() <= SCHEDULES.items()
+    for name, kind in SCHEDULES.items():
+        assert name == kind.__name__.lower() and getattr(fs, kind.__name__) is kind
         assert kind() == kind()  # all options have defaults
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_open_ended_schedules_do_not_depend_on_the_length(name):
+    """And the others do."""
+    schedule = SCHEDULES[name]()
+    short, long = ([schedule.factor(step, n, []) for step in range(20)] for n in (20, 30))
+    assert (short == long) == schedule.open_ended

@@ -11,6 +11,7 @@ import pytest
 from commands import call, good, result_of, start, write_table
 
 from fastsnn.bench import search as measuring
+from fastsnn.optimizers import OPTIMIZERS
 from fastsnn.search import Protocol
 from fastsnn.search.command import search_runs
 from fastsnn.search.loop import Status
@@ -93,7 +94,7 @@ BAD = [
     (("--grid", "layers=2", "--range", "layers=2:3"), 2, "layers=2:3: layers is given twice"),
     (("--grid", "layers=2,x"), 2, "layers=2,x: a whole number of at least 1 is required, got 'x'"),
     (("--grid", "layers=0"), 2, "layers=0: a whole number of at least 1 is required, got '0'"),
-    (("--grid", "optimizer=sgd,lion"), 2, "one of sgd, adam, adamw is required, got 'lion' ("),
+    (("--grid", "optimizer=sgd,ftrl"), 2, f"{[*OPTIMIZERS][-1]} is required, got 'ftrl' ("),
     (("--range", "dropout=0"), 2, "--range dropout=0: LOW:HIGH or LOW:HIGH:log is required"),
     (("--range", "dropout=0:0.1:exp"), 2, "a number in [0, 1) is required, got 'exp' ("),
     (("--range", "layers=9:8"), 2, "layers=9:8: range: low < high is required, got 9 to 8"),
@@ -102,7 +103,7 @@ BAD = [
     (("--layers", "3,2"), 2, "1 is required, got '3,2'; to try several: --grid layers=3,2"),
     (("--grid", "layers=2,2"), 1, "trial 1 repeats the options of trial 0"),
     (("--grid", "layers=2", "--layers", 3), 1, "layers must be either fixed or searched, got both"),
-    (("--grid", "optimizer=sgd,adam", "--momentum", 0.5), 1, "momentum: only sgd has one"),
+    (("--grid", "optimizer=sgd,adam", "--momentum", 0.5), 1, "momentum: only sgd and rmsprop have"),
     (("--grid", "layers=2", "--metric", "auc"), 1, "metric: must be one of loss, accuracy for"),
     (("--grid", "layers=2", "--validation", 0), 1, "validation data are required to choose by"),
     (("--grid", "layers=2", "--trials", 3), 2, "--trials 3: a grid trains all combinations; "),

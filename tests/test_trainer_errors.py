@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
+from fastsnn import losses, optimizers
 
 NAN, INF = float("nan"), float("inf")
 X = np.random.default_rng(1).normal(size=(8, 6)).astype(np.float32)
@@ -187,15 +188,14 @@ BAD_TRAINERS = {
     "no network": (TypeError, "Trainer: a Network is required, got list", ([],), {}),
     "loss": (
         ValueError,
-        "loss must be one of softmax_cross_entropy, sigmoid_cross_entropy, mse, huber, quantile; "
-        "got 'hinge'",
+        f"loss must be one of {', '.join(losses.LOSSES)}; got 'hinge'",
         (network(), "hinge"),
         {},
     ),
     "optimizer": (
         TypeError,
-        "optimizer must be SGD, Adam, AdamW, RMSprop, Lion or NAdam, got 'sgd'; give an instance, "
-        "such as fastsnn.Adam",
+        f"optimizer must be {', '.join(optimizers.__all__[:-1])} or {optimizers.__all__[-1]}, "
+        "got 'sgd'; give an instance, such as fastsnn.Adam",
         (network(),),
         {"optimizer": "sgd"},
     ),

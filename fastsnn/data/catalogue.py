@@ -39,7 +39,8 @@ class Entry:
     """One data set.
 
     rows, features, classes: of the whole; (least, most) where it stands for several. features: as
-    they are in the files. classes: of a classification; tasks of a multitask one. files: those
+    they are in the files. classes: of a classification; tasks of a multitask one; targets of a
+    regression. files: those
     that `fetch` gets. forms: the files that suffice, in the order in which loaders prefer them;
     none for what needs no file. substitutes: what to say of the last of them, which are not the
     original. home: pages to read. terms, citation: what is known of them.
@@ -231,15 +232,17 @@ ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _ALL}
 
 
 def entry(name: str) -> Entry:
-    """The entry of a data set; all of "uci", "uci/iris" and "uci/NAME" give the same one."""
-    if name == "uci" or name == "uci/NAME" or name.removeprefix("uci/") in SHAPES:
+    """The entry of a data set. All of "uci", "uci/iris" and "uci/NAME" give the same one; so does
+    "iris", unless another entry has this name. Raises ValueError for an unknown name.
+    """
+    if name in ENTRIES:
+        return ENTRIES[name]
+    if name == "uci" or name.removeprefix("uci/") in SHAPES:
         return ENTRIES["uci/NAME"]
-    if name not in ENTRIES:
-        names = [*ENTRIES, *(f"uci/{task}" for task in SHAPES)]
-        near = difflib.get_close_matches(name, names, n=3)
-        hint = f" (near names: {', '.join(near)})" if near else ""
-        raise ValueError(f"data set: must be one of {', '.join(ENTRIES)}, got {name!r}{hint}")
-    return ENTRIES[name]
+    names = [*ENTRIES, *(f"uci/{task}" for task in SHAPES)]
+    near = difflib.get_close_matches(name, names, n=3)
+    hint = f" (near names: {', '.join(near)})" if near else ""
+    raise ValueError(f"data set: must be one of {', '.join(ENTRIES)}, got {name!r}{hint}")
 
 
 def fetch(name: str, progress: Progress | None = None) -> dict[Path, File]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from fastsnn.diagnose.report import LayerReport
 from fastsnn.engine.graph import Node
+from fastsnn.engine.ops import OPS
 from fastsnn.network import Network
 from fastsnn.runs.console import count
 
@@ -136,7 +137,7 @@ def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     for kind, wanted, after_selu in (("plain", "AlphaDropout", True), ("alpha", "Dropout", False)):
         found, activation = [], "none"
         for node, report in layers:
-            if node.op not in ("batch_norm", "layer_norm") or node.activation != "none":
+            if not OPS[node.op].normalizes or node.activation != "none":
                 activation = node.activation
             if node.dropout == kind and node.rate and (activation == "selu") == after_selu:
                 found.append((report.layer, activation))

@@ -175,16 +175,20 @@ class RunConfig:
             )
 
     def made_optimizer(self) -> Optimizer:
-        """The optimizer with those options that it has; a rate or decay of None counts as 0.
+        """The optimizer with those options that it has. An option of None that is settled later
+        counts as 0, another takes the optimizer's own default.
 
         Raises ValueError for a number out of range, and for one that another optimizer has.
         """
         kind = OPTIMIZERS[self.optimizer]
         given: dict[str, Any] = {
-            name: getattr(self, name) or 0.0 for name, row in ROWS.items() if row.optimizer
+            name: getattr(self, name) or 0.0
+            for name, row in ROWS.items()
+            if row.optimizer and (row.settled or getattr(self, name) is not None)
         }
         for name in sorted(given.keys() - _fields(kind)):
-            if value := given.pop(name):
+            value = given.pop(name)
+            if value and value != getattr(type(self), name):  # its default
                 having = _takes(name)
                 raise ValueError(
                     f"{name}: only {_and(having)} {'has' if len(having) == 1 else 'have'} one, got "
