@@ -13,7 +13,7 @@ from ..jit import FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
 
 
 class Program(NamedTuple):
-    """What is computed: see `kernels/program.py`."""
+    """The program and the parameters that it reads: see `kernels/program.py`."""
 
     table: np.ndarray  # (layers, COLUMNS) int64
     constants: np.ndarray  # (layers, CONSTANTS) float32
@@ -67,7 +67,7 @@ class Masks(NamedTuple):
 
 class Loss(NamedTuple):
     code: int  # see `kernels/losses.py`
-    parameter: float  # of the loss: label smoothing, threshold, quantile; float32
+    parameter: float  # of the loss, 0 if it has none; float32
     scale: float  # 1 / the sum of the weights of the batch; float32
 
 

@@ -32,6 +32,7 @@ from ..program import (
     X_AT,
     X_STRIDE,
 )
+from ..updates import STORE
 from .activation import activate
 from .arguments import BATCH, BUFFERS, LOSS, MASKS, PART, PROGRAM, TARGETS, Batch
 from .dense import add_rows, dense_forward, dense_input_backward
@@ -45,7 +46,7 @@ from .normalize import (
     normalization_forward,
     normalization_update,
 )
-from .optimizer import STORE, update_tile
+from .optimizer import update_tile
 from .shape import CHUNK, LANES, PANEL, ROWS, TILE
 from .tile import bias_gradient, weight_gradient_tile
 
@@ -82,7 +83,7 @@ def rectangle(cell, last, chunks, units):
 
 @jit.helper
 def couples_rows(row):
-    """Whether this node's outputs depend in training on other rows: its parts are units of the
+    """True if in training this node's outputs depend on other rows: its parts are units of the
     whole batch.
     """
     return row[OP] == BATCH_NORM
@@ -131,7 +132,7 @@ def make_masks(row, bits, first_panel, last_panel, first, last, masks):
 
 @jit.helper
 def keep_transposed(row, above, acts, first_panel, last_panel, first, last):
-    """The outputs of a layer again as [block of features][sample][feature]."""
+    """Copy the outputs of a layer as [block of features][sample][feature]."""
     for k in range(first, last, PANEL):
         for p in range(first_panel, last_panel):
             block = above[T_AT] + (k // PANEL) * above[T_STRIDE] + p * BLOCK
@@ -188,7 +189,7 @@ def run_forward(program, buffers, x, batch, part, masks, training):
 
 @jit.helper
 def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last, dropping):
-    """What follows a normalization or a highway layer: the sum with a skip, activation, dropout."""
+    """The end of a normalization or a highway layer: the sum with a skip, activation, dropout."""
     for p in range(first_panel, last_panel):
         h_at = row[H_AT] + p * row[H_STRIDE] + first * PANEL
         if row[SKIP_AT] >= 0 and row[OP] != HIGHWAY:
@@ -248,7 +249,7 @@ def run_backward(losses, program, buffers, batch, targets, part, masks, loss):
 
 @jit.helper
 def overflows(work):
-    """Whether region 2 or 3 skipped an update because it would have overflowed float32."""
+    """True if region 2 or 3 skipped an update because it would have overflowed float32."""
     marks = work[OVERFLOW_AT:WORK_HEAD]
     for i in range(PANEL):
         if marks[i] != 0:  # a mark is a NaN

@@ -35,7 +35,7 @@ directions_at = jit.native_call(serial.run_directions)
     FORWARD, BACKWARD, WEIGHTS,  # addresses
     DIRECTIONS,  # another, or 0 where no weights are normalized
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
-    SPLIT,  # threads share panels, and meet after every layer
+    SPLIT,  # threads share panels, with a barrier after every layer
     MEETINGS,  # written: parallel regions of the last step
     OVERFLOW,  # written: the last step skipped updates that would have overflowed float32
     JOB,
@@ -60,7 +60,7 @@ def _rows(job, losses, program, buffers, x, index, targets, loss, first_stage, l
 
 @jit.helper
 def _couples_rows(table, stage):
-    """Whether in this stage of a step parts are units of the whole batch."""
+    """True if in this stage of a step parts are units of the whole batch."""
     layers = table.shape[0]
     r = stage - 1 if stage <= layers else 2 * layers + 1 - stage
     return 0 <= r < layers and couples_rows(table[r])
@@ -68,7 +68,7 @@ def _couples_rows(table, stage):
 
 @jit.helper
 def _segment_end(table, stage, stages, split):
-    """The first stage that a part may not begin before all others are so far."""
+    """The first stage that a part may begin only after all parts have ended the stage before."""
     end = stage + 1
     if split or _couples_rows(table, stage):
         return end
