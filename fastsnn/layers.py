@@ -183,8 +183,7 @@ class Dropping(Layer):
 
 class AlphaDropout(Dropping):
     """Dropout that keeps mean 0 and variance 1, or the other fixed point of the SELU before it
-    (Klambauer et al. 2017, section "New Dropout
-    Technique").
+    (Klambauer et al. 2017, section "New Dropout Technique").
 
     With probability `rate` an element becomes ALPHA_PRIME = -lambda alpha; every element is then
     mapped to affine_a * x + affine_b. With q = 1 - rate:

@@ -184,8 +184,9 @@ class Quantile(Loss):
         return each
 
 
-CLASSES: dict[str, type[Loss]] = {globals()[name].name: globals()[name] for name in __all__}
-LOSSES = tuple(name for name in kernels.LOSSES if name in CLASSES)  # in the order of the kernels
+_CLASSES: dict[str, type[Loss]] = {globals()[name].name: globals()[name] for name in __all__}
+# By the name of an option or a configuration, in the order of the kernels.
+LOSSES = {name: _CLASSES[name] for name in kernels.LOSSES if name in _CLASSES}
 # Names with a parameter, as `loss_of` reads them.
 EXAMPLES = "huber:0.5, quantile:0.9 or softmax_cross_entropy:0.1 (label smoothing)"
 # The loss that each task suggests.
@@ -194,7 +195,6 @@ SUGGESTED = {
     "multitask": SigmoidCrossEntropy(),
     "regression": MSE(),
 }
-FOR_TASK = {task: loss.spec for task, loss in SUGGESTED.items()}
 
 
 def suggested(task: str) -> Loss:
@@ -212,9 +212,9 @@ def loss_of(value: object, where: str = "loss") -> Loss:
     if isinstance(value, Loss):
         return value
     name, colon, parameter = value.partition(":") if isinstance(value, str) else (None, "", "")
-    if name not in CLASSES:
+    if name not in LOSSES:
         raise ValueError(f"{where} must be one of {', '.join(LOSSES)}; got {shown(value)}")
-    kind = CLASSES[name]
+    kind = LOSSES[name]
     if not colon:
         return kind()
     if not fields(kind):
@@ -245,8 +245,3 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
     z -= z.max(axis=1, keepdims=True)
     log_p: np.ndarray = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     return log_p
-
-
-def mean_loss(loss: str | Loss, z: np.ndarray, y: np.ndarray) -> float:
-    """`Loss.value` of a loss or its name."""
-    return loss_of(loss).value(z, y)

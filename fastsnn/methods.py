@@ -103,11 +103,11 @@ def network(
     ----------
     method : {"snn", "msra", "batchnorm", "layernorm", "weightnorm", "highway", "resnet"}
         SELU with alpha-dropout; ReLU with He's initialization ("MSRAinit"); that with batch
-        normalization behind the ReLU, with layer normalization before it, with weight
+        normalization after the ReLU, with layer normalization before it, with weight
         normalization; highway layers; residual blocks of two layers with batch normalization, as
         He et al. build them. All but "snn" take plain dropout.
     layers : int >= 1
-        Hidden layers. resnet: blocks, behind a first layer; highway: of which the first is a plain
+        Hidden layers. resnet: blocks, after a first layer; highway: of which the first is a plain
         ReLU layer that brings the input to `width`.
     shape : {"rectangular", "conic"}
         Conic: widths fall geometrically to the output size; not for highway and resnet, which need

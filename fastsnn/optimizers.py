@@ -320,6 +320,7 @@ def _product_of_mu(beta1: float, momentum_decay: float, t: int) -> float:
     return power * exp(-total)
 
 
+MOST_STATE = max(update.arrays for update in UPDATES)  # arrays of state of any optimizer
 # By the name of an option or a configuration.
 OPTIMIZERS: dict[str, type[Optimizer]] = {name.lower(): globals()[name] for name in __all__}
 

@@ -20,11 +20,11 @@ from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.engine.predict import Placed
+from fastsnn.engine.state import require_fit, require_state
 from fastsnn.losses import Loss, check_targets, loss_of
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Optimizer, rate_of, successor
 from fastsnn.schedules import Constant, Schedule
-from fastsnn.state import require_fit, require_state
 
 log = logging.getLogger("fastsnn")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .emit import absolute, copysign, fma, where
 from .scalar import exp_nonpositive, expm1_nonpositive
 
-# What a slope is computed from.
+# The argument of a slope.
 OUTPUT, INPUT = "output", "input"
 
 # How dropout enters a backward pass: not at all, through its affine map, or with its mask.
@@ -208,14 +208,13 @@ def code_of(name):
 
 
 def keeps_input(name):
-    """The backward pass of this activation reads its pre-activation."""
+    """True if the backward pass of this activation reads its pre-activation."""
     return ACTIVATIONS[name].slope_from == INPUT
 
 
 def needs_mask(name, dropout):
-    """The backward pass must make the dropout mask again: the slope does not tell what was dropped.
-
-    A slope from the pre-activation never does, because z does not know of the dropout.
+    """True if the backward pass must make the dropout mask again, because the slope at a dropped
+    value is not 0. A slope from the pre-activation does not depend on the dropout.
     """
     return keeps_input(name) or dropout not in ACTIVATIONS[name].slope_0_after
 

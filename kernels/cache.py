@@ -94,7 +94,7 @@ class _PlaceCache(caching.FunctionCache):
         self.enable()
 
     def has(self, signature, target_context):
-        """Whether the index lists the kernel, for this processor and these sources."""
+        """True if the index lists the kernel, for this processor and these sources."""
         key = self._index_key(signature, target_context.codegen())
         try:
             return key in self._cache_file._load_index()

@@ -82,7 +82,7 @@ def _foreign(place, status, sticky=False):
 
 
 def _of_system(parent, status, link):
-    """Whether a symbolic link is part of the system's layout, like /home -> /data/home or macOS's
+    """True if a symbolic link is part of the system's layout, like /home -> /data/home or macOS's
     /var -> /private/var: only root can have made it. For root itself, only links in / count.
     """
     made_by_root = link.st_uid == status.st_uid == 0 and not status.st_mode & OTHERS

@@ -188,7 +188,7 @@ def shuffle(a, b, order):
 
 
 def at(builder, pointer, offset, element=F32):
-    """The address `offset` elements behind `pointer`."""
+    """The address `offset` elements after `pointer`."""
     if isinstance(offset, int):
         offset = I64(offset)
     return builder.gep(

@@ -29,8 +29,8 @@ FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz"}}
 
 
 def sources_hash(target, *settings):
-    """Of the kernels of a target, "cpu" or "cuda", of what both share, and of settings that change
-    what the compiler makes of them.
+    """Hash of the kernel sources of a target, "cpu" or "cuda", of those that both share, and of
+    settings of the compiler.
     """
     root = Path(__file__).parent
     digest = hashlib.sha256(repr((numba.__version__, *settings)).encode())
@@ -40,7 +40,7 @@ def sources_hash(target, *settings):
 
 
 def _sources_hash():
-    # Numba's own key knows nothing of these.
+    # Numba's own key does not include these.
     return sources_hash("cpu", numba.config.BOUNDSCHECK, numba.config.OPT)
 
 

@@ -5,11 +5,12 @@ Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". 
 the random bits of an element are a function of the seed and of where the element stands.
 
     key      (seed & 0xffffffff, seed >> 32)
-    counter  (sample // 8, unit, site, step)     sample: index in the batch; site: number of the
-    dropout layer in the
-                                                 network; step: updates so far, modulo 2**32
+    counter  (sample // 8, unit, site, step)
+             sample: index in the batch; site: number of the dropout layer in the network;
+             step: updates so far, modulo 2**32
     numbers  the eight 16-bit halves of the four words, low half first, belong to the eight samples
-    of the block dropped  number < threshold(rate)
+             of the block
+    dropped  number < threshold(rate)
 
 So a mask depends neither on threads nor on slices nor on the vector width nor on the target.
 """

@@ -2,8 +2,10 @@
 target.
 
 An update is a function `(p, g, *state, *scalars) -> (new p, *new state)` of float32 `Value`s: p a
-parameter, g its gradient. The formulas are PyTorch's. What of an update is the same for all
-elements (bias corrections) comes as a scalar, computed in float64 by `fastsnn/optimizers.py`.
+parameter, g its gradient. The formulas are PyTorch's. Terms that are the same for all elements
+(bias corrections) are scalars, computed in float64 by `fastsnn/optimizers.py`.
+
+To add one: its function and its row here, and a class in `fastsnn/optimizers.py`.
 """
 
 from collections.abc import Callable
@@ -63,7 +65,7 @@ def rmsprop(p, g, v, learning_rate, weight_decay, alpha, rest, eps):
 
 
 def rmsprop_momentum(p, g, m, v, learning_rate, weight_decay, alpha, rest, eps, momentum):
-    """As `rmsprop`, and m = momentum m + g / (sqrt(v) + eps);  p - learning_rate m"""
+    """`rmsprop` with momentum: m = momentum m + g / (sqrt(v) + eps);  p - learning_rate m"""
     g = fma(weight_decay, p, g)
     v = fma(v, alpha, rest * (g * g))
     m = fma(momentum, m, g / (sqrt(v) + eps))

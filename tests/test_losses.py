@@ -16,7 +16,7 @@ from fastsnn import losses, metrics
 from fastsnn.data.dataset import TASKS
 from fastsnn.kernels import losses as kernels
 
-ALL = [kind() for kind in losses.CLASSES.values()]
+ALL = [kind() for kind in losses.LOSSES.values()]
 PARAMETERS = [
     fs.Huber(0.5),
     fs.Quantile(0.9),
@@ -47,8 +47,8 @@ def bits(trainer):
 
 
 def test_every_loss_of_the_kernels_is_described():
-    assert set(kernels.LOSSES) == set(losses.CLASSES) == set(oracle.LOSSES)
-    assert [losses.CLASSES[name]().code for name in losses.LOSSES] == list(range(len(ALL)))
+    assert set(kernels.LOSSES) == set(losses.LOSSES) == set(oracle.LOSSES)
+    assert [kind().code for kind in losses.LOSSES.values()] == list(range(len(ALL)))
     assert {type(loss).__name__ for loss in ALL} == set(losses.__all__) <= set(fs.__all__)
 
 

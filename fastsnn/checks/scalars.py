@@ -77,7 +77,7 @@ def number(value: Any, where: str, low: float = -inf, high: float = inf, ends: s
 
 
 def is_finite(value: int | float) -> bool:
-    """Whether `value` is a finite float64. (`math.isfinite` raises for ints above 308 digits.)"""
+    """True for a finite float64; `math.isfinite` raises for ints of more than 308 digits."""
     try:
         return abs(float(value)) < inf
     except OverflowError:

@@ -41,7 +41,7 @@ def number(text: str) -> float | None:
 
 
 def is_finite(text: str) -> bool:
-    """Whether `text` writes a number that float32 can hold."""
+    """True if `text` is a number within the range of float32."""
     value = number(text)
     return value is not None and abs(value) <= LARGEST
 

@@ -1,4 +1,4 @@
-"""What a loader returns: the parts of a data set, ready to train on."""
+"""`Dataset`: the parts of a data set, ready to train on."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _digest(path: Path, kind: str) -> str:
 
 
 def fault(path: Path, checksum: str | None) -> str | None:
-    """What is wrong with a file, in words that go on after "the file"; None: nothing.
+    """The fault of a file, in words that continue a sentence after "the file"; None: no fault.
 
     checksum: "sha256:..." or "md5:..."; without a kind it is a sha256. None, where none is known:
     then .zip and .gz archives are read through and held against their own sums, and others need

@@ -1,4 +1,4 @@
-"""Where a file of a data set lies on this machine, or how it gets here."""
+"""The path of a data set's file on this machine, after a download if needed."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _part(prefix: str, progress: Progress | None) -> Split:
 
 
 def locate(name: str, progress: Progress | None = None) -> Path:
-    """Where the file `name` of `SHA256` lies on this machine, after a download if need be."""
+    """The path of the file `name` of `SHA256`, after a download if needed."""
     return locate_file("mnist", file_of(name), progress)
 
 

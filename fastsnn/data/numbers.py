@@ -1,4 +1,4 @@
-"""Lines of numbers, parsed at once."""
+"""Lines of numbers, parsed by one call of NumPy."""
 
 from __future__ import annotations
 

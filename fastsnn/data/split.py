@@ -1,4 +1,4 @@
-"""Which rows are held back for validation: a function of the seed alone."""
+"""The split into training and validation rows, a function of the seed alone."""
 
 from __future__ import annotations
 

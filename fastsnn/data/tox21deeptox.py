@@ -25,7 +25,7 @@ MOST_COLUMNS = 1 << 22  # of sparse features; there are 272,776
 
 
 def at_hand() -> bool:
-    """Whether all four files are on this machine."""
+    """True if all four files are on this machine."""
     return all(find(FOLDER, file.name) for file in (*DENSE.values(), *SPARSE.values()))
 
 

@@ -1,4 +1,4 @@
-"""What the authors of the paper do to the features of Tox21 before they train.
+"""Preprocessing of the features of Tox21, as the authors of the paper do it.
 
 Sparse features (counts of substructures) stay where at least 5 % of the rows have them, dense ones
 (descriptors) where their variance is above 1e-6; dense ones with a range above 10 are replaced by

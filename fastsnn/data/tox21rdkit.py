@@ -27,7 +27,7 @@ END = "$$$$\n"  # of a molecule in an SDF file
 
 
 def at_hand() -> bool:
-    """Whether the features, or the structures to compute them from, are on this machine."""
+    """True if the features, or the structures to compute them from, are on this machine."""
     return any(find(FOLDER, file.name) for file in (DERIVED, SDF))
 
 

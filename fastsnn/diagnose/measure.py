@@ -1,4 +1,4 @@
-"""What data make of a network, layer by layer: moments, weights, gradients, units that are dead.
+"""Measurements of a network on data, layer by layer: moments, weights, gradients, dead units.
 
 >>> import fastsnn as fs
 >>> net = fs.mlp(input_size=20, output_size=3, layers=8, width=64, seed=0)
@@ -23,7 +23,7 @@ from fastsnn.diagnose import rules as diagnose_rules
 from fastsnn.diagnose.report import LayerReport, Spread
 from fastsnn.diagnose.rules import Finding
 from fastsnn.engine.graph import Node
-from fastsnn.losses import FOR_TASK
+from fastsnn.losses import SUGGESTED
 from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.runs import inference
@@ -33,7 +33,7 @@ ROWS = 1000  # that are looked at
 SIGNAL_ROWS = 32  # whose gradients are taken one by one
 QUANTILES = (0.05, 0.95)  # of the units
 FLAT = 0.05  # a slope below this share of the activation's largest one is flat ...
-MOSTLY = 0.95  # ... and a unit is saturated if it is there in so many rows
+MOSTLY = 0.95  # ... and a unit is saturated if it is flat in this share of the rows
 BINS = 120
 
 
@@ -91,8 +91,8 @@ def diagnose(
     ------
     ValueError, TypeError : for x, y that do not fit the network, NaN or infinity in x.
     """
-    if task not in FOR_TASK:
-        raise ValueError(f"diagnose: task must be one of {', '.join(FOR_TASK)}; got {task!r}")
+    if task not in SUGGESTED:
+        raise ValueError(f"diagnose: task must be one of {', '.join(SUGGESTED)}; got {task!r}")
     x = check.features(x, network.input_size)
     chosen = _evenly(len(x), ROWS)
     if y is not None:
@@ -112,7 +112,7 @@ def diagnose(
     gradients, signals = {}, {}
     reason = without_gradients if y is None else None
     if y is not None:
-        trainer = Trainer(network, FOR_TASK[task], threads=threads)
+        trainer = Trainer(network, SUGGESTED[task], threads=threads)
         try:
             gradients = _norms(network, trainer.gradients(x, y))
             if not network.couples_rows:
@@ -120,9 +120,8 @@ def diagnose(
         except FloatingPointError as error:  # a network that is ill is what is looked for
             gradients, signals, reason = {}, {}, str(error)
     reports = [LayerReport(0, "", "input", x.shape[1], "none", **_moments(x))]
-    owners: dict[
-        str, Node
-    ] = {}  # the end of a highway layer has the name of its beginning, and no tensors
+    # The end of a highway layer has the name of its beginning, and no tensors.
+    owners: dict[str, Node] = {}
     for i, node in enumerate(network.nodes):
         own = owners.setdefault(node.name, node) is node
         reports.append(LayerReport(
@@ -179,7 +178,7 @@ def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None)
 
 
 def _evenly(n: int, most: int) -> np.ndarray:
-    """Up to so many of n rows, from the first to the last: files are often sorted."""
+    """Indices of up to `most` of n rows, evenly spread, because files are often sorted."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
@@ -219,8 +218,8 @@ def _words(node: Node, last: bool) -> str:
 
 
 def _saturated(node: Node, h: np.ndarray) -> float | None:
-    """Share of units whose activation is flat at their outputs in nearly all rows; None where the
-    output does not tell the slope.
+    """Share of units whose activation is flat at their outputs in nearly all rows; None if the
+    slope does not follow from the output.
     """
     if node.activation == "selu":
         alpha, lambda_ = theory.solve(*node.fixed_point)

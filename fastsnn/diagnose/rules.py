@@ -322,7 +322,7 @@ def _hidden(layers: Layers) -> list[tuple[LayerReport, Point]]:
 
 
 def _tail(layers: Layers, bad: Callable[[LayerReport, Point], bool]) -> list[LayerReport]:
-    """The reports of hidden layers from the first on that is bad with all behind it."""
+    """The reports of the last hidden layers without a gap that are bad."""
     tail: list[LayerReport] = []
     for report, point in reversed(_hidden(layers)):
         if not bad(report, point):

@@ -19,7 +19,7 @@ from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import Plan, plan
 from fastsnn.engine.schedule import shares_panels
 from fastsnn.kernels import jit, updates
-from fastsnn.kernels.cpu import checks, directions, optimizer, program, regions, single
+from fastsnn.kernels.cpu import checks, directions, program, regions, single
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.kernels.losses import require as require_loss
@@ -77,7 +77,7 @@ class TrainingEngine(Interface):
         # The gradients of normalized weights pass through the first array of the state.
         self._state = aligned_zeros(max(n_state, int(self.normalizes_weights)), layout.size)
         self.n_state = n_state
-        self.hypers = np.zeros((STEPS_AT_ONCE, optimizer.HYPER), np.float32)
+        self.hypers = np.zeros((STEPS_AT_ONCE, updates.HYPER), np.float32)
         self.step_losses = np.zeros(STEPS_AT_ONCE)
         self.sizes = np.zeros(STEPS_AT_ONCE, np.int64)
         self.job = np.zeros(regions.JOB, np.int64)
@@ -195,7 +195,7 @@ class TrainingEngine(Interface):
         self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
     ) -> tuple[float, np.ndarray]:
         self.reserve(samples)
-        self._set_job(0, samples, step, seed, loss, optimizer.STORE)
+        self._set_job(0, samples, step, seed, loss, updates.STORE)
         gradient = aligned_zeros(1, self.parameters.layout.size)
         flat = self.parameters.current(self._derive)
         (value,), _ = self._run(flat, gradient, (samples,), np.inf, batch)

@@ -58,7 +58,7 @@ def _import_failed(problem: Exception) -> RuntimeError:
 
 
 def describe() -> str:
-    """The GPU in words, or why there is none."""
+    """The GPU in words, or the reason why none can be used."""
     try:
         device = kernels().device
     except RuntimeError as error:

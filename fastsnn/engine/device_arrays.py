@@ -15,8 +15,8 @@ from fastsnn.engine.plan import device_plan
 
 
 class DeviceParameters:
-    """The parameters on the device: the copy that `Parameters` knows. Each side is brought up to
-    date when it is used.
+    """The copy of the parameters on the device, see `Parameters.on_device`. Each side is brought up
+    to date when it is used.
     """
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
@@ -94,7 +94,7 @@ class Data:
         return cls(kernels().device.zeros(rows * like.x.shape[1]), empty, rows)
 
     def set_order(self, order: np.ndarray) -> None:
-        """Put the order of an epoch into the index, unless it is there already."""
+        """Write the order of an epoch into the index, unless it is the present one."""
         if order is not self.order:
             kernels().device.write(self.index, 0, order)
             self.order = order

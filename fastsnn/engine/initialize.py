@@ -7,7 +7,7 @@ from fastsnn.engine.ops import OPS
 
 
 def initialize(nodes: tuple[Node, ...], tensors: dict[str, np.ndarray], seed: int) -> None:
-    """Fill weights by the `init` of their layer, biases with 0; normalizations begin as the
+    """Fill weights by the `init` of their layer, biases with 0; normalizations start as the
     identity on normalized numbers, lengths of directions as the directions' own.
 
     The weight of dense node number i (from 0) comes row by row from

@@ -1,7 +1,7 @@
 """The kinds of nodes, one class each: their tensors, how these start, and what their row of the
 program needs beyond the common columns.
 
-To add one: a class here, its code in `kernels/program.py`, and its kernels.
+To add one: a class here with its row in `OPS`, its code in `kernels/program.py`, and its kernels.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ class Op:
 
     code: ClassVar[int]
     random: ClassVar[bool] = False  # starting weights are drawn from a stream
-    normalizes: ClassVar[bool] = (
-        False  # keeps its normalized input and statistics for the backward pass
-    )
+    # Keeps its normalized input and statistics for the backward pass.
+    normalizes: ClassVar[bool] = False
 
     def tensors(self, node: Node) -> Iterator[Tensor]:
         """The tensors of a node in the order of a state dict."""

@@ -1,4 +1,4 @@
-"""How much of the paper's grids a budget tries: a table for each experiment.
+"""Budgets: the part of the paper's grids that is tried, a table for each experiment.
 
 `PAPER` is what the paper searches (appendix, tables of hyperparameters); a budget names what it has
 less of. What a budget leaves out is printed with every result, see `left_out`.
@@ -129,7 +129,7 @@ TUTORIAL = {"tiny": 1, "small": 20, "full": 20}
 
 
 def left_out(name: str, grid: Grid, methods: tuple[str, ...] = METHODS) -> list[str]:
-    """What of the paper's experiment a grid has not, a line for each thing; empty: nothing."""
+    """Deviations of a grid from the paper's experiment, a line for each."""
     paper, lines = PAPER[name], []
     for what, words in (
         ("width", "units of a layer"), ("layers", "hidden layers"), ("blocks", "residual blocks"),
@@ -172,7 +172,7 @@ def left_out(name: str, grid: Grid, methods: tuple[str, ...] = METHODS) -> list[
 
 
 def note(grid: Grid) -> str:
-    """What the paper does not say, and this grid has to."""
+    """The setting of a grid that the paper does not report: the batch size."""
     return (
         f"the paper does not say how large its batches are: {grid.batch} rows, fewer where an "
         "epoch would have less than 8 steps"

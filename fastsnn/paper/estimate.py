@@ -1,4 +1,4 @@
-"""How long trainings will take: weights times rows, at the speed measured now."""
+"""Estimated time of trainings: weights times rows, at the speed measured now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORWARD = 0.4  # of a step's time
 
 
 def weights(options: Mapping[str, Any], inputs: int, outputs: int) -> int:
-    """Of the network of these options, without biases and normalizations."""
+    """Number of weights of the network of these options, without biases and normalizations."""
     method: str = options["method"]
     layers: int = options["layers"]
     width: int = options["width"]
@@ -46,7 +46,7 @@ class Speed:
         self, options: Mapping[str, Any], inputs: int, outputs: int, rows: int, judged: int,
         grid: Grid,
     ) -> float:  # fmt: skip
-        """Of one training on `rows` rows, judged by `judged` rows after each epoch."""
+        """Seconds of one training on `rows` rows, judged on `judged` rows after each epoch."""
         rows = min(rows, grid.rows_per_epoch or rows)
         judged = min(judged, grid.validation_rows or judged)
         size = batch_size(rows, grid.batch)

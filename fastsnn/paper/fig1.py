@@ -191,8 +191,8 @@ def run(
 
 
 def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What figure 1 shows, and whether ours shows it: the SNN below batch normalization at each
-    depth, deeper SNNs below shallower ones.
+    """Lines that compare our figure 1 with the paper's claims: the SNN below batch normalization at
+    each depth, deeper SNNs below shallower ones.
     """
     lines = []
     losses: dict[tuple[str, int], list[list[float]]] = {}

@@ -96,7 +96,7 @@ def summary(outcomes: Sequence[Outcome], methods: Sequence[str], grid: Grid) -> 
 
 
 def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What the paper's table says, and whether ours says it, too."""
+    """Lines that compare our table with the claims of the paper's."""
     found = {row["method"]: row["auc"] for row in rows}
     lines = []
     if "snn" in found:

@@ -1,4 +1,4 @@
-"""What a person sees while the paper is rerun: on stderr, lines, and on a terminal a moving one."""
+"""Progress of a rerun of the paper on stderr: lines, and a live one on a terminal."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class OfStudy:
 
 
 class OfCurves:
-    """Of trainings that take turns, some at once: a line after each epoch, with the time left for
-    all.
+    """Progress of trainings that run in turns, some concurrently: a line after each
+    epoch, with the time left for all.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:

@@ -1,4 +1,6 @@
-"""What the paper and its authors' notebooks report (Klambauer et al. 2017, arXiv 1706.02515)."""
+"""Published figures of the paper and its authors' notebooks (Klambauer et al. 2017, arXiv
+1706.02515).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an experiment keeps what it found, and what it says about how."""
+"""Stored results of an experiment, and the description of how they were measured."""
 
 from __future__ import annotations
 

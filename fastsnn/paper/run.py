@@ -21,7 +21,7 @@ from fastsnn.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Request:
-    """What all experiments are asked for. seeds: None takes as many as the budget has."""
+    """The request that all experiments take. seeds: None takes as many as the budget has."""
 
     budget: str
     seeds: tuple[int, ...] | None

@@ -1,4 +1,4 @@
-"""What was found beside what was published, as tables and lines of text.
+"""Our results beside the published ones, as tables and lines of text.
 
 Each function takes a result as it is stored, and gives a list of tables (rows of cells, the first
 one the header) and a list of lines. The terminal and the documents show the same.

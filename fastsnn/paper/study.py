@@ -25,10 +25,10 @@ CHOOSE, REPEAT = "choose", "repeat"  # folders of the two halves
 
 @dataclass(frozen=True)
 class Unit:
-    """What gets a configuration of its own: `key` are options that all its trainings have (such as
-    the data set and the method), `configurations` the others that are tried. folds: those that
-    exist; select: those that choose, None for each fold its own; seeds: of the chosen one, the
-    first one chooses.
+    """A part of a study with a configuration of its own: `key` are the options of all its
+    trainings (such as the data set and the method), `configurations` the others that are tried.
+    folds: those that exist; select: those that choose, None for each fold its own; seeds: of the
+    chosen one, the first one chooses.
     """
 
     key: Options
@@ -47,9 +47,9 @@ class Unit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a unit: the configuration of each fold, and the trainings of the chosen ones by fold and
-    seed; both empty where every configuration diverged. seconds: of all its trainings, those that
-    were not chosen among them.
+    """Result of a unit: the configuration of each fold, and the trainings of the chosen ones by
+    fold and seed; both empty where every configuration diverged. seconds: of all its trainings,
+    including those that were not chosen.
     """
 
     unit: Unit
@@ -69,7 +69,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Study:
-    """How its trainings are run: `trial` for `fastsnn.search`, and what it is told."""
+    """Settings of all trainings of a study: `trial` and other arguments of `fastsnn.search`."""
 
     trial: TrialFunction
     protocol: Protocol
@@ -132,7 +132,7 @@ class Study:
         return ranked
 
     def cost_of(self, units: Sequence[Unit]) -> float:
-        """Of all trainings, if the chosen ones cost the mean of what is tried."""
+        """Cost of all trainings, if the chosen ones cost the mean of those that are tried."""
         total = 0.0
         for unit in units:
             costs = [self.cost(options) for options in unit.choosing()]

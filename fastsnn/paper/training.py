@@ -25,8 +25,8 @@ NETWORK = ("layers", "width", "dropout", "shape", "bottleneck")
 
 @dataclass(frozen=True)
 class Task:
-    """What a network is to learn: its loss and outputs, and `judge(z, y)`, a figure in [0, 1] of
-    raw outputs, of which more is better.
+    """A learning task: loss, number of outputs, and `judge(z, y)`, a figure in [0, 1] of raw
+    outputs, of which more is better.
     """
 
     loss: str
@@ -79,7 +79,7 @@ def train(
 
     Returns "score" (the smoothed validation figure), "epoch" (the chosen one), and figures of its
     network on the test rows: "test", by the task's own judge, and those of `test`. A training that
-    diverges behind the first full window of the protocol counts as far as it came ("diverged": in
+    diverges after the first full window of the protocol counts as far as it came ("diverged": in
     which epoch); before that FloatingPointError is raised.
     """
     training, validation, held = parts

@@ -205,7 +205,7 @@ def ranked(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[
 
 
 def statements(means: Sequence[dict[str, Any]], ranks: Sequence[dict[str, Any]]) -> list[str]:
-    """What the paper's table says, and whether ours says it, too."""
+    """Lines that compare our table with the claims of the paper's."""
     lines = []
     for row in means:
         if row["method"] == "snn" and not isnan(row["difference"]):

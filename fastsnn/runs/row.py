@@ -26,11 +26,11 @@ class Row:
     check: called with a value other than None, raises ValueError or TypeError; used for ranges
     that another module decides.
 
-    default_text: what `--help` shows as the default where None stands for it. settled: whether the
+    default_text: what `--help` shows as the default where None stands for it. settled: True if the
     default depends on the task and the data, see `fastsnn.runs.defaults`. search: "tried" for an
     option of which a search may try several values, "shared" for one that all its trainings share,
     "absent" for one that `fastsnn search` does not have. searched: its default in a search, if that
-    is another one. changeable: whether a resumed run may change it. optimizer: whether it is an
+    is another one. changeable: a resumed run may change it. optimizer: it is an
     argument of those optimizers that have a field of this name, whose classes check its range.
     """
 

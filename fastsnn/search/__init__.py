@@ -1,4 +1,4 @@
-"""Searches: many trainings at once, of which the paper's protocol chooses one.
+"""Searches: many trainings, several concurrently, of which the paper's protocol chooses one.
 
 >>> def trial(options, report):
 ...     return {"score": -((options["x"] - 2) ** 2)}

@@ -1,4 +1,4 @@
-"""What `fastsnn search` does: from options to the winner and the command that trains it."""
+"""The command `fastsnn search`: from options to the winner and the command that trains it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def search_runs(
     progress: Callable[[Status], None] | None = None,
     download: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train by all options of the space beside the `fixed` ones of `RunConfig`, and tell which are
+    """Train by all options of the space beside the `fixed` ones of `RunConfig`, and report the
     best.
 
     metric: by default the main figure of the task. The other parameters are those of
@@ -148,7 +148,7 @@ def _sizes(config: RunConfig) -> dict[str, Any]:
 
 
 def _digest(dataset: Dataset) -> str:
-    """Of what would differ with other data: statistics of the inputs, and the labels."""
+    """Digest of the data: statistics of the inputs, and the labels."""
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -34,7 +34,7 @@ REFRESH_S = 0.5  # of the progress
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found: `trials` in the order of their numbers, and how it went.
+    """Result of a search: `trials` in the order of their numbers, and how it went.
 
     seconds: of this call. busy: share of the workers' processors that the search used meanwhile,
     in [0, 1]; None where the trials ran on other machines, or none did.
@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Status:
-    """Of a search that is going on. seconds_left: None before anything can be said."""
+    """Progress of a running search. seconds_left: None before the first estimate."""
 
     done: int
     total: int
@@ -83,7 +83,7 @@ def search(
     about: Mapping[str, Any] | None = None,
     progress: Callable[[Status], None] | None = None,
 ) -> Found:
-    """Run `trial` for many options, several at once; which, when and where changes no result.
+    """Run `trial` for many options, several concurrently; order and place change no result.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def search(
     protocol : Protocol
         Whether more is better, and who wins among equals. By default the paper's, on accuracy.
     workers : int >= 1
-        Trials at once, default: all processors, one each.
+        Concurrent trials, default: all processors, one each.
     folder : path
         Keeps trials.jsonl, a line per finished trial, see `journal`. None: keeps nothing.
     resume : bool
@@ -113,7 +113,7 @@ def search(
     seed : int in [0, 2**64)
         Of the drawn and proposed options. A training's own seed is one of its options.
     ahead : int >= 1
-        For optuna, the most trials at once: trial n is proposed from the results of the trials
+        For optuna, the most concurrent trials: trial n is proposed from the results of the trials
         before n - ahead + 1 alone, so that proposals do not depend on who finishes first.
     dask : address of a scheduler ("tcp://host:port"), distributed.Client, or "local"
         Run the trials on its workers; "local" starts `workers` processes of one thread for this
@@ -258,7 +258,7 @@ def _outcome(future: Future[Attempt], number: int, options: dict[str, Any]) -> T
 
 
 class _Watch:
-    """What has been done, by number, and what the progress shows of it."""
+    """Finished trials by number, and their progress display."""
 
     def __init__(
         self,

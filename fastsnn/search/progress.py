@@ -1,4 +1,4 @@
-"""What a person sees of a search: on stderr, and the table of its results."""
+"""Display of a search: progress on stderr, and the table of its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an epoch and a configuration are chosen: the protocol of the paper's UCI experiments.
+"""Choice of an epoch and of a configuration: the protocol of the paper's UCI experiments.
 
 A fraction of the training data is held back. The validation curve over the epochs is smoothed by a
 moving average; the best smoothed epoch is where the training would have been stopped, and its

@@ -1,4 +1,4 @@
-"""What is tried: all combinations, or options drawn at random."""
+"""Search spaces: all combinations of options, or options drawn at random."""
 
 from __future__ import annotations
 

@@ -66,12 +66,12 @@ class Trial:
 
 
 def is_number(value: Any) -> bool:
-    """Whether `value` is a finite int or float, as the score of a record must be."""
+    """True for a finite int or float, as the score of a record must be."""
     return not isinstance(value, bool) and isinstance(value, int | float) and is_finite(value)
 
 
 def key_of(options: Mapping[str, Any]) -> str:
-    """What identifies a trial: its options as JSON, whatever their order."""
+    """Identity of a trial: its options as JSON, whatever their order."""
     try:
         return json.dumps(plain(options), sort_keys=True)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""Who runs the trials: threads of this process, or the workers of a dask cluster."""
+"""Workers that run the trials: threads of this process, or those of a dask cluster."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def attempt(trial: TrialFunction, options: dict[str, Any], report: Report) -> At
 
 
 class Crew:
-    """Takes trials. most: how many run at once. queued: how many may wait or run, so that nobody
-    waits for this process to wake up.
+    """Takes trials. most: how many run concurrently. queued: how many may wait or run, so that no
+    worker waits for this process to wake up.
     """
 
     def __init__(

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from fastsnn.checks.scalars import integer, is_finite, shown
+from fastsnn.engine.state import require_state
 from fastsnn.layers import Layer, from_description
 from fastsnn.metrics import MAIN
-from fastsnn.state import require_state
+from fastsnn.optimizers import MOST_STATE
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
@@ -115,7 +116,8 @@ def state(
     if not isinstance(numbers, dict) or numbers.keys() != {"step_count", "first_loss"}:
         raise ValueError(f"trainer: step_count and first_loss are required, got {shown(numbers)}")
     arrays = {n.removeprefix(STATE): a for n, a in tensors.items() if n.startswith(STATE)}
-    n_state = 2 if any(n.endswith(".state1") for n in arrays) else min(len(arrays), 1)
+    present = [i for i in range(1, MOST_STATE) if any(n.endswith(f".state{i}") for n in arrays)]
+    n_state = present[-1] + 1 if present else min(len(arrays), 1)
     wanted = {f"{n}.state{i}": trained[n] for i in range(n_state) for n in trained}
     for name in sorted(wanted.keys() ^ arrays.keys())[:1]:
         required = "is required" if name in wanted else "belongs to no tensor of the network"

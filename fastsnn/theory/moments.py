@@ -1,4 +1,4 @@
-"""What a layer of SELU units makes of mean and variance: Klambauer et al. 2017, eq. (3) to (5).
+"""The map of mean and variance by a layer of SELU units: Klambauer et al. 2017, eq. (3) to (5).
 
 A unit with weights w_i sees z = sum_i w_i x_i. Its inputs have mean m and variance v; with
 weight_sum = sum_i w_i (the paper's omega) and weight_square_sum = sum_i w_i^2 (tau), z is close to

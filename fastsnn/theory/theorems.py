@@ -77,7 +77,7 @@ THEOREM3 = (
 
 @dataclass(frozen=True)
 class Check:
-    """What was seen on a grid.
+    """Result of a check of a theorem on a grid.
 
     points: of the grid. holds: the theorem's statement at every one of them. margin: the least
     distance to a violation, negative where there is one; where: the (mean, variance, weight_sum,
@@ -111,7 +111,7 @@ class Check1(Check):
 def in_theorem1_domain(
     mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike, weight_square_sum: ArrayLike
 ) -> np.ndarray:
-    """Where a unit is in the domain of theorem 1, a boolean array of the common shape: mean and
+    """True if a unit is in the domain of theorem 1, a boolean array of the common shape: mean and
     weight_sum in [-0.1, 0.1], variance in [0.8, 1.5], weight_square_sum in [0.95, 1.1]. NaN is not.
     """
     return THEOREM1.contains(mean, variance, weight_sum, weight_square_sum)
@@ -128,7 +128,7 @@ def check_theorem1(
     value; where no fixed point is found, the intervals of fixed points are NaN and holds is false.
     The paper says: means in [-0.03106, 0.06773], variances in [0.80009, 1.48617].
 
-    points : about so many in the grid, at least 16.
+    points : approximate number of points in the grid, at least 16.
     """
     grid, size = _grid(points, domain)
     m, v = moment_map(*grid, alpha, lambda_)

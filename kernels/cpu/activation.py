@@ -1,7 +1,7 @@
 """Activation and dropout on rows of a panel, and their gradient, in vector code.
 
 Every activation of the table has loops of its own, for each way of dropping. A switch chooses among
-them: `row`, of the program, tells it the activation. h: panels of the node's outputs, h_at: the
+them by the activation of `row`, a row of the program. h: panels of the node's outputs, h_at: the
 first of `rows` rows of one of them.
 """
 
@@ -27,7 +27,7 @@ from .shape import LANES, VECTORS
 
 
 def _dropped(builder, bits, vector):
-    """Which lanes of this vector of a panel's rows are dropped: one bit a sample, sample 0 lowest.
+    """The dropped lanes of this vector of a panel's rows: one bit a sample, sample 0 lowest.
 
     `vector` counts VECTORS in each row.
     """
@@ -58,8 +58,8 @@ def _constants(builder, constants, *columns):
 
 
 def _slope_at(builder, h_at, row):
-    """Where the value lies that the slope is computed from: SLOPE_AT is as far from H_AT in every
-    panel.
+    """The place of the value that the slope is computed from: SLOPE_AT is as far from H_AT in
+    every panel.
     """
     shift = _column(builder, row, SLOPE_AT) - _column(builder, row, H_AT)
     return builder.add(h_at, shift.ir)

@@ -13,7 +13,7 @@ from ..jit import FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
 
 
 class Program(NamedTuple):
-    """What is computed: see `kernels/program.py`."""
+    """The program and the parameters that it reads: see `kernels/program.py`."""
 
     table: np.ndarray  # (layers, COLUMNS) int64
     constants: np.ndarray  # (layers, CONSTANTS) float32

@@ -1,4 +1,4 @@
-"""What must hold of a batch before it is used, in one pass and without arrays."""
+"""The check of a batch, finite features and valid labels, in one pass and without arrays."""
 
 from numba import types
 

@@ -105,7 +105,7 @@ def _as_written(module):
     off = module.add_metadata(["llvm.loop.unroll.disable"])
     narrow = module.add_metadata(["llvm.loop.vectorize.enable", ir.IntType(1)(0)])
     own = ir.MDValue(module, (), name=str(len(module.metadata)))
-    own.operands = (own, off, narrow)  # LLVM tells loops apart by a reference to the node itself
+    own.operands = (own, off, narrow)  # LLVM identifies a loop by a reference to the node itself
     return own
 
 
@@ -120,7 +120,7 @@ def loop(builder, count, body, short=False):
 
 
 def row_pointers(builder, pointer, offset, stride, valid, rows):
-    """Addresses of `rows` rows; the ones behind the last valid row repeat it, so that edge tiles
+    """Addresses of `rows` rows; the ones after the last valid row repeat it, so that edge tiles
     need no other code.
     """
     last = builder.sub(valid, I64(1))

@@ -28,7 +28,7 @@ from .code import loop, prefetch, vector_code
 from .shape import LANES, NARROW_ROWS, PANEL, ROWS, STRIP, TILE, VECTORS
 from .tile import forward_tile, input_gradient_tile, narrow_forward_tile
 
-STRIP_GAP = 16  # floats behind a packed strip: the surplus of its last line goes there
+STRIP_GAP = 16  # floats after a packed strip: the surplus of its last line goes there
 
 
 @jit.helper
@@ -110,7 +110,7 @@ def dense_input_backward(
     row, below, constants, params, acts, bits, space, first_panel, last_panel, first_unit, last_unit
 ):  # fmt: skip
     """The output of the layer in `below` becomes that layer's dz in place, for its units
-    [first_unit, last_unit). `row`, whose dz is there, is the layer above it. space: tiles, then
+    [first_unit, last_unit). `row`, whose dz exists, is the layer above it. space: tiles, then
     packed strips.
     """
     fan_in, fan_out, depth = row[FAN_IN], row[FAN_OUT], row[BACKWARD_DEPTH]

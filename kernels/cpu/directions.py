@@ -21,7 +21,7 @@ from .tile import EIGHT
 
 @vector_code
 def _product_sum(builder, out, out_at, a, a_at, b, b_at, count):
-    """out = sum_k a[k] b[k]. Reads up to EIGHT - 1 floats behind the last, to no effect."""
+    """out = sum_k a[k] b[k]. Reads up to EIGHT - 1 floats after the last, to no effect."""
     left, right = at(builder, a, a_at), at(builder, b, b_at)
     order = Value(builder, ir.Constant(ir.VectorType(I64, EIGHT), list(range(EIGHT))))
 
@@ -88,7 +88,7 @@ def derive_weight(row, params, scratch, n):
 
 @jit.helper
 def _is_good(row, params, scratch, n):
-    """Whether weights can be derived for unit n, and its direction be stored."""
+    """True if weights can be derived for unit n, and its direction be stored."""
     v_at = row[V_AT] + n * row[FAN_IN]
     _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
     square = scratch[0]
@@ -133,10 +133,10 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n, overfl
 
 
 @jit.entry(jit.VOID, jit.TABLE, jit.FLOATS, jit.FLOATS)
-def derive_weights(program, params, scratch):
+def derive_weights(table, params, scratch):
     """All weights that are products of a length and a direction."""
-    for r in range(program.shape[0]):
-        row = program[r]
+    for r in range(table.shape[0]):
+        row = table[r]
         if row[V_AT] >= 0:
             for n in range(row[FAN_OUT]):
                 derive_weight(row, params, scratch, n)

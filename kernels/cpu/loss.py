@@ -146,13 +146,13 @@ def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
 
 
 def _exp(x):
-    """As Numba's `math.exp`: LLVM's, which calls the C library's."""
+    """Numba's `math.exp`: LLVM's, which calls the C library's."""
     function = x.builder.module.declare_intrinsic("llvm.exp", [F32])
     return Value(x.builder, x.builder.call(function, [x.ir]))
 
 
 def _log1p(x):
-    """As Numba's `math.log1p`: the C library's."""
+    """Numba's `math.log1p`: the C library's."""
     kind = ir.FunctionType(F32, [F32])
     function = cgutils.insert_pure_function(x.builder.module, kind, "log1pf")
     return Value(x.builder, x.builder.call(function, [x.ir]))

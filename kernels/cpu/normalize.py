@@ -2,7 +2,7 @@
 the units) on panels.
 
 Sums over the batch run in eight partial sums, sums over the units in their order, whatever the
-width of a panel. Samples behind the last one count for nothing.
+width of a panel. Samples after the last one count for nothing.
 """
 
 import math
@@ -42,7 +42,7 @@ def _single(builder, array, place):
 
 
 def _there(builder, first, samples, lanes):
-    """Which lanes hold a sample: lane i is sample first + i of `samples`."""
+    """The lanes that hold a sample: lane i is sample first + i of `samples`."""
     left = splat(builder, builder.sub(samples, first), lanes)
     return left > Value(builder, ir.Constant(ir.VectorType(I64, lanes), list(range(lanes))))
 

@@ -9,11 +9,9 @@ from llvmlite import ir
 from .. import jit
 from ..emit import I32, I64, Value, at, lanes_of, load, of_lanes, splat, store
 from ..scalar import LONGEST
-from ..updates import HYPER, INFINITY, STORE, UPDATES, guarded
+from ..updates import INFINITY, STORE, UPDATES, guarded
 from .code import fold, vector_code
 from .shape import LANES, PANEL
-
-__all__ = ["HYPER", "STORE", "update_direction_tile", "update_tile"]
 
 
 def _loops(

@@ -42,6 +42,7 @@ from ..program import (
     X_AT,
     X_STRIDE,
 )
+from ..updates import STORE
 from .activation import activate
 from .arguments import BATCH, BUFFERS, LOSS, MASKS, PART, PROGRAM, TARGETS, Batch
 from .dense import add_rows, dense_forward, dense_input_backward
@@ -55,7 +56,7 @@ from .normalize import (
     normalization_forward,
     normalization_update,
 )
-from .optimizer import STORE, update_tile
+from .optimizer import update_tile
 from .shape import CHUNK, LANES, PANEL, ROWS, TILE
 from .tile import bias_gradient, weight_gradient_tile
 

@@ -40,10 +40,10 @@ def _shape(features):
 LANES, ROWS, NARROW_ROWS = _shape(host_features())
 PANEL = VECTORS * LANES
 TILE = ROWS * PANEL  # floats
-# Floats behind each panel: without them, widths that are powers of two would put the same feature
+# Floats after each panel: without them, widths that are powers of two would put the same feature
 # of every panel into the same few cache sets. Eight cache lines.
 PANEL_GAP = 128
-# Columns copied at once when a strip of a weight matrix is packed.
+# Columns copied together when a strip of a weight matrix is packed.
 STRIP = 8
 # Units at which the work on a layer may be cut among threads: whole strips, whole blocks of
 # transposed features.

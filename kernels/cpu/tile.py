@@ -202,7 +202,7 @@ def weight_gradient_tile(
             for line in range(PANEL // LINE + 1):  # rows start anywhere in a line
                 prefetch(builder, at(builder, row, line * LINE), write=True)
 
-    # Rows behind the last valid one are read, and their sums never used: these lie in the panel's
+    # Rows after the last valid one are read, and their sums never used: these lie in the panel's
     # own padding.
     rows = [at(builder, dz, builder.add(dz_at, I64(i * PANEL))) for i in range(ROWS)]
     below = at(builder, dz, builder.add(dz_at, I64(ROWS * PANEL)))

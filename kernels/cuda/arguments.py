@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Program(NamedTuple):
-    """What is computed: see `kernels/program.py`."""
+    """The program and the parameters that it reads: see `kernels/program.py`."""
 
     table: np.ndarray  # (layers, COLUMNS) int64, on the host
     constants: np.ndarray  # (layers, CONSTANTS) float32, on the host

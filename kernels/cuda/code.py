@@ -203,7 +203,7 @@ class Kernel:
 
 
 def kernel(name, threads, *arguments):
-    """Decorator: a kernel for blocks of so many threads, with the types of its arguments."""
+    """Decorator: a kernel for blocks of `threads` threads, with the types of its arguments."""
     return lambda function: Kernel(function, f"fastsnn_{name}", threads, arguments)
 
 

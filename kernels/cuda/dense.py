@@ -268,7 +268,7 @@ def backward_kernel(tile, activation, mode):
 
 
 def way_back(below):
-    """How the dropout of the node in `below` enters its gradient."""
+    """The way back through the dropout of the node in `below`: PLAIN, AFFINE or MASKED."""
     if not below[DROPPING]:
         return PLAIN
     return MASKED if below[REMASK] else AFFINE

@@ -81,7 +81,7 @@ def _memory():
 
 
 def _of_driver(error):
-    """Whether an exception comes from the driver or one of the packages that speak to it."""
+    """True if an exception comes from the driver or one of the packages that call it."""
     module = type(error).__module__
     return module.startswith(("cuda.", "numba.cuda.cudadrv")) or isinstance(error, MemoryError)
 

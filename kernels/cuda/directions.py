@@ -48,7 +48,7 @@ def _derive(shared, params, w_at, v_at, g_at, count):
 
 @helper
 def _is_good(shared, params, v_at, g_at, count):
-    """Whether weights can be derived for a unit, and its direction be stored."""
+    """True if weights can be derived for a unit, and its direction be stored."""
     square = _dot(shared, params, v_at, params, v_at, count)
     factor = divide(params[g_at], square_root(square))
     return above(square, LEAST) and above(MOST, square) and is_finite(factor)

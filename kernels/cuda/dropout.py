@@ -13,7 +13,7 @@ NUMBER = 0xFFFF  # bits of one of the eight numbers of a call
 
 
 def dropped(block, unit, site, step, seed, threshold):
-    """Which of eight samples drop a unit, as conditions. All are Values of 64 bits."""
+    """Conditions by which each of eight samples drops a unit. All are Values of 64 bits."""
     words = philox4x32_10((block, unit, site, step), (seed, seed.shift_right(32)))
     for word in words:
         for shift in (0, 16):

@@ -1,4 +1,4 @@
-"""What is done to eight samples of one unit by one thread: the end of a normalization or of a
+"""Elementwise kernels; a thread has eight samples of one unit. The end of a normalization or of a
 highway layer, and the way back through an activation and a dropout that no product precedes.
 """
 
@@ -98,7 +98,7 @@ def finish_kernel(activation, dropping):
 
 
 def finish_rows(launch, row, constants, acts, jobs, slots, samples, dropping):
-    """What follows a normalization or a highway layer: the sum with a skip, activation, dropout."""
+    """The end of a normalization or a highway layer: the sum with a skip, activation, dropout."""
     skip_at = -1 if row[OP] == HIGHWAY else int(row[SKIP_AT])
     if skip_at < 0 and row[ACTIVATION] == NONE and not dropping:
         return

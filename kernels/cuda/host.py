@@ -43,7 +43,7 @@ class HostBuilder:
         return getattr(self._builder, name)
 
     def array(self, pointer, elements):
-        """An operand: its pointer, which belongs to so many elements from there on."""
+        """An operand: a pointer to the first of `elements` elements."""
         start = self._builder.ptrtoint(pointer, I64)
         size = I64(pointer.type.pointee.width // 8 if pointer.type.pointee != F32 else 4)
         end = self._builder.add(start, self._builder.mul(elements, size))
@@ -130,7 +130,7 @@ def simulated(body, kind):
                 flat += (argument.__array_interface__["data"][0], argument.size)
         function = made.get(kinds)
         if function is None:
-            with _lock:  # the simulated threads all come here at once
+            with _lock:  # the simulated threads all come here concurrently
                 function = made.get(kinds) or _compiled(body, kind, kinds)
                 made[kinds] = function
         result = function(*flat)
@@ -148,7 +148,7 @@ _names = itertools.count()
 
 @functools.cache
 def _engine():
-    """What compiles for this processor, and owns the code."""
+    """The compiler for this processor, which owns the code."""
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=1,
         jit=True,
@@ -184,7 +184,7 @@ def _compiled(body, kind, kinds):
 
 def repair_shared_memory():
     """The simulator makes a shared array when the first thread asks for it, without a lock: two
-    threads that ask at once would get two.
+    threads that ask concurrently would get two.
     """
     from numba.cuda.np import numpy_support
     from numba.cuda.simulator.kernelapi import FakeCUDAShared

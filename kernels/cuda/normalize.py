@@ -163,7 +163,7 @@ def normalization_forward(launch, row, constants, params, acts, samples, trainin
 
 @helper
 def _sums(shared, acts, dz_at, stride, normal_at, unit, there, eighth, samples):
-    """Of dz and of dz normal over the samples of a unit."""
+    """Sums of dz and of dz normal over the samples of a unit."""
     total, product = ZERO, ZERO
     if there:
         for sample in range(eighth, samples, GROUP):

@@ -5,7 +5,7 @@ all it reads and writes are vectors. A warp is 4 threads down and 8 across: what
 in shared memory at a time lies in 32 different banks, or is the same for several threads.
 
 In float32 a word of shared memory is one term of an operand; tensor cores want it rounded, and in
-bf16 a word is two terms, one behind the other (`tensor.py`).
+bf16 a word is two consecutive terms (`tensor.py`).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .device import SIMULATED
 
 GROUP = 8  # rows of a thread: the samples of one call of the generator
-PAD = 4  # floats behind a line: columns written by neighbouring threads lie in different banks
+PAD = 4  # floats after a line: columns written by neighbouring threads lie in different banks
 QUAD = 4  # floats of the longest vector
 
 
@@ -35,7 +35,7 @@ class Tile:
 
     @property
     def tensor(self):
-        """Whether tensor cores multiply."""
+        """True if tensor cores multiply."""
         return self.precision != "float32"
 
     @property
@@ -82,7 +82,7 @@ class Tile:
 
     @property
     def right(self):
-        """Where the right operand begins in a buffer, behind the left one: words."""
+        """The first word of the right operand in a buffer, after the left one."""
         return self.depth * (self.rows + self.pad)
 
     @property

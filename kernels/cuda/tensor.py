@@ -48,8 +48,8 @@ def require(precision):
 
 
 def loading(tile, right, turned):
-    """As `tile.plain_loading`. A thread takes what makes whole blocks: four terms of two rows, or
-    four rows at all terms of two words.
+    """`tile.plain_loading` for tensor cores. A thread takes whole blocks: four terms of two rows,
+    or four rows at all terms of two words.
     """
     extent = tile.columns if right else tile.rows
     quads = extent * tile.terms // QUAD // tile.threads
@@ -57,8 +57,8 @@ def loading(tile, right, turned):
     together = 2 if turned else 2 * tile.packed  # quads
 
     def place(builder, i, thread):
-        """Of a turned operand 4 threads take 64 bytes of two rows, the next 4 of the two behind
-        the next two: 8 threads write to all banks.
+        """The quad of a thread. Of a turned operand 4 threads take 64 bytes of two rows, the next 4
+        of the two rows after the next two: 8 threads write to all banks.
         """
         turn, part = divmod(i, together)
         q = Value(builder, thread) + turn * tile.threads
@@ -97,8 +97,8 @@ def loading(tile, right, turned):
 
 
 def starts(builder, tile, row, column, thread):
-    """Where a thread whose results begin with row and column of the tile finds the first block of
-    its lane in the left and in the right operand.
+    """The places of the first block of a thread's lane in the left and in the right operand; its
+    results begin with row and column of the tile.
     """
     rest, down = split(Value(builder, thread), 4)
     sample = row + (rest & 7) * QUAD - down * GROUP
@@ -107,8 +107,8 @@ def starts(builder, tile, row, column, thread):
 
 
 def fragments(builder, tile, shared, here, left, right, first):
-    """What a lane holds of WORDS words from `first` on, in a buffer: two blocks of samples, and two
-    of units for each piece.
+    """The fragments of a lane, of WORDS words from `first` on in a buffer: two blocks of samples,
+    and two of units for each piece.
     """
     turn = turn_of(first // 2, first // WORDS)
 
@@ -124,8 +124,8 @@ def fragments(builder, tile, shared, here, left, right, first):
 
 
 def operands_of(units, samples, i, j):
-    """Of the blocks of a piece, what instruction (i, j) takes: four registers of its rows, two of
-    its columns.
+    """The operands of instruction (i, j) from the blocks of a piece: four registers of its rows,
+    two of its columns.
     """
     return units[i], samples[j // 2][j % 2 * 2 :][:2]
 

@@ -51,7 +51,7 @@ def _place(builder, tile, thread):
 
 
 def _both(find, tile):
-    """The two numbers of a thread that `find` tells, as calls inside kernels."""
+    """The two results of `find` for a thread, as calls inside kernels."""
 
     @device_value("int64")
     def one(builder, thread):
@@ -75,8 +75,8 @@ def _starts(builder, tile, thread):
 
 
 def plain_loading(tile, right, turned):
-    """Of the left or right operand: how many quads of it a thread loads for one buffer; the place
-    of each; and how they get into shared memory.
+    """Loading of the left or right operand: the number of quads that a thread loads for one buffer;
+    the place of each; and the function that stores them to shared memory.
     """
     extent = tile.columns if right else tile.rows
     quads = extent * tile.terms // QUAD // tile.threads
@@ -110,16 +110,15 @@ def plain_loading(tile, right, turned):
 
 
 def _loaders(tile, right, turned):
-    """Of the left or right operand: how a thread loads its share of the terms of a buffer into
-    registers, where all is there and at the edge; how it stores it to shared memory; and how many
-    floats its share has.
+    """Device code for a thread's share of the left or right operand in a buffer: loads into
+    registers, inside and at the edge; the store to shared memory; and the number of its floats.
     """
     loading = tensor.loading if tile.tensor else plain_loading
     quads, place, keep_quads = loading(tile, right, turned)
 
     @device_code
     def whole(builder, stage, source, start, stride, last, first, thread):
-        """Terms from `first` on; rows or columns behind the last one repeat it."""
+        """Terms from `first` on; rows or columns after the last one repeat it."""
         for i in range(quads):
             lane, term = place(builder, i, thread)
             most = Value(builder, last)
@@ -182,7 +181,7 @@ def _by_terms(builder, tile, sums, shared, here, row, column):
 
 
 def _multiply(tile):
-    """What a kernel adds its products with, and where a thread finds its part of both operands."""
+    """Device code that adds products, and the places of a thread's part of both operands."""
     tensor_cores = tile.tensor and not SIMULATED
     add_products = tensor.multiply if tensor_cores else _by_terms
     left_of, right_of = _both(_starts if tensor_cores else _place, tile)
@@ -238,9 +237,9 @@ def product(tile, left_turned, right_turned, summing=False):
     """A kernel's function: adds a product to the accumulators of its threads.
 
     left, right: arrays, from `..._at` on; `..._stride` from one row (turned), or term, to the next;
-    `..._last`: the last row or column that there is, behind the tile's first; `..._whole`: whether
-    quads of it are aligned. With `summing` also the sums of the left operand's rows, where
-    `wanted`.
+    `..._last`: the last row or column that exists, counted from the tile's first;
+    `..._whole`: true if quads of it are aligned. With `summing` also the sums of the left operand's
+    rows, where `wanted`.
     """
     load_left, edge_left, keep_left, left_floats = _loaders(tile, False, left_turned)
     load_right, edge_right, keep_right, right_floats = _loaders(tile, True, right_turned)

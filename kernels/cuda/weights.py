@@ -35,9 +35,9 @@ from .shape import ENOUGH, QUAD, blocks_of, tile_for
 from .tile import EIGHT, FLOAT, place_in, product, zeroed
 from .vector import load_all
 
-# What the kernel knows of a layer: columns of a table on the device.
+# A layer, as the kernel reads it: columns of a table on the device.
 W, B, TERMS, UNITS, DZ, DZ_STRIDE, X, STRIDE, STORED, LAYER = range(10)
-# A part of a batch has at least so many samples.
+# The fewest samples of a part of a batch.
 PART = 256
 
 
@@ -242,7 +242,7 @@ weights_kernels = functools.cache(_kernels)
 
 
 class Tiling:
-    """Where the tiles of a program's dense layers lie, for batches of `samples`; on the device."""
+    """Tiles of a program's dense layers for batches of `samples`, as a table on the device."""
 
     def __init__(self, program, samples, precision="float32"):
         dense = program[program[:, OP] == DENSE]

@@ -10,7 +10,7 @@ from .shape import PAD
 
 
 def rounded_tf32(builder, value):
-    """The word of a term: the nearest number with 10 bits behind the point; of two equally near
+    """The word of a term: the nearest number with 10 bits after the point; of two equally near
     ones the larger. Of a NaN the upper bits.
     """
     if not SIMULATED:
@@ -21,7 +21,7 @@ def rounded_tf32(builder, value):
 
 
 def rounded_bf16(builder, low, high):
-    """The word of two terms: the nearest numbers with 7 bits behind the point; of two equally near
+    """The word of two terms: the nearest numbers with 7 bits after the point; of two equally near
     ones the even. NaN is one of them, whatever its bits.
     """
     if not SIMULATED:
@@ -66,7 +66,7 @@ def turn_of(line, quarter):
 def word_at(tile, right, word, lane):
     """The place of a word of one row or column (`lane`) in the left or the right operand.
 
-    In float32 lines of lanes follow one another, a line for a word, PAD floats behind each.
+    In float32 lines of lanes follow one another, a line for a word, PAD floats after each.
 
     For tensor cores two neighbouring lanes and two neighbouring words are a block, and lines of
     blocks follow one another. A block is in the order in which an instruction's registers take it:
