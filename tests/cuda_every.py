@@ -1,5 +1,5 @@
-"""Every kernel of the CUDA backend runs in the simulator: each activation behind each dropout,
-before and behind a normalization, each update with the batch whole and split. Run by test_cuda.py,
+"""Every kernel of the CUDA backend runs in the simulator: each activation before each dropout,
+before and after a normalization, each update with the batch whole and split. Run by test_cuda.py,
 with NUMBA_ENABLE_CUDASIM=1, which then asks `cuda_seen.py` for kernels that none of its tests ran.
 """
 
@@ -42,12 +42,12 @@ def trainers(layers, *backends, optimizer=None, precision="float32"):
 
 @pytest.mark.parametrize("dropout", DROPOUTS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_around_a_normalization(activation, dropout):
+def test_after_a_dense_and_around_a_normalization(activation, dropout):
     """The CPU's bits."""
     end = [*ACTIVATIONS[activation], *DROPOUTS[dropout]]
     layers = [
-        fs.Dense(5), *ACTIVATIONS[activation], fs.BatchNorm(), fs.Dense(5), fs.BatchNorm(), *end,
-        fs.Residual([fs.Dense(5), fs.BatchNorm()]), fs.Dense(3),
+        fs.Dense(5), *end, fs.Dense(5), *ACTIVATIONS[activation], fs.BatchNorm(), fs.Dense(5),
+        fs.BatchNorm(), *end, fs.Residual([fs.Dense(5), fs.BatchNorm()]), fs.Dense(3),
     ]  # fmt: skip
     x, y = data()
     cpu, gpu = trainers(layers, "cpu", "cuda")

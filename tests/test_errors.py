@@ -5,6 +5,9 @@ import pytest
 from commands import SMALL, call, good
 from data_files import write_file
 
+from fastsnn.optimizers import OPTIMIZERS
+from fastsnn.schedules import SCHEDULES
+
 ROWS = "".join(f"{i / 7:.3f},{-i},{'yes' if i % 2 else 'no'}\n" for i in range(40))
 CSV = "a,b,kind\n" + ROWS
 
@@ -63,8 +66,8 @@ USAGE = {
         "--layers many",
         "'--layers': a whole number of at least 1 is required, got 'many'",
     ),
-    "optimizer": ("--optimizer sdg", "one of sgd, adam, adamw is required, got 'sdg' ("),
-    "schedule": ("--schedule x", "plateau is required, got 'x'"),
+    "optimizer": ("--optimizer sdg", f"one of {', '.join(OPTIMIZERS)} is required, got 'sdg' ("),
+    "schedule": ("--schedule x", f"one of {', '.join(SCHEDULES)} is required, got 'x'"),
     "backend": ("--backend gpu", "one of cpu, cuda is required, got 'gpu'"),
     "validation": ("--validation 1", "'--validation': a number in [0, 1) is required, got '1'"),
     "seed": (
