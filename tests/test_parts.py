@@ -15,7 +15,7 @@ LAYERS = 5
 
 
 def trained(threads, shared, batch, monkeypatch, rate=0.1, width=150):
-    """Parameters after three steps, as integers, and the meetings of the last step."""
+    """Parameters after three steps, as integers, and the parallel regions of the last step."""
     monkeypatch.setattr(cpu, "shares_panels", lambda *_: shared)
     rng = np.random.default_rng(1)
     x = rng.normal(size=(batch, 90)).astype(np.float32)
@@ -24,19 +24,19 @@ def trained(threads, shared, batch, monkeypatch, rate=0.1, width=150):
     trainer = fs.Trainer(net, optimizer=fs.SGD(0.01, momentum=0.9), threads=threads, seed=3)
     losses = [trainer.step(x, y) for _ in range(3)]
     bits = np.concatenate([a.ravel() for a in net.state_dict().values()]).view(np.uint32)
-    return losses, bits, int(trainer._engine.job[regions.MEETINGS])
+    return losses, bits, int(trainer._engine.job[regions.REGIONS])
 
 
 @pytest.mark.parametrize("batch", [1, PANEL, 3 * PANEL + 1])
 @pytest.mark.parametrize("threads", [2, 3, 16, 64])
 def test_bits_are_those_of_one_thread(threads, batch, monkeypatch):
     losses, bits, _ = trained(1, False, batch, monkeypatch)
-    for shared, meetings in ((False, 2), (True, 2 * (LAYERS + 1) + 2)):
+    for shared, count in ((False, 2), (True, 2 * (LAYERS + 1) + 2)):
         # Apart: rows, weights. Shared: loading, each layer forward, the loss, each layer but the
         # first backward, the weights.
         found = trained(threads, shared, batch, monkeypatch)
         assert found[0] == losses and np.array_equal(found[1], bits) and bits.size
-        assert found[2] == meetings
+        assert found[2] == count
 
 
 def test_masks_that_are_made_again_are_shared_too(monkeypatch):
@@ -83,4 +83,4 @@ def test_the_schedule_is_chosen_by_its_cost():
     assert not shares(*wide, panels * PANEL, panels)
     assert not shares(*wide, panels * PANEL, 2)
     assert not shares(*wide, PANEL, 1)
-    assert not shares(16, 8, PANEL, 2)  # meeting would cost more than the work
+    assert not shares(16, 8, PANEL, 2)  # barriers would cost more than the work

@@ -54,7 +54,7 @@ def load(progress: Progress | None = None) -> Folds:
     """All rows in the order of the file, and ten folds, each stratified by class.
 
     HTRU_2.csv or HTRU_2.arff from $FASTSNN_DATA/htru2 or the per-user cache, else out of htru2.zip,
-    downloaded if need be.
+    downloaded if needed.
     """
     found = [path for file in PLAIN if (path := find(FOLDER, file.name))]
     path = found[0] if found else locate(FOLDER, ARCHIVE, progress)

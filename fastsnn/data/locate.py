@@ -37,7 +37,7 @@ def find(folder: str, name: str) -> Path | None:
 
 
 def locate(folder: str, file: File, progress: Progress | None = None) -> Path:
-    """The path of the file, after a download if need be.
+    """The path of the file, after a download if needed.
 
     Raises ValueError where a file under FASTSNN_DATA is not the published one, RuntimeError where
     no mirror has it.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 LEAST_SHARE, LEAST_VARIANCE, LARGEST_RANGE, SMALLEST = 0.05, 1e-6, 10.0, 1e-8
-COLUMNS = 64  # done at a time: float64 copies of so many columns exist at once
+COLUMNS = 64  # processed together, which bounds the memory of the float64 copies
 
 
 def prepare(x: np.ndarray, rows: np.ndarray, n_dense: int) -> np.ndarray:

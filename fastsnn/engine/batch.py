@@ -21,7 +21,7 @@ class Batch(NamedTuple):
 
     x: Any  # (m, features) float32; ByteRows; or what an engine's `place` has made of one of them
     # (at least the rows of all steps,) int64: sample s is x[index[s]]
-    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which nobody calls
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which is not used
     labels: np.ndarray  # (m,) int64 in [0, outputs)
     targets: np.ndarray  # (m, outputs) float32; NaN: no label, for sigmoid cross-entropy
     sample_weight: np.ndarray  # (m,) float32 >= 0

@@ -170,34 +170,6 @@ class TrainingEngine(Interface):
         overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
         return made.device.read(self.step_losses)[:count].tolist(), overflows
 
-    def _made(
-        self,
-        params: DeviceArray,
-        batch: Batch,
-        first_row: int,
-        sizes: Sequence[int],
-        step: int,
-        seed: int,
-        loss: Loss,
-        update: int,
-        hypers: Sequence[Sequence[float]],
-        limit: float,
-    ) -> tuple[list[float], bool]:
-        """The result of `steps`, for the steps that the device has made: it makes no update after
-        the one that ends the training.
-        """
-        losses, overflows = self._run(
-            params, batch, first_row, sizes, step, seed, loss, update, hypers, limit, self._state
-        )
-        highest = np.float32(limit)  # as the device compares
-        ends = [
-            i
-            for i, (value, overflow) in enumerate(zip(losses, overflows, strict=True))
-            if overflow or not value <= highest or not np.isfinite(value)
-        ]
-        last = ends[0] if ends else len(losses) - 1
-        return losses[: last + 1], bool(overflows[last])
-
     def steps(
         self,
         batch: Batch,
@@ -210,11 +182,15 @@ class TrainingEngine(Interface):
         hypers: Sequence[Sequence[float]],
         limit: float,
     ) -> tuple[list[float], bool]:
+        def run(params: DeviceArray) -> tuple[list[float], bool]:
+            losses, overflows = self._run(
+                params, batch, first_row, sizes, step, seed, loss, update, hypers, limit,
+                self._state,
+            )  # fmt: skip
+            return _until_end(losses, overflows, limit)
+
         self._host_is_new = False
-        return self.parameters.update(
-            len(sizes), self._made, batch, first_row, sizes, step, seed, loss, update, hypers,
-            limit,
-        )  # fmt: skip
+        return self.parameters.update(len(sizes), run)
 
     def gradients(
         self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
@@ -228,3 +204,16 @@ class TrainingEngine(Interface):
             self.gradient,
         )  # fmt: skip
         return value, device.read(self.gradient)
+
+
+def _until_end(
+    losses: list[float], overflows: np.ndarray, limit: float
+) -> tuple[list[float], bool]:
+    """The result of `TrainingEngine.steps` from the losses and overflow marks of all queued steps:
+    after the step that ends the training the device has made no update.
+    """
+    highest = np.float32(limit)  # as the device compares
+    for i, (value, overflow) in enumerate(zip(losses, overflows, strict=True)):
+        if overflow or not value <= highest or not np.isfinite(value):
+            return losses[: i + 1], bool(overflow)
+    return losses, bool(overflows[-1])

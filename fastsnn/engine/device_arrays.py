@@ -10,7 +10,7 @@ from fastsnn.engine.batch import Batch
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.device import DeviceArray, Launches, kernels
 from fastsnn.engine.graph import Node
-from fastsnn.engine.parameters import Given, Parameters
+from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import device_plan
 
 
@@ -37,16 +37,13 @@ class DeviceParameters:
         return self.array
 
     def update(
-        self,
-        most: int,
-        run: Callable[[DeviceArray, *Given], tuple[list[float], bool]],
-        *given: *Given,
+        self, most: int, run: Callable[[DeviceArray], tuple[list[float], bool]]
     ) -> tuple[list[float], bool]:
-        """Return `run(array, *given)`, which updates the array, and count its updates; see
+        """Return `run(array)`, which updates the array, and count its updates; see
         `Parameters.update`.
         """
         try:
-            result = run(self.current(), *given)
+            result = run(self.current())
         except BaseException:
             self._updated(most)
             raise

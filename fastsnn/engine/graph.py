@@ -36,7 +36,7 @@ class Node:
     name: str
     fan_in: int
     fan_out: int
-    op: str = "dense"  # dense, batch_norm, layer_norm, highway
+    op: str = "dense"  # a row of ops.OPS
     activation: str = "none"  # a row of fastsnn.kernels.activations
     fixed_point: tuple[float, float] = (0.0, 1.0)  # of selu
     dropout: str = "none"  # none, alpha, plain

@@ -16,7 +16,7 @@ from fastsnn.kernels.philox import SAMPLES_PER_BLOCK
 
 # The CPU, by measurements.
 THREAD_FLOPS = 8e10  # a second, of one thread in the products of region 1
-MEETING_S = 2e-6  # for all threads to end one region and begin the next
+BARRIER_S = 2e-6  # from the end of one parallel region to the start of the next
 
 # A large GPU; not yet measured on hardware.
 LAUNCH_S = 2.5e-6  # from the end of one launch to the first sums of the next
@@ -41,15 +41,15 @@ Block = TypeVar("Block", bound=Columns)
 
 
 def shares_panels(table: np.ndarray, samples: int, threads: int) -> bool:
-    """True if region 1 ends sooner on the CPU when threads share panels and meet after every
-    layer than when each has whole panels. table: a program.
+    """True if region 1 ends sooner on the CPU when threads share panels, with a barrier after
+    every layer, than when each has whole panels. table: a program.
     """
     panels = round_up(samples, PANEL) // PANEL
     dense = table[table[:, program.OP] == program.DENSE]
     weights = dense[:, program.FAN_IN] * dense[:, program.FAN_OUT]
     panel_s = 2 * PANEL * float(2 * weights.sum() - weights[0]) / THREAD_FLOPS
     whole = -(-panels // threads) * panel_s
-    shared = panels / threads * panel_s + 2 * len(table) * MEETING_S
+    shared = panels / threads * panel_s + 2 * len(table) * BARRIER_S
     return bool(shared < whole)
 
 

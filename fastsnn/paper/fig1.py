@@ -2,7 +2,7 @@
 
 As in the authors' code: plain gradient descent, learning rate 1e-5 on the gradient summed over a
 batch of 128 (so 128e-5 on that of the mean loss), no dropout and no L2, features standardized one
-by one on the training part, layers as wide as the input, biases 0, batch normalization behind the
+by one on the training part, layers as wide as the input, biases 0, batch normalization after the
 ReLU with TensorFlow's constants, an output layer by Glorot's uniform rule; a new order in each
 epoch, of which the last, smaller batch is left out.
 """
@@ -155,8 +155,8 @@ def run(
     """Train all networks in turns of an epoch, so that whenever it ends all have come as far;
     `keep` gets what there is after each turn. Returns a result for each network.
 
-    As many networks as there are processors learn at once: their threads need not meet, and the
-    bits are the same.
+    As many networks as there are processors train concurrently: their threads need no barrier,
+    and the bits are the same.
     """
     at_once = min(processors, len(methods) * len(layers) * len(seeds))
     curves = [Curve(images, m, d, s, folder, processors // at_once)

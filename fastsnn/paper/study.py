@@ -2,7 +2,7 @@
 
 First every configuration is trained on the folds that choose, then the chosen one on all other
 folds and seeds; where that diverges, the next best one. All go through `fastsnn.search`: K
-single-threaded trainings at once, each on the disk when it has finished, so that a killed study
+concurrent single-threaded trainings, each on the disk when it has finished, so that a killed study
 resumes.
 """
 

@@ -1,7 +1,7 @@
 """The file of a search: a line per finished trial, on the disk before the next one is looked at.
 
 Appending a line and one fsync is all that a finished trial costs, the order of finishing is kept,
-and one file can be read with any tool. What a kill can leave behind is a last line without its end:
+and one file can be read with any tool. A kill can leave a last line without its end:
 it is cut off, and its trial is run again.
 """
 
@@ -34,7 +34,7 @@ class Journal:
 
     Raises
     ------
-    ValueError : a search is there and `resume` is false, or it is about something else, or the file
+    ValueError : a search exists and `resume` is false, or it is about something else, or the file
         was changed by somebody. RuntimeError : the file cannot be written, or another process is
         searching into this folder.
     """

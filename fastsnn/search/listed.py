@@ -25,7 +25,7 @@ class Listed:
         self._order = iter(sorted(range(self.total), key=lambda n: -costs[n]))
 
     def recall(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Records of a search that is resumed: here they change nothing, options tell trials."""
+        """Records of a search that is resumed: ignored here, because options identify trials."""
 
     def next(self) -> tuple[int, dict[str, Any]] | None:
         """(number, options) of the next trial; None where none can begin now."""

@@ -1,4 +1,4 @@
-"""The loop of a search: hands trials to workers, keeps what comes back, knows the best so far."""
+"""The loop of a search: sends trials to workers, collects results, keeps the best so far."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def search(
         them, with "score" for the protocol (NaN or None: worst). It runs in a Python thread beside
         others, so train with `threads=1`, and load data once for all. Its result must be a function
         of the options alone. A FloatingPointError is a training that diverged: it is recorded as
-        such and ranks last; any other exception ends the search. `report(fraction)` tells how much
-        of the training is done, in [0, 1], and is where an interrupted search leaves the trial:
-        call it at least once an epoch.
+        such and ranks last; any other exception ends the search. `report(fraction)` takes the
+        share of the training that is done, in [0, 1], and is where an interrupted search leaves
+        the trial: call it at least once an epoch.
     space : dict of name -> values (or `Range`), or a list of options
         All combinations of the values, or just the list.
     protocol : Protocol
@@ -120,7 +120,8 @@ def search(
         search, for networks so small that threads would wait for the interpreter. `trial` and its
         options are pickled then, for each trial.
     cost : function (options) -> float
-        Estimate of a trial's time in any unit: long ones begin first, and time left is told by it.
+        Estimate of a trial's time in any unit: long ones begin first, and the time left
+        is computed from it.
     about : dict
         JSON of all else that results depend on; a resumed search must say the same.
     progress : function (Status)

@@ -1,9 +1,9 @@
 """Trials proposed by Optuna's tree-structured Parzen estimator, one after another.
 
 Which trial is proposed must not depend on who finishes first. So trial n is proposed from the
-results of trials 0 to n - ahead alone, told in the order of their numbers, by a sampler with a seed
-of its own: a function of the seed, n and these results. A resumed search replays its trials into a
-new study.
+results of trials 0 to n - ahead alone, reported in the order of their numbers, by a sampler with a
+seed of its own: a function of the seed, n and these results. A resumed search replays its trials
+into a new study.
 """
 
 from __future__ import annotations

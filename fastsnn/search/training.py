@@ -18,7 +18,7 @@ from fastsnn.search.protocol import Protocol, Selection
 from fastsnn.search.workers import Report
 from fastsnn.trainer import Trainer
 
-DATASETS = 4  # kept at once: a search over seeds splits the rows anew for each
+DATASETS = 4  # kept in memory: a search over seeds splits the rows anew for each
 EVERY = 16  # steps between two reports: a step of a small network takes 10 us
 _loading = Lock()
 

@@ -37,7 +37,7 @@ class LocalReport:
 
 
 class RemoteReport:
-    """`report` of a trial elsewhere: nobody listens."""
+    """`report` of a trial on another machine: ignored."""
 
     fraction = 0.0
 

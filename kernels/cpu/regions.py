@@ -42,7 +42,7 @@ directions_at = jit.native_call(serial.run_directions)
     DIRECTIONS,  # another, or 0 if no weights are normalized
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
     SPLIT,  # 1: threads share panels, with a barrier after every layer
-    MEETINGS,  # written: parallel regions of the last step
+    REGIONS,  # written: parallel regions of the last step
     OVERFLOW,  # written: the last step skipped updates that would have overflowed float32
     JOB,
 ) = range(15)  # fmt: skip
@@ -159,11 +159,11 @@ def step_parallel(
     loss = _loss(job, index, Targets(labels, targets, sample_weight, class_weight), parameter)
     scale = loss.scale
     stages = 2 * table.shape[0] + 1
-    job[MEETINGS] = job[OVERFLOW] = 0
+    job[REGIONS] = job[OVERFLOW] = 0
     stage = 0
     while stage < stages:
         end = _segment_end(table, stage, stages, job[SPLIT])
-        job[MEETINGS] += 1
+        job[REGIONS] += 1
         for t in prange(threads):
             _rows(
                 job, losses, Program(table, constants, params), Buffers(acts, bits, work[t]), x,
@@ -173,14 +173,14 @@ def step_parallel(
         stage = end
     mean = _mean(losses, job[SAMPLES], scale)
     if math.isfinite(mean):
-        job[MEETINGS] += 1
+        job[REGIONS] += 1
         for t in prange(threads):
             weights_at(
                 job[WEIGHTS], Program(table, constants, params), state,
                 Buffers(acts, bits, work[t]), hyper, job[UPDATE], job[SAMPLES], t, threads,
             )  # fmt: skip
         if job[DIRECTIONS]:
-            job[MEETINGS] += 1
+            job[REGIONS] += 1
             for t in prange(threads):
                 directions_at(
                     job[DIRECTIONS], Program(table, constants, params), state,

@@ -61,9 +61,9 @@ def _derive_weights(params, w_at, v_at, g_at, count):
     _derive(shared, params, w_at + n * count, v_at + n * count, g_at + n, count)
 
 
-def derive_weights(launch, program, params):
+def derive_weights(launch, table, params):
     """All weights that are products of a length and a direction."""
-    for row in program:
+    for row in table:
         if row[V_AT] >= 0:
             launch(_derive_weights, int(row[FAN_OUT]), params, *ints(row, W_AT, V_AT, G_AT, FAN_IN))
 
