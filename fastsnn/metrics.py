@@ -9,6 +9,15 @@ MAIN = {"classification": "accuracy", "multitask": "auc", "regression": "rmse"}
 LARGER_IS_BETTER = {"accuracy": True, "auc": True, "r2": True, "rmse": False, "loss": False}
 
 
+def main_of(loss: Loss) -> str:
+    """The figure by which a run with this loss chooses its best epoch: that of the task. A
+    regression with another loss than the suggested one takes the loss itself: what minimizes a
+    quantile loss, say, has a large root mean square.
+    """
+    other = loss.task == "regression" and loss != suggested(loss.task)
+    return "loss" if other else MAIN[loss.task]
+
+
 def roc_auc(score: np.ndarray, label: np.ndarray) -> float:
     """Area under the ROC curve: the probability that a positive scores above a negative, ties
     counted half.

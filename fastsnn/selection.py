@@ -15,7 +15,8 @@ import numpy as np
 
 from fastsnn.checks.scalars import shown
 from fastsnn.engine.parameters import Parameters
-from fastsnn.metrics import LARGER_IS_BETTER, MAIN
+from fastsnn.losses import Loss, suggested
+from fastsnn.metrics import LARGER_IS_BETTER, main_of
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -69,20 +70,21 @@ def best_epoch(history: Records, monitor: str) -> int:
     return best_index(values, larger_is_better(monitor), [r.get(loss, 0.0) for r in history])
 
 
-def monitor_of(history: Records, task: str) -> str | None:
-    """The figure that chooses the best epoch of a run; None without validation data.
+def monitor_of(history: Records, task: str, loss: Loss | None = None) -> str | None:
+    """The figure that chooses the best epoch of a run with this loss, by default the one that the
+    task suggests; None without validation data.
 
     The loss where the task's own figure cannot be measured (AUC with labels of one kind).
     """
-    name = f"validation_{MAIN[task]}"
+    name = f"validation_{main_of(loss or suggested(task))}"
     if name not in history[0]:
         return None
     return "validation_loss" if isnan(history[0][name]) else name
 
 
-def best_of_run(history: Records, task: str) -> int:
-    """Index of the best epoch of a run; the last one without validation data."""
-    name = monitor_of(history, task)
+def best_of_run(history: Records, task: str, loss: Loss | None = None) -> int:
+    """Index of the best epoch of a run; the last one without validation data. See `monitor_of`."""
+    name = monitor_of(history, task, loss)
     return len(history) - 1 if name is None else best_epoch(history, name)
 
 

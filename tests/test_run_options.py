@@ -1,14 +1,18 @@
 """Runs with each loss, optimizer and schedule of the registries, through the command's own path."""
 
+import json
+
 import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn.losses import LOSSES, loss_of, suggested
+from fastsnn import metrics
+from fastsnn.losses import LOSSES, SUGGESTED, loss_of, suggested
 from fastsnn.optimizers import OPTIMIZERS
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.run import resume, run
 from fastsnn.schedules import SCHEDULES
+from fastsnn.selection import best_of_run
 
 SMALL = {"layers": 2, "width": 8, "epochs": 2, "batch_size": 16, "threads": 1}
 
@@ -54,6 +58,38 @@ def test_a_run_has_the_loss_of_its_options(loss, tables, tmp_path):
         resume(tmp_path / "r", loss="mse" if loss != "mse" else "huber")
     again = resume(tmp_path / "r", loss=loss)
     assert again["validation_loss"] == result["validation_loss"]
+
+
+@pytest.mark.parametrize(
+    "loss, figure", [("mse", "rmse"), ("quantile:0.9", "loss"), ("huber", "loss")]
+)
+def test_a_regression_is_judged_by_the_loss_that_it_is_given(loss, figure, tmp_path):
+    """The rmse of a network that learns a quantile may be best when it has learned nothing."""
+    assert metrics.main_of(loss_of(loss)) == figure
+    histories = [
+        {"validation_loss": 2.0, "validation_rmse": 1.0},
+        {"validation_loss": 1.0, "validation_rmse": 2.0},
+    ]
+    assert best_of_run(histories, "regression", loss_of(loss)) == (figure == "loss")
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(300, 3))
+    np.savez(tmp_path / "t.npz", x=x, y=x[:, :1] + rng.exponential(size=(300, 1)))
+    said = []
+    options = SMALL | {"epochs": 8}
+    result = run(
+        RunConfig(**options, data=str(tmp_path / "t.npz"), learning_rate=0.03, loss=loss),
+        tmp_path / "r", said.append,
+    )  # fmt: skip
+    lines = (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
+    curve = [json.loads(line)[f"validation_{figure}"] for line in lines]
+    assert result["best_epoch"] == 1 + np.argmin(curve)
+    assert figure == "rmse" or not any("linear fit" in line for line in said)
+
+
+def test_a_label_smoothing_changes_no_judge():
+    for task, loss in SUGGESTED.items():
+        assert metrics.main_of(loss) == metrics.MAIN[task]
+    assert metrics.main_of(loss_of("softmax_cross_entropy:0.1")) == "accuracy"
 
 
 def test_a_loss_of_another_task_is_refused(tables, tmp_path):

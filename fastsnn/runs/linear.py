@@ -20,11 +20,12 @@ MARGIN = 0.02  # in r2; a smaller difference is noise, even on linear data
 
 def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str | None:
     """A warning if the best epoch's validation r2 is below that of a linear fit or of the mean,
-    with the options to try; else None. figures: of the best epoch.
+    with the options to try; else None. Not with a loss whose best epoch is not chosen by that.
+    figures: of the best epoch.
     """
     r2: float = figures.get("validation_r2", float("nan"))
     assert config.layers is not None  # the options are settled
-    if isnan(r2):
+    if isnan(r2) or metrics.main_of(config.made_loss(dataset.task)) == "loss":
         return _too_few(dataset)
     fit = validation_r2(dataset)
     if fit is not None and r2 < fit - MARGIN:

@@ -168,7 +168,7 @@ def _finish(
     except FloatingPointError as error:
         kept = "no epoch was finished, so there is no model"
         if history:
-            chosen = best_of_run(history, model.task) + 1
+            chosen = best_of_run(history, model.task, config.made_loss(model.task)) + 1
             kept = f"{folder.model} keeps the best model, of epoch {chosen}"
         raise FloatingPointError(f"{error}; {kept}") from error
     except KeyboardInterrupt:
@@ -191,14 +191,14 @@ def _result(
     compile_s: float,
     start: float,
 ) -> dict[str, Any]:
-    chosen = best_of_run(history, dataset.task)
+    loss = config.made_loss(dataset.task)
+    chosen = best_of_run(history, dataset.task, loss)
     folder.require_model()
     model = checkpoint.load_model(folder.model)
     if config.backend == "cuda":
         model.network.to_device()
     figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
     if dataset.test is not None:
-        loss = config.made_loss(dataset.task)
         test = model.judge(dataset.test, trainer.threads, loss=loss)
         figures |= {f"test_{name}": value for name, value in test.items()}
     return {
