@@ -214,7 +214,7 @@ def loss_of(value: object, where: str = "loss") -> Loss:
 
     Raises ValueError for an unknown name or class and for a parameter out of range.
     """
-    if isinstance(value, tuple(CLASSES.values())):
+    if isinstance(value, Loss) and getattr(value, "name", None) in CLASSES:
         return value
     name, colon, parameter = value.partition(":") if isinstance(value, str) else (None, "", "")
     if name not in CLASSES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, log2, pi
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.selection import Records, improves, larger_is_better
@@ -190,5 +190,4 @@ def schedule_of(value: object, where: str) -> Schedule:
             f"{where} must be one of fastsnn.schedules, got {shown(value)}; give an instance, such "
             "as fastsnn.Cosine()"
         )
-    schedule: Any = value  # whatever has a `factor`
-    return schedule
+    return cast("Schedule", value)  # any class with a `factor`
