@@ -62,8 +62,13 @@ class Loss:
         return self.takes_classes or self.allows_missing
 
     def _set(self, name: str, low: float, high: float, ends: str) -> None:
-        """Check the parameter and store it as a float. Raises TypeError or ValueError."""
-        value = number(getattr(self, name), f"{type(self).__name__}: {name}", low, high, ends)
+        """Check the parameter and store it as a float. Raises TypeError or ValueError.
+
+        The float32 that kernels get must be in range, too: 1e-50 rounds to 0.
+        """
+        where = f"{type(self).__name__}: {name}"
+        value = number(getattr(self, name), where, low, high, ends)
+        number(np.float32(value), f"{where}, rounded to float32,", low, high, ends)
         object.__setattr__(self, name, value)
 
     def value(self, z: np.ndarray, y: np.ndarray) -> float:
@@ -207,13 +212,14 @@ def suggested(task: str) -> Loss:
 def loss_of(value: object, where: str = "loss") -> Loss:
     """A loss from itself, its name, or its name and parameter: "huber", "huber:0.5".
 
-    Raises ValueError for an unknown name and for a parameter out of range.
+    Raises ValueError for an unknown name or class and for a parameter out of range.
     """
-    if isinstance(value, Loss):
+    if isinstance(value, Loss) and getattr(value, "name", None) in LOSSES:
         return value
     name, colon, parameter = value.partition(":") if isinstance(value, str) else (None, "", "")
     if name not in LOSSES:
-        raise ValueError(f"{where} must be one of {', '.join(LOSSES)}; got {shown(value)}")
+        hint = "; give an instance, such as fastsnn.Huber()" if isinstance(value, type) else ""
+        raise ValueError(f"{where} must be one of {', '.join(LOSSES)}; got {shown(value)}{hint}")
     kind = LOSSES[name]
     if not colon:
         return kind()

@@ -11,8 +11,8 @@ LARGER_IS_BETTER = {"accuracy": True, "auc": True, "r2": True, "rmse": False, "l
 
 def main_of(loss: Loss) -> str:
     """The figure by which a run with this loss chooses its best epoch: that of the task. A
-    regression with another loss than the suggested one takes the loss itself: what minimizes a
-    quantile loss, say, has a large root mean square.
+    regression with another loss than the suggested one takes that loss, since the predictions that
+    minimize it may have a large root mean square error.
     """
     other = loss.task == "regression" and loss != suggested(loss.task)
     return "loss" if other else MAIN[loss.task]

@@ -337,7 +337,7 @@ def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
     """Return `new` if a trainer can use it instead of `old`: it has the same arrays of state.
     Raises TypeError or ValueError otherwise.
     """
-    if not isinstance(new, Optimizer):
+    if not isinstance(new, Optimizer) or type(new).rule is Optimizer.rule:
         *names, last = __all__
         raise TypeError(
             f"Trainer: optimizer must be {', '.join(names)} or {last}, got {shown(new)}; "

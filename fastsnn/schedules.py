@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, log2, pi
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from fastsnn.checks.scalars import integer, number, plain, shown
 from fastsnn.selection import Records, improves, larger_is_better
@@ -179,3 +179,15 @@ class LogCosine(Schedule):
 
 # By the name of an option or a configuration.
 SCHEDULES: dict[str, type[Schedule]] = {name.lower(): globals()[name] for name in __all__}
+
+
+def schedule_of(value: object, where: str) -> Schedule:
+    """The value itself. Raises TypeError for a value without `factor`, a class instead of an
+    instance, and an instance of the base class.
+    """
+    if not hasattr(value, "factor") or isinstance(value, type) or type(value) is Schedule:
+        raise TypeError(
+            f"{where} must be one of fastsnn.schedules, got {shown(value)}; give an instance, such "
+            "as fastsnn.Cosine()"
+        )
+    return cast("Schedule", value)  # any class with a `factor`

@@ -24,7 +24,7 @@ from fastsnn.engine.state import require_fit, require_state
 from fastsnn.losses import Loss, check_targets, loss_of
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Optimizer, rate_of, successor
-from fastsnn.schedules import Constant, Schedule
+from fastsnn.schedules import Constant, Schedule, schedule_of
 
 log = logging.getLogger("fastsnn")
 
@@ -233,7 +233,7 @@ class Trainer:
         loss, rows = losses[last], slice(start, start + sizes[last])
         raise diverged(
             self.step_count, loss, rates[last], overflow and isfinite(loss), x, batch, rows,
-            self.optimizer.weight_decay,
+            self.optimizer.weight_decay, getattr(self.optimizer, "eps", None),
         )  # fmt: skip
 
     @exclusive
@@ -273,9 +273,7 @@ class Trainer:
         """
         epochs = check.integer(epochs, "fit: epochs", 1)
         batch_size = check.integer(batch_size, "fit: batch_size", 1)
-        schedule = schedule or Constant()
-        if not hasattr(schedule, "factor"):
-            raise TypeError(f"fit: schedule must be one of fastsnn.schedules, got {schedule!r}")
+        schedule = schedule_of(schedule or Constant(), "fit: schedule")
         data = self._batch(x, y, sample_weight, fitting=True)
         if validation_data is not None:
             if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:

@@ -47,6 +47,9 @@ def fit(y, loss, optimizer, factor=1.0, x=X, weight=None, class_weight=None):
     ("learning rate 9e\\+29", dict(y=Y, optimizer=fs.Adam(9e29, beta1=1 - 1e-16))),
     ("learning rate 9e\\+29", dict(y=Y, optimizer=fs.AdamW(9e29, weight_decay=3e38))),
     ("learning rate 1e\\+30", dict(y=Y, factor=1e300)),
+    *(("eps 0, so that a gradient of 0 is divided by 0; use eps above 1e-37",
+       dict(y=Y, optimizer=kind(eps=0), weight=ONES * np.float32(0)))
+      for kind in (fs.Adam, fs.AdamW, fs.RMSprop, fs.NAdam)),
     ("inputs up to 1e\\+20", dict(y=Y, x=X / np.abs(X) * np.float32(1e20))),
 ])  # fmt: skip
 def test_the_cause(cause, given):

@@ -77,12 +77,31 @@ def test_its_text_is_read_again(loss):
         ("huber:nan", "Huber: delta must be in .*, got nan"),
         ("quantile:1", r"Quantile: q must be in \(0, 1\), got 1.0"),
         ("softmax_cross_entropy:1", r"label_smoothing must be in \[0, 1\), got 1.0"),
+        ("quantile:1e-50", r"Quantile: q, rounded to float32, must be in \(0, 1\), got 0.0"),
+        ("quantile:0.9999999999", r"q, rounded to float32, must be in \(0, 1\), got 1.0"),
+        ("softmax_cross_entropy:0.9999999999", r"rounded to float32, .* \[0, 1\), got 1.0"),
         ("mse:1", "loss: mse has no parameter, got 'mse:1'; write mse"),
     ],
 )
 def test_texts_that_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         losses.loss_of(text)
+
+
+class Hinge(losses.Loss):
+    name = "hinge"
+    task = "regression"
+
+
+@pytest.mark.parametrize("kind", [losses.Loss, Hinge])
+def test_a_loss_that_kernels_do_not_have_is_refused(kind):
+    with pytest.raises(ValueError, match=rf"Trainer: loss must be one of .*; got {kind.__name__}"):
+        trainer_of(kind())
+
+
+def test_a_class_is_no_loss():
+    with pytest.raises(ValueError, match="got <class .*Huber'>; give an instance, such as"):
+        trainer_of(fs.Huber)
 
 
 def test_every_task_suggests_a_loss_that_fits_it():

@@ -92,6 +92,14 @@ def test_a_label_smoothing_changes_no_judge():
     assert metrics.main_of(loss_of("softmax_cross_entropy:0.1")) == "accuracy"
 
 
+def test_equal_losses_have_one_text():
+    def loss(text):
+        return RunConfig(loss=text).loss
+
+    assert loss("huber:0.30") == loss("huber:3e-1") == "huber:0.3"
+    assert loss("quantile:.5") == loss("quantile") == "quantile" and loss(None) is None
+
+
 def test_a_loss_of_another_task_is_refused(tables, tmp_path):
     wanted = "loss: one for a classification is required, got huber, which is for a regression"
     with pytest.raises(ValueError, match=wanted):

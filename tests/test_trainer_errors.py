@@ -7,6 +7,7 @@ import pytest
 
 import fastsnn as fs
 from fastsnn import losses, optimizers
+from fastsnn.schedules import Schedule
 
 NAN, INF = float("nan"), float("inf")
 X = np.random.default_rng(1).normal(size=(8, 6)).astype(np.float32)
@@ -346,8 +347,11 @@ def test_network_state(name):
         ({"validation_data": X}, "fit: validation_data must be (x, y), got ndarray"),
         ({"validation_data": (X,)}, "fit: validation_data must be (x, y), got tuple"),
         ({"callbacks": fs.EarlyStopping("train_loss")}, "got EarlyStopping; write [callback]"),
+        ({"schedule": "cosine"}, "fit: schedule must be one of fastsnn.schedules, got 'cosine'"),
+        ({"schedule": fs.OneCycle}, "OneCycle'>; give an instance, such as fastsnn.Cosine()"),
+        ({"schedule": Schedule()}, "fit: schedule must be one of fastsnn.schedules, got <"),
     ],
-    ids=["an array", "x alone", "one callback"],
+    ids=["an array", "x alone", "one callback", "a text", "a class", "the base class"],
 )
 def test_what_fit_takes_beside_rows(options, text):
     with pytest.raises(TypeError) as caught:

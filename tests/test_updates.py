@@ -10,6 +10,7 @@ import fastsnn as fs
 from fastsnn import optimizers
 from fastsnn.engine import state
 from fastsnn.kernels import updates
+from fastsnn.optimizers import Optimizer
 
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
@@ -123,6 +124,11 @@ def test_training_goes_on_from_a_state_or_a_pickle_with_the_same_bits(optimizer)
         assert np.array_equal(first.network.parameters, other.network.parameters)
         for name, array in first.state_dict()[0].items():
             assert np.array_equal(array, other.state_dict()[0][name]), name
+
+
+def test_the_base_class_is_no_optimizer():
+    with pytest.raises(TypeError, match="optimizer must be SGD, .*; give an instance"):
+        fs.Trainer(fs.mlp(3, 3, layers=1, width=4), optimizer=Optimizer())
 
 
 def test_an_optimizer_is_replaced_by_one_with_the_same_state():

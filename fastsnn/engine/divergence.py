@@ -11,18 +11,19 @@ from fastsnn.engine.byterows import ByteRows
 
 LARGE = 1e6  # standardized inputs and targets stay below 100
 SMALL_TOTAL = 1e-30  # of a batch's weights: the reciprocal makes gradients overflow float32
+SMALL_EPS = 1e-37  # below it float32 has denormal numbers, then 0
 LARGE_WEIGHT = 1e20  # only ratios count, but products with losses must stay in float32
 
 
 def diverged(
     step: int, loss: float, rate: float, overflow: bool, x: np.ndarray | ByteRows, batch: Batch,
-    rows: slice, weight_decay: float,
+    rows: slice, weight_decay: float, eps: float | None = None,
 ) -> FloatingPointError:  # fmt: skip
     """The error for a step whose loss is not finite or has exploded or, with `overflow`, whose
     update would overflow float32.
 
     x: what the step or the fit was given; batch: what the engine was given, whose index has the
-    step's rows at `rows`.
+    step's rows at `rows`; weight_decay, eps: of the optimizer, None if it has no eps.
     """
     what = f"training diverged in step {step}: the loss is {loss:.4g}"
     if overflow:
@@ -32,6 +33,11 @@ def diverged(
         or _large("inputs", x)
         or _large("targets", batch.targets)
     )
+    if cause is None and overflow and eps is not None and eps < SMALL_EPS:
+        cause = (
+            f"with eps {eps:.4g}, so that a gradient of 0 is divided by 0; use eps above "
+            f"{SMALL_EPS:g}"
+        )
     if cause is None and weight_decay > 1 and rate * weight_decay > 1:
         cause = (
             f"with learning rate {rate:.4g} times weight decay {weight_decay:.4g}; keep it small"

@@ -167,6 +167,8 @@ class RunConfig:
         for name, row in ROWS.items():
             if getattr(self, name) is not None:
                 row.require(name, getattr(self, name))
+        if self.loss is not None:  # one text for equal losses: a resumed run compares it
+            object.__setattr__(self, "loss", loss_of(self.loss).spec)
         self.made_optimizer()
         if self.precision != "float32" and self.backend != "cuda":
             raise ValueError(
