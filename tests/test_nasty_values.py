@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn import layers, methods, optimizers, schedules, selection, state, theory
+from fastsnn import layers, methods, optimizers, schedules, selection, theory
+from fastsnn.engine import state
 from fastsnn.engine import threads as processors
 from fastsnn.runs.config import RunConfig
 from fastsnn.search import Protocol, Range, grid, search

@@ -7,7 +7,8 @@ import pytest
 from each_optimizer import OPTIMIZERS
 
 import fastsnn as fs
-from fastsnn import optimizers, state
+from fastsnn import optimizers
+from fastsnn.engine import state
 from fastsnn.kernels import updates
 
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
