@@ -14,7 +14,7 @@ from fastsnn.checks import inputs as check
 from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batch import Batch, Labels, check_features, require_good
+from fastsnn.engine.batch import Batch, Labels, Steps, check_features, require_good
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.epoch import batches_of, shuffled
@@ -216,12 +216,11 @@ class Trainer:
         """
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
-        losses, overflow = self._engine.steps(
-            batch, first_row, sizes, self.step_count, self.seed, self._loss,
-            self.optimizer.update,
-            [self.optimizer.hyper(rate, self.step_count + i) for i, rate in enumerate(rates)],
-            limit,
-        )  # fmt: skip
+        hypers = [self.optimizer.hyper(r, self.step_count + i) for i, r in enumerate(rates)]
+        losses, overflow = self._engine.steps(batch, Steps(
+            first_row, sizes, self.step_count, self.seed, self._loss, self.optimizer.update,
+            hypers, limit,
+        ))  # fmt: skip
         if first is None and isfinite(losses[0]):
             self._first_loss = losses[0]
         last = len(losses) - 1  # the engine stops after the step that ends the training

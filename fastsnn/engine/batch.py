@@ -1,14 +1,17 @@
-"""Batches: the rows of a step, from the checks of a user's arrays to what an engine takes."""
+"""Batches and steps: what an engine takes, and the checks of a user's arrays before it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastsnn.checks import inputs as check
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.kernels import updates
 from fastsnn.kernels.cpu import checks
+from fastsnn.losses import Loss
 
 
 class Batch(NamedTuple):
@@ -34,6 +37,24 @@ class Batch(NamedTuple):
             for array in (self.labels, self.targets, self.sample_weight)
         )
         return Batch(x, index, labels, targets, weight, self.class_weight)
+
+
+class Steps(NamedTuple):
+    """Consecutive steps over a batch. Step i takes sizes[i] rows, after those of step i - 1."""
+
+    first_row: int  # place in the index of the batch
+    sizes: Sequence[int]
+    step: int  # number of the first step; step i has number step + i
+    seed: int  # of the dropout masks
+    loss: Loss
+    update: int  # code of the optimizer's update, see `Optimizer.update`
+    hypers: Sequence[Sequence[float]]  # up to updates.HYPER scalars of the update for each step
+    limit: float  # a larger loss ends the training
+
+    @classmethod
+    def of_gradient(cls, samples: int, step: int, seed: int, loss: Loss) -> Steps:
+        """A step by the first rows that stores the gradient and updates nothing."""
+        return cls(0, (samples,), step, seed, loss, updates.STORE, ((),), float("inf"))
 
 
 class Labels:

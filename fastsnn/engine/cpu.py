@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batch import Batch
+from fastsnn.engine.batch import Batch, Steps
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.layout import ParameterLayout, aligned_zeros, round_up
@@ -109,11 +109,13 @@ class TrainingEngine(Interface):
         if self.normalizes_weights:
             self.job[regions.DIRECTIONS] = program.run_directions.address
 
-    def _set_job(
-        self, first_row: int, samples: int, step: int, seed: int, loss: Loss, update: int
-    ) -> None:
+    def _prepare(self, steps: Steps) -> None:
+        """Reserve the buffers, and set the job of the first step."""
+        first_row, sizes, step, seed, loss, update, _, _ = steps
         updates.require(update)
         require_loss(loss.code)
+        samples = max(sizes)
+        self.reserve(samples)
         self.parameter = np.float32(loss.parameter)
         job = self.job
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
@@ -129,25 +131,20 @@ class TrainingEngine(Interface):
         return self.shares[key]
 
     def _run(
-        self,
-        flat: np.ndarray,
-        state: np.ndarray,
-        sizes: Sequence[int],
-        limit: float,
-        batch: Batch,
+        self, flat: np.ndarray, state: np.ndarray, batch: Batch, steps: Steps
     ) -> tuple[list[float], bool]:
         """Losses of the steps that were made, at least one; and True if the last one overflowed."""
         buffers = (
             self.job, self.losses, self.plan.table, self.plan.constants, flat, state, self.acts,
             self.bits, self.work,
         )  # fmt: skip
-        count = len(sizes)
+        sizes, count = steps.sizes, len(steps.sizes)
         self.sizes[:count] = sizes
         threads = int(self.job[regions.THREADS])
         if threads == 1:
             done = regions.steps_serial(
-                self.step_losses[:count], self.sizes[:count], self.hypers[:count], limit, *buffers,
-                *batch, self.parameter,
+                self.step_losses[:count], self.sizes[:count], self.hypers[:count], steps.limit,
+                *buffers, *batch, self.parameter,
             )  # fmt: skip
             losses = self.step_losses[:done].tolist()
         else:
@@ -170,33 +167,20 @@ class TrainingEngine(Interface):
         weights = self.parameters.layout.size
         return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
 
-    def steps(
-        self,
-        batch: Batch,
-        first_row: int,
-        sizes: Sequence[int],
-        step: int,
-        seed: int,
-        loss: Loss,
-        update: int,
-        hypers: Sequence[Sequence[float]],
-        limit: float,
-    ) -> tuple[list[float], bool]:
-        most = max(sizes)
-        self.reserve(most)
-        self._set_job(first_row, most, step, seed, loss, update)
-        for into, hyper in zip(self.hypers, hypers, strict=False):
+    def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
+        self._prepare(steps)
+        for into, hyper in zip(self.hypers, steps.hypers, strict=False):
             into[: len(hyper)] = hyper
         return self.parameters.update(
-            len(sizes), self._derive, self._run, self._state, sizes, limit, batch
+            len(steps.sizes), self._derive, self._run, self._state, batch, steps
         )
 
     def gradients(
         self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
     ) -> tuple[float, np.ndarray]:
-        self.reserve(samples)
-        self._set_job(0, samples, step, seed, loss, updates.STORE)
+        steps = Steps.of_gradient(samples, step, seed, loss)
+        self._prepare(steps)
         gradient = aligned_zeros(1, self.parameters.layout.size)
         flat = self.parameters.current(self._derive)
-        (value,), _ = self._run(flat, gradient, (samples,), np.inf, batch)
+        (value,), _ = self._run(flat, gradient, batch, steps)
         return value, gradient[0]

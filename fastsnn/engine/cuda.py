@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from fastsnn.engine import schedule
-from fastsnn.engine.batch import Batch
+from fastsnn.engine.batch import Batch, Steps
 from fastsnn.engine.device import DeviceArray, Launches, kernels
 from fastsnn.engine.device_arrays import Data, features, on_device, weighted_by
 from fastsnn.engine.graph import Node
 from fastsnn.engine.interface import TrainingEngine as Interface
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import DevicePlan, device_plan
-from fastsnn.kernels import updates
 from fastsnn.kernels.losses import NUMBERS
 from fastsnn.kernels.losses import require as require_loss
 from fastsnn.losses import Loss
@@ -130,23 +129,13 @@ class TrainingEngine(Interface):
         return run
 
     def _run(
-        self,
-        params: DeviceArray,
-        batch: Batch,
-        first_row: int,
-        sizes: Sequence[int],
-        step: int,
-        seed: int,
-        loss: Loss,
-        update: int,
-        hypers: Sequence[Sequence[float]],
-        limit: float,
-        state: DeviceArray,
+        self, params: DeviceArray, state: DeviceArray, batch: Batch, steps: Steps
     ) -> tuple[list[float], np.ndarray]:
         """(mean losses, nonzero for each update that overflowed) of all steps, also of those that
         the device did not make.
         """
         made = kernels()
+        first_row, sizes, step, seed, loss, update, hypers, limit = steps
         self.reserve(max(sizes))
         data = self._data(batch)
         jobs = np.zeros((len(sizes), made.job.JOB), np.int64)
@@ -170,27 +159,13 @@ class TrainingEngine(Interface):
         overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
         return made.device.read(self.step_losses)[:count].tolist(), overflows
 
-    def steps(
-        self,
-        batch: Batch,
-        first_row: int,
-        sizes: Sequence[int],
-        step: int,
-        seed: int,
-        loss: Loss,
-        update: int,
-        hypers: Sequence[Sequence[float]],
-        limit: float,
-    ) -> tuple[list[float], bool]:
+    def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
         def run(params: DeviceArray) -> tuple[list[float], bool]:
-            losses, overflows = self._run(
-                params, batch, first_row, sizes, step, seed, loss, update, hypers, limit,
-                self._state,
-            )  # fmt: skip
-            return _until_end(losses, overflows, limit)
+            losses, overflows = self._run(params, self._state, batch, steps)
+            return _until_end(losses, overflows, steps.limit)
 
         self._host_is_new = False
-        return self.parameters.update(len(sizes), run)
+        return self.parameters.update(len(steps.sizes), run)
 
     def gradients(
         self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
@@ -199,10 +174,8 @@ class TrainingEngine(Interface):
             self.gradient = kernels().device.zeros(self.layout.size)
         device, params = kernels().device, self.parameters.current()
         device.write(self.gradient, 0, np.zeros(self.layout.size, np.float32))
-        (value,), _ = self._run(
-            params, batch, 0, (samples,), step, seed, loss, updates.STORE, ((),), np.inf,
-            self.gradient,
-        )  # fmt: skip
+        steps = Steps.of_gradient(samples, step, seed, loss)
+        (value,), _ = self._run(params, self.gradient, batch, steps)
         return value, device.read(self.gradient)
 
 

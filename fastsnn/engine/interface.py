@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fastsnn.engine.batch import Batch
+from fastsnn.engine.batch import Batch, Steps
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.losses import Loss
 
@@ -58,34 +58,11 @@ class TrainingEngine(ABC):
         """
 
     @abstractmethod
-    def steps(
-        self,
-        batch: Batch,
-        first_row: int,
-        sizes: Sequence[int],
-        step: int,
-        seed: int,
-        loss: Loss,
-        update: int,
-        hypers: Sequence[Sequence[float]],
-        limit: float,
-    ) -> tuple[list[float], bool]:
-        """Update the parameters by one step for each of `sizes`, at most `steps_at_once`.
+    def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
+        """Update the parameters by `steps`, at most `steps_at_once`.
 
-        Stops after a loss that is not finite, which updates nothing; after a loss above `limit`;
+        Stops after a loss that is not finite, which updates nothing; after one above steps.limit;
         and after an update that would leave float32, where such parameters keep their values.
-
-        Parameters
-        ----------
-        batch
-            Step i takes sizes[i] rows, after those of step i - 1, from place `first_row` of the
-            index on.
-        step, seed
-            Seed of the dropout masks, and number of the first step: step i has number step + i.
-        update
-            Number of the optimizer's update, see `Optimizer.update`.
-        hypers
-            Up to updates.HYPER scalars of the update for each step.
 
         Returns
         -------
