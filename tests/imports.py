@@ -21,7 +21,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT, DOCUMENT = ROOT / "pyproject.toml", ROOT / "ARCHITECTURE.md"
-BLOCK = re.compile(r"(?<=<!-- imports -->\n)```mermaid\n.*?```\n(?=<!-- end of imports -->)", re.S)
+BLOCK = re.compile(
+    r"(?<=<!-- drawn by tests/imports.py -->\n)```mermaid\n.*?```\n(?=<!-- end of the drawing -->)",
+    re.S,
+)
 BESIDE = ("kernels", "bench")  # folders that install into fastsnn/
 
 

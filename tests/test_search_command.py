@@ -73,6 +73,27 @@ def test_regression_is_judged_in_its_units_and_by_its_figure(folder):
     assert 0 < by_r2["figures"]["score"] < 1
 
 
+def test_a_loss_of_its_own_is_the_figure_of_a_regression(folder):
+    path = folder / "t.npz"
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    np.savez(path, x=x, y=x @ np.ones((3, 1)))
+    small = ("search", "--data", path, "--width", 4, "--epochs", 2, "--grid", "layers=1,2")
+    for loss, figure in (("quantile:0.9", "loss"), ("mse", "rmse")):
+        result = result_of(*small, "--loss", loss)
+        assert result["metric"] == figure
+        words = shlex.split(result["command"])
+        run = result_of(*words[1:], "--out", folder / figure, "--threads", 1)
+        lines = (folder / figure / "metrics.jsonl").read_text().splitlines()
+        epochs = [json.loads(text) for text in lines]
+        chosen = epochs[result["best"]["figures"]["epoch"] - 1]
+        assert result["best"]["figures"]["validation_loss"] == chosen["validation_loss"]
+        assert run["best_epoch"]
+    assert result_of(*small, "--loss", "huber", "--metric", "r2")["metric"] == "r2"
+    assert (
+        "one for a regression is required" in call(*small, "--loss", "sigmoid_cross_entropy").stderr
+    )
+
+
 def test_random_and_proposed_options():
     ranges = ("--range", "learning_rate=0.001:1:log", "--range", "width=8:32", "--epochs", 2)
     words = (*SMALL[:1], "--layers", 1, *ranges, "--trials", 4)

@@ -72,7 +72,7 @@ def search_runs(
     dataset = load(config, download)
     protocol = replace(
         base, epochs=cast(int, config.epochs), validation=config.validation, maximize=None,
-        metric=metric or metrics.MAIN[dataset.task],
+        metric=metric or metrics.main_of(config.made_loss(dataset.task)),
     )  # fmt: skip
     _require_measured(dataset, protocol.metric)
     cpu.load_kernels(1, report=report)

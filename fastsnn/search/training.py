@@ -10,6 +10,7 @@ from typing import Any
 from fastsnn import data
 from fastsnn.data.dataset import Split
 from fastsnn.engine.locks import Lock
+from fastsnn.losses import loss_of
 from fastsnn.model import Model
 from fastsnn.runs import run
 from fastsnn.runs.config import RunConfig
@@ -55,7 +56,7 @@ class RunTrial:
             if name.startswith(("train_", "validation_")):
                 figures[name] = value
         if dataset.test is not None:
-            test = model.judge(dataset.test, threads=1)
+            test = model.judge(dataset.test, threads=1, loss=loss_of(trainer.loss))
             figures |= {f"test_{name}": value for name, value in test.items()}
         return figures
 
@@ -105,7 +106,7 @@ class _Judge:
         self.model, self.held = model, held
 
     def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> None:
-        figures = self.model.judge(self.held, trainer.threads)
+        figures = self.model.judge(self.held, trainer.threads, loss=loss_of(trainer.loss))
         history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
 
 
