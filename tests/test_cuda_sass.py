@@ -10,7 +10,7 @@ import cuda_kernels
 import cuda_sass
 import pytest
 
-from fastsnn.kernels import updates
+from fastsnn.kernels import activations, updates
 
 if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is None:
     pytest.skip("no disassembler: pip install '.[dev-cuda]'", allow_module_level=True)
@@ -81,6 +81,7 @@ WRITTEN = {
     "try_selu": ["positive", "exp - 1"],
     "try_selu_slope": ["positive"],
     "try_tanh": ["exp - 1"],
+    "try_tanh_slope": [],
     "try_sigmoid": ["positive", "exp"],
 }
 LOGARITHMS = "sigmoid", "softmax", "narrow", "try_"  # NVIDIA's library compares in them
@@ -159,4 +160,7 @@ def test_all_architectures(compared):
     for architecture in (*cuda_kernels.ARCHITECTURES, cuda_kernels.LATER):
         kernels = {name for name, a in compared if a == architecture}
         assert {"total_weight", "mean_loss", "sigmoid", "softmax", "finish_selu"} <= kernels
-        assert sum(name.startswith("try_") for name in kernels) == 17
+        # Three for each of three conditions; larger, exponential and sigmoid; function and slope
+        # of each activation.
+        tried = 3 * 3 + 3 + 2 * len(activations.CODES)
+        assert sum(name.startswith("try_") for name in kernels) == tried
