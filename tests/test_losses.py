@@ -4,8 +4,6 @@ and gradients themselves: test_engine.py, test_torch.py, test_metrics.py.
 
 import copy
 import pickle
-import re
-from pathlib import Path
 
 import numpy as np
 import oracle
@@ -50,15 +48,6 @@ def test_every_loss_of_the_kernels_is_described():
     assert set(kernels.LOSSES) == set(losses.LOSSES) == set(oracle.LOSSES)
     assert [kind().code for kind in losses.LOSSES.values()] == list(range(len(ALL)))
     assert {type(loss).__name__ for loss in ALL} == set(losses.__all__) <= set(fs.__all__)
-
-
-@pytest.mark.parametrize("name", ["huber", "quantile"])
-def test_a_loss_of_single_outputs_is_named_in_two_files(name):
-    """Trainer, configuration, metrics, engines and kernels derive what they need of it."""
-    root = Path(fs.__file__).parents[1]
-    files = [p for top in ("fastsnn", "kernels") for p in (root / top).rglob("*.py")]
-    found = {p for p in files if re.search(rf"[\"']{name}\b", p.read_text())}
-    assert found == {root / "fastsnn/losses.py", root / "kernels/losses.py"}
 
 
 @each_loss

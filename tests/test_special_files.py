@@ -71,11 +71,14 @@ def test_closed_streams(words, closed):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_help_on_a_full_disk():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--help", "info", "data list --json"])
+def test_output_on_a_full_disk(words, unbuffered):
+    more = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "fastsnn", "--help"], stdout=full, stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
+            [sys.executable, "-m", "fastsnn", *words.split()], stdout=full, stderr=subprocess.PIPE,
+            env=os.environ | more, text=True,
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "fastsnn: [Errno 28] No space left on device\n"

@@ -203,7 +203,8 @@ class OneLine(click.Group):
         except OSError as error:  # of --help and --version: the disk is full
             complain(f"fastsnn: {error}")
             code = 1
-        sys.exit(code if isinstance(code, int) else 0)
+        code = code if isinstance(code, int) else 0
+        sys.exit(code if _flushed(complained=code != 0) else code or 1)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -219,6 +220,22 @@ class OneLine(click.Group):
                     f"not enough memory ({text}); choose a smaller --width, --layers, --batch-size"
                 )
             raise click.ClickException(text) from error
+
+
+def _flushed(complained: bool) -> bool:
+    """True if stdout has taken all that was written. Else its buffer is discarded: Python would try
+    again when it ends, and exit with code 120.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not complained and not isinstance(error, BrokenPipeError):  # as click, quietly
+            complain(f"fastsnn: {error}")
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return False
+    return True
 
 
 def complain(line: str) -> None:
