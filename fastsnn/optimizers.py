@@ -51,6 +51,10 @@ class Optimizer:
         """
         raise NotImplementedError
 
+    def _shrink(self, learning_rate: float) -> float:
+        """The factor of a parameter by decoupled weight decay, in float32."""
+        return max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
+
     @property
     def update(self) -> int:
         """Code of the update in the kernels."""
@@ -169,7 +173,7 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def _decays(self, learning_rate: float) -> tuple[float, float]:
-        return 0.0, max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
+        return 0.0, self._shrink(learning_rate)
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,7 @@ class Lion(Optimizer):
         return "lion"
 
     def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
-        decay = max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
+        decay = self._shrink(learning_rate)
         return learning_rate, decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
 
 

@@ -23,6 +23,7 @@ class Keeper:
     ):
         self.folder, self.config, self.dataset = folder, config, dataset
         self.model, self.threads = model, threads
+        self.loss = config.made_loss(model.task)
         self.saved = 0  # epochs
         self.held_x: Placed | None = None  # validation rows, placed
 
@@ -32,12 +33,11 @@ class Keeper:
 
     def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> bool:
         held = self.dataset.validation
-        loss = self.config.made_loss(self.model.task)
         if held is not None:
-            figures = self.model.judge(held, self.threads, self.held_x, loss)
+            figures = self.model.judge(held, self.threads, self.held_x, self.loss)
             history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
         # In this order: a kill between the two costs an epoch, which gives the same bits again.
-        if best_of_run(history, self.model.task, loss) == len(history) - 1:
+        if best_of_run(history, self.model.task, self.loss) == len(history) - 1:
             checkpoint.save_model(self.folder.model, self.model)
         options = self.config.to_dict()
         checkpoint.save_training(self.folder.last, self.model, trainer, history, options)
@@ -47,8 +47,7 @@ class Keeper:
 
     def finished(self, history: Sequence[Mapping[str, Any]]) -> bool:
         """True if the run has all its epochs, or has waited `patience` of them for a better one."""
-        loss = self.config.made_loss(self.model.task)
-        waited = len(history) - 1 - best_of_run(history, self.model.task, loss)
+        waited = len(history) - 1 - best_of_run(history, self.model.task, self.loss)
         patience = self.config.patience
         assert self.config.epochs is not None  # the options are settled
         return len(history) >= self.config.epochs or 0 < patience <= waited

@@ -168,7 +168,7 @@ def _finish(
     except FloatingPointError as error:
         kept = "no epoch was finished, so there is no model"
         if history:
-            chosen = best_of_run(history, model.task, config.made_loss(model.task)) + 1
+            chosen = best_of_run(history, model.task, keeper.loss) + 1
             kept = f"{folder.model} keeps the best model, of epoch {chosen}"
         raise FloatingPointError(f"{error}; {kept}") from error
     except KeyboardInterrupt:

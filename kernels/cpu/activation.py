@@ -22,7 +22,7 @@ from ..program import (
     SELU_LAMBDA_ALPHA,
     SLOPE_AT,
 )
-from .code import loop, vector_code
+from .code import loop, switch, vector_code
 from .shape import LANES, VECTORS
 
 
@@ -65,19 +65,6 @@ def _slope_at(builder, h_at, row):
     return builder.add(h_at, shift.ir)
 
 
-def _switch(builder, key, cases):
-    """Runs the one of `cases`, a dictionary of functions by number, that `key` names."""
-    done = builder.append_basic_block("done")
-    switch = builder.switch(key.ir, done)
-    for number, emit in cases.items():
-        block = builder.append_basic_block("case")
-        switch.add_case(I64(number), block)
-        builder.position_at_end(block)
-        emit()
-        builder.branch(done)
-    builder.position_at_end(done)
-
-
 @vector_code(once="activation_forward")
 def _forward(builder, h, h_at, rows, row, constants, bits, bits_at, dropping):
     selu = _constants(builder, constants, SELU_LAMBDA, SELU_LAMBDA_ALPHA)
@@ -104,7 +91,8 @@ def _forward(builder, h, h_at, rows, row, constants, bits, bits_at, dropping):
         for drops in (0, 1)
         if name != "none" or drops
     }
-    _switch(builder, _column(builder, row, ACTIVATION) * 2 + Value(builder, dropping), cases)
+    key = _column(builder, row, ACTIVATION) * 2 + Value(builder, dropping)
+    switch(builder, key.ir, cases)
 
 
 @vector_code(once="activation_backward")
@@ -128,7 +116,7 @@ def _backward(builder, h, h_at, rows, tile, tile_at, row, constants, bits, bits_
         3 * code + way: case(name, way) for name, code in CODES.items() for way in ways_back(name)
     }
     way = _column(builder, row, DROPPING) * (_column(builder, row, REMASK) + 1)
-    _switch(builder, _column(builder, row, ACTIVATION) * 3 + way, cases)
+    switch(builder, (_column(builder, row, ACTIVATION) * 3 + way).ir, cases)
 
 
 @jit.helper

@@ -31,7 +31,7 @@ def vector_code(body=None, *, once=None):
             if once is None:
                 body(builder, *operands)
             else:
-                builder.call(_function(builder.module, once, body, operands), operands)
+                call_once(builder, once, ir.VoidType(), body, operands)
             return context.get_dummy_value()
 
         return types.void(*argument_types), generate
@@ -42,21 +42,36 @@ def vector_code(body=None, *, once=None):
     return intrinsic(typing)
 
 
-def _function(module, name, body, operands):
-    """`body` as a function of the module; equal ones of several modules merge when these are
-    linked.
+def call_once(builder, name, returned, body, operands):
+    """Call `body(builder, *operands)` as a function of the module, which the first call emits, and
+    LLVM does not inline. Equal functions of several modules merge when these are linked.
+
+    name: no other body has it. returned: the LLVM type of the result of `body`; void for None.
     """
     name = f"fastsnn.{name}"
-    if name in module.globals:
-        return module.globals[name]
-    kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
-    function = ir.Function(module, kind, name)
-    function.linkage = "linkonce_odr"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    body(builder, *function.args)
-    builder.ret_void()
-    return function
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(returned, [operand.type for operand in operands])
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        inside = ir.IRBuilder(function.append_basic_block("entry"))
+        result = body(inside, *function.args)
+        inside.ret_void() if result is None else inside.ret(result)
+    return builder.call(function, operands)
+
+
+def switch(builder, key, cases):
+    """Run the case that the integer `key` names, or none. cases: {number: function}."""
+    done = builder.append_basic_block("done")
+    choice = builder.switch(key, done)
+    for number, emit in cases.items():
+        block = builder.append_basic_block("case")
+        choice.add_case(I64(number), block)
+        builder.position_at_end(block)
+        emit()
+        builder.branch(done)
+    builder.position_at_end(done)
 
 
 def _operand(context, builder, type_, value):

@@ -13,7 +13,7 @@ from .. import jit
 from ..emit import F32, I64, Value, at, load, store
 from ..losses import CLASSES, LABELS, ROWS, SOFTMAX, Functions, emit_element
 from .activation import exp_vectors
-from .code import loop, vector_code
+from .code import call_once, loop, vector_code
 from .shape import LANES, PANEL, VECTORS
 
 F64 = ir.DoubleType()
@@ -161,25 +161,11 @@ def _log1p(x):
 FUNCTIONS = Functions(_exp, _log1p)
 
 
-def _element_function(module):
-    """(kind, z, t, weight, parameter, class weight of a positive label) -> (weighted loss, its
-    derivative) as a function of its own: inlined into the loops around it, it would be compiled
-    several times.
-    """
-    name = "fastsnn_loss_of_an_element"
-    if name in module.globals:
-        return module.globals[name]
-    kind = ir.FunctionType(ir.LiteralStructType([F32, F32]), [I64, *[F32] * 5])
-    function = ir.Function(module, kind, name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block())
-    code, *values = function.args
+def _of_element(builder, code, *values):
+    """(weighted loss, its derivative) of one output, as an LLVM structure."""
     values = [Value(builder, value) for value in values]
-    builder.ret(
-        cgutils.pack_struct(builder, [v.ir for v in emit_element(builder, code, values, FUNCTIONS)])
-    )
-    return function
+    results = emit_element(builder, code, values, FUNCTIONS)
+    return cgutils.pack_struct(builder, [result.ir for result in results])
 
 
 @vector_code
@@ -187,10 +173,10 @@ def _element(builder, losses, sample, kind, z, place, t, weight, parameter, posi
     """losses[sample] += weighted loss of the output z[place], which becomes its dz."""
     at_z, at_loss = at(builder, z, place), at(builder, losses, sample, F64)
     output = load(builder, at_z, 1).ir
-    function = _element_function(builder.module)
-    loss, gradient = cgutils.unpack_tuple(
-        builder, builder.call(function, [kind, output, t, weight, parameter, positive])
-    )
+    # A function of its own: inlined into the loops around it, it would be compiled several times.
+    pair, given = ir.LiteralStructType([F32, F32]), [kind, output, t, weight, parameter, positive]
+    both = call_once(builder, "loss_of_an_element", pair, _of_element, given)
+    loss, gradient = cgutils.unpack_tuple(builder, both)
     total = builder.fadd(builder.load(at_loss, typ=F64), builder.fpext(loss, F64))
     builder.store(total, at_loss)
     store(builder, Value(builder, gradient) * Value(builder, scale), at_z)

@@ -10,7 +10,7 @@ from .. import jit
 from ..emit import I32, I64, Value, at, lanes_of, load, of_lanes, splat, store
 from ..scalar import LONGEST
 from ..updates import INFINITY, STORE, UPDATES, guarded
-from .code import fold, vector_code
+from .code import fold, switch, vector_code
 from .shape import LANES, PANEL
 
 
@@ -69,18 +69,14 @@ def _update(
     builder, kind, params, state, state_stride, first, stride, gradient, rows, count, hyper,
     overflow, limit,
 ):  # fmt: skip
-    done = builder.append_basic_block("done")
-    choice = builder.switch(kind, done)  # the engine has refused other codes, see `require`
-    for code, update in enumerate(UPDATES):
-        block = builder.append_basic_block(update.name)
-        choice.add_case(I64(code), block)
-        builder.position_at_end(block)
-        _loops(
+    def case(code):
+        return lambda: _loops(
             builder, code, params, state, state_stride, first, stride, gradient, rows, count, hyper,
             overflow, limit,
         )  # fmt: skip
-        builder.branch(done)
-    builder.position_at_end(done)
+
+    # The engine has refused other codes, see `updates.require`.
+    switch(builder, kind, {code: case(code) for code in range(len(UPDATES))})
 
 
 @jit.helper
@@ -99,7 +95,9 @@ def update_tile(kind, params, state, first, stride, gradient, rows, count, hyper
 def update_direction_tile(
     kind, params, state, first, stride, gradient, rows, count, hyper, overflow
 ):
-    """The same for directions of normalized weights, whose squares must be normal numbers."""
+    """`update_tile` for directions of normalized weights: their squares must be normal numbers, so
+    the limit is LONGEST.
+    """
     step = state.shape[1]
     _update(
         kind, params, state, step, first, stride, gradient, rows, count, hyper, overflow, LONGEST
