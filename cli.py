@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 START = time.perf_counter()
@@ -15,7 +14,16 @@ from fastsnn import __version__  # noqa: E402
 from fastsnn.bench.command import bench, compare  # noqa: E402
 from fastsnn.paper.command import reproduce  # noqa: E402
 from fastsnn.runs.config import OPEN_ENDED, ROWS, RunConfig  # noqa: E402
-from fastsnn.runs.options import OneLine, OneOf, Whole, setting, settings, type_of  # noqa: E402
+from fastsnn.runs.options import (  # noqa: E402
+    OneLine,
+    OneOf,
+    Whole,
+    json_option,
+    setting,
+    settings,
+    type_of,
+    workers_option,
+)
 
 COUNT = Whole(min=1)
 SHARED = [name for name, row in ROWS.items() if row.search != "absent"]  # with a search
@@ -33,15 +41,9 @@ def show(values: dict[str, Any], as_json: bool) -> None:
 
 
 def given(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
-    """Those of the options that the user has given."""
+    """Return the options that the user has given."""
     default = ParameterSource.DEFAULT
     return {name: v for name, v in options.items() if ctx.get_parameter_source(name) != default}
-
-
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--json", "as_json", is_flag=True, show_default="off", help="One JSON object on stdout."
-    )(command)
 
 
 header_option, threads_option, backend_option = map(setting, ("header", "threads", "backend"))
@@ -135,8 +137,7 @@ def train(
               help="Number of trainings, for the samplers random and optuna.")
 @click.option("--metric", metavar="NAME", show_default="accuracy, auc or rmse, by the task",
               help="The validation figure to choose by; loss, r2, ...")
-@click.option("--workers", type=COUNT, metavar="N", show_default="all processors",
-              help="Number of concurrent trainings, each on one thread. Changes no result.")
+@workers_option
 @click.option("--dask", metavar="ADDRESS", show_default="this process",
               help="Dask scheduler whose workers train, tcp://HOST:PORT; local: processes here.")
 @click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",

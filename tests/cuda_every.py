@@ -56,7 +56,7 @@ def test_after_a_dense_and_around_a_normalization(activation, dropout):
 
 @pytest.mark.parametrize("name", EACH)
 def test_updates_of_normalizations_and_directions(name):
-    """Of batch normalization with the CPU's bits; lengths and directions within float32."""
+    """Batch normalization gets the CPU's bits; lengths and directions agree within float32."""
     kind, options = EACH[name]
     x, y = data()
     for layers, exact in (

@@ -87,7 +87,7 @@ def compiled():
 
 
 def _compiled():
-    """The same, compiled in PARTS processes."""
+    """The output of `main`, from PARTS processes that compile at the same time."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
     running = [
         subprocess.Popen(

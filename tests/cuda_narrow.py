@@ -48,7 +48,7 @@ def schedule(narrow_too, backwards=False):
 
 
 def is_narrow(trainer):
-    """Whether its steps were a launch for all layers, before those for the weights."""
+    """Return True if each step was one launch for all layers, then those for the weights."""
     names = [run.names for _, run in trainer._engine.launches.values()]
     found = {any("narrow" in name for name in of_step) for of_step in names}
     assert len(found) == 1

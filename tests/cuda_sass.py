@@ -135,7 +135,7 @@ def comparisons(instructions):
 
 
 def loaded(before, operand):
-    """Whether the last value written to a register, line by line, comes from memory."""
+    """Return True if the last instruction before that writes the register loads from memory."""
     register = re.fullmatch(r"[-|]*R(\d+)\|?", operand)
     if not register:
         return False

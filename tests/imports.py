@@ -70,7 +70,7 @@ def nodes() -> dict[str, tuple[int, str]]:
 
 
 def path_of(module: str) -> Path:
-    """Where a module of fastsnn lies in the checkout, without suffix."""
+    """The path of a module of fastsnn in the checkout, without suffix."""
     return (ROOT if module in ("cli", *BESIDE) else ROOT / "fastsnn") / module
 
 

@@ -281,7 +281,7 @@ def quantile(z, t, class_weight=None, sample_weight=None, parameter=0.5):
 
 
 def loss_kinks(spec, z, t):
-    """How far each output (n, N) is from a jump of the loss's slope. Huber's slope has none."""
+    """Distance of each output (n, N) to a jump of the loss's slope. Huber's slope has none."""
     return np.abs(z - t) if spec.startswith("quantile") else np.full(z.shape, np.inf)
 
 

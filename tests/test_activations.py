@@ -92,7 +92,7 @@ def test_ends(name):
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_slope_is_a_difference_quotient(name):
-    """Of the oracle, in float64: what judges the slopes above."""
+    """The oracle's slopes, which judge those above, agree with finite differences in float64."""
     z, h = np.linspace(-20, 20, 4001), 1e-5
     above, below = (oracle.activate(z + d, name)[0] for d in (h, -h))
     np.testing.assert_allclose(oracle.activate(z, name)[1], (above - below) / (2 * h), 0, 1e-9)

@@ -17,7 +17,7 @@ MOST = {
     "An activation": 4, "A loss": 4, "An optimizer": 4, "A schedule": 1, "A layer": 6,
     "A data set": 2, "A command-line option": 2,
 }  # fmt: skip
-# What was added as the document says: the words that name it in code.
+# The words that name, in code, each concept that was added as the document says.
 ADDED = {
     "An activation": [("GELU", "gelu", "gelu_tanh"), ("Mish", "mish")],
     "A loss": [("Huber", "huber"), ("Quantile", "quantile")],

@@ -33,9 +33,9 @@ SENSES = {
     "not too short": (("GT", "LEU"), "R", "1.000000003171076851e-30"),
 }
 DIRECTIONS = ["is finite", "direction", "not too long", "not too short"]
-# Their argument is that or more, or NaN.
+# Lower bounds: the argument of the function is raised to it, unless it is NaN.
 LEAST = {"exp": "-104", "exp - 1": "-32", "within -15": "-15", "within -120": "-120"}
-# Of activations whose slope is computed from z, in y and in dy/dz.
+# Comparisons, in y and in dy/dz, of activations whose slope is computed from z.
 SMOOTH = {
     "gelu": ["positive", "exp", "within 15", "within -15"],
     "gelu_tanh": ["positive", "exp of -|x|", "within 15", "within -15"],

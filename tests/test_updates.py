@@ -80,7 +80,9 @@ def test_only_means_of_squares_must_not_be_negative(optimizer):
 
 
 def test_state_of_an_optimizer_that_is_not_known():
-    """As in a model file without the options of a run: what all optimizers with it have."""
+    """A model file without the options of a run names no optimizer. Its state is checked by what
+    all optimizers with as many arrays have in common.
+    """
     numbers, one = {"step_count": 1, "first_loss": None}, np.float32([-1])
     state.require_state({"w.state0": one}, numbers)
     state.require_state({"w.state0": one, "w.state1": -one}, numbers)

@@ -72,7 +72,7 @@ def names(progress: Progress | None = None) -> list[str]:
 
 
 def missing(progress: Progress | None = None) -> list[str]:
-    """Those of the 121 that it lacks, sorted."""
+    """Names of the tasks among the 121 that are missing, sorted."""
     return sorted(SHAPES.keys() - set(names(progress)))
 
 

@@ -35,7 +35,7 @@ VANISHED, BLOWN_UP = 0.03, 100.0  # signal in the first layer, as a multiple of 
 R2, AUC = 0.25, 0.6  # figures of a model below which it predicts little
 SKILL = 0.1  # share of the way from always the largest class to all right, likewise
 
-# What sum of squares of its weights an activation needs, and which starting weights give it.
+# The sum of squares of its weights that an activation needs, and the `init` that gives it.
 NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
 Point = tuple[float, float]  # mean and variance that an activation keeps
 NAMES = {"selu": "SELU", "relu": "ReLU", "none": "no activation"}

@@ -48,7 +48,7 @@ class TrainingEngine(Interface):
         self.plan: DevicePlan = None  # type: ignore[assignment]  # until the first `reserve`
         self.batch: Data | None = None
         self.gradient: DeviceArray | None = None  # from the first call of `gradients` on
-        # Of a step, by (id of its data, samples, loss, update).
+        # The launches of a step are found by (id of its data, samples, loss, update).
         self.launches: dict[tuple[int, int, int, int], tuple[Data, Launches]] = {}
 
     @property

@@ -89,7 +89,7 @@ class Passes:
             out[first : first + len(rows)] = self._outputs(len(self.plan.table) - 1, len(rows))
 
     def run_rows(self, out: np.ndarray, rows: Rows) -> None:
-        """The same for `Rows`."""
+        """out[i] = raw outputs for row i of `rows`, which lie on the device."""
         made = kernels()
         self.reserve(min(len(rows), CHUNK))
         self.parameters.current()

@@ -24,8 +24,8 @@ WIDE_TERM_S = 1.1e-8  # one term of all sums of a tile
 WIDE_FLOPS = 4e13  # a second, of products in tiles
 PASS_S = 4e-7  # a pass without its sums: barriers, activation, mask
 BLOCK_FLOPS = 3e11  # a second, of one block of a narrow network
-# Of all blocks: each reads all weights anew for its eight samples, 16 operations for 4 bytes of the
-# second-level cache.
+# All blocks of a narrow network share the second-level cache. Each reads all weights again for its
+# eight samples: 16 operations for 4 bytes.
 NARROW_FLOPS = 2.2e13
 
 

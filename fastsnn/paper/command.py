@@ -10,7 +10,7 @@ import click
 from fastsnn.checks.scalars import shown
 from fastsnn.methods import METHODS
 from fastsnn.paper.budgets import BUDGETS
-from fastsnn.runs.options import OneOf, Whole
+from fastsnn.runs.options import OneOf, Whole, json_option, workers_option
 
 if TYPE_CHECKING:  # imported by the command that runs
     from fastsnn.paper.run import Request
@@ -97,8 +97,7 @@ def seeds(ctx: click.Context, option: click.Parameter, text: str | None) -> tupl
 def shared(command: Decorated) -> Decorated:
     """The options of every experiment."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, show_default="off",
-                     help="One JSON object on stdout."),
+        json_option,
         click.option("--work", metavar="DIR", show_default=WORK,
                      help="Where finished trainings are kept for --resume."),
         click.option("--out", metavar="DIR", show_default="bench/results/paper where it is, else "
@@ -124,10 +123,6 @@ def methods_option(
     )  # fmt: skip
 
 
-workers_option = click.option(
-    "--workers", type=Whole(min=1), metavar="N", show_default="all processors",
-    help="Number of concurrent trainings, each on one thread. Changes no result.",
-)  # fmt: skip
 dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
     help="Only print the number of trainings and the predicted time.",

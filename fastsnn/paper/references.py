@@ -12,7 +12,7 @@ from fastsnn.metrics import roc_auc
 
 TREES = 500  # of a forest
 MOST_ROWS = 8000  # that a support vector machine is trained on: its time grows with their square
-# What is tried of each; the validation rows choose.
+# The options that are tried for each classifier; the validation rows choose.
 CLASSIFIERS: dict[str, dict[str, tuple[Any, ...]]] = {
     "forest": {},
     "svm": {"c": (1.0, 10.0, 100.0), "gamma": (0.1, 1.0)},
@@ -71,7 +71,7 @@ def classify(options: Mapping[str, Any], parts: tuple[Split, Split, Split]) -> d
 
 
 def detect(options: Mapping[str, Any], parts: tuple[Split, Split, Split]) -> dict[str, float]:
-    """The same with the area under the ROC curve, for two classes."""
+    """Score and test figure by the area under the ROC curve, for two classes."""
     training, validation, held = parts
     model = fitted(options, training)
     score, test = (roc_auc(_margin(model, p.features), p.y) for p in (validation, held))

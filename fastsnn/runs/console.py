@@ -63,7 +63,9 @@ class LineProgress:
 
 
 class LiveProgress(LineProgress):
-    """The same lines, and below them one that moves: epoch, batches, loss, speed, time left."""
+    """Prints the lines of `LineProgress` and, below them, one that moves: epoch, batches, loss,
+    speed, time left.
+    """
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         from rich.console import Console

@@ -77,6 +77,15 @@ class OneOf(click.Choice[str]):
             self.fail(words + _several(value, param, ctx), param, ctx)
 
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, show_default="off", help="One JSON object on stdout."
+)
+workers_option = click.option(
+    "--workers", type=Whole(min=1), metavar="N", show_default="all processors",
+    help="Number of concurrent trainings, each on one thread. Changes no result.",
+)  # fmt: skip
+
+
 def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:
     """The decorator that gives a command the option of a field of `RunConfig`, from its row."""
     row, flag = ROWS[name], f"--{name.replace('_', '-')}"

@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 FLOAT = 4  # bytes
-# Where the system does not report them: the smallest caches among processors of the last ten years.
+# Fallback if the system reports no sizes: the smallest caches of processors of the last ten years.
 FIRST, SECOND = 32 << 10, 256 << 10
 CPU0 = Path("/sys/devices/system/cpu/cpu0/cache")
 

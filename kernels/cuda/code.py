@@ -37,7 +37,7 @@ INTS, FLOATS, WORDS = (f"CPointer({kind})" for kind in ("int64", "float32", "uin
 if SIMULATED:
     repair_shared_memory()
 
-# Of LLVM's functions, those that NVIDIA's compiler knows under another name.
+# Functions of LLVM that NVIDIA's compiler knows under another name.
 LIBRARY = {
     "llvm.fabs.f32": "__nv_fabsf",
     "llvm.copysign.f32": "__nv_copysignf",

@@ -103,8 +103,8 @@ def masks_of(builder, block, first, width, site, step, seed, threshold):
 
 
 def piece_masks(builder, tile, piece, row, column, block, *given):
-    """The same for the samples and the units of a thread in one of its pieces; `block`: the one
-    that the batch begins with.
+    """`masks_of` for the samples and the units of a thread in one of its pieces. block: the eight
+    samples that the batch begins with.
     """
     eighth = Value(builder, block) + Value(builder, row).shift_right(3)
     first = Value(builder, column) + piece * tile.step

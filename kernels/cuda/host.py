@@ -18,7 +18,7 @@ from ..emit import F32, I32, I64
 from ..locks import Lock
 
 POINTEES = {"f": F32, "i": I32, "I": I32, "l": I64, "q": I64}  # by NumPy's letter of the type
-# Of functions of NVIDIA's library, those of C.
+# Functions of NVIDIA's library and their counterparts in C.
 LIBRARY = {"__nv_logf": "logf", "__nv_log1pf": "log1pf"}
 RESULTS = {
     None: (ir.VoidType(), None),

@@ -74,7 +74,9 @@ def sample_weight_of(sample_weight, weighted, row):
 
 @functools.cache
 def softmax(lanes):
-    """As the CPU's; `parameter` is the label smoothing."""
+    """Softmax cross-entropy of a row by `lanes` threads, by the formulas of `_softmax` in
+    cpu/loss.py. parameter: the label smoothing.
+    """
     row_sum = row_sums(lanes)
 
     @helper

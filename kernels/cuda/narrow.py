@@ -198,7 +198,9 @@ def narrow_kernel(block):
 
 
 def narrow_forward(launch, block, program, acts, x, batch, queue, training):
-    """As `run_forward` in program.py. block: see `passes.BLOCKS`."""
+    """Launch the work of `run_forward` (program.py) as one kernel. block: one of
+    `passes.BLOCKS`.
+    """
     table = head_of(program.table, False), passes_of(*program[:2], training, backward=False)
     unused = batch.index, acts, acts, acts  # labels, targets, weights
     launch(
@@ -208,7 +210,9 @@ def narrow_forward(launch, block, program, acts, x, batch, queue, training):
 
 
 def narrow_step(launch, block, losses, program, acts, x, batch, targets, queue, loss):
-    """As `run_forward` and `run_backward` in program.py. block: see `passes.BLOCKS`."""
+    """Launch the work of `run_forward` and `run_backward` (program.py) as one kernel. block: one of
+    `passes.BLOCKS`.
+    """
     head = head_of(program.table, True, targets, loss)
     table = head, passes_of(*program[:2], training=True, backward=True)
     total_weight(launch, loss, int(head[OUTPUTS]), batch, targets, queue)
