@@ -192,7 +192,7 @@ def test_what_is_no_standardizer(mean, scale, part):
 
 @pytest.mark.parametrize("mean", [[0, 0, 0], np.zeros(3, np.float32), np.zeros(3, int), None])
 def test_a_standardizer_has_one_type(mean):
-    with pytest.raises(TypeError, match="arrays of one type, float64 or float32, got"):
+    with pytest.raises(TypeError, match="arrays of one dtype, float64 or float32, got"):
         Standardizer(mean, np.ones(3))
 
 

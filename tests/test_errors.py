@@ -121,14 +121,14 @@ TRAIN = {
     "npz pickled": ("--data pickled.npz", "is a pickled object array, which is refused"),
     "npz no rows": ("--data no_rows.npz", "at least one row"),
     "npz nan": ("--data nan.npz", "must be a finite float32 number, is nan"),
-    "npz uneven": ("--data uneven.npz", "as many rows"),
+    "npz uneven": ("--data uneven.npz", "same number of rows"),
     "npz target": ("--data good.npz --target 0", "leave the target out"),
     "out is a file": ("--out good.csv/run", "could not be made (Not a directory)"),
     "diverged": ("--learning-rate 1e9", "training diverged in step"),
 }
 USE = {
-    "no model": ("evaluate --model nix --data digits", "nix: there is no such file"),
-    "no run there": ("predict --model full --data good.csv", "full/model.safetensors: there is no"),
+    "no model": ("evaluate --model nix --data digits", "nix: no such file"),
+    "no run there": ("predict --model full --data good.csv", "full/model.safetensors: no such file"),
     "truncated": ("predict --model cut.safetensors --data good.csv", "damaged or something else"),
     "damaged": ("predict --model damaged.safetensors --data good.csv", "damaged or something else"),
     "empty model": ("evaluate --model empty.safetensors --data good.csv", "damaged or something"),

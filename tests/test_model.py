@@ -253,7 +253,7 @@ def test_a_model_of_parts(tmp_path):
         fs.load_model(tmp_path / "net")
     with pytest.raises(TypeError, match="a path and a Model are required, got Network; a ne"):
         fs.save_model(tmp_path / "net", network)
-    with pytest.raises(ValueError, match="there is no such file"):
+    with pytest.raises(ValueError, match="no such file"):
         fs.load_model(tmp_path / "folder")
     exact = Standardizer.fit(X)
     fs.save_model(tmp_path / "exact", fs.Model(network, "classification", exact))
