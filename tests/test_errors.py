@@ -128,11 +128,11 @@ TRAIN = {
 }
 USE = {
     "no model": ("evaluate --model nix --data digits", "nix: no such file"),
-    "no run there": ("predict --model full --data good.csv", "full/model.safetensors: no such file"),
-    "truncated": ("predict --model cut.safetensors --data good.csv", "damaged or something else"),
-    "damaged": ("predict --model damaged.safetensors --data good.csv", "damaged or something else"),
+    "no run there": ("predict --model full --data good.csv", "full/model.safetensors: no such"),
+    "truncated": ("predict --model cut.safetensors --data good.csv", "damaged or of another type"),
+    "damaged": ("predict --model damaged.safetensors --data good.csv", "damaged or of another type"),
     "empty model": ("evaluate --model empty.safetensors --data good.csv", "damaged or something"),
-    "a csv as model": ("evaluate --model good.csv --data good.csv", "damaged or something else"),
+    "a csv as model": ("evaluate --model good.csv --data good.csv", "damaged or of another type"),
     "other features": ("evaluate --model run --data digits", "needs 2 features, the data have 64"),
     "predict digits": ("predict --model run --data digits", "needs 2 features, the data have 64"),
     "wide csv": ("predict --model run --data wide.csv", "needs 2 feature columns, the file has 4"),

@@ -83,7 +83,7 @@ class Dataset:
         Standardization of x in every part, fitted on the training rows only.
     targets : Standardizer or None
         Standardization of y in every part, fitted on the training rows only; None unless the task
-        is regression. Its inverse converts predictions to the units of the file.
+        is regression. ``targets.inverse_transform(predictions)`` is in the units of the file.
     note : str or None
         Caveat that applies to any result on these data, such as that they are not the original
         data.
