@@ -155,17 +155,38 @@ class Standardizer:
         names: Sequence[str] | None = None,
         where: str = "x",
     ) -> np.ndarray:
-        """(x - mean) / scale as a new float32 array, or written into `out`, which may be x.
+        """Return (x - mean) / scale.
 
-        rows: take these rows of x only, in this order (then `out` must not be x). names, where:
-        names of the columns and of x, for errors. Raises ValueError, with row and column, for
-        numbers that are not finite and for results that float32 cannot hold.
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Features (n, features) of any real dtype.
+        out : numpy.ndarray, optional
+            float32 array for the result. It may be x itself, unless `rows` is given. By default a
+            new array is allocated.
+        rows : numpy.ndarray of int, optional
+            Rows of x to transform, in this order; all rows by default.
+        names : sequence of str, optional
+            Names of the columns, for errors.
+        where : str
+            Name of x, for errors.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (n, features), or (len(rows), features) with `rows`; `out` if it is given.
+
+        Raises
+        ------
+        ValueError
+            x has another number of features, or a value or a result is not finite in float32. The
+            message names the row and the column.
         """
         n = len(x) if rows is None else len(rows)
         if x.ndim != 2 or x.shape[1] != self.mean.size:
             raise ValueError(
-                f"standardize: x must have {self.mean.size} features, got the shape {x.shape}; "
-                "was it made for other data?"
+                f"standardize: x must have {self.mean.size} features, got shape {x.shape}; "
+                "was the standardizer fitted on other data?"
             )
         if out is None:
             out = np.empty((n, x.shape[1]), np.float32)
@@ -210,13 +231,24 @@ class Standardizer:
                 "such rows"
             )
         raise ValueError(
-            f"{where}: numbers that float32 can hold once they are standardized are required, got "
-            f"{value:.6g} in {place}, with the mean {self.mean[column]:.6g} and the scale "
+            f"{where}: numbers within the range of float32 after standardization are required, got "
+            f"{value:.6g} in {place}, with mean {self.mean[column]:.6g} and scale "
             f"{self.scale[column]:.6g}; correct or remove such rows"
         )
 
     def inverse_transform(self, x: np.ndarray) -> np.ndarray:
-        """x * scale + mean in the dtype of mean and scale: the inverse of `transform`."""
+        """Return x * scale + mean, the inverse of `transform`.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Standardized values (n, features), such as the predictions of a regression.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, features) with the dtype of `mean` and `scale`.
+        """
         if self.mean.dtype == np.float32:
             x = (x * self.scale + self.mean).astype(np.float32, copy=False)
             return x

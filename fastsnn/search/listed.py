@@ -30,12 +30,13 @@ class Listed:
         """Ignore the records of a resumed search: trials are identified by their options."""
 
     def next(self) -> tuple[int, dict[str, Any]] | None:
-        """Return (number, options) of the next trial; None if no trial is left."""
+        """Return (number, options) of the next trial; None if none is left."""
         number = next(self._order, None)
         return None if number is None else (number, self.options[number])
 
     def tell(self, trial: Trial) -> None:
-        """A trial has finished."""
+        """Do nothing: the order of trials does not depend on results."""
 
     def total_cost(self) -> float:
+        """Return the cost of all trials."""
         return self._cost
