@@ -177,7 +177,7 @@ def test_no_model_file(tmp_path):
     text.write_text("a plain text file, longer than eight bytes")
     refused(text, "a safetensors file is required")
     refused(tmp_path / "absent", "no such file", "fastsnn train")
-    with pytest.raises(ValueError, match="model.safetensors: no such file"):
+    with pytest.raises(ValueError, match="model.safetensors: there is no such file"):
         fs.load(tmp_path)
     foreign = tmp_path / "foreign.safetensors"
     foreign.write_bytes(to_bytes({"0.weight": np.zeros((2, 2), np.float32)}))
@@ -266,7 +266,7 @@ def test_a_failed_writing_keeps_the_file(written, monkeypatch, step):
     with pytest.raises(RuntimeError) as caught:
         model.save(written)
     monkeypatch.undo()
-    assert str(caught.value).startswith(f"{written}: it could not be written (No space left")
+    assert str(caught.value).startswith(f"{written}: could not be written (No space left")
     assert "previous file" in str(caught.value) and "free some space" in str(caught.value)
     assert written.read_bytes() == before and os.listdir(written.parent) == [written.name]
     model.save(written)

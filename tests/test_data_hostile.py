@@ -111,7 +111,7 @@ def test_a_quote_that_breaks_within_a_cell_of_several_lines(write):
     path = write('a,k\n1,"x\n\n"\n2,"y\n\n"z\n')
     assert f"{path}, line 7: a closing quote must be followed" in message(read_table, path)
     path = write('a,k\n1,"x\n\n"\n2,"y\n3,z\n4,v\n')
-    assert f"{path}, line 5: a quote begins" in message(read_table, path)
+    assert f"{path}, line 5: a cell has an opening quote" in message(read_table, path)
     path = write('a,k\n1,"x\n\n"\nq,y\n')  # the line where the record begins
     assert f"{path}, line 5, column 'a'" in message(read_table, path)
 

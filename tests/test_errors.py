@@ -128,10 +128,10 @@ TRAIN = {
 }
 USE = {
     "no model": ("evaluate --model nix --data digits", "nix: no such file"),
-    "no run there": ("predict --model full --data good.csv", "full/model.safetensors: no such"),
+    "no run there": ("predict --model full --data good.csv", "full/model.safetensors: there is no"),
     "truncated": ("predict --model cut.safetensors --data good.csv", "damaged or of another type"),
     "damaged": ("predict --model damaged.safetensors --data good.csv", "damaged or of another"),
-    "empty model": ("evaluate --model empty.safetensors --data good.csv", "damaged or something"),
+    "empty model": ("evaluate --model empty.safetensors --data good.csv", "damaged or of another"),
     "a csv as model": ("evaluate --model good.csv --data good.csv", "damaged or of another type"),
     "other features": ("evaluate --model run --data digits", "needs 2 features, the data have 64"),
     "predict digits": ("predict --model run --data digits", "needs 2 features, the data have 64"),

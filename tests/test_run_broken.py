@@ -201,7 +201,7 @@ RECORDS = {
     "figures": (2, RECORD | {"figures": None}, "options and figures must be objects"),
     "score": (2, RECORD | {"figures": {"score": "1"}}, "the score must be a finite number or null"),
     "huge score": (2, RECORD | {"figures": {"score": 10**400}}, "the score must be a finite"),
-    "error": (2, RECORD | {"error": 1}, "error must be a text or null"),
+    "error": (2, RECORD | {"error": 1}, "error must be a string or null"),
     "seconds": (2, RECORD | {"seconds": None}, "seconds must be a number"),
     "search": (1, {"search": []}, "a description of the search is required"),
 }  # fmt: skip
@@ -244,7 +244,7 @@ def test_proposals_of_another_space(tmp_path):
         (tmp_path / NAME).write_text("".join(f"{line}\n" for line in (first, record, *lines[1:])))
         with pytest.raises(ValueError) as caught:
             go()
-        assert "has it with options of another space" in one_line(caught)
+        assert "its options in the folder are of another space" in one_line(caught)
 
 
 def test_every_option_that_is_searched_has_values():
