@@ -62,7 +62,7 @@ def test_a_file_takes_the_folders_place(tmp_path):
         shutil.rmtree(folder)
         folder.write_text("")
 
-    with pytest.raises(RuntimeError, match="it could not be written"):
+    with pytest.raises(RuntimeError, match="could not be written"):
         run(RunConfig(**TINY), folder, callbacks=[After(1, replaced)])
     with pytest.raises(RuntimeError, match="could not be opened"):
         with RunFolder(tmp_path / "absent").locked():
@@ -77,7 +77,7 @@ def test_the_command_says_it_in_one_line(tmp_path, monkeypatch):
     )
     result = call("train", *SMALL, "--data", "digits", "--out", folder)
     assert result.exit_code == 1 and "Traceback" not in result.stderr
-    assert "metrics.jsonl: it could not be written (No such file" in result.stderr.splitlines()[-1]
+    assert "metrics.jsonl: could not be written (No such file" in result.stderr.splitlines()[-1]
 
 
 def test_a_folder_removed_during_a_search(tmp_path):

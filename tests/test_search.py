@@ -243,7 +243,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(journal.os, "write", full)
-        words = r"trials.jsonl: it could not be written \(No space left on device\); free some"
+        words = r"trials.jsonl: could not be written \(No space left on device\); free some"
         raises(RuntimeError, words, {"x": [1, 2, 3]}, workers=1, folder=tmp_path)
     assert len((tmp_path / NAME).read_bytes().splitlines()) == 3  # the last one is torn
     raises(ValueError, "this folder already contains a search", {"x": [1]}, folder=tmp_path)

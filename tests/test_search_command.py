@@ -120,7 +120,7 @@ BAD = [
     (("--range", "dropout=0:0.1:exp"), 2, "a number in [0, 1) is required, got 'exp' ("),
     (("--range", "layers=9:8"), 2, "layers=9:8: range: low < high is required, got 9 to 8"),
     (("--range", "optimizer=adam:sgd"), 2, "range: numbers are required, got 'adam' to 'sgd'"),
-    (("--range", "layers=8:9"), 2, "--range layers: a range must be sampled, got --sampler grid; add"),
+    (("--range", "layers=8:9"), 2, "--range layers: a range must be sampled, got --sampler grid"),
     (("--layers", "3,2"), 2, "1 is required, got '3,2'; to try several: --grid layers=3,2"),
     (("--grid", "layers=2,2"), 1, "trial 1 repeats the options of trial 0"),
     (("--grid", "layers=2", "--layers", 3), 1, "layers must be either fixed or searched, got both"),

@@ -77,7 +77,11 @@ BAD_LABELS = {
         TypeError,
         CLASSES + "float64; 0.5 is not a class number: fill in or remo",
     ),
-    "missing": (altered(Y.astype(float), 3, NAN), TypeError, "float64; nan is no class number: f"),
+    "missing": (
+        altered(Y.astype(float), 3, NAN),
+        TypeError,
+        "float64; nan is not a class number: f",
+    ),
     "one-hot": (
         TARGETS,
         ValueError,
@@ -117,7 +121,10 @@ BAD_WEIGHTS = {
     "negative": (altered(np.ones(8), 2, -0.5), f"sample_weight: {WEIGHTS}-0.5 as the least"),
     "NaN": (altered(np.ones(8), 2, NAN), f"sample_weight: {WEIGHTS}nan as the least"),
     "inf": (altered(np.ones(8), 2, INF), f"sample_weight: {WEIGHTS}"),
-    "too large": (altered(np.ones(8), 2, 1e39), "sample_weight: numbers that float32 can hold"),
+    "too large": (
+        altered(np.ones(8), 2, 1e39),
+        "sample_weight: numbers within the range of float32",
+    ),
     "masked": (np.ma.masked_equal(np.arange(8.0), 5), "sample_weight: an array without masked"),
 }
 

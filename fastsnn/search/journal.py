@@ -57,7 +57,7 @@ class Journal:
             self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         except OSError as error:
             raise RuntimeError(
-                f"{self.path}: it could not be opened ({error.strerror}); choose another folder"
+                f"{self.path}: could not be opened ({error.strerror}); choose another folder"
             ) from error
         try:
             if not stat.S_ISREG(os.fstat(self._file).st_mode):  # reading a pipe may never end
@@ -81,7 +81,7 @@ class Journal:
             ) from None
         except OSError as error:  # a file system that does not support locks
             raise RuntimeError(
-                f"{self.path}: it could not be locked ({error.strerror}); choose another folder"
+                f"{self.path}: could not be locked ({error.strerror}); choose another folder"
             ) from error
 
     def _begin(self, file: int, about: dict[str, Any], resume: bool) -> None:
@@ -118,7 +118,7 @@ class Journal:
             return self.path.read_bytes()
         except OSError as error:
             raise RuntimeError(
-                f"{self.path}: it could not be read ({error.strerror}); choose another folder"
+                f"{self.path}: could not be read ({error.strerror}); choose another folder"
             ) from error
 
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Journal:
         try:
             if not os.fstat(self._file).st_nlink:
                 raise RuntimeError(
-                    f"{self.path}: it was removed during the search, and its trials are lost; "
+                    f"{self.path}: was removed during the search, and its trials are lost; "
                     "start another search, and do not remove its folder"
                 )
             while line:
@@ -171,7 +171,7 @@ class Journal:
 
     def _unwritten(self, error: OSError) -> RuntimeError:
         return RuntimeError(
-            f"{self.path}: it could not be written ({error.strerror}); free some space, and "
+            f"{self.path}: could not be written ({error.strerror}); free some space, and "
             "resume the search"
         )
 
