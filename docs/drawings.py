@@ -129,11 +129,11 @@ def layers() -> Drawing:
 
     d.text(left, 112, "Graph: fused nodes", anchor="start")
     for i, (a, b) in enumerate(spans):
-        d.line(((a + b) / 2, 70), ((a + b) / 2, 122), color="soft", arrow=True)
+        d.line((b - 33, 70), (b - 33, 122), arrow=True)
         d.box(a, 124, b - a, 32, "violet", f"node {i}" if i < 2 else "node L")
 
     d.text(left, 202, "Plan: the program, a row of integers per node", anchor="start")
-    d.line((left + 118, 160), (left + 118, 212), arrow=True)
+    d.line((356, 160), (356, 212), arrow=True)
     heads = ["op", "fan_in", "fan_out", "w_at", "h_at", "activation", "site", "…"]
     rows = [
         ["dense", "784", "256", "0", "…", "selu", "0", "…"],
@@ -147,7 +147,7 @@ def layers() -> Drawing:
             middle = left + (edges[c] + edges[c + 1]) / 2
             d.text(middle, 234 + 27 * r, cell, "ink" if r else "violet", size=14)
     d.text(left, 364, "Kernels: compiled once, read the program", anchor="start")
-    d.line((left + 118, 330), (left + 118, 346), color="soft")
+    d.line((356, 328), (356, 374), arrow=True)
     for i, (name, what, color) in enumerate([
         ("run_forward", "rows", "blue"), ("run_backward", "rows", "red"),
         ("run_weights", "weights", "green"),
@@ -204,7 +204,7 @@ def regions() -> Drawing:
 def panels() -> Drawing:
     """The forward product of one tile on panels."""
     d = Drawing(W, 364, "Activations in panels, and one tile of the forward product")
-    cell = 12
+    cell = 11
     # weights
     d.text(72, 22, "W (units, fan_in)", size=14)
     d.grid(24, 34, 8, 14, cell)
@@ -213,7 +213,7 @@ def panels() -> Drawing:
     d.text(24 + 3.5 * cell, 34 + 14 * cell + 18, "k", size=14)
     d.text(14, 34 + 7 * cell + 5, "n", size=14)
     # inputs
-    x = 160
+    x = 146
     d.text(x + 8 * cell - 8, 22, "panel of inputs", size=14)
     for shift in (8, 4):
         d.box(x + shift, 34 - shift + 8, 16 * cell, 8 * cell, "soft", fill=0.05, round_=0)
@@ -231,7 +231,7 @@ def panels() -> Drawing:
     d.text(x - 10, y + 6 * cell + 5, "n", size=14)
     d.text(x + 8 * cell, y + 12 * cell + 18, "tile: sums stay in registers", size=14)
     # what is computed
-    right = 372
+    right = 342
     d.text(right, 92, "z[n, s] += w[n, k] · x[k, s]", anchor="start", size=14)
     d.text(right, 116, "one weight, broadcast,", "green", anchor="start", size=14)
     d.text(right, 136, "times one row of the panel", "blue", anchor="start", size=14)
@@ -298,7 +298,7 @@ def segments() -> Drawing:
             if t == 0:
                 _barrier(d, x - 4, 138, 210)
         d.text(8, 162 + 34 * t, f"thread {t}", anchor="start", size=14)
-    d.text(W / 2, 230, "D: dense layers, by panels   BN: by units of the whole batch", size=14)
+    d.text(W / 2, 230, "D: dense layers, by panels · BN: by units of the whole batch", size=14)
     return d
 
 
@@ -310,14 +310,14 @@ def gpu() -> Drawing:
         y = 32 + 34 * i
         d.text(8, y + 19, name, anchor="start", size=14)
         for j in range(4):
-            d.box(126 + 42 * j, y, 36, 26, "blue", round_=3)
-        d.box(126 + 168, y, 30, 26, "violet", round_=3)
+            d.box(136 + 42 * j, y, 36, 26, "blue", round_=3)
+        d.box(136 + 168, y, 30, 26, "violet", round_=3)
         for j in range(4):
-            d.box(126 + 204 + 42 * j, y, 36, 26, "red", round_=3)
-    d.text(126 + 80, 148, "layers forward", "blue", size=14)
-    d.text(126 + 183, 148, "loss", "violet", size=14)
-    d.text(126 + 286, 148, "layers backward", "red", size=14)
-    d.box(118, 28, 386, 100, "soft", fill=0.0)
+            d.box(136 + 204 + 42 * j, y, 36, 26, "red", round_=3)
+    d.text(136 + 80, 148, "layers forward", "blue", size=14)
+    d.text(136 + 183, 148, "loss", "violet", size=14)
+    d.text(136 + 286, 148, "layers backward", "red", size=14)
+    d.box(128, 28, 386, 100, "soft", fill=0.0)
     d.text(8, 192, "Wide: a launch per layer and direction", anchor="start")
     x = 8
     for i in range(9):

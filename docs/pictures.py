@@ -135,7 +135,7 @@ def draw_selu() -> Any:
     axes.plot(z, selu, color=BLUE, lw=2.4)
     axes.axhline(-theory.LAMBDA * theory.ALPHA, color=RED, lw=1, ls=":")
     for x, y, text, color in (
-        (0.55, 1.75, "SELU", BLUE), (1.9, 1.35, "ReLU", SOFT), (1.7, 0.62, "tanh", VIOLET),
+        (1.0, 1.6, "SELU", BLUE), (1.75, 1.35, "ReLU", SOFT), (1.75, 0.66, "tanh", VIOLET),
         (-0.9, -1.68, "−λα ≈ −1.758", RED),
     ):  # fmt: skip
         axes.text(x, y, text, color=color)
@@ -176,28 +176,28 @@ def draw_moments() -> Any:
     drawn, panels = figure(5.6, 6.4, [["a", "b"], ["c", "c"]])
     domain = theory.THEOREM1
     (left, right), (low, high) = domain.mean, domain.variance
-    m, v = np.meshgrid(np.linspace(-0.14, 0.14, 9), np.linspace(0.6, 1.7, 12))
+    m, v = np.meshgrid(np.linspace(-0.135, 0.135, 7), np.linspace(0.6, 1.7, 9))
     for name, w, t in (("a", 0.0, 1.0), ("b", 0.1, 1.1)):
         axes = panels[name]
         to_m, to_v = theory.moment_map(m, v, w, t)
         axes.quiver(m, v, to_m - m, to_v - v, color=SOFT, angles="xy", scale_units="xy",
-                    scale=1.6, width=0.006)  # fmt: skip
+                    scale=2.6, width=0.008)  # fmt: skip
         axes.add_patch(Rectangle((left, low), right - left, high - low, fill=False, ls="--",
                                  ec=GREEN, lw=1.4))  # fmt: skip
         for start in ((-0.13, 1.65), (0.13, 1.65), (-0.13, 0.65), (0.13, 0.65)):
-            axes.plot(*trajectory(*start, w, t).T, ".-", color=BLUE, lw=1.2, ms=4)
+            axes.plot(*trajectory(*start, w, t, layers=12).T, ".-", color=BLUE, lw=1.2, ms=4)
         axes.plot(*theory.fixed_point(w, t), "o", color=RED, ms=7)
         axes.set(xlim=(-0.15, 0.15), ylim=(0.55, 1.75), xlabel="mean", title=f"ω = {w:g}, τ = {t:g}")
     panels["a"].set_ylabel("variance")
     axes = panels["c"]
     layers = np.arange(LAYERS + 1)
     for start in (16, 6, 3, 1, 0.24, 0.06, 0.02):
-        axes.plot(layers, trajectory(0.0, start)[:, 1], ".-", color=BLUE, ms=4, lw=1.2)
+        axes.plot(layers, trajectory(0.0, start)[:, 1], color=BLUE, lw=1.4)
     for (bottom, top), color in ((theory.THEOREM2.variance, RED),
                                  (theory.THEOREM3[0].variance, VIOLET),
                                  (domain.variance, GREEN)):  # fmt: skip
         axes.axhspan(bottom, top, color=color, alpha=0.16, lw=0)
-    for y, text, color in ((6, "theorem 2: the variance falls", RED), (1.12, "theorem 1", GREEN),
+    for y, text, color in ((6, "theorem 2: the variance falls", RED), (1.95, "theorem 1: the domain is not left", GREEN),
                            (0.05, "theorem 3: the variance rises", VIOLET)):  # fmt: skip
         axes.text(LAYERS - 0.5, y, text, color=color, ha="right", va="center")
     axes.set(yscale="log", ylim=(0.015, 20), xlim=(0, LAYERS), xlabel="layer", ylabel="variance",
@@ -242,9 +242,9 @@ def draw_depth() -> Any:
         axes.plot(layers, variances(fs.AlphaDropout(rate)), style, color=BLUE)
         axes.plot(layers, variances(fs.Dropout(rate)), style, color=RED)
         axes.plot([], [], style, color=SOFT, label=f"rate {rate:g}")
-    axes.text(31.5, 0.86, "alpha-dropout", color=BLUE, ha="right", va="top")
+    axes.text(31.5, 0.94, "alpha-dropout", color=BLUE, ha="right", va="top")
     axes.text(31.5, 2.55, "ordinary dropout", color=RED, ha="right")
-    axes.text(1.4, 1.42, "theorem 1", color=GREEN, va="center")
+    axes.text(31.5, 0.76, "band: domain of theorem 1", color=GREEN, ha="right", va="top")
     axes.legend(loc="upper left", ncols=3)
     axes.set(ylabel="variance", ylim=(0.6, 3.2), xlim=(1, LAYERS), xticks=[1, *range(8, 33, 8)])
     axes = panels["b"]
