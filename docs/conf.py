@@ -61,16 +61,36 @@ html_theme_options = {
 
 
 CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(\w?)")
+MARKUP = re.compile(r"``.*?``(?:\\ )?|:\w+:``.*?``|\|(?=\S)|(?<=\w)_(?!\w)")
 
 
-def code_in_docstring(app, what, name, obj, options, lines):
-    """Make `x` a literal in which no character is markup; `x`s, too."""
-    lines[:] = CODE.sub(_literal, "\n".join(lines)).split("\n")
+def readable(app, what, name, obj, options, lines):
+    """Docstrings are plain text first. Make `x` a literal, also in `x`s; make | and a trailing _
+    characters, and a formula on indented lines a literal block.
+    """
+    text = CODE.sub(_literal, "\n".join(lines))
+    made, literal, sections = [], False, False
+    for line, after in zip(text.split("\n"), [*text.split("\n")[1:], ""], strict=True):
+        indented = line.startswith("  ")
+        sections |= bool(line) and re.fullmatch("-{3,}", after) is not None
+        last = next((row for row in reversed(made) if row), "")
+        if literal := (literal and (indented or not line)) or last.endswith("::"):
+            pass
+        elif indented and not sections and made and not made[-1] and last[:1] not in " *-":
+            made += ["::", ""]
+            literal = True
+        plain = literal or line.lstrip().startswith((">>>", "..."))
+        made.append(line if plain else MARKUP.sub(_escaped, line))
+    lines[:] = made
 
 
 def _literal(found):
     code, after = found.groups()
     return f"``{' '.join(code.split())}``" + (f"\\ {after}" if after else "")
+
+
+def _escaped(found):
+    return f"\\{found[0]}" if found[0] in "|_" else found[0]
 
 
 def inline_math(self, node):
@@ -92,4 +112,4 @@ def _skip():
 
 def setup(app):
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
-    app.connect("autodoc-process-docstring", code_in_docstring, priority=100)  # before napoleon
+    app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
