@@ -1,0 +1,115 @@
+"""Sphinx: `sphinx-build -W --keep-going -b html docs docs/_build/html`, without a network."""
+
+import re
+import sys
+from pathlib import Path
+
+from docutils.utils.math import latex2mathml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, installed or not
+
+from fastsnn import __version__  # noqa: E402
+
+project = "fastsnn"
+author = "the fastsnn authors"
+copyright = author  # noqa: A001
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+
+# ---- pages
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+default_role = "literal"  # single backticks in docstrings are code
+
+# ---- docstrings
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True}
+maximum_signature_line_length = 88
+python_display_short_literal_types = True
+
+# ---- theme
+html_theme = "furo"
+html_title = f"fastsnn {version}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "#0b6b53",
+        "color-brand-content": "#0b6b53",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#5fd0b0",
+        "color-brand-content": "#5fd0b0",
+    },
+}
+
+
+CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(\w?)")
+MARKUP = re.compile(r"``.*?``(?:\\ )?|:\w+:``.*?``|\|(?=\S)|(?<=\w)_(?!\w)")
+
+
+def readable(app, what, name, obj, options, lines):
+    """Docstrings are plain text first. Make `x` a literal, also in `x`s; make | and a trailing _
+    characters, and a formula on indented lines a literal block.
+    """
+    text = CODE.sub(_literal, "\n".join(lines))
+    made, literal, sections = [], False, False
+    for line, after in zip(text.split("\n"), [*text.split("\n")[1:], ""], strict=True):
+        indented = line.startswith("  ")
+        sections |= bool(line) and re.fullmatch("-{3,}", after) is not None
+        last = next((row for row in reversed(made) if row), "")
+        if literal := (literal and (indented or not line)) or last.endswith("::"):
+            pass
+        elif indented and not sections and made and not made[-1] and last[:1] not in " *-":
+            made += ["::", ""]
+            literal = True
+        plain = literal or line.lstrip().startswith((">>>", "..."))
+        made.append(line if plain else MARKUP.sub(_escaped, line))
+    lines[:] = made
+
+
+def _literal(found):
+    code, after = found.groups()
+    return f"``{' '.join(code.split())}``" + (f"\\ {after}" if after else "")
+
+
+def _escaped(found):
+    return f"\\{found[0]}" if found[0] in "|_" else found[0]
+
+
+def inline_math(self, node):
+    """MathML, which browsers draw themselves: no JavaScript, no network."""
+    self.body.append(latex2mathml.tex2mathml(node.astext()))
+    raise _skip()
+
+
+def block_math(self, node):
+    self.body.append(latex2mathml.tex2mathml(node.astext(), as_block=True))
+    raise _skip()
+
+
+def _skip():
+    from docutils.nodes import SkipNode
+
+    return SkipNode()
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
+    app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
