@@ -23,9 +23,7 @@ COLORS = {
 
 def style() -> str:
     """Return the CSS that defines a variable for each color."""
-    light, dark = (
-        "".join(f"--{name}:{pair[i]};" for name, pair in COLORS.items()) for i in (0, 1)
-    )
+    light, dark = ("".join(f"--{name}:{pair[i]};" for name, pair in COLORS.items()) for i in (0, 1))
     return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
 
 
@@ -133,7 +131,7 @@ def layers() -> Drawing:
         d.box(a, 124, b - a, 32, "violet", f"node {i}" if i < 2 else "node L")
 
     d.text(left, 202, "Plan: the program, a row of integers per node", anchor="start")
-    d.line((356, 160), (356, 212), arrow=True)
+    d.line((364, 160), (364, 212), arrow=True)
     heads = ["op", "fan_in", "fan_out", "w_at", "h_at", "activation", "site", "…"]
     rows = [
         ["dense", "784", "256", "0", "…", "selu", "0", "…"],
@@ -147,7 +145,7 @@ def layers() -> Drawing:
             middle = left + (edges[c] + edges[c + 1]) / 2
             d.text(middle, 234 + 27 * r, cell, "ink" if r else "violet", size=14)
     d.text(left, 364, "Kernels: compiled once, read the program", anchor="start")
-    d.line((356, 328), (356, 374), arrow=True)
+    d.line((364, 328), (364, 374), arrow=True)
     for i, (name, what, color) in enumerate([
         ("run_forward", "rows", "blue"), ("run_backward", "rows", "red"),
         ("run_weights", "weights", "green"),
@@ -252,7 +250,7 @@ def weights() -> Drawing:
         d.box(20 + i * 76, 38 + 2 * cell, 6 * cell, 3 * cell, "red", fill=0.4, round_=0)
     d.text(178, 38 + 4 * cell, "…")
     d.text(92, 38 + 8 * cell + 20, "all samples of the batch", size=14)
-    d.text(284, 22, "x again [sample][feature]", size=14)
+    d.text(284, 22, "inputs [sample][feature]", size=14)
     for i in range(2):
         d.grid(252, 38 + i * 52, 6, 4, cell)
         d.box(252, 38 + i * 52, 6 * cell, 4 * cell, "blue", fill=0.3, round_=0)

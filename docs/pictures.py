@@ -19,7 +19,7 @@ from drawings import COLORS, STATIC
 import fastsnn as fs
 from fastsnn import theory
 
-SEED, ROWS, WIDTH, LAYERS = 0, 512, 256, 32
+SEED, ROWS, WIDTH, LAYERS = 0, 256, 256, 32
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 RATES = (0.05, 0.1, 0.2)
 INK, SOFT, BLUE, RED, GREEN, VIOLET = (pair[0] for pair in COLORS.values())
@@ -136,7 +136,7 @@ def draw_selu() -> Any:
     axes.axhline(-theory.LAMBDA * theory.ALPHA, color=RED, lw=1, ls=":")
     for x, y, text, color in (
         (1.0, 1.6, "SELU", BLUE), (1.75, 1.35, "ReLU", SOFT), (1.75, 0.66, "tanh", VIOLET),
-        (-0.9, -1.68, "−λα ≈ −1.758", RED),
+        (0.15, -1.68, "−λα ≈ −1.758", RED),
     ):  # fmt: skip
         axes.text(x, y, text, color=color)
     axes.set(xlabel="z", xlim=(-4, 2.3), ylim=(-2, 2.4))
@@ -187,7 +187,9 @@ def draw_moments() -> Any:
         for start in ((-0.13, 1.65), (0.13, 1.65), (-0.13, 0.65), (0.13, 0.65)):
             axes.plot(*trajectory(*start, w, t, layers=12).T, ".-", color=BLUE, lw=1.2, ms=4)
         axes.plot(*theory.fixed_point(w, t), "o", color=RED, ms=7)
-        axes.set(xlim=(-0.15, 0.15), ylim=(0.55, 1.75), xlabel="mean", title=f"ω = {w:g}, τ = {t:g}")
+        axes.set(
+            xlim=(-0.15, 0.15), ylim=(0.55, 1.75), xlabel="mean", title=f"ω = {w:g}, τ = {t:g}"
+        )
     panels["a"].set_ylabel("variance")
     axes = panels["c"]
     layers = np.arange(LAYERS + 1)
@@ -211,7 +213,7 @@ def draw_moments() -> Any:
 def draw_dropout() -> Any:
     """Histograms of SELU outputs, after alpha-dropout and after plain dropout."""
     drawn, panels = figure(5.6, 4.6, [["a"], ["b"], ["c"]])
-    edges = np.linspace(-2.4, 3.6, 121)
+    edges = np.linspace(-2.425, 3.625, 122)  # 0 in the middle of a bin
     for axes, name, layer, color in (
         (panels["a"], "SELU", None, BLUE),
         (panels["b"], "SELU, alpha-dropout 0.2", fs.AlphaDropout(0.2), GREEN),

@@ -112,7 +112,7 @@ def test_every_picture_is_shown_with_a_caption(pictures):
     shown = set()
     for page in PAGES:
         for name, options, caption in re.findall(
-            r"```\{figure\} \.\./_static/([\w-]+)\.svg\n((?::\w+:.*\n)*)\n(.*?)```",
+            r"```\{figure\} \.\./_static/([\w-]+)\.svg\n((?::\w+:[^\n]*\n)*)\n(.*?)```",
             page.read_text(encoding="utf-8"), re.S,
         ):  # fmt: skip
             assert ":alt: " in options and len(caption) > 20, (page, name)
