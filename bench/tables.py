@@ -26,6 +26,10 @@ from .wording import deviation, plain
 
 RESULTS = Path("bench", "results")  # in the checkout
 NOT_YET = "Not yet measured on hardware."
+PROGRAMS = {
+    "python": "Python", "numba": "Numba", "numpy": "NumPy", "torch": "PyTorch", "jax": "JAX",
+    "onnxruntime": "ONNX Runtime",
+}  # fmt: skip
 # Names of columns for a reader of the documents; `fastsnn bench` and `reproduce` have less room.
 HEADS = {
     "of peak": "share of peak", "of memory": "share of memory bandwidth",
@@ -57,7 +61,7 @@ def spelled(rows: list[list[str]]) -> list[list[str]]:
 def machine(found: dict[str, Any]) -> str:
     known = found["machine"]
     versions = {k: v for k, v in known["versions"].items() if k not in ("llvmlite", "jaxlib")}
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    named = ", ".join(f"{PROGRAMS.get(name, name)} {v}" for name, v in versions.items())
     return (
         f"{known['processors']} cores of an {known['cpu']} ({known['cpu_target']}, vectors of "
         f"{known['vector_lanes']} floats), {named}."

@@ -36,6 +36,7 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {"ArrayLike": "ArrayLike", "DTypeLike": "DTypeLike"}
 autodoc_default_options = {"members": True}
 maximum_signature_line_length = 88
 python_display_short_literal_types = True
@@ -61,6 +62,7 @@ html_theme_options = {
 
 
 CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(\w?)")
+COLON = "\N{RATIO}"  # for a while
 MARKUP = re.compile(r"``.*?``(?:\\ )?|:\w+:``.*?``|\|(?=\S)|(?<=\w)_(?!\w)")
 
 
@@ -68,6 +70,8 @@ def readable(app, what, name, obj, options, lines):
     """Docstrings are plain text first. Make `x` a literal, also in `x`s; make | and a trailing _
     characters, and a formula on indented lines a literal block.
     """
+    if what in ("property", "attribute"):  # napoleon takes "Text: more" for a type
+        lines[:] = [re.sub(r":(?= )", COLON, line) for line in lines]
     text = CODE.sub(_literal, "\n".join(lines))
     made, literal, sections = [], False, False
     for line, after in zip(text.split("\n"), [*text.split("\n")[1:], ""], strict=True):
@@ -82,6 +86,16 @@ def readable(app, what, name, obj, options, lines):
         plain = literal or line.lstrip().startswith((">>>", "..."))
         made.append(line if plain else MARKUP.sub(_escaped, line))
     lines[:] = made
+
+
+def with_colons(app, what, name, obj, options, lines):
+    lines[:] = [line.replace(COLON, ":") for line in lines]
+
+
+def without_private(app, what, name, obj, options, signature, returns):
+    """Leave out keywords for internal use, which begin with an underscore; name type aliases."""
+    signature = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature or "")
+    return re.sub(r", \*, _\w+: .*\)$", ")", signature) or None, returns
 
 
 def _literal(found):
@@ -113,3 +127,5 @@ def _skip():
 def setup(app):
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
+    app.connect("autodoc-process-docstring", with_colons, priority=900)
+    app.connect("autodoc-process-signature", without_private)
