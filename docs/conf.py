@@ -107,6 +107,30 @@ def _escaped(found):
     return f"\\{found[0]}" if found[0] in "|_" else found[0]
 
 
+def compact(app, ctx, lines):
+    """An option of the command line: defaults and choices in the line of the text, as --help has
+    them; the placeholder with all of its brackets.
+    """
+    made = []
+    for line in lines:
+        if extra := re.fullmatch(r"( +):(default|options): (.*)", line):
+            indent, kind, text = extra.groups()
+            while not made[-1].strip():
+                made.pop()
+            if kind == "default":
+                text = f"*Default:* ``{text.strip('`').strip(chr(39))}``."
+            else:
+                text = f"*One of:* ``{text.replace(' | ', '``, ``')}``."
+            made.append(f"{indent}{text}")
+        else:
+            made.append(line)
+    for option in ctx.command.params:
+        if word := option.metavar:
+            short = f"<{word.lstrip('<[{($').rstrip('>]})$')}>"
+            made = [row.replace(short, word) if row.startswith("..") else row for row in made]
+    lines[:] = made
+
+
 def inline_math(self, node):
     """MathML, which browsers draw themselves: no JavaScript, no network."""
     self.body.append(latex2mathml.tex2mathml(node.astext()))
@@ -129,3 +153,4 @@ def setup(app):
     app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
     app.connect("autodoc-process-docstring", with_colons, priority=900)
     app.connect("autodoc-process-signature", without_private)
+    app.connect("sphinx-click-process-options", compact)

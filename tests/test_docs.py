@@ -51,9 +51,7 @@ def test_figures_are_generated(page):
     found = []
     for match in FIGURE.finditer(text):
         before = text[max(0, match.start() - 60) : match.end()]
-        if not any(
-            p == name_of(page) and before.endswith(end) for p, end in ALLOWED
-        ):
+        if not any(p == name_of(page) and before.endswith(end) for p, end in ALLOWED):
             found.append(before)
     assert not found
 
