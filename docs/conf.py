@@ -29,6 +29,7 @@ exclude_patterns = ["_build"]
 # ---- pages
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
+smartquotes = False  # they make a dash of the two hyphens of an option
 default_role = "literal"  # single backticks in docstrings are code
 
 # ---- docstrings
@@ -73,14 +74,18 @@ def readable(app, what, name, obj, options, lines):
     if what in ("property", "attribute"):  # napoleon takes "Text: more" for a type
         lines[:] = [re.sub(r":(?= )", COLON, line) for line in lines]
     text = CODE.sub(_literal, "\n".join(lines))
-    made, literal, sections = [], False, False
+    made, literal, section = [], False, ""
     for line, after in zip(text.split("\n"), [*text.split("\n")[1:], ""], strict=True):
         indented = line.startswith("  ")
-        sections |= bool(line) and re.fullmatch("-{3,}", after) is not None
+        if line and re.fullmatch("-{3,}", after):
+            section = line
+        if line.startswith(">>>") and section not in ("", "Examples"):
+            made += ["Examples", "--------"]  # at the end of another section, without a heading
+            section = "Examples"
         last = next((row for row in reversed(made) if row), "")
         if literal := (literal and (indented or not line)) or last.endswith("::"):
             pass
-        elif indented and not sections and made and not made[-1] and last[:1] not in " *-":
+        elif indented and not section and made and not made[-1] and last[:1] not in " *-":
             made += ["::", ""]
             literal = True
         plain = literal or line.lstrip().startswith((">>>", "..."))
@@ -131,6 +136,17 @@ def compact(app, ctx, lines):
     lines[:] = made
 
 
+def examples(app, ctx, lines):
+    """The examples at the end of a --help are commands."""
+    lines[:] = [
+        f"    {line[1:].strip()}" if line.startswith("|  ")
+        else f"{line[1:].strip()}\n\n.. code-block:: shell\n" if line.startswith("|")
+        else line
+        for line in lines
+    ]  # fmt: skip
+    lines[:] = "\n".join(lines).split("\n")
+
+
 def inline_math(self, node):
     """MathML, which browsers draw themselves: no JavaScript, no network."""
     self.body.append(latex2mathml.tex2mathml(node.astext()))
@@ -154,3 +170,4 @@ def setup(app):
     app.connect("autodoc-process-docstring", with_colons, priority=900)
     app.connect("autodoc-process-signature", without_private)
     app.connect("sphinx-click-process-options", compact)
+    app.connect("sphinx-click-process-epilog", examples)
