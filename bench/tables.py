@@ -12,7 +12,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,17 @@ from fastsnn.runs.console import clock
 from . import show
 from .case import Case
 from .gpu import results as on_gpu
-from .wording import deviation, plain
 
 RESULTS = Path("bench", "results")  # in the checkout
 NOT_YET = "Not yet measured on hardware."
+PROGRAMS = {
+    "python": "Python", "numba": "Numba", "numpy": "NumPy", "torch": "PyTorch", "jax": "JAX",
+    "onnxruntime": "ONNX Runtime",
+}  # fmt: skip
 # Names of columns for a reader of the documents; `fastsnn bench` and `reproduce` have less room.
 HEADS = {
     "of peak": "share of peak", "of memory": "share of memory bandwidth",
-    "in the whole set": "loss, whole training set", "validation": "validation accuracy",
-    "an epoch": "time per epoch", "s": "seconds", "seconds": "wall time (s)",
+    "whole-set loss": "loss, whole training set", "seconds": "time (s)",
     "case": "layers x units x batch x dropout",
 }  # fmt: skip
 
@@ -42,7 +43,7 @@ def markdown(rows: list[list[str]]) -> str:
 
 
 def spelled(rows: list[list[str]]) -> list[list[str]]:
-    """Columns for layers, units, batch, dropout (and inputs, optimizer) instead of a case's name."""
+    """Replace the name of a case by columns: layers, units, batch, dropout, optimizer."""
     cases = [(Case.parse(row[0].split()[0]), *row[0].split()[1:]) for row in rows[1:]]
     inputs = len({case.inputs for case, *_ in cases}) > 1
     head = ["layers x units", "batch", "dropout", *(["inputs"] if inputs else [])]
@@ -57,7 +58,7 @@ def spelled(rows: list[list[str]]) -> list[list[str]]:
 def machine(found: dict[str, Any]) -> str:
     known = found["machine"]
     versions = {k: v for k, v in known["versions"].items() if k not in ("llvmlite", "jaxlib")}
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    named = ", ".join(f"{PROGRAMS.get(name, name)} {v}" for name, v in versions.items())
     return (
         f"{known['processors']} cores of an {known['cpu']} ({known['cpu_target']}, vectors of "
         f"{known['vector_lanes']} floats), {named}."
@@ -149,30 +150,30 @@ def paper(name: str, results: Path, link: str = RESULTS.as_posix()) -> str:
     document to bench/results."""
     found = json.loads((results / f"{name}.json").read_text())
     made, lines = shown.SHOWN[name](found)
-    blocks = [*map(markdown, made), bullets(map(plain, lines))]
+    blocks = [*map(markdown, made), bullets(lines)]
     if (results / f"{name}.png").exists():
         blocks.append(f"![{name}]({link}/paper/{name}.png)")
     if found["notes"]:
-        blocks.append(f"Notes:\n\n{bullets(map(plain, found['notes']))}")
+        blocks.append(f"Notes:\n\n{bullets(found['notes'])}")
     if found["left_out"]:
-        blocks.append(f"Deviations from the paper:\n\n{bullets(map(deviation, found['left_out']))}")
+        blocks.append(f"Deviations from the paper:\n\n{bullets(found['left_out'])}")
     command = re.sub(r" --(?:out|work) \S+| --(?:json|resume)\b", "", found["machine"]["command"])
     seeds = ", ".join(map(str, found["seeds"]))
     several = "s" if len(found["seeds"]) > 1 else ""
     blocks.append(
         f"`{command}`, seed{several} {seeds}, {clock(found['training_seconds'])} of training "
-        f"({plain(found['at_once'])}), {found['machine']['date']}"
+        f"({found['at_once']}), {found['machine']['date']}"
     )
     return "\n\n".join(filter(None, blocks))
 
 
-def bullets(lines: Iterable[str]) -> str:
+def bullets(lines: list[str]) -> str:
     return "\n".join(f"* {line}" for line in lines)
 
 
 def accuracy(results: Path, docs: str) -> str:
     """A row for each experiment: the paper's figure and ours. docs: from the document to docs/."""
-    rows = [["experiment", "metric", "the paper", "fastsnn", "deviations"]]
+    rows = [["experiment", "metric", "paper", "fastsnn", "deviations"]]
     for what, metric, theirs, ours, place in _experiments(results):
         page, anchor = place.split("#")
         rows.append([what, metric, theirs, ours, f"[{page}]({docs}{page}.md#{anchor})"])
@@ -190,7 +191,7 @@ def _experiments(results: Path):
     snn, norm = (of(fig1["curves"], method=m, layers=32) for m in ("snn", "batchnorm"))
     yield (
         "Figure 1: MNIST, 32 layers, SNN / batch normalization",
-        f"training loss after {fig1['curves'][0]['epochs']} epochs (the paper: 2,000)",
+        f"training loss after {fig1['curves'][0]['epochs']} epochs (paper: 2,000)",
         f"{snn['published']:.2g} / {norm['published']:.2g}",
         f"{snn['loss']:.2g} / {norm['loss']:.2g}", "reproduction#figure-1",
     )  # fmt: skip
@@ -211,7 +212,8 @@ def _experiments(results: Path):
     )  # fmt: skip
     tutorial = of(found("paper/tutorial-mnist")["networks"], network="selu")
     yield (
-        "The authors' PyTorch tutorial on MNIST", "test accuracy", f"{100 * tutorial['paper']:.2f} %",
+        "The authors' PyTorch tutorial on MNIST", "test accuracy",
+        f"{100 * tutorial['paper']:.2f} %",
         f"{100 * tutorial['test_accuracy']:.2f} %", "reproduction#tutorial",
     )  # fmt: skip
     train = found("train")["rows"]

@@ -65,7 +65,9 @@ def test_no_link_is_dead(site):
 
 def test_nothing_is_loaded_from_elsewhere(site):
     for path in site.rglob("*.html"):
-        loaded = re.findall(r"<(?:script|img|link)\b[^>]*(?:src|href)=\"(https?:[^\"]*)", path.read_text())
+        loaded = re.findall(
+            r"<(?:script|img|link)\b[^>]*(?:src|href)=\"(https?:[^\"]*)", path.read_text()
+        )
         assert not loaded, path
 
 
