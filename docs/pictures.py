@@ -199,8 +199,11 @@ def draw_moments() -> Any:
                                  (theory.THEOREM3[0].variance, VIOLET),
                                  (domain.variance, GREEN)):  # fmt: skip
         axes.axhspan(bottom, top, color=color, alpha=0.16, lw=0)
-    for y, text, color in ((6, "theorem 2: the variance falls", RED), (1.95, "theorem 1: the domain is not left", GREEN),
-                           (0.05, "theorem 3: the variance rises", VIOLET)):  # fmt: skip
+    for y, text, color in (
+        (6, "theorem 2: the variance falls", RED),
+        (1.95, "theorem 1: the domain is not left", GREEN),
+        (0.05, "theorem 3: the variance rises", VIOLET),
+    ):
         axes.text(LAYERS - 0.5, y, text, color=color, ha="right", va="center")
     axes.set(yscale="log", ylim=(0.015, 20), xlim=(0, LAYERS), xlabel="layer", ylabel="variance",
              xticks=range(0, LAYERS + 1, 8))  # fmt: skip

@@ -44,7 +44,7 @@ def test_quantiles_of_selu_come_back_and_those_of_the_others_do_not(pictures):
     normal = np.array([-2.3263, -0.6745, 0.0, 0.6745, 2.3263])
     fixed = theory.LAMBDA * np.where(normal > 0, normal, theory.ALPHA * np.expm1(normal))
     selu, relu, tanh, wrong = (pictures.quantiles(h, 3.0) for h in pictures.NETWORKS.values())
-    np.testing.assert_allclose(selu[0], 3 * normal, atol=0.05)
+    np.testing.assert_allclose(selu[0], 3 * normal, atol=0.15)
     np.testing.assert_allclose(selu[-1], fixed, atol=0.15)
     assert relu[-1, -1] > 2 * selu[-1, -1]
     assert np.ptp(tanh[-1]) < 0.7 * np.ptp(tanh[1])
