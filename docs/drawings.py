@@ -282,9 +282,9 @@ def segments() -> Drawing:
             (middle + 14, end - 8, "red", "backward"),
         ])  # fmt: skip
     _barrier(d, end - 1, 26, 98)
-    d.text(8, 132, "Two batch normalizations: nine segments", anchor="start")
-    parts = ["D", "BN", "D", "BN", "D", "BN", "D", "BN", "D"]
-    sizes = [1, 0.8, 1, 0.8, 1.9, 0.8, 1, 0.8, 0.9]
+    d.text(8, 132, "Two batch normalizations: eight segments", anchor="start")
+    parts = ["D", "BN", "D", "BN", "D", "BN", "D", "BN"]
+    sizes = [1, 0.8, 1, 0.8, 1.9, 0.8, 1, 0.8]
     scale = (end - left) / sum(sizes)
     for t in range(2):
         x = left

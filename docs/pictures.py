@@ -201,7 +201,7 @@ def draw_moments() -> Any:
         axes.axhspan(bottom, top, color=color, alpha=0.16, lw=0)
     for y, text, color in (
         (6, "theorem 2: the variance falls", RED),
-        (1.95, "theorem 1: the domain is not left", GREEN),
+        (1.95, "theorem 1: it stays inside", GREEN),
         (0.05, "theorem 3: the variance rises", VIOLET),
     ):
         axes.text(LAYERS - 0.5, y, text, color=color, ha="right", va="center")

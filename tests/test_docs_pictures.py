@@ -12,6 +12,9 @@ import pytest
 
 import fastsnn as fs
 from fastsnn import theory
+from fastsnn.engine.plan import plan
+from fastsnn.kernels import program
+from fastsnn.kernels.cpu import regions
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [*(DOCS / "explanation").glob("*.md")]
@@ -80,9 +83,6 @@ def test_one_layer_keeps_the_share_of_the_signal_that_the_page_states(pictures):
 
 
 def test_the_program_in_the_drawing_is_the_one_of_the_plan(pictures):
-    from fastsnn.engine.plan import plan
-    from fastsnn.kernels import program
-
     hidden = [fs.Dense(256), fs.SELU(), fs.AlphaDropout(0.05), fs.Dense(256), fs.SELU()]
     net = fs.Network([*hidden, fs.Dense(10)], input_size=784)
     columns = [program.FAN_IN, program.FAN_OUT, program.W_AT]
@@ -90,6 +90,16 @@ def test_the_program_in_the_drawing_is_the_one_of_the_plan(pictures):
     drawn = pictures.drawings.layers().svg()
     for number in rows.ravel():
         assert f">{number:,}<" in drawn or f">{number}<" in drawn
+
+
+def test_a_batch_normalization_makes_four_segments():
+    """As drawn; the last region updates the weights."""
+    for layers in (1, 2):
+        hidden = [fs.Dense(16), fs.BatchNorm(), fs.ReLU()]
+        trainer = fs.Trainer(fs.Network([*hidden * layers, fs.Dense(2)], input_size=8), threads=2)
+        trainer.step(np.ones((2048, 8), np.float32), np.zeros(2048, np.int64))
+        job = trainer._engine.job
+        assert not job[regions.SPLIT] and job[regions.REGIONS] == 4 * layers + 1
 
 
 def test_files_are_small_svgs_without_date_that_follow_the_color_scheme(pictures):
