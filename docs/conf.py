@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from docutils.utils.math import latex2mathml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, installed or not
@@ -30,6 +31,7 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 smartquotes = False  # they make a dash of the two hyphens of an option
+highlight_language = "text"
 default_role = "literal"  # single backticks in docstrings are code
 
 # ---- docstrings
@@ -64,6 +66,10 @@ html_theme_options = {
 
 CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(\w?)")
 COLON = "\N{RATIO}"  # for a while
+ARRAY_LIKE = (
+    "_Buffer | _SupportsArray[dtype[Any]] | _NestedSequence[_SupportsArray[dtype[Any]]] | complex "
+    "| bytes | str | _NestedSequence[complex | bytes | str]"
+)
 MARKUP = re.compile(r"``.*?``(?:\\ )?|:\w+:``.*?``|\|(?=\S)|(?<=\w)_(?!\w)")
 
 
@@ -88,6 +94,9 @@ def readable(app, what, name, obj, options, lines):
         elif indented and not section and made and not made[-1] and last[:1] not in " *-":
             made += ["::", ""]
             literal = True
+        if section in ("Raises", "Warns") and (entry := re.fullmatch(r"(\w[\w, ]*) : (.+)", line)):
+            made.append(entry[1])
+            line = f"    {entry[2]}"
         plain = literal or line.lstrip().startswith((">>>", "..."))
         made.append(line if plain else MARKUP.sub(_escaped, line))
     lines[:] = made
@@ -100,6 +109,7 @@ def with_colons(app, what, name, obj, options, lines):
 def without_private(app, what, name, obj, options, signature, returns):
     """Leave out keywords for internal use, which begin with an underscore; name type aliases."""
     signature = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature or "")
+    signature = signature.replace(ARRAY_LIKE, "ArrayLike")
     return re.sub(r", \*, _\w+: .*\)$", ")", signature) or None, returns
 
 
@@ -147,21 +157,22 @@ def examples(app, ctx, lines):
     lines[:] = "\n".join(lines).split("\n")
 
 
+def dashes(app, doctree):
+    """Sphinx separates a parameter from its description by two hyphens, for smartquotes."""
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def inline_math(self, node):
     """MathML, which browsers draw themselves: no JavaScript, no network."""
     self.body.append(latex2mathml.tex2mathml(node.astext()))
-    raise _skip()
+    raise nodes.SkipNode
 
 
 def block_math(self, node):
     self.body.append(latex2mathml.tex2mathml(node.astext(), as_block=True))
-    raise _skip()
-
-
-def _skip():
-    from docutils.nodes import SkipNode
-
-    return SkipNode()
+    raise nodes.SkipNode
 
 
 def setup(app):
@@ -169,5 +180,6 @@ def setup(app):
     app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
     app.connect("autodoc-process-docstring", with_colons, priority=900)
     app.connect("autodoc-process-signature", without_private)
+    app.connect("doctree-read", dashes)
     app.connect("sphinx-click-process-options", compact)
     app.connect("sphinx-click-process-epilog", examples)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
 GENERATED = re.compile(r"<!-- ([\w-]+) -->\n.*?<!-- end of \1 -->", re.S)
-CODE = re.compile(r"^(`{3,}|:{3,})[^\n]*\n.*?^\1$|`[^`]*`|\]\([^)]*\)", re.S | re.M)
+CODE = re.compile(r"^(`{3,}|:{3,})[^\n]*\n.*?^\1$|`[^`]*`|\$[^$]*\$|\]\([^)]*\)", re.S | re.M)
 FIGURE = re.compile(
     r"\d(?: ?%| times\b| ?(?:us|ms|s|seconds?|minutes?|hours?|[GT]FLOP/s|GB/s|MiB|MB|GB|GiB)\b)"
 )
@@ -29,7 +29,7 @@ def name_of(page: Path) -> str:
 
 
 def prose(page: Path) -> str:
-    """A page without generated blocks, fenced and inline code, and the targets of links."""
+    """A page without generated blocks, code, formulas, and the targets of links."""
     text = page.read_text(encoding="utf-8")
     return CODE.sub("", GENERATED.sub("", text))
 

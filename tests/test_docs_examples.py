@@ -87,7 +87,7 @@ def test_all_pages_are_looked_at():
         ("```shell\necho a > f\ncat f\n```\n```text\na\n```\n", ""),
         ("```shell\necho a\n```\n```text\nb\n```\n", "promised:\nb"),
         ("```shell\nfalse\necho a\n```\n", "exit code 0 is required, got 1"),
-        ("% fails: 2\n```shell\nfastsnn nothing\n```\n```text\nUsage: ...nothing...\n```\n", ""),
+        ("% fails: 2\n```shell\nfastsnn no\n```\n```text\n...No such command 'no'...\n```\n", ""),
         ("<!-- skip: installs -->\n```shell\nfalse\n```\n", ""),
         ("% skip: no mood\n\n```shell\nfalse\n```\n", "skip: one of installs"),
         ("% skip: needs pandas\n```python\nimport pandas\n```\n", ""),
