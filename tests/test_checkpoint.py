@@ -16,6 +16,7 @@ import fastsnn as fs
 from fastsnn import checkpoint
 from fastsnn.data.standardize import Standardizer
 from fastsnn.storage import files, modelfile
+from fastsnn.storage.description import NAMES
 
 TASKS = {
     "classification": ("softmax_cross_entropy", lambda rng: rng.integers(3, size=30)),
@@ -85,7 +86,7 @@ def test_a_model_comes_back(tmp_path, task):
     if found.targets is not None:
         same(vars(found.targets), vars(model.targets))
     assert found.task == task
-    for name in checkpoint.NAMES:
+    for name in NAMES:
         assert getattr(found, name) == getattr(model, name)
     same({"": found.predict(raw)}, {"": model.predict(raw)})
     same(fs.load(path).state_dict(), model.network.state_dict())  # its network by itself

@@ -47,7 +47,7 @@ class Steps(NamedTuple):
     step: int  # number of the first step; step i has number step + i
     seed: int  # of the dropout masks
     loss: Loss
-    update: int  # code of the optimizer's update, see `Optimizer.update`
+    update: int  # code of the update in `kernels/updates.py`
     hypers: Sequence[Sequence[float]]  # up to updates.HYPER scalars of the update for each step
     limit: float  # a larger loss ends the training
 
