@@ -1,8 +1,15 @@
-"""Activation and dropout on rows of a panel, and their gradient, in vector code.
+"""Activation and dropout on consecutive units of one panel, forward and backward, in vector code.
 
-Every activation of the table has loops of its own, for each way of dropping. A switch chooses among
-them by the activation of `row`, a row of the program. h: panels of the node's outputs, h_at: the
-first of `rows` rows of one of them.
+    S         samples of one panel (PANEL = VECTORS * LANES); s: sample of the panel
+    n         unit; `rows`: number of consecutive units that a call processes
+    h         panels [panel][unit][S]; h_at: offset of the first of the `rows` units in one panel.
+              Forward: pre-activation z in, output h out. Backward: output h in, dz out.
+    tile      (rows, S): dh, the gradient with respect to h
+    bits      dropout masks, one uint32 per unit, bit s set: sample s drops the unit
+    row       the node's row of the program; constants: its float32 constants
+
+The calling thread owns the units that it passes. Each activation has its own loop for each
+combination with dropout; a switch on the ACTIVATION column of `row` selects it.
 """
 
 from llvmlite import ir
@@ -27,10 +34,7 @@ from .shape import LANES, VECTORS
 
 
 def _dropped(builder, bits, vector):
-    """The dropped lanes of this vector of a panel's rows: one bit a sample, sample 0 lowest.
-
-    `vector` counts VECTORS in each row.
-    """
+    """Return the mask of dropped lanes of one vector. `vector`: index in [0, rows * VECTORS)."""
     row, j = builder.udiv(vector, I64(VECTORS)), builder.urem(vector, I64(VECTORS))
     word = load(builder, at(builder, bits, row, I32), 1, I32)
     first = Value(builder, builder.trunc(builder.mul(j, I64(LANES)), I32))
@@ -40,7 +44,7 @@ def _dropped(builder, bits, vector):
 
 
 def _vectors(builder, rows, body):
-    """`body(vector, offset)` for every vector of `rows` rows."""
+    """Emit `body(vector, offset)` for every vector of `rows` units; offset in floats."""
 
     def vector(i):
         body(i, builder.mul(i, I64(LANES)))
@@ -58,8 +62,8 @@ def _constants(builder, constants, *columns):
 
 
 def _slope_at(builder, h_at, row):
-    """The place of the value that the slope is computed from: SLOPE_AT is as far from H_AT in
-    every panel.
+    """Return the offset of the values that the slope is computed from. The distance between
+    SLOPE_AT and H_AT is the same in every panel.
     """
     shift = _column(builder, row, SLOPE_AT) - _column(builder, row, H_AT)
     return builder.add(h_at, shift.ir)
@@ -76,7 +80,7 @@ def _forward(builder, h, h_at, rows, row, constants, bits, bits_at, dropping):
         def one(i, place):
             address = at(builder, h, builder.add(h_at, place))
             z = load(builder, address, LANES)
-            if keeps_input(name):  # first: without a place of its own, h takes this one
+            if keeps_input(name):  # before y: without a buffer of its own, SLOPE_AT is H_AT
                 store(builder, z, at(builder, h, builder.add(slope_at, place)))
             y = ACTIVATIONS[name].function(z, *selu)
             if drops:
@@ -121,23 +125,23 @@ def _backward(builder, h, h_at, rows, tile, tile_at, row, constants, bits, bits_
 
 @jit.helper
 def activate(h, h_at, rows, row, constants, bits, bits_at, dropping):
-    """h = drop(activation(h)) for `rows` units of the node in `row`. bits: the dropout masks, read
-    only if `dropping`.
+    """h = dropout(activation(h)) for `rows` units of the node in `row`. `bits` is read only if
+    `dropping`.
     """
     _forward(h, h_at, rows, row, constants, bits, bits_at, dropping)
 
 
 @jit.helper
 def activation_backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits_at):
-    """h = tile * dh/dz, from what the slope is computed from: dz takes the place of the output h,
-    through dropout where the node has one. Only with REMASK are the bits read: see `needs_mask`.
+    """dz = tile * dh/dz, through dropout if the node has it; dz overwrites the output h. The slope
+    is computed from the values at SLOPE_AT. `bits` is read only with REMASK, see `needs_mask`.
     """
     _backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits_at)
 
 
 def _map_code(function, lanes):
-    """out[i] = function(x[i]) for `count` groups of `lanes` elements from element `first` on; out
-    may be x.
+    """Return vector code for out[i] = function(x[i]), for `count` groups of `lanes` elements
+    starting at element `first`; out may be x.
     """
 
     @vector_code

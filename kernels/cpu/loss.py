@@ -1,6 +1,14 @@
-"""Losses on panels of outputs: the loss of each sample, and dz in place of the outputs.
+"""Losses on one panel of outputs: the loss of each sample, and dz, which overwrites the outputs.
 
-The caller sums the samples in their order: bits depend neither on threads nor on the panel's size.
+    N          outputs (classes, targets or labels) of the network; c, j: one of them
+    S          samples of the panel (PANEL); s: sample
+    z, dz      panel [output][S] in acts, at z_at
+    losses     (M,) float64; a call writes those of its panel
+    scratch    (2, S): maximum, then sum of exponentials of each sample
+    batch      (index, first row, samples of this panel); given: labels, targets and weights
+
+The calling thread owns the panel. The caller adds the losses in the order of the samples, so bits
+depend neither on the number of threads nor on the width of a panel.
 """
 
 import math
@@ -18,7 +26,7 @@ from .shape import LANES, PANEL, VECTORS
 
 F64 = ir.DoubleType()
 ZERO, ONE = np.float32(0), np.float32(1)
-TARGETS = np.array([row.targets for row in ROWS])  # by the code of a loss
+TARGETS = np.array([row.targets for row in ROWS])  # index: code of the loss
 
 
 @jit.helper
@@ -28,7 +36,7 @@ def sample_weight_of(sample_weight, row):
 
 @jit.helper
 def total_weight(code, batch, given):
-    """The divisor of the weighted sum of a batch's losses."""
+    """Return the sum of the weights of a batch, the divisor of the mean loss. float64."""
     index, first, count = batch
     labels, targets, sample_weight, class_weight = given
     total = 0.0
@@ -49,8 +57,9 @@ def total_weight(code, batch, given):
 
 
 def _with_samples(update):
-    """For each class in order: z, own = update(z, own), for all samples of a panel. `own` has a
-    number for each sample. Written out as vectors, which compile to much less than LLVM's own.
+    """Return vector code that runs z, own = update(z, own) for each class in order, for all samples
+    of a panel. `own`: (S,), one number per sample. Explicit vectors compile to far less code than
+    LLVM's own vectorization.
     """
 
     @vector_code
@@ -81,15 +90,16 @@ def _class_weight_of(class_weight, c):
 
 @jit.helper
 def _each(sample_weight, row, smoothing, n_classes):
-    """The share of every class in the target of a sample, before class weights."""
+    """Return the target of each class that label smoothing adds, before class weights."""
     return sample_weight_of(sample_weight, row) * (smoothing / np.float32(n_classes))
 
 
 @jit.helper
 def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
-    """loss = sum over c of target[c] (log sum exp(z) - z[c]);  dz = (sum(target) softmax(z) -
-    target) * scale, with target[c] = weight * class_weight[c] * (smoothing / n_classes + (1 -
-    smoothing if c is the label)). Without smoothing all of it is the label's.
+    """loss = sum_c target[c] (log sum exp(z) - z[c]);  dz = (sum(target) softmax(z) - target) scale
+
+    target[c] = weight * class_weight[c] * (smoothing / n_classes + (1 - smoothing if c is the
+    label)). Without smoothing, the target of every other class is 0.
     """
     index, first, count = batch
     labels, _, sample_weight, class_weight = given
@@ -101,7 +111,7 @@ def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
         for s in range(PANEL):
             v = z[z_at + c * PANEL + s]
             top[s] = v if v > top[s] or v != v else top[s]
-    for s in range(count):  # the label's own output, before it is overwritten
+    for s in range(count):  # reads the output of the label before it is overwritten
         losses[at + s] = top[s] - z[z_at + labels[index[first + s]] * PANEL + s]
     if smoothing > ZERO:
         for s in range(count):
@@ -118,7 +128,7 @@ def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
     sums[:] = ZERO
     _add_to(z, z_at, n_classes, sums)
     for s in range(PANEL):
-        weight = whole = ZERO  # of the label, and of all classes
+        weight = whole = ZERO  # target of the label; sum of the targets of all classes
         if s < count:
             row = index[first + s]
             weight = sample_weight_of(sample_weight, row)
@@ -146,13 +156,13 @@ def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
 
 
 def _exp(x):
-    """Numba's `math.exp`: LLVM's, which calls the C library's."""
+    """Emit LLVM's exp, which calls the C library, as Numba's `math.exp` does."""
     function = x.builder.module.declare_intrinsic("llvm.exp", [F32])
     return Value(x.builder, x.builder.call(function, [x.ir]))
 
 
 def _log1p(x):
-    """Numba's `math.log1p`: the C library's."""
+    """Emit a call of the C library's log1pf, as Numba's `math.log1p` does."""
     kind = ir.FunctionType(F32, [F32])
     function = cgutils.insert_pure_function(x.builder.module, kind, "log1pf")
     return Value(x.builder, x.builder.call(function, [x.ir]))
@@ -162,7 +172,7 @@ FUNCTIONS = Functions(_exp, _log1p)
 
 
 def _of_element(builder, code, *values):
-    """(weighted loss, its derivative) of one output, as an LLVM structure."""
+    """Return (weighted loss, its derivative) of one output as an LLVM structure."""
     values = [Value(builder, value) for value in values]
     results = emit_element(builder, code, values, FUNCTIONS)
     return cgutils.pack_struct(builder, [result.ir for result in results])
@@ -170,10 +180,10 @@ def _of_element(builder, code, *values):
 
 @vector_code
 def _element(builder, losses, sample, kind, z, place, t, weight, parameter, positive, scale):
-    """losses[sample] += weighted loss of the output z[place], which becomes its dz."""
+    """losses[sample] += weighted loss of the output z[place]; dz overwrites z[place]."""
     at_z, at_loss = at(builder, z, place), at(builder, losses, sample, F64)
     output = load(builder, at_z, 1).ir
-    # A function of its own: inlined into the loops around it, it would be compiled several times.
+    # Not inlined: each loop around it would compile its own copy.
     pair, given = ir.LiteralStructType([F32, F32]), [kind, output, t, weight, parameter, positive]
     both = call_once(builder, "loss_of_an_element", pair, _of_element, given)
     loss, gradient = cgutils.unpack_tuple(builder, both)
@@ -184,7 +194,7 @@ def _element(builder, losses, sample, kind, z, place, t, weight, parameter, posi
 
 @jit.helper
 def _elements(losses, first_loss, z, z_at, n_outputs, batch, given, loss):
-    """The loss of a sample is the sum over its outputs, in their order."""
+    """Compute losses of single outputs; the loss of a sample is their sum, in order."""
     index, first, count = batch
     _, targets, sample_weight, class_weight = given
     code, parameter, scale = loss
@@ -207,8 +217,8 @@ def _elements(losses, first_loss, z, z_at, n_outputs, batch, given, loss):
 
 @jit.helper
 def loss_and_gradient(losses, at, z, z_at, n_outputs, scratch, batch, targets, loss):
-    """losses[at + s] = weighted loss of sample s of one panel, s < batch.samples; z becomes dz, 0
-    for samples beyond. targets: a `Targets`; loss: a `Loss`; scratch: two panel rows.
+    """losses[at + s] = weighted loss of sample s of one panel, s < batch.samples; dz overwrites z
+    and is 0 for s >= batch.samples. targets: a `Targets`; loss: a `Loss`; scratch: (2, S).
     """
     if loss.code == SOFTMAX:
         _softmax(losses, at, z, z_at, n_outputs, scratch, batch, targets, loss)

@@ -1,12 +1,25 @@
-"""Matrix products of one tile, its accumulators held in registers: the three products of a dense
-layer.
+"""The matrix products of a dense layer over one tile, with the accumulators in registers.
 
-The vector operand is read as [term][PANEL]; the other one is broadcast, a float at a time. A sum
-may come in blocks of terms, and is then taken up where the last block left it: every sum runs in
-the order of its index, whatever the tile and the blocks, so results do not depend on how work was
-cut.
+    K, N      inputs and outputs of the layer; k: input, n: output
+    S         samples of one panel (PANEL = VECTORS * LANES); p: panel, s: sample of the panel
+    tile, z   (ROWS, S) row by row: ROWS * VECTORS accumulators
+    x, dz     panels [term][S]; dz_stride: floats from one panel to the next
+    w, b      (N, K) row by row, (N,)
+    strip     ROWS columns of w, packed as [n][ROWS]
+    xt        inputs in blocks [p][s][PANEL features], for the weight gradient
+    packed    [bias, then inputs][UNITS], see `single.py`
 
-While a tile is computed, the cache lines that the next one will read are asked for.
+    product          vector operand    broadcast operand   sum over
+    forward          x                 w                   inputs
+    input gradient   dz                strip               outputs
+    weight gradient  xt                dz                  samples of the batch
+    single row       packed            x (one row)         inputs
+
+The calling thread owns the tile. A sum can be computed in several blocks of terms; each block
+continues from the stored result of the one before. Every sum runs in the order of its index,
+whatever the tile and the blocks, so results do not depend on how the work is divided.
+
+While a tile is computed, the cache lines that the next tile reads are prefetched.
 """
 
 from llvmlite import ir
@@ -25,7 +38,7 @@ from .shape import LANES, NARROW_ROWS, PANEL, ROWS, UNITS, UNROLL, VECTORS
 
 VECTOR = ir.VectorType(F32, LANES)
 LINE = 16  # floats of a cache line
-AHEAD = 1024  # floats from what is read to what is asked for, where memory is the limit
+AHEAD = 1024  # prefetch distance in floats, where memory bandwidth is the limit
 
 
 def _zeros():
@@ -37,9 +50,9 @@ def _accumulate(
 ):
     """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1.
 
-    The loop is written out UNROLL terms at a time; with more, the compiler would move so many loads
-    forward that sums leave their registers. `ahead(k)` prefetches what belongs to terms k .. k +
-    LINE - 1 of the next tile.
+    The loop is unrolled UNROLL times; with more, the compiler hoists so many loads that
+    accumulators spill. `ahead(k)` prefetches the operands of terms k .. k + LINE - 1 of the next
+    tile.
     """
 
     def one(k, sums):
@@ -77,7 +90,7 @@ def _accumulate(
 
 
 def _in_a_row(builder, pointer, floats_per_term):
-    """`ahead` for memory that is read from front to end."""
+    """Return an `ahead` that prefetches sequential memory."""
 
     def ahead(k):
         here = at(builder, pointer, builder.mul(k, I64(floats_per_term)))
@@ -88,7 +101,7 @@ def _in_a_row(builder, pointer, floats_per_term):
 
 
 def _down_rows(builder, pointer, stride, rows):
-    """`ahead` for `rows` rows that are read side by side."""
+    """Return an `ahead` that prefetches `rows` rows, `stride` floats apart, into the L2 cache."""
 
     def ahead(k):
         here = at(builder, pointer, k)
@@ -133,8 +146,7 @@ def _forward_code(rows, vectors):
         _store(builder, out, sums, vectors)
 
     tile.__doc__ = """z[i, s] = b[i] + sum_k w[i, k] x[k, s]   for the `valid` rows i of the tile
-    and terms k = first .. first + count - 1; for first > 0 the sum in z goes on. `stride`: columns
-    of w.
+    and terms k = first .. first + count - 1; for first > 0 the sum continues from z. `stride`: K.
     """
     return tile
 
@@ -159,8 +171,8 @@ def single_row_tile(builder, z, z_at, packed, packed_at, x, x_at, count):
 @vector_code
 def input_gradient_tile(builder, tile, tile_at, strip, strip_at, dz, dz_at, first, count, h, h_at):
     """tile[i, s] = sum_n strip[n, i] dz[n, s]   for all ROWS columns i of the packed strip and
-    terms n = first .. first + count - 1; for first > 0 the sum in the tile goes on. The rows of h
-    are what the tile will be multiplied with.
+    terms n = first .. first + count - 1; for first > 0 the sum continues from the tile. h: the rows
+    that the activation's backward reads and writes next; they are prefetched.
     """
     target = at(builder, tile, tile_at)
     out = [at(builder, target, i * PANEL) for i in range(ROWS)]
@@ -184,15 +196,15 @@ def weight_gradient_tile(
     builder, tile, dz, dz_at, dz_stride, xt, xt_at, samples, valid, w, w_at, fan_in, state, arrays,
     size,
 ):  # fmt: skip
-    """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `samples` samples in panels; in whole
-    rounds of the loop, in which samples that are not there add 0. w, and `arrays` arrays of `size`
-    floats in state: where the gradient will be used.
+    """tile[i, k] = sum_p sum_s dz[p, i, s] xt[p, s, k]   over `samples` samples, rounded up to a
+    multiple of UNROLL; the added samples have dz = 0. w and the `arrays` arrays of `size` floats in
+    `state` are prefetched for the update.
     """
     parameters = at(builder, w, w_at)
     states = at(builder, state, w_at)
 
     def ask_for_update(p):
-        """The parameters with the first panel, an array of the state with each further one."""
+        """Prefetch the parameters with panel 0 and one array of the state with each next panel."""
         array = at(builder, states, builder.mul(builder.sub(p, I64(1)), size))
         known = builder.and_(
             builder.icmp_signed(">", p, I64(0)), builder.icmp_signed("<=", p, arrays)
@@ -202,8 +214,7 @@ def weight_gradient_tile(
             for line in range(PANEL // LINE + 1):  # rows start anywhere in a line
                 prefetch(builder, at(builder, row, line * LINE), write=True)
 
-    # Rows after the last valid one are read, and their sums never used: these lie in the panel's
-    # own padding.
+    # Rows after the last valid one are in the panel's padding; their sums are computed and ignored.
     rows = [at(builder, dz, builder.add(dz_at, I64(i * PANEL))) for i in range(ROWS)]
     below = at(builder, dz, builder.add(dz_at, I64(ROWS * PANEL)))
     source = at(builder, xt, xt_at)
@@ -229,7 +240,7 @@ EIGHT = 8  # the narrowest panel
 
 @vector_code
 def bias_gradient(builder, db, dz, dz_at, dz_stride, panels, valid):
-    """db[i] = sum_p sum_s dz[p, i, s]   in eight partial sums, whatever the width of a panel."""
+    """db[i] = sum_p sum_s dz[p, i, s]   in eight partial sums, independent of the panel's width."""
     zero = ir.Constant(ir.VectorType(F32, EIGHT), [0.0] * EIGHT)
     rows = row_pointers(builder, dz, dz_at, I64(PANEL), valid, EIGHT)
 
