@@ -17,15 +17,15 @@ from .scalar import exp_nonpositive, expm1_nonpositive
 # The argument of a slope.
 OUTPUT, INPUT = "output", "input"
 
-# What the backward pass through an activation needs of its dropout: nothing (no dropout), the affine
-# map, or the affine map and the mask.
+# What the backward pass through an activation needs of its dropout: nothing (no dropout), the
+# affine map, or the affine map and the mask.
 PLAIN, AFFINE, MASKED = range(3)
 
 
 @dataclass(frozen=True)
 class Activation:
-    """y = function(z, *selu) and dy/dz = slope(y or z, *selu). `selu`: lambda and lambda alpha, which
-    depend on the fixed point of the layer's SELU; other activations ignore them.
+    """y = function(z, *selu) and dy/dz = slope(y or z, *selu). `selu`: lambda and lambda alpha,
+    which depend on the fixed point of the layer's SELU; other activations ignore them.
 
     A slope from the output y needs no memory. A slope from the pre-activation z needs a buffer that
     holds z until the backward pass, see SLOPE_AT in `program.py`.

@@ -33,8 +33,8 @@ def constant(type_, number):
 
 
 class Value:
-    """An LLVM value with Python's operators. Comparisons return i1 Values; numbers on the other side
-    of an operator become constants.
+    """An LLVM value with Python's operators. Comparisons return i1 Values; Python numbers among the
+    operands become constants.
     """
 
     __slots__ = ("builder", "ir")
@@ -115,8 +115,8 @@ class Value:
     def differs(self, other):
         return self._compare("!=", other)
 
-    # Only these two detect NaN reliably: the GPU assembler optimizes |a| >= 0 to true, and an ordered
-    # "differs" is false for NaN.
+    # Only these two detect NaN reliably: the GPU assembler optimizes |a| >= 0 to true, and an
+    # ordered "differs" is false for NaN.
     def is_number(self):
         return Value(self.builder, self.builder.fcmp_ordered("ord", self.ir, self.ir))
 

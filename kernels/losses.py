@@ -23,8 +23,8 @@ from llvmlite import ir
 
 from .emit import F32, Value, absolute, copysign, where
 
-# Kinds of targets: integer classes (rows,), numbers (rows, outputs), and labels (rows, outputs) in
-# [0, 1], NaN if missing.
+# Kinds of targets: integer classes (rows,), numbers (rows, outputs), and labels (rows, outputs),
+# NaN if missing.
 CLASSES, NUMBERS, LABELS = range(3)
 NAN = float("nan")
 

@@ -27,9 +27,9 @@ LOW_WORD = 0xFFFFFFFF
 def philox4x32_10(counter, key):
     """Apply ten rounds to four counter words; return four words.
 
-    counter: four words; key: two. Words are 64-bit integer Values whose low 32 bits are significant;
-    the high bits are arbitrary in arguments and results. A 32 x 32 -> 64 bit product reads the low
-    halves only, and a right shift of it gives the high word.
+    counter: four words; key: two. Words are 64-bit integer Values whose low 32 bits are
+    significant; the high bits are arbitrary in arguments and results. A 32 x 32 -> 64 bit product
+    reads the low halves only, and a right shift of it gives the high word.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
@@ -49,8 +49,8 @@ def drop_threshold(rate):
 
 
 def alpha_dropout_affine(rate, mean=0.0, variance=1.0, drop_value=ALPHA_PRIME):
-    """Return (affine_a, affine_b), for which alpha-dropout preserves `mean` and `variance`. They are
-    computed from the rate that the 16-bit threshold realizes.
+    """Return (affine_a, affine_b), for which alpha-dropout preserves `mean` and `variance`. They
+    are computed from the rate that the 16-bit threshold realizes.
 
     Klambauer et al. 2017, section "New Dropout Technique"; with q = 1 - rate:
     a = sqrt(v / (q ((1 - q) (alpha' - m)^2 + v))),  b = m - a (q m + (1 - q) alpha')

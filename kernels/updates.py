@@ -98,8 +98,8 @@ def nadam(p, g, m, v, of_g, of_m, weight_decay, rest1, beta2, rest2, root_correc
 
 
 class Update(NamedTuple):
-    """A row of the table. The state has `signed` arrays of any finite numbers, then `squares` arrays
-    of means of squares, which are not negative.
+    """A row of the table. The state has `signed` arrays of any finite numbers, then `squares`
+    arrays of means of squares, which are not negative.
     """
 
     name: str
@@ -146,8 +146,8 @@ def require(code: int) -> None:
 
 def guarded(code, p, g, state, scalars, limit=INFINITY):
     """Return (new parameter, new state, overflow) of the update `code`. If the new parameter would
-    be NaN or have an absolute value >= `limit`, or if its state would not be finite, both keep their
-    values and `overflow` is true.
+    be NaN or have an absolute value >= `limit`, or if its state would not be finite, both keep
+    their values and `overflow` is true.
     """
     update = UPDATES[code]
     new, *new_state = update.function(p, g, *state, *scalars[: update.scalars])
