@@ -1,8 +1,8 @@
-"""Adaptive thread count of a step: all threads, or one while other programs need the processors.
+"""Adaptive thread count of a parallel region: all threads, or one thread on a busy machine.
 
-Threads of a parallel region wait for each other. On a busy machine one of them often has no
-processor, and a step can take a hundred times as long as with one thread. The choice changes no
-bit of a result: the slices of the work stay the same, and one thread does them in turn.
+Threads of a parallel region wait for each other at its end. On a busy machine one of them often has
+no processor, and a step can take a hundred times as long as with one thread. The choice changes no
+bit of a result: the slices of the work are the same, and one thread processes them in turn.
 """
 
 from __future__ import annotations
@@ -14,52 +14,53 @@ from types import TracebackType
 
 from fastsnn.engine import threads as processors
 
-ADAPT = True  # False: all threads, always (for measurements)
+ADAPT = True  # False: always all threads, for measurements
 
-SHARE = 0.25  # slow steps with all threads may cost this share of the time with one thread
-# Credit that fast steps can accumulate, so that a single slow step changes nothing.
+SHARE = 0.25  # slow steps with all threads may cost this fraction of the time with one thread
+# Maximum credit of fast steps, so that a single slow step changes nothing.
 CREDIT_STEPS, CREDIT_S = 10, 0.02
 # The cost of one slow step is capped at this, and the cap doubles with each further slow step: a
 # process that was stopped for an hour must not use one thread for the next four hours.
 FIRST_COST_S = 1.0
-# Steps with all threads run for 10 times the cost of a measurement with one thread before the next
-# one; for 50 and 250 times after the first and the second.
+# Measurements with one thread are repeated. Before the first repetition, steps with all threads run
+# for 10 times the cost of a measurement; before the second for 50 times, then for 250 times.
 LOOKS = (10, 50, 250)
 
 
 @dataclass
 class _Size:
-    """Seconds per row of steps with about the same number of rows. The shortest of the last three
-    counts: in that one no thread had to wait for a processor.
+    """Seconds per row of steps with about the same number of rows. The minimum of the last three
+    steps is used, the one in which no thread waited for a processor.
     """
 
-    alone: list[float] = field(default_factory=list)  # the last three with one thread
-    together: list[float] = field(default_factory=list)  # the last three with all threads
-    one: float | None = None  # shortest of `alone`, from the second on
-    all: float = 0.0  # shortest of `together`
+    alone: list[float] = field(default_factory=list)  # last three steps with one thread
+    together: list[float] = field(default_factory=list)  # last three steps with all threads
+    one: float | None = None  # minimum of `alone`; None before the second step
+    all: float = 0.0  # minimum of `together`
     count: int = 0  # steps with all threads since the last one with one thread
-    since: float = 0.0  # their seconds
-    looks: int = 0
+    since: float = 0.0  # total seconds of those steps
+    looks: int = 0  # repeated measurements with one thread; index in LOOKS
 
 
 class Pace:
-    """Times the parallel regions of one caller and chooses the threads of the next one.
+    """Measures the parallel regions of one caller and chooses the thread count of the next one.
 
-    `debt` holds the seconds by which steps with all threads were slower than with one thread. While
-    it is positive, one thread works and pays off a quarter of its own time. So under any load the
-    total time is at most 1.25 times that of one thread, plus the first slow steps. All threads are
-    tried again and again; the less the last trial cost, the sooner.
+    `debt` is the number of seconds by which steps with all threads were slower than with one
+    thread. While it is positive, one thread is used, and each step reduces the debt by a quarter of
+    its own time. So under any load the total time is at most 1.25 times that of one thread, plus
+    the first slow steps. When the debt is paid off, all threads are tried again; the less the last
+    trial cost, the sooner.
 
     Parameters
     ----------
     first : int >= 0
-        Regions with all threads before one thread is measured, twice; 0: the first two regions
-        measure it.
+        Regions with all threads before one thread is measured in two regions; 0: the first two
+        regions are these measurements.
     longest : float
-        One thread is not tried for regions that take more seconds than this: threads that wait
-        for each other only once lose little.
-    clock : function
-        Returns seconds, like `time.perf_counter`.
+        Regions that take longer, in seconds, are not measured with one thread: their threads wait
+        for each other only once, which costs little in comparison.
+    clock : callable
+        Returns seconds, such as `time.perf_counter`.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class Pace:
         self.strikes = 0
 
     def region(self, threads: int, rows: int) -> Pace:
-        """Context of a parallel region over `rows` rows, of at most `threads` threads."""
+        """Return the context of a parallel region over `rows` rows with at most `threads`
+        threads.
+        """
         self._one = ADAPT and self.alone(threads, rows)
         self._guard = processors.region(1 if self._one else threads)
         return self
@@ -96,7 +99,7 @@ class Pace:
             self.took(seconds, self._one)
 
     def alone(self, threads: int, rows: int) -> bool:
-        """Return True if the next region gets one thread."""
+        """Return True if the next region should use one thread."""
         key = threads, rows.bit_length()
         size = self.sizes.get(key)
         if size is None:
@@ -108,11 +111,11 @@ class Pace:
             return False
         if size.one is None:
             return size.count >= self.first or len(size.alone) > 0
-        loss = max(size.one - size.all, 0.1 * size.one) * rows  # by a measurement
+        loss = max(size.one - size.all, 0.1 * size.one) * rows  # cost of a measurement
         return size.since > LOOKS[size.looks] * loss
 
     def took(self, seconds: float, alone: bool) -> None:
-        """Record the seconds of the region that the last call of `alone` was about."""
+        """Record the seconds of the region for which `alone` was last called."""
         size, rows = self._size, self._rows
         if alone:
             if size.one is not None and self.debt <= 0:

@@ -1,5 +1,5 @@
-"""Plans of a network on a target: the program, as a table with a row per node, the sizes of the
-buffers that it runs in, and the choice of a schedule. The only writer of program tables.
+"""The plan of a network on a backend: the program, a table with one row per node, and the sizes of
+its buffers. This is the only module that writes program tables.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
 
-Take = Callable[[int], int]  # take(n): the first of n floats, reserved in the activations
+Take = Callable[[int], int]  # take(n): reserve n floats in the activations, return their offset
 
 
 @dataclass(frozen=True)
 class PanelLayout:
-    """Activations on the CPU: panels of shape.PANEL samples, [panel][unit][sample], whose outputs
-    become dz in place. Weight gradients read inputs again from transposed blocks.
+    """Layout of activations on the CPU: panels of shape.PANEL samples, [panel][unit][sample]; dz
+    overwrites the outputs. Weight gradients read the inputs from transposed copies.
     """
 
     count: int
@@ -36,7 +36,7 @@ class PanelLayout:
         return samples
 
     def stride(self, units: int) -> int:
-        """Floats from one panel to the next."""
+        """Return the floats from one panel to the next."""
         floats: int = round_up(units, shape.PANEL) * shape.PANEL + shape.PANEL_GAP
         return floats
 
@@ -55,7 +55,7 @@ class PanelLayout:
 
 @dataclass(frozen=True)
 class RowLayout:
-    """Activations on a GPU: a row per sample, and dz in rows of their own."""
+    """Layout of activations on a GPU: one row per sample; dz has separate rows."""
 
     count: int
     line = 32  # floats of a GPU's cache line
@@ -65,7 +65,9 @@ class RowLayout:
         return self.count
 
     def stride(self, units: int) -> int:
-        """Floats from one row to the next: whole sectors, the least that a GPU moves."""
+        """Return the floats from one row to the next: whole sectors of 32 bytes, the smallest unit
+        of a GPU's memory transfers.
+        """
         return round_up(units, 8)
 
     def add_columns(
@@ -76,8 +78,8 @@ class RowLayout:
         floats = self.count * row[program.H_STRIDE]
         row[program.DZ_AT] = take(floats)
         if activations.keeps_input(node.activation):
-            # The pre-activation waits where its dz comes to lie; before a normalization, which
-            # first puts the gradient of the output there, in a place of its own.
+            # The pre-activation z is stored in the buffer of dz. If a normalization follows, it
+            # writes the gradient of the output there first, so z needs a separate buffer.
             normalized = above is not None and OPS[above.op].normalizes
             row[program.SLOPE_AT] = take(floats) if normalized else row[program.DZ_AT]
 
@@ -88,9 +90,9 @@ def _tables(
     target: PanelLayout | RowLayout,
     training: bool,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """(program, constants, floats of the activations) on `target`, one of the layouts above. In
-    training, and where there are skips, every node keeps its own outputs; else two buffers take
-    turns.
+    """Return (program, constants, floats of the activations) for the layout `target`. In training
+    and in networks with skip connections, every node has its own output buffer; otherwise two
+    buffers alternate.
     """
     table = np.zeros((len(nodes), program.COLUMNS), np.int64)
     constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
@@ -129,8 +131,8 @@ class Plan:
     work: int  # floats of one thread
 
     def hidden(self, row: int, acts: np.ndarray, samples: int) -> np.ndarray:
-        """Output of node `row` for the first samples, (samples, fan_out), copied from its
-        panels.
+        """Return the output of node `row` for the first `samples` samples, (samples, fan_out), as a
+        copy.
         """
         entry = self.table[row]
         count = round_up(samples, shape.PANEL) // shape.PANEL
@@ -142,7 +144,7 @@ class Plan:
 
 
 def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training: bool) -> Plan:
-    """The plan for the CPU, for up to `panels` panels."""
+    """Return the plan for the CPU, for up to `panels` panels."""
     table, constants, used = _tables(nodes, layout, PanelLayout(panels), training)
     return Plan(
         table=table,
@@ -164,7 +166,7 @@ class DevicePlan:
     activations: int  # floats
 
     def outputs(self, row: int) -> tuple[int, int, int]:
-        """(first float, floats from row to row, units) of the outputs of node `row`."""
+        """Return (offset, stride in floats, units) of the outputs of node `row`."""
         entry = self.table[row]
         columns = program.H_AT, program.H_STRIDE, program.FAN_OUT
         start, stride, units = (int(entry[column]) for column in columns)
@@ -174,7 +176,7 @@ class DevicePlan:
 def device_plan(
     nodes: tuple[Node, ...], layout: ParameterLayout, samples: int, training: bool
 ) -> DevicePlan:
-    """The plan for a GPU, for up to `samples` rows."""
+    """Return the plan for a GPU, for up to `samples` rows."""
     table, constants, used = _tables(nodes, layout, RowLayout(samples), training)
     return DevicePlan(table, constants, samples, used)
 
@@ -184,7 +186,7 @@ def _widths(nodes: tuple[Node, ...]) -> list[int]:
 
 
 def _places(sizes: list[int], take: Take, training: bool, nodes: tuple[Node, ...]) -> list[int]:
-    """The places of the input and of the outputs of all nodes."""
+    """Return the offsets of the input and of the outputs of all nodes."""
     if training or any(node.skip is not None for node in nodes):
         return [take(size) for size in sizes]
     two = [take(max(sizes)) for _ in range(2)]
@@ -192,7 +194,7 @@ def _places(sizes: list[int], take: Take, training: bool, nodes: tuple[Node, ...
 
 
 def _describe(node: Node, row: np.ndarray, constants: np.ndarray, layout: ParameterLayout) -> None:
-    """Set all columns that do not depend on the layout of activations."""
+    """Set the columns that do not depend on the layout of the activations."""
     row[program.OP] = OPS[node.op].code
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
@@ -207,8 +209,8 @@ def _describe(node: Node, row: np.ndarray, constants: np.ndarray, layout: Parame
 
 
 def _set_skip(node: Node, i: int, table: np.ndarray, places: list[int]) -> None:
-    """Record the skip connection that ends in node i: its input, and where the gradient is added
-    back.
+    """Record the skip connection that ends in node i: the offset of its input, and of the gradient
+    that is added back to that input's gradient.
     """
     if node.skip is not None:
         table[i, program.SKIP_AT] = places[node.skip + 1]
@@ -224,14 +226,16 @@ def _set_blocks(node: Node, row: np.ndarray) -> None:
 
 
 def _work(row: np.ndarray) -> int:
-    """Floats of one thread's work space for a layer: its head, tiles, and packed strips."""
+    """Return the floats of a thread's work space for a layer: head, tiles, packed strips."""
     strips = row[program.BACKWARD_BLOCK] // shape.ROWS
     strip = row[program.FAN_OUT] * shape.ROWS + STRIP_GAP + shape.TILE
     return int(WORK_HEAD + strips * strip)
 
 
 def _set_dropout(node: Node, row: np.ndarray, constants: np.ndarray, saturation: float) -> None:
-    """saturation: limit of the activation for z -> -infinity, where alpha-dropout puts a unit."""
+    """Set the columns of dropout. saturation: limit of SELU for z -> -infinity, the value of a unit
+    that alpha-dropout drops.
+    """
     row[program.DROPPING], row[program.SITE] = 1, node.site
     row[program.THRESHOLD] = philox.drop_threshold(node.rate)
     row[program.REMASK] = activations.needs_mask(node.activation, node.dropout)
