@@ -225,22 +225,22 @@ def needs_mask(name, dropout):
     return keeps_input(name) or dropout not in ACTIVATIONS[name].slope_0_after
 
 
-def ways_back(name):
+def backward_modes(name):
     """Return the backward variants that this activation can need: of PLAIN, AFFINE, MASKED."""
     needed = {needs_mask(name, dropout) for dropout in ("alpha", "plain")}
     return (PLAIN, *sorted(MASKED if mask else AFFINE for mask in needed))
 
 
-def gradient(name, way, dh, kept, selu, a, b, dropped=None):
+def gradient(name, mode, dh, kept, selu, a, b, dropped=None):
     """Return dz from dh.
 
-    way: PLAIN, AFFINE or MASKED. kept: h, or z if the slope is computed from z. a, b: affine map of
-    dropout, h = a y + b. dropped: mask of dropped elements, for MASKED only.
+    mode: PLAIN, AFFINE or MASKED. kept: h, or z if the slope is computed from z. a, b: affine map
+    of dropout, h = a y + b. dropped: mask of dropped elements, for MASKED only.
     """
     activation = ACTIVATIONS[name]
-    if way == PLAIN:
+    if mode == PLAIN:
         return dh * activation.slope(kept, *selu)
     if activation.slope_from == OUTPUT:
         kept = (kept - b) * (1 / a)
     dz = dh * a * activation.slope(kept, *selu)
-    return where(dropped, 0, dz) if way == MASKED else dz
+    return where(dropped, 0, dz) if mode == MASKED else dz

@@ -19,12 +19,12 @@ from . import cachefolder
 
 log = logging.getLogger("fastsnn")
 
-_said = set()
+_warned = set()
 
 
 def warn_once(text):
-    if text not in _said:
-        _said.add(text)
+    if text not in _warned:
+        _warned.add(text)
         log.warning("fastsnn: %s", text)
 
 

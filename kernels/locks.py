@@ -25,7 +25,7 @@ COMPILER = (
     (compiler, "_lock"), (parallel, "_backend_init_thread_lock"), (ffi.lib._lock, "_lock"),
 )  # fmt: skip
 
-_ours = weakref.WeakSet()
+_locks = weakref.WeakSet()
 _forking = threading.local()
 
 
@@ -36,7 +36,7 @@ class Lock:
 
     def __init__(self):
         self.rlock = threading.RLock()
-        _ours.add(self)
+        _locks.add(self)
 
     def __enter__(self):
         return self.rlock.__enter__()
@@ -51,7 +51,7 @@ def _before():
         lock = getattr(owner, name, None)
         if lock is not None and lock.acquire(timeout=WAIT):
             held.append((owner, name, lock))
-    for one in list(_ours):
+    for one in list(_locks):
         if one.rlock.acquire(blocking=False):
             held.append((one, "rlock", one.rlock))
 
@@ -63,7 +63,7 @@ def _release():
 
 def _after_in_child():
     free = {(id(owner), name) for owner, name, _ in _forking.__dict__.get("held", ())}
-    for owner, name in (*COMPILER, *((one, "rlock") for one in list(_ours))):
+    for owner, name in (*COMPILER, *((one, "rlock") for one in list(_locks))):
         if hasattr(owner, name) and (id(owner), name) not in free:
             setattr(owner, name, threading.RLock())
     # Numba's interprocess lock: parent and child would block each other.

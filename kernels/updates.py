@@ -85,16 +85,16 @@ def lion(p, g, m, learning_rate, decay, beta1, rest1, beta2, rest2):
     return fma(-learning_rate, sign, p * decay), fma(m, beta2, rest2 * g)
 
 
-def nadam(p, g, m, v, of_g, of_m, weight_decay, rest1, beta2, rest2, root_correction2, eps):
-    """NAdam (Dozat 2016): p - (of_g g + of_m m) / (sqrt(v) / root_correction2 + eps)
+def nadam(p, g, m, v, g_factor, m_factor, weight_decay, rest1, beta2, rest2, root_correction2, eps):
+    """NAdam (Dozat 2016): p - (g_factor g + m_factor m) / (sqrt(v) / root_correction2 + eps)
 
-    m, v, rest1 and rest2 as in `adam`. of_g = learning_rate (1 - mu_t) / (1 - mu_1 ... mu_t);
-    of_m = learning_rate mu_t+1 / (1 - mu_1 ... mu_t+1).
+    m, v, rest1 and rest2 as in `adam`. g_factor = learning_rate (1 - mu_t) / (1 - mu_1 ... mu_t);
+    m_factor = learning_rate mu_t+1 / (1 - mu_1 ... mu_t+1).
     """
     g = fma(weight_decay, p, g)
     m = fma(rest1, g - m, m)
     v = fma(v, beta2, rest2 * (g * g))
-    return p - fma(of_g, g, of_m * m) / (sqrt(v) / root_correction2 + eps), m, v
+    return p - fma(g_factor, g, m_factor * m) / (sqrt(v) / root_correction2 + eps), m, v
 
 
 class Update(NamedTuple):

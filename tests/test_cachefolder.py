@@ -212,7 +212,7 @@ def triple(x):
 def entry(monkeypatch):
     """Loads an entry with such places; returns the log."""
     monkeypatch.setattr(jit, "_reported", False)
-    monkeypatch.setattr(kernel_cache, "_said", set())
+    monkeypatch.setattr(kernel_cache, "_warned", set())
 
     def make(*found_places):
         monkeypatch.setattr(jit, "CACHE", Found(found_places, ()))

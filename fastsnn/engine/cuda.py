@@ -91,7 +91,7 @@ class TrainingEngine(Interface):
             return batch.x
         mine = self.batch
         if mine is None or (mine.weighted, mine.class_weighted) != weighted_by(batch):
-            mine = self.batch = Data.with_room(batch, self.plan.samples)
+            mine = self.batch = Data.with_capacity(batch, self.plan.samples)
             self.launches = {}
         mine.fill(batch)
         return mine

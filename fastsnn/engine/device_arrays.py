@@ -83,12 +83,12 @@ class Data:
         self.order: np.ndarray | None = None  # host copy of the index
 
     @classmethod
-    def with_room(cls, like: Batch, rows: int) -> Data:
+    def with_capacity(cls, like: Batch, rows: int) -> Data:
         """Allocate arrays for batches like this one, of up to `rows` rows; `fill` writes them."""
         empty = like._replace(
-            labels=_room(like.labels, rows),
-            targets=_room(like.targets, rows),
-            sample_weight=_room(like.sample_weight, rows),
+            labels=_zero_rows(like.labels, rows),
+            targets=_zero_rows(like.targets, rows),
+            sample_weight=_zero_rows(like.sample_weight, rows),
         )
         return cls(kernels().device.zeros(rows * like.x.shape[1]), empty, rows)
 
@@ -137,6 +137,6 @@ def features(x: np.ndarray | ByteRows) -> DeviceArray:
     return made
 
 
-def _room(array: np.ndarray, rows: int) -> np.ndarray:
+def _zero_rows(array: np.ndarray, rows: int) -> np.ndarray:
     """Return zeros (rows, ...) of the dtype of `array`; no rows if `array` is empty."""
     return np.zeros((rows if len(array) else 0, *array.shape[1:]), array.dtype)

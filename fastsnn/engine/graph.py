@@ -139,7 +139,7 @@ class _Builder:
     def _dropout(self, layer: Dropping, where: str) -> None:
         if "dropout" in self.group:
             raise ValueError(f"{where}: one dropout a Dense; take one of the two away")
-        _warn_of_pairs(where, self._last_activation(), layer)
+        _warn_about_dropout(where, self._last_activation(), layer)
         self.group.add("dropout")
         self._change(dropout=layer.dropout, rate=float(layer.rate), site=self.sites)
         self.sites += 1
@@ -177,7 +177,7 @@ class _Builder:
         self._change(skip=source)
 
 
-def _warn_of_pairs(where: str, activation: str, layer: Dropping) -> None:
+def _warn_about_dropout(where: str, activation: str, layer: Dropping) -> None:
     if isinstance(layer, Dropout) and activation == "selu":
         wanted = "plain Dropout after SELU breaks self-normalization; use AlphaDropout"
     elif isinstance(layer, AlphaDropout) and activation != "selu":

@@ -17,7 +17,7 @@ from fastsnn.engine.graph import Node
 from fastsnn.kernels import program
 
 Tensors = dict[str, np.ndarray]
-Place = Callable[[str], int]  # name of a tensor -> its offset in floats
+Offset = Callable[[str], int]  # name of a tensor -> its offset in floats
 
 
 class Tensor(NamedTuple):
@@ -45,7 +45,7 @@ class Op:
         `random`, else None.
         """
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
         """Set the columns of this kind in a node's row and constants. at: offset by name."""
 
 
@@ -81,7 +81,7 @@ class Dense(Op):
         if node.gate_bias is not None:
             bias[node.fan_out // 2 :] = node.gate_bias
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
         row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
         if node.weight_norm:
             row[program.G_AT], row[program.V_AT] = at(f"{node.weight}_g"), at(f"{node.weight}_v")
@@ -98,7 +98,7 @@ class LayerNorm(Op):
     def start(self, node: Node, tensors: Tensors, generator: Generator | None) -> None:
         tensors[node.weight][:], tensors[node.bias][:] = 1, 0
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
         row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
         constants[program.EPS] = node.eps
 
@@ -116,7 +116,7 @@ class BatchNorm(LayerNorm):
         tensors[f"{node.name}.running_mean"][:] = 0
         tensors[f"{node.name}.running_var"][:] = 1
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
         super().describe(node, row, constants, at)
         constants[program.MOMENTUM] = node.momentum
         row[program.RUNNING_AT] = at(f"{node.name}.running_mean")

@@ -24,22 +24,22 @@ CREDIT_STEPS, CREDIT_S = 10, 0.02
 FIRST_COST_S = 1.0
 # Measurements with one thread are repeated. Before the first repetition, steps with all threads run
 # for 10 times the cost of a measurement; before the second for 50 times, then for 250 times.
-LOOKS = (10, 50, 250)
+REMEASURE = (10, 50, 250)
 
 
 @dataclass
-class _Size:
+class _Timing:
     """Seconds per row of steps with about the same number of rows. The minimum of the last three
     steps is used, the one in which no thread waited for a processor.
     """
 
-    alone: list[float] = field(default_factory=list)  # last three steps with one thread
-    together: list[float] = field(default_factory=list)  # last three steps with all threads
-    one: float | None = None  # minimum of `alone`; None before the second step
-    all: float = 0.0  # minimum of `together`
-    count: int = 0  # steps with all threads since the last one with one thread
-    since: float = 0.0  # total seconds of those steps
-    looks: int = 0  # repeated measurements with one thread; index in LOOKS
+    single: list[float] = field(default_factory=list)  # last three steps with one thread
+    parallel: list[float] = field(default_factory=list)  # last three steps with all threads
+    best_single: float | None = None  # minimum of `single`; None before the second step
+    best_parallel: float = 0.0  # minimum of `parallel`
+    parallel_steps: int = 0  # steps with all threads since the last one with one thread
+    parallel_s: float = 0.0  # total seconds of those steps
+    remeasured: int = 0  # repeated measurements with one thread; index in REMEASURE
 
 
 class Pace:
@@ -70,7 +70,7 @@ class Pace:
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.first, self.longest, self.clock = first, longest, clock
-        self.sizes: dict[tuple[int, int], _Size] = {}
+        self.sizes: dict[tuple[int, int], _Timing] = {}
         self.debt = -CREDIT_S
         self.strikes = 0
 
@@ -78,8 +78,8 @@ class Pace:
         """Return the context of a parallel region over `rows` rows with at most `threads`
         threads.
         """
-        self._one = ADAPT and self.alone(threads, rows)
-        self._guard = processors.region(1 if self._one else threads)
+        self._single = ADAPT and self.use_one_thread(threads, rows)
+        self._guard = processors.region(1 if self._single else threads)
         return self
 
     def __enter__(self) -> None:
@@ -96,43 +96,45 @@ class Pace:
         self._guard.__exit__(kind, error, trace)
         del self._guard  # a lock cannot be copied or pickled
         if ADAPT and kind is None:
-            self.took(seconds, self._one)
+            self.record(seconds, self._single)
 
-    def alone(self, threads: int, rows: int) -> bool:
+    def use_one_thread(self, threads: int, rows: int) -> bool:
         """Return True if the next region should use one thread."""
         key = threads, rows.bit_length()
         size = self.sizes.get(key)
         if size is None:
-            size = self.sizes[key] = _Size()
+            size = self.sizes[key] = _Timing()
         self._size, self._rows = size, rows
-        if self.debt > 0 and size.one is not None:
+        if self.debt > 0 and size.best_single is not None:
             return True
-        if size.all * rows > self.longest:
+        if size.best_parallel * rows > self.longest:
             return False
-        if size.one is None:
-            return size.count >= self.first or len(size.alone) > 0
-        loss = max(size.one - size.all, 0.1 * size.one) * rows  # cost of a measurement
-        return size.since > LOOKS[size.looks] * loss
+        if size.best_single is None:
+            return size.parallel_steps >= self.first or len(size.single) > 0
+        loss = (
+            max(size.best_single - size.best_parallel, 0.1 * size.best_single) * rows
+        )  # cost of a measurement
+        return size.parallel_s > REMEASURE[size.remeasured] * loss
 
-    def took(self, seconds: float, alone: bool) -> None:
-        """Record the seconds of the region for which `alone` was last called."""
+    def record(self, seconds: float, single: bool) -> None:
+        """Record the seconds of the region for which `use_one_thread` was last called."""
         size, rows = self._size, self._rows
-        if alone:
-            if size.one is not None and self.debt <= 0:
-                size.looks = min(size.looks + 1, len(LOOKS) - 1)
-            size.alone = [*size.alone[-2:], seconds / rows]
-            size.one = min(size.alone) if len(size.alone) > 1 else None
-            size.count, size.since = 0, 0.0
+        if single:
+            if size.best_single is not None and self.debt <= 0:
+                size.remeasured = min(size.remeasured + 1, len(REMEASURE) - 1)
+            size.single = [*size.single[-2:], seconds / rows]
+            size.best_single = min(size.single) if len(size.single) > 1 else None
+            size.parallel_steps, size.parallel_s = 0, 0.0
             if self.debt > 0:
                 self.debt = max(self.debt - SHARE * seconds, 0.0)
             return
-        size.together = [*size.together[-2:], seconds / rows]
-        size.all = min(size.together)
-        size.count += 1
-        size.since += seconds
-        if size.one is None:
+        size.parallel = [*size.parallel[-2:], seconds / rows]
+        size.best_parallel = min(size.parallel)
+        size.parallel_steps += 1
+        size.parallel_s += seconds
+        if size.best_single is None:
             return
-        expected = size.one * rows
+        expected = size.best_single * rows
         cost = min(seconds - expected, FIRST_COST_S * 2**self.strikes)
         credit = -max(CREDIT_STEPS * expected, CREDIT_S)
         self.debt = max(self.debt + cost, credit)

@@ -18,7 +18,9 @@ from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
 
-Take = Callable[[int], int]  # take(n): reserve n floats in the activations, return their offset
+Allocate = Callable[
+    [int], int
+]  # allocate(n): reserve n floats in the activations, return their offset
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,16 @@ class PanelLayout:
         return floats
 
     def add_columns(
-        self, node: Node, above: Node | None, row: np.ndarray, take: Take, training: bool
+        self, node: Node, above: Node | None, row: np.ndarray, allocate: Allocate, training: bool
     ) -> None:
         row[program.DZ_AT] = row[program.H_AT]
         if training and activations.keeps_input(node.activation):
-            row[program.SLOPE_AT] = take(self.count * row[program.H_STRIDE])
+            row[program.SLOPE_AT] = allocate(self.count * row[program.H_STRIDE])
         if node.op == "dense":
             _set_blocks(node, row)
             if training:
                 row[program.T_STRIDE] = self.count * shape.PANEL**2
-                row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
+                row[program.T_AT] = allocate(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,17 @@ class RowLayout:
         return round_up(units, 8)
 
     def add_columns(
-        self, node: Node, above: Node | None, row: np.ndarray, take: Take, training: bool
+        self, node: Node, above: Node | None, row: np.ndarray, allocate: Allocate, training: bool
     ) -> None:
         if not training:
             return
         floats = self.count * row[program.H_STRIDE]
-        row[program.DZ_AT] = take(floats)
+        row[program.DZ_AT] = allocate(floats)
         if activations.keeps_input(node.activation):
             # The pre-activation z is stored in the buffer of dz. If a normalization follows, it
             # writes the gradient of the output there first, so z needs a separate buffer.
             normalized = above is not None and OPS[above.op].normalizes
-            row[program.SLOPE_AT] = take(floats) if normalized else row[program.DZ_AT]
+            row[program.SLOPE_AT] = allocate(floats) if normalized else row[program.DZ_AT]
 
 
 def _tables(
@@ -98,23 +100,23 @@ def _tables(
     constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
     used = 0
 
-    def take(floats: int) -> int:
+    def allocate(floats: int) -> int:
         nonlocal used
         start, used = used, used + round_up(int(floats), target.line)
         return start
 
     strides = [target.stride(width) for width in _widths(nodes)]
-    places = _places([target.count * stride for stride in strides], take, training, nodes)
+    places = _places([target.count * stride for stride in strides], allocate, training, nodes)
     for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
         _describe(node, row, constants[i], layout)
         row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
         row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
         row[program.SLOPE_AT] = row[program.H_AT]
         above = nodes[i + 1] if i + 1 < len(nodes) else None
-        target.add_columns(node, above, row, take, training)
+        target.add_columns(node, above, row, allocate, training)
         if training and OPS[node.op].normalizes:
-            row[program.NORMAL_AT] = take(target.count * strides[i + 1])
-            row[program.STATISTICS_AT] = take(max(2 * node.fan_out, target.samples))
+            row[program.NORMAL_AT] = allocate(target.count * strides[i + 1])
+            row[program.STATISTICS_AT] = allocate(max(2 * node.fan_out, target.samples))
         _set_skip(node, i, table, places)
     return table, constants, used
 
@@ -185,11 +187,13 @@ def _widths(nodes: tuple[Node, ...]) -> list[int]:
     return [nodes[0].fan_in, *(node.fan_out for node in nodes)]
 
 
-def _places(sizes: list[int], take: Take, training: bool, nodes: tuple[Node, ...]) -> list[int]:
+def _places(
+    sizes: list[int], allocate: Allocate, training: bool, nodes: tuple[Node, ...]
+) -> list[int]:
     """Return the offsets of the input and of the outputs of all nodes."""
     if training or any(node.skip is not None for node in nodes):
-        return [take(size) for size in sizes]
-    two = [take(max(sizes)) for _ in range(2)]
+        return [allocate(size) for size in sizes]
+    two = [allocate(max(sizes)) for _ in range(2)]
     return [two[i % 2] for i in range(len(sizes))]
 
 

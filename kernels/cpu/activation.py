@@ -15,7 +15,7 @@ combination with dropout; a switch on the ACTIVATION column of `row` selects it.
 from llvmlite import ir
 
 from .. import jit, scalar
-from ..activations import ACTIVATIONS, CODES, MASKED, gradient, keeps_input, ways_back
+from ..activations import ACTIVATIONS, CODES, MASKED, backward_modes, gradient, keeps_input
 from ..emit import I32, I64, Value, at, load, splat, store, where
 from ..program import (
     ACTIVATION,
@@ -43,7 +43,7 @@ def _dropped(builder, bits, vector):
     return (lanes & one).differs(0)
 
 
-def _vectors(builder, rows, body):
+def _for_each_vector(builder, rows, body):
     """Emit `body(vector, offset)` for every vector of `rows` units; offset in floats."""
 
     def vector(i):
@@ -87,7 +87,7 @@ def _forward(builder, h, h_at, rows, row, constants, bits, bits_at, dropping):
                 y = where(_dropped(builder, words, i), value, y) * a + b
             store(builder, y, address)
 
-        return lambda: _vectors(builder, rows, one)
+        return lambda: _for_each_vector(builder, rows, one)
 
     cases = {
         2 * code + drops: case(name, drops)
@@ -106,21 +106,23 @@ def _backward(builder, h, h_at, rows, tile, tile_at, row, constants, bits, bits_
     words = at(builder, bits, bits_at, I32)
     slope_at = _slope_at(builder, h_at, row)
 
-    def case(name, way):
+    def case(name, mode):
         def one(i, place):
             kept = load(builder, at(builder, h, builder.add(slope_at, place)), LANES)
             dh = load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
-            dropped = _dropped(builder, words, i) if way == MASKED else None
-            dz = gradient(name, way, dh, kept, selu, a, b, dropped)
+            dropped = _dropped(builder, words, i) if mode == MASKED else None
+            dz = gradient(name, mode, dh, kept, selu, a, b, dropped)
             store(builder, dz, at(builder, h, builder.add(h_at, place)))
 
-        return lambda: _vectors(builder, rows, one)
+        return lambda: _for_each_vector(builder, rows, one)
 
     cases = {
-        3 * code + way: case(name, way) for name, code in CODES.items() for way in ways_back(name)
+        3 * code + mode: case(name, mode)
+        for name, code in CODES.items()
+        for mode in backward_modes(name)
     }
-    way = _column(builder, row, DROPPING) * (_column(builder, row, REMASK) + 1)
-    switch(builder, (_column(builder, row, ACTIVATION) * 3 + way).ir, cases)
+    mode = _column(builder, row, DROPPING) * (_column(builder, row, REMASK) + 1)
+    switch(builder, (_column(builder, row, ACTIVATION) * 3 + mode).ir, cases)
 
 
 @jit.helper

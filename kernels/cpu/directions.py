@@ -35,8 +35,8 @@ def _product_sum(builder, out, out_at, a, a_at, b, b_at, count):
         product = load(builder, at(builder, left, first), EIGHT) * load(
             builder, at(builder, right, first), EIGHT
         )
-        there = splat(builder, builder.sub(count, first), EIGHT) > order
-        return [(Value(builder, total[0]) + where(there, product, 0)).ir]
+        valid = splat(builder, builder.sub(count, first), EIGHT) > order
+        return [(Value(builder, total[0]) + where(valid, product, 0)).ir]
 
     zero = ir.Constant(ir.VectorType(F32, EIGHT), [0.0] * EIGHT)
     groups = builder.sdiv(builder.add(count, I64(EIGHT - 1)), I64(EIGHT))
@@ -78,8 +78,8 @@ def _combine_code(function):
     return combine
 
 
-_scaled = _combine_code(lambda x, y, a, b: x * a)
-_sideways = _combine_code(lambda x, y, a, b: (x - y * b) * a)
+_scale = _combine_code(lambda x, y, a, b: x * a)
+_orthogonal = _combine_code(lambda x, y, a, b: (x - y * b) * a)
 
 
 @jit.helper
@@ -88,7 +88,7 @@ def derive_weight(row, params, scratch, n):
     v_at, w_at = row[V_AT] + n * row[FAN_IN], row[W_AT] + n * row[FAN_IN]
     _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
     factor = params[row[G_AT] + n] / math.sqrt(scratch[0])
-    _scaled(params, w_at, params, v_at, params, v_at, factor, factor, row[FAN_IN])
+    _scale(params, w_at, params, v_at, params, v_at, factor, factor, row[FAN_IN])
 
 
 @jit.helper
@@ -122,19 +122,19 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n, overfl
     square, product = scratch[0], scratch[1]
     length = math.sqrt(square)
     old, one = params[g_at], np.float32(1)
-    factor, share = old / length, product / square
+    factor, projection = old / length, product / square
     if update != STORE:  # save the old direction in the weights, which are derived again below
-        _scaled(params, w_at, params, v_at, params, v_at, one, one, fan_in)
+        _scale(params, w_at, params, v_at, params, v_at, one, one, fan_in)
     for k in range(0, fan_in, PANEL):
         count = min(PANEL, fan_in - k)
-        _sideways(tile, 0, gradient, w_at + k, params, v_at + k, factor, share, count)
+        _orthogonal(tile, 0, gradient, w_at + k, params, v_at + k, factor, projection, count)
         update_direction_tile(update, params, state, v_at + k, 0, tile, 1, count, hyper, overflow)
     tile[0] = product / length
     update_tile(update, params, state, g_at, 0, tile, 1, 1, hyper, overflow)
     if update == STORE:
         return
     if not _is_good(row, params, scratch, n):
-        _scaled(params, v_at, params, w_at, params, w_at, one, one, fan_in)
+        _scale(params, v_at, params, w_at, params, w_at, one, one, fan_in)
         params[g_at] = old
         overflow[0] = np.nan
     derive_weight(row, params, scratch, n)

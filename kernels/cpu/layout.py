@@ -1,8 +1,8 @@
 """Transposes between rows of samples and panels, in vector registers.
 
-    x       data set (M, features), row by row
-    block   PANEL x PANEL floats, row by row: [sample][feature] or, transposed, [feature][sample]
-    panel   [feature][PANEL samples]: PANEL consecutive features are one transposed block
+x       data set (M, features), row by row
+block   PANEL x PANEL floats, row by row: [sample][feature] or, transposed, [feature][sample]
+panel   [feature][PANEL samples]: PANEL consecutive features are one transposed block
 """
 
 import numpy as np

@@ -56,15 +56,15 @@ def total_weight(code, batch, given):
     return total
 
 
-def _with_samples(update):
+def _for_each_class(update):
     """Return vector code that runs z, own = update(z, own) for each class in order, for all samples
     of a panel. `own`: (S,), one number per sample. Explicit vectors compile to far less code than
     LLVM's own vectorization.
     """
 
     @vector_code
-    def with_samples(builder, z, z_at, n_classes, own):
-        def of_class(c):
+    def for_each_class(builder, z, z_at, n_classes, own):
+        def one(c):
             row = builder.add(z_at, builder.mul(c, I64(PANEL)))
             for v in range(VECTORS):
                 places = at(builder, at(builder, z, row), v * LANES), at(builder, own, v * LANES)
@@ -73,14 +73,14 @@ def _with_samples(update):
                     if value is not before:
                         store(builder, value, place)
 
-        loop(builder, n_classes, of_class, short=True)
+        loop(builder, n_classes, one, short=True)
 
-    return with_samples
+    return for_each_class
 
 
-_subtract = _with_samples(lambda z, own: (z - own, own))
-_multiply = _with_samples(lambda z, own: (z * own, own))
-_add_to = _with_samples(lambda z, own: (z, own + z))
+_subtract = _for_each_class(lambda z, own: (z - own, own))
+_multiply = _for_each_class(lambda z, own: (z * own, own))
+_add_to = _for_each_class(lambda z, own: (z, own + z))
 
 
 @jit.helper
@@ -89,7 +89,7 @@ def _class_weight_of(class_weight, c):
 
 
 @jit.helper
-def _each(sample_weight, row, smoothing, n_classes):
+def _smoothed_target(sample_weight, row, smoothing, n_classes):
     """Return the target of each class that label smoothing adds, before class weights."""
     return sample_weight_of(sample_weight, row) * (smoothing / np.float32(n_classes))
 
@@ -122,7 +122,7 @@ def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
             hit = sample_weight_of(sample_weight, row)
             hit *= _class_weight_of(class_weight, labels[row])
             losses[at + s] *= hit * (ONE - smoothing)
-            losses[at + s] += _each(sample_weight, row, smoothing, n_classes) * rest
+            losses[at + s] += _smoothed_target(sample_weight, row, smoothing, n_classes) * rest
     _subtract(z, z_at, n_classes, top)
     exp_vectors(z, z, z_at, n_classes * VECTORS)
     sums[:] = ZERO
@@ -140,7 +140,7 @@ def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
                 total = ZERO
                 for c in range(n_classes):
                     total += _class_weight_of(class_weight, c)
-                whole = weight + _each(sample_weight, row, smoothing, n_classes) * total
+                whole = weight + _smoothed_target(sample_weight, row, smoothing, n_classes) * total
                 losses[at + s] += whole * math.log(sums[s])
             else:
                 losses[at + s] = weight * (losses[at + s] + math.log(sums[s]))
@@ -150,7 +150,7 @@ def _softmax(losses, at, z, z_at, n_classes, scratch, batch, given, loss):
     for s in range(count):
         z[z_at + labels[index[first + s]] * PANEL + s] -= top[s]
         if smoothing > ZERO:
-            each = _each(sample_weight, index[first + s], smoothing, n_classes) * scale
+            each = _smoothed_target(sample_weight, index[first + s], smoothing, n_classes) * scale
             for c in range(n_classes):
                 z[z_at + c * PANEL + s] -= each * _class_weight_of(class_weight, c)
 
@@ -171,7 +171,7 @@ def _log1p(x):
 FUNCTIONS = Functions(_exp, _log1p)
 
 
-def _of_element(builder, code, *values):
+def _element_loss(builder, code, *values):
     """Return (weighted loss, its derivative) of one output as an LLVM structure."""
     values = [Value(builder, value) for value in values]
     results = emit_element(builder, code, values, FUNCTIONS)
@@ -185,7 +185,7 @@ def _element(builder, losses, sample, kind, z, place, t, weight, parameter, posi
     output = load(builder, at_z, 1).ir
     # Not inlined: each loop around it would compile its own copy.
     pair, given = ir.LiteralStructType([F32, F32]), [kind, output, t, weight, parameter, positive]
-    both = call_once(builder, "loss_of_an_element", pair, _of_element, given)
+    both = call_once(builder, "loss_of_an_element", pair, _element_loss, given)
     loss, gradient = cgutils.unpack_tuple(builder, both)
     total = builder.fadd(builder.load(at_loss, typ=F64), builder.fpext(loss, F64))
     builder.store(total, at_loss)

@@ -50,17 +50,17 @@ from .shape import LANES, PANEL, ROWS, VECTORS
 from .tile import EIGHT
 
 
-def _single(builder, array, place):
+def _broadcast(builder, array, place):
     return splat(builder, load(builder, at(builder, array, place), 1), LANES)
 
 
-def _there(builder, first, samples, lanes):
+def _valid_lanes(builder, first, samples, lanes):
     """Return the mask of valid lanes: lane i holds sample first + i, valid if < samples."""
     left = splat(builder, builder.sub(samples, first), lanes)
     return left > Value(builder, ir.Constant(ir.VectorType(I64, lanes), list(range(lanes))))
 
 
-def _over_batch(builder, out, samples, stride, pointers, term):
+def _sum_over_batch(builder, out, samples, stride, pointers, term):
     """out[0] = sum over all samples of term(a[s], ...), a: the arrays at `pointers`."""
     panels = builder.sdiv(builder.add(samples, I64(PANEL - 1)), I64(PANEL))
 
@@ -69,8 +69,8 @@ def _over_batch(builder, out, samples, stride, pointers, term):
         for s in range(0, PANEL, EIGHT):
             places = [at(builder, at(builder, pointer, shift), s) for pointer in pointers]
             value = term(*(load(builder, place, EIGHT) for place in places))
-            there = _there(builder, builder.add(first, I64(s)), samples, EIGHT)
-            total = [(Value(builder, total[0]) + where(there, value, 0)).ir]
+            valid = _valid_lanes(builder, builder.add(first, I64(s)), samples, EIGHT)
+            total = [(Value(builder, total[0]) + where(valid, value, 0)).ir]
         return total
 
     zero = ir.Constant(ir.VectorType(F32, EIGHT), [0.0] * EIGHT)
@@ -86,7 +86,7 @@ def _over_batch(builder, out, samples, stride, pointers, term):
 def batch_sum(builder, out, out_at, a, a_at, stride, samples):
     """out = sum_s a[s]"""
     pointers = [at(builder, a, a_at)]
-    _over_batch(builder, at(builder, out, out_at), samples, stride, pointers, lambda x: x)
+    _sum_over_batch(builder, at(builder, out, out_at), samples, stride, pointers, lambda x: x)
 
 
 @vector_code
@@ -98,19 +98,19 @@ def batch_square_sum(builder, out, out_at, a, a_at, stride, samples, center):
         return (x - middle) * (x - middle)
 
     pointers = [at(builder, a, a_at)]
-    _over_batch(builder, at(builder, out, out_at), samples, stride, pointers, square)
+    _sum_over_batch(builder, at(builder, out, out_at), samples, stride, pointers, square)
 
 
 @vector_code
 def batch_product_sum(builder, out, out_at, a, a_at, b, b_at, stride, samples):
     """out = sum_s a[s] b[s]"""
     pointers = [at(builder, a, a_at), at(builder, b, b_at)]
-    _over_batch(
+    _sum_over_batch(
         builder, at(builder, out, out_at), samples, stride, pointers, lambda x, y: x * y
     )  # fmt: skip
 
 
-def _each_vector(builder, count, body):
+def _for_each_vector(builder, count, body):
     """Emit `body(i, offset, j)` for vector j of unit i, for `count` units of a panel."""
 
     def row(i):
@@ -138,27 +138,27 @@ def _normalize_code(keep, of_units):
         def one(i, offset, j):
             x = load(builder, at(builder, h, builder.add(x_at, offset)), LANES)
             if of_units:
-                m = _single(builder, means, i)
-                r = 1 / sqrt(_single(builder, scales, i) + small)
+                m = _broadcast(builder, means, i)
+                r = 1 / sqrt(_broadcast(builder, scales, i) + small)
             else:
                 m = load(builder, at(builder, means, j * LANES), LANES)
                 r = load(builder, at(builder, scales, j * LANES), LANES)
             normal = (x - m) * r
             if keep:
                 store(builder, normal, at(builder, h, builder.add(normal_at, offset)))
-            y = fma(normal, _single(builder, weights, i), _single(builder, biases, i))
+            y = fma(normal, _broadcast(builder, weights, i), _broadcast(builder, biases, i))
             store(builder, y, at(builder, h, builder.add(h_at, offset)))
 
-        _each_vector(builder, count, one)
+        _for_each_vector(builder, count, one)
 
     return normalize
 
 
 _normalize_units, _normalize_and_keep_units = (_normalize_code(k, True) for k in (False, True))
-_normalize_rows, _normalize_and_keep_rows = (_normalize_code(k, False) for k in (False, True))
+_normalize_samples, _normalize_and_keep_samples = (_normalize_code(k, False) for k in (False, True))
 
 
-def _over_units(builder, count, n, terms):
+def _sum_over_units(builder, count, n, terms):
     """Sum `terms(i, offset, j)`, a list of n Values, over `count` units i. Return a list of n sums
     for each vector j of samples.
     """
@@ -186,13 +186,13 @@ def layer_moments(builder, mean, mean_at, scale, scale_at, x, x_at, count, eps):
     def value(offset):
         return load(builder, at(builder, x, builder.add(x_at, offset)), LANES)
 
-    means = [s / units for (s,) in _over_units(builder, count, 1, lambda i, o, j: [value(o)])]
+    means = [s / units for (s,) in _sum_over_units(builder, count, 1, lambda i, o, j: [value(o)])]
 
     def square(i, offset, j):
         d = value(offset) - means[j]
         return [d * d]
 
-    for j, (s,) in enumerate(_over_units(builder, count, 1, square)):
+    for j, (s,) in enumerate(_sum_over_units(builder, count, 1, square)):
         r = 1 / sqrt(s / units + splat(builder, eps, LANES))
         store(builder, means[j], at(builder, at(builder, mean, mean_at), j * LANES))
         store(builder, r, at(builder, at(builder, scale, scale_at), j * LANES))
@@ -206,10 +206,10 @@ def layer_gradient_sums(builder, out, out_at, h, dz_at, normal_at, w, w_at, coun
 
     def terms(i, offset, j):
         dz = load(builder, at(builder, h, builder.add(dz_at, offset)), LANES)
-        g = dz * _single(builder, weights, i)
+        g = dz * _broadcast(builder, weights, i)
         return [g, g * load(builder, at(builder, h, builder.add(normal_at, offset)), LANES)]
 
-    for j, (total, product) in enumerate(_over_units(builder, count, 2, terms)):
+    for j, (total, product) in enumerate(_sum_over_units(builder, count, 2, terms)):
         store(builder, total / units, at(builder, target, j * LANES))
         store(builder, product / units, at(builder, target, PANEL + j * LANES))
 
@@ -229,10 +229,10 @@ def layer_input_gradient(
             load(builder, at(builder, place, shift + j * LANES), LANES)
             for place, shift in ((means, 0), (means, PANEL), (scales, 0))
         )
-        g = dz * _single(builder, weights, i)
+        g = dz * _broadcast(builder, weights, i)
         store(builder, (g - total - normal * product) * r, at(builder, tile, offset))
 
-    _each_vector(builder, count, one)
+    _for_each_vector(builder, count, one)
 
 
 @vector_code
@@ -253,13 +253,13 @@ def batch_input_gradient(
         dz = load(builder, at(builder, h, builder.add(dz_at, offset)), LANES)
         normal = load(builder, at(builder, h, builder.add(normal_at, offset)), LANES)
         pair = at(builder, at(builder, sums, sums_at), builder.mul(i, I64(2)))
-        mean, product = (_single(builder, pair, k) / batch for k in range(2))
-        factor = _single(builder, weights, i) / sqrt(_single(builder, variances, i) + small)
+        mean, product = (_broadcast(builder, pair, k) / batch for k in range(2))
+        factor = _broadcast(builder, weights, i) / sqrt(_broadcast(builder, variances, i) + small)
         dx = (dz - mean - normal * product) * factor
-        there = _there(builder, I64(j * LANES), samples, LANES)
-        store(builder, where(there, dx, 0), at(builder, tile, offset))
+        valid = _valid_lanes(builder, I64(j * LANES), samples, LANES)
+        store(builder, where(valid, dx, 0), at(builder, tile, offset))
 
-    _each_vector(builder, count, one)
+    _for_each_vector(builder, count, one)
 
 
 @jit.helper
@@ -305,13 +305,13 @@ def normalization_forward(
         elif training:
             scale_at = row[STATISTICS_AT] + p * PANEL
             layer_moments(scratch, 0, acts, scale_at, acts, x_at, count, eps)
-            _normalize_and_keep_rows(
+            _normalize_and_keep_samples(
                 acts, h_at, normal_at, x_at, scratch, 0, acts, scale_at, params, w_at, b_at, count,
                 eps,
             )  # fmt: skip
         else:
             layer_moments(scratch, 0, scratch, PANEL, acts, x_at, count, eps)
-            _normalize_rows(
+            _normalize_samples(
                 acts, h_at, normal_at, x_at, scratch, 0, scratch, PANEL, params, w_at, b_at, count,
                 eps,
             )  # fmt: skip

@@ -144,7 +144,7 @@ def make_masks(row, bits, first_panel, last_panel, first, last, masks):
 
 
 @jit.helper
-def keep_transposed(row, above, acts, first_panel, last_panel, first, last):
+def store_transposed(row, above, acts, first_panel, last_panel, first, last):
     """Copy the outputs of a layer to T_AT as [block of features][sample][feature]."""
     for k in range(first, last, PANEL):
         for p in range(first_panel, last_panel):
@@ -197,7 +197,7 @@ def run_forward(program, buffers, x, batch, part, masks, training):
                     )
                 finish_rows(row, constants[r], acts, bits, p, q, n, m, dropping)
             if training and stage < layers and table[stage, OP] == DENSE:
-                keep_transposed(row, table[stage], acts, p, q, n, m)
+                store_transposed(row, table[stage], acts, p, q, n, m)
 
 
 @jit.helper

@@ -38,7 +38,7 @@ from .shape import LANES, NARROW_ROWS, PANEL, ROWS, UNITS, UNROLL, VECTORS
 
 VECTOR = ir.VectorType(F32, LANES)
 LINE = 16  # floats of a cache line
-AHEAD = 1024  # prefetch distance in floats, where memory bandwidth is the limit
+PREFETCH_DISTANCE = 1024  # in floats, for products limited by memory bandwidth
 
 
 def _zeros():
@@ -46,13 +46,13 @@ def _zeros():
 
 
 def _accumulate(
-    builder, sums, rows, row_step, panel, count, ahead, vectors=VECTORS, panel_step=PANEL
+    builder, sums, rows, row_step, panel, count, prefetch_next, vectors=VECTORS, panel_step=PANEL
 ):
     """sums[i] += sum_k rows[i][k * row_step] * panel[k]   for k = 0 .. count - 1.
 
     The loop is unrolled UNROLL times; with more, the compiler hoists so many loads that
-    accumulators spill. `ahead(k)` prefetches the operands of terms k .. k + LINE - 1 of the next
-    tile.
+    accumulators spill. `prefetch_next(k)` prefetches the operands of terms k .. k + LINE - 1 of the
+    next tile.
     """
 
     def one(k, sums):
@@ -70,48 +70,50 @@ def _accumulate(
         return sums
 
     count = I64(count) if isinstance(count, int) else count
-    rounds, most = builder.sdiv(count, I64(UNROLL)), I64(LINE // UNROLL)
+    rounds, per_line = builder.sdiv(count, I64(UNROLL)), I64(LINE // UNROLL)
 
     def line(i, sums):
-        done = builder.mul(i, most)
+        done = builder.mul(i, per_line)
         left = builder.sub(rounds, done)
-        few = builder.select(builder.icmp_signed("<", left, most), left, most)
+        iterations = builder.select(builder.icmp_signed("<", left, per_line), left, per_line)
         start = builder.mul(done, I64(UNROLL))
-        ahead(start)
+        prefetch_next(start)
         return fold(
-            builder, few, sums,
+            builder, iterations, sums,
             lambda j, s: several(builder.add(start, builder.mul(j, I64(UNROLL))), s),
         )  # fmt: skip
 
-    lines = builder.sdiv(builder.add(rounds, I64(LINE // UNROLL - 1)), most)
+    lines = builder.sdiv(builder.add(rounds, I64(LINE // UNROLL - 1)), per_line)
     sums = fold(builder, lines, sums, line)
     done = builder.mul(rounds, I64(UNROLL))
     return fold(builder, builder.sub(count, done), sums, lambda k, s: one(builder.add(k, done), s))
 
 
-def _in_a_row(builder, pointer, floats_per_term):
-    """Return an `ahead` that prefetches sequential memory."""
+def _prefetch_sequential(builder, pointer, floats_per_term):
+    """Return a `prefetch_next` for memory that is read sequentially."""
 
-    def ahead(k):
+    def prefetch_next(k):
         here = at(builder, pointer, builder.mul(k, I64(floats_per_term)))
         for line in range(floats_per_term):
             prefetch(builder, at(builder, here, line * LINE))
 
-    return ahead
+    return prefetch_next
 
 
-def _down_rows(builder, pointer, stride, rows):
-    """Return an `ahead` that prefetches `rows` rows, `stride` floats apart, into the L2 cache."""
+def _prefetch_rows(builder, pointer, stride, rows):
+    """Return a `prefetch_next` for `rows` rows, `stride` floats apart. It prefetches into the L2
+    cache only: with a power of two as stride, the rows would evict each other from one set of L1.
+    """
 
-    def ahead(k):
+    def prefetch_next(k):
         here = at(builder, pointer, k)
         for i in range(rows):
             prefetch(builder, at(builder, here, builder.mul(stride, I64(i))), level=2)
 
-    return ahead
+    return prefetch_next
 
 
-def _loaded(builder, rows, vectors):
+def _load_sums(builder, rows, vectors):
     return [
         load(builder, at(builder, row, j * LANES), LANES).ir for row in rows for j in range(vectors)
     ]
@@ -133,7 +135,7 @@ def _forward_code(rows, vectors):
             return [broadcast(builder, place, 0, LANES) for place in places for _ in range(vectors)]
 
         begin = builder.icmp_signed("==", first, I64(0))
-        sums = choose(builder, begin, bias, lambda: _loaded(builder, out, vectors))
+        sums = choose(builder, begin, bias, lambda: _load_sums(builder, out, vectors))
         weights = row_pointers(builder, w, builder.add(w_at, first), stride, valid, rows)
         following = at(
             builder, w, builder.add(builder.add(w_at, first), builder.mul(stride, I64(rows)))
@@ -141,7 +143,7 @@ def _forward_code(rows, vectors):
         source = at(builder, x, builder.add(x_at, builder.mul(first, I64(PANEL))))
         sums = _accumulate(
             builder, sums, weights, 1, source, count,
-            _down_rows(builder, following, stride, rows), vectors,
+            _prefetch_rows(builder, following, stride, rows), vectors,
         )  # fmt: skip
         _store(builder, out, sums, vectors)
 
@@ -160,11 +162,11 @@ def single_row_tile(builder, z, z_at, packed, packed_at, x, x_at, count):
     """z[n] = packed[0, n] + sum_k packed[k + 1, n] x[k]   for UNITS units n and `count` terms."""
     vectors = UNITS // LANES
     first = at(builder, packed, packed_at)
-    sums = _loaded(builder, [first], vectors)
+    sums = _load_sums(builder, [first], vectors)
     lines = at(builder, first, UNITS)
-    ahead = _in_a_row(builder, at(builder, lines, AHEAD), UNITS)
+    prefetch_next = _prefetch_sequential(builder, at(builder, lines, PREFETCH_DISTANCE), UNITS)
     source = at(builder, x, x_at)
-    sums = _accumulate(builder, sums, [source], 1, lines, count, ahead, vectors, UNITS)
+    sums = _accumulate(builder, sums, [source], 1, lines, count, prefetch_next, vectors, UNITS)
     _store(builder, [at(builder, z, z_at)], sums, vectors)
 
 
@@ -180,13 +182,13 @@ def input_gradient_tile(builder, tile, tile_at, strip, strip_at, dz, dz_at, firs
     for line in range(ROWS * PANEL // LINE):
         prefetch(builder, at(builder, outputs, line * LINE), write=True)
     begin = builder.icmp_signed("==", first, I64(0))
-    sums = choose(builder, begin, _zeros, lambda: _loaded(builder, out, VECTORS))
+    sums = choose(builder, begin, _zeros, lambda: _load_sums(builder, out, VECTORS))
     packed = at(builder, strip, builder.add(strip_at, builder.mul(first, I64(ROWS))))
     source = at(builder, dz, builder.add(dz_at, builder.mul(first, I64(PANEL))))
     following = at(builder, packed, builder.mul(count, I64(ROWS)))
     sums = _accumulate(
         builder, sums, [at(builder, packed, i) for i in range(ROWS)], ROWS, source, count,
-        _in_a_row(builder, following, ROWS),
+        _prefetch_sequential(builder, following, ROWS),
     )  # fmt: skip
     _store(builder, out, sums)
 
@@ -203,7 +205,7 @@ def weight_gradient_tile(
     parameters = at(builder, w, w_at)
     states = at(builder, state, w_at)
 
-    def ask_for_update(p):
+    def prefetch_update(p):
         """Prefetch the parameters with panel 0 and one array of the state with each next panel."""
         array = at(builder, states, builder.mul(builder.sub(p, I64(1)), size))
         known = builder.and_(
@@ -220,11 +222,11 @@ def weight_gradient_tile(
     source = at(builder, xt, xt_at)
 
     def panel(p, sums):
-        ask_for_update(p)
+        prefetch_update(p)
         shift = builder.mul(p, dz_stride)
         block = at(builder, source, builder.mul(p, I64(PANEL * PANEL)))
         rows_here = [at(builder, row, shift) for row in rows]
-        following = _in_a_row(builder, at(builder, below, shift), ROWS)
+        following = _prefetch_sequential(builder, at(builder, below, shift), ROWS)
         left = builder.sub(whole, builder.mul(p, I64(PANEL)))
         count = builder.select(builder.icmp_signed("<", left, I64(PANEL)), left, I64(PANEL))
         return _accumulate(builder, sums, rows_here, 1, block, count, following)
