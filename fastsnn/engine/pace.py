@@ -111,10 +111,8 @@ class Pace:
             return False
         if size.best_single is None:
             return size.parallel_steps >= self.first or len(size.single) > 0
-        loss = (
-            max(size.best_single - size.best_parallel, 0.1 * size.best_single) * rows
-        )  # cost of a measurement
-        return size.parallel_s > REMEASURE[size.remeasured] * loss
+        cost = max(size.best_single - size.best_parallel, 0.1 * size.best_single) * rows
+        return size.parallel_s > REMEASURE[size.remeasured] * cost
 
     def record(self, seconds: float, single: bool) -> None:
         """Record the seconds of the region for which `use_one_thread` was last called."""

@@ -18,9 +18,7 @@ from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import solve
 
-Allocate = Callable[
-    [int], int
-]  # allocate(n): reserve n floats in the activations, return their offset
+Allocate = Callable[[int], int]  # reserve n floats in the activations, return their offset
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Transposes between rows of samples and panels, in vector registers.
 
-x       data set (M, features), row by row
-block   PANEL x PANEL floats, row by row: [sample][feature] or, transposed, [feature][sample]
-panel   [feature][PANEL samples]: PANEL consecutive features are one transposed block
+    x       data set (M, features), row by row
+    block   PANEL x PANEL floats, row by row: [sample][feature] or, transposed, [feature][sample]
+    panel   [feature][PANEL samples]: PANEL consecutive features are one transposed block
+
+The calling thread owns `out`; it does not overlap the source.
 """
 
 import numpy as np
