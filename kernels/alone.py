@@ -58,7 +58,7 @@ def _acquire(path, missing, report):
             elif time.monotonic() - since > PATIENCE:
                 report(
                     f"fastsnn: the other process has compiled nothing for {PATIENCE:.0f} s; "
-                    "compiling here, too"
+                    "compiling here as well"
                 )
                 return None
     except (OSError, NotImplementedError, Warning) as problem:  # no locks on this file system

@@ -105,12 +105,12 @@ class _PlaceCache(caching.FunctionCache):
         try:
             return super().load_overload(signature, target_context)
         except RuntimeError as reason:
-            warn_once(f"{reason}; the code there is not used but compiled anew")
+            warn_once(f"{reason}; the code there is not used, the kernel is compiled again")
         except OSError as problem:
             warn_once(f"the cache entry of {self._name} cannot be read ({problem})")
         except Exception as error:  # a damaged pickle can raise anything
             log.warning(
-                "fastsnn: cache entry of %s is damaged (%r); compiling anew", self._name, error
+                "fastsnn: cache entry of %s is damaged (%r); compiling again", self._name, error
             )
         if self.writable:
             try:

@@ -17,7 +17,7 @@ LAMBDA_ALPHA = LAMBDA * ALPHA
 ALPHA_PRIME = -LAMBDA_ALPHA  # limit of SELU for z -> -infinity; value of a dropped unit
 
 LOG2_E = 1.4426950408889634
-LN2_HIGH = 0.693359375  # short mantissa: n * LN2_HIGH is exact for every exponent n
+LN2_HIGH = 0.693359375  # few significant bits: n * LN2_HIGH is exact for every exponent n
 LN2_LOW = -2.12194440e-4
 ROUND = 12582912.0  # 1.5 * 2**23: adding it leaves the nearest integer in the low mantissa bits
 ROUND_BITS = 0x4B400000

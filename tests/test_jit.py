@@ -108,7 +108,7 @@ def test_a_damaged_entry_is_dropped(cache, name):
         path.write_bytes(damage(path.read_bytes()))
     _, result, said = run(cache)
     assert result == "right"
-    assert re.search(r"cache entry of .*exponential.* is damaged \(.*\); compiling anew", said)
+    assert re.search(r"cache entry of .*exponential.* is damaged \(.*\); compiling again", said)
     assert run(cache)[1:] == ("right", "")  # the next process finds a good one
 
 

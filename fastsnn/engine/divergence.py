@@ -28,7 +28,7 @@ def diverged(
     """
     what = f"training diverged in step {step}: the loss is {loss:.4g}"
     if overflow:
-        what += ", and its update would leave float32,"
+        what += ", and its update would overflow float32,"
     cause = (
         _weights(batch, batch.index[rows])
         or _large("inputs", x)
@@ -40,9 +40,7 @@ def diverged(
             f"{SMALL_EPS:g}"
         )
     if cause is None and weight_decay > 1 and rate * weight_decay > 1:
-        cause = (
-            f"with learning rate {rate:.4g} times weight decay {weight_decay:.4g}; keep it small"
-        )
+        cause = f"with learning rate {rate:.4g} times weight decay {weight_decay:.4g}; reduce one"
     if cause is None:
         cause = (
             f"with learning rate {rate:.4g}; try a rate 10 times smaller, and standardized inputs"

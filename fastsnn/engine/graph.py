@@ -130,7 +130,7 @@ class _Builder:
     def _norm(self, layer: Normalizing, name: str, where: str) -> None:
         if self.group & {"norm", "dropout", "highway"}:
             raise ValueError(
-                f"{where}: one normalization a Dense, before its dropout; take the other away"
+                f"{where}: at most one normalization per Dense, before its dropout; remove this one"
             )
         self.group.add("norm")
         momentum = getattr(layer, "momentum", 0.0)
@@ -138,7 +138,7 @@ class _Builder:
 
     def _dropout(self, layer: Dropping, where: str) -> None:
         if "dropout" in self.group:
-            raise ValueError(f"{where}: one dropout a Dense; take one of the two away")
+            raise ValueError(f"{where}: at most one dropout per Dense; remove one of the two")
         _warn_about_dropout(where, self._last_activation(), layer)
         self.group.add("dropout")
         self._change(dropout=layer.dropout, rate=float(layer.rate), site=self.sites)
@@ -169,7 +169,7 @@ class _Builder:
                 raise ValueError(f"{where}: no {type(inner).__name__} inside")
             self.add(inner, f"{name}.{index}")
         if self.group & {"activation"}:
-            raise ValueError(f"{where}: what is added must not have an activation of its own")
+            raise ValueError(f"{where}: the output that is added must not have an activation")
         if self.width != width:
             raise ValueError(
                 f"{where}: it must have as many outputs as inputs, got {self.width} and {width}"
@@ -181,7 +181,7 @@ def _warn_about_dropout(where: str, activation: str, layer: Dropping) -> None:
     if isinstance(layer, Dropout) and activation == "selu":
         wanted = "plain Dropout after SELU breaks self-normalization; use AlphaDropout"
     elif isinstance(layer, AlphaDropout) and activation != "selu":
-        wanted = f"AlphaDropout after {activation} is not what it was made for; use Dropout"
+        wanted = f"AlphaDropout after {activation} does not preserve mean and variance; use Dropout"
     else:
         return
     if layer.rate:

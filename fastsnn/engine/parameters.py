@@ -213,7 +213,7 @@ def _require_names(needed: Mapping[str, Any], arrays: Mapping[str, Any]) -> None
     missing, unknown = needed.keys() - arrays.keys(), arrays.keys() - needed.keys()
     faults = [
         f"{what} {listed(sorted(names, key=str))}"
-        for what, names in (("needs", missing), ("does not know", unknown))
+        for what, names in (("needs", missing), ("has no", unknown))
         if names
     ]
     if faults:
@@ -242,7 +242,7 @@ def _checked(name: str, array: np.ndarray, tensor: np.ndarray) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
     if name.endswith(".running_var") and array.min() < 0:
-        raise ValueError(f"state_dict: {name} must not be negative, as no variance is")
+        raise ValueError(f"state_dict: {name} must not be negative: it is a variance")
     if name.endswith(".weight_v"):
         length = np.sqrt(np.square(array, dtype=np.float64).sum(axis=1))
         if not ((length > SMALLEST_LENGTH) & (length < LARGEST_LENGTH)).all():

@@ -60,7 +60,7 @@ class Part(NamedTuple):
 class Masks(NamedTuple):
     """The counter and key of the dropout masks of a batch, see `kernels/philox.py`."""
 
-    first_sample: int  # counter of the first row of the batch; a multiple of 8
+    first_sample: int  # sample index of the first row; a multiple of 8
     step: int
     seed: int
 
