@@ -87,18 +87,18 @@ class PredictionEngine(Interface):
             node.op == "dense" and not node.weight_norm and node.skip is None for node in nodes
         )
         self._single: SingleRows | None = None
-        self._seen = -1
-        self._own = threading.local()
+        self._seen_version = -1
+        self._own = threading.local()  # buffers of each calling thread
 
     def place(self, x: np.ndarray | ByteRows) -> np.ndarray | ByteRows:
         return x
 
     def expect_predictions(self) -> None:
-        self._seen = self.parameters.version
+        self._seen_version = self.parameters.version
 
     def run(self, out: np.ndarray, x: np.ndarray, threads: int | None) -> None:
-        if self._plain and len(x) <= FEW and (few := self._single_rows()) is not None:
-            few.run(out, x)
+        if self._plain and len(x) <= FEW and (single_rows := self._single_rows()) is not None:
+            single_rows.run(out, x)
             return
         buffers = getattr(self._own, "buffers", None)
         if buffers is None:
@@ -119,11 +119,11 @@ class PredictionEngine(Interface):
         """Return the packed copy of the current parameters, or None. The copy is created at the
         second call with the same parameters, because a network in training may use them only once.
         """
-        few, version = self._single, self.parameters.version
-        if few is not None and few.version == version:
-            return few
-        if self._seen != version:
-            self._seen = version
+        single_rows, version = self._single, self.parameters.version
+        if single_rows is not None and single_rows.version == version:
+            return single_rows
+        if self._seen_version != version:
+            self._seen_version = version
             return None
         self._single = SingleRows(self.nodes, self.parameters)
         return self._single

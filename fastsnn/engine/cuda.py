@@ -109,22 +109,22 @@ class TrainingEngine(Interface):
         key = id(data), samples, loss, update
         if key in self.launches:
             return self.launches[key][1]
-        made, run = kernels(), Launches()
-        groups, table = made.arguments, self.plan.table
+        modules, run = kernels(), Launches()
+        groups, table = modules.arguments, self.plan.table
         program = groups.Program(table, self.plan.constants, params)
         queue = groups.Queue(self.jobs, self.slots, self.hypers, self.step_losses)
         batch = groups.Batch(data.index, samples)
         targets = groups.Targets(*data.arrays, int(data.weighted), int(data.class_weighted))
-        block = schedule.narrow_block(table, samples, True, made.passes.BLOCKS)
-        made.program.run_rows(
+        block = schedule.narrow_block(table, samples, True, modules.passes.BLOCKS)
+        modules.program.run_rows(
             run, block, self.losses, program, self.acts, data.x, batch, targets, queue, loss,
             self.precision,
         )  # fmt: skip
-        tiling, size = made.weights.Tiling(table, samples, self.precision), self.layout.size
-        made.program.run_weights(
+        tiling, size = modules.weights.Tiling(table, samples, self.precision), self.layout.size
+        modules.program.run_weights(
             run, program, tiling, state, self.acts, queue, update, size, samples
         )
-        made.program.run_directions(run, program, state, queue, update, size)
+        modules.program.run_directions(run, program, state, queue, update, size)
         self.launches[key] = data, run  # keeps the data alive, so that its id is not reused
         return run
 
@@ -134,30 +134,31 @@ class TrainingEngine(Interface):
         """Queue all steps and wait. Return (mean losses, overflow marks) of all steps, including
         those that the device skipped. A nonzero mark: the update overflowed.
         """
-        made = kernels()
+        modules = kernels()
         first_row, sizes, step, seed, loss, update, hypers, limit = steps
         self.reserve(max(sizes))
         data = self._data(batch)
-        jobs = np.zeros((len(sizes), made.job.JOB), np.int64)
-        scalars = np.zeros((len(sizes), made.job.HYPERS), np.float32)
+        jobs = np.zeros((len(sizes), modules.job.JOB), np.int64)
+        scalars = np.zeros((len(sizes), modules.job.HYPERS), np.float32)
         numbers = require_loss(loss.code).targets == NUMBERS
         outputs = self.nodes[-1].fan_out if numbers else 1
         for i, (size, hyper) in enumerate(zip(sizes, hypers, strict=True)):
-            jobs[i, made.job.FIRST_ROW], first_row = first_row, first_row + size
-            jobs[i, made.job.STEP] = (step + i) & 0xFFFFFFFF
+            jobs[i, modules.job.FIRST_ROW], first_row = first_row, first_row + size
+            jobs[i, modules.job.STEP] = (step + i) & 0xFFFFFFFF
             scalars[i, : len(hyper)] = hyper
-            scalars[i, made.job.PARAMETER] = loss.parameter
-            scalars[i, made.job.SCALE] = 1 / (size * outputs)
-        jobs[:, made.job.SEED] = made.dropout.signed64(seed)
-        scalars[:, made.job.LIMIT] = limit
-        made.device.write(self.jobs, 0, jobs.reshape(-1))
-        made.device.write(self.hypers, 0, scalars.reshape(-1))
-        made.device.write(self.slots, 0, np.zeros(made.job.SLOTS, np.int64))
+            scalars[i, modules.job.PARAMETER] = loss.parameter
+            scalars[i, modules.job.SCALE] = 1 / (size * outputs)
+        jobs[:, modules.job.SEED] = modules.dropout.signed64(seed)
+        scalars[:, modules.job.LIMIT] = limit
+        modules.device.write(self.jobs, 0, jobs.reshape(-1))
+        modules.device.write(self.hypers, 0, scalars.reshape(-1))
+        modules.device.write(self.slots, 0, np.zeros(modules.job.SLOTS, np.int64))
         for size in sizes:
             self._launches(params, data, size, loss.code, update, state).run()
-        count, columns = len(sizes), made.job.HYPERS
-        overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
-        return made.device.read(self.step_losses)[:count].tolist(), overflows
+        count, columns = len(sizes), modules.job.HYPERS
+        scalars = modules.device.read(self.hypers).reshape(-1, columns)
+        overflows = scalars[:count, modules.job.OVERFLOW]
+        return modules.device.read(self.step_losses)[:count].tolist(), overflows
 
     def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
         def run(params: DeviceArray) -> tuple[list[float], bool]:

@@ -58,12 +58,12 @@ class Passes:
             if len(self.launches) > 8:  # bounds the memory of sizes that occur once
                 self.launches = {}
             run = Launches()
-            made, table = kernels(), self.plan.table
-            block = schedule.narrow_block(table, samples, False, made.passes.BLOCKS)
-            groups = made.arguments
+            modules, table = kernels(), self.plan.table
+            block = schedule.narrow_block(table, samples, False, modules.passes.BLOCKS)
+            groups = modules.arguments
             program = groups.Program(table, self.plan.constants, self.parameters.current())
             batch, queue = groups.Batch(given.index, samples), groups.Queue(self.jobs, self.slots)
-            made.program.run_outputs(
+            modules.program.run_outputs(
                 run, block, program, self.acts, given.x, batch, queue, self.training
             )
             # Keeps `Rows` alive, so that their id is not reused.
@@ -91,31 +91,31 @@ class Passes:
 
     def run_rows(self, out: np.ndarray, rows: Rows) -> None:
         """out[i] = raw outputs for row i of `rows`, which are in device memory."""
-        made = kernels()
+        modules = kernels()
         self.reserve(min(len(rows), CHUNK))
         self.parameters.current()
-        job = np.zeros(made.job.JOB, np.int64)
+        job = np.zeros(modules.job.JOB, np.int64)
         for first in range(0, len(rows), self.samples):
-            job[made.job.FIRST_ROW] = first
-            made.device.write(self.jobs, 0, job)
+            job[modules.job.FIRST_ROW] = first
+            modules.device.write(self.jobs, 0, job)
             count = min(self.samples, len(rows) - first)
             self._launch(rows, count)
             out[first : first + count] = self._outputs(len(self.plan.table) - 1, count)
-        made.device.write(self.jobs, 0, np.zeros_like(job))  # `run` starts at row 0
+        modules.device.write(self.jobs, 0, np.zeros_like(job))  # `run` starts at row 0
 
     def hidden(self, x: np.ndarray, seed: int, step: int) -> list[np.ndarray]:
         """Return the result of `PredictionEngine.activations`."""
-        made = kernels()
+        modules = kernels()
         coupled = self.training and any(node.couples_rows for node in self.nodes)
         self.reserve(len(x) if coupled else min(len(x), CHUNK))
         self.parameters.current()
         hidden = [np.empty((len(x), node.fan_out), np.float32) for node in self.nodes[:-1]]
         for first in range(0, len(x), self.samples):
             rows = x[first : first + self.samples]
-            job = np.zeros(made.job.JOB, np.int64)
-            job[made.job.BLOCK], job[made.job.STEP] = first // 8, step & 0xFFFFFFFF
-            job[made.job.SEED] = made.dropout.signed64(seed)
-            made.device.write(self.jobs, 0, job)
+            job = np.zeros(modules.job.JOB, np.int64)
+            job[modules.job.BLOCK], job[modules.job.STEP] = first // 8, step & 0xFFFFFFFF
+            job[modules.job.SEED] = modules.dropout.signed64(seed)
+            modules.device.write(self.jobs, 0, job)
             self._pass(rows)
             for row, out in enumerate(hidden):
                 out[first : first + len(rows)] = self._outputs(row, len(rows))
@@ -130,7 +130,7 @@ class PredictionEngine(Interface):
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
         self.nodes, self.layout = nodes, parameters.layout
         self.parameters = on_device(nodes, parameters)
-        self._own = threading.local()
+        self._own = threading.local()  # buffers of each calling thread
 
     def place(self, x: np.ndarray | ByteRows) -> Rows:
         return Rows(x)

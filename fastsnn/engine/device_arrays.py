@@ -130,11 +130,11 @@ def features(x: np.ndarray | ByteRows) -> DeviceArray:
     device = kernels().device
     if not isinstance(x, ByteRows):
         return device.to_device(x.reshape(-1))
-    made, first = device.zeros(x.shape[0] * x.shape[1]), 0
+    array, first = device.zeros(x.shape[0] * x.shape[1]), 0
     for block in x.blocks():
-        device.write(made, first, block.reshape(-1))
+        device.write(array, first, block.reshape(-1))
         first += block.size
-    return made
+    return array
 
 
 def _zero_rows(array: np.ndarray, rows: int) -> np.ndarray:

@@ -32,10 +32,10 @@ AnyCopy = TypeVar("AnyCopy", bound=Copy)
 
 
 class Parameters:
-    """All tensors of a network in one flat float32 buffer, and the only way to write into them.
+    """All tensors of a network in one flat float32 buffer, and the only interface to write them.
 
-    Every write increments `version`; copies (derived weights, packed rows, a device's buffer) are
-    stale if they have another one. Engines read `current` and write inside `update`; all other code
+    Every write increments `version`. A copy (derived weights, packed rows, a device's buffer) is
+    stale if its version differs. Engines read `current` and write inside `update`; all other code
     uses `snapshot` and `restore`, or `load`.
 
     Parameters
@@ -51,7 +51,7 @@ class Parameters:
         self._shown = np.frombuffer(self._flat.data.toreadonly(), np.float32)
         self.tensors = layout.views(self._shown)
         self._tensors = layout.views(self._flat)
-        self.version = 0
+        self.version = 0  # parameter version; every writer must increment it
         self.derived_version = -1  # version from which the derived tensors were computed
         # A weak reference to the copy in device memory.
         self._device: Callable[[], Copy | None] = lambda: None
