@@ -60,7 +60,7 @@ def every_kernel():
                 dense.forward_kernel(tile, kind, dropping)
         if name != "none":
             elementwise.backward_kernel(kind)
-        for mode in activations.ways_back(name):
+        for mode in activations.backward_modes(name):
             for tile in tiles_of(name):
                 dense.backward_kernel(tile, kind, mode)
     for update, row in enumerate(updates.UPDATES):
