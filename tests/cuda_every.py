@@ -83,7 +83,7 @@ def test_updates(precision, name, part, monkeypatch):
     """Three steps: what the optimizer of the oracle makes of the gradients that the GPU tells of,
     within the roundings of an update.
     """
-    monkeypatch.setattr(weights, "PART", part)
+    monkeypatch.setattr(weights, "MIN_SPLIT", part)
     kind, options = EACH[name]
     x, y = data(24)
     layers = [fs.Dense(5), fs.SELU(), fs.Dense(3)]

@@ -186,7 +186,7 @@ def test_bits_are_the_wide_schedule_s_and_the_cpu_s(name):
 @pytest.mark.parametrize("block", passes.ON_DEVICE, ids=lambda b: str(b.columns))
 def test_bits_are_the_cpu_s_with_the_blocks_of_a_gpu(block, monkeypatch):
     monkeypatch.setattr(passes, "BLOCKS", (block,))
-    monkeypatch.setattr(narrow, "MOST", 256)
+    monkeypatch.setattr(narrow, "MAX_UNITS", 256)
     width = block.columns - 3
     given = dense(width, block.depth + 1), 9, 2 * block.depth + 3, "softmax_cross_entropy", ""
     cpu, _ = results(fs.Trainer, *given, steps=0)
@@ -234,19 +234,19 @@ def test_no_row_looks_at_another_one():
 def test_no_two_threads_want_one_bank(block):
     """When weights are written to shared memory, either way; and each float has one place there."""
     _, keep = narrow_product.weights_code(block)
-    words = np.zeros(passes.PASS, np.int64)
+    words = np.zeros(passes.DESCRIPTOR, np.int64)
     for forward in (True, False):
         words[passes.BIAS] = 0 if forward else -1
-        landed = np.full((block.threads, block.stage), -1)
+        landed = np.full((block.threads, block.prefetch), -1)
         for thread in range(block.threads):
             shared = np.full(block.buffer, -1, np.float32)
-            keep(shared, 0, np.arange(block.stage, dtype=np.float32), words, 0, thread)
+            keep(shared, 0, np.arange(block.prefetch, dtype=np.float32), words, 0, thread)
             (places,) = np.nonzero(shared >= 0)
             landed[thread, shared[places].astype(int)] = places
         assert (landed >= 0).all() and len(np.unique(landed)) == landed.size
         width = 1 if forward else 4
         for first in range(0, block.threads, 32 // width):
-            for j in range(0, block.stage, width):
+            for j in range(0, block.prefetch, width):
                 most, least = banks_of(landed[first : first + 32 // width, j], width)
                 assert most == least
 
@@ -289,7 +289,7 @@ def test_what_pays(layers, width, samples, expected):
 def test_only_outputs_are_written_where_buffers_take_turns():
     """Another block may be at another layer, in the same buffer."""
     plan = table(dense(16, 12, 5, 3), 20, 9, training=False)
-    made = passes.passes_of(plan.table, plan.constants, training=False, backward=False)
+    made = passes.descriptors_of(plan.table, plan.constants, training=False, backward=False)
     assert (made[:3, passes.OUT] < 0).all() and made[3, passes.OUT] == plan.outputs(3)[0]
     net = fs.Network(dense(16, 12, 5, 3), 20, seed=1).to_device()
     x = np.random.default_rng(0).normal(size=(9, 20)).astype(np.float32)

@@ -193,7 +193,7 @@ def test_bits_do_not_depend_on_the_tile(t, monkeypatch):
 def test_the_batch_is_split(mode, monkeypatch):
     x, y = data(50)
     whole = trainer(mode).gradients(x, y)
-    monkeypatch.setattr(weights, "PART", 16)
+    monkeypatch.setattr(weights, "MIN_SPLIT", 16)
     split, again = trainer(mode).gradients(x, y), trainer(mode).gradients(x, y)
     assert equal(split, again) and not equal(split, whole)
     for name, g in whole.items():

@@ -68,8 +68,8 @@ def tried_kernels():
 
     condition("is_number", helper(lambda a, b: real.is_number(a)))
     condition("is_finite", helper(lambda a, b: real.is_finite(a)))
-    condition("above", real.above)
-    value("larger", real.larger)
+    condition("above", real.greater)
+    value("larger", real.maximum)
     value("exponential", helper(lambda a, b: real.exp_nonpositive(a)))
     elements = {"sigmoid": scalar.sigmoid}
     for name, row in activations.ACTIVATIONS.items():

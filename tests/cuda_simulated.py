@@ -187,7 +187,7 @@ def test_the_batch_is_split_where_tiles_are_few(monkeypatch):
     """In parts of 16 samples: other bits, the same gradient, the same again."""
     x, y = data(50)
     whole = CudaTrainer(fs.mlp(7, 4, layers=1, width=6)).gradients(x, y)
-    monkeypatch.setattr(weights, "PART", 16)
+    monkeypatch.setattr(weights, "MIN_SPLIT", 16)
     split = CudaTrainer(fs.mlp(7, 4, layers=1, width=6)).gradients(x, y)
     again = CudaTrainer(fs.mlp(7, 4, layers=1, width=6)).gradients(x, y)
     equal(split, again)

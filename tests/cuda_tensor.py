@@ -13,7 +13,7 @@ from cuda_blocks import banks_of
 
 from fastsnn.engine.backends import PRECISIONS
 from fastsnn.kernels.cuda import device as driver
-from fastsnn.kernels.cuda import shape, tensor, tile, words
+from fastsnn.kernels.cuda import operands, shape, tensor, tile
 from fastsnn.kernels.cuda.code import device_code, device_value
 from fastsnn.kernels.emit import I64, Value, at, load, store
 
@@ -27,7 +27,12 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 def test_modes():
     assert ("float32", *shape.TENSOR) == PRECISIONS == tuple(shape.TILES)
     for t in TILES:
-        assert t.tensor and t.threads % 32 == 0 and t.step % 32 == 0 and t.depth % tensor.WORDS == 0
+        assert (
+            t.tensor
+            and t.threads % 32 == 0
+            and t.vector_step % 32 == 0
+            and t.depth % tensor.WORDS == 0
+        )
         assert 2 * 4 * t.buffer <= 48 * 1024
 
 
@@ -70,8 +75,8 @@ def test_rounding(mode):
     @device_code
     def through(builder, out, x, i):
         terms = [load(builder, at(builder, x, builder.add(i, I64(n))), 1) for n in range(2)]
-        made = words.words_of(builder, t, terms)
-        given = [term for word in made for term in words.terms_of(t, word)]
+        made = operands.pack(builder, t, terms)
+        given = [term for word in made for term in operands.unpack(t, word)]
         for n, term in enumerate(given):
             store(builder, term, at(builder, out, builder.add(i, I64(n))))
 
@@ -98,7 +103,7 @@ def test_rounding(mode):
 def word_at(t, right):
     @device_value("int64")
     def place(builder, word, lane):
-        return words.word_at(t, right, Value(builder, word), Value(builder, lane))
+        return operands.shared_offset(t, right, Value(builder, word), Value(builder, lane))
 
     return place
 
@@ -109,18 +114,18 @@ def operand(t, right, seed):
     return np.random.default_rng(seed).integers(-9, 10, size=(lanes, t.terms)).astype(np.float32)
 
 
-def kept(t, right, turned, given):
+def kept(t, right, k_major, given):
     """Shared memory (words) after all threads have loaded their shares, and after each of them."""
-    whole, _, keep, floats = tile._loaders(t, right, turned)
-    source = np.ascontiguousarray(given if turned else given.T).reshape(-1)
-    stride = t.terms if turned else len(given)
+    whole, _, keep, floats = tile._copy_code(t, right, k_major)
+    source = np.ascontiguousarray(given if k_major else given.T).reshape(-1)
+    stride = t.terms if k_major else len(given)
     shared, landed = np.full(t.buffer, np.nan, np.float32), []
     for thread in range(t.threads):
         stage, mine = np.zeros(floats, np.float32), np.full(t.buffer, np.nan, np.float32)
         whole(stage, source, 0, stride, len(given) - 1, 0, thread)
         keep(mine, 0, stage, thread)
         (places,) = np.nonzero(~np.isnan(mine))
-        assert np.isnan(shared[places]).all() and len(places) == floats // t.packed
+        assert np.isnan(shared[places]).all() and len(places) == floats // t.terms_per_word
         shared[places] = mine[places]
         landed.append(places)
     return shared, np.array(landed)
@@ -129,7 +134,7 @@ def kept(t, right, turned, given):
 def as_word(t, terms):
     """By the formats alone."""
     bits = terms.view(np.uint32)
-    if t.packed == 2:
+    if t.terms_per_word == 2:
         bits = bits[..., ::2] >> 16 | bits[..., 1::2]
     return bits
 
@@ -144,20 +149,23 @@ def test_words_lie_where_they_are_read(t):
         ]
         assert sorted(np.ravel(places)) == list(range(expected.size))
         expected[np.array(places)] = as_word(t, given)
-        for turned in (False, True):
-            shared, _ = kept(t, right, turned, given)
+        for k_major in (False, True):
+            shared, _ = kept(t, right, k_major, given)
             assert np.array_equal(shared[: expected.size].view(np.uint32), expected)
 
 
-def in_order(t, right, turned):
+def in_order(t, right, k_major):
     """The quads that each thread writes, in the order in which it does: (thread, quad, 4)."""
-    _, _, keep, floats = tile._loaders(t, right, turned)
+    _, _, keep, floats = tile._copy_code(t, right, k_major)
     found = []
     for thread in range(t.threads):
         shared = np.full(t.buffer, np.nan, np.float32)
         keep(shared, 0, np.arange(1, floats + 1, dtype=np.float32), thread)
         (places,) = np.nonzero(~np.isnan(shared))
-        quads, first = places.reshape(-1, 4), shared[places].view(np.uint32) << 16 * (t.packed - 1)
+        quads, first = (
+            places.reshape(-1, 4),
+            shared[places].view(np.uint32) << 16 * (t.terms_per_word - 1),
+        )
         assert (np.diff(quads) == 1).all() and (quads[:, 0] % 4 == 0).all()
         order = np.argsort(first.view(np.float32).reshape(-1, 4).min(axis=1))
         found.append(quads[order])
@@ -167,7 +175,7 @@ def in_order(t, right, turned):
 @every_tile
 def test_no_two_threads_want_one_bank(t):
     """Of shared memory: a quarter of a warp moves 4 words by 8 threads at a time."""
-    vectors = [in_order(t, right, turned) for right in (False, True) for turned in (False, True)]
+    vectors = [in_order(t, right, k_major) for right in (False, True) for k_major in (False, True)]
     lanes = read_fragments(t, np.arange(t.buffer, dtype=np.float32))
     vectors += [block.astype(int) for step in lanes for block in step]
     for of_threads in vectors:
@@ -185,18 +193,18 @@ def read_fragments(t, shared):
     """For every eight words: (units, samples), what each thread holds of them, by the very code of
     the kernels: (thread, piece, block, 4) and (thread, block, 4).
     """
-    left_of, right_of = tile._both(tile._starts, t)
+    left_of, right_of = tile._pair_code(tile._fragment_offsets, t)
     made = []
     for first in range(0, t.depth, tensor.WORDS):
 
         @device_code
         def read(builder, out, shared, left, right, first=first):
-            units, samples = tensor.fragments(builder, t, shared, I64(0), left, right, first)
-            given = [word for piece in [*units, samples] for block in piece for word in block]
+            units, samples = tensor.load_fragments(builder, t, shared, I64(0), left, right, first)
+            given = [word for vector in [*units, samples] for block in vector for word in block]
             for i, word in enumerate(given):
                 store(builder, word, at(builder, out, i))
 
-        out = np.zeros((t.threads, t.pieces + 1, 2, 4), np.float32)
+        out = np.zeros((t.threads, t.vectors + 1, 2, 4), np.float32)
         for thread in range(t.threads):
             flat = np.zeros(out[0].size, np.float32)
             read(flat, shared, left_of(thread), right_of(thread))
@@ -208,7 +216,7 @@ def read_fragments(t, shared):
 def unpacked(t, registers):
     """(..., n) words as (..., n, terms of a word)."""
     bits = np.ascontiguousarray(registers).view(np.uint32)
-    parts = [bits] if t.packed == 1 else [bits << 16, bits & 0xFFFF0000]
+    parts = [bits] if t.terms_per_word == 1 else [bits << 16, bits & 0xFFFF0000]
     return np.stack([part.view(np.float32) for part in parts], axis=-1).astype(np.float64)
 
 
@@ -218,10 +226,10 @@ def mma(t, a, b):
     PTX ISA, "Matrix Fragments for mma.m16n8k8" (tf32) and "mma.m16n8k16" (bf16), element by
     element; groupID = lane / 4, threadID_in_group = lane % 4.
     """
-    A, B = np.full((16, 8 * t.packed), np.nan), np.full((8 * t.packed, 8), np.nan)
+    A, B = np.full((16, 8 * t.terms_per_word), np.nan), np.full((8 * t.terms_per_word, 8), np.nan)
     for lane in range(32):
         group, member = divmod(lane, 4)
-        if t.packed == 1:
+        if t.terms_per_word == 1:
             for i in range(4):
                 row, col = group + 8 * (i in (1, 3)), member + 4 * (i >= 2)
                 A[row, col] = a[lane, i, 0]
@@ -240,34 +248,36 @@ def mma(t, a, b):
 
 
 @every_tile
-@pytest.mark.parametrize("turned", [(True, True), (True, False), (False, False)])
-def test_instructions_give_the_product(t, turned):
+@pytest.mark.parametrize("k_major", [(True, True), (True, False), (False, False)])
+def test_instructions_give_the_product(t, k_major):
     """Operands of the three products of a layer, from where they lie to the accumulators."""
     a, b = operand(t, False, 2), operand(t, True, 3)
-    shared, _ = kept(t, False, turned[0], a)
-    shared[t.right :] = kept(t, True, turned[1], b)[0][: t.buffer - t.right]
+    shared, _ = kept(t, False, k_major[0], a)
+    shared[t.right_offset :] = kept(t, True, k_major[1], b)[0][: t.buffer - t.right_offset]
     sums = np.zeros((t.threads, t.accumulators))
     for units, samples in read_fragments(t, shared):
         for warp in range(0, t.threads, 32):
             lanes = slice(warp, warp + 32)
-            for piece in range(t.pieces):
+            for vector in range(t.vectors):
                 for i in range(tensor.TALL):
                     for j in range(tensor.WIDE):
                         of_lanes = [
-                            tensor.operands_of(units[lane, piece], samples[lane], i, j)
+                            tensor.operands_of(units[lane, vector], samples[lane], i, j)
                             for lane in range(warp, warp + 32)
                         ]
                         left, right = (
                             unpacked(t, np.array(r)) for r in zip(*of_lanes, strict=True)
                         )
-                        sums[lanes, tensor.sums_of(t, piece, i, j)] += mma(t, left, right)
+                        sums[lanes, tensor.accumulators_of(t, vector, i, j)] += mma(t, left, right)
     product = a.astype(np.float64) @ b.T
-    row_of, column_of = tile.place_in(t)
+    row_of, column_of = tile.thread_origin(t)
     for thread in range(t.threads):
         row, column = row_of(thread), column_of(thread)
-        columns = [column + p * t.step + u for p in range(t.pieces) for u in range(t.width)]
+        columns = [
+            column + p * t.vector_step + u for p in range(t.vectors) for u in range(t.vector_width)
+        ]
         expected = product[row : row + shape.GROUP][:, columns]
-        assert np.array_equal(sums[thread].reshape(shape.GROUP, t.unit), expected)
+        assert np.array_equal(sums[thread].reshape(shape.GROUP, t.columns_per_thread), expected)
 
 
 def test_an_older_gpu_is_refused(monkeypatch):
