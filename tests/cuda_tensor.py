@@ -1,15 +1,15 @@
-"""Tensor cores in the simulator: rounding, the way through shared memory, and the labels of their
-instructions. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
+"""Tensor cores in the simulator: rounding, layout of shared memory, and fragments of instructions.
+Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
 
-The simulator has none: a thread multiplies its own rows and columns of the same words. What an
-instruction of a warp would do is emulated here, by the tables of the PTX manual.
+The simulator has no tensor cores: a thread multiplies its own rows and columns of the same words.
+The warp-wide instruction is emulated here, by the tables of the PTX manual.
 """
 
 import functools
 
 import numpy as np
 import pytest
-from cuda_blocks import banks_of
+from cuda_blocks import bank_accesses
 
 from fastsnn.engine.backends import PRECISIONS
 from fastsnn.kernels.cuda import device as driver
@@ -40,21 +40,21 @@ def test_modes():
 
 
 def rounded(x, mode):
-    """The nearest number of so many significant bits, in float64: of a tie the one farther from 0
-    in tf32, the even one in bf16.
+    """Return x rounded to BITS[mode] significant bits, in float64. Ties: away from zero in tf32, to
+    even in bf16.
     """
     x, bits = np.asarray(x, np.float64), BITS[mode]
     _, exponent = np.frexp(x)
     last = np.ldexp(1.0, np.maximum(exponent, -125) - bits)  # denormal numbers are equally far
     with np.errstate(invalid="ignore"):
         steps = x / last
-        whole = np.rint(steps) if mode == "bf16" else np.trunc(steps + np.copysign(0.5, steps))
-        y = np.where(np.isfinite(x), whole * last, x)
+        load_full = np.rint(steps) if mode == "bf16" else np.trunc(steps + np.copysign(0.5, steps))
+        y = np.where(np.isfinite(x), load_full * last, x)
     return np.where(np.abs(y) >= 2.0**128, np.copysign(np.inf, y), y)
 
 
 def numbers(mode):
-    """All exponents and signs; bits to drop that are none, one, a tie or beside it, and random."""
+    """Return float32 numbers with all exponents and signs, on, next to and between ties."""
     rng = np.random.default_rng(0)
     drop = 24 - BITS[mode]
     upper = rng.integers(2 ** (32 - drop), size=1500, dtype=np.uint64) << np.uint64(drop)
@@ -69,7 +69,7 @@ def numbers(mode):
 
 @every_mode
 def test_rounding(mode):
-    """All of it, against an oracle that knows no bits; and what words hold."""
+    """Pack and unpack agree with the oracle, which uses no bit operations."""
     t = shape.TENSOR[mode][0]
 
     @device_code
@@ -96,7 +96,7 @@ def test_rounding(mode):
     assert (moved <= 2.0 ** -BITS[mode] * np.abs(x[normal])).all()
 
 
-# The way through shared memory.
+# Copies to shared memory.
 
 
 @functools.cache
@@ -109,30 +109,30 @@ def word_at(t, right):
 
 
 def operand(t, right, seed):
-    """Whole numbers that no mode rounds."""
+    """Return integers that no mode rounds, (rows or columns, terms)."""
     lanes = t.columns if right else t.rows
     return np.random.default_rng(seed).integers(-9, 10, size=(lanes, t.terms)).astype(np.float32)
 
 
-def kept(t, right, k_major, given):
-    """Shared memory (words) after all threads have loaded their shares, and after each of them."""
-    whole, _, keep, floats = tile._copy_code(t, right, k_major)
+def copied(t, right, k_major, given):
+    """Return shared memory (words) after all threads have copied, and the offsets that each wrote."""
+    load_full, _, store_shared, floats = tile._copy_code(t, right, k_major)
     source = np.ascontiguousarray(given if k_major else given.T).reshape(-1)
     stride = t.terms if k_major else len(given)
-    shared, landed = np.full(t.buffer, np.nan, np.float32), []
+    shared, destinations = np.full(t.buffer, np.nan, np.float32), []
     for thread in range(t.threads):
-        stage, mine = np.zeros(floats, np.float32), np.full(t.buffer, np.nan, np.float32)
-        whole(stage, source, 0, stride, len(given) - 1, 0, thread)
-        keep(mine, 0, stage, thread)
-        (places,) = np.nonzero(~np.isnan(mine))
+        stage, own = np.zeros(floats, np.float32), np.full(t.buffer, np.nan, np.float32)
+        load_full(stage, source, 0, stride, len(given) - 1, 0, thread)
+        store_shared(own, 0, stage, thread)
+        (places,) = np.nonzero(~np.isnan(own))
         assert np.isnan(shared[places]).all() and len(places) == floats // t.terms_per_word
-        shared[places] = mine[places]
-        landed.append(places)
-    return shared, np.array(landed)
+        shared[places] = own[places]
+        destinations.append(places)
+    return shared, np.array(destinations)
 
 
 def as_word(t, terms):
-    """By the formats alone."""
+    """Return the bits of the words of terms that need no rounding."""
     bits = terms.view(np.uint32)
     if t.terms_per_word == 2:
         bits = bits[..., ::2] >> 16 | bits[..., 1::2]
@@ -140,7 +140,7 @@ def as_word(t, terms):
 
 
 @every_tile
-def test_words_lie_where_they_are_read(t):
+def test_words_are_stored_where_they_are_loaded(t):
     for right in (False, True):
         given = operand(t, right, 1)
         expected = np.zeros(len(given) * t.depth, np.uint32)
@@ -150,17 +150,17 @@ def test_words_lie_where_they_are_read(t):
         assert sorted(np.ravel(places)) == list(range(expected.size))
         expected[np.array(places)] = as_word(t, given)
         for k_major in (False, True):
-            shared, _ = kept(t, right, k_major, given)
+            shared, _ = copied(t, right, k_major, given)
             assert np.array_equal(shared[: expected.size].view(np.uint32), expected)
 
 
-def in_order(t, right, k_major):
-    """The quads that each thread writes, in the order in which it does: (thread, quad, 4)."""
-    _, _, keep, floats = tile._copy_code(t, right, k_major)
+def stored_vectors(t, right, k_major):
+    """Return the vectors that each thread stores, in its order: offsets (thread, vector, 4)."""
+    _, _, store_shared, floats = tile._copy_code(t, right, k_major)
     found = []
     for thread in range(t.threads):
         shared = np.full(t.buffer, np.nan, np.float32)
-        keep(shared, 0, np.arange(1, floats + 1, dtype=np.float32), thread)
+        store_shared(shared, 0, np.arange(1, floats + 1, dtype=np.float32), thread)
         (places,) = np.nonzero(~np.isnan(shared))
         quads, first = (
             places.reshape(-1, 4),
@@ -173,25 +173,27 @@ def in_order(t, right, k_major):
 
 
 @every_tile
-def test_no_two_threads_want_one_bank(t):
-    """Of shared memory: a quarter of a warp moves 4 words by 8 threads at a time."""
-    vectors = [in_order(t, right, k_major) for right in (False, True) for k_major in (False, True)]
+def test_no_bank_conflicts(t):
+    """A quarter of a warp moves 4 words by 8 threads at a time."""
+    vectors = [
+        stored_vectors(t, right, k_major) for right in (False, True) for k_major in (False, True)
+    ]
     lanes = read_fragments(t, np.arange(t.buffer, dtype=np.float32))
     vectors += [block.astype(int) for step in lanes for block in step]
     for of_threads in vectors:
         of_threads = of_threads.reshape(t.threads, -1, 4)
         for first in range(0, t.threads, 8):
             for v in range(of_threads.shape[1]):
-                most, least = banks_of(of_threads[first : first + 8, v, 0], 4)
-                assert most == least == 1
+                found, possible = bank_accesses(of_threads[first : first + 8, v, 0], 4)
+                assert found == possible == 1
 
 
 # Instructions of a warp.
 
 
 def read_fragments(t, shared):
-    """For every eight words: (units, samples), what each thread holds of them, by the very code of
-    the kernels: (thread, piece, block, 4) and (thread, block, 4).
+    """Return for every eight words the fragments (units, samples) of each thread, loaded by the
+    kernels' device code: (thread, vector, block, 4) and (thread, block, 4).
     """
     left_of, right_of = tile._pair_code(tile._fragment_offsets, t)
     made = []
@@ -214,14 +216,14 @@ def read_fragments(t, shared):
 
 
 def unpacked(t, registers):
-    """(..., n) words as (..., n, terms of a word)."""
+    """Return (..., n) words as (..., n, terms of a word)."""
     bits = np.ascontiguousarray(registers).view(np.uint32)
     parts = [bits] if t.terms_per_word == 1 else [bits << 16, bits & 0xFFFF0000]
     return np.stack([part.view(np.float32) for part in parts], axis=-1).astype(np.float64)
 
 
 def mma(t, a, b):
-    """What the 32 lanes have of D = A B. a (lane, 4, terms)   b (lane, 2, terms)   D (lane, 4)
+    """Return the fragments of D = A B. a (lane, 4, terms)   b (lane, 2, terms)   D (lane, 4)
 
     PTX ISA, "Matrix Fragments for mma.m16n8k8" (tf32) and "mma.m16n8k16" (bf16), element by
     element; groupID = lane / 4, threadID_in_group = lane % 4.
@@ -250,10 +252,10 @@ def mma(t, a, b):
 @every_tile
 @pytest.mark.parametrize("k_major", [(True, True), (True, False), (False, False)])
 def test_instructions_give_the_product(t, k_major):
-    """Operands of the three products of a layer, from where they lie to the accumulators."""
+    """For the three products of a layer, from global memory to the accumulators."""
     a, b = operand(t, False, 2), operand(t, True, 3)
-    shared, _ = kept(t, False, k_major[0], a)
-    shared[t.right_offset :] = kept(t, True, k_major[1], b)[0][: t.buffer - t.right_offset]
+    shared, _ = copied(t, False, k_major[0], a)
+    shared[t.right_offset :] = copied(t, True, k_major[1], b)[0][: t.buffer - t.right_offset]
     sums = np.zeros((t.threads, t.accumulators))
     for units, samples in read_fragments(t, shared):
         for warp in range(0, t.threads, 32):

@@ -19,7 +19,7 @@ USES_LIBRARY = {"fastsnn_softmax", "fastsnn_sigmoid"}
 
 @pytest.fixture(scope="module")
 def compiled():
-    """The facts of all kernels."""
+    """Return the figures of all kernels."""
     return cuda_kernels.compiled()["facts"]
 
 
