@@ -1,5 +1,5 @@
-"""Serialized threads of a simulated block: each runs to the next barrier, then the next thread does,
-from the first to the last or from the last to the first.
+"""Serialized threads of a simulated block: each runs to the next barrier, then the next thread
+does, from the first to the last or from the last to the first.
 
 This detects a missing barrier: in one of the two orders a thread reads a value that another thread
 should have written before, or has already overwritten. It also detects a barrier that only some
@@ -15,8 +15,8 @@ from numba.cuda.simulator.kernelapi import Dim3
 
 
 class _Worker(threading.Thread):
-    """A thread of the host that runs simulated threads, from barrier to barrier. The simulator reads
-    the index of the simulated thread from its attributes.
+    """A host thread that runs simulated threads, from barrier to barrier. The simulator reads the
+    index of the simulated thread from its attributes.
     """
 
     def __init__(self):

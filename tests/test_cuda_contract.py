@@ -1,4 +1,4 @@
-"""The kernels of the CPU and of CUDA have the same names, and the same arguments in the same order."""
+"""The kernels of the CPU and of CUDA have the same names and the same order of arguments."""
 
 import ast
 import importlib

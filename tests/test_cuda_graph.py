@@ -1,5 +1,5 @@
-"""Repeated launches become a CUDA graph: what is recorded, when, and the fallback. With a mock driver
-that records its calls; on a GPU `fastsnn bench gpu --check` compares bits.
+"""Repeated launches become a CUDA graph: what is recorded, when, and the fallback. With a mock
+driver that records its calls; on a GPU `fastsnn bench gpu --check` compares bits.
 """
 
 import gc
