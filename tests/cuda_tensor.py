@@ -115,7 +115,7 @@ def operand(t, right, seed):
 
 
 def copied(t, right, k_major, given):
-    """Return shared memory (words) after all threads have copied, and the offsets of each thread."""
+    """Return shared memory (words) after all threads have copied, and each thread's offsets."""
     load_full, _, store_shared, floats = tile._copy_code(t, right, k_major)
     source = np.ascontiguousarray(given if k_major else given.T).reshape(-1)
     stride = t.terms if k_major else len(given)

@@ -1,6 +1,6 @@
 """Comparisons that detect NaN in the machine code of the CUDA kernels: the assembler may replace
-one by true, or by one that is true for NaN. For compute capabilities 8.0 and 9.0; kernels that compile
-fast also for 10.0.
+one by true, or by one that is true for NaN. For compute capabilities 8.0 and 9.0; kernels that
+compile fast also for 10.0.
 """
 
 import importlib.util
