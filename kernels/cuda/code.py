@@ -37,7 +37,7 @@ INTS, FLOATS, WORDS = (f"CPointer({kind})" for kind in ("int64", "float32", "uin
 if SIMULATED:
     repair_shared_memory()
 
-# LLVM intrinsics that NVVM lacks, and their counterparts in libdevice.
+# LLVM intrinsics that are replaced by functions of libdevice.
 LIBRARY = {
     "llvm.fabs.f32": "__nv_fabsf",
     "llvm.copysign.f32": "__nv_copysignf",

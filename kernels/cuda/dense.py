@@ -1,5 +1,5 @@
 """The fused dense layer: forward with bias, skip connection, activation and dropout; the input
-gradient with the backward of all that lies between it and the dz of the node below.
+gradient, and the backward of all operations between it and the dz of the node below.
 
     M, K, N      samples; fan-in; fan-out
     forward      h (M, N) = epilogue(x (M, K) w^T + b), w (N, K): both operands K-major
