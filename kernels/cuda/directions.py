@@ -1,10 +1,12 @@
 """Weight normalization: w[n] = g[n] v[n] / |v[n]| (Salimans & Kingma 2016).
 
-K, N     fan-in, fan-out; w, v (N, K), g (N,) in params
-launch   grid N, BLOCK_SIZE threads
-block    one unit n; `shared` float32 [BLOCK_SIZE], for reductions
-thread   every BLOCK_SIZE-th input. Sums over the inputs: per thread, then a tree over the
-         threads, in an order that is fixed
+    K, N     fan-in, fan-out; w, v (N, K), g (N,) in params
+    launch   grid N, BLOCK_SIZE threads
+    block    one unit n; `shared` float32 [BLOCK_SIZE], for reductions
+    thread   every BLOCK_SIZE-th input
+
+Sums over the inputs run per thread, then as a tree over the threads: an order that depends on K
+alone.
 """
 
 from numba import cuda

@@ -1,8 +1,10 @@
 """The end of a highway layer, and its gradient.
 
-launch   grid (samples, ceil(units / BLOCK_SIZE)), BLOCK_SIZE threads
-thread   one element; neighbouring threads access neighbouring units
-acts     global, float32, rows [sample][unit]; z and z' are the two halves of a row of 2 units
+    launch   grid (samples, ceil(units / BLOCK_SIZE)), BLOCK_SIZE threads
+    thread   one element
+    acts     global, float32, rows [sample][unit]; z and z' are the two halves of a row of 2 units
+
+Neighbouring threads access neighbouring units.
 """
 
 from numba import cuda

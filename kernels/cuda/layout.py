@@ -1,9 +1,12 @@
 """Gather a batch from a data set on the device.
 
-launch   grid (samples, ceil(features / BLOCK_SIZE)), BLOCK_SIZE threads
-thread   one element; neighbouring threads access neighbouring features
-acts     rows [sample][feature] from x_at on, `stride` floats apart
-x        float32 (rows of the data set, features); index: int64, rows in the order of the epoch
+    launch   grid (samples, ceil(features / BLOCK_SIZE)), BLOCK_SIZE threads
+    thread   one element
+    acts     global, float32, rows [sample][feature] from x_at on, `stride` floats apart
+    x        global, float32 (rows of the data set, features)
+    index    global, int64: rows of the data set in the order of the epoch
+
+Neighbouring threads access neighbouring features.
 """
 
 from numba import cuda

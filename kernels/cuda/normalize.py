@@ -1,14 +1,15 @@
 """Batch normalization and layer normalization.
 
-acts, dz     global, float32, rows [sample][unit]; xn: the normalized values, the same strides
-statistics   batch: mean (units,), then variance (units,); layer: 1 / deviation (samples,)
-batch        grid ceil(units / LANES), BLOCK_SIZE threads: LANES units a block; thread
-             (partial, lane) has every eighth sample of a unit, from `partial` on: the eight
-             interleaved sums of the CPU
-layer        grid ceil(samples / GROUP), BLOCK_SIZE threads: eight samples a block; thread
-             (sample, lane) has every LANES-th unit
-evaluate     grid (samples, ceil(units / BLOCK_SIZE)): one element a thread
-shared       float32 [BLOCK_SIZE], for reductions
+    acts, dz     global, float32, rows [sample][unit]; xn: the normalized values, the same strides
+    statistics   batch: mean (units,), then variance (units,); layer: 1 / deviation (samples,)
+    batch        grid ceil(units / LANES), BLOCK_SIZE threads: LANES units per block; thread
+                 (partial, lane) has every eighth sample of a unit, from `partial` on
+    layer        grid ceil(samples / GROUP), BLOCK_SIZE threads: eight samples per block; thread
+                 (sample, lane) has every LANES-th unit
+    evaluate     grid (samples, ceil(units / BLOCK_SIZE)): one element per thread
+    shared       float32 [BLOCK_SIZE], for reductions
+
+Sums over the batch are the eight interleaved partial sums of the CPU.
 """
 
 from numba import cuda

@@ -1,9 +1,10 @@
 """Updates of parameters, from gradients that a thread holds in registers.
 
-params   global, float32 [size]
-state    global, float32 [arrays of the optimizer][size]
-hypers   global, float32: HYPER scalars from hyper_at on, then the columns of `job.py`
-thread   loads and stores the parameters that it updates, as vectors of 1, 2 or 4
+    params   global, float32 [size]
+    state    global, float32 [arrays of the optimizer][size]
+    hypers   global, float32: HYPER scalars from hyper_at on, then the columns of `job.py`
+
+A thread loads and stores the parameters that it updates as vectors of 1, 2 or 4.
 """
 
 import functools

@@ -1,7 +1,9 @@
 """Float32 operations that kernels call, and reductions over the threads of a block.
 
-shared   float32, one element per thread. A reduction begins with a barrier, so `shared` may be
-         reused; every thread of the block must call it, and every thread receives the result
+    shared   float32, one element per thread
+
+A reduction begins with a barrier, so `shared` may be reused. Every thread of the block must call
+it, and every thread receives the result.
 """
 
 import functools

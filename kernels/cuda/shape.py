@@ -1,14 +1,16 @@
 """Shapes of thread blocks, and the choice of the tile of a product.
 
-tile     rows x columns of a result, the work of one block; sums over K terms, `terms` of them in
-         shared memory at a time
-thread   GROUP = 8 consecutive rows; `columns_per_thread` columns, as `vectors` vectors of
-         `vector_width` <= QUAD adjacent columns, `vector_step` columns apart
-warp     4 threads down by 8 across: an access to a line of shared memory touches 32 different
-         banks, or the same word from several threads
-word     4 bytes of shared memory: a float32 or tf32 term, or two consecutive bf16 terms
-buffer   `depth` words of each row (left operand), then from `right_offset` on of each column
-         (right operand)
+    tile     rows x columns of a result, the work of one block; `terms` of its sums' K terms are in
+             shared memory at a time
+    thread   GROUP = 8 consecutive rows; `columns_per_thread` columns, as `vectors` vectors of
+             `vector_width` <= QUAD adjacent columns, `vector_step` columns apart
+    warp     4 threads down by 8 across
+    word     4 bytes of shared memory: a float32 or tf32 term, or two consecutive bf16 terms
+    buffer   `depth` words of each row (left operand), then from `right_offset` on of each column
+             (right operand)
+
+A warp's access to a line of shared memory touches 32 different banks, or the same word from several
+threads.
 """
 
 from dataclasses import dataclass
