@@ -131,9 +131,9 @@ def _compiled(body, kind):
                     proxy = cgutils.create_struct_proxy(type_)
                     operands.append(proxy(context, builder, value=value).data)
                 else:
-                    whole = isinstance(type_, types.Integer | types.Boolean)
-                    wanted = types.int64 if whole else types.float32
-                    operands.append(context.cast(builder, value, type_, wanted))
+                    is_integer = isinstance(type_, types.Integer | types.Boolean)
+                    operand_type = types.int64 if is_integer else types.float32
+                    operands.append(context.cast(builder, value, type_, operand_type))
             value = body(DeviceBuilder(builder), *operands)
             return context.get_dummy_value() if value is None else value.ir
 
@@ -169,8 +169,8 @@ class Kernel:
         """Return a function without arguments that launches a grid of n or (n, m) blocks."""
         grid = grid if isinstance(grid, tuple) else (grid,)
         if SIMULATED:
-            for kind, given in zip(self.arguments, arguments, strict=True):
-                assert type(given) is {INT: int, REAL: float}.get(kind, type(given)), self.name
+            for kind, value in zip(self.arguments, arguments, strict=True):
+                assert type(value) is {INT: int, REAL: float}.get(kind, type(value)), self.name
             simulated_kernel = cuda.jit(self.function)
             return lambda: simulated_kernel[grid, self.threads](*arguments)
         load([self])

@@ -115,13 +115,13 @@ def drop_conditions(builder, block, first, width, site, step, seed, threshold):
     return [list(dropped(block, first + j, *rest)) for j in range(width)]
 
 
-def vector_conditions(builder, tile, vector, row, column, block, *given):
+def vector_conditions(builder, tile, vector, row, column, block, *mask_arguments):
     """Return the `drop_conditions` of a thread's samples and the units of one of its vectors.
     block: index of the batch's first eight samples in the stream of masks.
     """
     group = Value(builder, block) + Value(builder, row).shift_right(3)
     first = Value(builder, column) + vector * tile.vector_step
-    return drop_conditions(builder, group, first, tile.vector_width, *given)
+    return drop_conditions(builder, group, first, tile.vector_width, *mask_arguments)
 
 
 @functools.cache

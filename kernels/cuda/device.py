@@ -223,8 +223,8 @@ def recorded(launches):
         # "relaxed": memory may be freed during the recording, by this and other threads.
         builder.begin_building("relaxed")
         try:
-            for one in launches:
-                one.record(builder)
+            for launch in launches:
+                launch.record(builder)
         finally:
             builder.end_building()
         graph = builder.complete()
@@ -260,7 +260,7 @@ def seconds(calls):
             event.record()
         events[-1].synchronize()
         pairs = zip(events, events[1:], strict=False)
-        return [one.elapsed_time(other) / 1e3 for one, other in pairs]
+        return [first.elapsed_time(second) / 1e3 for first, second in pairs]
 
 
 def _flat(argument):

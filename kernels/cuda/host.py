@@ -109,7 +109,7 @@ def _size(type_):
 
 def simulated(body, kind):
     """Return `body(builder, *operands)` as a Python function. kind: the result's type, or None."""
-    made = {}
+    functions = {}
 
     def call(*arguments):
         kinds, flat = "", []
@@ -128,11 +128,11 @@ def simulated(body, kind):
                     argument = argument._item._ary  # unwrap the simulator's array
                 kinds += argument.dtype.char
                 flat += (argument.__array_interface__["data"][0], argument.size)
-        function = made.get(kinds)
+        function = functions.get(kinds)
         if function is None:
             with _lock:  # simulated threads are threads of the host
-                function = made.get(kinds) or _compiled(body, kind, kinds)
-                made[kinds] = function
+                function = functions.get(kinds) or _compiled(body, kind, kinds)
+                functions[kinds] = function
         result = function(*flat)
         if _out_of_bounds.value:
             _out_of_bounds.value = 0
@@ -166,10 +166,12 @@ def _compiled(body, kind, kinds):
     function = ir.Function(module, ir.FunctionType(returned, types), f"device_code_{next(_names)}")
     plain = ir.IRBuilder(function.append_basic_block())
     builder = HostBuilder(plain)
-    given, operands = iter(function.args), []
+    function_arguments, operands = iter(function.args), []
     for letter in kinds:
-        value = next(given)
-        operands.append(builder.array(value, next(given)) if letter not in " ." else value)
+        value = next(function_arguments)
+        operands.append(
+            builder.array(value, next(function_arguments)) if letter not in " ." else value
+        )
     result = body(builder, *operands)
     flag = plain.inttoptr(I64(ctypes.addressof(_out_of_bounds)), I64.as_pointer())
     out_of_bounds = plain.or_(plain.load(flag, typ=I64), plain.load(builder.out_of_bounds, typ=I64))

@@ -179,8 +179,8 @@ def element_code(codes):
     @device_value("float32")
     def element(builder, kind, values, z, dz, t, weight, parameter, positive, scale):
         output = load(builder, at(builder, values, z), 1)
-        given = output, *(Value(builder, v) for v in (t, weight, parameter, positive))
-        loss, gradient = emit_element(builder, kind, given, FUNCTIONS, codes)
+        operands = output, *(Value(builder, v) for v in (t, weight, parameter, positive))
+        loss, gradient = emit_element(builder, kind, operands, FUNCTIONS, codes)
         store(builder, gradient * Value(builder, scale), at(builder, values, dz))
         return loss
 
