@@ -113,7 +113,7 @@ STANDARDIZERS = {
     "half of them float64": ("inputs.mean", {"dtype": np.float32}, "inputs.scale: float32 is"),
     "a weight in float64": ("0.weight", {"dtype": np.float64}, "0.weight must be float32"),
     "a weight that broadcasts": ("0.weight", {"shape": (1, 3)}, "0.weight has shape (1, 3)"),
-    "an unknown tensor": ("extra", {"shape": (2,)}, "the network does not know 'extra'"),
+    "an unknown tensor": ("extra", {"shape": (2,)}, "the network has no 'extra'"),
 }
 
 

@@ -333,7 +333,7 @@ def test_trainer_state():
 
 STATES = {
     "missing": ({"2.bias": None}, "needs '2.bias'; were"),
-    "unknown": ({"9.bias": np.ones(3)}, "network does not know '9.bias'"),
+    "unknown": ({"9.bias": np.ones(3)}, "network has no '9.bias'"),
     "shape": ({"0.weight": np.ones((6, 8))}, "0.weight has shape (6, 8), the network needs (8, 6)"),
     "NaN": ({"4.bias": np.float32([0, NAN, 0])}, "4.bias must be finite"),
     "inf": ({"4.bias": np.float32([0, INF, 0])}, "4.bias must be finite"),
