@@ -115,7 +115,9 @@ def test_a_target_with_an_offset_is_judged_by_the_values_of_the_file(tmp_path):
 
 
 def test_diverged_training_keeps_the_best_model(tmp_path):
-    with pytest.raises(FloatingPointError, match=r"model.safetensors keeps the best .* epoch 2"):
+    with pytest.raises(
+        FloatingPointError, match=r"the best model, of epoch 2, is stored in .*model.safetensors"
+    ):
         run(small(), tmp_path, callbacks=[DivergesAfter(2)])
     assert fs.load_model(tmp_path / "model.safetensors").task == "classification"
     assert len(checkpoint.load_training(tmp_path / "last.safetensors")[2]) == 2

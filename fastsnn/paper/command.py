@@ -21,6 +21,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 WORK = "runs/paper"
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
+DRY_RUN = {
+    "trainings": "trainings", "at_once": "concurrent trainings",
+    "predicted_seconds": "estimated seconds", "predicted": "estimated time",
+}  # fmt: skip
 
 
 class Resumable(click.Command):
@@ -172,7 +176,7 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
     elif "what" in found:
         click.echo(show.text(found))
     else:  # the result of a dry run
-        click.echo("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in found.items()))
+        click.echo("\n".join(f"{DRY_RUN[name]}: {value}" for name, value in found.items()))
 
 
 def _fig1(data: str) -> click.Command:
