@@ -378,9 +378,10 @@ def data_list(as_json: bool) -> None:
 def data_fetch(name: str, as_json: bool) -> None:
     """Download the data set NAME into the per-user cache and verify it.
 
-    Downloads nothing if the files are already on this machine. An interrupted download resumes
-    where it stopped; if a server fails, the next one is tried. The environment variable
-    FASTSNN_CACHE selects another cache folder. Prints the files, their source and terms of use.
+    NAME is one of the names that `fastsnn data list` prints. Nothing is downloaded if the files are
+    already on this machine. An interrupted download resumes where it stopped; if a server fails,
+    the next one is tried. The environment variable FASTSNN_CACHE selects another cache folder.
+    Prints the files, their source and terms of use.
     """
     from fastsnn.data.show import fetch
 

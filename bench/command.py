@@ -35,7 +35,8 @@ def bench():
 def seconds_option(default):
     return click.option(
         "--seconds", type=Number(min=0, min_open=True), default=default,
-        show_default=True, metavar="X", help="Measurement time per system and network, in seconds.",
+        show_default=True, metavar="X",
+        help="Measurement time of each system and case, in seconds.",
     )  # fmt: skip
 
 
@@ -64,6 +65,10 @@ threads_option = click.option(
     help="Number of CPU threads of each system. Other libraries are also measured with one thread; "
     "their better time is reported.",
 )
+equal_threads_option = click.option(
+    "--threads", type=Whole(min=1), metavar="N", show_default="all processors",
+    help="Number of CPU threads of each system.",
+)  # fmt: skip
 rounds_option = click.option(
     "--rounds",
     type=Whole(min=1),
@@ -252,7 +257,7 @@ def scaling(threads, against, seconds, json_path, plot_path):
     help="Network to measure: hidden layers, width, batch size, dropout probability (0 if not "
     "given), inputs (784). Repeat it for further networks.",
 )  # fmt: skip
-@threads_option
+@equal_threads_option
 @seconds_option(0.6)
 @rounds_option
 @json_option
@@ -285,7 +290,7 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
     help="Number of epochs of each system.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile"))
-@threads_option
+@equal_threads_option
 @json_option
 def train(layers, epochs, against, threads, json_path):
     """Measure a complete training on MNIST: seconds, memory, test accuracy.
@@ -381,11 +386,11 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 )  # fmt: skip
 @click.option(
     "--steps", type=Whole(min=1), default=10, show_default=True, metavar="N",
-    help="Number of updates after which losses are compared.",
+    help="Number of training steps whose losses are compared.",
 )  # fmt: skip
 @click.option(
     "--learning-rate", type=Number(min=0), show_default="0.05 for sgd, 0.0003 for adam",
-    metavar="X", help="Learning rate of the compared updates.",
+    metavar="X", help="Learning rate of the compared steps.",
 )  # fmt: skip
 @click.option(
     "--threads", type=Whole(min=1), show_default="all processors", metavar="N",

@@ -140,9 +140,9 @@ def left_out(name: str, grid: Grid, methods: tuple[str, ...] = METHODS) -> list[
     """Return the deviations of a grid from the paper's experiment, one line each."""
     paper, lines = PAPER[name], []
     for what, words in (
-        ("width", "widths"), ("layers", "hidden layers"), ("blocks", "residual blocks"),
-        ("learning_rate", "learning rates"), ("shape", "shapes"),
-        ("weight_decay", "L2 weight decay"), ("bottleneck", "bottlenecks of residual blocks"),
+        ("width", "width"), ("layers", "hidden layers"), ("blocks", "residual blocks"),
+        ("learning_rate", "learning rate"), ("shape", "shape"),
+        ("weight_decay", "L2 weight decay"), ("bottleneck", "bottleneck of residual blocks"),
     ):  # fmt: skip
         ours, theirs = getattr(grid, what), getattr(paper, what)
         if what in ("blocks", "bottleneck") and "resnet" not in methods:
@@ -166,7 +166,7 @@ def left_out(name: str, grid: Grid, methods: tuple[str, ...] = METHODS) -> list[
         folds = "fold" if len(grid.select_folds) == 1 else "folds"
         lines.append(
             f"hyperparameters selected on the validation rows of {folds} "
-            f"{_listed(grid.select_folds)}, for all folds"
+            f"{_listed(grid.select_folds, 'and')}, for all folds"
         )
     if grid.seeds < paper.seeds:
         lines.append(instead("repeat", grid.seeds, paper.seeds))
@@ -190,5 +190,7 @@ def note(grid: Grid) -> str:
     )
 
 
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+def _listed(values: Iterable[object], word: str = "or") -> str:
+    """Return values in words, such as "2, 4 or 8"."""
+    texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return f" {word} ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))

@@ -118,8 +118,8 @@ def shared(command: Decorated) -> Decorated:
         click.option("--seeds", callback=seeds, metavar="N|N,N,...", show_default="by --budget",
                      help="Number of repeats (seeds 0, 1, ...), or a list of seeds."),
         click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
-                     help="Size of the experiment: full is the paper's hyperparameter grid; tiny "
-                     "and small are parts of it. Deviations from the paper are printed."),
+                     help="Size of the experiment: full as in the paper, small and tiny reduced. "
+                     "Deviations from the paper are printed."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -215,8 +215,8 @@ _fig1("cifar10").help = """Reproduce figure 1 on CIFAR-10: training loss by epoc
 per layer.
 
 Prints the final losses and writes the curves as JSON and PNG. An epoch of all six networks takes
-about half an hour on 2 processors and 5 GB of memory. With --resume, a higher number of --epochs
-continues the finished trainings."""
+about half an hour on 2 processors and needs 5 GB of memory. With --resume, a higher number of
+--epochs continues the finished trainings."""
 
 
 @reproduce.command(

@@ -36,8 +36,8 @@ BATCH, RATE = 128, 128e-5
 METHODS = ("snn", "batchnorm")
 TENSORFLOW = BatchNorm(eps=1e-3, momentum=0.01)  # defaults of tf.layers.batch_normalization
 NOTES = [
-    "the loss of an epoch is the mean of its training-mode losses, each taken before the update; "
-    "the paper plots the training-mode loss of the whole training set at the start of each epoch "
+    "the loss of an epoch is the mean of the training-mode losses of its steps, each taken before "
+    "the update; the paper plots the training-mode loss of the whole training set at the start of each epoch "
     "(whole_set_loss is that loss after the last epoch)"
 ]
 

@@ -73,7 +73,7 @@ class RunConfig:
 
     data: str = option(
         "digits", "Name of a data set (see `fastsnn data list`), or a file: .csv, .tsv, .txt or "
-        ".data, optionally with .gz, or .npz.", section="Data",
+        ".data, optionally with .gz, or .npz with the arrays x and y.", section="Data",
         metavar="NAME|FILE", search="shared", changeable=True,
     )  # fmt: skip
     target: str | None = option(
@@ -134,7 +134,10 @@ class RunConfig:
         None, "Peak learning rate of the schedule.", low=0, optimizer=True,
         default_text=BY_RULE["learning_rate"], settled=True,
     )  # fmt: skip
-    schedule: str = option("cosine", "Learning-rate schedule.", choices=tuple(SCHEDULES))
+    schedule: str = option(
+        "cosine", f"Learning-rate schedule; all except {_and(OPEN_ENDED)} depend on --epochs.",
+        choices=tuple(SCHEDULES),
+    )  # fmt: skip
     momentum: float = option(
         0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}.",
         low=0, high=1, brackets="[)", optimizer=True,
