@@ -37,8 +37,8 @@ METHODS = ("snn", "batchnorm")
 TENSORFLOW = BatchNorm(eps=1e-3, momentum=0.01)  # defaults of tf.layers.batch_normalization
 NOTES = [
     "the loss of an epoch is the mean of the training-mode losses of its steps, each taken before "
-    "the update; the paper plots the training-mode loss of the whole training set at the start of each epoch "
-    "(whole_set_loss is that loss after the last epoch)"
+    "the update; the paper plots the training-mode loss of the whole training set at the start of "
+    "each epoch (whole_set_loss is that loss after the last epoch)"
 ]
 
 
