@@ -1,4 +1,4 @@
-"""The command `fastsnn search`: from options to the winner and the command that trains it."""
+"""The command `fastsnn search`: runs a search and returns the winner and its train command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastsnn.search.protocol import Protocol
 from fastsnn.search.training import RunTrial, held_back, load
 
 SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
-SHOWN = 10  # trials of the table
+SHOWN = 10  # rows of the table
 
 
 def search_runs(
@@ -42,17 +42,29 @@ def search_runs(
     progress: Callable[[Status], None] | None = None,
     download: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train by all options of the space beside the `fixed` ones of `RunConfig`, and report the
-    best.
+    """Search over options of `RunConfig` and return the best configuration.
 
-    metric: by default the main figure of the task. The other parameters are those of
-    `fastsnn.search.search`; out: its folder, by default the next free runs/DATA-N.
+    Parameters
+    ----------
+    fixed : options shared by all trainings, {name: value}.
+    space : options to search, {name: values or `Range`}.
+    metric : validation metric; None: the main metric of the task.
+    out : folder of the search; None: the next free runs/DATA-N.
+    report : function of one line of text, called with notes.
+    download : callback for downloads, see `fastsnn.data.load`.
+    sampler, trials, workers, dask, resume, progress : as for `fastsnn.search.search`.
 
     Returns
     -------
     dict
-        "best": the winner's record; "command": the line that trains it; "table": the SHOWN best
-        trials' records; and how the search went.
+        "best": record of the winner; "command": command line that trains it; "table": records of
+        the SHOWN best trials; "data", "metric", "folder"; "trials", "diverged": numbers of trials;
+        "seconds": duration of this call; "busy": used fraction of the workers' processors.
+
+    Raises
+    ------
+    ValueError, TypeError : options, space or data are not usable.
+    FloatingPointError : all trainings diverged.
     """
     if not space:
         raise ValueError(
@@ -90,7 +102,7 @@ def search_runs(
             about={**fixed, "rows": _digest(dataset)}, progress=progress,
         )  # fmt: skip
     except Exception:
-        if out is None and not any(folder.iterdir()):  # the search did not begin
+        if out is None and not any(folder.iterdir()):  # no trial was started
             folder.rmdir()
         raise
     best = found.best
@@ -109,7 +121,7 @@ def search_runs(
 
 
 def command_line(options: Mapping[str, Any]) -> str:
-    """`fastsnn train` with these options of `RunConfig`."""
+    """Return the `fastsnn train` command line with these options of `RunConfig`."""
     words = ["fastsnn", "train"]
     for name, value in options.items():
         if isinstance(value, bool):
@@ -120,10 +132,10 @@ def command_line(options: Mapping[str, Any]) -> str:
 
 
 def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str) -> None:
-    """Before anything is trained: no option twice, and each combination is one of `RunConfig`."""
+    """Raise ValueError or TypeError if an option or a combination is not valid."""
     for name in space:
         if name not in SEARCHED:
-            raise ValueError(f"search: must be over some of {', '.join(SEARCHED)}; got {name!r}")
+            raise ValueError(f"search: options must be from {', '.join(SEARCHED)}; got {name!r}")
     if sampler == "grid":
         for options in spaces.grid(space):
             RunConfig(**{**fixed, **options})
@@ -134,6 +146,7 @@ def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str)
 
 
 def _require_measured(dataset: Dataset, metric: str) -> None:
+    """Raise ValueError if the task has no such metric."""
     held = held_back(dataset)
     constant = np.zeros((len(held), dataset.n_outputs), np.float32)
     known = metrics.evaluate(dataset.task, constant, held.y)
@@ -148,7 +161,7 @@ def _sizes(config: RunConfig) -> dict[str, Any]:
 
 
 def _digest(dataset: Dataset) -> str:
-    """Digest of the data: statistics of the inputs, and the labels."""
+    """Return a hash of the data: input statistics and labels, 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
         digest.update(np.ascontiguousarray(array).tobytes())
