@@ -350,5 +350,5 @@ def _describe(
         f"{note}"
         f"{count(config.layers, hidden)} of {config.width}, "
         f"{count(model.network.n_parameters, 'parameter')}; {count(trainer.threads, 'thread')}; "
-        f"into {folder.path}"
+        f"output in {folder.path}"
     )

@@ -92,7 +92,7 @@ def search_runs(
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
         f"{len(held_back(dataset)):,} validation"
-        f"{f' ({dataset.found})' if dataset.found else ''}; into {folder}"
+        f"{f' ({dataset.found})' if dataset.found else ''}; output in {folder}"
     )
     try:
         found = search(
