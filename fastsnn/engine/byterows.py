@@ -13,7 +13,7 @@ BLOCK = 1024  # rows converted at a time, so that no second copy of a large arra
 class Inputs(Protocol):
     """The map from bytes to features, such as a `fastsnn.data.Standardizer`."""
 
-    def apply(
+    def transform(
         self, x: np.ndarray, out: np.ndarray | None = None, rows: np.ndarray | None = None
     ) -> np.ndarray: ...
 
@@ -40,7 +40,7 @@ class ByteRows:
 
     def take(self, rows: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
         """The given rows as (len(rows), features) float32, written into `out` if there is one."""
-        return self.inputs.apply(self.bytes, out, self.rows[rows])
+        return self.inputs.transform(self.bytes, out, self.rows[rows])
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All rows in their order, BLOCK of them at a time."""

@@ -15,8 +15,8 @@ from fastsnn.engine.plan import device_plan
 
 
 class DeviceParameters:
-    """The copy of the parameters on the device, see `Parameters.on_device`. Each side is brought up
-    to date when it is used.
+    """The copy of the parameters on the device, see `Parameters._on_device`. Each side is brought
+    up to date when it is used.
     """
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
@@ -62,7 +62,7 @@ def on_device(nodes: tuple[Node, ...], parameters: Parameters) -> DeviceParamete
     """The copy of the parameters on the GPU, one for all engines. Raises RuntimeError, in one line,
     where there is no GPU, driver, package or memory.
     """
-    return parameters.on_device(lambda: DeviceParameters(nodes, parameters))
+    return parameters._on_device(lambda: DeviceParameters(nodes, parameters))
 
 
 class Data:

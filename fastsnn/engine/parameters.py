@@ -11,6 +11,7 @@ import numpy as np
 import numpy.ma  # noqa: F401  not at its first use: a fork during that import hangs the child
 
 from fastsnn.checks.scalars import listed, shown
+from fastsnn.deprecated import Renamed
 from fastsnn.engine.layout import ParameterLayout, aligned_zeros
 from fastsnn.engine.locks import Lock
 
@@ -175,7 +176,7 @@ class Parameters:
                 return -1
             return self.version
 
-    def on_device(self, make: Callable[[], AnyCopy]) -> AnyCopy:
+    def _on_device(self, make: Callable[[], AnyCopy]) -> AnyCopy:
         """The copy on a device; `make()` creates it if there is none."""
         with self._lock:
             copy: Any = self._device()  # made by an earlier call, with the same `make`
@@ -184,6 +185,8 @@ class Parameters:
                 self._device = weakref.ref(copy)
             made: AnyCopy = copy
             return made
+
+    on_device = Renamed("_on_device")
 
     def fetch(self) -> None:
         """Bring the host's buffer up to date with the device's copy."""

@@ -38,7 +38,7 @@ def load_run(
 
 def _require_state(arrays: Mapping[str, np.ndarray], config: RunConfig, n_tensors: int) -> None:
     """Raise ValueError if the number of state arrays does not fit the optimizer."""
-    wanted = config.made_optimizer().n_state * n_tensors
+    wanted = config.made_optimizer()._n_state * n_tensors
     if len(arrays) != wanted:
         raise ValueError(
             f"trainer state: {config.optimizer} with momentum {config.momentum} has {wanted} "
