@@ -164,7 +164,7 @@ def test_relu_with_the_weights_of_selu_and_raw_inputs(raw_digits, digits):
     assert "mean 4.85 and variance 35.9" in found["inputs not standardized"].text
     weights = found["weights not normalized for the activation"]
     assert weights.layers == tuple(range(1, 17))
-    assert "in 16 of 16 layers it is about 1, what SELU needs" in weights.text
+    assert "in 16 of 16 layers it is about 1, the value that SELU requires" in weights.text
     assert 'init="he_normal"' in weights.text
     assert found["variance collapses"].layers[-1] == 16
     assert not rules(network(fs.ReLU(), init="he_normal"), digits.test.x, digits.test.y)
@@ -334,7 +334,7 @@ def test_files_with_and_without_labels(model_files, digits, raw_digits, tmp_path
     [
         (
             ("--data", "digits", "--plot", "x.gif"),
-            "--plot x.gif: a name that ends in .png, .svg, .pdf",
+            "--plot x.gif: a file name ending in .png, .svg, .pdf is required",
         ),
         (("--data", "digits", "--target", "a"), "its target is fixed"),
         (("--data", "nothing.csv"), "nothing.csv"),

@@ -172,7 +172,7 @@ def test_tox21(place):
         assert row["chosen"]["weight_decay"] == 1e-4
     assert found["rows"][0]["auc"] > 0.75  # labels are signs of sums of the features
     assert (place / "paper-results" / "tox21.png").stat().st_size > 10_000
-    assert "note: made-up features" in text and "(the paper, with its own features: 0.845)" in text
+    assert "note: made-up features" in text and "(paper, with other features: 0.845)" in text
     assert "![tox21](bench/results/paper/tox21.png)" in tables.paper(
         "tox21", place / "paper-results"
     )
@@ -198,7 +198,7 @@ def test_results_go_to_the_checkout(place):
 @pytest.mark.parametrize(
     "words, part",
     [
-        (("uci", "--methods", "snn,resnext"), "some of snn, msra, batchnorm"),
+        (("uci", "--methods", "snn,resnext"), "one or more of snn, msra, batchnorm"),
         (
             ("uci", "--seeds", "two"),
             "a whole number or a comma-separated list of them is required, got 'two'",

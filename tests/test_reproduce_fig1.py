@@ -145,7 +145,7 @@ def test_fig1(place):
     assert "2 epochs instead of 2,000" in found["left_out"]
     assert "no networks with 8, 16, 32 hidden layers" in found["left_out"]
     assert (place / "paper-results" / "fig1-mnist.png").stat().st_size > 10_000
-    assert "training mode" in text and "![fig1-mnist]" in tables.paper(
+    assert "training-mode" in text and "![fig1-mnist]" in tables.paper(
         "fig1-mnist", place / "paper-results"
     )
 
@@ -195,7 +195,7 @@ def test_ctrl_c_ends_all_at_once(images, place):
 def test_fig1_refuses_what_is_not_its_own(images, place):
     fig1.Curve(images, "snn", 2, 0, place, 1).epoch(lambda: None)
     other = fig1.Images("mnist", seed=1)
-    with pytest.raises(ValueError, match="another network or other data"):
+    with pytest.raises(ValueError, match="another network or data set"):
         fig1.Curve(other, "snn", 2, 0, place, 1)
 
 
@@ -262,7 +262,7 @@ def test_tutorial(place):
     again = result_of(*words, "--resume")
     assert again["runs"] == first["runs"]  # with their seconds: nothing was trained again
     text = good(*words, "--resume")
-    assert "92.04 %" in text and "epochs: 3 (the notebook: 20)" in text
+    assert "92.04 %" in text and "3 epochs instead of 20" in text
     assert "90.76 %" in tables.paper("tutorial-mnist", place / "paper-results")
 
 
@@ -281,7 +281,7 @@ def test_a_dry_run_trains_nothing(place, words, trainings):
     assert found["trainings"] == trainings and found["predicted_seconds"] >= 0
     assert not list(place.rglob("*.json*")) and not list(place.rglob("*.safetensors"))
     text = good("reproduce", *words, "--dry-run")
-    assert text.startswith(f"trainings: {trainings}\n") and "predicted: 0:0" in text
+    assert text.startswith(f"trainings: {trainings}\n") and "estimated time: 0:0" in text
 
 
 def test_every_experiment_has_a_dry_run():
