@@ -85,20 +85,15 @@ def main() -> None:
 )
 @settings(ROWS)
 @click.option(
-    "--out",
-    metavar="DIR",
-    show_default="the next free runs/DATA-N",
+    "--out", metavar="DIR", show_default="the next free runs/DATA-N",
     help="Run folder to write: config.toml, metrics.jsonl (one line per epoch), model.safetensors "
     "(best epoch), last.safetensors (for --resume).",
-)
+)  # fmt: skip
 @click.option(
-    "--resume",
-    "resuming",
-    is_flag=True,
-    show_default="off",
+    "--resume", "resuming", is_flag=True, show_default="off",
     help="Continue the run in --out with its stored options. --epochs may be changed with "
     f"--schedule {' or '.join(OPEN_ENDED)}, --threads always.",
-)
+)  # fmt: skip
 @json_option
 @click.pass_context
 def train(
@@ -124,7 +119,7 @@ def train(
         raise click.UsageError("--resume needs the folder of the run: add --out DIR", ctx)
     if out is not None and not resuming and RunFolder(out).holds_run():
         raise click.UsageError(
-            f"--out {out}: there is a run in this folder already; add --resume to continue it, or "
+            f"--out {out}: this folder already contains a run; add --resume to continue it, or "
             "choose another folder", ctx,
         )  # fmt: skip
     shown = console.progress()
@@ -141,7 +136,7 @@ def train(
             config = RunConfig(**options)
             if "bottleneck" in options and config.method != "resnet":
                 raise click.UsageError(
-                    "--bottleneck: only the method resnet has one; leave it out", ctx
+                    "--bottleneck: only --method resnet has one; leave it out", ctx
                 )
             result = run(config, out, **more)
     finally:

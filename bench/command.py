@@ -7,10 +7,21 @@ import click
 from fastsnn.runs.options import Number, OneOf, Whole, examples
 
 from . import output
-from .case import Case, CaseType
+from .case import CaseType
 from .gpu.cases import CASES as GPU_CASES
 from .gpu.cases import MODES as GPU_MODES
 from .gpu.cases import PEERS as GPU_PEERS
+from .options import (
+    NETWORK,
+    against_option,
+    cases_option,
+    equal_threads_option,
+    json_option,
+    plot_option,
+    rounds_option,
+    seconds_option,
+    threads_option,
+)
 
 # Default networks, defined here so that `fastsnn train` imports no benchmark module.
 STEP_CASES = (
@@ -20,9 +31,6 @@ STEP_CASES = (
 PREDICT_CASES = ("32x256x1", "32x256x16", "32x256x128", "8x64x1", "3x64x1x0x8")
 
 
-NETWORK = "LxWxB[xRATE[xINPUTS]]"
-
-
 @click.group(epilog=examples("fastsnn bench step --against torch --json step.json"))
 def bench():
     """Measure speed relative to the peak of the machine and to other libraries.
@@ -30,69 +38,6 @@ def bench():
     Each benchmark prints tables on stdout and progress on stderr. Libraries given with --against
     must be installed. Stop other programs first: they slow down the measured systems.
     """
-
-
-def seconds_option(default):
-    return click.option(
-        "--seconds", type=Number(min=0, min_open=True), default=default,
-        show_default=True, metavar="X",
-        help="Measurement time of each system and case, in seconds.",
-    )  # fmt: skip
-
-
-def cases_option(default):
-    return click.option(
-        "--case", "cases", type=CaseType(), multiple=True, show_default=", ".join(default),
-        metavar=NETWORK,
-        callback=lambda ctx, option, given: given or tuple(map(Case.parse, default)),
-        help="Network to measure: hidden layers, width, batch size, dropout probability (0 if not "
-        "given), inputs (784). Repeat it for further networks.",
-    )  # fmt: skip
-
-
-def against_option(known):
-    return click.option(
-        "--against", default="", show_default="none", metavar="NAME,NAME,...",
-        help=f"Other libraries to measure: {', '.join(known)}.",
-    )  # fmt: skip
-
-
-threads_option = click.option(
-    "--threads",
-    type=Whole(min=1),
-    metavar="N",
-    show_default="all processors",
-    help="Number of CPU threads of each system. Other libraries are also measured with one thread; "
-    "their better time is reported.",
-)
-equal_threads_option = click.option(
-    "--threads", type=Whole(min=1), metavar="N", show_default="all processors",
-    help="Number of CPU threads of each system.",
-)  # fmt: skip
-rounds_option = click.option(
-    "--rounds",
-    type=Whole(min=1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Number of rounds; the systems are measured in turn in each round.",
-)
-json_option = click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False),
-    show_default="none",
-    metavar="FILE",
-    help="Also write the results, the machine and the versions to this JSON file.",
-)
-plot_option = click.option(
-    "--plot",
-    "plot_path",
-    type=click.Path(dir_okay=False),
-    show_default="none",
-    metavar="FILE",
-    help="Also plot the results to this .png, .svg or .pdf file (needs matplotlib).",
-)
 
 
 def _names(text):

@@ -22,7 +22,7 @@ from fastsnn.runs.console import count
 
 INPUT_MEAN = 0.25  # maximum |mean| over all features
 INPUT_VARIANCE = (0.5, 2.0)  # interval of the variance over all features
-FEATURE_VARIANCE = 10.0  # maximum of the 95 % quantile of the feature variances
+FEATURE_VARIANCE = 10.0  # upper limit for 95 % of the feature variances
 WEIGHT_FACTOR = 1.5  # maximum ratio between actual and required sums of squared weights ...
 WEIGHT_LAYERS = 0.5  # ... in more than this fraction of the layers
 COLLAPSED, EXPLODED = 0.03, 100.0  # variance, relative to its target

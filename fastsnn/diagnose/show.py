@@ -56,7 +56,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str], Callable[[Any], str] | None
     ("|dz|", "signal", _number, _number),
 )
 LEGEND = (
-    "unit means, unit variances: 5 to 95 % quantile; sum w, sum w^2: mean (minimum..maximum); "
+    "unit means, unit variances: 5th to 95th percentile; sum w, sum w^2: mean (minimum..maximum); "
     "thm 1: units in the domain of theorem 1; kept: units whose mean and variance stay in the "
     "intervals of theorem 1; dead: units with the same output for all rows; flat: saturated units; "
     "|dW|: norm of the gradient of the weights; |dz|: norm of d loss / d z of a single row"
