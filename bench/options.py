@@ -10,6 +10,7 @@ NETWORK = "LxWxB[xRATE[xINPUTS]]"
 
 
 def seconds_option(default):
+    """Return the option --seconds with a default."""
     return click.option(
         "--seconds", type=Number(min=0, min_open=True), default=default,
         show_default=True, metavar="X",
@@ -18,6 +19,7 @@ def seconds_option(default):
 
 
 def cases_option(default):
+    """Return the option --case with the default networks, as texts."""
     return click.option(
         "--case", "cases", type=CaseType(), multiple=True, show_default=", ".join(default),
         metavar=NETWORK,
@@ -28,6 +30,7 @@ def cases_option(default):
 
 
 def against_option(known):
+    """Return the option --against for some libraries."""
     return click.option(
         "--against", default="", show_default="none", metavar="NAME,NAME,...",
         help=f"Other libraries to measure: {', '.join(known)}.",

@@ -68,6 +68,7 @@ class Images:
 
 
 def network(method: str, layers: int, inputs: int, classes: int, seed: int) -> Network:
+    """Return the initialized network of a method, with `inputs` units per hidden layer."""
     hidden = [TENSORFLOW if isinstance(layer, BatchNorm) else layer
               for _ in range(layers) for layer in methods.HIDDEN[method](inputs, 0.0)]  # fmt: skip
     return Network([*hidden, Dense(classes, "glorot_uniform")], inputs, seed)

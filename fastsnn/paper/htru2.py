@@ -23,6 +23,7 @@ TASK = Task("softmax_cross_entropy", 2, auc_of_second)
 
 
 def load() -> Folds:
+    """Return all rows with their folds."""
     return htru2.load()
 
 

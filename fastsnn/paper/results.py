@@ -47,6 +47,7 @@ class Place:
         return place
 
     def file(self, suffix: str) -> Path:
+        """Return the path of a result file; suffix: such as ".json"."""
         return self.out / f"{self.name}{suffix}"
 
     def write(self, result: Mapping[str, Any]) -> dict[str, Any]:

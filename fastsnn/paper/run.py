@@ -43,6 +43,7 @@ def run_fig1(
     request: Request, name: str, methods: Sequence[str], layers: Sequence[int] | None,
     epochs: int | None, dry: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
+    """Run figure 1 on the data set `name` and return the stored result, or that of a dry run."""
     plots.require()
     start, place = time.perf_counter(), request.place
     of_budget = budgets.FIG1[request.budget]
@@ -98,6 +99,7 @@ def run_uci(
     request: Request, methods: Sequence[str], sets: Sequence[str] | None, max_rows: int | None,
     with_references: bool, dry: bool,
 ) -> dict[str, Any]:  # fmt: skip
+    """Run the UCI experiment and return the stored result, or that of a dry run."""
     start, grid = time.perf_counter(), request.grid("uci")
     names = uci.sets(sets, max_rows)
     every = [*methods, *(("forest", "svm", "bayes") if with_references else ())]
@@ -116,6 +118,7 @@ def run_uci(
 def run_htru2(
     request: Request, methods: Sequence[str], with_references: bool, dry: bool
 ) -> dict[str, Any]:
+    """Run the HTRU2 experiment and return the stored result, or that of a dry run."""
     start, grid = time.perf_counter(), request.grid("htru2")
     every = [*methods, *(htru2.REFERENCES if with_references else ())]
     if with_references:
@@ -132,6 +135,7 @@ def run_htru2(
 def run_tox21(
     request: Request, methods: Sequence[str], layers: Sequence[int] | None, dry: bool
 ) -> dict[str, Any]:
+    """Run the Tox21 experiment and return the stored result, or that of a dry run."""
     plots.require()
     start, grid = time.perf_counter(), request.grid("tox21")
     folds = tox21.load()
@@ -149,6 +153,7 @@ def run_tox21(
 def run_tutorial(
     request: Request, networks: Sequence[str], epochs: int | None, dry: bool = False
 ) -> dict[str, Any]:
+    """Run the MNIST tutorial and return the stored result, or that of a dry run."""
     start = time.perf_counter()
     epochs = epochs or budgets.TUTORIAL[request.budget]
     seeds, shown = request.seeds_of(1), progress.OfStudy()

@@ -36,6 +36,7 @@ def probability(value: float | None) -> str:
 
 
 def fig1(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
+    """Return one row per network: final losses, validation accuracy, published loss, time."""
     rows = [["network", "layers", "seed", "epochs", "loss", "whole-set loss",
              "validation accuracy", "published, 2000 epochs", "time per epoch"]]  # fmt: skip
     for row in found["curves"]:
@@ -54,6 +55,7 @@ def _small(value: float | None) -> str:
 
 
 def uci(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
+    """Return a table of mean accuracies and one of rank differences, one row per method."""
     means = [["method", "sets", "mean accuracy", "paper", "difference", "layers", "paper"]]
     for row in found["methods"]:
         means.append(
@@ -84,6 +86,7 @@ def uci(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
 
 
 def htru2(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
+    """Return one row per method: AUC, published AUC, p-values."""
     rows = [["method", "AUC, 10 folds", "paper", "difference", "p", "published p"]]
     for row in found["methods"]:
         rows.append(
@@ -96,7 +99,7 @@ def htru2(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
 
 
 def tox21(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
-    """One pair of rows per method, ours and the paper's; one column per depth."""
+    """Return two rows per method, our AUC and the paper's, with one column per depth."""
     known = {(row["method"], row["layers"]): row for row in found["rows"]}
     depths = sorted({layers for _, layers in known})
     rows = [["method", "", *map(str, depths)]]
@@ -113,6 +116,7 @@ def tox21(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
 
 
 def tutorial_mnist(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
+    """Return one row per network: accuracy, losses and time, each next to the notebook's."""
     rows = [["network", "seeds", "test accuracy", "notebook", "difference",
              "validation loss, epoch 1 / 20", "notebook", "seconds", "notebook"]]  # fmt: skip
     for row in found["networks"]:

@@ -316,6 +316,7 @@ class RunConfig:
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
 
     def to_toml(self) -> bytes:
+        """Return the content of config.toml."""
         import tomli_w
 
         head = "# Options of this run. A resumed run reads them from last.safetensors instead.\n"
