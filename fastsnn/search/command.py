@@ -1,4 +1,4 @@
-"""The command `fastsnn search`: runs a search and returns the winner and its train command."""
+"""The command ``fastsnn search``: run a search and return the best trial and its command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastsnn.search.protocol import ModelSelection
 from fastsnn.search.training import RunTrial, held_back, load
 
 SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
-SHOWN = 10  # rows of the table
+SHOWN = 10  # number of trials in the table
 
 
 def search_runs(
@@ -42,29 +42,39 @@ def search_runs(
     progress: Callable[[Status], None] | None = None,
     download: Progress | None = None,
 ) -> dict[str, Any]:
-    """Search over options of `RunConfig` and return the best configuration.
+    """Search over options of `RunConfig`, and report the best trial.
 
     Parameters
     ----------
-    fixed : options shared by all trainings, {name: value}.
-    space : options to search, {name: values or `Range`}.
-    metric : validation metric; None: the main metric of the task.
-    out : folder of the search; None: the next free runs/DATA-N.
-    report : function of one line of text, called with notes.
-    download : callback for downloads, see `fastsnn.data.load`.
-    sampler, trials, workers, dask, resume, progress : as for `fastsnn.search.search`.
+    fixed : dict
+        Options of `RunConfig` that all trials share.
+    space : dict
+        Searched options: name -> list of values, or `Range`.
+    metric : str, optional
+        Validation metric to optimize; by default the main metric of the loss.
+    out : str or path, optional
+        Folder of the search; by default the next free runs/DATA-N.
+    report : callable
+        Called with each line of text about the search.
+    download : callable, optional
+        Progress callback of a download, see `fastsnn.data.load`.
+    sampler, trials, workers, dask, resume, progress
+        As in `fastsnn.search.search`.
 
     Returns
     -------
     dict
-        "best": record of the winner; "command": command line that trains it; "table": records of
-        the SHOWN best trials; "data", "metric", "folder"; "trials", "diverged": numbers of trials;
-        "seconds": duration of this call; "busy": used fraction of the workers' processors.
+        "best": record of the best trial; "command": command line that trains it; "table": records
+        of the SHOWN best trials; "data", "metric", "trials", "diverged", "seconds", "busy" and
+        "folder" describe the search.
 
     Raises
     ------
-    ValueError, TypeError : options, space or data are not usable.
-    FloatingPointError : all trainings diverged.
+    ValueError
+        The space is empty, an option is both fixed and searched or not searchable, a combination is
+        invalid, or the metric does not exist for the task.
+    RuntimeError
+        As in `fastsnn.search.search`.
     """
     if not space:
         raise ValueError(
@@ -74,9 +84,7 @@ def search_runs(
     base = ModelSelection()
     both = sorted(fixed.keys() & space.keys())
     if both:
-        raise ValueError(
-            f"search: {both[0]} must be either fixed or searched, got both; leave one out"
-        )
+        raise ValueError(f"search: {both[0]} must be either fixed or searched, got both; omit one")
     fixed = {"data": RunConfig.data, "epochs": base.epochs, "validation": base.validation, **fixed}
     config = RunConfig(**fixed).absolute()
     fixed["data"] = config.data
@@ -102,7 +110,7 @@ def search_runs(
             about={**fixed, "rows": _digest(dataset)}, progress=progress,
         )  # fmt: skip
     except Exception:
-        if out is None and not any(folder.iterdir()):  # no trial was started
+        if out is None and not any(folder.iterdir()):  # the search did not start
             folder.rmdir()
         raise
     best = found.best
@@ -121,7 +129,7 @@ def search_runs(
 
 
 def command_line(options: Mapping[str, Any]) -> str:
-    """Return the `fastsnn train` command line with these options of `RunConfig`."""
+    """Return the command line of ``fastsnn train`` with these options of `RunConfig`."""
     words = ["fastsnn", "train"]
     for name, value in options.items():
         if isinstance(value, bool):
@@ -132,10 +140,15 @@ def command_line(options: Mapping[str, Any]) -> str:
 
 
 def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str) -> None:
-    """Raise ValueError or TypeError if an option or a combination is not valid."""
+    """Raise ValueError unless all searched options are searchable and all combinations valid.
+
+    For samplers other than "grid", each value is validated individually.
+    """
     for name in space:
         if name not in SEARCHED:
-            raise ValueError(f"search: options must be from {', '.join(SEARCHED)}; got {name!r}")
+            raise ValueError(
+                f"search: a searched option must be one of {', '.join(SEARCHED)}; got {name!r}"
+            )
     if sampler == "grid":
         for options in spaces.grid(space):
             RunConfig(**{**fixed, **options})
@@ -161,7 +174,7 @@ def _sizes(config: RunConfig) -> dict[str, Any]:
 
 
 def _digest(dataset: Dataset) -> str:
-    """Return a hash of the data: input statistics and labels, 16 hexadecimal digits."""
+    """Return a digest of the data: statistics of the inputs, and the targets."""
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
         digest.update(np.ascontiguousarray(array).tobytes())
