@@ -47,6 +47,7 @@ python_display_short_literal_types = True
 # ---- theme
 html_theme = "furo"
 html_title = f"fastsnn {version}"
+pygments_dark_style = "github-dark"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
