@@ -16,6 +16,7 @@ import fastsnn as fs
 from fastsnn import checkpoint
 from fastsnn.data.standardize import Standardizer
 from fastsnn.storage import files, modelfile
+from fastsnn.storage.description import NAMES
 
 TASKS = {
     "classification": ("softmax_cross_entropy", lambda rng: rng.integers(3, size=30)),
@@ -51,7 +52,7 @@ def trained(task, optimizer=None):
     model, raw = new_model(task)
     loss, labels = TASKS[task]
     trainer = fs.Trainer(model.network, loss, optimizer or fs.Adam(0.01), threads=1, seed=3)
-    x, y = model.inputs.apply(raw), labels(np.random.default_rng(2))
+    x, y = model.inputs.transform(raw), labels(np.random.default_rng(2))
     history = trainer.fit(x, y, epochs=2, batch_size=8)
     return model, raw, trainer, history, (x, y)
 
@@ -77,7 +78,7 @@ def test_a_network_comes_back(tmp_path):
 def test_a_model_comes_back(tmp_path, task):
     model, raw, *_ = trained(task)
     path = tmp_path / "m.safetensors"
-    checkpoint.save_model(path, model)
+    model.save(path)
     found = fs.load_model(str(path))
     same(found.network.state_dict(), model.network.state_dict())
     same(vars(found.inputs), vars(model.inputs))
@@ -85,7 +86,7 @@ def test_a_model_comes_back(tmp_path, task):
     if found.targets is not None:
         same(vars(found.targets), vars(model.targets))
     assert found.task == task
-    for name in checkpoint.NAMES:
+    for name in NAMES:
         assert getattr(found, name) == getattr(model, name)
     same({"": found.predict(raw)}, {"": model.predict(raw)})
     same(fs.load(path).state_dict(), model.network.state_dict())  # its network by itself
@@ -111,16 +112,16 @@ def test_a_training_comes_back(tmp_path, optimizer):
 
 def test_a_file_is_the_same_whenever_it_is_written(tmp_path):
     model, _ = new_model()
-    checkpoint.save_model(tmp_path / "m", model)
+    model.save(tmp_path / "m")
     first = (tmp_path / "m").read_bytes()
     for _ in range(20):  # what is written in no fixed order would come in another one
-        checkpoint.save_model(tmp_path / "m", model)
+        model.save(tmp_path / "m")
         assert (tmp_path / "m").read_bytes() == first
 
 
 def test_other_programs_read_the_tensors(tmp_path):
     model, _ = new_model()
-    checkpoint.save_model(tmp_path / "m", model)
+    model.save(tmp_path / "m")
     tensors = from_bytes((tmp_path / "m").read_bytes())
     same({n: tensors[n] for n in model.network.state_dict()}, model.network.state_dict())
     assert tensors.keys() - model.network.state_dict().keys() == {"inputs.mean", "inputs.scale"}
@@ -129,7 +130,7 @@ def test_other_programs_read_the_tensors(tmp_path):
 @pytest.fixture
 def written(tmp_path):
     path = tmp_path / "m.safetensors"
-    checkpoint.save_model(path, new_model()[0])
+    new_model()[0].save(path)
     return path
 
 
@@ -151,7 +152,7 @@ def test_truncated(written, reader):
     whole = written.read_bytes()
     for size in (0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 4, len(whole) - 1):
         written.write_bytes(whole[:size])
-        refused(written, "safetensors", "damaged", "take an earlier copy", reader=reader)
+        refused(written, "safetensors", "damaged", "use an earlier copy", reader=reader)
     written.write_bytes(whole + b"\0")
     refused(written, "damaged", reader=reader)
 
@@ -175,7 +176,7 @@ def test_no_model_file(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("a plain text file, longer than eight bytes")
     refused(text, "a safetensors file is required")
-    refused(tmp_path / "absent", "there is no such file", "fastsnn train")
+    refused(tmp_path / "absent", "no such file", "fastsnn train")
     with pytest.raises(ValueError, match="model.safetensors: there is no such file"):
         fs.load(tmp_path)
     foreign = tmp_path / "foreign.safetensors"
@@ -206,7 +207,7 @@ def without(name):
 
 
 CHANGES = {
-    "no weight": (without("3.weight"), ["do not fit together", "3.weight"]),
+    "no weight": (without("3.weight"), ["are inconsistent", "3.weight"]),
     "no mean": (without("inputs.mean"), ["inputs.mean", "missing"]),
     "another shape": (
         lambda t, _: t.update({"0.weight": np.zeros((7, 5), np.float32)}),
@@ -218,21 +219,21 @@ CHANGES = {
     ),
     "other layers": (
         lambda _, d: d["layers"].pop(),
-        ["do not fit together", "the last layer must be a Dense"],
+        ["are inconsistent", "the last layer must be a Dense"],
     ),
     "unknown layer": (
         lambda _, d: d["layers"].insert(1, {"type": "Conv"}),
-        ["do not fit together", "Conv"],
+        ["are inconsistent", "Conv"],
     ),
     "unknown option": (
         lambda _, d: d["layers"][0].update(groups=2),
-        ["do not fit together", "groups"],
+        ["are inconsistent", "groups"],
     ),
     "a rate of 2": (
         lambda _, d: d["layers"][2].update(rate=2),
-        ["do not fit together", "rate must be in [0, 1)"],
+        ["are inconsistent", "rate must be in [0, 1)"],
     ),
-    "no size": (lambda _, d: d.pop("input_size"), ["do not fit together", "input_size"]),
+    "no size": (lambda _, d: d.pop("input_size"), ["are inconsistent", "input_size"]),
 }
 
 
@@ -247,7 +248,7 @@ def test_the_wrong_one_of_three_files(tmp_path):
     model, _ = new_model()
     model.network.save(tmp_path / "n")
     refused(tmp_path / "n", "holds a network alone", "fastsnn.load")
-    checkpoint.save_model(tmp_path / "m", model)
+    model.save(tmp_path / "m")
     refused(tmp_path / "m", "no training to resume", reader=checkpoint.load_training)
 
 
@@ -263,12 +264,12 @@ def test_a_failed_writing_keeps_the_file(written, monkeypatch, step):
 
     monkeypatch.setattr(files.os, step, full)
     with pytest.raises(RuntimeError) as caught:
-        checkpoint.save_model(written, model)
+        model.save(written)
     monkeypatch.undo()
-    assert str(caught.value).startswith(f"{written}: it could not be written (No space left")
+    assert str(caught.value).startswith(f"{written}: could not be written (No space left")
     assert "previous file" in str(caught.value) and "free some space" in str(caught.value)
     assert written.read_bytes() == before and os.listdir(written.parent) == [written.name]
-    checkpoint.save_model(written, model)
+    model.save(written)
     assert not fs.load_model(written).network.parameters.any()
     assert os.listdir(written.parent) == [written.name]
 

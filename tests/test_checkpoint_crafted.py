@@ -43,8 +43,8 @@ DESCRIPTIONS = {
     "one class": ({"class_names": ["no"]}, "class_names: 2 are required, got 1"),
     "three classes": ({"class_names": ["a", "b", "c"]}, "class_names: 2 are required, got 3"),
     "the same class twice": ({"class_names": ["no", "no"]}, "got 'no' twice"),
-    "classes by number": ({"class_names": [0, 1]}, "class_names: a list of texts or null"),
-    "a word for a list": ({"class_names": "no"}, "class_names: a list of texts or null"),
+    "classes by number": ({"class_names": [0, 1]}, "class_names: a list of strings or null"),
+    "a word for a list": ({"class_names": "no"}, "class_names: a list of strings or null"),
     "no column": ({"feature_names": ["a"]}, "feature_names: 3 are required, got 1"),
     "two targets": ({"target_names": ["a", "b"]}, "target_names: 1 are required, got 2"),
     "layers are an object": ({"layers": {"0": DENSE}}, "layers: a list is required"),
@@ -113,7 +113,7 @@ STANDARDIZERS = {
     "half of them float64": ("inputs.mean", {"dtype": np.float32}, "inputs.scale: float32 is"),
     "a weight in float64": ("0.weight", {"dtype": np.float64}, "0.weight must be float32"),
     "a weight that broadcasts": ("0.weight", {"shape": (1, 3)}, "0.weight has shape (1, 3)"),
-    "an unknown tensor": ("extra", {"shape": (2,)}, "the network does not know 'extra'"),
+    "an unknown tensor": ("extra", {"shape": (2,)}, "the network has no 'extra'"),
 }
 
 
@@ -134,7 +134,7 @@ def test_float64_standardizers_are_kept(tmp_path):
     for dtype in (np.float32, np.float64):
         model = target_model.models()[0]
         inputs = type(model.inputs)(np.full(3, 0.1, dtype), np.full(3, 1.7e9, dtype))
-        checkpoint.save_model(tmp_path / "m", fs.Model(model.network, model.task, inputs))
+        fs.Model(model.network, model.task, inputs).save(tmp_path / "m")
         found = fs.load_model(tmp_path / "m").inputs
         assert found.mean.dtype == found.scale.dtype == dtype
         assert (found.mean == inputs.mean).all() and (found.scale == inputs.scale).all()
@@ -148,9 +148,9 @@ def written(header: dict | str, tensors=b""):
 OURS = {"__metadata__": {"fastsnn": "{}"}}
 ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 HEADERS = {
-    "a list": (written("[]"), "damaged or something else (its header is not a JSON object)"),
+    "a list": (written("[]"), "damaged or of another type (its header is not a JSON object)"),
     "deep": (written("[" * 100_000), "its JSON is nested too deeply"),
-    "a name twice": (written('{"a": 1, "a": 2}'), "a name occurs twice"),
+    "a name twice": (written('{"a": 1, "a": 2}'), "a duplicate name"),
     "a long number": (written(f'{{"a": {"1" * 5000}}}'), "Exceeds the limit"),
     "no UTF-8": (struct.pack("<Q", 1) + b"\xff", "not UTF-8"),
     "longer than the file": (struct.pack("<Q", 2**63), "a header of 9223372036854775808 bytes"),
@@ -233,18 +233,18 @@ def test_a_file_that_is_cut_while_it_is_read(tmp_path, monkeypatch):
 def test_nothing_is_written_that_would_be_refused(tmp_path):
     path = tmp_path / "m"
     model = target_model.models()[0]
-    checkpoint.save_model(path, model)
+    model.save(path)
     before = path.read_bytes()
     parts = model.network, "classification", model.inputs
     with pytest.raises(ValueError, match="nothing was written: class_names: .* got 'a' twice"):
-        checkpoint.save_model(path, fs.Model(*parts, None, ("a", "a")))
+        fs.Model(*parts, None, ("a", "a")).save(path)
     state = model.network.state_dict()
     for name in ("0.weight", "3.bias"):
         view = model.network.buffer._tensors[name]  # as a fault of an engine would write
         for value in (np.nan, np.inf, -np.inf):
             view.flat[-1] = value
             with pytest.raises(FloatingPointError, match=f"{name} has NaN or infinity; nothing"):
-                checkpoint.save_model(path, model)
+                model.save(path)
             with pytest.raises(FloatingPointError, match="the previous file, if any, is kept"):
                 model.network.save(path)
         view[:] = state[name]

@@ -12,7 +12,7 @@ from commands import call, good, result_of, start, write_table
 
 from fastsnn.bench import search as measuring
 from fastsnn.optimizers import OPTIMIZERS
-from fastsnn.search import Protocol
+from fastsnn.search import ModelSelection
 from fastsnn.search.command import search_runs
 from fastsnn.search.loop import Status
 from fastsnn.search.progress import Lines, line, table
@@ -42,7 +42,7 @@ def test_the_winner_is_what_its_command_trains(folder):
     epochs = [json.loads(text) for text in (folder / "run/metrics.jsonl").read_text().splitlines()]
     figures = result["best"]["figures"]
     curve = [epoch["validation_accuracy"] for epoch in epochs]
-    assert Protocol().best_epoch(curve) == (figures["epoch"], figures["score"])
+    assert ModelSelection().best_epoch(curve) == (figures["epoch"], figures["score"])
     chosen = epochs[figures["epoch"] - 1]
     for name in ("train_loss", "validation_loss", "validation_accuracy"):
         assert figures[name] == chosen[name]
@@ -120,13 +120,13 @@ BAD = [
     (("--range", "dropout=0:0.1:exp"), 2, "a number in [0, 1) is required, got 'exp' ("),
     (("--range", "layers=9:8"), 2, "layers=9:8: range: low < high is required, got 9 to 8"),
     (("--range", "optimizer=adam:sgd"), 2, "range: numbers are required, got 'adam' to 'sgd'"),
-    (("--range", "layers=8:9"), 2, "--range layers: a range is sampled, got --sampler grid; add"),
+    (("--range", "layers=8:9"), 2, "--range layers: a range must be sampled, got --sampler grid"),
     (("--layers", "3,2"), 2, "1 is required, got '3,2'; to try several: --grid layers=3,2"),
     (("--grid", "layers=2,2"), 1, "trial 1 repeats the options of trial 0"),
     (("--grid", "layers=2", "--layers", 3), 1, "layers must be either fixed or searched, got both"),
     (("--grid", "optimizer=sgd,adam", "--momentum", 0.5), 1, "momentum: only sgd and rmsprop have"),
     (("--grid", "layers=2", "--metric", "auc"), 1, "metric: must be one of loss, accuracy for"),
-    (("--grid", "layers=2", "--validation", 0), 1, "validation data are required to choose by"),
+    (("--grid", "layers=2", "--validation", 0), 1, "validation data are required to rank trials"),
     (("--grid", "layers=2", "--trials", 3), 2, "--trials 3: a grid trains all combinations; "),
     (("--grid", "layers=2", "--sampler", "random"), 2, "--sampler random: a number of trainings is "
      "required; add for example --trials 20"),
@@ -176,8 +176,8 @@ def test_an_extra_that_is_not_installed(module, words, text, monkeypatch):
 
 def test_help_names_the_defaults_of_the_protocol():
     text = " ".join(good("search", "--help").split())
-    assert f"[default: ({Protocol().epochs}); x>=1]" in text
-    assert f"[default: ({Protocol().validation}); 0<=x<1]" in text
+    assert f"[default: ({ModelSelection().epochs}); x>=1]" in text
+    assert f"[default: ({ModelSelection().validation}); 0<=x<1]" in text
 
 
 def test_patience_and_threads_are_not_offered():

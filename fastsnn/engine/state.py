@@ -1,18 +1,19 @@
-"""Checks of a trainer's state: the arrays of its optimizer, and the progress of the training."""
+"""Checks of a trainer's state: the optimizer's arrays and the progress of the training."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from fastsnn.checks.scalars import integer, number
-from fastsnn.optimizers import Optimizer, squares_of
+from fastsnn.checks.scalars import integer, number, shown
+from fastsnn.kernels.updates import UPDATES
+from fastsnn.optimizers import OPTIMIZERS, Optimizer
 
 
 def require_fit(
     views: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]
 ) -> None:
-    """Check the names and shapes of a trainer's state, `views`, in what replaces it: arrays and
+    """Check that a new state has the names and shapes of a trainer's state `views`; arrays and
     numbers as in `require_state`. Raises ValueError.
     """
     for name in sorted(views.keys() | arrays.keys()):
@@ -31,11 +32,11 @@ def require_fit(
 def require_state(
     arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any], optimizer: Optimizer | None = None
 ) -> None:
-    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
-    of squares not negative, step_count an int >= 0, first_loss None or finite.
+    """Check the values of a trainer's state: arrays "{tensor}.state{i}" must be finite, means of
+    squares not negative, step_count an int in [0, 2**62], first_loss None or finite.
 
-    optimizer: the owner of the state. None: any; then arrays count as means of squares if they are
-    that for each optimizer with this number of arrays of state.
+    optimizer: the owner of the state. None: any optimizer; then an array is treated as a mean of
+    squares if it is one for every optimizer with this number of state arrays.
 
     Raises ValueError or TypeError.
     """
@@ -47,7 +48,7 @@ def require_state(
         array = np.asarray(array)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")
-        with np.errstate(over="ignore"):  # overflows become infinite
+        with np.errstate(over="ignore"):  # overflows become infinite, which is refused
             array = array.astype(np.float32)
         if not np.isfinite(array).all():
             raise ValueError(
@@ -61,3 +62,36 @@ def require_state(
     integer(numbers["step_count"], "trainer state: step_count", 0, 2**62)
     if numbers["first_loss"] is not None:
         number(numbers["first_loss"], "trainer state: first_loss")
+
+
+def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
+    """Return `new` if it can replace `old` in a trainer, because it has the same arrays of state.
+    Raises TypeError or ValueError otherwise.
+    """
+    if not isinstance(new, Optimizer) or type(new)._rule is Optimizer._rule:
+        *names, last = [kind.__name__ for kind in OPTIMIZERS.values()]
+        raise TypeError(
+            f"Trainer: optimizer must be {', '.join(names)} or {last}, got {shown(new)}; "
+            "give an instance, such as fastsnn.Adam()"
+        )
+    if old is not None and new._n_state != old._n_state:
+        raise ValueError(
+            f"Trainer: optimizer must have {old._n_state} arrays of state like the one before, got "
+            f"{new} with {new._n_state}; make another Trainer"
+        )
+    if old is not None and new._state.squares != old._state.squares:
+        raise ValueError(
+            f"Trainer: optimizer must have {old._state.squares} means of squares in its state like "
+            f"the one before, got {new} with {new._state.squares}; make another Trainer"
+        )
+    return new
+
+
+def squares_of(n_state: int, optimizer: Optimizer | None) -> set[int]:
+    """Return the indices of the arrays of state that are means of squares: those of `optimizer`; if
+    it is None, those common to all optimizers with `n_state` arrays.
+    """
+    if optimizer is not None:
+        return {*range(optimizer._state.signed, n_state)}
+    of_each = [{*range(row.signed, row.arrays)} for row in UPDATES if row.arrays == n_state]
+    return set.intersection(*of_each) if of_each else set()
