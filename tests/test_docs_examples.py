@@ -16,6 +16,16 @@ from shared_data import shared_data
 PAGES = [ROOT / "README.md", *sorted(set(ROOT.glob("docs/**/*.md")) - set(ROOT.glob("docs/_*/**")))]
 RUN = [page for page in PAGES if page_examples.examples(page)]
 IMAGES = {"train": 1200, "t10k": 300}
+# Files that a reader of the page has.
+FILES = {
+    "README.md": {
+        "table.csv": "length,width,species\n" + "".join(
+            f"{4 + i % 7 / 2},{1 + i % 5 / 4 + i % 3},{('setosa', 'virginica', 'other')[i % 3]}\n"
+            for i in range(90)
+        ),
+        "new.csv": "length,width\n5.1,1.4\n6.2,3.3\n",
+    }
+}  # fmt: skip
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -54,13 +64,15 @@ def data_folder(tmp_path_factory):
 def run(page: Path, tmp_path: Path, data_folder: Path) -> subprocess.CompletedProcess:
     work = tmp_path / "work"
     work.mkdir()
+    for name, content in FILES.get(page.name, {}).items():
+        (work / name).write_text(content)
     more = {
         "EXAMPLES_BIN": str(tmp_path / "bin"), "FASTSNN_DATA": str(data_folder), "COLUMNS": "100",
         "PYTHONWARNINGS": "error", "NO_COLOR": "1",
     }  # fmt: skip
     return subprocess.run(
         [sys.executable, page_examples.__file__, page], cwd=work, env=os.environ | more,
-        capture_output=True, text=True, timeout=600,
+        capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
 
 
