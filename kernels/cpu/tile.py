@@ -64,7 +64,7 @@ def _accumulate(
             fma(w[i // vectors], x[i % vectors], Value(builder, s)).ir for i, s in enumerate(sums)
         ]
 
-    def is_family(k, sums):
+    def several(k, sums):
         for u in range(UNROLL):
             sums = one(builder.add(k, I64(u)), sums)
         return sums
