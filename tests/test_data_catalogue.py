@@ -266,7 +266,7 @@ def constants(name):
 def test_a_data_set_is_a_row():
     """Names, tasks, loaders and images follow from the rows; no other file names a data set."""
     rows = catalogue.ENTRIES
-    assert list(DATASETS) == [name for name, row in rows.items() if not row.several]
+    assert list(DATASETS) == [name for name, row in rows.items() if not row.is_family]
     for name, row in rows.items():
         assert (row.table is None) != (row.folds is None), name
         example = name.replace("NAME", "iris")

@@ -95,7 +95,7 @@ class Entry:
     image: bool = False
 
     @property
-    def several(self) -> bool:
+    def is_family(self) -> bool:
         """True for a family of data sets, whose name ends in "/NAME"."""
         return self.name.endswith("/NAME")
 

@@ -13,7 +13,7 @@ from fastsnn.data.table import ENDINGS, Table, is_table
 from fastsnn.data.ucinames import SHAPES
 
 UCI = "uci/"
-_SINGLE = {name: entry for name, entry in ENTRIES.items() if not entry.several}
+_SINGLE = {name: entry for name, entry in ENTRIES.items() if not entry.is_family}
 DATASETS: dict[str, Callable[..., Table]] = {name: entry.read for name, entry in _SINGLE.items()}
 """Name -> loader of every named data set except the UCI tasks, which are named "uci/NAME"."""
 
