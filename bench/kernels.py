@@ -73,13 +73,13 @@ def _products(width: int, seconds: float) -> Iterator[dict[str, Any]]:
     for name, rule in (("SGD", optimizers.SGD(0.1)), ("Adam", optimizers.Adam(0.1))):
         new = bed.network.buffer.snapshot()
         bed.engine.state[:] = 0
-        bed.weights(rule.update, rule.hyper(0.1, 0), new)
+        bed.weights(rule._update, rule._hyper(0.1, 0), new)
         moved = found if name == "SGD" else found / (np.abs(found) + 1e-8)  # Adam's first step
         moved = w1 - 0.1 * moved
         error = reference.error(bed.tensors(new)[1][0], moved)
-        zero = rule.hyper(0.0, 0)
+        zero = rule._hyper(0.0, 0)
         yield _row(f"weight gradient + {name}", shape,
-                   lambda rule=rule, zero=zero: bed.weights(rule.update, zero), seconds, error,
+                   lambda rule=rule, zero=zero: bed.weights(rule._update, zero), seconds, error,
                    2 * BATCH * total)  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def _parts(case, seconds):
         "forward": lambda: bed.forward(1, stages),
         "loss": lambda: bed.backward(0, 1),
         "input gradients": lambda: bed.backward(1, bed.layers),
-        "weight gradients + SGD": lambda: bed.weights(rule.update, rule.hyper(0.0, 0)),
+        "weight gradients + SGD": lambda: bed.weights(rule._update, rule._hyper(0.0, 0)),
         # The same forward pass with less fused into it, for the differences.
         "without dropout": lambda: plain.forward(1, stages),
         "without transposed copies": lambda: plain.forward(1, stages, training=0),

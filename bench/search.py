@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from fastsnn.search import Protocol, search
+from fastsnn.search import ModelSelection, search
 from fastsnn.search.training import RunTrial
 
 from . import show, versus
@@ -25,7 +25,7 @@ def measure(workers: int, epochs: int, report: versus.Report) -> list[dict[str, 
     busy: seconds of the processors, of those that the workers had. It is low, too, where somebody
     else uses them.
     """
-    protocol = Protocol(epochs=epochs)
+    protocol = ModelSelection(epochs=epochs)
     trial = RunTrial({"epochs": epochs, "validation": protocol.validation}, protocol)
     ways = [("one worker", 1, None), (f"{workers} threads", workers, None)]
     if importlib.util.find_spec("distributed"):

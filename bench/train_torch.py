@@ -13,7 +13,7 @@ import numpy as np
 from fastsnn import data
 from fastsnn.network import mlp
 from fastsnn.runs.config import RunConfig
-from fastsnn.schedules import Cosine
+from fastsnn.schedules import CosineDecay
 from fastsnn.trainer import shuffled
 
 from . import child
@@ -37,7 +37,7 @@ def main():
         net.parameters(), lr=config.learning_rate, momentum=config.momentum,
         weight_decay=config.weight_decay,
     )  # fmt: skip
-    loss, schedule = torch.nn.CrossEntropyLoss(), Cosine()
+    loss, schedule = torch.nn.CrossEntropyLoss(), CosineDecay()
     size = config.batch_size
     batches, seconds = -(-len(x) // size), []
     for epoch in range(config.epochs):

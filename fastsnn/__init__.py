@@ -8,26 +8,39 @@ net.save("model.safetensors")
 """
 
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if not (
     _Path(__file__).parent / "kernels"
 ).is_dir():  # a bare checkout: kernels/, bench/ and cli.py lie beside
     __path__.append(str(_Path(__file__).parents[1]))
 
-# Layers, losses, optimizers and schedules are listed in their own module's `__all__` alone.
+# Layers, losses and optimizers are listed in their own module's `__all__` alone.
 from fastsnn import layers, losses, optimizers, schedules
 from fastsnn.callbacks import EarlyStopping
-from fastsnn.checkpoint import load, load_model, save_model
+from fastsnn.checkpoint import load, load_model
+from fastsnn.checkpoint import save_model as save_model  # deprecated
+from fastsnn.deprecated import renamed as _renamed
 from fastsnn.layers import *  # noqa: F403
 from fastsnn.losses import *  # noqa: F403
 from fastsnn.model import Model
 from fastsnn.network import Network, mlp
 from fastsnn.optimizers import *  # noqa: F403
-from fastsnn.schedules import *  # noqa: F403
 from fastsnn.trainer import Trainer
 from fastsnn.version import __version__
 
 __all__ = [
     "EarlyStopping", "Model", "Network", "Trainer", "__version__", "load", "load_model", "mlp",
-    "save_model", *layers.__all__, *losses.__all__, *optimizers.__all__, *schedules.__all__,
+    "schedules", *layers.__all__, *losses.__all__, *optimizers.__all__,
 ]  # fmt: skip
+
+if not _TYPE_CHECKING:
+    __getattr__ = _renamed(
+        __name__, {old: f"fastsnn.schedules.{new}" for old, new in schedules.NAMES_0_1.items()}
+    )
+
+
+def __dir__() -> list[str]:
+    """Names for completion: the public interface and its modules, without deprecated names."""
+    modules = ["callbacks", "data", "layers", "losses", "metrics", "optimizers", "theory"]
+    return sorted([*__all__, *modules])

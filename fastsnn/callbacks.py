@@ -1,4 +1,4 @@
-"""Callbacks between epochs: objects with some of the methods that `Trainer.fit` calls."""
+"""Callbacks of `Trainer.fit`: their interface, and early stopping."""
 
 from __future__ import annotations
 
@@ -6,21 +6,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastsnn.checks.scalars import integer
+from fastsnn.fitting import Callback
 from fastsnn.selection import BestWeights, best_epoch
 from fastsnn.trainer import Trainer
 
+__all__ = ["Callback", "EarlyStopping"]
 
-class EarlyStopping:
-    """Stop after `patience` epochs without a better `monitor`, and put the best weights back: those
-    of the best epoch of this `fit` (one that is continued does not hold the earlier weights).
+
+class EarlyStopping(Callback):
+    """Stop the training when a figure no longer improves, and restore the best weights.
+
+    The best epoch has the best `monitor`; among equal ones it is the one with the lowest loss of
+    the same data, then the first. NaN is worse than any number.
 
     Parameters
     ----------
     monitor : str
-        A figure of the record, such as "validation_loss" or "validation_accuracy".
+        Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
+        "train_loss". Its last word says whether smaller or larger is better. Keys that begin with
+        "validation" need ``fit(validation_data=)``.
     patience : int >= 1, or None
-        None never stops, and only restores the best weights.
+        Stop after this number of epochs in a row without an improvement. None never stops, and
+        only restores the best weights.
     restore_best : bool
+        True: at the end of `fit`, the network gets the parameters of the best epoch of this call.
+        If ``fit(history=)`` continues a training and the best epoch is an earlier one, the network
+        keeps its last parameters. False: it always does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `patience` is not an integer >= 1 or None. During `fit`, ValueError if the records have
+        no `monitor`.
+
+    Examples
+    --------
+    ::
+
+        stop = fs.EarlyStopping("validation_accuracy", patience=5)
+        trainer.fit(x, y, epochs=100, validation_data=(x_val, y_val), callbacks=[stop])
     """
 
     def __init__(
@@ -32,16 +56,19 @@ class EarlyStopping:
         if patience is not None:
             patience = integer(patience, "EarlyStopping: patience", 1)
         self.monitor, self.patience, self.restore_best = monitor, patience, restore_best
-        self.best = BestWeights()
+        self._best = BestWeights()
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
-        self.best.forget()
+        """Forget the weights of an earlier `fit`."""
+        self._best.forget()
 
     def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> bool:
+        """Copy the weights if the epoch is the best one; return True to stop."""
         best = best_epoch(history, self.monitor)
         if best == len(history) - 1 and self.restore_best:
-            self.best.keep(trainer.network.buffer)
+            self._best.keep(trainer.network.buffer)
         return self.patience is not None and len(history) - 1 - best >= self.patience
 
     def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
-        self.best.restore(trainer.network.buffer)
+        """Restore the weights of the best epoch."""
+        self._best.restore(trainer.network.buffer)

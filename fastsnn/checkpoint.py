@@ -11,11 +11,11 @@ import numpy as np
 
 from fastsnn.checks.scalars import shown
 from fastsnn.data.standardize import Standardizer
+from fastsnn.deprecated import warn
 from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.storage import description as described
 from fastsnn.storage import modelfile
-from fastsnn.storage.description import NAMES
 from fastsnn.trainer import Trainer
 
 Arrays = dict[str, np.ndarray]
@@ -23,15 +23,14 @@ Records = list[dict[str, Any]]
 
 
 def save_model(path: str | os.PathLike[str], model: Model) -> None:
-    """Write a model, network, standardization, task and names, to a safetensors file, replaced
-    atomically; `load_model` reads it, as does the command line.
-    """
+    """Deprecated: use `Model.save`."""
+    warn("fastsnn.save_model", "fastsnn.Model.save")
     if not isinstance(model, Model):
         raise TypeError(
             f"save_model: a path and a Model are required, got {type(model).__name__}; a network "
             "alone is saved by its method save"
         )
-    _write(path, model.network, *_parts(model))
+    model.save(path)
 
 
 def save_training(
@@ -42,11 +41,11 @@ def save_training(
     config: Mapping[str, Any],
 ) -> None:
     """Write all that a resumed training needs. config: options of the run, ready for JSON."""
-    arrays, description = _parts(model)
+    layers, sizes, tensors, description = model._contents()
     state, numbers = trainer.state_dict()
-    arrays |= {f"trainer.{name}": array for name, array in state.items()}
+    tensors |= {f"trainer.{name}": array for name, array in state.items()}
     description |= {"trainer": numbers, "history": history, "config": config}
-    _write(path, model.network, arrays, description)
+    modelfile.write(path, layers, sizes, tensors, description)
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -58,7 +57,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """The model of a file that training or `save_model` wrote, or of the folder of a run. Raises
+    """The model of a file that training or `Model.save` wrote, or of the folder of a run. Raises
     ValueError, as `load`.
     """
     file = file_of(path)
@@ -107,21 +106,6 @@ def trained(network: Network) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _parts(model: Model) -> tuple[Arrays, dict[str, Any]]:
-    assert model.inputs is not None  # `Model` makes one where none is given
-    arrays = {"inputs.mean": model.inputs.mean, "inputs.scale": model.inputs.scale}
-    if model.targets is not None:
-        arrays |= {"targets.mean": model.targets.mean, "targets.scale": model.targets.scale}
-    return arrays, {"task": model.task} | {name: getattr(model, name) for name in NAMES}
-
-
-def _write(
-    path: str | os.PathLike[str], network: Network, arrays: Arrays, description: dict[str, Any]
-) -> None:
-    sizes = network.input_size, network.output_size
-    modelfile.write(path, network.layers, sizes, network.state_dict() | arrays, description)
-
-
 def _network(path: str, tensors: Arrays, description: dict[str, Any]) -> Network:
     with modelfile.fitting(path):
         return Network._of(*described.network(description, tensors))
@@ -132,7 +116,7 @@ def _model(path: str, tensors: Arrays, description: dict[str, Any]) -> Model:
         raise ValueError(
             f"{path}: a model file is required; this one holds a network alone, without task and "
             "standardization: use network = fastsnn.load(path), and to make a model of it "
-            "fastsnn.save_model(path, fastsnn.Model(network, task, inputs))"
+            "fastsnn.Model(network, task, inputs).save(path)"
         )
     network = _network(path, tensors, description)
     with modelfile.fitting(path):

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
-from fastsnn.theory.fixed_points import solve
+from fastsnn.theory.fixed_points import selu_constants
 
 __all__ = [  # in the order of error messages
     "Dense", "SELU", "ReLU", "Tanh", "GELU", "Mish", "AlphaDropout", "Dropout", "BatchNorm",
@@ -84,7 +84,8 @@ class SELU(Activation):
     ----------
     fixed_point : (mean, variance)
         Mean and variance that activations converge to over many layers. alpha and lambda are solved
-        for, see `fastsnn.theory.solve`, which raises ValueError for a pair that cannot be reached.
+        for, see `fastsnn.theory.selu_constants`, which raises ValueError for a pair that cannot be
+        reached.
         The fixed point holds for units whose weights sum to 0 and their squares to 1. Drawn weights
         sum to about +-1, so a mean that is not small beside the deviation drives the variance up
         over many layers.
@@ -103,7 +104,7 @@ class SELU(Activation):
         mean = number(pair[0], "SELU: fixed_point: mean")
         variance = number(pair[1], "SELU: fixed_point: variance")
         try:
-            alpha, lambda_ = solve(mean, variance)
+            alpha, lambda_ = selu_constants(mean, variance)
         except ValueError as error:
             raise ValueError(f"SELU: fixed_point: {error}") from error
         if not max(lambda_, alpha * lambda_) <= FLOAT32_MAX:

@@ -1,5 +1,8 @@
-"""Losses as frozen descriptions: values for evaluation in float64, targets, and the tasks that they
-fit. Training computes them in the kernels (kernels/losses.py).
+"""Losses: frozen descriptions. Pass one to `Trainer(loss=)`, or its name, such as "huber:0.5".
+
+In the formulas, z are the network's raw outputs and y the targets. A loss is a mean over the
+labelled entries: over rows for classes, over all entries of y (n, outputs) otherwise. Training
+computes it in the kernels; `Loss.value` computes it in float64 for evaluation.
 
 To add one: a class here with its value, listed in `__all__`, and a row in `kernels/losses.py`.
 """
@@ -24,41 +27,50 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss; its only field, if it has one, is the parameter that kernels get, as a float32."""
+    """The base class of losses. A loss has at most one field, its parameter.
 
-    name: ClassVar[str]  # in the table of kernels/losses.py
-    task: ClassVar[str]  # whose figures it is reported with, see metrics.py
+    Attributes
+    ----------
+    name : str
+        Word of the command line and of stored configurations, such as "huber".
+    task : {"classification", "multitask", "regression"}
+        Task that the loss belongs to, see `fastsnn.metrics`.
+    """
+
+    name: ClassVar[str]
+    task: ClassVar[str]
 
     @cached_property  # each step needs it
     def code(self) -> int:
-        """Number of the loss in the kernels."""
+        """Number of the row in `kernels/losses.py`."""
         code: int = kernels.CODES[self.name]
         return code
 
     @cached_property
     def parameter(self) -> float:
-        """The parameter that kernels get; 0 if the loss has none."""
+        """The parameter; 0.0 if the loss has none. Kernels round it to float32."""
         return float(getattr(self, fields(self)[0].name)) if fields(self) else 0.0
 
     @property
     def spec(self) -> str:
-        """The text that `loss_of` reads: "huber", "huber:0.5"."""
+        """Name, with the parameter unless it is the default: "huber", "huber:0.5"."""
         return self.name if self == type(self)() else f"{self.name}:{self.parameter!r}"
 
     @property
     def takes_classes(self) -> bool:
-        """True for integer classes (n,), False for targets (n, outputs)."""
+        """True if the targets are integer classes (n,), False if they are (n, outputs)."""
         classes: bool = kernels.LOSSES[self.name].targets == kernels.CLASSES
         return classes
 
     @property
     def allows_missing(self) -> bool:
-        """True for labels in [0, 1] or NaN, False for any finite targets."""
+        """True if the targets are in [0, 1], or NaN for a missing label; else they are finite."""
         labels: bool = kernels.LOSSES[self.name].targets == kernels.LABELS
         return labels
 
     @property
     def takes_class_weight(self) -> bool:
+        """True if `Trainer(class_weight=)` is supported."""
         return self.takes_classes or self.allows_missing
 
     def _set(self, name: str, low: float, high: float, ends: str) -> None:
@@ -72,8 +84,19 @@ class Loss:
         object.__setattr__(self, name, value)
 
     def value(self, z: np.ndarray, y: np.ndarray) -> float:
-        """Mean loss in float64 of raw outputs z (n, outputs), without weights: over rows for
-        integer classes y (n,), over the labelled entries for targets y (n, outputs).
+        """Return the mean loss, computed in float64, without class or sample weights.
+
+        Parameters
+        ----------
+        z : (n, outputs) array
+            Raw outputs of the network.
+        y : (n,) array of int, or (n, outputs) array
+            Classes, or targets.
+
+        Returns
+        -------
+        float
+            Mean over rows (classes) or over the labelled entries (targets); 0.0 without any.
         """
         z, y = z.astype(np.float64), y.astype(np.float64).reshape(z.shape)
         each = self._each(z, y)
@@ -82,19 +105,32 @@ class Loss:
         return float(each.mean()) if each.size else 0.0
 
     def _each(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """The loss of each of the outputs z with targets y, both (n, outputs) float64."""
+        """Return the loss (n, outputs) of each output, for z and y (n, outputs) float64."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(Loss):
-    """-log softmax(z)[y] for integer classes y (n,): PyTorch's CrossEntropyLoss.
+    """Cross-entropy of the softmax, for integer classes: ``torch.nn.CrossEntropyLoss``.
+
+    For a row with raw outputs z (n_classes,), class y in {0, ..., n_classes - 1},
+    s = label_smoothing and log p = log softmax(z)::
+
+        loss = -(1 - s) log p[y] - s / n_classes sum_c log p[c]
+
+    With class weights w, term c is multiplied by w[c], and the mean over rows divides by the sum of
+    w[y] instead of n.
 
     Parameters
     ----------
     label_smoothing : float in [0, 1)
-        This share of the target is spread over all classes, the rest is the label's. With class
-        weights w the loss of class c counts w[c], and the mean divides by the sum of w[y].
+        Share of the target that is spread evenly over all classes.
+
+    Examples
+    --------
+    >>> z = np.log([[0.25, 0.75], [0.5, 0.5]])
+    >>> round(SoftmaxCrossEntropy().value(z, np.array([1, 0])), 4)  # (-ln 0.75 - ln 0.5) / 2
+    0.4904
     """
 
     name: ClassVar[str] = "softmax_cross_entropy"
@@ -115,8 +151,14 @@ class SoftmaxCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class SigmoidCrossEntropy(Loss):
-    """-y log sigmoid(z) - (1 - y) log sigmoid(-z) for labels y (n, outputs) in [0, 1], NaN where
-    one is missing: PyTorch's BCEWithLogitsLoss.
+    """Binary cross-entropy of the sigmoid, for several tasks: ``torch.nn.BCEWithLogitsLoss``.
+
+    For labels y (n, outputs) in [0, 1], NaN where a label is missing::
+
+        loss = -y log sigmoid(z) - (1 - y) log sigmoid(-z)
+
+    averaged over the labelled entries. With class weights w (outputs,), the first term of task j is
+    multiplied by w[j] (PyTorch's `pos_weight`).
     """
 
     name: ClassVar[str] = "sigmoid_cross_entropy"
@@ -129,7 +171,14 @@ class SigmoidCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class MSE(Loss):
-    """(z - y)^2 for targets y (n, outputs), averaged over rows and outputs: PyTorch's MSELoss."""
+    """Mean squared error: ``torch.nn.MSELoss``.
+
+    For targets y (n, outputs)::
+
+        loss = (z - y)^2
+
+    averaged over rows and outputs.
+    """
 
     name: ClassVar[str] = "mse"
     task: ClassVar[str] = "regression"
@@ -141,13 +190,25 @@ class MSE(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """d^2 / 2 for d = |z - y| <= delta, else delta (d - delta / 2), for targets y (n, outputs),
-    averaged over rows and outputs: PyTorch's HuberLoss.
+    """Huber loss (Huber 1964): ``torch.nn.HuberLoss``.
+
+    For targets y (n, outputs) and d = abs(z - y)::
+
+        loss = d^2 / 2                    if d <= delta
+        loss = delta (d - delta / 2)      else
+
+    averaged over rows and outputs.
 
     Parameters
     ----------
     delta : float > 0
-        The error from which on the loss grows linearly, in units of the standardized targets.
+        Error above which the loss is linear, in the units of `y`. `fastsnn train` standardizes
+        targets, so there it is in standard deviations of the training targets.
+
+    Examples
+    --------
+    >>> Huber(delta=1.0).value(np.array([[0.5], [3.0]]), np.zeros((2, 1)))  # (0.125 + 2.5) / 2
+    1.3125
     """
 
     name: ClassVar[str] = "huber"
@@ -166,14 +227,24 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """max(q d, (q - 1) d) with d = y - z for targets y (n, outputs), averaged over rows and
-    outputs: its minimum is the q-quantile of y, given x (pinball loss; Koenker and Bassett 1978).
-    The gradient at d = 0 is 0, a subgradient.
+    """Quantile (pinball) loss (Koenker & Bassett 1978).
+
+    For targets y (n, outputs) and d = y - z::
+
+        loss = max(q d, (q - 1) d)
+
+    averaged over rows and outputs. It is smallest where z is the q-quantile of y given x. The
+    gradient at d = 0 is taken to be 0.
 
     Parameters
     ----------
     q : float in (0, 1)
-        0.5 is half the absolute error, whose minimum is the median.
+        0.5 predicts the median; the loss is then half the absolute error.
+
+    Examples
+    --------
+    >>> round(Quantile(q=0.9).value(np.zeros((2, 1)), np.array([[1.0], [-1.0]])), 4)
+    0.5
     """
 
     name: ClassVar[str] = "quantile"
@@ -192,9 +263,9 @@ class Quantile(Loss):
 _CLASSES: dict[str, type[Loss]] = {globals()[name].name: globals()[name] for name in __all__}
 # By the name of an option or a configuration, in the order of the kernels.
 LOSSES = {name: _CLASSES[name] for name in kernels.LOSSES if name in _CLASSES}
-# Names with a parameter, as `loss_of` reads them.
+# Names with a parameter, in the form that `loss_of` reads.
 EXAMPLES = "huber:0.5, quantile:0.9 or softmax_cross_entropy:0.1 (label smoothing)"
-# The loss that each task suggests.
+# Default loss of each task.
 SUGGESTED = {
     "classification": SoftmaxCrossEntropy(),
     "multitask": SigmoidCrossEntropy(),
@@ -203,14 +274,15 @@ SUGGESTED = {
 
 
 def suggested(task: str) -> Loss:
-    """The loss that a task suggests. Raises ValueError for an unknown task."""
+    """Return the default loss of a task. Raises ValueError for an unknown task."""
     if task not in SUGGESTED:
         raise ValueError(f"task: must be one of {', '.join(SUGGESTED)}; got {shown(task)}")
     return SUGGESTED[task]
 
 
 def loss_of(value: object, where: str = "loss") -> Loss:
-    """A loss from itself, its name, or its name and parameter: "huber", "huber:0.5".
+    """Return the loss for a name, or for a name and parameter: "huber", "huber:0.5". A `Loss` is
+    returned as it is.
 
     Raises ValueError for an unknown name or class and for a parameter out of range.
     """
@@ -238,7 +310,10 @@ def loss_of(value: object, where: str = "loss") -> Loss:
 def check_targets(
     loss: str | Loss, y: object, n: int, n_outputs: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(labels, targets) as kernels take them: the one that the loss does not use is empty."""
+    """Return (labels, targets) as kernels take them; the array that the loss does not use is empty.
+
+    Raises TypeError or ValueError for another shape, type or range than the loss needs.
+    """
     loss = loss_of(loss)
     if loss.takes_classes:
         return check.labels(y, n, n_outputs), check.NO_TARGETS
@@ -246,7 +321,7 @@ def check_targets(
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:
-    """log softmax of each row of z (n, outputs), in float64."""
+    """Return log softmax of each row of z (n, outputs), computed in float64."""
     z = z.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     log_p: np.ndarray = z - np.log(np.exp(z).sum(axis=1, keepdims=True))

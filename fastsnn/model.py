@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +16,13 @@ from fastsnn.data.dataset import TASKS, Dataset, Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.predict import Placed
+from fastsnn.layers import Layer
 from fastsnn.losses import Loss, log_softmax
 from fastsnn.network import Network
+from fastsnn.storage import modelfile
+from fastsnn.storage.description import NAMES
+
+Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +107,22 @@ class Model:
             f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters)"
         )
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write network, standardization, task and names to a safetensors file, replaced
+        atomically. `fastsnn.load_model` and the command line read it.
+        """
+        modelfile.write(path, *self._contents())
+
+    def _contents(self) -> tuple[Sequence[Layer], tuple[int, int], Arrays, dict[str, Any]]:
+        """Arguments of `modelfile.write` after the path: layers, sizes, tensors, description."""
+        network = self.network
+        tensors = network.state_dict()
+        tensors |= {"inputs.mean": self.inputs.mean, "inputs.scale": self.inputs.scale}
+        if self.targets is not None:
+            tensors |= {"targets.mean": self.targets.mean, "targets.scale": self.targets.scale}
+        description = {"task": self.task} | {name: getattr(self, name) for name in NAMES}
+        return network.layers, (network.input_size, network.output_size), tensors, description
+
     def predict(self, x: object, threads: int | None = None) -> np.ndarray:
         """Predictions for raw features.
 
@@ -126,7 +150,7 @@ class Model:
             return probabilities
         if self.task == "multitask":
             return (0.5 * (1 + np.tanh(0.5 * z.astype(np.float64)))).astype(np.float32)
-        return z if self.targets is None else self.targets.invert(z)
+        return z if self.targets is None else self.targets.inverse_transform(z)
 
     def evaluate(self, x: object, y: object, threads: int | None = None) -> dict[str, float]:
         """Figures (`fastsnn.metrics.evaluate`) on raw features and labels.
@@ -165,7 +189,7 @@ class Model:
         z = self.network.forward(part.x if x is None else x, threads)
         scale = units = None
         if self.targets is not None and part.raw_y is not None:
-            units = self.targets.invert(z), part.raw_y
+            units = self.targets.inverse_transform(z), part.raw_y
         elif self.targets is not None:
             scale = self.targets.scale
         return metrics.evaluate(self.task, z, part.y, scale, units, loss)
@@ -179,10 +203,10 @@ class Model:
     def _part(self, x: np.ndarray | ByteRows, y: np.ndarray) -> Split:
         if self.targets is None:
             return Split(x, y)
-        return Split(x, self.targets.apply(y, names=self.target_names, where="y"), y)
+        return Split(x, self.targets.transform(y, names=self.target_names, where="y"), y)
 
     def _standardized(self, x: object) -> np.ndarray | ByteRows:
         if isinstance(x, ByteRows):
             return ByteRows(x.bytes, self.inputs, x.rows)
         x = arrays.table(x, self.network.input_size, self.feature_names)
-        return self.inputs.apply(x, names=self.feature_names)
+        return self.inputs.transform(x, names=self.feature_names)

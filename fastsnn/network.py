@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastsnn.checks import inputs as check
+from fastsnn.deprecated import Renamed
 from fastsnn.engine import graph, initialize
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.layout import parameter_layout
@@ -76,15 +77,7 @@ class Network:
         """
         return self.buffer.host
 
-    @property
-    def version(self) -> int:
-        """Version of the parameters: every write increases it."""
-        return self.buffer.version
-
-    @property
-    def derived_version(self) -> int:
-        """Version of the parameters that the derived tensors were computed from."""
-        return self.buffer.derived_version
+    version, derived_version = Renamed("buffer.version"), Renamed("buffer.derived_version")
 
     @property
     def device(self) -> str:
@@ -138,9 +131,11 @@ class Network:
         """
         return self._predictor.forward(x, threads)
 
-    def placed(self, x: np.ndarray | ByteRows) -> Placed:
+    def _placed(self, x: np.ndarray | ByteRows) -> Placed:
         """Prepare x for many calls of `forward`: on a GPU, a copy of its rows there."""
         return self._predictor.place(x)
+
+    placed = Renamed("_placed")
 
     def activations(
         self, x: ArrayLike, training: bool = False, seed: int = 0, step: int = 0

@@ -1,7 +1,13 @@
-"""Optimizers as frozen descriptions. Each names a row of `kernels/updates.py`, which has the
-formula of one element, and computes the scalars of an update; the state is the trainer's.
+"""Optimizers: frozen descriptions without state. The trainer holds the state.
 
-To add one: a row there if no formula fits, a class here, and its name in `__all__`.
+In the formulas, p is a parameter, g its gradient of the mean loss, and t the number of the update,
+from 1. All parameters are updated alike, biases included. Weight decay means L2 regularization
+added to the gradient (``g + weight_decay * p``), unless the class says that it is decoupled.
+Updates are computed in float32.
+
+Each class names a row of `kernels/updates.py`, which has the formula of one element, and computes
+the scalars of an update. To add one: a row there if no formula fits, a class here, and its name in
+`__all__`.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from math import exp, expm1, log
 from typing import ClassVar
 
 from fastsnn.checks.scalars import FLOAT32_MAX, number, plain, shown
+from fastsnn.deprecated import Renamed
 from fastsnn.kernels.updates import CODES, UPDATES, Update
 
 __all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Lion", "NAdam"]
@@ -30,67 +37,81 @@ def _check(optimizer: Optimizer, **ranges: tuple[float, float]) -> None:
 
 
 class Optimizer:
-    """The base class of optimizers. Each is a frozen dataclass with the fields learning_rate and
-    weight_decay.
+    """The base class of optimizers. Each is a frozen dataclass.
+
+    Attributes
+    ----------
+    learning_rate : float in [0, 1e30)
+    weight_decay : float >= 0
+    run_learning_rate : float
+        Default learning rate of `fastsnn train` with this optimizer.
+    decoupled : bool
+        True if the weight decay is decoupled from the gradient.
     """
 
-    run_learning_rate: ClassVar[float]  # default of a run of `fastsnn train`
-    decoupled: ClassVar[bool] = False  # the weight decay
+    run_learning_rate: ClassVar[float]
+    decoupled: ClassVar[bool] = False
 
     learning_rate: float
     weight_decay: float
 
     @property
-    def rule(self) -> str:
-        """Name of the update in `kernels/updates.py`."""
+    def _rule(self) -> str:
+        """Name of the row in `kernels/updates.py`."""
         raise NotImplementedError
 
-    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
-        """The scalars of update number `step` (from 0), in the order of its function's arguments.
-        They depend on nothing else, so that a resumed training has the same.
+    def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+        """Return the scalars of update number `step` (from 0) in the order of the arguments of the
+        row's function. They depend on nothing else, so a resumed training computes the same ones.
         """
         raise NotImplementedError
 
     def _shrink(self, learning_rate: float) -> float:
-        """The factor of a parameter by decoupled weight decay, in float32."""
+        """Return the factor of decoupled weight decay on a parameter, limited to float32."""
         return max(1 - learning_rate * self.weight_decay, -FLOAT32_MAX)
 
     @property
-    def update(self) -> int:
-        """Code of the update in the kernels."""
-        code: int = CODES[self.rule]
+    def _update(self) -> int:
+        """Number of the row in `kernels/updates.py`."""
+        code: int = CODES[self._rule]
         return code
 
     @property
-    def state(self) -> Update:
-        """The update's row, which counts the arrays of state."""
-        return UPDATES[CODES[self.rule]]
+    def _state(self) -> Update:
+        """Row of `kernels/updates.py`, with the number of arrays of state."""
+        return UPDATES[CODES[self._rule]]
 
     @property
-    def n_state(self) -> int:
-        """Arrays of state, each of the size of the parameters."""
-        arrays: int = self.state.arrays
+    def _n_state(self) -> int:
+        """Number of arrays of state, each of the size of the parameters."""
+        arrays: int = self._state.arrays
         return arrays
+
+    rule, hyper, update = Renamed("_rule"), Renamed("_hyper"), Renamed("_update")
+    state, n_state = Renamed("_state"), Renamed("_n_state")
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent.
+    """Stochastic gradient descent: ``torch.optim.SGD``, without dampening. m starts at 0::
 
-        g = g + weight_decay p;   m = momentum m + g;   p = p - learning_rate (g + momentum m if
-        nesterov else m)
+        g = g + weight_decay p
+        m = momentum m + g
+        p = p - learning_rate m                    without nesterov
+        p = p - learning_rate (g + momentum m)     with nesterov
 
     Parameters
     ----------
-    learning_rate : float >= 0
+    learning_rate : float in [0, 1e30)
     momentum : float in [0, 1)
     nesterov : bool
-        Needs momentum > 0.
+        Nesterov momentum (Sutskever et al. 2013); needs momentum > 0.
     weight_decay : float >= 0
-        L2, on weights and biases, as in PyTorch.
+
+    Options of another type or out of range raise TypeError or ValueError.
     """
 
-    run_learning_rate: ClassVar[float] = 0.04  # of `fastsnn train`
+    run_learning_rate: ClassVar[float] = 0.04
 
     learning_rate: float
     momentum: float = 0.0
@@ -107,31 +128,38 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov needs momentum > 0, got momentum=0")
 
     @property
-    def rule(self) -> str:
+    def _rule(self) -> str:
         if not self.momentum:
             return "sgd"
         return "nesterov" if self.nesterov else "momentum"
 
-    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+    def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         scalars = learning_rate, self.weight_decay
         return (*scalars, self.momentum) if self.momentum else scalars
 
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015). t counts updates from 1:
+    """Adam (Kingma & Ba 2015, algorithm 1): ``torch.optim.Adam``. m and v start at 0::
 
-        g = g + weight_decay p;   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
-        p = p - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+        g = g + weight_decay p
+        m = beta1 m + (1 - beta1) g
+        v = beta2 v + (1 - beta2) g^2
+        p = p - learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 
     Parameters
     ----------
-    learning_rate, weight_decay : float >= 0
+    learning_rate : float in [0, 1e30)
     beta1, beta2 : float in [0, 1)
+        Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
     eps : float >= 0
+        Added to the denominator.
+    weight_decay : float >= 0
+
+    Options of another type or out of range raise TypeError or ValueError.
     """
 
-    run_learning_rate: ClassVar[float] = 1e-4  # of `fastsnn train`
+    run_learning_rate: ClassVar[float] = 1e-4
 
     learning_rate: float = 1e-3
     beta1: float = 0.9
@@ -147,14 +175,14 @@ class Adam(Optimizer):
         )  # fmt: skip
 
     @property
-    def rule(self) -> str:
+    def _rule(self) -> str:
         return "adam"
 
     def _decays(self, learning_rate: float) -> tuple[float, float]:
-        """(L2 added to the gradient, factor on the parameter)"""
+        """Return (factor of L2 in the gradient, factor on the parameter)."""
         return self.weight_decay, 1.0
 
-    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+    def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         t = step + 1
         step_size = learning_rate / (1 - self.beta1**t)
         root = (1 - self.beta2**t) ** 0.5
@@ -164,8 +192,24 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): p = p (1 - learning_rate
-    weight_decay) first.
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): ``torch.optim.AdamW``::
+
+        m = beta1 m + (1 - beta1) g
+        v = beta2 v + (1 - beta2) g^2
+        p = p (1 - learning_rate weight_decay)
+        p = p - learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+
+    Parameters
+    ----------
+    learning_rate : float in [0, 1e30)
+    beta1, beta2 : float in [0, 1)
+        Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
+    eps : float >= 0
+        Added to the denominator.
+    weight_decay : float >= 0
+        Decoupled from the gradient. The learning rate includes the schedule's factor.
+
+    Options of another type or out of range raise TypeError or ValueError.
     """
 
     decoupled: ClassVar[bool] = True
@@ -178,18 +222,26 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """RMSprop (Hinton 2012, "Neural Networks for Machine Learning", lecture 6e), as in PyTorch, not
-    centered:
+    """RMSprop (Hinton 2012, "Neural Networks for Machine Learning", lecture 6e):
+    ``torch.optim.RMSprop``, not centered. v and m start at 0::
 
-        g = g + weight_decay p;   v = alpha v + (1 - alpha) g^2;   d = g / (sqrt(v) + eps)
-        without momentum: p = p - learning_rate d
-        else: m = momentum m + d;   p = p - learning_rate m
+        g = g + weight_decay p
+        v = alpha v + (1 - alpha) g^2
+        d = g / (sqrt(v) + eps)
+        p = p - learning_rate d                                  without momentum
+        m = momentum m + d;   p = p - learning_rate m            with momentum
 
     Parameters
     ----------
-    learning_rate, weight_decay : float >= 0
-    alpha, momentum : float in [0, 1)
+    learning_rate : float in [0, 1e30)
+    alpha : float in [0, 1)
+        Decay rate of the running mean of squared gradients.
     eps : float >= 0
+        Added to the denominator.
+    weight_decay : float >= 0
+    momentum : float in [0, 1)
+
+    Options of another type or out of range raise TypeError or ValueError.
     """
 
     learning_rate: float = 1e-2
@@ -208,29 +260,36 @@ class RMSprop(Optimizer):
         )  # fmt: skip
 
     @property
-    def rule(self) -> str:
+    def _rule(self) -> str:
         return "rmsprop_momentum" if self.momentum else "rmsprop"
 
-    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+    def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         scalars = learning_rate, self.weight_decay, self.alpha, 1 - self.alpha, self.eps
         return (*scalars, self.momentum) if self.momentum else scalars
 
 
 @dataclass(frozen=True)
 class Lion(Optimizer):
-    """Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2), whose
-    weight decay is decoupled:
+    """Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2), with
+    decoupled weight decay; PyTorch has no such optimizer. m starts at 0::
 
         p = p (1 - learning_rate weight_decay) - learning_rate sign(beta1 m + (1 - beta1) g)
         m = beta2 m + (1 - beta2) g
 
-    Every element moves by the whole learning rate, so the paper advises 3 to 10 times less than for
-    AdamW, and as many times more weight decay.
+    Every element moves by the whole learning rate. The paper therefore advises a learning rate 3 to
+    10 times smaller than for AdamW, and a weight decay 3 to 10 times larger.
 
     Parameters
     ----------
-    learning_rate, weight_decay : float >= 0
-    beta1, beta2 : float in [0, 1)
+    learning_rate : float in [0, 1e30)
+    beta1 : float in [0, 1)
+        Weight of m in the direction of the update.
+    beta2 : float in [0, 1)
+        Decay rate of the running mean of gradients.
+    weight_decay : float >= 0
+        Decoupled from the gradient. The learning rate includes the schedule's factor.
+
+    Options of another type or out of range raise TypeError or ValueError.
     """
 
     learning_rate: float = 1e-4
@@ -246,29 +305,39 @@ class Lion(Optimizer):
         _check(self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), weight_decay=decay)
 
     @property
-    def rule(self) -> str:
+    def _rule(self) -> str:
         return "lion"
 
-    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+    def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         decay = self._shrink(learning_rate)
         return learning_rate, decay, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
 
 
 @dataclass(frozen=True)
 class NAdam(Optimizer):
-    """NAdam (Dozat 2016, "Incorporating Nesterov Momentum into Adam"), as in PyTorch with L2 weight
-    decay. t counts updates from 1, mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), M_t = mu_1 mu_2
-    ... mu_t:
+    """NAdam (Dozat 2016, "Incorporating Nesterov Momentum into Adam"): ``torch.optim.NAdam``. m and
+    v start at 0::
 
-        g = g + weight_decay p;   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
-        p = p - learning_rate ((1 - mu_t) g / (1 - M_t) + mu_t+1 m / (1 - M_t+1))
-            / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+        mu[t] = beta1 (1 - 0.96^(t momentum_decay) / 2)
+        M[t] = mu[1] mu[2] ... mu[t]
+
+        g = g + weight_decay p
+        m = beta1 m + (1 - beta1) g
+        v = beta2 v + (1 - beta2) g^2
+        d = (1 - mu[t]) g / (1 - M[t]) + mu[t+1] m / (1 - M[t+1])
+        p = p - learning_rate d / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 
     Parameters
     ----------
-    learning_rate, weight_decay, momentum_decay : float >= 0
+    learning_rate : float in [0, 1e30)
     beta1, beta2 : float in [0, 1)
+        Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
     eps : float >= 0
+        Added to the denominator.
+    weight_decay : float >= 0
+    momentum_decay : float >= 0
+
+    Options of another type or out of range raise TypeError or ValueError.
     """
 
     learning_rate: float = 2e-3
@@ -288,14 +357,14 @@ class NAdam(Optimizer):
         )  # fmt: skip
 
     @property
-    def rule(self) -> str:
+    def _rule(self) -> str:
         return "nadam"
 
     def _mu(self, t: int) -> float:
         mu: float = self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
         return mu
 
-    def hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
+    def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         t = step + 1
         product, next_mu = _product_of_mu(self.beta1, self.momentum_decay, t), self._mu(t + 1)
         of_g = learning_rate * (1 - self._mu(t)) / (1 - product)
@@ -308,15 +377,15 @@ class NAdam(Optimizer):
 
 @functools.lru_cache(maxsize=4096)
 def _product_of_mu(beta1: float, momentum_decay: float, t: int) -> float:
-    """mu_1 mu_2 ... mu_t of `NAdam`, a function of t alone, within some 1e-15.
+    """Return M[t] of `NAdam`, in a closed form with an error of a few 1e-15.
 
-    With q = 0.96^momentum_decay it is beta1^t prod_i (1 - q^i / 2). The logarithm of the last
-    product is - sum_k (1/2)^k / k sum_i q^(ik), by the series of log(1 - x), and the inner sum
-    over i = 1 .. t is geometric: q^k (1 - q^(kt)) / (1 - q^k). Terms fall by half or faster.
+    With q = 0.96^momentum_decay it is beta1^t prod_i (1 - q^i / 2), i = 1 .. t. By the series of
+    log(1 - x), the logarithm of this product is - sum_k (1/2)^k / k sum_i q^(ik). The inner sum is
+    geometric: q^k (1 - q^(kt)) / (1 - q^k). Terms fall by half or faster.
     """
     power = beta1**t
     if power < 1e-17:
-        return 0.0  # lost beside the 1 that it is subtracted from
+        return 0.0  # 1 - M[t] rounds to 1
     log_q, total = momentum_decay * log(0.96), 0.0
     for k in range(1, 54):
         sum_of_q = exp(k * log_q) * expm1(k * t * log_q) / expm1(k * log_q) if log_q else t
@@ -327,44 +396,3 @@ def _product_of_mu(beta1: float, momentum_decay: float, t: int) -> float:
 MOST_STATE = max(update.arrays for update in UPDATES)  # arrays of state of any optimizer
 # By the name of an option or a configuration.
 OPTIMIZERS: dict[str, type[Optimizer]] = {name.lower(): globals()[name] for name in __all__}
-
-
-def rate_of(learning_rate: float, factor: object) -> float:
-    """A learning rate times what a schedule has returned. Raises ValueError or TypeError for a
-    factor that is not a finite number >= 0.
-    """
-    factor = number(factor, "fit: schedule: a factor", 0)
-    return min(learning_rate * factor, HIGHEST_RATE)
-
-
-def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
-    """Return `new` if a trainer can use it instead of `old`: it has the same arrays of state.
-    Raises TypeError or ValueError otherwise.
-    """
-    if not isinstance(new, Optimizer) or type(new).rule is Optimizer.rule:
-        *names, last = __all__
-        raise TypeError(
-            f"Trainer: optimizer must be {', '.join(names)} or {last}, got {shown(new)}; "
-            "give an instance, such as fastsnn.Adam()"
-        )
-    if old is not None and new.n_state != old.n_state:
-        raise ValueError(
-            f"Trainer: optimizer must have {old.n_state} arrays of state like the one before, got "
-            f"{new} with {new.n_state}; make another Trainer"
-        )
-    if old is not None and new.state.squares != old.state.squares:
-        raise ValueError(
-            f"Trainer: optimizer must have {old.state.squares} means of squares in its state like "
-            f"the one before, got {new} with {new.state.squares}; make another Trainer"
-        )
-    return new
-
-
-def squares_of(n_state: int, optimizer: Optimizer | None) -> set[int]:
-    """Numbers of the arrays of state that are means of squares: of an optimizer, else of all
-    optimizers with `n_state` arrays.
-    """
-    if optimizer is not None:
-        return {*range(optimizer.state.signed, n_state)}
-    of_each = [{*range(row.signed, row.arrays)} for row in UPDATES if row.arrays == n_state]
-    return set.intersection(*of_each) if of_each else set()

@@ -1,21 +1,25 @@
-"""Learning-rate schedules: a factor on the optimizer's learning rate as a function of the progress
-of the training. To add one: a class here, and its name in `__all__`.
+"""Learning-rate schedules: a factor on the optimizer's learning rate for each update.
 
-Nothing is kept between steps, so a resumed training goes on with the same rates.
+Pass one to `Trainer.fit(schedule=)`. Update number `step` uses the learning rate
+``optimizer.learning_rate * schedule.factor(step, n_steps, history)``. The factor is computed from
+these arguments alone. Schedules keep no state, so a resumed training continues with the same rates.
+
+To add one: a class here, its name in `__all__`, and a row in `SCHEDULES`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, log2, pi
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from fastsnn.checks.scalars import integer, number, plain, shown
+from fastsnn.deprecated import renamed
 from fastsnn.selection import Records, improves, larger_is_better
 
-__all__ = ["Constant", "Step", "Cosine", "Plateau", "OneCycle", "LogCosine"]
+__all__ = ["Constant", "StepDecay", "CosineDecay", "ReduceOnPlateau", "OneCycle", "LogCosine"]
 
-MOST_DROPS = 10**9  # of `Step`: gamma to this power is 0 or 1
+MOST_DROPS = 10**9  # of `StepDecay`: gamma to this power is 0 or 1
 
 
 def _fractions(schedule: Schedule, **ends: str) -> None:
@@ -34,34 +38,69 @@ def _fractions(schedule: Schedule, **ends: str) -> None:
 
 
 class Schedule:
-    """The base class of schedules. Each is a frozen dataclass whose options all have defaults."""
+    """The base class of schedules. Each is a frozen dataclass whose options all have defaults.
 
-    # Factors do not depend on the length of the training, which may change on the way.
+    `Trainer.fit` accepts any object with a method `factor`; deriving from this class is optional.
+
+    Attributes
+    ----------
+    open_ended : bool
+        True if `factor` does not depend on `n_steps`, so that a run may be extended later.
+    """
+
     open_ended: ClassVar[bool] = False
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Factor >= 0 on the learning rate of update number `step` (from 0) of `n_steps`.
+        """Return the factor on the learning rate of one update.
 
-        history: records of the epochs that have ended.
+        Parameters
+        ----------
+        step : int in [0, n_steps)
+            Updates made before this one, earlier epochs of a resumed training included.
+        n_steps : int >= 1
+            Updates of the whole training: epochs times mini-batches per epoch.
+        history : sequence of dict
+            Records of the finished epochs, see `Trainer.fit`.
+
+        Returns
+        -------
+        float >= 0
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """Factor 1."""
+    """A constant learning rate: the factor is 1.
+
+    >>> Constant().factor(step=7, n_steps=10, history=[])
+    1.0
+    """
 
     open_ended: ClassVar[bool] = True
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
+        """Return 1.0. Arguments as in `Schedule.factor`."""
         return 1.0
 
 
 @dataclass(frozen=True)
-class Step(Schedule):
-    """Times `gamma` after every `every` of the training's length: every=1/3 gives three plateaus.
+class StepDecay(Schedule):
+    """Multiply the learning rate by `gamma` at equal intervals (PyTorch's StepLR, as fractions)::
 
-    every in (0, 1], gamma in (0, 1]
+        factor = gamma ** floor(step / (every * n_steps))
+
+    Parameters
+    ----------
+    every : float in (0, 1]
+        Interval as a fraction of the whole training. The default 1/3 gives three levels.
+    gamma : float in (0, 1]
+        Factor at the end of each interval.
+
+    Examples
+    --------
+    >>> [StepDecay(every=0.5).factor(step, 4, []) for step in range(4)]
+    [1.0, 1.0, 0.1, 0.1]
     """
 
     every: float = 1 / 3
@@ -71,14 +110,33 @@ class Step(Schedule):
         _fractions(self, every="(]", gamma="(]")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
+        """Return the factor for update `step` of `n_steps`; `history` is not used."""
         passed = min(step / n_steps / self.every, MOST_DROPS)
         return self.gamma ** int(passed + 1e-9)  # 3 / 10 / 0.1 is a little less than 3
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
-    """Linear from 0 over the first `warmup` of the training, then half a cosine down to `floor`
-    (both in [0, 1)).
+class CosineDecay(Schedule):
+    """Linear warm-up, then half a cosine from 1 down to `floor` (Loshchilov & Hutter 2017, "SGDR",
+    without restarts; PyTorch's CosineAnnealingLR after a LinearLR). With
+    ramp = warmup * n_steps::
+
+        factor = (step + 1) / (ramp + 1)                                         if step < ramp
+        factor = floor + (1 - floor) (1 + cos(pi (step - ramp) / (n_steps - ramp))) / 2    else
+
+    This is the default of `fastsnn train`.
+
+    Parameters
+    ----------
+    warmup : float in [0, 1)
+        Length of the warm-up as a fraction of the whole training.
+    floor : float in [0, 1)
+        Factor that the cosine ends at.
+
+    Examples
+    --------
+    >>> [round(CosineDecay(warmup=0).factor(step, 4, []), 2) for step in range(4)]
+    [1.0, 0.85, 0.5, 0.15]
     """
 
     warmup: float = 0.02
@@ -88,6 +146,7 @@ class Cosine(Schedule):
         _fractions(self, warmup="[)", floor="[)")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
+        """Return the factor for update `step` of `n_steps`; `history` is not used."""
         ramp = self.warmup * n_steps
         if step < ramp:
             return (step + 1) / (ramp + 1)
@@ -96,11 +155,28 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True)
-class Plateau(Schedule):
-    """Times `gamma` whenever `monitor` has not improved for `patience` epochs.
+class ReduceOnPlateau(Schedule):
+    """Multiply the learning rate by `gamma` whenever `monitor` has not improved for `patience`
+    epochs (PyTorch's ReduceLROnPlateau with threshold=0 and cooldown=0).
 
-    monitor: a figure of the epochs' records, such as "validation_loss"; gamma in (0, 1); patience
-    >= 1
+    The counter starts again after each reduction and after each improvement. Any change for the
+    better is an improvement; an equal value and NaN are not.
+
+    Parameters
+    ----------
+    monitor : str
+        Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
+        "train_loss". Its last word says whether smaller or larger is better.
+    patience : int >= 1
+        Epochs without an improvement before the learning rate is reduced.
+    gamma : float in (0, 1)
+        Factor of each reduction.
+
+    Examples
+    --------
+    >>> history = [{"validation_loss": loss} for loss in (1.0, 0.9, 0.9, 0.95)]
+    >>> ReduceOnPlateau(patience=2).factor(40, 100, history)
+    0.5
     """
 
     open_ended: ClassVar[bool] = True
@@ -117,17 +193,26 @@ class Plateau(Schedule):
             wanted = (
                 "patience >= 1, a whole number," if type(error) is TypeError else "patience >= 1"
             )
-            raise type(error)(f"Plateau: {wanted} is required, got {shown(patience)}") from None
+            raise type(error)(
+                f"ReduceOnPlateau: {wanted} is required, got {shown(patience)}"
+            ) from None
         _fractions(self, gamma="()")
-        larger_is_better(self.monitor, "Plateau: monitor")
+        larger_is_better(self.monitor, "ReduceOnPlateau: monitor")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
+        """Return the factor after the epochs of `history`; the other arguments are not used.
+
+        Raises
+        ------
+        ValueError
+            If a record lacks `monitor`: a validation figure needs `validation_data`.
+        """
         factor, waited = 1.0, 0
         best: float | None = None
         for record in history:
             if self.monitor not in record:
                 raise ValueError(
-                    f"Plateau: an epoch has {sorted(record)}, not {self.monitor!r}; "
+                    f"ReduceOnPlateau: an epoch has {sorted(record)}, not {self.monitor!r}; "
                     "give validation data"
                 )
             value = record[self.monitor]
@@ -142,13 +227,29 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Half a cosine from `start` up to 1 over the first `warmup` of the training, then half a
-    cosine down to `end` (Smith & Topin 2018, "Super-Convergence"). Momentum stays constant.
+    """Half a cosine from `start` up to 1, then half a cosine down to `end` (Smith & Topin 2018,
+    "Super-Convergence"). Momentum stays constant.
 
-    As PyTorch's OneCycleLR with two phases: warmup is its pct_start, start 1 / div_factor, end
-    1 / (div_factor final_div_factor).
+    Equals PyTorch's OneCycleLR with two phases: `warmup` is its pct_start, `start` is
+    1 / div_factor, `end` is 1 / (div_factor * final_div_factor). With
+    peak = warmup * n_steps - 1, the step whose factor is 1::
 
-    warmup in [0, 1), start in [0, 1], end in [0, 1]
+        factor = 1 - (1 - start) (1 + cos(pi step / peak)) / 2                   if step < peak
+        factor = end + (1 - end) (1 + cos(pi (step - peak) / (n_steps - 1 - peak))) / 2    else
+
+    Parameters
+    ----------
+    warmup : float in [0, 1)
+        Length of the rise as a fraction of the whole training.
+    start : float in [0, 1]
+        Factor of the first update.
+    end : float in [0, 1]
+        Factor of the last update.
+
+    Examples
+    --------
+    >>> [round(OneCycle(warmup=0.5, start=0.2, end=0).factor(step, 4, []), 2) for step in range(4)]
+    [0.2, 1.0, 0.5, 0.0]
     """
 
     warmup: float = 0.3
@@ -159,7 +260,8 @@ class OneCycle(Schedule):
         _fractions(self, warmup="[)", start="[]", end="[]")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        peak = self.warmup * n_steps - 1  # the step whose factor is 1
+        """Return the factor for update `step` of `n_steps`; `history` is not used."""
+        peak = self.warmup * n_steps - 1
         if step < peak:
             return 1 - (1 - self.start) * 0.5 * (1 + cos(pi * step / peak))
         rest = n_steps - 1 - peak
@@ -168,26 +270,54 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class LogCosine(Schedule):
-    """(1 - cos(2 pi log2(1 + 15 t))) / 2, t = step / n_steps: four cosine waves from 0 to 1 and
-    back, each twice as long as the one before (RealMLP: Holzmueller, Grinsztajn & Steinwart 2024,
-    "Better by Default").
+    """Four cosine waves from 0 to 1 and back, each twice as long as the one before (RealMLP:
+    Holzmueller, Grinsztajn & Steinwart 2024, "Better by Default")::
+
+        factor = (1 - cos(2 pi log2(1 + 15 step / n_steps))) / 2
+
+    Examples
+    --------
+    >>> [round(LogCosine().factor(step, 15, []), 2) for step in (0, 1, 2, 3, 5, 7)]
+    [0.0, 0.0, 0.75, 0.0, 0.95, 0.0]
     """
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
+        """Return the factor for update `step` of `n_steps`; `history` is not used."""
         return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * step / n_steps)))
 
 
-# By the name of an option or a configuration.
-SCHEDULES: dict[str, type[Schedule]] = {name.lower(): globals()[name] for name in __all__}
+# By the word of the command line and of stored configurations, which never changes.
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "step": StepDecay,
+    "cosine": CosineDecay,
+    "plateau": ReduceOnPlateau,
+    "onecycle": OneCycle,
+    "logcosine": LogCosine,
+}
+
+# The names of version 0.1 in `fastsnn`, and what they are called here.
+NAMES_0_1 = {
+    "Constant": "Constant",
+    "Step": "StepDecay",
+    "Cosine": "CosineDecay",
+    "Plateau": "ReduceOnPlateau",
+    "OneCycle": "OneCycle",
+    "LogCosine": "LogCosine",
+}
+if not TYPE_CHECKING:
+    __getattr__ = renamed(
+        __name__, {old: f"{__name__}.{new}" for old, new in NAMES_0_1.items() if old != new}
+    )
 
 
 def schedule_of(value: object, where: str) -> Schedule:
-    """The value itself. Raises TypeError for a value without `factor`, a class instead of an
+    """Return the value itself. Raises TypeError for a value without `factor`, a class instead of an
     instance, and an instance of the base class.
     """
     if not hasattr(value, "factor") or isinstance(value, type) or type(value) is Schedule:
         raise TypeError(
             f"{where} must be one of fastsnn.schedules, got {shown(value)}; give an instance, such "
-            "as fastsnn.Cosine()"
+            "as fastsnn.schedules.CosineDecay()"
         )
     return cast("Schedule", value)  # any class with a `factor`

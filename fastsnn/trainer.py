@@ -1,7 +1,6 @@
 """Training: one step, and the loop over epochs."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastsnn import metrics
+from fastsnn import fitting, metrics
 from fastsnn.checks import inputs as check
 from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
@@ -17,13 +16,12 @@ from fastsnn.engine import threads as processors
 from fastsnn.engine.batch import Batch, Labels, Steps, check_features, require_good
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.divergence import diverged, require_finite
-from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.engine.predict import Placed
-from fastsnn.engine.state import require_fit, require_state
+from fastsnn.engine.state import require_fit, require_state, successor
 from fastsnn.losses import Loss, check_targets, loss_of
 from fastsnn.network import Network
-from fastsnn.optimizers import SGD, Optimizer, rate_of, successor
+from fastsnn.optimizers import SGD, Optimizer
 from fastsnn.schedules import Constant, Schedule, schedule_of
 
 log = logging.getLogger("fastsnn")
@@ -102,7 +100,7 @@ class Trainer:
         self.backend, self.precision = backend, precision
         network.to_device() if backend == "cuda" else network.to_host()
         self._engine = backends.training_engine(
-            backend, network.nodes, network.buffer, self.threads, self.optimizer.n_state, precision
+            backend, network.nodes, network.buffer, self.threads, self.optimizer._n_state, precision
         )
         self._loaded = False
         self._labels = Labels()
@@ -216,9 +214,9 @@ class Trainer:
         """
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
-        hypers = [self.optimizer.hyper(r, self.step_count + i) for i, r in enumerate(rates)]
+        hypers = [self.optimizer._hyper(r, self.step_count + i) for i, r in enumerate(rates)]
         losses, overflow = self._engine.steps(batch, Steps(
-            first_row, sizes, self.step_count, self.seed, self._loss, self.optimizer.update,
+            first_row, sizes, self.step_count, self.seed, self._loss, self.optimizer._update,
             hypers, limit,
         ))  # fmt: skip
         if first is None and isfinite(losses[0]):
@@ -287,63 +285,21 @@ class Trainer:
             raise TypeError(
                 f"fit: callbacks must be a list, got {type(callbacks).__name__}; write [callback]"
             )
-        callbacks = list(callbacks)
-        n_rows = len(data.x)
         history = [] if history is None else history
+        n_rows = len(data.x)
         self._require_rows(min(batch_size, n_rows))
         if isinstance(self.class_weight, str):
             self.class_weight = data.class_weight
         rows_used = n_rows
         if self.network.couples_rows and n_rows % batch_size == 1:
             rows_used -= 1
-        batches = -(-rows_used // batch_size)
-        on_host = data.x
-        data = self._engine.place(data)
-        held_out = None
+        placed, held_out = self._engine.place(data), None
         if validation_data is not None:
-            held_out = self.network.placed(judged), _used(*judged_y)
-        _call(callbacks, "on_fit_start", self, epochs, batches)
-        after_batch = [c.on_batch_end for c in callbacks if hasattr(c, "on_batch_end")]
-        for epoch in range(len(history), epochs):
-            start, total = time.perf_counter(), 0.0
-            data = data._replace(index=shuffled(n_rows, self.seed, epoch)[:rows_used])
-            number = 0
-
-            def at_once() -> int:
-                """1 before the first loss is known: divergence is judged by it."""
-                several = self._engine.steps_at_once(batch_size, bool(after_batch))
-                return 1 if self._first_loss is None else several
-
-            for batch, first, sizes in batches_of(self._engine, data, batch_size, at_once):
-                rates = [
-                    rate_of(
-                        self.optimizer.learning_rate,
-                        schedule.factor(epoch * batches + number + i, epochs * batches, history),
-                    )
-                    for i in range(len(sizes))
-                ]
-                number += len(sizes)
-                losses = self._steps(batch, first, sizes, rates, on_host)
-                for samples, loss in zip(sizes, losses, strict=True):
-                    total += loss * samples
-                    for call in after_batch:
-                        call(self, samples, loss)
-            rate = rates[-1]
-            seconds = time.perf_counter() - start
-            record: dict[str, float] = {
-                "epoch": epoch + 1,
-                "train_loss": total / rows_used,
-                "learning_rate": rate,
-                "seconds": seconds,
-                "samples_per_second": rows_used / seconds,
-            }
-            if held_out is not None:
-                for name, value in self._figures(*held_out).items():
-                    record[f"validation_{name}"] = value
-            history.append(record)
-            if any(_call(callbacks, "on_epoch_end", self, history)):
-                break
-        _call(callbacks, "on_fit_end", self, history)
+            held_out = self.network._placed(judged), _used(*judged_y)
+        plan = fitting.Plan(
+            epochs, batch_size, schedule, list(callbacks), placed, data.x, rows_used, held_out
+        )
+        fitting.run(self, plan, history)
         return history
 
     def evaluate(self, x: Features, y: ArrayLike) -> dict[str, float]:
@@ -390,7 +346,3 @@ class Trainer:
 def _used(labels: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Labels or targets, whichever the loss uses."""
     return labels if len(labels) else targets
-
-
-def _call(callbacks: Iterable[object], name: str, *arguments: Any) -> list[Any]:
-    return [getattr(c, name)(*arguments) for c in callbacks if hasattr(c, name)]

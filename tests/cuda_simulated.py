@@ -221,7 +221,7 @@ def test_fit(make):
         watch = Watch()
         history = trainer.fit(
             x, y, epochs=2, batch_size=8, validation_data=data(9), callbacks=[watch],
-            schedule=fs.Cosine(),
+            schedule=fs.schedules.CosineDecay(),
         )  # fmt: skip
         results.append((trainer, history, watch.heard))
     (cpu, one, heard), (gpu, two, also) = results
@@ -250,11 +250,11 @@ def test_validation_data_are_put_on_the_device_once(monkeypatch):
             assert one["validation_loss"] == two["validation_loss"]
         whole, piece = len(held) * 7, 8 * 7
         assert written.count(whole) == (type(held) is ByteRows) and piece not in written
-        placed = gpu.network.placed(held)
+        placed = gpu.network._placed(held)
         assert np.array_equal(gpu.network.forward(placed), gpu.network.forward(held))
         assert np.array_equal(gpu.network.forward(x), cpu.network.forward(x))  # from its first row
         assert np.array_equal(gpu.network.to_host().forward(placed), cpu.network.forward(held))
-        assert cpu.network.placed(held) is held
+        assert cpu.network._placed(held) is held
         written.clear()
 
 

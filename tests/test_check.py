@@ -7,7 +7,7 @@ import pytest
 
 import fastsnn as fs
 from fastsnn.checks import inputs as check
-from fastsnn.schedules import Step
+from fastsnn.schedules import StepDecay
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(60, 5)).astype(np.float32)
@@ -131,11 +131,12 @@ def test_numpy_numbers_are_numbers():
     trainer = fs.Trainer(network, optimizer=fs.SGD(np.float64(0.01)), threads=np.int64(1),
                          seed=np.uint32(0))  # fmt: skip
     history = trainer.fit(
-        X, Y, epochs=np.int64(2), batch_size=np.int16(16), schedule=Step(every=np.float64(0.5)),
+        X, Y, epochs=np.int64(2), batch_size=np.int16(16),
+        schedule=StepDecay(every=np.float64(0.5)),
         callbacks=[fs.EarlyStopping("train_loss", patience=np.int64(3))],
     )  # fmt: skip
     plain = fs.Trainer(fs.mlp(5, 3, layers=2, width=8, seed=1), optimizer=fs.SGD(0.01), threads=1)
-    again = plain.fit(X, Y, epochs=2, batch_size=16, schedule=Step(every=0.5))
+    again = plain.fit(X, Y, epochs=2, batch_size=16, schedule=StepDecay(every=0.5))
     assert [r["train_loss"] for r in history] == [r["train_loss"] for r in again]
 
 

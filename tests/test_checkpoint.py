@@ -51,7 +51,7 @@ def trained(task, optimizer=None):
     model, raw = new_model(task)
     loss, labels = TASKS[task]
     trainer = fs.Trainer(model.network, loss, optimizer or fs.Adam(0.01), threads=1, seed=3)
-    x, y = model.inputs.apply(raw), labels(np.random.default_rng(2))
+    x, y = model.inputs.transform(raw), labels(np.random.default_rng(2))
     history = trainer.fit(x, y, epochs=2, batch_size=8)
     return model, raw, trainer, history, (x, y)
 
@@ -77,7 +77,7 @@ def test_a_network_comes_back(tmp_path):
 def test_a_model_comes_back(tmp_path, task):
     model, raw, *_ = trained(task)
     path = tmp_path / "m.safetensors"
-    checkpoint.save_model(path, model)
+    model.save(path)
     found = fs.load_model(str(path))
     same(found.network.state_dict(), model.network.state_dict())
     same(vars(found.inputs), vars(model.inputs))
@@ -111,16 +111,16 @@ def test_a_training_comes_back(tmp_path, optimizer):
 
 def test_a_file_is_the_same_whenever_it_is_written(tmp_path):
     model, _ = new_model()
-    checkpoint.save_model(tmp_path / "m", model)
+    model.save(tmp_path / "m")
     first = (tmp_path / "m").read_bytes()
     for _ in range(20):  # what is written in no fixed order would come in another one
-        checkpoint.save_model(tmp_path / "m", model)
+        model.save(tmp_path / "m")
         assert (tmp_path / "m").read_bytes() == first
 
 
 def test_other_programs_read_the_tensors(tmp_path):
     model, _ = new_model()
-    checkpoint.save_model(tmp_path / "m", model)
+    model.save(tmp_path / "m")
     tensors = from_bytes((tmp_path / "m").read_bytes())
     same({n: tensors[n] for n in model.network.state_dict()}, model.network.state_dict())
     assert tensors.keys() - model.network.state_dict().keys() == {"inputs.mean", "inputs.scale"}
@@ -129,7 +129,7 @@ def test_other_programs_read_the_tensors(tmp_path):
 @pytest.fixture
 def written(tmp_path):
     path = tmp_path / "m.safetensors"
-    checkpoint.save_model(path, new_model()[0])
+    new_model()[0].save(path)
     return path
 
 
@@ -247,7 +247,7 @@ def test_the_wrong_one_of_three_files(tmp_path):
     model, _ = new_model()
     model.network.save(tmp_path / "n")
     refused(tmp_path / "n", "holds a network alone", "fastsnn.load")
-    checkpoint.save_model(tmp_path / "m", model)
+    model.save(tmp_path / "m")
     refused(tmp_path / "m", "no training to resume", reader=checkpoint.load_training)
 
 
@@ -263,12 +263,12 @@ def test_a_failed_writing_keeps_the_file(written, monkeypatch, step):
 
     monkeypatch.setattr(files.os, step, full)
     with pytest.raises(RuntimeError) as caught:
-        checkpoint.save_model(written, model)
+        model.save(written)
     monkeypatch.undo()
     assert str(caught.value).startswith(f"{written}: it could not be written (No space left")
     assert "previous file" in str(caught.value) and "free some space" in str(caught.value)
     assert written.read_bytes() == before and os.listdir(written.parent) == [written.name]
-    checkpoint.save_model(written, model)
+    model.save(written)
     assert not fs.load_model(written).network.parameters.any()
     assert os.listdir(written.parent) == [written.name]
 

@@ -134,7 +134,7 @@ def test_float64_standardizers_are_kept(tmp_path):
     for dtype in (np.float32, np.float64):
         model = target_model.models()[0]
         inputs = type(model.inputs)(np.full(3, 0.1, dtype), np.full(3, 1.7e9, dtype))
-        checkpoint.save_model(tmp_path / "m", fs.Model(model.network, model.task, inputs))
+        fs.Model(model.network, model.task, inputs).save(tmp_path / "m")
         found = fs.load_model(tmp_path / "m").inputs
         assert found.mean.dtype == found.scale.dtype == dtype
         assert (found.mean == inputs.mean).all() and (found.scale == inputs.scale).all()
@@ -233,18 +233,18 @@ def test_a_file_that_is_cut_while_it_is_read(tmp_path, monkeypatch):
 def test_nothing_is_written_that_would_be_refused(tmp_path):
     path = tmp_path / "m"
     model = target_model.models()[0]
-    checkpoint.save_model(path, model)
+    model.save(path)
     before = path.read_bytes()
     parts = model.network, "classification", model.inputs
     with pytest.raises(ValueError, match="nothing was written: class_names: .* got 'a' twice"):
-        checkpoint.save_model(path, fs.Model(*parts, None, ("a", "a")))
+        fs.Model(*parts, None, ("a", "a")).save(path)
     state = model.network.state_dict()
     for name in ("0.weight", "3.bias"):
         view = model.network.buffer._tensors[name]  # as a fault of an engine would write
         for value in (np.nan, np.inf, -np.inf):
             view.flat[-1] = value
             with pytest.raises(FloatingPointError, match=f"{name} has NaN or infinity; nothing"):
-                checkpoint.save_model(path, model)
+                model.save(path)
             with pytest.raises(FloatingPointError, match="the previous file, if any, is kept"):
                 model.network.save(path)
         view[:] = state[name]

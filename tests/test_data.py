@@ -62,7 +62,7 @@ def test_digits_file_is_small_and_carries_no_time():
 
 def test_load_the_seed_moves_the_validation_part_only():
     a, b = load("digits", seed=1), load("digits", seed=2)
-    raw_a, raw_b = a.inputs.invert(a.test.x), b.inputs.invert(b.test.x)
+    raw_a, raw_b = a.inputs.inverse_transform(a.test.x), b.inputs.inverse_transform(b.test.x)
     np.testing.assert_allclose(raw_a, raw_b, atol=1e-4)
     assert not np.array_equal(a.validation.y, b.validation.y)
     assert np.array_equal(a.train.x, load("digits", seed=1).train.x)
@@ -73,7 +73,7 @@ def test_load_standardizes_by_the_training_part_alone():
     raw = load("digits", standardize="none")
     want = Standardizer.fit(raw.train.x.astype(np.uint8))
     assert np.array_equal(d.inputs.mean, want.mean) and np.array_equal(d.inputs.scale, want.scale)
-    assert np.array_equal(d.validation.x, want.apply(raw.validation.x))
+    assert np.array_equal(d.validation.x, want.transform(raw.validation.x))
     assert d.inputs.scale[0] == 1  # the corner pixel is always 0
 
 
@@ -100,8 +100,10 @@ def test_load_regression_standardizes_the_targets(tmp_path, rng, end):
     assert d.train.y.dtype == np.float32 and d.train.y.shape == (180, 2) and d.test is None
     np.testing.assert_allclose(d.train.y.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(d.train.y.std(0), 1, atol=1e-5)
-    np.testing.assert_allclose(d.targets.invert(d.validation.y), y[held], rtol=1e-5)
-    np.testing.assert_allclose(d.inputs.invert(d.train.x), x[train], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(d.targets.inverse_transform(d.validation.y), y[held], rtol=1e-5)
+    np.testing.assert_allclose(
+        d.inputs.inverse_transform(d.train.x), x[train], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_load_multitask_keeps_missing_labels(tmp_path):
@@ -122,7 +124,9 @@ def test_load_uses_the_parts_of_an_npz_file(tmp_path, rng):
     d = load(tmp_path / "p.npz", validation=0.5)
     assert (len(d.train), len(d.validation), len(d.test), d.n_features) == (40, 10, 10, 20)
     assert len(set(d.inputs.mean)) == 1  # uint8 are images: "all"
-    np.testing.assert_allclose(d.inputs.invert(d.test.x), x[50:].reshape(10, 20), atol=1e-3)
+    np.testing.assert_allclose(
+        d.inputs.inverse_transform(d.test.x), x[50:].reshape(10, 20), atol=1e-3
+    )
     assert np.array_equal(d.test.y, y[50:])
     per_feature = load(tmp_path / "p.npz", standardize="feature")
     assert len(set(per_feature.inputs.mean)) > 1

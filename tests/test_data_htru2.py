@@ -52,7 +52,7 @@ def test_fold_1_is_the_data_set(folder):
     f, d = load_folds("htru2"), load("htru2")
     assert len(d.test) == 4 and d.test.y.tolist() == f.y[f.test[:, 0]].tolist()
     assert d.validation.y.tolist() == f.y[f.test[:, 9]].tolist()
-    np.testing.assert_allclose(d.inputs.invert(d.test.x), f.x[f.test[:, 0]], atol=1e-5)
+    np.testing.assert_allclose(d.inputs.inverse_transform(d.test.x), f.x[f.test[:, 0]], atol=1e-5)
 
 
 def test_the_folds_are_a_promise():

@@ -108,7 +108,9 @@ def test_mnist_under_fastsnn_data(small, tmp_path):
     assert (len(d.train), len(d.validation), len(d.test)) == (30, 10, 5)
     assert (d.task, d.n_features, d.n_outputs) == ("classification", 784, 10)
     assert d.class_names == tuple("0123456789") and d.test.y.tolist() == [0, 1, 2, 3, 4]
-    np.testing.assert_allclose(d.inputs.invert(d.test.x), IMAGES.reshape(5, 784), atol=1e-3)
+    np.testing.assert_allclose(
+        d.inputs.inverse_transform(d.test.x), IMAGES.reshape(5, 784), atol=1e-3
+    )
     assert not (tmp_path / "cache").exists()
 
 

@@ -29,7 +29,7 @@ def test_both_parts(folder):
     assert d.n_features == 64 and d.n_outputs == 10 and d.test.y.tolist() == list(range(10))
     lines = (folder / "optdigits.tes").read_text().splitlines()
     pixels = [[int(cell) for cell in line.split(",")[:-1]] for line in lines]
-    np.testing.assert_allclose(d.inputs.invert(d.test.x), pixels, atol=1e-5)
+    np.testing.assert_allclose(d.inputs.inverse_transform(d.test.x), pixels, atol=1e-5)
     assert len(set(d.inputs.scale)) == 1  # one deviation for all pixels
 
 

@@ -15,14 +15,14 @@ def test_standardize_per_feature(rng):
     x = rng.normal([5, -3, 100], [1, 10, 0.1], (5000, 3)).astype(np.float32)
     before = x.copy()
     s = Standardizer.fit(x)
-    y = s.apply(x)
+    y = s.transform(x)
     assert s.mean.dtype == s.scale.dtype == np.float64
     assert y.dtype == np.float32 and y.flags.c_contiguous
     assert np.array_equal(x, before)
     np.testing.assert_allclose(y.mean(0, dtype=np.float64), 0, atol=1e-4)
     np.testing.assert_allclose(y.std(0, dtype=np.float64), 1, atol=1e-4)
-    np.testing.assert_allclose(s.invert(y), x, rtol=1e-5, atol=1e-5)
-    assert s.apply(x, out=x) is x and np.array_equal(x, y)
+    np.testing.assert_allclose(s.inverse_transform(y), x, rtol=1e-5, atol=1e-5)
+    assert s.transform(x, out=x) is x and np.array_equal(x, y)
 
 
 def test_standardize_all_takes_one_mean_and_deviation(rng):
@@ -30,12 +30,12 @@ def test_standardize_all_takes_one_mean_and_deviation(rng):
     s = Standardizer.fit(x, per="all")
     assert s.mean.shape == s.scale.shape == (6,)
     assert np.all(s.mean == np.float32(x.mean())) and np.all(s.scale == np.float32(x.std()))
-    np.testing.assert_allclose(s.apply(x), (x - x.mean()) / x.std(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(s.transform(x), (x - x.mean()) / x.std(), rtol=1e-5, atol=1e-6)
 
 
 def test_standardize_none():
     x = np.array([[1.5, -2.0]], np.float32)
-    assert np.array_equal(Standardizer.fit(x, per="none").apply(x), x)
+    assert np.array_equal(Standardizer.fit(x, per="none").transform(x), x)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e-30, 1e8, -3e38])
@@ -43,7 +43,7 @@ def test_standardize_constant_column_gets_scale_one(constant):
     x = np.full((3001, 1), constant, np.float32)
     for per in ("feature", "all"):
         s = Standardizer.fit(x, per)
-        assert s.scale[0] == 1 and np.all(s.apply(x) == 0)
+        assert s.scale[0] == 1 and np.all(s.transform(x) == 0)
 
 
 def test_standardize_accumulates_in_float64():
@@ -68,7 +68,7 @@ def test_standardize_of_some_rows_equals_that_of_their_copy(rng):
     for per in ("feature", "all"):
         a, b = Standardizer.fit(x, per, rows), Standardizer.fit(x[rows], per)
         assert np.array_equal(a.mean, b.mean) and np.array_equal(a.scale, b.scale)
-        assert np.array_equal(a.apply(x, rows=rows), b.apply(x[rows]))
+        assert np.array_equal(a.transform(x, rows=rows), b.transform(x[rows]))
 
 
 def test_standardize_errors():
@@ -78,7 +78,7 @@ def test_standardize_errors():
     with pytest.raises(ValueError, match="at least one row, got 0"):
         Standardizer.fit(x[:0])
     with pytest.raises(ValueError, match=r"3 features, got the shape \(2, 2\); was it"):
-        Standardizer.fit(x).apply(x[:, :2])
+        Standardizer.fit(x).transform(x[:, :2])
 
 
 def test_byte_rows_give_the_same_rows():
@@ -86,7 +86,7 @@ def test_byte_rows_give_the_same_rows():
     x = rng.integers(0, 256, (3000, 7)).astype(np.uint8)
     inputs = Standardizer.fit(x, "all")
     chosen = rng.permutation(3000)[:2500]
-    whole, rows = inputs.apply(x)[chosen], ByteRows(x, inputs, chosen)
+    whole, rows = inputs.transform(x)[chosen], ByteRows(x, inputs, chosen)
     assert len(rows) == 2500 and rows.shape == whole.shape
     assert np.array_equal(np.concatenate(list(rows.blocks())), whole)
     out = np.empty((3, 7), np.float32)
@@ -103,11 +103,11 @@ def test_a_large_offset_keeps_every_value(rng):
     """Unix times, Julian dates, northings, identifiers: float32 holds a few of their digits."""
     x = np.stack([1.7e9 + rng.uniform(0, 100, 399), 2460000.5 + rng.uniform(0, 1, 399),
                   9e10 + rng.integers(0, 1000, 399)], axis=1)  # fmt: skip
-    y = Standardizer.fit(x).apply(x)
+    y = Standardizer.fit(x).transform(x)
     # Once rounded to float32, up to 2^-24 of 2 deviations, and the inputs' own last digit.
     np.testing.assert_allclose(y, exact(x), rtol=2e-7, atol=1e-7)
     assert [len(np.unique(column)) for column in y.T] == [len(np.unique(c)) for c in x.T]
-    old = Standardizer.fit(x, dtype=np.float32).apply(x)
+    old = Standardizer.fit(x, dtype=np.float32).transform(x)
     assert len(np.unique(old[:, 0])) < 5, "what float32 makes of it"
 
 
@@ -122,7 +122,7 @@ def test_a_large_offset_keeps_every_value(rng):
 )
 def test_rounding_noise_is_no_variation(column):
     s = Standardizer.fit(column[:, None])
-    assert s.scale[0] == 1 and np.abs(s.apply(column[:, None])).max() < 1e-6
+    assert s.scale[0] == 1 and np.abs(s.transform(column[:, None])).max() < 1e-6
     assert Standardizer.fit((column + [0, 1] * 25)[:, None]).scale[0] != 1
 
 
@@ -133,7 +133,7 @@ def test_values_whose_squares_leave_float64(size, rng):
     np.testing.assert_allclose(s.mean[0], (x[:, 0] / size).mean() * size, rtol=1e-12)
     np.testing.assert_allclose(s.scale[0], (x[:, 0] / size).std() * size, rtol=1e-12)
     assert s.mean[1] == Standardizer.fit(x[:, 1:]).mean[0], "the other column keeps its bits"
-    np.testing.assert_allclose(s.apply(x).std(0), 1, rtol=1e-5)
+    np.testing.assert_allclose(s.transform(x).std(0), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -143,14 +143,14 @@ def test_what_float32_cannot_hold_is_refused_by_its_place(dtype):
     s = Standardizer.fit(x, dtype=dtype)
     x[2500, 1] = 1e20
     with pytest.raises(ValueError, match="1e.20 in row 2500, column 1, with the mean 5e-31"):
-        s.apply(x)
+        s.transform(x)
     with pytest.raises(ValueError, match="1e.20 in row 2500, column 'b'"):
-        s.apply(x, rows=np.array([7, 2500]), names=("a", "b", "c"))
+        s.transform(x, rows=np.array([7, 2500]), names=("a", "b", "c"))
     x[1100, 2] = np.nan
     with pytest.raises(
         ValueError, match="x: finite numbers are required, got nan in row 1100, col"
     ):
-        s.apply(x)
+        s.transform(x)
 
 
 def test_bytes_stay_in_float32(rng):
@@ -163,16 +163,16 @@ def test_bytes_stay_in_float32(rng):
         y = x.astype(np.float32)
         np.subtract(y, s.mean, out=y)
         np.divide(y, s.scale, out=y)
-        assert np.array_equal(s.apply(x), y)
+        assert np.array_equal(s.transform(x), y)
 
 
 def test_units_come_back_in_float64(rng):
     y = 1.7e9 + rng.normal(0, 22, (500, 1))
     s = Standardizer.fit(y)
-    back = s.invert(s.apply(y))
+    back = s.inverse_transform(s.transform(y))
     assert back.dtype == np.float64
     np.testing.assert_allclose(back, y, rtol=0, atol=22 * 4 * 2.0**-24)
-    assert s.invert(s.apply(y)).std() == pytest.approx(y.std(), rel=1e-6)
+    assert s.inverse_transform(s.transform(y)).std() == pytest.approx(y.std(), rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_fold_1_is_the_data_set(put):
     assert isinstance(d, Dataset) and d.name == "uci/iris" and d.n_outputs == 3
     train, validation, test = archive.load("iris").rows(1)
     assert test.tolist() == [0, 1, 2] and validation.tolist() == [9, 10, 11]
-    np.testing.assert_allclose(d.inputs.invert(d.test.x), X[test], atol=1e-5)
+    np.testing.assert_allclose(d.inputs.inverse_transform(d.test.x), X[test], atol=1e-5)
     assert d.validation.y.tolist() == LABELS[validation].tolist()
     np.testing.assert_allclose(d.inputs.mean, X[train].mean(axis=0), rtol=1e-6)
     assert "its target and task (classification) are fixed" in message(load, "uci/iris", target="x")

@@ -94,7 +94,7 @@ def test_a_row_is_predicted_alike_in_any_company():
 @each_optimizer
 def test_a_resumed_training_ends_with_the_same_bits(optimizer):
     x, y = problem()
-    schedule = fs.Cosine()
+    schedule = fs.schedules.CosineDecay()
     whole = new_trainer(optimizer, threads=1)
     history = whole.fit(x, y, epochs=5, batch_size=50, schedule=schedule)
 

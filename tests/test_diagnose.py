@@ -11,7 +11,7 @@ from commands import call, good
 
 import fastsnn as fs
 import fastsnn.diagnose.measure
-from fastsnn import checkpoint, data, methods, theory
+from fastsnn import data, methods, theory
 from fastsnn.diagnose import plot as diagnose_plot
 from fastsnn.diagnose import show as diagnose_show
 from fastsnn.diagnose.measure import diagnose
@@ -273,8 +273,8 @@ def test_bad_input(change, text):
 @pytest.fixture
 def model_files(tmp_path, trained, digits, raw_digits):
     files = {"good": tmp_path / "good.safetensors", "bad": tmp_path / "bad.safetensors"}
-    checkpoint.save_model(files["good"], Model.of(trained, digits))
-    checkpoint.save_model(files["bad"], Model.of(network(fs.ReLU(), layers=16), raw_digits))
+    Model.of(trained, digits).save(files["good"])
+    Model.of(network(fs.ReLU(), layers=16), raw_digits).save(files["bad"])
     return files
 
 

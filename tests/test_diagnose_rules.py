@@ -10,7 +10,7 @@ from commands import good
 from test_diagnose import network, rules, scaled
 
 import fastsnn as fs
-from fastsnn import checkpoint, data
+from fastsnn import data
 from fastsnn.diagnose import rules as diagnose_rules
 from fastsnn.diagnose import show as diagnose_show
 from fastsnn.diagnose.measure import diagnose
@@ -101,7 +101,7 @@ def test_a_model_that_predicts_little_is_not_fine(tmp_path):
     state["8.weight"] *= -1e-3  # predicts nearly 0, the mean
     net.load_state_dict(state)
     model = Model.of(net, loaded)
-    checkpoint.save_model(tmp_path / "m.safetensors", model)
+    model.save(tmp_path / "m.safetensors")
     options = ("--model", tmp_path / "m.safetensors", "--data", tmp_path / "d.npz", "--threads", 1)
     text = good("diagnose", *options)
     assert "everything is fine" not in text

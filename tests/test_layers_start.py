@@ -340,7 +340,9 @@ def test_what_no_layer_can_start_with():
         Highway(gate_bias=float("nan"))
     with pytest.raises(TypeError, match="Residual: a list of layers is required, got 5"):
         Residual(5)
-    with pytest.raises(ValueError, match="SELU: fixed_point: solve: no SELU has the fixed point"):
+    with pytest.raises(
+        ValueError, match="SELU: fixed_point: selu_constants: no SELU has the fixed point"
+    ):
         fs.SELU(fixed_point=(5.0, 1.0))
     net = fs.Network([Dense(3, weight_norm=True), BN, D], 2)
     for name, match in (("1.running_var", "not be negative"), ("0.weight_v", "no row of zeros")):

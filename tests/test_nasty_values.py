@@ -13,7 +13,7 @@ from fastsnn import layers, methods, optimizers, schedules, selection, theory
 from fastsnn.engine import state
 from fastsnn.engine import threads as processors
 from fastsnn.runs.config import RunConfig
-from fastsnn.search import Protocol, Range, grid, search
+from fastsnn.search import ModelSelection, Range, grid, search
 from fastsnn.search import space as spaces
 from fastsnn.search.trial import Trial, key_of
 from fastsnn.theory.theorems import Domain
@@ -37,11 +37,16 @@ def _network(**options):
 
 
 def _figures(score):
-    search(lambda o, report: {"score": score}, {"x": [1]}, protocol=Protocol(metric="r2"))
+    search(lambda o, report: {"score": score}, {"x": [1]}, protocol=ModelSelection(metric="r2"))
 
 
 def _searched(**options):
-    search(lambda o, report: {"score": 0}, {"x": [1, 2]}, protocol=Protocol(metric="r2"), **options)
+    search(
+        lambda o, report: {"score": 0},
+        {"x": [1, 2]},
+        protocol=ModelSelection(metric="r2"),
+        **options,
+    )
 
 
 CALLS = {
@@ -68,25 +73,25 @@ CALLS = {
     "SGD.nesterov": lambda v: optimizers.SGD(0.1, 0.5, v),
     "SGD.weight_decay": lambda v: optimizers.SGD(0.1, weight_decay=v),
     "Adam": optimizers.Adam,
-    "Adam.beta1": lambda v: optimizers.Adam(beta1=v).hyper(1.0, 0),
-    "Adam.beta2": lambda v: optimizers.Adam(beta2=v).hyper(1.0, 0),
+    "Adam.beta1": lambda v: optimizers.Adam(beta1=v)._hyper(1.0, 0),
+    "Adam.beta2": lambda v: optimizers.Adam(beta2=v)._hyper(1.0, 0),
     "Adam.eps": lambda v: optimizers.Adam(eps=v),
-    "AdamW.weight_decay": lambda v: optimizers.AdamW(weight_decay=v).hyper(1.0, 0),
-    "Lion.beta1": lambda v: optimizers.Lion(beta1=v).hyper(1.0, 0),
-    "Lion.weight_decay": lambda v: optimizers.Lion(weight_decay=v).hyper(1.0, 0),
-    "NAdam.beta1": lambda v: optimizers.NAdam(beta1=v).hyper(1.0, 0),
-    "NAdam.momentum_decay": lambda v: optimizers.NAdam(momentum_decay=v).hyper(1.0, 10**6),
-    "RMSprop.alpha": lambda v: optimizers.RMSprop(alpha=v).hyper(1.0, 0),
-    "RMSprop.momentum": lambda v: optimizers.RMSprop(momentum=v).hyper(1.0, 0),
+    "AdamW.weight_decay": lambda v: optimizers.AdamW(weight_decay=v)._hyper(1.0, 0),
+    "Lion.beta1": lambda v: optimizers.Lion(beta1=v)._hyper(1.0, 0),
+    "Lion.weight_decay": lambda v: optimizers.Lion(weight_decay=v)._hyper(1.0, 0),
+    "NAdam.beta1": lambda v: optimizers.NAdam(beta1=v)._hyper(1.0, 0),
+    "NAdam.momentum_decay": lambda v: optimizers.NAdam(momentum_decay=v)._hyper(1.0, 10**6),
+    "RMSprop.alpha": lambda v: optimizers.RMSprop(alpha=v)._hyper(1.0, 0),
+    "RMSprop.momentum": lambda v: optimizers.RMSprop(momentum=v)._hyper(1.0, 0),
     "step_count": lambda v: state.require_state({}, {"step_count": v, "first_loss": 0.0}),
     "first_loss": lambda v: state.require_state({}, {"step_count": 0, "first_loss": v}),
-    "Step.every": lambda v: schedules.Step(v).factor(9, 10, []),
-    "Step.gamma": lambda v: schedules.Step(gamma=v).factor(9, 10, []),
-    "Cosine.warmup": lambda v: schedules.Cosine(v).factor(9, 10, []),
-    "Cosine.floor": lambda v: schedules.Cosine(floor=v).factor(9, 10, []),
-    "Plateau.monitor": schedules.Plateau,
-    "Plateau.patience": lambda v: schedules.Plateau(patience=v),
-    "Plateau.gamma": lambda v: schedules.Plateau(gamma=v),
+    "Step.every": lambda v: schedules.StepDecay(v).factor(9, 10, []),
+    "Step.gamma": lambda v: schedules.StepDecay(gamma=v).factor(9, 10, []),
+    "Cosine.warmup": lambda v: schedules.CosineDecay(v).factor(9, 10, []),
+    "Cosine.floor": lambda v: schedules.CosineDecay(floor=v).factor(9, 10, []),
+    "Plateau.monitor": schedules.ReduceOnPlateau,
+    "Plateau.patience": lambda v: schedules.ReduceOnPlateau(patience=v),
+    "Plateau.gamma": lambda v: schedules.ReduceOnPlateau(gamma=v),
     "improves": lambda v: selection.improves(v, 1.0, 2.0),
     "network.method": lambda v: methods.network(v, 3, 2, layers=1, width=4),
     "network.layers": lambda v: methods.network("snn", 3, 2, layers=v),
@@ -118,19 +123,19 @@ CALLS = {
     "fixed_point.alpha": lambda v: theory.fixed_point(alpha=v),
     "fixed_point.start": lambda v: theory.fixed_point(start=v),
     "fixed_point.start.mean": lambda v: theory.fixed_point(start=(v, 1)),
-    "solve.mean": lambda v: theory.solve(v, 1.0),
-    "solve.variance": lambda v: theory.solve(0.0, v),
-    "solve.weight_sum": lambda v: theory.solve(0.0, 1.0, v),
-    "solve.weight_square_sum": lambda v: theory.solve(0.0, 1.0, 0.0, v),
+    "selu_constants.mean": lambda v: theory.selu_constants(v, 1.0),
+    "selu_constants.variance": lambda v: theory.selu_constants(0.0, v),
+    "selu_constants.weight_sum": lambda v: theory.selu_constants(0.0, 1.0, v),
+    "selu_constants.weight_square_sum": lambda v: theory.selu_constants(0.0, 1.0, 0.0, v),
     "check_theorem1.points": theory.check_theorem1,
     "check_theorem2.domain": lambda v: theory.check_theorem2(16, v),
     "check_theorem3.domains": lambda v: theory.check_theorem3(16, v),
     "Domain": lambda v: Domain(v, (0, 1), (0, 1), (0, 1)),
-    "Protocol.epochs": Protocol,
-    "Protocol.window": lambda v: Protocol(window=v),
-    "Protocol.validation": lambda v: Protocol(validation=v),
-    "Protocol.metric": lambda v: Protocol(metric=v),
-    "Protocol.maximize": lambda v: Protocol(maximize=v),
+    "ModelSelection.epochs": ModelSelection,
+    "ModelSelection.window": lambda v: ModelSelection(window=v),
+    "ModelSelection.validation": lambda v: ModelSelection(validation=v),
+    "ModelSelection.metric": lambda v: ModelSelection(metric=v),
+    "ModelSelection.maximize": lambda v: ModelSelection(maximize=v),
     "Range.low": lambda v: Range(v, 5).at(0.999),
     "Range.high": lambda v: Range(1, v, log=True).at(0.999),
     "Range.log": lambda v: Range(1, 2, v).at(0.5),
@@ -140,7 +145,7 @@ CALLS = {
     "Trial.of": Trial.of,
     "Trial.of.figures": lambda v: Trial.of(Trial(0, {}, v).record()),
     "Trial.of.score": lambda v: Trial.of(Trial(0, {}, {"score": v}).record()),
-    "search.space": lambda v: search(lambda o, report: {"score": 0}, v, protocol=Protocol()),
+    "search.space": lambda v: search(lambda o, report: {"score": 0}, v, protocol=ModelSelection()),
     "search.trial": lambda v: search(v, {"x": [1]}),
     "search.trials": lambda v: _searched(sampler="random", trials=v),
     "search.seed": lambda v: _searched(sampler="random", trials=1, seed=v),
@@ -177,12 +182,12 @@ def test_a_value_is_taken_or_refused_in_one_line(call):
         (fs.AlphaDropout, np.float32(0.25)),
         (fs.SGD, np.float64(0.25)),
         (fs.BatchNorm, np.float32(0.25)),
-        (fs.Step, np.float32(0.25)),
+        (fs.schedules.StepDecay, np.float32(0.25)),
         (lambda v: fs.SELU((np.float32(0), v)), np.float64(2)),
         (lambda v: RunConfig(epochs=v), np.int32(3)),
         (lambda v: RunConfig(dropout=v, learning_rate=np.float32(1)), np.float16(0.25)),
         (lambda v: Range(1, v), np.int64(3)),
-        (lambda v: Protocol(epochs=v), np.int64(3)),
+        (lambda v: ModelSelection(epochs=v), np.int64(3)),
     ],
 )
 def test_numpy_scalars_are_numbers(make, value):
@@ -196,9 +201,15 @@ def test_what_is_refused_by_name():
     for make, text in (
         (lambda: fs.SGD(10**400), "SGD: learning_rate must be in [0, 1e+30), got 1000"),
         (lambda: fs.SGD(0.1, weight_decay=1e300), "SGD: weight_decay must be at most 3.4e+38"),
-        (lambda: fs.SELU((0, 1e300)), "SELU: fixed_point: solve: variance must be in [1e-100, "),
+        (
+            lambda: fs.SELU((0, 1e300)),
+            "SELU: fixed_point: selu_constants: variance must be in [1e-100, ",
+        ),
         (lambda: fs.SELU((0, 1e80)), "SELU: fixed_point: variance 1e+80 needs lambda"),
-        (lambda: fs.Plateau("validation_f1"), "Plateau: monitor must end in one of accuracy"),
+        (
+            lambda: fs.schedules.ReduceOnPlateau("validation_f1"),
+            "ReduceOnPlateau: monitor must end in one of accuracy",
+        ),
         (lambda: processors.resolve(10**6), "threads: at most 1,024 are supported"),
         (lambda: RunConfig(threads=10**6), "threads: at most 1,024 are supported"),
         (lambda: RunConfig(layers=10**9), "layers: at most 100,000 is supported"),
@@ -218,4 +229,4 @@ def test_layers_that_no_memory_holds():
 
 
 def test_a_small_fraction_of_the_steps_is_no_overflow():
-    assert fs.Step(every=5e-324, gamma=0.5).factor(1, 2, []) == 0.0
+    assert fs.schedules.StepDecay(every=5e-324, gamma=0.5).factor(1, 2, []) == 0.0

@@ -76,7 +76,7 @@ def test_a_row_says_what_it_knows():
 def test_a_resumed_run_changes_what_a_row_allows():
     assert {name for name, row in ROWS.items() if row.changeable} == {"data", "epochs", "threads"}
     assert OPEN_ENDED == ("constant", "plateau")
-    assert not getattr(schedules.Cosine, "open_ended", False)
+    assert not getattr(schedules.CosineDecay, "open_ended", False)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

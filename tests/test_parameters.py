@@ -8,7 +8,7 @@ import pytest
 import fastsnn as fs
 from fastsnn import methods
 from fastsnn.engine import cpu as backend
-from fastsnn.search.protocol import Protocol, Selection
+from fastsnn.search.protocol import BestEpoch, ModelSelection
 
 
 def features(rows=8, width=6):
@@ -52,7 +52,7 @@ def test_restoring_callbacks_leave_no_stale_prediction():
     x, y = features(40), np.arange(40) % 3
     for callback in (
         fs.EarlyStopping("validation_loss", patience=1),
-        Selection(Protocol(epochs=6, window=1, metric="loss")),
+        BestEpoch(ModelSelection(epochs=6, window=1, metric="loss")),
     ):
         net = weight_normalized()
         trainer = fs.Trainer(net, optimizer=fs.SGD(0.5), threads=1)

@@ -13,7 +13,7 @@ from fastsnn.methods import METHODS, network
 from fastsnn.paper import budgets, estimate, training
 from fastsnn.paper.budgets import BUDGETS, BY_NAME, PAPER, Grid
 from fastsnn.paper.study import Study, Unit
-from fastsnn.search import Protocol
+from fastsnn.search import ModelSelection
 from fastsnn.search import grid as combinations
 from fastsnn.trainer import Trainer
 
@@ -28,7 +28,7 @@ def silent(fraction):
 
 def trained(options=OPTIONS, parts=None, grid=GRID, protocol=None):
     parts = parts or paper_data.folds().parts(1)
-    protocol = protocol or Protocol(epochs=grid.epochs)
+    protocol = protocol or ModelSelection(epochs=grid.epochs)
     return training.train(options, parts, TASK, protocol, grid, silent)
 
 
@@ -58,7 +58,7 @@ def test_the_chosen_network_is_judged():
         seen, values = [], iter([*curve, 0.0])  # a figure of each epoch, and of the test rows
         task = replace(TASK, judge=lambda z, y: (seen.append(z.copy()), next(values))[1])
         n = len(curve)
-        protocol, grid = Protocol(epochs=n, window=1), replace(GRID, epochs=n)
+        protocol, grid = ModelSelection(epochs=n, window=1), replace(GRID, epochs=n)
         parts = paper_data.folds().parts(1)
         return training.train(OPTIONS, parts, task, protocol, grid, silent), seen[-1]
 
@@ -139,7 +139,7 @@ def scores(table):
 
 def outcome(tmp_path, table, **more):
     trial = scores(table)
-    study = Study(trial, Protocol(), lambda options: 1.0, {}, tmp_path)
+    study = Study(trial, ModelSelection(), lambda options: 1.0, {}, tmp_path)
     unit = Unit({"method": "snn"}, [{"x": 1}, {"x": 2}], (1, 2), **more)
     (found,) = study.run([unit])
     return found, trial.calls
@@ -175,7 +175,11 @@ def test_ties_are_the_protocols(tmp_path):
         {"layers": 8, "learning_rate": 0.01, "dropout": 0.05},
     ]
     study = Study(
-        lambda options, report: {"score": 0.5, "test": 1.0}, Protocol(), lambda o: 1.0, {}, tmp_path
+        lambda options, report: {"score": 0.5, "test": 1.0},
+        ModelSelection(),
+        lambda o: 1.0,
+        {},
+        tmp_path,
     )
     (found,) = study.run([Unit({}, configurations)])
     assert found.chosen[1] == configurations[3]

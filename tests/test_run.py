@@ -86,9 +86,9 @@ def test_regression_is_judged_in_the_units_of_the_data(tmp_path):
     result = run(small(data=str(tmp_path / "d.npz"), epochs=20), tmp_path / "r")
     loaded = data.load(tmp_path / "d.npz")
     model = fs.load_model(result["model"])
-    error = model.predict(model.inputs.invert(loaded.validation.x)) - loaded.targets.invert(
-        loaded.validation.y
-    )
+    error = model.predict(
+        model.inputs.inverse_transform(loaded.validation.x)
+    ) - loaded.targets.inverse_transform(loaded.validation.y)
     assert result["validation_rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-3)
 
 

@@ -13,7 +13,7 @@ from fastsnn import checkpoint
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.folder import RunFolder
 from fastsnn.runs.run import resume, run
-from fastsnn.search import Protocol, Range, search
+from fastsnn.search import ModelSelection, Range, search
 from fastsnn.search.command import SEARCHED
 from fastsnn.search.journal import NAME
 
@@ -88,7 +88,7 @@ def test_a_folder_removed_during_a_search(tmp_path):
         return {"score": options["x"]}
 
     with pytest.raises(RuntimeError, match=r"trials.jsonl: it was removed during the search"):
-        search(trial, {"x": [1, 2]}, protocol=Protocol(metric="r2"), workers=1, folder=folder)
+        search(trial, {"x": [1, 2]}, protocol=ModelSelection(metric="r2"), workers=1, folder=folder)
 
 
 LAST = {
@@ -213,8 +213,8 @@ def test_a_journal_that_makes_no_sense(name, tmp_path):
 
     def go():
         return search(
-            lambda o, report: {"score": o["x"]}, {"x": [1, 2]}, protocol=Protocol(metric="r2"),
-            workers=1, folder=tmp_path, resume=True,
+            lambda o, report: {"score": o["x"]}, {"x": [1, 2]},
+            protocol=ModelSelection(metric="r2"), workers=1, folder=tmp_path, resume=True,
         )  # fmt: skip
 
     go()
@@ -233,8 +233,8 @@ def test_proposals_of_another_space(tmp_path):
 
     def go():
         return search(
-            lambda o, report: {"score": o["x"]}, space, protocol=Protocol(metric="r2"), workers=1,
-            folder=tmp_path, resume=True, **sampler,
+            lambda o, report: {"score": o["x"]}, space, protocol=ModelSelection(metric="r2"),
+            workers=1, folder=tmp_path, resume=True, **sampler,
         )  # fmt: skip
 
     go()

@@ -49,8 +49,8 @@ def test_a_run_has_the_loss_of_its_options(loss, tables, tmp_path):
     model = fs.load_model(tmp_path / "r")
     table = np.load(tables[made.task])
     plain = model.evaluate(table["x"], table["y"])["loss"]  # of the loss that the task suggests
-    x = model.inputs.apply(table["x"])
-    y = table["y"] if model.targets is None else model.targets.apply(table["y"])
+    x = model.inputs.transform(table["x"])
+    y = table["y"] if model.targets is None else model.targets.transform(table["y"])
     own = made.value(model.network.forward(x), y)
     assert (made == suggested(made.task)) == (own == pytest.approx(plain, rel=1e-6))
     assert np.isfinite(result["validation_loss"])

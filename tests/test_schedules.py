@@ -18,14 +18,14 @@ def records(*values, monitor="validation_loss"):
 
 
 def test_constant():
-    assert factors(fs.Constant(), 5) == [1.0] * 5
+    assert factors(fs.schedules.Constant(), 5) == [1.0] * 5
 
 
 @pytest.mark.parametrize("n_steps", [3, 9, 30, 999])
 def test_step_makes_three_plateaus(n_steps):
     third = n_steps // 3
     expected = [1.0] * third + [0.1] * third + [0.01] * third
-    assert factors(fs.Step(), n_steps) == pytest.approx(expected, rel=1e-12)
+    assert factors(fs.schedules.StepDecay(), n_steps) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("n_plateaus", range(1, 50))
@@ -33,21 +33,23 @@ def test_step_changes_at_the_exact_place(n_plateaus):
     """Whatever 1 / n_plateaus and the divisions round to."""
     n_steps = 7 * n_plateaus
     expected = [0.5 ** (step // 7) for step in range(n_steps)]
-    assert factors(fs.Step(1 / n_plateaus, 0.5), n_steps) == pytest.approx(expected, rel=1e-12)
+    assert factors(fs.schedules.StepDecay(1 / n_plateaus, 0.5), n_steps) == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 def test_step_with_plateaus_between_steps():
-    assert factors(fs.Step(0.4, 0.5), 4) == [1, 1, 0.5, 0.5]  # at 1.6, not before
-    assert factors(fs.Step(1.0, 0.5), 4) == [1, 1, 1, 1]
+    assert factors(fs.schedules.StepDecay(0.4, 0.5), 4) == [1, 1, 0.5, 0.5]  # at 1.6, not before
+    assert factors(fs.schedules.StepDecay(1.0, 0.5), 4) == [1, 1, 1, 1]
 
 
 def test_cosine_without_warmup():
     expected = [0.5 * (1 + cos(pi * step / 8)) for step in range(8)]
-    assert factors(fs.Cosine(warmup=0), 8) == pytest.approx(expected, rel=1e-12)
+    assert factors(fs.schedules.CosineDecay(warmup=0), 8) == pytest.approx(expected, rel=1e-12)
 
 
 def test_cosine_warms_up_linearly_and_comes_down_to_the_floor():
-    found = factors(fs.Cosine(warmup=0.1, floor=0.2), 1000)
+    found = factors(fs.schedules.CosineDecay(warmup=0.1, floor=0.2), 1000)
     assert found[:100] == pytest.approx([(step + 1) / 101 for step in range(100)], rel=1e-12)
     assert found[100] == 1
     assert found[550] == pytest.approx(0.6, rel=1e-12)  # half way down from 1 to 0.2
@@ -58,7 +60,7 @@ def test_cosine_warms_up_linearly_and_comes_down_to_the_floor():
 @pytest.mark.parametrize("n_steps", [1, 2, 3, 49, 50, 51])
 @pytest.mark.parametrize("warmup", [0.0, 0.02, 0.5, 0.99])
 def test_no_step_of_a_cosine_is_wasted(n_steps, warmup):
-    found = factors(fs.Cosine(warmup), n_steps)
+    found = factors(fs.schedules.CosineDecay(warmup), n_steps)
     assert all(0 < factor <= 1 for factor in found)
 
 
@@ -79,35 +81,37 @@ def test_one_cycle_is_that_of_torch(warmup, n_steps):
         optimizer.step()
         if step < n_steps - 1:
             reference.step()
-    found = factors(fs.OneCycle(warmup, 1 / 8, 1 / 400), n_steps)
+    found = factors(fs.schedules.OneCycle(warmup, 1 / 8, 1 / 400), n_steps)
     assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_one_cycle_by_hand():
     """Ten steps: the fifth is the peak."""
-    found = factors(fs.OneCycle(0.5, 0.2, 0.1), 10)
+    found = factors(fs.schedules.OneCycle(0.5, 0.2, 0.1), 10)
     assert found[0] == pytest.approx(0.2, rel=1e-12) and found[4] == 1
     assert found[2] == pytest.approx(0.6, rel=1e-12)  # half way up
     assert found[-1] == pytest.approx(0.1, rel=1e-12)
     assert found[6] == pytest.approx(0.1 + 0.45 * (1 + cos(pi * 2 / 5)), rel=1e-12)
-    assert fs.OneCycle() == fs.OneCycle(0.3, 1 / 25, 1 / 25 / 1e4)  # the defaults of PyTorch
+    assert fs.schedules.OneCycle() == fs.schedules.OneCycle(
+        0.3, 1 / 25, 1 / 25 / 1e4
+    )  # the defaults of PyTorch
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 3, 10])
 def test_one_cycle_of_few_steps(n_steps):
     for warmup in (0.0, 0.1, 1 / n_steps if n_steps > 1 else 0.5, 0.99):
-        found = factors(fs.OneCycle(warmup), n_steps)
+        found = factors(fs.schedules.OneCycle(warmup), n_steps)
         assert all(0 < factor <= 1 for factor in found)
 
 
 def test_log_cosine():
     """Of 15 steps, 0, 1, 3 and 7 begin a wave; 1 + 15 t is 2^1.5, 2^2.5 in the middle of others."""
-    found = factors(fs.LogCosine(), 15)
+    found = factors(fs.schedules.LogCosine(), 15)
     assert [found[step] for step in (0, 1, 3, 7)] == pytest.approx([0] * 4, abs=1e-12)
     for step in range(15):
         expected = (1 - cos(2 * pi * log2(1 + step))) / 2
         assert found[step] == pytest.approx(expected, rel=1e-12, abs=1e-12)
-    many = factors(fs.LogCosine(), 15_000)
+    many = factors(fs.schedules.LogCosine(), 15_000)
     peaks = [s for s in range(1, 14_999) if many[s - 1] < many[s] >= many[s + 1]]
     assert peaks == pytest.approx([1000 * (2 ** (k + 0.5) - 1) for k in range(4)], abs=1)
     assert min(many[s] for s in peaks) > 1 - 1e-6 and max(many) <= 1
@@ -128,16 +132,19 @@ def test_log_cosine():
     ],
 )
 def test_plateau(values, patience, expected):
-    schedule = fs.Plateau(patience=patience, gamma=0.5)
+    schedule = fs.schedules.ReduceOnPlateau(patience=patience, gamma=0.5)
     assert factors(schedule, 3, records(*values)) == [expected] * 3
 
 
 def test_plateau_knows_which_way_is_better():
     rising = records(0.1, 0.2, 0.3, monitor="validation_accuracy")
-    assert fs.Plateau("validation_accuracy", patience=1).factor(0, 9, rising) == 1
-    assert fs.Plateau("validation_accuracy", patience=1).factor(0, 9, rising[::-1]) == 0.25
+    assert fs.schedules.ReduceOnPlateau("validation_accuracy", patience=1).factor(0, 9, rising) == 1
+    assert (
+        fs.schedules.ReduceOnPlateau("validation_accuracy", patience=1).factor(0, 9, rising[::-1])
+        == 0.25
+    )
     rising = records(0.1, 0.2, 0.3, monitor="train_loss")
-    assert fs.Plateau("train_loss", patience=1).factor(0, 9, rising) == 0.25
+    assert fs.schedules.ReduceOnPlateau("train_loss", patience=1).factor(0, 9, rising) == 0.25
 
 
 @pytest.mark.parametrize("name", ["accuracy", "validation_auc", "test_r2"])
@@ -153,18 +160,22 @@ def test_smaller_is_better(name):
 
 
 def test_plateau_says_what_it_misses():
-    with pytest.raises(ValueError, match="Plateau: .*train_loss.*'validation_loss'.*validation"):
-        fs.Plateau().factor(0, 9, records(1.0, monitor="train_loss"))
+    with pytest.raises(
+        ValueError, match="ReduceOnPlateau: .*train_loss.*'validation_loss'.*validation"
+    ):
+        fs.schedules.ReduceOnPlateau().factor(0, 9, records(1.0, monitor="train_loss"))
 
 
 # fmt: off
 BAD = {
-    fs.Step: [{"every": 0}, {"every": 1.1}, {"every": -1}, {"gamma": 0}, {"gamma": 1.5}],
-    fs.Cosine: [{"warmup": -0.1}, {"warmup": 1}, {"floor": -0.1}, {"floor": 1.0}],
-    fs.OneCycle: [
+    fs.schedules.StepDecay: [
+        {"every": 0}, {"every": 1.1}, {"every": -1}, {"gamma": 0}, {"gamma": 1.5},
+    ],
+    fs.schedules.CosineDecay: [{"warmup": -0.1}, {"warmup": 1}, {"floor": -0.1}, {"floor": 1.0}],
+    fs.schedules.OneCycle: [
         {"warmup": -0.1}, {"warmup": 1}, {"start": -0.1}, {"start": 1.1}, {"end": -0.1}, {"end": 2},
     ],
-    fs.Plateau: [{"patience": 0}, {"gamma": 0}, {"gamma": 1}],
+    fs.schedules.ReduceOnPlateau: [{"patience": 0}, {"gamma": 0}, {"gamma": 1}],
 }
 # fmt: on
 BAD = [(kind, arguments) for kind, many in BAD.items() for arguments in many]
@@ -186,14 +197,14 @@ def test_out_of_range(kind, arguments):
 @pytest.mark.parametrize(
     "kind, name",
     [
-        (fs.Step, "every"),
-        (fs.Step, "gamma"),
-        (fs.Cosine, "warmup"),
-        (fs.Cosine, "floor"),
-        (fs.OneCycle, "warmup"),
-        (fs.OneCycle, "start"),
-        (fs.OneCycle, "end"),
-        (fs.Plateau, "gamma"),
+        (fs.schedules.StepDecay, "every"),
+        (fs.schedules.StepDecay, "gamma"),
+        (fs.schedules.CosineDecay, "warmup"),
+        (fs.schedules.CosineDecay, "floor"),
+        (fs.schedules.OneCycle, "warmup"),
+        (fs.schedules.OneCycle, "start"),
+        (fs.schedules.OneCycle, "end"),
+        (fs.schedules.ReduceOnPlateau, "gamma"),
     ],
 )
 def test_no_number(kind, name, value):
@@ -202,9 +213,12 @@ def test_no_number(kind, name, value):
 
 
 def test_names():
-    assert {"constant": fs.Constant, "onecycle": fs.OneCycle}.items() <= SCHEDULES.items()
+    assert {
+        "constant": fs.schedules.Constant,
+        "onecycle": fs.schedules.OneCycle,
+    }.items() <= SCHEDULES.items()
     for name, kind in SCHEDULES.items():
-        assert name == kind.__name__.lower() and getattr(fs, kind.__name__) is kind
+        assert name == name.lower() and getattr(fs.schedules, kind.__name__) is kind
         assert kind() == kind()  # all options have defaults
 
 

@@ -12,7 +12,7 @@ import pytest
 from search_trials import counted, hill
 
 import fastsnn.search
-from fastsnn.search import Protocol, Range, Trial, grid, journal, search
+from fastsnn.search import ModelSelection, Range, Trial, grid, journal, search
 from fastsnn.search.journal import NAME
 
 SPACE = {"x": [0, 1, 2, 3, 9], "kind": ["a", "b"], "width": [32, 40]}
@@ -265,7 +265,7 @@ def test_bad_folders(tmp_path):
         ValueError, "started with data digits, got mnist", space, about={"data": "mnist"}, **more
     )
     raises(ValueError, "started with data digits, got None", space, **more)
-    other = Protocol(metric="loss")
+    other = ModelSelection(metric="loss")
     raises(ValueError, "started with protocol", space, about=about, protocol=other, **more)
     assert (tmp_path / NAME).read_bytes() == content
     (tmp_path / NAME).write_bytes(content + b"[1]\n")

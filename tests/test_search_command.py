@@ -12,7 +12,7 @@ from commands import call, good, result_of, start, write_table
 
 from fastsnn.bench import search as measuring
 from fastsnn.optimizers import OPTIMIZERS
-from fastsnn.search import Protocol
+from fastsnn.search import ModelSelection
 from fastsnn.search.command import search_runs
 from fastsnn.search.loop import Status
 from fastsnn.search.progress import Lines, line, table
@@ -42,7 +42,7 @@ def test_the_winner_is_what_its_command_trains(folder):
     epochs = [json.loads(text) for text in (folder / "run/metrics.jsonl").read_text().splitlines()]
     figures = result["best"]["figures"]
     curve = [epoch["validation_accuracy"] for epoch in epochs]
-    assert Protocol().best_epoch(curve) == (figures["epoch"], figures["score"])
+    assert ModelSelection().best_epoch(curve) == (figures["epoch"], figures["score"])
     chosen = epochs[figures["epoch"] - 1]
     for name in ("train_loss", "validation_loss", "validation_accuracy"):
         assert figures[name] == chosen[name]
@@ -176,8 +176,8 @@ def test_an_extra_that_is_not_installed(module, words, text, monkeypatch):
 
 def test_help_names_the_defaults_of_the_protocol():
     text = " ".join(good("search", "--help").split())
-    assert f"[default: ({Protocol().epochs}); x>=1]" in text
-    assert f"[default: ({Protocol().validation}); 0<=x<1]" in text
+    assert f"[default: ({ModelSelection().epochs}); x>=1]" in text
+    assert f"[default: ({ModelSelection().validation}); 0<=x<1]" in text
 
 
 def test_patience_and_threads_are_not_offered():

@@ -5,7 +5,7 @@ import os
 import pytest
 from search_trials import hill
 
-from fastsnn.search import Protocol, search, workers
+from fastsnn.search import ModelSelection, search, workers
 from fastsnn.search.training import RunTrial
 
 distributed = pytest.importorskip("distributed", reason="needs distributed: pip install '.[dask]'")
@@ -31,7 +31,7 @@ def cluster():
 
 
 def test_results_are_those_of_this_process(cluster, tmp_path):
-    trial = RunTrial(FIXED, Protocol(epochs=4))
+    trial = RunTrial(FIXED, ModelSelection(epochs=4))
     here = search(trial, SPACE, workers=2)
     there = search(trial, SPACE, dask=cluster.scheduler_address, folder=tmp_path)
     assert there.trials == here.trials and there.busy is None
@@ -57,7 +57,7 @@ def test_nobody_answers(monkeypatch):
 
 
 def test_processes_of_its_own():
-    trial = RunTrial(FIXED, Protocol(epochs=4))
+    trial = RunTrial(FIXED, ModelSelection(epochs=4))
     found = search(trial, SPACE, workers=2, dask="local")
     assert found.trials == search(trial, SPACE, workers=1).trials
     assert 0 < found.busy <= 1

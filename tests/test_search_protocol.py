@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn.search import Protocol, Selection, Trial
+from fastsnn.search import BestEpoch, ModelSelection, Trial
 
 RNG = np.random.default_rng(7)
 
@@ -24,7 +24,7 @@ def by_hand(curve, window, maximize):
 @pytest.mark.parametrize("window", [1, 2, 10, 37, 100])
 @pytest.mark.parametrize("maximize", [True, False])
 def test_the_best_epoch_of_any_curve(window, maximize):
-    protocol = Protocol(window=window, metric="x", maximize=maximize)
+    protocol = ModelSelection(window=window, metric="x", maximize=maximize)
     for n in (1, 2, 9, 10, 11, 36, 37, 100):
         # Whole numbers: their sums are exact, so equal means are equal to the bit in any order.
         curve = RNG.integers(0, 5, n).tolist()
@@ -34,7 +34,7 @@ def test_the_best_epoch_of_any_curve(window, maximize):
 @pytest.mark.parametrize("n, first", [(25, 10), (10, 10), (4, 4), (1, 1)])
 def test_only_full_windows_count(n, first):
     curve = RNG.normal(size=n)
-    smooth = Protocol(window=10).smooth(curve)
+    smooth = ModelSelection(window=10).smooth(curve)
     assert smooth.shape == (n,) and np.isnan(smooth[: first - 1]).all()
     for epoch in range(first, n + 1):
         # The mean of at most 10 numbers, each rounding half a unit in the last place: 1e-14.
@@ -47,13 +47,13 @@ def test_equal_windows_are_equal_to_the_bit():
     """
     assert (0.1 + 0.2) + 0.3 != 0.3 + 0.2 + 0.1
     curve = [0.3, 0.2, 0.1, 0.2, 0.3, 0.1, 0.2]
-    smooth = Protocol(window=3).smooth(curve)
+    smooth = ModelSelection(window=3).smooth(curve)
     assert smooth[2] == smooth[4] == smooth[5] == smooth[6]
-    assert Protocol(window=3).best_epoch([0.3, 0.2, 0.1, 0.3, 0.2]) == (3, smooth[2])
+    assert ModelSelection(window=3).best_epoch([0.3, 0.2, 0.1, 0.3, 0.2]) == (3, smooth[2])
 
 
 def test_figures_that_are_no_numbers():
-    protocol = Protocol(window=2)
+    protocol = ModelSelection(window=2)
     epoch, value = protocol.best_epoch([nan, 0.2, 0.4, inf, 0.9, 0.1])
     assert (epoch, value) == (6, 0.5)
     epoch, value = protocol.best_epoch([nan, 0.5, nan])
@@ -63,9 +63,9 @@ def test_figures_that_are_no_numbers():
 
 
 def test_defaults_are_those_of_the_paper():
-    protocol = Protocol()
+    protocol = ModelSelection()
     assert (protocol.epochs, protocol.window, protocol.validation) == (100, 10, 0.15)
-    assert Protocol(metric="auc").maximize and not Protocol(metric="loss").maximize
+    assert ModelSelection(metric="auc").maximize and not ModelSelection(metric="loss").maximize
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_defaults_are_those_of_the_paper():
 )  # fmt: skip
 def test_bad_protocols(options, words):
     with pytest.raises(ValueError, match=words):
-        Protocol(**options)
+        ModelSelection(**options)
 
 
 def trial(number, score, error=None, **options):
@@ -97,17 +97,17 @@ TIED = [
 
 
 def test_ties_go_to_depth_then_to_low_rates_then_to_dropout():
-    ranked = Protocol().ranked(RNG.permutation(np.array(TIED, object)).tolist())
+    ranked = ModelSelection().ranked(RNG.permutation(np.array(TIED, object)).tolist())
     assert [t.number for t in ranked] == [3, 4, 2, 1, 0, 5, 7, 6]
-    assert Protocol().select(TIED).number == 3
-    assert Protocol(metric="loss").select(TIED).number == 5
+    assert ModelSelection().select(TIED).number == 3
+    assert ModelSelection(metric="loss").select(TIED).number == 5
 
 
 def test_nothing_to_select():
     with pytest.raises(FloatingPointError, match="all 2 diverged.*diverged in step 3.*lower"):
-        Protocol().select(TIED[-2:])
+        ModelSelection().select(TIED[-2:])
     with pytest.raises(ValueError, match="at least one trial is required"):
-        Protocol().select([])
+        ModelSelection().select([])
 
 
 class Noted:
@@ -128,7 +128,7 @@ def trained(curve, protocol, epochs):
     x = RNG.normal(size=(40, 3)).astype(np.float32)
     y = RNG.integers(0, 2, 40)
     net = fs.mlp(3, 2, layers=2, width=8, seed=1)
-    noted, chosen = Noted(curve), Selection(protocol)
+    noted, chosen = Noted(curve), BestEpoch(protocol)
     trainer = fs.Trainer(net, threads=1, optimizer=fs.SGD(0.1))
     trainer.fit(x, y, epochs, 20, callbacks=[noted, chosen])
     return net, noted, chosen
@@ -137,7 +137,7 @@ def trained(curve, protocol, epochs):
 @pytest.mark.parametrize("epochs, window", [(12, 3), (12, 1), (4, 10), (10, 10)])
 @pytest.mark.parametrize("maximize", [True, False])
 def test_the_network_of_the_best_epoch_is_put_back(epochs, window, maximize):
-    protocol = Protocol(window=window, metric="accuracy", maximize=maximize)
+    protocol = ModelSelection(window=window, metric="accuracy", maximize=maximize)
     curve = RNG.integers(0, 4, epochs).tolist()
     net, noted, chosen = trained(curve, protocol, epochs)
     epoch, value = by_hand(curve, window, maximize)
@@ -147,14 +147,16 @@ def test_the_network_of_the_best_epoch_is_put_back(epochs, window, maximize):
 
 
 def test_a_training_without_a_full_window_keeps_its_last_network():
-    net, noted, chosen = trained([nan] * 6, Protocol(window=3), 6)
+    net, noted, chosen = trained([nan] * 6, ModelSelection(window=3), 6)
     assert chosen.epoch == 6 and isnan(chosen.value)
     assert np.array_equal(net.parameters, noted.parameters[-1])
-    net, noted, chosen = trained([0.75, 0.25], Protocol(window=3), 6)  # stopped after 2 of them
+    net, noted, chosen = trained(
+        [0.75, 0.25], ModelSelection(window=3), 6
+    )  # stopped after 2 of them
     assert chosen.figures() == {"score": 0.5, "epoch": 2}
     assert np.array_equal(net.parameters, noted.parameters[1])
 
 
 def test_a_figure_that_is_not_measured():
     with pytest.raises(ValueError, match="validation_auc is required in the history, got valida"):
-        trained([0.5], Protocol(metric="auc"), 1)
+        trained([0.5], ModelSelection(metric="auc"), 1)

@@ -6,7 +6,7 @@ import random
 import pytest
 from search_trials import counted, hill
 
-from fastsnn.search import Protocol, Range, search
+from fastsnn.search import ModelSelection, Range, search
 from fastsnn.search.journal import NAME
 
 pytest.importorskip("optuna", reason="needs Optuna: pip install '.[search]'")
@@ -72,7 +72,7 @@ def test_it_minimizes_where_less_is_better():
     def valley(options, report):
         return {"score": (options["x"] - 4) ** 2}
 
-    space, lower = {"x": Range(0.0, 10.0)}, Protocol(metric="loss")
+    space, lower = {"x": Range(0.0, 10.0)}, ModelSelection(metric="loss")
     found = search(valley, space, workers=1, protocol=lower, **OPTIONS | {"trials": 50})
     assert found.best.score == min(t.score for t in found.trials) < 0.05
     later = sorted((t.options["x"] - 4) ** 2 for t in found.trials[30:])

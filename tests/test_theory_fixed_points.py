@@ -54,19 +54,19 @@ def test_no_fixed_point(arguments, text):
 
 
 def test_solutions_are_the_published_ones():
-    assert theory.solve(0.0, 1.0) == pytest.approx((ALPHA, LAMBDA), rel=1e-15)
-    assert theory.solve(0.0, 2.0) == pytest.approx((1.97125575, 1.06070908), abs=5e-9)
-    found = theory.solve(-0.1, 2.0, weight_sum=1.0)
+    assert theory.selu_constants(0.0, 1.0) == pytest.approx((ALPHA, LAMBDA), rel=1e-15)
+    assert theory.selu_constants(0.0, 2.0) == pytest.approx((1.97125575, 1.06070908), abs=5e-9)
+    found = theory.selu_constants(-0.1, 2.0, weight_sum=1.0)
     assert found == pytest.approx((1.9769021954242014, 1.073851239616046), rel=1e-14)
 
 
 def test_the_published_example_needs_weights_of_sum_1_and_repels():
-    """Why `solve` takes weights of sum 0 where nothing else is said."""
-    alpha, lambda_ = theory.solve(-0.1, 2.0, weight_sum=1.0)
+    """Why `selu_constants` takes weights of sum 0 where nothing else is said."""
+    alpha, lambda_ = theory.selu_constants(-0.1, 2.0, weight_sum=1.0)
     assert theory.spectral_radius(theory.jacobian(-0.1, 2.0, 1, 1, alpha, lambda_)) > 1.1
     at_rest = theory.fixed_point(alpha=alpha, lambda_=lambda_)
     assert at_rest == pytest.approx((0.0159, 2.2235), abs=5e-5)
-    alpha, lambda_ = theory.solve(-0.1, 2.0)
+    alpha, lambda_ = theory.selu_constants(-0.1, 2.0)
     assert theory.fixed_point(alpha=alpha, lambda_=lambda_) == pytest.approx((-0.1, 2.0), rel=1e-12)
 
 
@@ -84,7 +84,7 @@ def test_solutions_give_back_their_fixed_point_and_attract(variance):
         if not low < mean < high:
             continue
         solved += 1
-        alpha, lambda_ = theory.solve(mean, variance)
+        alpha, lambda_ = theory.selu_constants(mean, variance)
         assert alpha > 0 and lambda_ > 0
         found = gaussian_oracle.moments(0.0, variance, alpha, lambda_)
         assert abs(found[0] - mean) < 1e-11 * variance**0.5
@@ -95,7 +95,7 @@ def test_solutions_give_back_their_fixed_point_and_attract(variance):
 
 
 def reach(variance):
-    """The interval of means that the docstring of `solve` states, by brute force."""
+    """The interval of means that the docstring of `selu_constants` states, by brute force."""
     z, _, weights = gaussian_oracle.nodes(0.0, variance)
     one_less = -np.expm1(np.minimum(z, 0))
     b, c = (weights * one_less).sum(), (weights * one_less**2).sum()
@@ -107,18 +107,18 @@ def test_the_reach_is_exact(variance):
     low, high = reach(variance)
     assert -1 <= low / variance**0.5 <= -0.683 and abs(high / variance**0.5 - 0.683) < 1e-3
     for edge in (low, high):
-        theory.solve(edge * (1 - 1e-6), variance)
+        theory.selu_constants(edge * (1 - 1e-6), variance)
         with pytest.raises(ValueError, match="no SELU has the fixed point"):
-            theory.solve(edge * (1 + 1e-6), variance)
+            theory.selu_constants(edge * (1 + 1e-6), variance)
 
 
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        ((0.0, 0.0), "solve: variance must be positive and finite, got 0.0"),
-        ((0.0, -1.0), "solve: variance must be positive"),
-        ((0.0, math.inf), "solve: variance must be positive and finite, got inf"),
-        ((math.nan, 1.0), "solve: mean must be finite, got nan"),
+        ((0.0, 0.0), "selu_constants: variance must be positive and finite, got 0.0"),
+        ((0.0, -1.0), "selu_constants: variance must be positive"),
+        ((0.0, math.inf), "selu_constants: variance must be positive and finite, got inf"),
+        ((math.nan, 1.0), "selu_constants: mean must be finite, got nan"),
         ((0.7, 1.0), "mean 0.7 and variance 1.0: .* lies between .* take a mean nearer to 0"),
         ((-2.0, 1.0), "no SELU has the fixed point mean -2.0 and variance 1.0"),
         ((5.0, 1.0, -1.0), "no SELU has the fixed point mean 5.0 and variance 1.0"),
@@ -128,7 +128,7 @@ def test_the_reach_is_exact(variance):
 )
 def test_what_no_selu_can_reach(arguments, text):
     with pytest.raises(ValueError, match=text):
-        theory.solve(*arguments)
+        theory.selu_constants(*arguments)
 
 
 # The theorems. Their digits are the paper's, some cut and some rounded: hence 1e-5.
@@ -191,7 +191,7 @@ N = 10_000
         lambda: theory.check_theorem1(N, replace(THEOREM1, weight_square_sum=(0.2, 4.0))),
         lambda: theory.check_theorem1(N, alpha=1.0),
         lambda: theory.check_theorem1(N, lambda_=1.0),
-        lambda: theory.check_theorem1(N, *[THEOREM1], *theory.solve(0.0, 2.0)),
+        lambda: theory.check_theorem1(N, *[THEOREM1], *theory.selu_constants(0.0, 2.0)),
         lambda: theory.check_theorem2(N, replace(THEOREM2, variance=(2.0, 16.0))),
         lambda: theory.check_theorem2(N, replace(THEOREM2, weight_square_sum=(0.8, 1.5))),
         lambda: theory.check_theorem2(N, lambda_=1.3),
@@ -253,7 +253,7 @@ def test_32_layers_of_random_weights_stay_at_the_fixed_point(point):
     the mean of f by m' times this and m''/2 Var(q). With 10 % on top for what is left out.
     """
     mean, variance = point
-    alpha, lambda_ = theory.solve(mean, variance)
+    alpha, lambda_ = theory.selu_constants(mean, variance)
     h = 1e-3 * variance
     first, one, last = (
         theory.jacobian(mean, variance + d, 0, 1, alpha, lambda_)[:, 1] for d in (-h, 0, h)

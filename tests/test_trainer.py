@@ -29,7 +29,7 @@ def test_digits_with_32_layers():
     trainer = fs.Trainer(net, optimizer=fs.SGD(0.01), seed=1)
     assert trainer.evaluate(data.test.x, data.test.y)["accuracy"] < 0.3
     history = trainer.fit(
-        data.train.x, data.train.y, epochs=8, batch_size=32, schedule=fs.Cosine(),
+        data.train.x, data.train.y, epochs=8, batch_size=32, schedule=fs.schedules.CosineDecay(),
         validation_data=(data.validation.x, data.validation.y),
     )  # fmt: skip
     assert history[-1]["train_loss"] < 0.3 * history[0]["train_loss"]
@@ -99,7 +99,9 @@ def test_a_schedule_is_followed():
     net = fs.mlp(6, 3, layers=1, width=4, seed=2)
     trainer = fs.Trainer(net, optimizer=fs.SGD(0.1), threads=1)
     before = net.state_dict()
-    history = trainer.fit(x, y, epochs=3, batch_size=20, schedule=fs.Step(1 / 3, 0.5))
+    history = trainer.fit(
+        x, y, epochs=3, batch_size=20, schedule=fs.schedules.StepDecay(1 / 3, 0.5)
+    )
     assert [record["learning_rate"] for record in history] == [0.1, 0.05, 0.025]
     other = fs.mlp(6, 3, layers=1, width=4, seed=2)
     other.load_state_dict(before)
@@ -201,12 +203,12 @@ def test_bytes_train_to_the_same_bits():
     rows = data.ByteRows(x, inputs)
     weight = rng.random(300).astype(np.float32)
     results = []
-    for features in (inputs.apply(x), rows):
+    for features in (inputs.transform(x), rows):
         net = fs.mlp(30, 4, layers=3, width=20, dropout=0.1)
         trainer = fs.Trainer(net, optimizer=fs.SGD(0.01, momentum=0.9))
         history = trainer.fit(
             features, y, epochs=2, batch_size=64, sample_weight=weight,
-            validation_data=(features, y), schedule=fs.Cosine(),
+            validation_data=(features, y), schedule=fs.schedules.CosineDecay(),
         )  # fmt: skip
         timeless = [{k: v for k, v in r.items() if "second" not in k} for r in history]
         results.append((timeless, net.parameters.tobytes(), net.forward(features).tobytes()))

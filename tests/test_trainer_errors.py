@@ -348,7 +348,10 @@ def test_network_state(name):
         ({"validation_data": (X,)}, "fit: validation_data must be (x, y), got tuple"),
         ({"callbacks": fs.EarlyStopping("train_loss")}, "got EarlyStopping; write [callback]"),
         ({"schedule": "cosine"}, "fit: schedule must be one of fastsnn.schedules, got 'cosine'"),
-        ({"schedule": fs.OneCycle}, "OneCycle'>; give an instance, such as fastsnn.Cosine()"),
+        (
+            {"schedule": fs.schedules.OneCycle},
+            "OneCycle'>; give an instance, such as fastsnn.schedules.CosineDecay()",
+        ),
         ({"schedule": Schedule()}, "fit: schedule must be one of fastsnn.schedules, got <"),
     ],
     ids=["an array", "x alone", "one callback", "a text", "a class", "the base class"],

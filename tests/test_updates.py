@@ -21,7 +21,7 @@ class Unknown(fs.SGD):
     code = len(updates.UPDATES)
 
     @property
-    def update(self):
+    def _update(self):
         return self.code
 
 
@@ -49,19 +49,19 @@ def test_a_code_of_no_update_is_refused(threads):
 def test_names_are_those_of_rows():
     assert len(updates.CODES) == len(updates.UPDATES)
     assert updates.UPDATES[updates.STORE].name == "store"
-    rules = {optimizer.rule for optimizer in OPTIMIZERS.values()}
+    rules = {optimizer._rule for optimizer in OPTIMIZERS.values()}
     assert rules | {"store"} == updates.CODES.keys()  # none without an optimizer
     assert {type(o) for o in OPTIMIZERS.values()} == set(optimizers.OPTIMIZERS.values())
 
 
 @each_optimizer
 def test_an_optimizer_computes_the_scalars_of_its_row(optimizer):
-    row = updates.UPDATES[optimizer.update]
+    row = updates.UPDATES[optimizer._update]
     for step in (0, 7, 10**9):
-        scalars = optimizer.hyper(0.01, step)
+        scalars = optimizer._hyper(0.01, step)
         assert len(scalars) == row.scalars <= updates.HYPER
         assert np.isfinite(np.float32(scalars)).all()
-    assert optimizer.n_state == row.arrays
+    assert optimizer._n_state == row.arrays
 
 
 @each_optimizer
@@ -69,10 +69,10 @@ def test_only_means_of_squares_must_not_be_negative(optimizer):
     net = fs.mlp(3, 3, layers=1, width=4)
     trainer = fs.Trainer(net, optimizer=optimizer, threads=1)
     arrays, numbers = trainer.state_dict()
-    for i in range(optimizer.n_state):
+    for i in range(optimizer._n_state):
         name = f"0.weight.state{i}"
         given = arrays | {name: np.full_like(arrays[name], -1)}
-        if i < updates.UPDATES[optimizer.update].signed:
+        if i < updates.UPDATES[optimizer._update].signed:
             trainer.load_state_dict(given, numbers)
             continue
         with pytest.raises(ValueError, match=f"{name}: numbers >= 0 are required, as means of"):
@@ -101,7 +101,7 @@ def test_product_of_nadam(beta1, momentum_decay):
         assert abs(found - product) <= 1e-12 * product + 1e-17
     optimizer = fs.NAdam(beta1=beta1, momentum_decay=momentum_decay)
     for step in (10**6, 10**9, 2**62):
-        assert np.isfinite(np.float32(optimizer.hyper(1.0, step))).all()
+        assert np.isfinite(np.float32(optimizer._hyper(1.0, step))).all()
 
 
 @each_optimizer

@@ -172,7 +172,7 @@ def mnist(tiny):
     warm = x.take(np.arange(some)) if isinstance(x, ByteRows) else x[:some]
     made.fit(warm, y[:some], epochs=1, batch_size=config.batch_size)
     _, made, schedule = build(config, dataset)
-    held, truth = made.network.placed(dataset.test.x), dataset.test.y
+    held, truth = made.network._placed(dataset.test.x), dataset.test.y
     reached: list[float] = []
     start = time.perf_counter()
 

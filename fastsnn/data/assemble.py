@@ -45,13 +45,13 @@ def assemble(
         if keep_bytes and source.features.dtype == np.uint8:
             x = ByteRows(source.features, inputs, rows)
         else:
-            x = inputs.apply(source.features, None, rows, table.feature_names, f"{where}: x")
+            x = inputs.transform(source.features, None, rows, table.feature_names, f"{where}: x")
         y = source.y if rows is None else source.y[rows]
         if targets is None:
             return Split(x, y)
         exact = targets.mean.dtype == np.float64
         raw_y = y.astype(np.float64, copy=False) if exact else None
-        return Split(x, targets.apply(y, None, None, table.target_names, f"{where}: y"), raw_y)
+        return Split(x, targets.transform(y, None, None, table.target_names, f"{where}: y"), raw_y)
 
     validation_part = None
     if held is not None and len(held):

@@ -52,9 +52,9 @@ class Dataset:
 
     task: "classification", "multitask" or "regression". inputs: the map that was applied to x in
     every part, measured on the training part alone. targets: the same for y, in regression only;
-    `targets.invert(prediction)` is in the units of the file, float64. note: what must be said with
-    any result on these data, such as that they are not the original ones. found: what a reader
-    found in a user's file (header, delimiter, the task and its reason).
+    `targets.inverse_transform(prediction)` is in the units of the file, float64. note: what must be
+    said with any result on these data, such as that they are not the original ones. found: what a
+    reader found in a user's file (header, delimiter, the task and its reason).
     """
 
     name: str

@@ -108,7 +108,8 @@ class Folds:
         else:
             inputs, names = Standardizer.fit(self.x, "feature", rows[0]), self.feature_names
             parts = [
-                Split(inputs.apply(self.x, rows=part, names=names), self.y[part]) for part in rows
+                Split(inputs.transform(self.x, rows=part, names=names), self.y[part])
+                for part in rows
             ]
         train, validation, test = parts
         return train, validation, test

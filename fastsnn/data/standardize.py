@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastsnn.checks import arrays
+from fastsnn.deprecated import Renamed
 from fastsnn.engine.byterows import BLOCK
 
 PER = ("feature", "all", "none")
@@ -28,7 +29,7 @@ class Standardizer:
     on the training part alone.
 
     >>> s = Standardizer.fit(np.array([[1.0, 5.0], [3.0, 5.0]]))
-    >>> s.apply(np.array([[1.0, 5.0], [3.0, 6.0]]))
+    >>> s.transform(np.array([[1.0, 5.0], [3.0, 6.0]]))
     array([[-1.,  0.],
            [ 1.,  1.]], dtype=float32)
     """
@@ -108,7 +109,7 @@ class Standardizer:
         scale = np.where(constant, np.ones((), dtype), scale)
         return cls(_filled(features, mean, dtype), _filled(features, scale, dtype))
 
-    def apply(
+    def transform(
         self,
         x: np.ndarray,
         out: np.ndarray | None = None,
@@ -176,13 +177,15 @@ class Standardizer:
             f"{self.scale[column]:.6g}; correct or remove such rows"
         )
 
-    def invert(self, x: np.ndarray) -> np.ndarray:
-        """x * scale + mean in the dtype of mean and scale: the inverse of `apply`."""
+    def inverse_transform(self, x: np.ndarray) -> np.ndarray:
+        """x * scale + mean in the dtype of mean and scale: the inverse of `transform`."""
         if self.mean.dtype == np.float32:
             x = (x * self.scale + self.mean).astype(np.float32, copy=False)
             return x
         x = x * self.scale + self.mean
         return x
+
+    apply, invert = Renamed("transform"), Renamed("inverse_transform")
 
 
 def _moments_of_bytes(x: np.ndarray, rows: np.ndarray | None) -> tuple[float, float]:

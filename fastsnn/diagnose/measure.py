@@ -160,9 +160,9 @@ def diagnose_model(
         reason = f"no labels were found ({error})"
         x = inference.features(model, name, progress, header)
     chosen = _evenly(len(x), ROWS)
-    x = model.inputs.apply(x, rows=chosen)
+    x = model.inputs.transform(x, rows=chosen)
     if y is not None:
-        y = y[chosen] if model.targets is None else model.targets.apply(y, rows=chosen)
+        y = y[chosen] if model.targets is None else model.targets.transform(y, rows=chosen)
     found = diagnose(model.network, x, y, model.task, threads, reason)
     if y is None:
         return found
@@ -222,7 +222,7 @@ def _saturated(node: Node, h: np.ndarray) -> float | None:
     slope does not follow from the output.
     """
     if node.activation == "selu":
-        alpha, lambda_ = theory.solve(*node.fixed_point)
+        alpha, lambda_ = theory.selu_constants(*node.fixed_point)
         flat = h + lambda_ * alpha < FLAT * lambda_
     elif node.activation == "relu":
         flat = h <= 0

@@ -15,7 +15,7 @@ BLOCK = 1024  # rows converted at a time, so that no second copy of a large arra
 class Inputs(Protocol):
     """A map from bytes to features, such as `fastsnn.data.Standardizer`."""
 
-    def apply(
+    def transform(
         self, x: np.ndarray, out: np.ndarray | None = None, rows: np.ndarray | None = None
     ) -> np.ndarray: ...
 
@@ -48,7 +48,7 @@ class ByteRows:
 
     def take(self, rows: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
         """Return the given rows, (len(rows), features) float32, in `out` if it is given."""
-        return self.inputs.apply(self.bytes, out, self.rows[rows])
+        return self.inputs.transform(self.bytes, out, self.rows[rows])
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield all rows in order, BLOCK at a time."""

@@ -15,7 +15,7 @@ from fastsnn.engine.plan import device_plan
 
 
 class DeviceParameters:
-    """The copy of the parameters in device memory, see `Parameters.on_device`. Host and device are
+    """The copy of the parameters in device memory, see `Parameters._on_device`. Host and device are
     each brought up to date when they are read.
     """
 
@@ -62,7 +62,7 @@ def on_device(nodes: tuple[Node, ...], parameters: Parameters) -> DeviceParamete
     """Return the copy of the parameters in device memory, shared by all engines. Raises
     RuntimeError, with a message of one line, if GPU, driver, package or memory is missing.
     """
-    return parameters.on_device(lambda: DeviceParameters(nodes, parameters))
+    return parameters._on_device(lambda: DeviceParameters(nodes, parameters))
 
 
 class Data:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.ma  # noqa: F401  not at its first use: a fork during that import hangs the child
 
 from fastsnn.checks.scalars import listed, shown
+from fastsnn.deprecated import Renamed
 from fastsnn.engine.layout import ParameterLayout, aligned_zeros
 from fastsnn.engine.locks import Lock
 
@@ -176,7 +177,7 @@ class Parameters:
                 return -1
             return self.version
 
-    def on_device(self, make: Callable[[], AnyCopy]) -> AnyCopy:
+    def _on_device(self, make: Callable[[], AnyCopy]) -> AnyCopy:
         """Return the copy in device memory; `make()` creates it if none exists."""
         with self._lock:
             copy: Any = self._device()  # created by an earlier call with the same `make`
@@ -185,6 +186,8 @@ class Parameters:
                 self._device = weakref.ref(copy)
             made: AnyCopy = copy
             return made
+
+    on_device = Renamed("_on_device")
 
     def fetch(self) -> None:
         """Bring the host's buffer up to date with the device's copy."""

@@ -16,7 +16,7 @@ from fastsnn.kernels import activations, philox, program
 from fastsnn.kernels.cpu import caches, dropout, shape
 from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
-from fastsnn.theory.fixed_points import solve
+from fastsnn.theory.fixed_points import selu_constants
 
 Allocate = Callable[[int], int]  # reserve n floats in the activations, return their offset
 
@@ -202,7 +202,7 @@ def _describe(node: Node, row: np.ndarray, constants: np.ndarray, layout: Parame
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
         row[column] = program.NOWHERE
     row[program.ACTIVATION] = activations.code_of(node.activation)
-    alpha, lambda_ = solve(*node.fixed_point)
+    alpha, lambda_ = selu_constants(*node.fixed_point)
     constants[program.SELU_LAMBDA] = lambda_
     constants[program.SELU_LAMBDA_ALPHA] = lambda_ * alpha
     OPS[node.op].describe(node, row, constants, layout.at)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn.checks.scalars import integer, number
-from fastsnn.optimizers import Optimizer, squares_of
+from fastsnn.checks.scalars import integer, number, shown
+from fastsnn.kernels.updates import UPDATES
+from fastsnn.optimizers import OPTIMIZERS, Optimizer
 
 
 def require_fit(
@@ -61,3 +62,36 @@ def require_state(
     integer(numbers["step_count"], "trainer state: step_count", 0, 2**62)
     if numbers["first_loss"] is not None:
         number(numbers["first_loss"], "trainer state: first_loss")
+
+
+def successor(new: Optimizer, old: Optimizer | None) -> Optimizer:
+    """Return `new` if it can replace `old` in a trainer, because it has the same arrays of state.
+    Raises TypeError or ValueError otherwise.
+    """
+    if not isinstance(new, Optimizer) or type(new)._rule is Optimizer._rule:
+        *names, last = [kind.__name__ for kind in OPTIMIZERS.values()]
+        raise TypeError(
+            f"Trainer: optimizer must be {', '.join(names)} or {last}, got {shown(new)}; "
+            "give an instance, such as fastsnn.Adam()"
+        )
+    if old is not None and new._n_state != old._n_state:
+        raise ValueError(
+            f"Trainer: optimizer must have {old._n_state} arrays of state like the one before, got "
+            f"{new} with {new._n_state}; make another Trainer"
+        )
+    if old is not None and new._state.squares != old._state.squares:
+        raise ValueError(
+            f"Trainer: optimizer must have {old._state.squares} means of squares in its state like "
+            f"the one before, got {new} with {new._state.squares}; make another Trainer"
+        )
+    return new
+
+
+def squares_of(n_state: int, optimizer: Optimizer | None) -> set[int]:
+    """Return the indices of the arrays of state that are means of squares: those of `optimizer`; if
+    it is None, those common to all optimizers with `n_state` arrays.
+    """
+    if optimizer is not None:
+        return {*range(optimizer._state.signed, n_state)}
+    of_each = [{*range(row.signed, row.arrays)} for row in UPDATES if row.arrays == n_state]
+    return set.intersection(*of_each) if of_each else set()

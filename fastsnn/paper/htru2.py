@@ -14,7 +14,7 @@ from fastsnn.paper.budgets import Grid, left_out
 from fastsnn.paper.estimate import Speed
 from fastsnn.paper.study import Outcome, Study, Unit
 from fastsnn.paper.training import Task, auc_of_second, train
-from fastsnn.search import Protocol
+from fastsnn.search import ModelSelection
 from fastsnn.search import grid as combinations
 from fastsnn.search.workers import Report, TrialFunction
 
@@ -39,7 +39,7 @@ def units(folds: Folds, methods: Sequence[str], grid: Grid, seeds: Sequence[int]
     return found
 
 
-def trial(folds: Folds, grid: Grid, protocol: Protocol) -> TrialFunction:
+def trial(folds: Folds, grid: Grid, protocol: ModelSelection) -> TrialFunction:
     parts = {fold: folds.parts(fold) for fold in range(1, folds.n_folds + 1)}
 
     def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def trial(folds: Folds, grid: Grid, protocol: Protocol) -> TrialFunction:
 
 
 def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
-    protocol = Protocol(epochs=grid.epochs, metric="auc")
+    protocol = ModelSelection(epochs=grid.epochs, metric="auc")
     training, validation, _ = folds.rows(1)
 
     def seconds(options: Mapping[str, Any]) -> float:

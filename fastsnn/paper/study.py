@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastsnn.search import Protocol, Trial, search
+from fastsnn.search import ModelSelection, Trial, search
 from fastsnn.search.loop import Status
 from fastsnn.search.trial import key_of as _key
 from fastsnn.search.workers import TrialFunction
@@ -72,7 +72,7 @@ class Study:
     """Settings of all trainings of a study: `trial` and other arguments of `fastsnn.search`."""
 
     trial: TrialFunction
-    protocol: Protocol
+    protocol: ModelSelection
     cost: Callable[[Options], float]
     about: dict[str, Any]
     folder: Path

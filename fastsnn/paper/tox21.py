@@ -16,7 +16,7 @@ from fastsnn.paper.budgets import Grid, left_out
 from fastsnn.paper.estimate import Speed
 from fastsnn.paper.study import Outcome, Study, Unit
 from fastsnn.paper.training import Task, aucs, mean_auc, train
-from fastsnn.search import Protocol
+from fastsnn.search import ModelSelection
 from fastsnn.search import grid as combinations
 from fastsnn.search.workers import Report, TrialFunction
 
@@ -61,7 +61,7 @@ def _by_depth(configurations: Iterable[dict[str, Any]]) -> dict[int, list[dict[s
     return found
 
 
-def trial(folds: Folds, grid: Grid, protocol: Protocol) -> TrialFunction:
+def trial(folds: Folds, grid: Grid, protocol: ModelSelection) -> TrialFunction:
     parts = folds.parts(FOLD)
     task = Task("sigmoid_cross_entropy", folds.y.shape[1], mean_auc)
 
@@ -73,7 +73,7 @@ def trial(folds: Folds, grid: Grid, protocol: Protocol) -> TrialFunction:
 
 
 def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
-    protocol = Protocol(epochs=grid.epochs, metric="auc")
+    protocol = ModelSelection(epochs=grid.epochs, metric="auc")
     training, validation, _ = folds.parts(FOLD)
 
     def seconds(options: Mapping[str, Any]) -> float:

@@ -16,7 +16,7 @@ from fastsnn.metrics import roc_auc
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper.budgets import Grid
-from fastsnn.search import Protocol, Selection
+from fastsnn.search import BestEpoch, ModelSelection
 from fastsnn.trainer import Trainer
 
 LEAST_STEPS = 8  # of an epoch, where there are rows enough for such batches
@@ -70,7 +70,7 @@ def train(
     options: Mapping[str, Any],
     parts: tuple[Split, Split, Split],
     task: Task,
-    protocol: Protocol,
+    protocol: ModelSelection,
     grid: Grid,
     report: Callable[[float], None],
     test: Mapping[str, Callable[[np.ndarray, np.ndarray], Any]] | None = None,
@@ -86,7 +86,7 @@ def train(
     network = build(options, training.x.shape[1], task.outputs)
     optimizer = SGD(options["learning_rate"], weight_decay=options.get("weight_decay", 0.0))
     trainer = Trainer(network, task.loss, optimizer, threads=1, seed=options["seed"])
-    selection, diverged = Selection(protocol), None
+    selection, diverged = BestEpoch(protocol), None
     history: list[dict[str, float]] = []
     selection.on_fit_start(trainer, protocol.epochs, 0)
     judged = _first(validation, grid.validation_rows, options["seed"])

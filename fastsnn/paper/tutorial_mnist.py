@@ -21,7 +21,7 @@ from fastsnn.layers import SELU, AlphaDropout, Dense, Dropout, ReLU
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper import published
-from fastsnn.search import Protocol, Trial, search
+from fastsnn.search import ModelSelection, Trial, search
 from fastsnn.search.workers import Report, TrialFunction
 from fastsnn.selection import BestWeights, improves
 from fastsnn.trainer import Trainer
@@ -109,7 +109,7 @@ def run(
     options = [{"network": kind, "seed": seed} for kind in networks for seed in seeds]
     about = {"experiment": "tutorial-mnist", "epochs": epochs}
     return search(
-        trial(images, epochs), options, protocol=Protocol(epochs=epochs), about=about, **more
+        trial(images, epochs), options, protocol=ModelSelection(epochs=epochs), about=about, **more
     ).trials
 
 

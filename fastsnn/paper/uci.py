@@ -20,7 +20,7 @@ from fastsnn.paper.budgets import Grid, left_out
 from fastsnn.paper.estimate import Speed
 from fastsnn.paper.study import Outcome, Study, Unit
 from fastsnn.paper.training import Task, accuracy, train
-from fastsnn.search import Protocol
+from fastsnn.search import ModelSelection
 from fastsnn.search import grid as combinations
 from fastsnn.search.workers import Report, TrialFunction
 
@@ -52,7 +52,7 @@ def _folds(name: str) -> Folds:
     return uci.load(name)
 
 
-def trial(grid: Grid, protocol: Protocol) -> TrialFunction:
+def trial(grid: Grid, protocol: ModelSelection) -> TrialFunction:
     """The trial function of the search: options name the set, the fold and the method."""
 
     def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def cost(grid: Grid, speed: Speed) -> Callable[[dict[str, Any]], float]:
 
 
 def study(grid: Grid, speed: Speed, **more: Any) -> Study:
-    protocol = Protocol(epochs=grid.epochs)
+    protocol = ModelSelection(epochs=grid.epochs)
     about = {
         "experiment": "uci", "rows_per_epoch": grid.rows_per_epoch, "batch": grid.batch,
         "validation_rows": grid.validation_rows,

@@ -29,7 +29,7 @@ class Keeper:
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         if self.dataset.validation is not None:
-            self.held_x = trainer.network.placed(self.dataset.validation.x)
+            self.held_x = trainer.network._placed(self.dataset.validation.x)
 
     def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> bool:
         held = self.dataset.validation
@@ -38,7 +38,7 @@ class Keeper:
             history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
         # In this order: a kill between the two costs an epoch, which gives the same bits again.
         if best_of_run(history, self.model.task, self.loss) == len(history) - 1:
-            checkpoint.save_model(self.folder.model, self.model)
+            self.model.save(self.folder.model)
         options = self.config.to_dict()
         checkpoint.save_training(self.folder.last, self.model, trainer, history, options)
         self.saved = len(history)

@@ -280,7 +280,7 @@ def _trainer(config: RunConfig, model: Model) -> Trainer:
 
 def _schedule(config: RunConfig, dataset: data.Dataset) -> schedules.Schedule:
     if config.schedule == "plateau" and dataset.validation is None:
-        return schedules.Plateau(monitor="train_loss")
+        return schedules.ReduceOnPlateau(monitor="train_loss")
     return schedules.SCHEDULES[config.schedule]()
 
 

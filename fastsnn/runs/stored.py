@@ -36,7 +36,7 @@ def load_run(
 
 def _require_state(arrays: Mapping[str, np.ndarray], config: RunConfig, n_tensors: int) -> None:
     """Check that the trainer's arrays are those of the optimizer in the options."""
-    wanted = config.made_optimizer().n_state * n_tensors
+    wanted = config.made_optimizer()._n_state * n_tensors
     if len(arrays) != wanted:
         raise ValueError(
             f"trainer state: {config.optimizer} with momentum {config.momentum} has {wanted} "

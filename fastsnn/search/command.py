@@ -20,7 +20,7 @@ from fastsnn.runs.config import ROWS, RunConfig
 from fastsnn.runs.folder import RunFolder
 from fastsnn.search import space as spaces
 from fastsnn.search.loop import Status, search
-from fastsnn.search.protocol import Protocol
+from fastsnn.search.protocol import ModelSelection
 from fastsnn.search.training import RunTrial, held_back, load
 
 SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
@@ -59,7 +59,7 @@ def search_runs(
             "search: at least one option to search over is required, got none; add for example "
             "--grid layers=2,4,8"
         )
-    base = Protocol()
+    base = ModelSelection()
     both = sorted(fixed.keys() & space.keys())
     if both:
         raise ValueError(

@@ -14,7 +14,7 @@ from fastsnn.checks.scalars import integer, shown
 from fastsnn.search import space as spaces
 from fastsnn.search.journal import Journal
 from fastsnn.search.listed import Listed
-from fastsnn.search.protocol import Protocol
+from fastsnn.search.protocol import ModelSelection
 from fastsnn.search.trial import Trial, is_number, key_of, plain
 from fastsnn.search.workers import (
     Attempt,
@@ -41,18 +41,18 @@ class Found:
     """
 
     trials: list[Trial]
-    protocol: Protocol
+    protocol: ModelSelection
     seconds: float
     busy: float | None
 
     @property
     def best(self) -> Trial:
-        """See `Protocol.select`."""
+        """See `ModelSelection.select`."""
         return self.protocol.select(self.trials)
 
     @property
     def ranked(self) -> list[Trial]:
-        """See `Protocol.ranked`."""
+        """See `ModelSelection.ranked`."""
         return self.protocol.ranked(self.trials)
 
 
@@ -70,7 +70,7 @@ def search(
     trial: TrialFunction,
     space: spaces.Space | Sequence[Mapping[str, Any]],
     *,
-    protocol: Protocol | None = None,
+    protocol: ModelSelection | None = None,
     workers: int | None = None,
     folder: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -97,7 +97,7 @@ def search(
         the trial: call it at least once an epoch.
     space : dict of name -> values (or `Range`), or a list of options
         All combinations of the values, or just the list.
-    protocol : Protocol
+    protocol : ModelSelection
         Whether more is better, and who wins among equals. By default the paper's, on accuracy.
     workers : int >= 1
         Concurrent trials, default: all processors, one each.
@@ -133,7 +133,7 @@ def search(
     RuntimeError : a trial failed, the folder cannot be written, an extra is not installed.
     KeyboardInterrupt : with what has been kept.
     """
-    protocol = protocol or Protocol()
+    protocol = protocol or ModelSelection()
     if not callable(trial):
         raise TypeError(f"trial: a function is required, got {shown(trial)}")
     if about is not None and not isinstance(about, Mapping):
@@ -179,7 +179,7 @@ def _source(
     seed: int,
     ahead: int,
     cost: Callable[[dict[str, Any]], float],
-    protocol: Protocol,
+    protocol: ModelSelection,
 ) -> Listed | Proposed:
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}; got {shown(sampler)}")
@@ -264,7 +264,7 @@ class _Watch:
     def __init__(
         self,
         source: Listed | Proposed,
-        protocol: Protocol,
+        protocol: ModelSelection,
         progress: Callable[[Status], None] | None,
     ) -> None:
         self.source, self.protocol, self.progress = source, protocol, progress

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite, nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastsnn.checks.scalars import number, plain, shown
+from fastsnn.deprecated import renamed
 from fastsnn.metrics import LARGER_IS_BETTER
 from fastsnn.runs.defaults import SEARCH_EPOCHS, SEARCH_VALIDATION
 from fastsnn.search.trial import Trial, is_number
@@ -23,7 +24,7 @@ from fastsnn.trainer import Trainer
 
 
 @dataclass(frozen=True)
-class Protocol:
+class ModelSelection:
     """The choice by a smoothed validation curve.
 
     Parameters
@@ -53,19 +54,19 @@ class Protocol:
         for name in ("epochs", "window"):
             value = plain(getattr(self, name))
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"Protocol: {name} must be an int >= 1, got {shown(value)}")
+                raise ValueError(f"ModelSelection: {name} must be an int >= 1, got {shown(value)}")
             object.__setattr__(self, name, value)
-        validation = number(self.validation, "Protocol: validation", 0, 1)
+        validation = number(self.validation, "ModelSelection: validation", 0, 1)
         object.__setattr__(self, "validation", validation)
         if not isinstance(self.metric, str) or not isinstance(self.maximize, bool | None):
             raise TypeError(
-                "Protocol: metric must be a text and maximize True, False or None, got "
+                "ModelSelection: metric must be a text and maximize True, False or None, got "
                 f"{shown(self.metric)} and {shown(self.maximize)}"
             )
         if self.maximize is None:
             if self.metric not in LARGER_IS_BETTER:
                 raise ValueError(
-                    f"Protocol: metric must be one of {', '.join(LARGER_IS_BETTER)}, got "
+                    f"ModelSelection: metric must be one of {', '.join(LARGER_IS_BETTER)}, got "
                     f"{shown(self.metric)}; for another figure say whether to maximize it"
                 )
             object.__setattr__(self, "maximize", LARGER_IS_BETTER[self.metric])
@@ -76,7 +77,7 @@ class Protocol:
         """
         curve = [float(value) for value in curve]
         if not curve:
-            raise ValueError("Protocol: a curve of at least one epoch is required, got none")
+            raise ValueError("ModelSelection: a curve of at least one epoch is required, got none")
         first = min(self.window, len(curve))
         means = [_mean(curve[end - first : end]) for end in range(first, len(curve) + 1)]
         return np.array([nan] * (first - 1) + means)
@@ -120,7 +121,7 @@ class Protocol:
         """
         ranked = self.ranked(trials)
         if not ranked:
-            raise ValueError("Protocol: at least one trial is required to select from, got none")
+            raise ValueError("ModelSelection: at least one trial is required, got none")
         if ranked[0].score is None:
             raise FloatingPointError(
                 f"no configuration has a score, all {len(ranked)} diverged (the first: "
@@ -135,7 +136,7 @@ def _mean(window: Sequence[float]) -> float:
     return fsum(window) / len(window) if all(map(isfinite, window)) else nan
 
 
-class Selection:
+class BestEpoch:
     """Callback for `Trainer.fit`: watches "validation_METRIC" of the history, copies the parameters
     whenever the smoothed figure improves, and at the end puts those of the best epoch back. So test
     figures are taken of the very network that was chosen; nothing is trained again.
@@ -143,7 +144,7 @@ class Selection:
     A callback that adds the figure to the history must come before this one.
     """
 
-    def __init__(self, protocol: Protocol):
+    def __init__(self, protocol: ModelSelection):
         self.protocol = protocol
         self.epoch, self.value = 0, nan  # what was chosen, after the training
         self._best = BestWeights()
@@ -158,7 +159,7 @@ class Selection:
         if name not in history[-1]:
             known = ", ".join(k for k in history[-1] if k.startswith("validation_")) or "none"
             raise ValueError(
-                f"Selection: {name} is required in the history, got {known}; give validation data "
+                f"BestEpoch: {name} is required in the history, got {known}; give validation data "
                 "and a metric of the task"
             )
         if len(history) < self._window:
@@ -176,3 +177,12 @@ class Selection:
     def figures(self) -> dict[str, float]:
         """{"score": smoothed value, "epoch": chosen one, from 1}: a trial's own figures."""
         return {"score": self.value, "epoch": self.epoch}
+
+
+# The names of version 0.1, here and in `fastsnn.search`.
+NAMES_0_1 = {
+    "Protocol": "fastsnn.search.ModelSelection",
+    "Selection": "fastsnn.search.BestEpoch",
+}
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, NAMES_0_1)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastsnn.checks.scalars import shown
-from fastsnn.search.protocol import Protocol
+from fastsnn.search.protocol import ModelSelection
 from fastsnn.search.space import Range, Space
 from fastsnn.search.trial import Trial, plain
 
@@ -25,7 +25,7 @@ class Proposed:
 
     def __init__(
         self, space: Space, trials: int, seed: int, ahead: int,
-        cost: Callable[[dict[str, Any]], float], protocol: Protocol,
+        cost: Callable[[dict[str, Any]], float], protocol: ModelSelection,
     ) -> None:  # fmt: skip
         self.optuna = _optuna()
         self.distributions = {name: self._distribution(space[name]) for name in space}

@@ -15,7 +15,7 @@ from fastsnn.model import Model
 from fastsnn.runs import run
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.independent import settled
-from fastsnn.search.protocol import Protocol, Selection
+from fastsnn.search.protocol import BestEpoch, ModelSelection
 from fastsnn.search.workers import Report
 from fastsnn.trainer import Trainer
 
@@ -34,7 +34,7 @@ class RunTrial:
     """
 
     fixed: Mapping[str, Any]
-    protocol: Protocol
+    protocol: ModelSelection
 
     def config(self, options: Mapping[str, Any]) -> RunConfig:
         return RunConfig(**{**self.fixed, **options, "threads": 1})
@@ -45,7 +45,7 @@ class RunTrial:
         config = settled(config, dataset)
         model, trainer, schedule = run.build(config, dataset)
         assert config.epochs is not None and config.batch_size is not None  # they are settled
-        chosen = Selection(self.protocol)
+        chosen = BestEpoch(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
             callbacks=[_Judge(model, held_back(dataset)), chosen, _Reporter(report)],

@@ -6,7 +6,10 @@ go through a layer, where they come to rest, SELUs for other fixed points, theor
 (0.036, 1.3)
 """
 
-from fastsnn.theory.fixed_points import fixed_point, solve
+from typing import TYPE_CHECKING
+
+from fastsnn.deprecated import renamed
+from fastsnn.theory.fixed_points import fixed_point, selu_constants
 from fastsnn.theory.moments import (
     ALPHA,
     LAMBDA,
@@ -31,5 +34,8 @@ from fastsnn.theory.theorems import (
 __all__ = [
     "ALPHA", "LAMBDA", "THEOREM1", "THEOREM2", "THEOREM3", "Check", "Check1", "Domain",
     "check_theorem1", "check_theorem2", "check_theorem3", "fixed_point", "in_theorem1_domain",
-    "jacobian", "moment_map", "solve", "spectral_norm", "spectral_radius",
+    "jacobian", "moment_map", "selu_constants", "spectral_norm", "spectral_radius",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"solve": "fastsnn.theory.selu_constants"})

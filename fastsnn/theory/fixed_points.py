@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastsnn.checks.scalars import is_finite, number, plain, shown
+from fastsnn.deprecated import renamed
 from fastsnn.theory import gaussian
 from fastsnn.theory.moments import (
     ALPHA,
@@ -21,7 +22,7 @@ from fastsnn.theory.moments import (
 )
 
 ITERATIONS, NEWTON_STEPS = 200, 20
-LEAST_SOLVED, MOST_SOLVED = 1e-100, 1e100  # no power in `solve` overflows float64
+LEAST_SOLVED, MOST_SOLVED = 1e-100, 1e100  # no power in `selu_constants` overflows float64
 LEAST, MOST = 1e-12, 1e12  # variances on the way: outside, it has collapsed or exploded
 NEAR, PRECISION = 1e-4, 1e-13  # steps that hand over to Newton's method, and that end it
 
@@ -128,7 +129,7 @@ def _require_between(v: np.ndarray, w: np.ndarray, t: np.ndarray) -> None:
         )
 
 
-def solve(
+def selu_constants(
     mean: float, variance: float, weight_sum: float = 0.0, weight_square_sum: float = 1.0
 ) -> tuple[float, float]:
     """(alpha, lambda_) of the SELU for which (mean, variance) is a fixed point of `moment_map`.
@@ -166,7 +167,7 @@ def solve(
     ------
     ValueError : variance or weight_square_sum not positive and finite; a mean out of reach.
 
-    >>> alpha, lambda_ = solve(0.0, 2.0)
+    >>> alpha, lambda_ = selu_constants(0.0, 2.0)
     >>> round(alpha, 8), round(lambda_, 8)
     (1.97125575, 1.06070908)
     """
@@ -177,15 +178,15 @@ def solve(
     square = variance + mean * mean
     if a * a == 0 or b * b == 0:
         raise ValueError(
-            f"solve: mean {mean} and weight_sum {weight_sum} leave pre-activations of one sign, "
-            "for which SELU has one parameter and not two; take a mean nearer to 0"
+            f"selu_constants: mean {mean} and weight_sum {weight_sum} leave pre-activations of one "
+            "sign, for which SELU has one parameter and not two; take a mean nearer to 0"
         )
     low, high = -b * math.sqrt(square / sb), a * math.sqrt(square / sa)
     if not low < mean < high:
         raise ValueError(
-            f"solve: no SELU has the fixed point mean {mean} and variance {variance}: with this "
-            f"second moment its mean lies between {low:.6g} and {high:.6g}; take a mean nearer to "
-            "0, or a larger variance"
+            f"selu_constants: no SELU has the fixed point mean {mean} and variance {variance}: with"
+            f" this second moment its mean lies between {low:.6g} and {high:.6g}; take a mean "
+            "nearer to 0, or a larger variance"
         )
     # p = lambda, q = lambda alpha: q = (p a - mean) / b in the ellipse is a quadratic for p
     ratio = sb / b**2
@@ -197,16 +198,20 @@ def solve(
 
 
 def _solvable(value: object, name: str, positive: bool = False) -> float:
-    """`value` as a float, in the range where no power in `solve` overflows or underflows."""
+    """Return `value` as a float. Raises TypeError or ValueError out of the range in which no power
+    in `selu_constants` overflows or underflows.
+    """
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"solve: {name} must be a number, got {shown(value)}")
+        raise TypeError(f"selu_constants: {name} must be a number, got {shown(value)}")
     if not is_finite(value) or (positive and value <= 0):
         wanted = "positive and finite" if positive else "finite"
-        raise ValueError(f"solve: {name} must be {wanted}, got {shown(value)}")
+        raise ValueError(f"selu_constants: {name} must be {wanted}, got {shown(value)}")
     low = LEAST_SOLVED if positive else -MOST_SOLVED
     if not low <= value <= MOST_SOLVED:
-        raise ValueError(f"solve: {name} must be in [{low:g}, {MOST_SOLVED:g}], got {value}")
+        raise ValueError(
+            f"selu_constants: {name} must be in [{low:g}, {MOST_SOLVED:g}], got {value}"
+        )
     return float(value)
 
 
@@ -228,3 +233,7 @@ def _sides(mean: float, variance: float) -> list[float]:
         h.negative - 2 * h.exp1 + h.exp2,
     )
     return [float(value[0]) for value in values]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"solve": "fastsnn.theory.selu_constants"})

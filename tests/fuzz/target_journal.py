@@ -10,11 +10,11 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # however this file was imported
 from target_model import changed
 
-from fastsnn.search import Protocol, search
+from fastsnn.search import ModelSelection, search
 from fastsnn.search.journal import NAME
 
 SUFFIX = ".jsonl"
-SPACE, PROTOCOL = {"layers": [1, 2], "rate": [0.1, 0.2]}, Protocol(metric="r2")
+SPACE, PROTOCOL = {"layers": [1, 2], "rate": [0.1, 0.2]}, ModelSelection(metric="r2")
 
 
 def hill(options, report):

@@ -15,7 +15,6 @@ import zlib
 import numpy as np
 
 import fastsnn as fs
-from fastsnn import checkpoint
 from fastsnn.data.standardize import Standardizer
 from fastsnn.storage import modelfile
 
@@ -50,7 +49,7 @@ def written(write) -> bytes:
         return path.read_bytes()
 
 
-SEEDS = [written(lambda path, m=m: checkpoint.save_model(path, m)) for m in models()]
+SEEDS = [written(lambda path, m=m: m.save(path)) for m in models()]
 SEEDS.append(written(models()[0].network.save))
 
 

@@ -1,0 +1,210 @@
+"""The loop of `Trainer.fit`: epochs, mini-batches, records, callbacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from fastsnn.checks.scalars import number
+from fastsnn.engine.batch import Batch
+from fastsnn.engine.byterows import ByteRows
+from fastsnn.engine.epoch import batches_of, shuffled
+from fastsnn.engine.interface import TrainingEngine
+from fastsnn.engine.predict import Placed
+from fastsnn.optimizers import HIGHEST_RATE, Optimizer
+from fastsnn.schedules import Schedule
+
+
+class Callback:
+    """The interface of a callback, with methods that do nothing.
+
+    `Trainer.fit` calls each callback in the order of its list. It accepts any object and calls
+    those of the four methods that exist; deriving from this class is optional.
+
+    Callbacks run in the thread that called `fit`, which holds the trainer's lock. They may call
+    the trainer, set `trainer.optimizer` and change the record of the last epoch. They must not wait
+    for another thread that calls this trainer: that thread waits for the end of `fit`. An exception
+    in a callback ends `fit`.
+
+    Examples
+    --------
+    Print the loss of every epoch, and stop below 0.1:
+
+    >>> class Report(Callback):
+    ...     def on_epoch_end(self, trainer, history):
+    ...         print(history[-1]["epoch"], history[-1]["train_loss"])
+    ...         return history[-1]["train_loss"] < 0.1
+    """
+
+    def on_fit_start(self, trainer: Any, epochs: int, batches: int) -> None:
+        """Receive the start of `fit`, after its arguments have been checked.
+
+        Parameters
+        ----------
+        trainer : Trainer
+        epochs : int
+            Number of the last epoch, earlier epochs of a resumed training included.
+        batches : int
+            Mini-batches per epoch.
+        """
+
+    def on_batch_end(self, trainer: Any, samples: int, loss: float) -> None:
+        """Receive the end of an update.
+
+        A callback with this method limits single-threaded training on the CPU to one update per
+        native call. With ``backend="cuda"`` it is called later, for up to 64 updates in a row.
+
+        Parameters
+        ----------
+        trainer : Trainer
+        samples : int
+            Rows of the mini-batch.
+        loss : float
+            Mean loss of the mini-batch before the update.
+        """
+
+    def on_epoch_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> bool | None:
+        """Receive the end of an epoch.
+
+        Parameters
+        ----------
+        trainer : Trainer
+        history : list of dict
+            Records of all epochs so far, see `Trainer.fit`; ``history[-1]`` is this epoch's.
+
+        Returns
+        -------
+        bool or None
+            A true value stops the training after this epoch. All callbacks are still called.
+        """
+        return None
+
+    def on_fit_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> None:
+        """Receive the end of `fit`; not called if an exception ends it.
+
+        Parameters
+        ----------
+        trainer : Trainer
+        history : list of dict
+            Records of all epochs, see `Trainer.fit`.
+        """
+
+
+class Fitted(Protocol):
+    """The members of a `Trainer` that the loop uses."""
+
+    _engine: TrainingEngine
+    _first_loss: float | None
+
+    @property
+    def optimizer(self) -> Optimizer: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    def _steps(
+        self,
+        batch: Batch,
+        first_row: int,
+        sizes: Sequence[int],
+        rates: Sequence[float],
+        x: np.ndarray | ByteRows,
+    ) -> list[float]: ...
+
+    def _figures(self, x: Placed, y: np.ndarray) -> dict[str, float]: ...
+
+
+class Plan(NamedTuple):
+    """Checked arguments of `Trainer.fit`."""
+
+    epochs: int
+    batch_size: int
+    schedule: Schedule
+    callbacks: list[object]
+    data: Batch  # without an order of the rows; x may be on a device
+    x: np.ndarray | ByteRows  # the rows on the host
+    rows: int  # used in each epoch
+    validation: tuple[Placed, np.ndarray] | None
+
+
+def run(trainer: Fitted, plan: Plan, history: list[dict[str, Any]]) -> None:
+    """Train the epochs after those of `history`, and append their records to it."""
+    batches = -(-plan.rows // plan.batch_size)
+    called: list[Any] = plan.callbacks
+    _call(called, "on_fit_start", trainer, plan.epochs, batches)
+    after_batch = [c.on_batch_end for c in called if _has(c, "on_batch_end")]
+    for epoch in range(len(history), plan.epochs):
+        history.append(_epoch(trainer, plan, epoch, batches, history, after_batch))
+        if any(_call(called, "on_epoch_end", trainer, history)):
+            break
+    _call(called, "on_fit_end", trainer, history)
+
+
+def _epoch(
+    trainer: Fitted,
+    plan: Plan,
+    epoch: int,
+    batches: int,
+    history: list[dict[str, Any]],
+    after_batch: Sequence[Callable[[Any, int, float], object]],
+) -> dict[str, float]:
+    """Train epoch number `epoch` (from 0) and return its record."""
+    start, total, number = time.perf_counter(), 0.0, 0
+    order = shuffled(len(plan.x), trainer.seed, epoch)[: plan.rows]
+    data = plan.data._replace(index=order)
+
+    def at_once() -> int:
+        """1 before the first loss is known: divergence is judged by it."""
+        several = trainer._engine.steps_at_once(plan.batch_size, bool(after_batch))
+        return 1 if trainer._first_loss is None else several
+
+    for batch, first, sizes in batches_of(trainer._engine, data, plan.batch_size, at_once):
+        before, n_steps = epoch * batches + number, plan.epochs * batches
+        rates = [
+            _rate(
+                trainer.optimizer.learning_rate,
+                plan.schedule.factor(before + i, n_steps, history),
+            )
+            for i in range(len(sizes))
+        ]
+        number += len(sizes)
+        losses = trainer._steps(batch, first, sizes, rates, plan.x)
+        for samples, loss in zip(sizes, losses, strict=True):
+            total += loss * samples
+            for call in after_batch:
+                call(trainer, samples, loss)
+    rate = rates[-1]
+    seconds = time.perf_counter() - start
+    record: dict[str, float] = {
+        "epoch": epoch + 1,
+        "train_loss": total / plan.rows,
+        "learning_rate": rate,
+        "seconds": seconds,
+        "samples_per_second": plan.rows / seconds,
+    }
+    if plan.validation is not None:
+        for name, value in trainer._figures(*plan.validation).items():
+            record[f"validation_{name}"] = value
+    return record
+
+
+def _has(callback: object, name: str) -> bool:
+    """True unless the method is missing, or inherited from `Callback`, where it does nothing."""
+    return hasattr(callback, name) and getattr(type(callback), name, None) is not getattr(
+        Callback, name
+    )
+
+
+def _call(callbacks: Iterable[object], name: str, *arguments: Any) -> list[Any]:
+    return [getattr(c, name)(*arguments) for c in callbacks if _has(c, name)]
+
+
+def _rate(learning_rate: float, factor: object) -> float:
+    """Return a learning rate times a schedule's factor. Raises ValueError or TypeError for a factor
+    that is not a finite number >= 0.
+    """
+    factor = number(factor, "fit: schedule: a factor", 0)
+    return min(learning_rate * factor, HIGHEST_RATE)
