@@ -8,14 +8,18 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from fastsnn import batches
+from fastsnn.checks import inputs as check
 from fastsnn.checks.scalars import number
 from fastsnn.engine.batch import Batch
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.epoch import batches_of, shuffled
 from fastsnn.engine.interface import TrainingEngine
 from fastsnn.engine.predict import Placed
+from fastsnn.losses import Loss
+from fastsnn.network import Network
 from fastsnn.optimizers import HIGHEST_RATE, Optimizer
-from fastsnn.schedules import Schedule
+from fastsnn.schedules import Constant, Schedule, schedule_of
 
 
 class Callback:
@@ -96,14 +100,21 @@ class Callback:
 class Fitted(Protocol):
     """The members of a `Trainer` that the loop uses."""
 
+    class_weight: Any
     _engine: TrainingEngine
     _first_loss: float | None
+    _loss: Loss
+
+    @property
+    def network(self) -> Network: ...
 
     @property
     def optimizer(self) -> Optimizer: ...
 
     @property
     def seed(self) -> int: ...
+
+    def load_kernels(self) -> float: ...
 
     def _steps(
         self,
@@ -118,26 +129,74 @@ class Fitted(Protocol):
 
 
 class Plan(NamedTuple):
-    """Checked arguments of `Trainer.fit`."""
+    """The work of one `fit`, from checked arguments."""
 
     epochs: int
     batch_size: int
     schedule: Schedule
-    callbacks: list[object]
+    callbacks: list[Any]
     data: Batch  # without an order of the rows; x may be on a device
     x: np.ndarray | ByteRows  # the rows on the host
     rows: int  # used in each epoch
     validation: tuple[Placed, np.ndarray] | None
 
 
-def run(trainer: Fitted, plan: Plan, history: list[dict[str, Any]]) -> None:
-    """Train the epochs after those of `history`, and append their records to it."""
-    batches = -(-plan.rows // plan.batch_size)
-    called: list[Any] = plan.callbacks
-    _call(called, "on_fit_start", trainer, plan.epochs, batches)
+def fit(
+    trainer: Fitted,
+    x: object,
+    y: object,
+    epochs: int,
+    batch_size: int,
+    validation_data: object,
+    callbacks: Iterable[object],
+    schedule: Schedule | None,
+    sample_weight: object,
+    history: list[dict[str, Any]],
+) -> None:
+    """Train the epochs after those of `history`, and append their records; see `Trainer.fit`."""
+    epochs = check.integer(epochs, "fit: epochs", 1)
+    batch_size = check.integer(batch_size, "fit: batch_size", 1)
+    schedule = schedule_of(schedule or Constant(), "fit: schedule")
+    trainer.load_kernels()
+    network, loss = trainer.network, trainer._loss
+    rows = batches.checked(network, loss, x, y)
+    weights = batches.weights_of(
+        rows, sample_weight, trainer.class_weight, network.output_size, fitting=True
+    )
+    data = Batch(rows.x, check.NO_INTEGERS, rows.labels, rows.targets, *weights)
+    held = None
+    if validation_data is not None:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise TypeError(
+                f"fit: validation_data must be (x, y), got {type(validation_data).__name__}"
+            )
+        try:
+            held = batches.checked(network, loss, *validation_data)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from error
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(
+            f"fit: callbacks must be a list, got {type(callbacks).__name__}; write [callback]"
+        )
+    n_rows = len(rows.x)
+    batches.require_enough(network, min(batch_size, n_rows))
+    if isinstance(trainer.class_weight, str):
+        trainer.class_weight = data.class_weight
+    alone = network.couples_rows and n_rows % batch_size == 1  # the last batch would be one row
+    placed = trainer._engine.place(data)
+    validation = None if held is None else (network._placed(held.x), held.y)
+    plan = Plan(
+        epochs, batch_size, schedule, list(callbacks), placed, rows.x, n_rows - alone, validation
+    )
+    _run(trainer, plan, history)
+
+
+def _run(trainer: Fitted, plan: Plan, history: list[dict[str, Any]]) -> None:
+    n_batches, called = -(-plan.rows // plan.batch_size), plan.callbacks
+    _call(called, "on_fit_start", trainer, plan.epochs, n_batches)
     after_batch = [c.on_batch_end for c in called if _has(c, "on_batch_end")]
     for epoch in range(len(history), plan.epochs):
-        history.append(_epoch(trainer, plan, epoch, batches, history, after_batch))
+        history.append(_epoch(trainer, plan, epoch, n_batches, history, after_batch))
         if any(_call(called, "on_epoch_end", trainer, history)):
             break
     _call(called, "on_fit_end", trainer, history)
@@ -147,12 +206,12 @@ def _epoch(
     trainer: Fitted,
     plan: Plan,
     epoch: int,
-    batches: int,
+    n_batches: int,
     history: list[dict[str, Any]],
     after_batch: Sequence[Callable[[Any, int, float], object]],
 ) -> dict[str, float]:
     """Train epoch number `epoch` (from 0) and return its record."""
-    start, total, number = time.perf_counter(), 0.0, 0
+    start, total, made = time.perf_counter(), 0.0, 0
     order = shuffled(len(plan.x), trainer.seed, epoch)[: plan.rows]
     data = plan.data._replace(index=order)
 
@@ -162,7 +221,7 @@ def _epoch(
         return 1 if trainer._first_loss is None else several
 
     for batch, first, sizes in batches_of(trainer._engine, data, plan.batch_size, at_once):
-        before, n_steps = epoch * batches + number, plan.epochs * batches
+        before, n_steps = epoch * n_batches + made, plan.epochs * n_batches
         rates = [
             _rate(
                 trainer.optimizer.learning_rate,
@@ -170,7 +229,7 @@ def _epoch(
             )
             for i in range(len(sizes))
         ]
-        number += len(sizes)
+        made += len(sizes)
         losses = trainer._steps(batch, first, sizes, rates, plan.x)
         for samples, loss in zip(sizes, losses, strict=True):
             total += loss * samples

@@ -1,4 +1,4 @@
-"""Training: one step, and the loop over epochs."""
+"""`Trainer`: steps, epochs, gradients, evaluation, state."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastsnn import fitting, metrics
+from fastsnn import batches, fitting, metrics
 from fastsnn.checks import inputs as check
 from fastsnn.checks.attribute import Checked
 from fastsnn.engine import backends
 from fastsnn.engine import threads as processors
-from fastsnn.engine.batch import Batch, Labels, Steps, check_features, require_good
+from fastsnn.engine.batch import Batch, Labels, Steps
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.engine.predict import Placed
 from fastsnn.engine.state import require_fit, require_state, successor
-from fastsnn.losses import Loss, check_targets, loss_of
+from fastsnn.losses import Loss, loss_of
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Optimizer
-from fastsnn.schedules import Constant, Schedule, schedule_of
+from fastsnn.schedules import Schedule
 
 log = logging.getLogger("fastsnn")
 
@@ -32,36 +32,61 @@ EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
 class Trainer:
-    """Trains a network. Calls from several threads run one after another. Copies and pickles
-    continue from the state of the original and have their own network (`copy.copy` shares it).
+    """Trains a network by mini-batch gradient descent.
+
+    Calls from several threads run one after another. Copies (`copy.deepcopy`) and pickles continue
+    from the state of the original, with a network of their own; `copy.copy` shares the network.
+    The attributes `optimizer`, `class_weight`, `seed` and `step_count` may be set between steps; a
+    new optimizer needs as many arrays of state as the old one. The other attributes are fixed.
 
     Parameters
     ----------
     network : Network
-        Its parameters change in place.
+        Its parameters are changed in place.
     loss : Loss or str
-        One of `fastsnn.losses`, or its name: "softmax_cross_entropy" for integer classes (n,),
-        "sigmoid_cross_entropy" for labels (n, outputs) in [0, 1] with NaN where missing, "mse" and
-        others for targets (n, outputs). All means are over the labelled entries.
-    optimizer : one of fastsnn.optimizers, default SGD(0.01)
+        A loss of `fastsnn.losses` or its name: "softmax_cross_entropy" for integer classes (n,);
+        "sigmoid_cross_entropy" for labels (n, outputs) in [0, 1], NaN where a label is missing;
+        "mse" and others for targets (n, outputs). A parameter follows a colon, as in
+        "softmax_cross_entropy:0.1".
+    optimizer : Optimizer, optional
+        One of `fastsnn.optimizers`. Default: ``SGD(learning_rate=0.01)``.
     threads : int >= 1, optional
-        Default: all processors. The bits of the result do not depend on it; 1 touches no threading
-        layer.
+        CPU threads. Default: all processors of this process. The results do not depend on it, to
+        the bit. With 1, no thread pool is used, and several trainers may train in threads of their
+        own.
     seed : int in [0, 2**64)
         Seed of the dropout masks and of the order of the rows.
     backend : {"cpu", "cuda"}
-        "cuda": on an NVIDIA GPU, with the same masks; the network predicts there from then on.
-        Losses of many steps of `fit` reach the host together; callbacks are called then.
+        "cuda" trains on an NVIDIA GPU, with the same dropout masks; from then on the network also
+        predicts there.
     class_weight : (outputs,) array, dict {class: weight} or "balanced", optional
-        Softmax: weight of each class, as in PyTorch's CrossEntropyLoss(weight). Sigmoid: weight of
-        the positive label of each task, as BCEWithLogitsLoss(pos_weight). Classes that a dict
-        leaves out have weight 1. "balanced" is computed from the labels of the first `fit` and then
-        stays: n / (k count) for each of k classes, as in scikit-learn; negatives / positives for
-        each task.
+        Weights >= 0. Softmax: weight of each class, as in ``torch.nn.CrossEntropyLoss(weight)``.
+        Sigmoid: weight of the positive label of each task, as in
+        ``torch.nn.BCEWithLogitsLoss(pos_weight)``. Classes that a dict omits have weight 1.
+        "balanced" is computed from the labels of the first `fit` and then kept: n / (k count) for
+        each of k classes, as in scikit-learn; negatives / positives for each task. Default: 1.
     precision : {"float32", "tf32", "bf16"}
-        Products of dense layers on a GPU: "tf32" and "bf16" round both operands to 11 and 8
-        significant bits and multiply in tensor cores (compute capability 8.0 or newer). All else
-        stays float32; products, too, if the single-launch schedule of narrow networks is faster.
+        Precision of matrix products with ``backend="cuda"``. "tf32" and "bf16" round both operands
+        to 11 and 8 significant bits and use tensor cores (compute capability 8.0 or newer). All
+        other arithmetic is in float32, and so are products if the single-launch schedule of narrow
+        networks is faster.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments of another type or out of range.
+    RuntimeError
+        If the backend cannot be used: no GPU, driver, package or memory.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype(np.float32)
+    >>> y = (x[:, 0] > 0).astype(int)
+    >>> from fastsnn import mlp
+    >>> trainer = Trainer(mlp(4, 2, layers=2, width=16), optimizer=SGD(0.1))
+    >>> history = trainer.fit(x, y, epochs=20, batch_size=32)
+    >>> len(history), trainer.evaluate(x, y)["accuracy"] > 0.95
+    (20, True)
     """
 
     network, loss = Checked[Network](), Checked[str | Loss]()
@@ -92,7 +117,7 @@ class Trainer:
         self.network, self.loss = network, loss
         self.optimizer = SGD(learning_rate=0.01) if optimizer is None else optimizer
         self.class_weight = class_weight
-        self._threads = threads  # as given: a copy on another machine resolves it anew
+        self._threads = threads  # as given: a copy on another machine resolves it again
         self.threads = processors.resolve(threads)
         self.seed = seed
         self.step_count = 0
@@ -108,8 +133,8 @@ class Trainer:
 
     @exclusive
     def __getstate__(self) -> dict[str, Any]:
-        """The arguments and the state, from which `__setstate__` builds an equal trainer; buffers
-        and compiled code are not part of it.
+        """Return the arguments and the state, from which `__setstate__` builds an equal trainer,
+        without buffers and compiled code.
         """
         arguments = {
             name: getattr(self, name)
@@ -125,12 +150,32 @@ class Trainer:
 
     @exclusive
     def step(self, x: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """One mini-batch forward, backward and update; returns the mean loss before the update.
+        """Update the parameters by one mini-batch, and return its loss before the update.
 
-        Raises ValueError or TypeError for a bad batch, FloatingPointError when the training has
-        diverged: a loss that is not finite (then the parameters stay as they were before this
-        step), a loss of a million times the first one, or an update that would overflow float32
-        (then the parameters that would overflow keep their values).
+        Parameters
+        ----------
+        x : (n, features) array
+            Rows of the mini-batch. float32 in C order is used without a copy; float64, integers,
+            lists and data frames are converted to float32. n >= 1; n >= 2 with batch normalization.
+        y : (n,) array of int, or (n, outputs) array
+            Classes, or targets, as the loss requires, see `Trainer`.
+        sample_weight : (n,) array, optional
+            Weights >= 0: row i's loss is multiplied by ``sample_weight[i]``. Default: 1.
+
+        Returns
+        -------
+        float
+            Mean loss of the mini-batch before the update, with dropout and with all weights.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another shape, dtype or range, an empty batch, NaN or infinity in `x`. Nothing is
+            changed.
+        FloatingPointError
+            The training has diverged. The loss is not finite: the parameters are those before this
+            step. Or it exceeds a million times the first loss (or 1, if that is larger). Or the
+            update would overflow float32: parameters that would overflow keep their values.
         """
         batch = self._batch(x, y, sample_weight)
         sizes, rates = (len(batch.x),), (self.optimizer.learning_rate,)
@@ -140,8 +185,26 @@ class Trainer:
     def gradients(
         self, x: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> dict[str, np.ndarray]:
-        """The gradients that `step` would use now, by the names of `state_dict`; changes
-        nothing. Raises FloatingPointError if the loss or a gradient is not finite.
+        """Return the gradients of the loss that `step` would use, without changing anything.
+
+        Dropout masks are those of the next step. Weight decay is not included.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As for `step`.
+
+        Returns
+        -------
+        dict of str to float32 array
+            Gradients by the names of `Network.state_dict`, such as "0.weight" (units, fan_in).
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `step`.
+        FloatingPointError
+            If the loss or a gradient is not finite.
         """
         batch = self._batch(x, y, sample_weight)
         loss, flat = self._engine.gradients(
@@ -151,52 +214,24 @@ class Trainer:
         require_finite(loss, gradients)
         return {name: g.copy() for name, g in gradients.items()}
 
-    def _require_rows(self, rows: int) -> None:
-        if rows < 2 and self.network.couples_rows:
-            raise ValueError(
-                f"batch normalization: at least 2 rows are required in a batch, got {rows}; "
-                "take larger batches"
-            )
-
-    def _checked(
-        self, x: object, y: object, copy: Callable[[np.ndarray], np.ndarray] = np.array
-    ) -> tuple[np.ndarray | ByteRows, np.ndarray, np.ndarray]:
-        """(x, labels, targets) as a `Batch` has them. Labels are copied: kernels use classes as
-        indices, so nobody may change them after the check.
-        """
-        network = self.network
-        rows = check_features(x, network.input_size)
-        labels, targets = check_targets(self._loss, y, len(rows), network.output_size)
-        if len(labels):
-            labels = copy(labels)
-        require_good(rows, labels, network.output_size)
-        return rows, labels, targets.view()
-
-    def _batch(self, x: object, y: object, sample_weight: object, fitting: bool = False) -> Batch:
-        """The rows in their order, checked, for one step; or, fitting, a data set without order."""
+    def _batch(self, x: object, y: object, sample_weight: object) -> Batch:
+        """Return the checked rows of one step, in their order."""
         self.load_kernels()
-        copy = np.array if fitting else self._labels.copy_of
-        rows, labels, targets = self._checked(x, y, copy)
-        weight = check.weights(sample_weight, (len(rows),), "sample_weight")
-        if fitting:  # callbacks may write into the array of the caller
-            weight = weight.copy()
-        class_weight = self.class_weight
-        if isinstance(class_weight, str):
-            if not fitting:
-                raise ValueError(
-                    'class_weight: "balanced" is known from the first fit on, by its labels; call '
-                    "fit first, or give an array"
-                )
-            class_weight = check.balanced(labels, targets, self.network.output_size)
-        index = check.NO_INTEGERS
-        if not fitting:
-            self._require_rows(len(rows))
-            self._engine.reserve(len(rows))
-            index = self._engine.rows
-        return Batch(rows, index, labels, targets, weight, class_weight.copy())
+        network = self.network
+        rows = batches.checked(network, self._loss, x, y, self._labels.copy_of)
+        weights = batches.weights_of(
+            rows, sample_weight, self.class_weight, network.output_size, fitting=False
+        )
+        batches.require_enough(network, len(rows.x))
+        self._engine.reserve(len(rows.x))
+        return Batch(rows.x, self._engine.rows, rows.labels, rows.targets, *weights)
 
     def load_kernels(self, report: Callable[[str], None] = log.warning) -> float:
-        """Compile what the first step needs, or take it from the cache; returns the seconds."""
+        """Compile the kernels of a step, or load them from the cache, and return the seconds that
+        this took; 0.0 if it was done before. `step` and `fit` do it, too.
+
+        report: called with a line of text if kernels must be compiled.
+        """
         seconds = 0.0 if self._loaded else self._engine.load(report)
         self._loaded = True
         return seconds
@@ -209,8 +244,8 @@ class Trainer:
         rates: Sequence[float],
         x: np.ndarray | ByteRows,
     ) -> list[float]:
-        """One step per entry of `sizes` (rows) and `rates` (learning rates); returns the losses. x:
-        all of it on the host, for the error of a divergence.
+        """Make one step per entry of `sizes` (rows) and `rates` (learning rates), and return the
+        losses. x: all rows on the host, for the error of a divergence.
         """
         first = self._first_loss
         limit = np.inf if first is None else EXPLODED * max(1.0, first)
@@ -246,68 +281,82 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         history: list[dict[str, Any]] | None = None,
     ) -> list[dict[str, Any]]:
-        """Train up to `epochs` epochs; returns the history, a record per epoch.
+        """Train for several epochs of mini-batches, and return a record of each.
+
+        Each epoch visits the rows in a new random order, a function of `seed` and the number of the
+        epoch. The last mini-batch may be smaller; it is skipped if it has one row and the network
+        has batch normalization.
 
         Parameters
         ----------
-        x, y
-            All rows, x as an array or as `fastsnn.data.ByteRows`; each epoch takes them in a new
-            order, the last batch may be smaller. A last batch of one row is left out where batch
-            normalization needs two. Other types than float32 (float64, integers, lists, data
-            frames) are copied to float32 once: standardize in float64 first.
+        x : (n, features) array or `fastsnn.data.ByteRows`
+            Training rows. float32 in C order is used without a copy; other types are converted to
+            float32 once. Standardize in float64 before, with `fastsnn.data.Standardizer`.
+        y : (n,) array of int, or (n, outputs) array
+            Classes, or targets, as the loss requires, see `Trainer`.
+        epochs : int >= 1
+            Number of the last epoch, earlier epochs in `history` included.
+        batch_size : int >= 1
+            Rows of a mini-batch.
         validation_data : (x, y), optional
-            Judged after each epoch: "validation_loss" and the figures of the task
-            (`fastsnn.metrics`) in the record.
-        callbacks : objects, see `fastsnn.callbacks`
-            With any of on_fit_start(trainer, epochs, batches), on_batch_end(trainer, samples,
-            loss), on_epoch_end(trainer, history), whose true answer stops the training, and
-            on_fit_end(trainer, history). They must not wait for another thread that calls this
-            trainer: it waits for the end of `fit`.
-        schedule : one of fastsnn.schedules, optional
-            Factor on the optimizer's learning rate.
-        history : list, optional
-            Records of the epochs before a resumed training, which continues the list.
+            Data that are evaluated after each epoch.
+        callbacks : list of objects, optional
+            Called in this order, see `fastsnn.callbacks.Callback` for the four methods:
+            ``on_fit_start(trainer, epochs, batches)``, ``on_batch_end(trainer, samples, loss)``,
+            ``on_epoch_end(trainer, history)``, where a true value stops the training, and
+            ``on_fit_end(trainer, history)``. Each is optional.
+        schedule : Schedule, optional
+            One of `fastsnn.schedules`. Default: a constant learning rate.
+        sample_weight : (n,) array, optional
+            Weights >= 0: row i's loss is multiplied by ``sample_weight[i]``. Default: 1.
+        history : list of dict, optional
+            Records of earlier epochs, to resume a training. New records are appended to it.
+
+        Returns
+        -------
+        list of dict
+            A record per epoch with the keys
+
+            - "epoch": number of the epoch, from 1
+            - "train_loss": mean loss over the epoch's rows, each before its update, with dropout
+            - "learning_rate": learning rate of the epoch's last update
+            - "seconds": duration of the updates, in seconds, without the evaluation
+            - "samples_per_second": rows per second
+            - "validation_loss" and other figures of `evaluate` with the prefix "validation_", if
+              there are validation data
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments of another type, shape or range, and NaN or infinity in `x`.
+        FloatingPointError
+            The training has diverged, see `step`.
         """
-        epochs = check.integer(epochs, "fit: epochs", 1)
-        batch_size = check.integer(batch_size, "fit: batch_size", 1)
-        schedule = schedule_of(schedule or Constant(), "fit: schedule")
-        data = self._batch(x, y, sample_weight, fitting=True)
-        if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-                raise TypeError(
-                    f"fit: validation_data must be (x, y), got {type(validation_data).__name__}"
-                )
-            try:
-                judged, *judged_y = self._checked(*validation_data)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"validation_data: {error}") from error
-        if not isinstance(callbacks, Iterable):
-            raise TypeError(
-                f"fit: callbacks must be a list, got {type(callbacks).__name__}; write [callback]"
-            )
         history = [] if history is None else history
-        n_rows = len(data.x)
-        self._require_rows(min(batch_size, n_rows))
-        if isinstance(self.class_weight, str):
-            self.class_weight = data.class_weight
-        rows_used = n_rows
-        if self.network.couples_rows and n_rows % batch_size == 1:
-            rows_used -= 1
-        placed, held_out = self._engine.place(data), None
-        if validation_data is not None:
-            held_out = self.network._placed(judged), _used(*judged_y)
-        plan = fitting.Plan(
-            epochs, batch_size, schedule, list(callbacks), placed, data.x, rows_used, held_out
-        )
-        fitting.run(self, plan, history)
+        fitting.fit(
+            self, x, y, epochs, batch_size, validation_data, callbacks, schedule, sample_weight,
+            history,
+        )  # fmt: skip
         return history
 
     def evaluate(self, x: Features, y: ArrayLike) -> dict[str, float]:
-        """Figures of the task in evaluation mode, without weights: "loss" and "accuracy", "auc" or
-        "rmse", "r2".
+        """Return the loss and other figures in evaluation mode (without dropout), unweighted.
+
+        Parameters
+        ----------
+        x : (n, features) array or `fastsnn.data.ByteRows`
+        y : (n,) array of int, or (n, outputs) array
+            As for `fit`.
+
+        Returns
+        -------
+        dict of str to float
+            "loss"; for classes "accuracy" in [0, 1]; for sigmoid labels "auc", the mean area under
+            the ROC curve over the tasks that have both labels; for regressions "rmse" and "r2".
+            See `fastsnn.metrics.evaluate`.
         """
-        rows, *used = self._checked(x, y)
-        return self._figures(rows, _used(*used))
+        rows = batches.checked(self.network, self._loss, x, y)
+        return self._figures(rows.x, rows.y)
 
     def _figures(self, x: Placed, y: np.ndarray) -> dict[str, float]:
         z = self.network.forward(x, threads=self.threads)
@@ -315,8 +364,14 @@ class Trainer:
 
     @exclusive
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
-        """The state that a resumed training needs beside the network's parameters: arrays by name,
-        and numbers.
+        """Return the state that a resumed training needs, without the network's parameters.
+
+        Returns
+        -------
+        arrays : dict of str to float32 array
+            State of the optimizer: "NAME.state0", ... in the shape of parameter NAME.
+        numbers : dict
+            "step_count": updates so far; "first_loss": loss of the first one, or None.
         """
         arrays = {name: view.copy() for name, view in self._state_views().items()}
         return arrays, {"step_count": self.step_count, "first_loss": self._first_loss}
@@ -330,8 +385,8 @@ class Trainer:
 
     @exclusive
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave, all or nothing. Raises ValueError where it does not
-        fit.
+        """Load what `state_dict` returned, all or nothing. Raises TypeError or ValueError for other
+        names, shapes or types, and for numbers that are not finite.
         """
         views = self._state_views()
         require_fit(views, arrays, numbers)
@@ -341,8 +396,3 @@ class Trainer:
         self._engine.state_changed()
         self.step_count = int(numbers["step_count"])
         self._first_loss = numbers["first_loss"]
-
-
-def _used(labels: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Labels or targets, whichever the loss uses."""
-    return labels if len(labels) else targets

@@ -213,12 +213,13 @@ def test_no_number(kind, name, value):
 
 
 def test_names():
-    assert {
-        "constant": fs.schedules.Constant,
-        "onecycle": fs.schedules.OneCycle,
-    }.items() <= SCHEDULES.items()
-    for name, kind in SCHEDULES.items():
-        assert name == name.lower() and getattr(fs.schedules, kind.__name__) is kind
+    """Words of the command line and of files, which never change."""
+    assert {name: kind.__name__ for name, kind in SCHEDULES.items()} == {
+        "constant": "Constant", "step": "StepDecay", "cosine": "CosineDecay",
+        "plateau": "ReduceOnPlateau", "onecycle": "OneCycle", "logcosine": "LogCosine",
+    }  # fmt: skip
+    for kind in SCHEDULES.values():
+        assert getattr(fs.schedules, kind.__name__) is kind
         assert kind() == kind()  # all options have defaults
 
 
