@@ -215,12 +215,12 @@ def _epoch(
     order = shuffled(len(plan.x), trainer.seed, epoch)[: plan.rows]
     data = plan.data._replace(index=order)
 
-    def at_once() -> int:
-        """1 before the first loss is known: divergence is judged by it."""
-        several = trainer._engine.steps_at_once(plan.batch_size, bool(after_batch))
+    def steps_per_call() -> int:
+        """Return 1 until the first loss is known, because divergence is defined relative to it."""
+        several = trainer._engine.steps_per_call(plan.batch_size, bool(after_batch))
         return 1 if trainer._first_loss is None else several
 
-    for batch, first, sizes in batches_of(trainer._engine, data, plan.batch_size, at_once):
+    for batch, first, sizes in batches_of(trainer._engine, data, plan.batch_size, steps_per_call):
         before, n_steps = epoch * n_batches + made, plan.epochs * n_batches
         rates = [
             _rate(

@@ -39,7 +39,7 @@ def counted(call, before):
     return replaced
 
 if what == "step":
-    fastsnn.engine.cpu.STEPS_AT_ONCE = 1
+    fastsnn.engine.cpu.MAX_STEPS = 1
     fastsnn.trainer.Trainer._steps = counted(fastsnn.trainer.Trainer._steps, True)
 else:
     os.replace = counted(os.replace, what == "writing")

@@ -34,8 +34,8 @@ TRAINING = (
     *PREDICTION, checks.check_batch, program.run_backward, program.run_weights,
     program.run_directions,
 )  # fmt: skip
-STEPS_AT_ONCE = 64  # upper bound of the steps per native call
-FLOPS_AT_ONCE = 4e9  # upper bound of their operations: about a twentieth of a second
+# Upper bounds of one native call: steps, and operations (about a twentieth of a second).
+MAX_STEPS, MAX_FLOPS = 64, 4e9
 
 
 def load_kernels(threads: int, training: bool = True, report: Report = log.warning) -> float:
@@ -79,9 +79,9 @@ class TrainingEngine(Interface):
         # Weight normalization stores the gradient of its weights in the first array of the state.
         self._state = aligned_zeros(max(n_state, int(self.normalizes_weights)), layout.size)
         self.n_state = n_state
-        self.hypers = np.zeros((STEPS_AT_ONCE, updates.HYPER), np.float32)
-        self.step_losses = np.zeros(STEPS_AT_ONCE)
-        self.sizes = np.zeros(STEPS_AT_ONCE, np.int64)
+        self.hypers = np.zeros((MAX_STEPS, updates.HYPER), np.float32)
+        self.step_losses = np.zeros(MAX_STEPS)
+        self.sizes = np.zeros(MAX_STEPS, np.int64)
         self.job = np.zeros(regions.JOB, np.int64)
         self.rows = np.zeros(0, np.int64)
         self.plan: Plan = None  # type: ignore[assignment]  # until the first `reserve`
@@ -163,12 +163,12 @@ class TrainingEngine(Interface):
     def place(self, data: Batch) -> Batch:
         return data
 
-    def steps_at_once(self, samples: int, watched: bool) -> int:
+    def steps_per_call(self, samples: int, watched: bool) -> int:
         # Several, if the overhead of a call from Python would be comparable to a step.
         if watched or processors.resolve(self.threads) > 1:
             return 1
         weights = self.parameters.layout.size
-        return int(min(STEPS_AT_ONCE, max(1, FLOPS_AT_ONCE // (6 * weights * samples))))
+        return int(min(MAX_STEPS, max(1, MAX_FLOPS // (6 * weights * samples))))
 
     def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
         self._prepare(steps)

@@ -18,7 +18,7 @@ from fastsnn.kernels.losses import NUMBERS
 from fastsnn.kernels.losses import require as require_loss
 from fastsnn.losses import Loss
 
-STEPS_AT_ONCE = 64  # steps queued per host-device round trip
+MAX_STEPS = 64  # steps queued per host-device round trip
 
 
 class TrainingEngine(Interface):
@@ -40,10 +40,10 @@ class TrainingEngine(Interface):
         self._state = device.zeros(max(1, n_state) * size)
         self._host_state = np.zeros((n_state, size), np.float32)
         self._host_is_new = True
-        self.jobs = device.zeros(STEPS_AT_ONCE * job.JOB, dtype=np.int64)
-        self.hypers = device.zeros(STEPS_AT_ONCE * job.HYPERS)
+        self.jobs = device.zeros(MAX_STEPS * job.JOB, dtype=np.int64)
+        self.hypers = device.zeros(MAX_STEPS * job.HYPERS)
         self.slots = device.zeros(job.SLOTS, dtype=np.int64)
-        self.step_losses = device.zeros(STEPS_AT_ONCE)
+        self.step_losses = device.zeros(MAX_STEPS)
         self.rows = np.zeros(0, np.int64)
         self.plan: DevicePlan = None  # type: ignore[assignment]  # until the first `reserve`
         self.batch: Data | None = None
@@ -81,8 +81,8 @@ class TrainingEngine(Interface):
         self.batch = None
         self.launches = {}
 
-    def steps_at_once(self, samples: int, watched: bool) -> int:
-        return STEPS_AT_ONCE  # also if watched: losses are read once per round trip
+    def steps_per_call(self, samples: int, watched: bool) -> int:
+        return MAX_STEPS  # also if watched: losses are read once per round trip
 
     def _data(self, batch: Batch) -> Data:
         """Return the arrays of a batch in device memory."""

@@ -20,17 +20,17 @@ def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def batches_of(
-    engine: TrainingEngine, data: Batch, size: int, at_once: Callable[[], int]
+    engine: TrainingEngine, data: Batch, size: int, steps_per_call: Callable[[], int]
 ) -> Iterator[tuple[Batch, int, list[int]]]:
     """Yield the batches of an epoch over `data` in the order of its index, as (batch, first row,
-    rows of each step), with up to `at_once()` steps per item. `at_once` is called for each item.
+    rows of each step), with up to `steps_per_call()` steps per item; it is called for each item.
     ByteRows: one step per item.
     """
     n_rows = len(data.index)
     if not isinstance(data.x, ByteRows):
         first = 0
         while first < n_rows:
-            starts = range(first, min(first + at_once() * size, n_rows), size)
+            starts = range(first, min(first + steps_per_call() * size, n_rows), size)
             sizes = [min(size, n_rows - start) for start in starts]
             yield data, first, sizes
             first += sum(sizes)

@@ -53,14 +53,14 @@ class TrainingEngine(ABC):
         """Allocate buffers for a batch of `samples` rows, unless they are large enough."""
 
     @abstractmethod
-    def steps_at_once(self, samples: int, watched: bool) -> int:
+    def steps_per_call(self, samples: int, watched: bool) -> int:
         """Return the number of steps of `samples` rows to run per call of `steps`, >= 1. watched: a
         per-batch callback is registered.
         """
 
     @abstractmethod
     def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
-        """Run `steps`, at most `steps_at_once` of them, and update the parameters.
+        """Run `steps`, at most `steps_per_call` of them, and update the parameters.
 
         Stops after a loss that is not finite, whose step updates nothing; after a loss above
         steps.limit; and after an update that would overflow float32, in which the affected
