@@ -1,10 +1,14 @@
-"""fastsnn: very deep self-normalizing networks on fused kernels, without a framework.
+"""fastsnn: deep self-normalizing networks (SELU, LeCun-normal weights, alpha-dropout; Klambauer et
+al. 2017) on fused Numba kernels for CPU and CUDA.
 
-import fastsnn as fs
-net = fs.mlp(input_size=784, output_size=10, layers=32, width=256, dropout=0.01)
-trainer = fs.Trainer(net, optimizer=fs.SGD(learning_rate=0.01))
-history = trainer.fit(x, y, epochs=10, batch_size=128, validation_data=(xv, yv))
-net.save("model.safetensors")
+::
+
+    import fastsnn as fs
+
+    net = fs.mlp(input_size=784, output_size=10, layers=32, width=256, dropout=0.01)
+    trainer = fs.Trainer(net, optimizer=fs.SGD(learning_rate=0.01))
+    history = trainer.fit(x, y, epochs=10, batch_size=128, validation_data=(x_val, y_val))
+    net.save("model.safetensors")
 """
 
 from pathlib import Path as _Path

@@ -1,8 +1,9 @@
 """Losses: frozen descriptions. Pass one to `Trainer(loss=)`, or its name, such as "huber:0.5".
 
 In the formulas, z are the network's raw outputs and y the targets. A loss is a mean over the
-labelled entries: over rows for classes, over all entries of y (n, outputs) otherwise. Training
-computes it in the kernels; `Loss.value` computes it in float64 for evaluation.
+labelled entries: over rows for classes, over all entries of y (n, outputs) otherwise. With sample
+weights w it is the weighted mean, sum_i w_i loss_i / sum_i w_i. Training computes it in the
+kernels; `Loss.value` computes it in float64 for evaluation, without weights.
 
 To add one: a class here with its value, listed in `__all__`, and a row in `kernels/losses.py`.
 """

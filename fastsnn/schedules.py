@@ -278,7 +278,7 @@ class LogCosine(Schedule):
     Examples
     --------
     >>> [round(LogCosine().factor(step, 15, []), 2) for step in (0, 1, 2, 3, 5, 7)]
-    [0.0, 0.0, 0.75, 0.0, 0.95, 0.0]
+    [0.0, 0.0, 0.93, 0.0, 0.93, 0.0]
     """
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:

@@ -1,5 +1,7 @@
 """`Trainer`: steps, epochs, gradients, evaluation, state."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
@@ -92,8 +94,10 @@ class Trainer:
     network, loss = Checked[Network](), Checked[str | Loss]()
     threads, backend, precision = Checked[int](), Checked[str](), Checked[str]()
     seed = Checked(lambda self, value: check.seed(value))
-    step_count = Checked(lambda self, value: check.integer(value, "step_count", 0, MOST_STEPS))
-
+    step_count = Checked(
+        lambda self, value: check.integer(value, "step_count", 0, MOST_STEPS),
+        "Updates so far. Dropout masks are a function of it.",
+    )
     optimizer = Checked(lambda self, value: successor(value, self.__dict__.get("optimizer")))
     class_weight = Checked(
         lambda self, value: check.class_weight(value, self._loss, self.network.output_size)
@@ -133,9 +137,7 @@ class Trainer:
 
     @exclusive
     def __getstate__(self) -> dict[str, Any]:
-        """Return the arguments and the state, from which `__setstate__` builds an equal trainer,
-        without buffers and compiled code.
-        """
+        """Return arguments and state, without buffers and compiled code."""
         arguments = {
             name: getattr(self, name)
             for name in ("network", "loss", "optimizer", "seed", "backend", "precision")
@@ -160,7 +162,7 @@ class Trainer:
         y : (n,) array of int, or (n, outputs) array
             Classes, or targets, as the loss requires, see `Trainer`.
         sample_weight : (n,) array, optional
-            Weights >= 0: row i's loss is multiplied by ``sample_weight[i]``. Default: 1.
+            Weights w >= 0 of the rows: the loss is sum_i w_i loss_i / sum_i w_i. Default: 1.
 
         Returns
         -------
@@ -308,7 +310,7 @@ class Trainer:
         schedule : Schedule, optional
             One of `fastsnn.schedules`. Default: a constant learning rate.
         sample_weight : (n,) array, optional
-            Weights >= 0: row i's loss is multiplied by ``sample_weight[i]``. Default: 1.
+            Weights w >= 0 of the rows: the loss is sum_i w_i loss_i / sum_i w_i. Default: 1.
         history : list of dict, optional
             Records of earlier epochs, to resume a training. New records are appended to it.
 
@@ -322,8 +324,8 @@ class Trainer:
             - "learning_rate": learning rate of the epoch's last update
             - "seconds": duration of the updates, in seconds, without the evaluation
             - "samples_per_second": rows per second
-            - "validation_loss" and other figures of `evaluate` with the prefix "validation_", if
-              there are validation data
+            - "validation_loss", "validation_accuracy", ...: the figures of `evaluate`, if there are
+              validation data
 
         Raises
         ------
