@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
+from fastsnn.deprecated import Renamed
 from fastsnn.theory.fixed_points import selu_constants
 
 __all__ = [  # in the order of error messages
@@ -29,14 +30,14 @@ class Layer:
 class Activation(Layer):
     """The base class of activations, y[n] = f(z[n]). One follows a Dense or its normalization."""
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         """Return the name of f in `fastsnn.kernels.activations`."""
         raise NotImplementedError
 
+    kernel = Renamed("_kernel")
+
 
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
-
-
 MOST_LAYERS = 100_000  # the list of layers is built before any memory check
 MOST_UNITS = 2**53  # float64 holds such counts exactly, and int64 their bytes
 
@@ -101,16 +102,15 @@ class SELU(Activation):
     fixed_point : (mean, variance)
         Mean and variance that activations converge to over many layers; variance > 0. alpha and
         lambda are computed by `fastsnn.theory.selu_constants`. The fixed point holds for units
-        whose weights sum to 0 and their squares to 1. The sum of random weights has standard
-        deviation 1, so the variance grows from layer to layer unless the mean is small compared
-        with the standard deviation.
+        whose weights sum to 0 and their squares to 1. Random weights sum to about +-1, so the
+        variance grows from layer to layer unless the mean is small against its square root.
 
     Raises
     ------
     TypeError
         If `fixed_point` is not a pair of numbers.
     ValueError
-        If no alpha and lambda in the range of float32 have this fixed point.
+        If no SELU in float32 has this fixed point.
     """
 
     fixed_point: tuple[float, float] = (0.0, 1.0)
@@ -136,7 +136,7 @@ class SELU(Activation):
             )
         object.__setattr__(self, "fixed_point", (mean, variance))
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "selu"
 
 
@@ -144,7 +144,7 @@ class SELU(Activation):
 class ReLU(Activation):
     """Rectified linear unit, ``torch.nn.ReLU``: y = max(z, 0). Use `Dense` with "he_normal"."""
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "relu"
 
 
@@ -152,7 +152,7 @@ class ReLU(Activation):
 class Tanh(Activation):
     """Hyperbolic tangent, ``torch.nn.Tanh``: y = tanh(z)."""
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "tanh"
 
 
@@ -178,7 +178,7 @@ class GELU(Activation):
             given = shown(self.approximate)
             raise ValueError(f"GELU: approximate must be one of none, tanh; got {given}")
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "gelu" if self.approximate == "none" else "gelu_tanh"
 
 
@@ -186,7 +186,7 @@ class GELU(Activation):
 class Mish(Activation):
     """Mish (Misra 2019), ``torch.nn.Mish``: y = z tanh(log(1 + exp(z)))."""
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "mish"
 
 
@@ -195,7 +195,8 @@ class Dropping(Layer):
     """The base class of dropouts. One follows each Dense at most, after activation and norm."""
 
     rate: float
-    dropout: ClassVar[str]  # its name in a `Node`
+    _dropout: ClassVar[str]  # its name in a `Node`
+    dropout = Renamed("_dropout")
 
     def __post_init__(self) -> None:
         where, rate = type(self).__name__, plain(self.rate)
@@ -236,16 +237,14 @@ class AlphaDropout(Dropping):
         identity.
     """
 
-    dropout = "alpha"
+    _dropout = "alpha"
 
 
 class Dropout(Dropping):
-    """Dropout (Srivastava et al. 2014), ``torch.nn.Dropout``, for networks of ReLU or tanh. After
-    SELU use `AlphaDropout`.
+    """Dropout (Srivastava et al. 2014), ``torch.nn.Dropout``. After SELU use `AlphaDropout`.
 
     In training, each element becomes 0 with probability `rate`; the others are divided by
-    1 - rate. In evaluation mode the layer is the identity. Masks and the rounding of the rate are
-    those of `AlphaDropout`.
+    1 - rate. In evaluation mode the layer is the identity. Masks are those of `AlphaDropout`.
 
     Parameters
     ----------
@@ -254,7 +253,7 @@ class Dropout(Dropping):
         identity.
     """
 
-    dropout = "plain"
+    _dropout = "plain"
 
 
 @dataclass(frozen=True)
@@ -262,7 +261,8 @@ class Normalizing(Layer):
     """The base class of normalizations. One follows a Dense or its activation."""
 
     eps: float = 1e-5
-    op: ClassVar[str]  # its name in a `Node`
+    _op: ClassVar[str]  # its name in a `Node`
+    op = Renamed("_op")
 
     def __post_init__(self) -> None:
         where = type(self).__name__
@@ -293,7 +293,7 @@ class BatchNorm(Normalizing):
     """
 
     momentum: float = 0.1
-    op = "batch_norm"
+    _op = "batch_norm"
 
 
 @dataclass(frozen=True)
@@ -310,7 +310,7 @@ class LayerNorm(Normalizing):
     eps : float in (0, 1]
     """
 
-    op = "layer_norm"
+    _op = "layer_norm"
 
 
 @dataclass(frozen=True)

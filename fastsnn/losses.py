@@ -18,6 +18,7 @@ import numpy as np
 
 from fastsnn.checks import inputs as check
 from fastsnn.checks.scalars import FLOAT32_MAX, number, shown
+from fastsnn.deprecated import Renamed
 from fastsnn.kernels import losses as kernels
 
 __all__ = ["MSE", "Huber", "Quantile", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
@@ -42,20 +43,22 @@ class Loss:
     task: ClassVar[str]
 
     @cached_property  # each step needs it
-    def code(self) -> int:
+    def _code(self) -> int:
         """Number of the row in `kernels/losses.py`."""
         code: int = kernels.CODES[self.name]
         return code
 
     @cached_property
-    def parameter(self) -> float:
+    def _parameter(self) -> float:
         """The parameter; 0.0 if the loss has none. Kernels round it to float32."""
         return float(getattr(self, fields(self)[0].name)) if fields(self) else 0.0
+
+    code, parameter = Renamed("_code"), Renamed("_parameter")
 
     @property
     def spec(self) -> str:
         """Name, with the parameter unless it is the default: "huber", "huber:0.5"."""
-        return self.name if self == type(self)() else f"{self.name}:{self.parameter!r}"
+        return self.name if self == type(self)() else f"{self.name}:{self._parameter!r}"
 
     @property
     def takes_classes(self) -> bool:

@@ -140,13 +140,13 @@ class TrainingEngine(Interface):
         data = self._data(batch)
         jobs = np.zeros((len(sizes), made.job.JOB), np.int64)
         scalars = np.zeros((len(sizes), made.job.HYPERS), np.float32)
-        numbers = require_loss(loss.code).targets == NUMBERS
+        numbers = require_loss(loss._code).targets == NUMBERS
         outputs = self.nodes[-1].fan_out if numbers else 1
         for i, (size, hyper) in enumerate(zip(sizes, hypers, strict=True)):
             jobs[i, made.job.FIRST_ROW], first_row = first_row, first_row + size
             jobs[i, made.job.STEP] = (step + i) & 0xFFFFFFFF
             scalars[i, : len(hyper)] = hyper
-            scalars[i, made.job.PARAMETER] = loss.parameter
+            scalars[i, made.job.PARAMETER] = loss._parameter
             scalars[i, made.job.SCALE] = 1 / (size * outputs)
         jobs[:, made.job.SEED] = made.dropout.signed64(seed)
         scalars[:, made.job.LIMIT] = limit
@@ -154,7 +154,7 @@ class TrainingEngine(Interface):
         made.device.write(self.hypers, 0, scalars.reshape(-1))
         made.device.write(self.slots, 0, np.zeros(made.job.SLOTS, np.int64))
         for size in sizes:
-            self._launches(params, data, size, loss.code, update, state).run()
+            self._launches(params, data, size, loss._code, update, state).run()
         count, columns = len(sizes), made.job.HYPERS
         overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
         return made.device.read(self.step_losses)[:count].tolist(), overflows

@@ -10,9 +10,9 @@ Notation: a unit with weights w_i has `weight_sum` = sum_i w_i (the paper's omeg
 (0.036, 1.3)
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from fastsnn.deprecated import renamed
+from fastsnn.deprecated import renamed as _renamed
 from fastsnn.theory.fixed_points import fixed_point, selu_constants
 from fastsnn.theory.moments import (
     ALPHA,
@@ -41,5 +41,5 @@ __all__ = [
     "jacobian", "moment_map", "selu_constants", "spectral_norm", "spectral_radius",
 ]  # fmt: skip
 
-if not TYPE_CHECKING:
-    __getattr__ = renamed(__name__, {"solve": "fastsnn.theory.selu_constants"})
+if not _TYPE_CHECKING:
+    __getattr__ = _renamed(__name__, {"solve": "fastsnn.theory.selu_constants"})
