@@ -102,8 +102,8 @@ class SELU(Activation):
     fixed_point : (mean, variance)
         Mean and variance that activations converge to over many layers; variance > 0. alpha and
         lambda are computed by `fastsnn.theory.selu_constants`. The fixed point holds for units
-        whose weights sum to 0 and their squares to 1. Random weights sum to about +-1, so the
-        variance grows from layer to layer unless the mean is small against its square root.
+        whose weights sum to 0 and their squares to 1. Random weights sum to about +-1: variance
+        grows from layer to layer unless mean^2 is much smaller than variance.
 
     Raises
     ------
