@@ -146,6 +146,7 @@ class SoftmaxCrossEntropy(Loss):
         self._set("label_smoothing", 0, 1, "[)")
 
     def value(self, z: np.ndarray, y: np.ndarray) -> float:
+        """Return the mean loss in float64 for raw outputs z (n, classes) and classes y (n,)."""
         log_p = log_softmax(z)
         own = float(-log_p[np.arange(len(z)), y].mean())
         if not self.label_smoothing:
