@@ -11,8 +11,8 @@ al. 2017) on fused Numba kernels for CPU and CUDA.
     net.save("model.safetensors")
 """
 
+import typing as _typing
 from pathlib import Path as _Path
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if not (
     _Path(__file__).parent / "kernels"
@@ -38,7 +38,7 @@ __all__ = [
     "schedules", *layers.__all__, *losses.__all__, *optimizers.__all__,
 ]  # fmt: skip
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:  # type checkers report the old names
     __getattr__ = _renamed(
         __name__, {old: f"fastsnn.schedules.{new}" for old, new in schedules.NAMES_0_1.items()}
     )

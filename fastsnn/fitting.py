@@ -251,7 +251,7 @@ def _epoch(
 
 
 def _has(callback: object, name: str) -> bool:
-    """Return True unless the method is missing, or inherited from `Callback`, where it does nothing."""
+    """Return True unless the method is missing, or the one of `Callback`, which does nothing."""
     return hasattr(callback, name) and getattr(type(callback), name, None) is not getattr(
         Callback, name
     )

@@ -107,10 +107,8 @@ class SELU(Activation):
 
     Raises
     ------
-    TypeError
-        If `fixed_point` is not a pair of numbers.
-    ValueError
-        If no SELU in float32 has this fixed point.
+    TypeError, ValueError
+        If `fixed_point` is not a pair of numbers, or no SELU in float32 has this fixed point.
     """
 
     fixed_point: tuple[float, float] = (0.0, 1.0)
@@ -158,12 +156,11 @@ class Tanh(Activation):
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """Gaussian error linear unit (Hendrycks & Gimpel 2016), ``torch.nn.GELU``::
+    """Gaussian error linear unit (Hendrycks & Gimpel 2016), ``torch.nn.GELU``. With the cumulative
+    distribution function Phi of N(0, 1)::
 
         y = z Phi(z)                                                         "none"
         y = z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2                "tanh"
-
-    Phi is the cumulative distribution function of N(0, 1).
 
     Parameters
     ----------
@@ -289,7 +286,9 @@ class BatchNorm(Normalizing):
     Parameters
     ----------
     eps : float in (0, 1]
+        Added to the variance.
     momentum : float in (0, 1]
+        Weight of the mini-batch in the running statistics.
     """
 
     momentum: float = 0.1
@@ -308,6 +307,7 @@ class LayerNorm(Normalizing):
     Parameters
     ----------
     eps : float in (0, 1]
+        Added to the variance.
     """
 
     _op = "layer_norm"

@@ -132,8 +132,9 @@ class SoftmaxCrossEntropy(Loss):
 
     Examples
     --------
+    >>> import fastsnn as fs
     >>> z = np.log([[0.25, 0.75], [0.5, 0.5]])
-    >>> round(SoftmaxCrossEntropy().value(z, np.array([1, 0])), 4)  # (-ln 0.75 - ln 0.5) / 2
+    >>> round(fs.SoftmaxCrossEntropy().value(z, np.array([1, 0])), 4)  # (-ln 0.75 - ln 0.5) / 2
     0.4904
     """
 
@@ -212,7 +213,8 @@ class Huber(Loss):
 
     Examples
     --------
-    >>> Huber(delta=1.0).value(np.array([[0.5], [3.0]]), np.zeros((2, 1)))  # (0.125 + 2.5) / 2
+    >>> import fastsnn as fs
+    >>> fs.Huber(delta=1.0).value(np.array([[0.5], [3.0]]), np.zeros((2, 1)))  # (0.125 + 2.5) / 2
     1.3125
     """
 
@@ -248,7 +250,8 @@ class Quantile(Loss):
 
     Examples
     --------
-    >>> round(Quantile(q=0.9).value(np.zeros((2, 1)), np.array([[1.0], [-1.0]])), 4)
+    >>> import fastsnn as fs
+    >>> round(fs.Quantile(q=0.9).value(np.zeros((2, 1)), np.array([[1.0], [-1.0]])), 4)
     0.5
     """
 

@@ -56,9 +56,10 @@ class Model:
 
     Examples
     --------
-    >>> from fastsnn import mlp
+    >>> import fastsnn as fs
     >>> x = np.array([[1.0, 200.0], [3.0, 100.0], [2.0, 150.0]])
-    >>> model = Model(mlp(2, 3, layers=2, width=8), "classification", Standardizer.fit(x))
+    >>> inputs = fs.data.Standardizer.fit(x)
+    >>> model = fs.Model(fs.mlp(2, 3, layers=2, width=8), "classification", inputs)
     >>> model.predict(x).shape
     (3, 3)
     """

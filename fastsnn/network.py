@@ -52,8 +52,8 @@ class Network:
 
     Examples
     --------
-    >>> from fastsnn import AlphaDropout, Dense, SELU
-    >>> net = Network([Dense(256), SELU(), AlphaDropout(0.05), Dense(10)], input_size=784)
+    >>> import fastsnn as fs
+    >>> net = fs.Network([fs.Dense(256), fs.SELU(), fs.AlphaDropout(0.05), fs.Dense(10)], 784)
     >>> net.forward(np.zeros((3, 784))).shape
     (3, 10)
     >>> {name: tensor.shape for name, tensor in net.state_dict().items()}
@@ -300,7 +300,8 @@ def mlp(
 
     Examples
     --------
-    >>> net = mlp(input_size=4, output_size=3, layers=32, width=64, dropout=0.01)
+    >>> import fastsnn as fs
+    >>> net = fs.mlp(input_size=4, output_size=3, layers=32, width=64, dropout=0.01)
     >>> len(net.layers), net.n_parameters
     (97, 129475)
     """

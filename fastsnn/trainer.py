@@ -82,10 +82,10 @@ class Trainer:
 
     Examples
     --------
+    >>> import fastsnn as fs
     >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype(np.float32)
     >>> y = (x[:, 0] > 0).astype(int)
-    >>> from fastsnn import mlp
-    >>> trainer = Trainer(mlp(4, 2, layers=2, width=16), optimizer=SGD(0.1))
+    >>> trainer = fs.Trainer(fs.mlp(4, 2, layers=2, width=16), optimizer=fs.SGD(0.1))
     >>> history = trainer.fit(x, y, epochs=20, batch_size=32)
     >>> len(history), trainer.evaluate(x, y)["accuracy"] > 0.95
     (20, True)

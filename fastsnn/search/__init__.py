@@ -7,7 +7,7 @@
 ({'x': 2}, 0)
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from fastsnn.deprecated import renamed as _renamed
 from fastsnn.search.loop import Found, search
@@ -18,5 +18,5 @@ from fastsnn.search.trial import Trial
 
 __all__ = ["BestEpoch", "Found", "ModelSelection", "Range", "Trial", "grid", "search"]
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:  # type checkers report the old names
     __getattr__ = _renamed(__name__, _NAMES_0_1)

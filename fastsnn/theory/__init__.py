@@ -10,7 +10,7 @@ Notation: a unit with weights w_i has `weight_sum` = sum_i w_i (the paper's omeg
 (0.036, 1.3)
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from fastsnn.deprecated import renamed as _renamed
 from fastsnn.theory.fixed_points import fixed_point, selu_constants
@@ -41,5 +41,5 @@ __all__ = [
     "jacobian", "moment_map", "selu_constants", "spectral_norm", "spectral_radius",
 ]  # fmt: skip
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:  # type checkers report the old names
     __getattr__ = _renamed(__name__, {"solve": "fastsnn.theory.selu_constants"})
