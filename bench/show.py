@@ -1,4 +1,4 @@
-"""What was measured, as rows of text."""
+"""Results as rows of text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any
 
 from fastsnn.runs.console import columns
 
+from .case import Case
+
 NAMES = {"fastsnn": "fastsnn", "torch": "PyTorch", "torch-compile": "torch.compile",
          "jax": "JAX", "onnxruntime": "ONNX Runtime"}  # fmt: skip
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 
 
 def duration(seconds: float) -> str:
-    """Three digits and the unit that suits them."""
+    """Return a time with three digits, in s, ms or us."""
     for unit, scale in (("s", 1.0), ("ms", 1e3)):
         if seconds * scale >= 1:
             return f"{seconds * scale:.3g} {unit}"
@@ -22,8 +25,24 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def spelled(case: str, without: str = "") -> str:
+    """Return the settings of a case in words. without: "layers" or "batch", which vary."""
+    known = Case.parse(case)
+    layers = "layer" if known.layers == 1 else "layers"
+    words = {
+        "layers": f"{known.layers} {layers} of {known.width} units",
+        "batch": f"batch {known.batch}",
+        "dropout": f"dropout {known.rate:g}" if known.rate else "no dropout",
+    }
+    if without == "layers":
+        words["layers"] = f"{known.width} units per layer"
+    elif without:
+        del words[without]
+    return ", ".join(words.values())
+
+
 def against(rows: list[dict[str, Any]], others: tuple[str, ...]) -> list[list[str]]:
-    """A line for each case of `step` or `predict`."""
+    """Return a line for each case of `step` or `predict`."""
     head = ["case", "fastsnn", "GFLOP/s", "of peak", *[NAMES[n] for n in others]]
     table = [head + (["speed-up"] if others else [])]
     for row in rows:
@@ -38,7 +57,7 @@ def against(rows: list[dict[str, Any]], others: tuple[str, ...]) -> list[list[st
 
 
 def predictions(rows: list[dict[str, Any]], others: tuple[str, ...]) -> list[list[str]]:
-    """`against`, with the share of the memory's speed beside that of the arithmetic's peak."""
+    """Return `against` with a column more: the share of the memory bandwidth."""
     table = against(rows, others)
     table[0].insert(4, "of memory")
     for line, row in zip(table[1:], rows, strict=True):
@@ -69,9 +88,9 @@ def scaling(found: dict[str, Any]) -> str:
             others = [duration(times[i]) for times in part["peers"].values()]
             table.append([str(size), duration(s), duration(s / size), *others])
         blocks.append(
-            f"{part['base']} with other {part['of']}: slope {duration(part['slope_s'])}, "
-            f"exponent {part['exponent']:.3f}, at most {percent(part['worst_deviation'])} off a "
-            f"line\n{columns(table)}"
+            f"{part['base']}, varying {part['of']}: slope {duration(part['slope_s'])}, "
+            f"exponent {part['exponent']:.3f}, at most {percent(part['worst_deviation'])} from a "
+            f"straight line\n{columns(table)}"
         )
     table = [["case", "threads", "step", "speed-up"]]
     for row in found["threads"]:
@@ -82,9 +101,9 @@ def scaling(found: dict[str, Any]) -> str:
     many = found["many"]
     blocks += [
         columns(table),
-        f"{many['trainers']} trainers of {many['case']} in threads of their own: "
+        f"{many['trainers']} trainers of {many['case']}, each in its own thread: "
         f"{many['together_samples_s']:,.0f} samples/s, {percent(many['efficiency'])} of "
-        f"{many['trainers']} times one alone",
+        f"{many['trainers']} times one trainer",
     ]
     return "\n\n".join(blocks)
 
@@ -112,7 +131,8 @@ def train(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def parts(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """Shares of a step on one thread; the last line is what the multiply-adds need at peak."""
+    """Return shares of a step on one thread; the last line is the time of the multiply-adds at the
+    machine's peak."""
     table = [["part", *[row["case"] for row in rows]]]
     for name in rows[0]["parts"]:
         table.append([name, *[percent(row["parts"][name] / row["sum_s"]) for row in rows]])

@@ -1,13 +1,15 @@
-"""The tables of the documents, from stored results: `python -m fastsnn.bench.tables README.md ...`.
+"""Generate the tables of the documents: `python -m fastsnn.bench.tables README.md docs/*.md ...`.
 
-In a document, what stands between the lines `<!-- NAME -->` and `<!-- end of NAME -->` is made here
-from bench/results/NAME.json, so that no figure stands there that was not measured; `paper-NAME`
-from bench/results/paper/NAME.json, which `fastsnn reproduce NAME` wrote.
+In a document of any folder, the text between the lines `<!-- NAME -->` and `<!-- end of NAME -->`
+is made here from bench/results/NAME.json, so that every figure in it was measured; `paper-NAME`
+from bench/results/paper/NAME.json, which `fastsnn reproduce NAME` wrote. `accuracy` is one table
+of all experiments.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,23 +19,49 @@ from fastsnn.paper import show as shown
 from fastsnn.runs.console import clock
 
 from . import show
+from .case import Case
 from .gpu import results as on_gpu
 
-RESULTS = Path("bench", "results")  # beside the document
+RESULTS = Path("bench", "results")  # in the checkout
+NOT_YET = "Not yet measured on hardware."
+PROGRAMS = {
+    "python": "Python", "numba": "Numba", "numpy": "NumPy", "torch": "PyTorch", "jax": "JAX",
+    "onnxruntime": "ONNX Runtime",
+}  # fmt: skip
+# Names of columns for a reader of the documents; `fastsnn bench` and `reproduce` have less room.
+HEADS = {
+    "of peak": "share of peak", "of memory": "share of memory bandwidth",
+    "whole-set loss": "loss, whole training set", "seconds": "time (s)",
+    "case": "layers x units x batch x dropout",
+}  # fmt: skip
 
 
 def markdown(rows: list[list[str]]) -> str:
     head, *rest = rows
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rest])
+    lines = [[HEADS.get(cell, cell) for cell in head], ["---"] * len(head), *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace(" +- ", " ± ")
+
+
+def spelled(rows: list[list[str]]) -> list[list[str]]:
+    """Replace the name of a case by columns: layers, units, batch, dropout, optimizer."""
+    cases = [(Case.parse(row[0].split()[0]), *row[0].split()[1:]) for row in rows[1:]]
+    inputs = len({case.inputs for case, *_ in cases}) > 1
+    head = ["layers x units", "batch", "dropout", *(["inputs"] if inputs else [])]
+    table = [head + (["optimizer"] if cases[0][1:] else []) + rows[0][1:]]
+    for (case, *optimizer), row in zip(cases, rows[1:], strict=True):
+        network = [f"{case.layers} x {case.width}", str(case.batch), f"{case.rate:g}"]
+        network += [str(case.inputs)] if inputs else []
+        table.append(network + [show.OPTIMIZERS[name] for name in optimizer] + row[1:])
+    return table
 
 
 def machine(found: dict[str, Any]) -> str:
     known = found["machine"]
     versions = {k: v for k, v in known["versions"].items() if k not in ("llvmlite", "jaxlib")}
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    named = ", ".join(f"{PROGRAMS.get(name, name)} {v}" for name, v in versions.items())
     return (
-        f"{known['processors']} processors {known['cpu']} ({known['cpu_target']}, vectors of "
-        f"{known['vector_lanes']} lanes), {named}."
+        f"{known['processors']} cores of an {known['cpu']} ({known['cpu_target']}, vectors of "
+        f"{known['vector_lanes']} floats), {named}."
     )
 
 
@@ -47,14 +75,30 @@ def peers(found):
     return tuple(name for name in show.NAMES if name in measured and name != "fastsnn")
 
 
+def speed(found):
+    """Four rows for the README: the fastest peer of each."""
+    rows = [["training step", "fastsnn", "fastest peer", "speed-up"]]
+    for row in found["rows"]:
+        best = row["best_peer"]
+        ours, other = (row["systems"][name]["median_s"] for name in ("fastsnn", best))
+        network = f"{show.spelled(row['case'])}, {show.OPTIMIZERS[row['optimizer']]}"
+        rows.append([network, show.duration(ours), f"{show.duration(other)} ({show.NAMES[best]})",
+                     f"{row['speedup']:.2f}"])  # fmt: skip
+    names = [show.NAMES[name] for name in peers(found)]
+    return (
+        f"{markdown(rows)}\n\nPeers: {', '.join(names)}, each with the better of "
+        f"{found['rows'][0]['threads']} threads and 1. {machine(found)} "
+    )
+
+
 def step(found):
-    rows = show.against(found["rows"], peers(found))
+    rows = spelled(show.against(found["rows"], peers(found)))
     peak = found["rows"][0]["peak_gflops"]
-    return f"{markdown(rows)}\n\nPeak {peak:.0f} GFLOP/s; {machine(found)}\n"
+    return f"{markdown(rows)}\n\nPeak: {peak:.0f} GFLOP/s. {machine(found)}\n"
 
 
 def predict(found):
-    return f"{markdown(show.predictions(found['rows'], peers(found)))}\n\n"
+    return f"{markdown(spelled(show.predictions(found['rows'], peers(found))))}\n\n"
 
 
 def train(found):
@@ -63,7 +107,7 @@ def train(found):
 
 def kernels(found):
     peak = found["peak_gflops"]
-    return f"{markdown(show.kernels(found['rows']))}\n\nPeak of one thread {peak:.0f} GFLOP/s. "
+    return f"{markdown(show.kernels(found['rows']))}\n\nPeak of one thread: {peak:.0f} GFLOP/s. "
 
 
 def grid(found):
@@ -71,82 +115,152 @@ def grid(found):
     ups = sorted(row["speedup"] for row in found["rows"])
     text = (
         f"Over {len(ups)} networks (1 to 64 layers of 16 to 1024 units, batches of 1 to 1024) a "
-        f"step is {ups[0]:.1f} to {ups[-1]:.0f} times as fast as in PyTorch eager, in the median "
-        f"{ups[len(ups) // 2]:.1f} times; "
+        f"step is {ups[0]:.1f} to {ups[-1]:.0f} times as fast as in eager PyTorch; the median is "
+        f"{ups[len(ups) // 2]:.1f}. "
     )
-    names = ", ".join(f"{row['case']} ({row['speedup']:.2f})" for row in slower)
-    return f"{text}slower {f'in {len(slower)}: {names}' if slower else 'nowhere'}.\n\n"
+    names = "; ".join(f"{show.spelled(row['case'])} ({row['speedup']:.2f})" for row in slower)
+    return f"{text}Slower {f'in {len(slower)}: {names}' if slower else 'in none'}.\n\n"
 
 
 def scaling(found):
     depth, batch, many = found["depth"], found["batch"], found["many"]
     lines = [
-        f"* A layer more costs {show.duration(depth['slope_s'])} ({depth['base']} else): over "
-        f"{depth['sizes'][0]} to {depth['sizes'][-1]} layers within "
-        f"{show.percent(depth['worst_deviation'])} of a straight line.",
-        f"* A sample more costs {show.duration(batch['slope_s'])} ({batch['base']} else): over "
-        f"batches of {batch['sizes'][0]} to {batch['sizes'][-1]} within "
-        f"{show.percent(batch['worst_deviation'])} of a straight line.",
-        f"* {many['trainers']} trainers at once, each in a Python thread with `threads=1`, reach "
-        f"{show.percent(many['efficiency'])} of {many['trainers']} times one alone "
-        f"({many['case']}).",
+        f"* Each extra layer adds {show.duration(depth['slope_s'])} (other settings: "
+        f"{show.spelled(depth['base'], 'layers')}). Over {depth['sizes'][0]} to "
+        f"{depth['sizes'][-1]} layers, times are within {show.percent(depth['worst_deviation'])} "
+        "of a straight line.",
+        f"* Each extra sample adds {show.duration(batch['slope_s'])} (other settings: "
+        f"{show.spelled(batch['base'], 'batch')}). Over batches of {batch['sizes'][0]} to "
+        f"{batch['sizes'][-1]}, times are within {show.percent(batch['worst_deviation'])} of a "
+        "straight line.",
+        f"* {many['trainers']} trainers running concurrently, each in a Python thread with "
+        f"`threads=1`, reach {show.percent(many['efficiency'])} of {many['trainers']} times the "
+        f"throughput of one ({show.spelled(many['case'])}).",
     ]
     return "\n".join(lines) + "\n\n"
 
 
 def parts(found):
-    return f"{markdown(show.parts(found['rows']))}\n\n"
+    table = show.parts(found["rows"])
+    return f"{markdown(table)}\n\nColumns: layers x units x batch x dropout. "
 
 
-def paper(name: str, results: Path) -> str:
-    """Tables and statements of `fastsnn reproduce NAME`, its picture, what it left out."""
+def paper(name: str, results: Path, link: str = RESULTS.as_posix()) -> str:
+    """Tables and statements of `fastsnn reproduce NAME`, its picture, deviations. link: from the
+    document to bench/results."""
     found = json.loads((results / f"{name}.json").read_text())
     made, lines = shown.SHOWN[name](found)
-    blocks = [*map(markdown, made), "\n".join(f"* {line}" for line in lines)]
+    blocks = [*map(markdown, made), bullets(lines)]
     if (results / f"{name}.png").exists():
-        blocks.append(f"![{name}]({RESULTS.as_posix()}/paper/{name}.png)")
-    blocks += [f"{what}: {'; '.join(found[key])}." for what, key in
-               (("Notes", "notes"), ("Left out of the paper's experiment", "left_out"))
-               if found[key]]  # fmt: skip
+        blocks.append(f"![{name}]({link}/paper/{name}.png)")
+    if found["notes"]:
+        blocks.append(f"Notes:\n\n{bullets(found['notes'])}")
+    if found["left_out"]:
+        blocks.append(f"Deviations from the paper:\n\n{bullets(found['left_out'])}")
     command = re.sub(r" --(?:out|work) \S+| --(?:json|resume)\b", "", found["machine"]["command"])
     seeds = ", ".join(map(str, found["seeds"]))
+    several = "s" if len(found["seeds"]) > 1 else ""
     blocks.append(
-        f"`{command}`, seeds {seeds}, {clock(found['training_seconds'])} of training "
+        f"`{command}`, seed{several} {seeds}, {clock(found['training_seconds'])} of training "
         f"({found['at_once']}), {found['machine']['date']}"
     )
     return "\n\n".join(filter(None, blocks))
 
 
+def bullets(lines: list[str]) -> str:
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def accuracy(results: Path, docs: str) -> str:
+    """A row for each experiment: the paper's figure and ours. docs: from the document to docs/."""
+    rows = [["experiment", "metric", "paper", "fastsnn", "deviations"]]
+    for what, metric, theirs, ours, place in _experiments(results):
+        page, anchor = place.split("#")
+        rows.append([what, metric, theirs, ours, f"[{page}]({docs}{page}.md#{anchor})"])
+    return markdown(rows)
+
+
+def _experiments(results: Path):
+    def found(name):
+        return json.loads((results / f"{name}.json").read_text())
+
+    def of(rows, **wanted):
+        return next(row for row in rows if all(row[k] == v for k, v in wanted.items()))
+
+    fig1 = found("paper/fig1-mnist")
+    snn, norm = (of(fig1["curves"], method=m, layers=32) for m in ("snn", "batchnorm"))
+    yield (
+        "Figure 1: MNIST, 32 layers, SNN / batch normalization",
+        f"training loss after {fig1['curves'][0]['epochs']} epochs (paper: 2,000)",
+        f"{snn['published']:.2g} / {norm['published']:.2g}",
+        f"{snn['loss']:.2g} / {norm['loss']:.2g}", "reproduction#figure-1",
+    )  # fmt: skip
+    uci = of(found("paper/uci")["methods"], method="snn")
+    yield (
+        f"UCI, the {uci['sets']} of 121 tasks in the public copy", "mean accuracy",
+        f"{uci['paper']:.3f}", f"{uci['accuracy']:.3f}", "reproduction#uci",
+    )  # fmt: skip
+    htru2 = of(found("paper/htru2")["methods"], method="snn")
+    yield (
+        "HTRU2, 10 folds", "AUC", f"{htru2['paper']:.4f}", f"{htru2['auc']:.4f}",
+        "reproduction#htru2",
+    )  # fmt: skip
+    tox21 = of(found("paper/tox21")["rows"], method="snn", layers=8)
+    yield (
+        "Tox21, 8 layers, RDKit features", "mean AUC of 12 tasks", f"{tox21['paper']:.3f}",
+        f"{tox21['auc']:.3f}", "reproduction#tox21",
+    )  # fmt: skip
+    tutorial = of(found("paper/tutorial-mnist")["networks"], network="selu")
+    yield (
+        "The authors' PyTorch tutorial on MNIST", "test accuracy",
+        f"{100 * tutorial['paper']:.2f} %",
+        f"{100 * tutorial['test_accuracy']:.2f} %", "reproduction#tutorial",
+    )  # fmt: skip
+    train = found("train")["rows"]
+    ours, torch = (of(train, system=name)["test_accuracy"] for name in ("fastsnn", "torch"))
+    yield (
+        "MNIST, 32 layers, defaults of `fastsnn train`", "test accuracy",
+        f"none; PyTorch: {100 * torch:.2f} %", f"{100 * ours:.2f} %",
+        "benchmarks#a-whole-training",
+    )  # fmt: skip
+
+
 def gpu(name: str, results: Path) -> str:
-    """Steps (gpu) or kernels (gpu-kernels) on an NVIDIA GPU, once there are figures."""
+    """Steps (gpu) or kernels (gpu-kernels) on an NVIDIA GPU, once they have been measured."""
     path = results / "gpu.json"
     if not path.exists():
-        return "Not yet measured on hardware."
+        return NOT_YET
     found = json.loads(path.read_text())
     table = on_gpu.steps_table(found) if name == "gpu" else on_gpu.kernels_table(found)
     return f"{markdown(table)}\n\n{on_gpu.machine(found)} {when(found)}"
 
 
-TABLES = {f.__name__: f for f in (step, predict, train, kernels, grid, scaling, parts)}
+TABLES = {f.__name__: f for f in (speed, step, predict, train, kernels, grid, scaling, parts)}
 
 
-def block(name: str, results: Path) -> str:
+def block(name: str, results: Path, link: str = RESULTS.as_posix(), docs: str = "docs/") -> str:
+    """The text of a block. link, docs: from the document to bench/results and to docs/."""
     if name.startswith("paper-"):
-        return paper(name.removeprefix("paper-"), results / "paper")
+        return paper(name.removeprefix("paper-"), results / "paper", link)
     if name in ("gpu", "gpu-kernels"):
         return gpu(name, results)
+    if name == "accuracy":
+        return accuracy(results, docs)
     found = json.loads((results / f"{name}.json").read_text())
     return f"{TABLES[name](found)}{when(found)}"
 
 
 def filled(path: Path) -> str:
-    """A document with its blocks made anew."""
-    text = path.read_text(encoding="utf-8")
+    """The text of a document with its blocks generated again."""
+    text, folder = path.read_text(encoding="utf-8"), path.resolve().parent
+    root = next(f for f in (folder, *folder.parents) if (f / RESULTS).is_dir())
+    link, docs = (Path(os.path.relpath(root / to, folder)).as_posix() for to in (RESULTS, "docs"))
     for name in re.findall(r"^<!-- ([\w-]+) -->$", text, re.M):
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, rest = text.split(begin, 1)
         _, after = rest.split(end, 1)
-        text = f"{before}{begin}{block(name, path.parent / RESULTS)}\n{end}{after}"
+        made = block(name, root / RESULTS, link, "" if docs == "." else f"{docs}/")
+        text = f"{before}{begin}{made}\n{end}{after}"
     return text
 
 

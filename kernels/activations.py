@@ -1,7 +1,11 @@
-"""The activations: one row each in `ACTIVATIONS`, from which both targets make their code.
+"""Activations and their slopes for one element, and the table `ACTIVATIONS` from which the code of
+both targets is generated.
 
-Arguments and results are float32 `Value`s, see `scalar.py`. To add an activation: its function, its
-slope and its row here, and a layer class in `fastsnn/layers.py` that names the row.
+    z    pre-activation; y: output of the activation; h: output after dropout, h = a y + b
+    dh   gradient of the loss with respect to h; dz: with respect to z
+
+Arguments and results are float32 `Value`s, see `emit.py`. To add an activation: write its function,
+its slope and a row here, and a layer class in `fastsnn/layers.py` that names the row.
 """
 
 from collections.abc import Callable
@@ -13,23 +17,24 @@ from .scalar import exp_nonpositive, expm1_nonpositive
 # The argument of a slope.
 OUTPUT, INPUT = "output", "input"
 
-# How dropout enters a backward pass: not at all, through its affine map, or with its mask.
+# What the backward pass through an activation needs of its dropout: nothing (no dropout), the
+# affine map, or the affine map and the mask.
 PLAIN, AFFINE, MASKED = range(3)
 
 
 @dataclass(frozen=True)
 class Activation:
-    """y = function(z, *selu) and dy/dz = slope(y or z, *selu), where selu are SELU's two constants:
-    they depend on its fixed point.
+    """y = function(z, *selu) and dy/dz = slope(y or z, *selu). `selu`: lambda and lambda alpha,
+    which depend on the fixed point of the layer's SELU; other activations ignore them.
 
-    A slope from the output y costs no memory. A slope from the pre-activation z needs a buffer that
-    keeps z until the backward pass, see SLOPE_AT in `program.py`.
+    A slope from the output y needs no memory. A slope from the pre-activation z needs a buffer that
+    holds z until the backward pass, see SLOPE_AT in `program.py`.
     """
 
     function: Callable
     slope: Callable
     slope_from: str = OUTPUT
-    # Dropouts whose dropped value has slope 0 by itself: the backward pass needs no mask.
+    # Kinds of dropout whose dropped value has slope 0, so that the backward pass needs no mask.
     slope_0_after: tuple[str, ...] = ()
 
 
@@ -49,7 +54,7 @@ def selu_slope(y, lambda_, lambda_alpha):
 
 
 def relu(z, *_):
-    return where(z < 0, 0, z)  # this way round a NaN stays NaN
+    return where(z < 0, 0, z)  # z < 0 is false for NaN, so NaN stays NaN
 
 
 def relu_slope(y, *_):
@@ -57,7 +62,7 @@ def relu_slope(y, *_):
 
 
 def tanh(z, *_):
-    """sign(z) (1 - e) / (1 + e), e = exp(-2 |z|), through exp - 1: no cancellation near 0."""
+    """sign(z) (1 - e) / (1 + e), e = exp(-2 |z|); 1 - e from expm1: no cancellation near 0."""
     e = expm1_nonpositive(absolute(z) * -2)
     return copysign(e / (e + 2), z)
 
@@ -76,8 +81,8 @@ def identity_slope(y, *_):
 
 FAR = 15.0  # exp(-FAR**2 / 2) is 0 in float32
 INVERSE_ROOT_2_PI = 0.3989422804014327
-# Phi(-x) exp(x**2 / 2) on [0, FAR] as a quotient, within 5e-8 of its value; lowest power first. All
-# terms are positive: nothing cancels.
+# Phi(-x) exp(x**2 / 2) on [0, FAR] as a rational function with relative error below 5e-8; lowest
+# power first. All terms are positive, so nothing cancels.
 MILLS = 0.5, 0.4385795, 0.18341944, 0.04068761, 0.00412206
 MILLS_DIVISOR = 1, 1.67504385, 1.20332636, 0.46995015, 0.10199496, 0.01033235
 
@@ -90,13 +95,13 @@ def _polynomial(x, coefficients):
 
 
 def _within(z, bound):
-    """z, but no farther from 0 than `bound`: infinity times 0 would be NaN. NaN stays NaN."""
+    """Return z clipped to [-bound, bound], because infinity times 0 would be NaN. NaN stays NaN."""
     return where(z > bound, bound, where(z < -bound, -bound, z))
 
 
 def _normal_tail(x):
-    """(Phi(-x), exp(-x**2 / 2)) for x in [0, FAR]: the square with what its rounding took, so that
-    the exponential of a large one is right.
+    """Return (Phi(-x), exp(-x**2 / 2)) for x in [0, FAR]. The rounding error of x**2 is added back,
+    since the exponential would amplify it for large x.
     """
     square = x * x
     e = exp_nonpositive(square * -0.5)
@@ -107,7 +112,7 @@ def _normal_tail(x):
 def gelu(z, *_):
     """z Phi(z), Phi the distribution function of N(0, 1)   Hendrycks & Gimpel 2016
 
-    Through Phi(-|z|), so that nothing cancels. -inf gives -0, the limit.
+    Computed from Phi(-|z|), so that nothing cancels. -inf gives -0, the limit.
     """
     x = _within(z, FAR)
     tail, _ = _normal_tail(absolute(x))
@@ -127,7 +132,7 @@ GELU_CUBE = 0.044715
 
 
 def _gelu_gate(x):
-    """(exp(-|u|), 1 / (1 + exp(-|u|))) of u = 2 sqrt(2 / pi) (x + 0.044715 x**3)"""
+    """Return (exp(-|u|), 1 / (1 + exp(-|u|))), u = 2 sqrt(2 / pi) (x + 0.044715 x**3)."""
     u = x * fma(x * x, GELU_SCALE * GELU_CUBE, GELU_SCALE)
     e = exp_nonpositive(-absolute(u))
     return e, 1 / (e + 1)
@@ -155,8 +160,8 @@ EXP_FAR = 120.0  # exp(-EXP_FAR) is 0 in float32
 
 
 def _mish_parts(x):
-    """(n, d, e) with tanh(log(1 + exp(x))) = n / d, e = exp(-|x|), all terms positive:
-    n = exp(2 x) + 2 exp(x) and d = n + 2, both times e**2 for x > 0.
+    """Return (n, d, e) with tanh(log(1 + exp(x))) = n / d and e = exp(-|x|); all terms positive.
+    n = exp(2 x) + 2 exp(x) and d = n + 2, both multiplied by e**2 for x > 0.
     """
     e = exp_nonpositive(-absolute(x))
     square = e * e
@@ -175,8 +180,8 @@ def mish(z, *_):
 
 
 def mish_slope(z, *_):
-    """w + z (1 - w**2) / (1 + exp(-z)), w = n / d: the product is 4 z e (1 + e) / d**2, e = exp(z),
-    and the same with e**2 (1 + e), e = exp(-z), for z > 0.
+    """w + z (1 - w**2) / (1 + exp(-z)), w = n / d. The second term is 4 z e (1 + e) / d**2 with
+    e = exp(z) for z <= 0, and 4 z e**2 (1 + e) / d**2 with e = exp(-z) for z > 0.
     """
     x = _within(z, EXP_FAR)
     n, d, e = _mish_parts(x)
@@ -188,53 +193,54 @@ def mish_slope(z, *_):
 ACTIVATIONS = {
     "none": Activation(identity, identity_slope),
     "selu": Activation(selu, selu_slope, slope_0_after=("alpha",)),
-    # The dropped value, negative or 0, lies where the slope is 0.
+    # The dropped value is negative or 0, where the slope is 0.
     "relu": Activation(relu, relu_slope, slope_0_after=("alpha", "plain")),
     "tanh": Activation(tanh, tanh_slope),
     "gelu": Activation(gelu, gelu_slope, slope_from=INPUT),
     "gelu_tanh": Activation(gelu_tanh, gelu_tanh_slope, slope_from=INPUT),
     "mish": Activation(mish, mish_slope, slope_from=INPUT),
 }
-CODES = {name: code for code, name in enumerate(ACTIVATIONS)}  # of the column ACTIVATION
-NAMES = tuple(ACTIVATIONS)  # by code
+CODES = {name: code for code, name in enumerate(ACTIVATIONS)}  # values of the column ACTIVATION
+NAMES = tuple(ACTIVATIONS)  # index: code
 NONE = CODES["none"]
 
 
 def code_of(name):
-    """The number of an activation in a program. Raises ValueError for an unknown name."""
+    """Return the code of an activation in a program. Raises ValueError for an unknown name."""
     if name not in CODES:
         raise ValueError(f"activation: must be one of {', '.join(CODES)}; got {name!r}")
     return CODES[name]
 
 
 def keeps_input(name):
-    """True if the backward pass of this activation reads its pre-activation."""
+    """Return True if the backward pass of this activation reads its pre-activation."""
     return ACTIVATIONS[name].slope_from == INPUT
 
 
 def needs_mask(name, dropout):
-    """True if the backward pass must make the dropout mask again, because the slope at a dropped
-    value is not 0. A slope from the pre-activation does not depend on the dropout.
+    """Return True if the backward pass must recompute the dropout mask, because the slope at a
+    dropped value is not 0, or because the slope is computed from the pre-activation, which dropout
+    does not change.
     """
     return keeps_input(name) or dropout not in ACTIVATIONS[name].slope_0_after
 
 
-def ways_back(name):
-    """The ways back through dropout that this activation can need: PLAIN, AFFINE, MASKED."""
+def backward_modes(name):
+    """Return the backward variants that this activation can need: of PLAIN, AFFINE, MASKED."""
     needed = {needs_mask(name, dropout) for dropout in ("alpha", "plain")}
     return (PLAIN, *sorted(MASKED if mask else AFFINE for mask in needed))
 
 
-def gradient(name, way, dh, kept, selu, a, b, dropped=None):
-    """dz from the gradient dh of the output after dropout.
+def gradient(name, mode, dh, kept, selu, a, b, dropped=None):
+    """Return dz from dh.
 
-    kept: that output, or z, whichever the slope is computed from; a, b: the affine map of dropout,
-    h = a y + b; dropped: where the gradient is 0, of the way MASKED.
+    mode: PLAIN, AFFINE or MASKED. kept: h, or z if the slope is computed from z. a, b: affine map
+    of dropout, h = a y + b. dropped: mask of dropped elements, for MASKED only.
     """
     activation = ACTIVATIONS[name]
-    if way == PLAIN:
+    if mode == PLAIN:
         return dh * activation.slope(kept, *selu)
     if activation.slope_from == OUTPUT:
         kept = (kept - b) * (1 / a)
     dz = dh * a * activation.slope(kept, *selu)
-    return where(dropped, 0, dz) if way == MASKED else dz
+    return where(dropped, 0, dz) if mode == MASKED else dz

@@ -1,4 +1,4 @@
-"""Lock between processes that start together on an empty cache: one compiles, the others wait."""
+"""Lock between processes that share an empty cache: one process compiles, the others wait."""
 
 import contextlib
 import logging
@@ -11,8 +11,8 @@ from .locks import compiler
 log = logging.getLogger("fastsnn")
 
 POLL = 0.2  # seconds
-# Seconds without a new kernel after which a waiting process compiles, too: the other one may be
-# stopped, or a network file system may have lost the lock. A dead process holds no lock.
+# Seconds without a new kernel after which a waiting process also compiles: the other process may be
+# stopped, or a network file system may have lost the lock. The lock of a dead process is free.
 PATIENCE = 300.0
 
 
@@ -20,8 +20,9 @@ PATIENCE = 300.0
 def alone(
     folder: Path | None, missing: Callable[[], int], report: Callable[[str], None]
 ) -> Iterator[None]:
-    """Context in which this process compiles into `folder`, alone if the file system has locks.
-    Waits while another process compiles, but no longer than kernels are `missing`.
+    """Context in which this process compiles into `folder`, with an exclusive lock if the file
+    system supports locks. While another process holds the lock, wait until `missing()`, the number
+    of kernels that are not cached, is 0.
     """
     lock = None if folder is None else _acquire(folder / "compiling.lock", missing, report)
     try:
@@ -32,7 +33,7 @@ def alone(
 
 
 def _acquire(path, missing, report):
-    """The lock; None if nothing is missing any more, or no lock is available."""
+    """Return the lock, or None if no kernel is missing any more or no lock is available."""
     with compiler:  # forks wait for it: a half-imported module would block the child
         import filelock
 
@@ -57,7 +58,7 @@ def _acquire(path, missing, report):
             elif time.monotonic() - since > PATIENCE:
                 report(
                     f"fastsnn: the other process has compiled nothing for {PATIENCE:.0f} s; "
-                    "compiling here, too"
+                    "compiling here as well"
                 )
                 return None
     except (OSError, NotImplementedError, Warning) as problem:  # no locks on this file system

@@ -1,8 +1,8 @@
-"""The cache of compiled kernels: Numba's, in the places of `cachefolder`, with checksums.
+"""The cache of compiled kernels: Numba's cache in the folders of `cachefolder`, with checksums.
 
-Numba's cache does not notice an edit in a function that a cached function calls. So the name of the
-cache's folder contains the version and a hash of all kernel sources: any edit leads to a new
-folder. An entry that cannot be read is dropped and compiled anew.
+Numba's cache does not detect an edit of a function that a cached function calls. So the name of the
+cache folder contains a hash of Numba's version and of all kernel sources: every edit leads to a new
+folder. An entry that cannot be read is deleted and compiled again.
 """
 
 import contextlib
@@ -19,17 +19,17 @@ from . import cachefolder
 
 log = logging.getLogger("fastsnn")
 
-_said = set()
+_warned = set()
 
 
 def warn_once(text):
-    if text not in _said:
-        _said.add(text)
+    if text not in _warned:
+        _warned.add(text)
         log.warning("fastsnn: %s", text)
 
 
 class _CacheFile(caching.IndexDataCacheFile):
-    """Adds a checksum of the compiled code: a single wrong bit in it can crash the process."""
+    """Numba's files with a SHA-256 checksum: one wrong bit in compiled code can crash a process."""
 
     def _load_index(self):
         try:
@@ -70,7 +70,7 @@ class _Locator(caching._SourceFileBackedLocatorMixin, caching._CacheLocator):
 
 
 class _Impl(caching.CompileResultCacheImpl):
-    """Numba's class with a given folder, instead of a search for a writable one."""
+    """Numba's class with a fixed folder, instead of a search for a writable one."""
 
     def __init__(self, function, folder):
         self._lineno = function.__code__.co_firstlineno
@@ -82,7 +82,7 @@ class _Impl(caching.CompileResultCacheImpl):
 
 
 class _PlaceCache(caching.FunctionCache):
-    """Numba's cache of one function in one place; an unusable entry is dropped."""
+    """Numba's cache of one function in one folder; an unusable entry is deleted."""
 
     def __init__(self, function, place):
         self._name, self._py_func, self.writable = function.__name__, function, place.writable
@@ -94,7 +94,7 @@ class _PlaceCache(caching.FunctionCache):
         self.enable()
 
     def has(self, signature, target_context):
-        """True if the index lists the kernel, for this processor and these sources."""
+        """Return True if the index lists the kernel for this processor and these sources."""
         key = self._index_key(signature, target_context.codegen())
         try:
             return key in self._cache_file._load_index()
@@ -105,12 +105,12 @@ class _PlaceCache(caching.FunctionCache):
         try:
             return super().load_overload(signature, target_context)
         except RuntimeError as reason:
-            warn_once(f"{reason}; the code there is not used but compiled anew")
+            warn_once(f"{reason}; the code there is not used, the kernel is compiled again")
         except OSError as problem:
             warn_once(f"the cache entry of {self._name} cannot be read ({problem})")
         except Exception as error:  # a damaged pickle can raise anything
             log.warning(
-                "fastsnn: cache entry of %s is damaged (%r); compiling anew", self._name, error
+                "fastsnn: cache entry of %s is damaged (%r); compiling again", self._name, error
             )
         if self.writable:
             try:
@@ -127,7 +127,7 @@ class _PlaceCache(caching.FunctionCache):
 
 
 class KernelCache(caching.NullCache):
-    """The cache of one function in all places: reads from the first that has it, writes into the
+    """The cache of one function in all folders: reads from the first that has it, writes to the
     writable one.
     """
 

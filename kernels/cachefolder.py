@@ -1,9 +1,9 @@
-"""Folders for compiled code, and the files in them. Code is only run if nobody else could write it.
+"""Folders and files of compiled code. Code is run only if no other user could have written it.
 
 The rule is that of OpenSSH's StrictModes. Every folder from the root down must belong to this user
-or to root, and nobody else may be able to write into it; a parent with the sticky bit, like /tmp,
-may be open to all. Symbolic links are refused, except those of the system (`_of_system`). The rule
-is checked again whenever a file is read or written; the owner of a file is that of its descriptor.
+or to root and must not be writable by others; a parent with the sticky bit, such as /tmp, may be
+writable by all. Symbolic links are refused, except those of the system (`_of_system`). The rule is
+checked again whenever a file is read or written; the owner of a file is taken from its descriptor.
 """
 
 import os
@@ -25,20 +25,20 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Places in the order in which they are read, and why other folders are not used."""
+    """Places in the order in which they are read, and the reasons why others are not used."""
 
     places: tuple[Place, ...]
     refused: tuple[str, ...]
 
     @property
     def target(self) -> Path | None:
-        """The folder for new code; None if none is writable."""
+        """Folder for new code, or None if no folder is writable."""
         return next((place.path for place in self.places if place.writable), None)
 
 
 def complaint(folder: Path) -> str | None:
-    """The reason why another user could write code into `folder`, or None. Parts of the path that
-    do not exist are not checked. Raises OSError if a part cannot be examined.
+    """Return the reason why another user could write code into `folder`, or None. Parts of the path
+    that do not exist are not checked. Raises OSError if a part cannot be examined.
     """
     if not hasattr(os, "geteuid"):
         return None
@@ -72,7 +72,7 @@ def _reason(place, status, last):
 
 
 def _foreign(place, status, sticky=False):
-    """The reason why another user could have written there, or None."""
+    """Return the reason why another user could have written to `place`, or None."""
     if status.st_uid not in (0, os.geteuid()):
         return f"{place} belongs to another user (number {status.st_uid})"
     if status.st_mode & OTHERS and not (sticky and status.st_mode & stat.S_ISVTX):
@@ -82,16 +82,17 @@ def _foreign(place, status, sticky=False):
 
 
 def _of_system(parent, status, link):
-    """True if a symbolic link is part of the system's layout, like /home -> /data/home or macOS's
-    /var -> /private/var: only root can have made it. For root itself, only links in / count.
+    """Return True if a symbolic link is part of the system's layout, such as /home -> /data/home or
+    /var -> /private/var on macOS: only root can have created it. For root itself, only links in /
+    are accepted.
     """
     made_by_root = link.st_uid == status.st_uid == 0 and not status.st_mode & OTHERS
     return made_by_root and (os.geteuid() != 0 or parent == Path(parent.anchor))
 
 
 def find(name: str) -> Found:
-    """The places for code in folders called `name`: in $FASTSNN_CACHE, else in the user's cache
-    folder; if that is not writable, also in this user's own folder in the temporary folder.
+    """Return the places for code in folders called `name`: in $FASTSNN_CACHE, else in the user's
+    cache folder; if that is not writable, also in this user's folder in the temporary folder.
     """
     places, refused = [], []
     for base, named in _bases():
@@ -110,7 +111,7 @@ def find(name: str) -> Found:
 
 
 def _bases():
-    """(folder, whether the user has named it)."""
+    """Yield (folder, True if its failure is reported): $FASTSNN_CACHE and the fallback are."""
     given = os.environ.get("FASTSNN_CACHE")
     if given:
         yield Path(os.path.expanduser(given)), True
@@ -118,33 +119,33 @@ def _bases():
         import platformdirs
 
         base = Path(platformdirs.user_cache_dir("fastsnn", appauthor=False))
-        if base.is_absolute():  # it is "~/.cache/..." for a user without a home
+        if base.is_absolute():  # relative ("~/.cache/...") for a user without a home
             yield base, False
     user = os.geteuid() if hasattr(os, "geteuid") else os.environ.get("USERNAME", "user")
     try:
         temporary = Path(tempfile.gettempdir())
-    except OSError:  # no writable one
+    except OSError:  # no writable temporary folder
         return
     yield temporary / f"fastsnn-{user}", True
 
 
 def _place(folder):
-    """The Place at `folder`, created if possible. Raises RuntimeError if others could write into
-    it, OSError if it can be neither written nor read.
+    """Return the Place at `folder`, created if possible. Raises RuntimeError if others could write
+    to it, OSError if it can be neither written nor read.
     """
     _require(folder)
     problem = _unwritable(folder)
-    _require(folder)  # of what exists now
+    _require(folder)  # again, now that the folder exists
     if problem and (not folder.is_dir() or not any(folder.iterdir())):
         raise problem
     return Place(folder, problem is None)
 
 
 def _unwritable(folder):
-    """Create the folder and try it: the error, or None."""
+    """Create the folder and write a test file; return the error, or None."""
     try:
         for place in (*reversed(folder.parents), folder):
-            if not os.path.lexists(place):  # each is private to this user, whatever the umask
+            if not os.path.lexists(place):  # 0o700: private to this user, whatever the umask
                 place.mkdir(mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return None
@@ -159,12 +160,12 @@ def _require(folder):
 
 
 def read(path: str | os.PathLike) -> bytes:
-    """The bytes of a file in a Place. Raises RuntimeError if another user could have written them,
-    OSError if they cannot be read.
+    """Return the bytes of a file in a Place. Raises RuntimeError if another user could have written
+    them, OSError if they cannot be read.
     """
     path = Path(path)
     _require(path.parent)
-    # O_NONBLOCK: opening a pipe must not wait.
+    # O_NONBLOCK: opening a pipe must not block.
     flags = os.O_RDONLY
     for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"):
         flags |= getattr(os, name, 0)
@@ -183,8 +184,8 @@ def read(path: str | os.PathLike) -> bytes:
 
 
 def write(path: str | os.PathLike, data: bytes) -> None:
-    """Replace a file in a Place atomically. Raises RuntimeError if others can write into the
-    folder, OSError if it fails.
+    """Replace a file in a Place atomically. Raises RuntimeError if others can write to the folder,
+    OSError if writing fails.
     """
     path = Path(path)
     _require(path.parent)
@@ -200,6 +201,6 @@ def write(path: str | os.PathLike, data: bytes) -> None:
     except BaseException:
         try:
             os.unlink(temporary)
-        except OSError:  # the first error says more
+        except OSError:  # the first error is more informative
             pass
         raise

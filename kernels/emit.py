@@ -1,9 +1,11 @@
-"""Values of a function under construction: arithmetic in Python that becomes vector instructions.
+"""`Value`: Python arithmetic that emits LLVM vector instructions.
 
-A `Value` is one float32 or one integer, or a vector of them; operators on it emit LLVM
-instructions. So the mathematics of `scalar.py` is written once and compiled at any width: 8 or 16
-lanes on a CPU, one lane for the end of a row or for one GPU thread. Nothing here sets fast-math
-flags: every operation rounds as it is written.
+A `Value` is a float32 or an integer, or a vector of them; its operators emit LLVM instructions. So
+the mathematics of `scalar.py` is written once and compiled for any number of lanes: 4, 8 or 16 on a
+CPU, one for the remainder of a row or for a GPU thread. No fast-math flags are set: every operation
+rounds as written.
+
+`builder` is an `llvmlite.ir.IRBuilder`; pointers are LLVM values.
 """
 
 import numpy as np
@@ -13,7 +15,7 @@ F32, I16, I32, I64 = ir.FloatType(), ir.IntType(16), ir.IntType(32), ir.IntType(
 
 
 def of_lanes(element, lanes):
-    """The type of `lanes` elements: a scalar for one lane, else a vector."""
+    """Return the type of `lanes` elements: a scalar for one lane, else a vector."""
     return element if lanes == 1 else ir.VectorType(element, lanes)
 
 
@@ -22,7 +24,7 @@ def lanes_of(type_):
 
 
 def constant(type_, number):
-    """`number` in every lane; a float is rounded to float32 once, here."""
+    """Return a constant with `number` in every lane; a float is rounded to float32 here, once."""
     element = type_.element if isinstance(type_, ir.VectorType) else type_
     number = float(np.float32(number)) if element == F32 else int(number)
     return ir.Constant(
@@ -31,6 +33,10 @@ def constant(type_, number):
 
 
 class Value:
+    """An LLVM value with Python's operators. Comparisons return i1 Values; Python numbers among the
+    operands become constants.
+    """
+
     __slots__ = ("builder", "ir")
 
     def __init__(self, builder, ir_value):
@@ -109,7 +115,7 @@ class Value:
     def differs(self, other):
         return self._compare("!=", other)
 
-    # Only these two find a NaN reliably: the GPU assembler optimizes |a| >= 0 to true, and an
+    # Only these two detect NaN reliably: the GPU assembler optimizes |a| >= 0 to true, and an
     # ordered "differs" is false for NaN.
     def is_number(self):
         return Value(self.builder, self.builder.fcmp_ordered("ord", self.ir, self.ir))
@@ -119,15 +125,15 @@ class Value:
 
 
 def where(condition, yes, no):
-    """`yes` where `condition` holds, else `no`; one of the two may be a number."""
+    """Select `yes` where `condition` is true, else `no`; one of the two may be a number."""
     like = yes if isinstance(yes, Value) else no
     pick = [v.ir if isinstance(v, Value) else constant(like.type, v) for v in (yes, no)]
     return Value(like.builder, like.builder.select(condition.ir, *pick))
 
 
 def _call(name, *values):
-    """The LLVM intrinsic `name` (declared by hand: `declare_intrinsic` cannot name vector
-    types).
+    """Call the LLVM intrinsic `name`, declared by hand because `declare_intrinsic` does not support
+    vector types.
     """
     first = values[0]
     lanes = lanes_of(first.type)
@@ -141,7 +147,7 @@ def _call(name, *values):
 
 
 def fma(a, b, c):
-    """a * b + c, rounded once. `a` is a Value; `b` and `c` may be numbers."""
+    """Fused multiply-add: a * b + c, rounded once. `a` is a Value; `b` and `c` may be numbers."""
     return _call("llvm.fma", a, b, c)
 
 
@@ -158,17 +164,17 @@ def copysign(magnitude, sign):
 
 
 def as_bits(a):
-    """The same 32 bits, read as an integer."""
+    """Reinterpret the 32 bits of `a` as an integer."""
     return Value(a.builder, a.builder.bitcast(a.ir, of_lanes(I32, lanes_of(a.type))))
 
 
 def as_float(a):
-    """The same 32 bits, read as a float32."""
+    """Reinterpret the 32 bits of `a` as a float32."""
     return Value(a.builder, a.builder.bitcast(a.ir, of_lanes(F32, lanes_of(a.type))))
 
 
 def splat(builder, scalar, lanes):
-    """A scalar of the function in every lane."""
+    """Broadcast a scalar to every lane."""
     scalar = scalar.ir if isinstance(scalar, Value) else scalar
     if lanes == 1:
         return Value(builder, scalar)
@@ -179,7 +185,7 @@ def splat(builder, scalar, lanes):
 
 
 def shuffle(a, b, order):
-    """Lanes picked from the concatenation of `a` and `b`."""
+    """Return the lanes `order` of the concatenation of `a` and `b`."""
     picks = ir.Constant(ir.VectorType(I32, len(order)), list(order))
     return Value(a.builder, a.builder.shuffle_vector(a.ir, b.ir, picks))
 
@@ -188,7 +194,7 @@ def shuffle(a, b, order):
 
 
 def at(builder, pointer, offset, element=F32):
-    """The address `offset` elements after `pointer`."""
+    """Return the address `offset` elements after `pointer`."""
     if isinstance(offset, int):
         offset = I64(offset)
     return builder.gep(

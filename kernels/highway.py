@@ -1,5 +1,6 @@
-"""The mathematics of highway layers, one element: y = t h + (1 - t) x, h = relu(z),
-t = sigmoid(z').   Srivastava et al. 2015
+"""The gate of a highway layer for one element: y = t h + (1 - t) x, h = relu(z), t = sigmoid(z').
+
+Srivastava et al. 2015. x: carried input; z, z': the two halves of the dense layer's outputs.
 """
 
 from .activations import relu_slope
@@ -12,5 +13,5 @@ def highway(h, t, x):
 
 
 def highway_backward(dy, h, t, x):
-    """(dz, dz', dx along the carry) from the outputs h and t."""
+    """Return (dz, dz', gradient of the carried x) from dy, h, t and x."""
     return dy * t * relu_slope(h), dy * (h - x) * t * (1 - t), dy * (1 - t)

@@ -1,7 +1,10 @@
-"""The only place with compile flags; entry kernels, which Python calls, and their loading.
+"""Compile flags of the CPU kernels (set only here), and loading of the kernels that Python calls.
 
-Compiled code is kept in the user's cache folder (`cache.py`, `cachefolder.py`); without a writable
-folder, kernels are compiled for this process only.
+    Entry    a kernel that Python calls, with one signature; may contain `prange`
+    helper   a function that only kernels call, compiled into each caller
+
+Compiled code is stored in the user's cache folder (`cache.py`, `cachefolder.py`). Without a
+writable folder, kernels are compiled for the current process only.
 """
 
 import hashlib
@@ -29,8 +32,8 @@ FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz"}}
 
 
 def sources_hash(target, *settings):
-    """Hash of the kernel sources of a target, "cpu" or "cuda", of those that both share, and of
-    settings of the compiler.
+    """Return a hash of the kernel sources of a target ("cpu" or "cuda"), of the sources that both
+    targets share, and of compiler settings.
     """
     root = Path(__file__).parent
     digest = hashlib.sha256(repr((numba.__version__, *settings)).encode())
@@ -40,21 +43,21 @@ def sources_hash(target, *settings):
 
 
 def _sources_hash():
-    # Numba's own key does not include these.
+    # Numba's own cache key does not include these settings.
     return sources_hash("cpu", numba.config.BOUNDSCHECK, numba.config.OPT)
 
 
 CACHE = cachefolder.find(f"kernels-{_sources_hash()}")
-# The folder that is searched first, or None.
+# The folder that is read first, or None.
 CACHE_FOLDER = CACHE.places[0].path if CACHE.places else None
 
 
 def helper(function):
-    """A function that kernels call; compiled into its callers."""
+    """Decorator: a function that kernels call, compiled into its callers."""
     return numba.njit(**FLAGS)(function)
 
 
-# Types in signatures. Arrays are contiguous in C order.
+# Types in signatures. Arrays are C-contiguous.
 VOID = types.void
 INT, INTS, TABLE = types.int64, types.int64[::1], types.int64[:, ::1]
 FLOAT, FLOATS, MATRIX = types.float32, types.float32[::1], types.float32[:, ::1]
@@ -64,8 +67,8 @@ DOUBLE, DOUBLES, WORDS = types.float64, types.float64[::1], types.uint32[:, ::1]
 class Entry:
     """A kernel that Python calls. It has one signature, so it is compiled once.
 
-    Other kernels call it through its `address`: linked in, it would be compiled again with each of
-    them.
+    Other kernels call it through its `address`: if it were linked into them, each would compile it
+    again.
     """
 
     def __init__(self, function, signature, parallel):
@@ -83,7 +86,7 @@ class Entry:
         return self.dispatcher(*arguments)
 
     def compile(self):
-        """Load it from the cache, or compile it. Can be repeated after an interruption."""
+        """Load the kernel from the cache, or compile it. Can be repeated after an interruption."""
         if self.parallel:
             pool.launch()
         with compiler:  # forks wait for it, see `locks`
@@ -95,6 +98,7 @@ class Entry:
             self.address = result.library.get_pointer_to_function(name)
 
     def on_disk(self):
+        """Return True if the cache holds this kernel."""
         cache = self.dispatcher._cache
         return isinstance(cache, KernelCache) and cache.has(
             self.signature, self.dispatcher.targetctx
@@ -102,21 +106,22 @@ class Entry:
 
 
 _compiling = Lock()
-_reported = False  # that this process compiles
-LONG = 5.0  # seconds; a further compilation that takes longer is reported
+_reported = False  # True after this process has reported its first compilation
+LONG = 5.0  # seconds; later compilations that take longer are reported
 
 
 def entry(result, *arguments, parallel=False):
-    """Decorator: a kernel that Python calls, with the Numba types of its result and arguments;
-    `parallel`: with `prange` over threads.
+    """Decorator: an `Entry` with the Numba types of its result and arguments. parallel: the kernel
+    contains `prange` over threads.
     """
     return lambda function: Entry(function, result(*arguments), parallel)
 
 
 def load(*entries, also=(), report=log.warning):
-    """Make kernels ready: from the cache, else compiled. The first compilation of a process is
-    reported, with its time. also: entries that will be needed soon; that first compilation
-    includes them if they can be cached. Returns the seconds.
+    """Load kernels from the cache, or compile them. Return the time in seconds.
+
+    The first compilation of a process is passed to `report`, with its time. also: entries that will
+    be needed soon; the first compilation includes them if they can be cached.
     """
     start = time.perf_counter()
     with _compiling:
@@ -163,7 +168,7 @@ def _purpose():
 
 
 def _cast(context, builder, value, given, wanted):
-    """`context.cast`, which does not cast the members of named tuples."""
+    """`context.cast`, extended to the members of named tuples."""
     if given == wanted or not isinstance(wanted, types.BaseTuple):
         return context.cast(builder, value, given, wanted)
     members = cgutils.unpack_tuple(builder, value)
@@ -172,8 +177,8 @@ def _cast(context, builder, value, given, wanted):
 
 
 def native_call(target):
-    """The Entry `target` as a function inside other kernels: `call(address, *arguments)`, through
-    its address.
+    """Return a function for use in other kernels that calls the Entry `target` through its address:
+    `call(address, *arguments)`.
     """
     signature = target.signature
 

@@ -1,9 +1,9 @@
-"""Fork-safe locks: a forked child finds every lock free, and Numba's compiler idle.
+"""Fork-safe locks: in a forked child every lock is free and Numba's compiler is idle.
 
 A lock that another thread holds during a fork would stay locked in the child forever. So each
-`Lock` is renewed in the child. Compiled code that another thread has half loaded would be worse:
-LLVM could be in any state. So a fork waits until the kernel that is being loaded is complete, which
-takes seconds at most; the child loads the others itself.
+`Lock` is replaced in the child. A kernel that another thread is loading would be worse: LLVM could
+be in any state. So a fork waits until that kernel is loaded, which takes seconds at most; the child
+loads the remaining kernels itself.
 """
 
 import contextlib
@@ -18,25 +18,25 @@ from numba.np.ufunc import parallel
 
 log = logging.getLogger("fastsnn")
 
-WAIT = 120.0  # seconds that a fork waits for the compiler; a timeout, to avoid a deadlock
+WAIT = 120.0  # seconds that a fork waits for the compiler; the timeout avoids a deadlock
 
-# (owner, attribute) of the compiler's reentrant locks, in the order in which it takes them.
+# (owner, attribute) of the compiler's reentrant locks, in the order in which they are acquired.
 COMPILER = (
     (compiler, "_lock"), (parallel, "_backend_init_thread_lock"), (ffi.lib._lock, "_lock"),
 )  # fmt: skip
 
-_ours = weakref.WeakSet()
+_locks = weakref.WeakSet()
 _forking = threading.local()
 
 
 class Lock:
-    """A reentrant lock, for use in `with`. A forked child finds it free, unless the thread that
-    forked holds it.
+    """A reentrant lock, used in `with`. It is free in a forked child, unless the thread that forked
+    holds it.
     """
 
     def __init__(self):
         self.rlock = threading.RLock()
-        _ours.add(self)
+        _locks.add(self)
 
     def __enter__(self):
         return self.rlock.__enter__()
@@ -51,7 +51,7 @@ def _before():
         lock = getattr(owner, name, None)
         if lock is not None and lock.acquire(timeout=WAIT):
             held.append((owner, name, lock))
-    for one in list(_ours):
+    for one in list(_locks):
         if one.rlock.acquire(blocking=False):
             held.append((one, "rlock", one.rlock))
 
@@ -63,10 +63,10 @@ def _release():
 
 def _after_in_child():
     free = {(id(owner), name) for owner, name, _ in _forking.__dict__.get("held", ())}
-    for owner, name in (*COMPILER, *((one, "rlock") for one in list(_ours))):
+    for owner, name in (*COMPILER, *((one, "rlock") for one in list(_locks))):
         if hasattr(owner, name) and (id(owner), name) not in free:
             setattr(owner, name, threading.RLock())
-    # Numba's lock between processes: parent and child would block each other.
+    # Numba's interprocess lock: parent and child would block each other.
     if getattr(parallel, "_backend_init_process_lock", None):
         parallel._backend_init_process_lock = contextlib.nullcontext()
     _release()

@@ -1,13 +1,19 @@
-"""Losses: the mathematics of one output, written once for all targets, and the table of them.
+"""Losses and their derivatives for one output, written once for both backends, and their table.
 
-To add a loss of single outputs: its function here and a row at the end of `LOSSES`, and a class in
-`fastsnn/losses.py`. A loss that reads all outputs of a row (element None) needs code of its own in
-`cpu/loss.py` and `cuda/loss.py` instead of the function.
+    z           output of the network (raw)
+    t           its target; NaN: missing label
+    weight      weight of the sample
+    parameter   parameter of the loss, float32; 0 if it has none
+    positive    class weight of a positive label
+    functions   `Functions` of the backend
 
-A function takes `Value`s (see `emit.py`): the output z, its target t, the weight of the sample, the
-parameter of the loss (a float32 number; 0 where it has none), the class weight of a positive label,
-and the `Functions` of the target. It returns the weighted loss and its derivative by z. Bits are
-part of the promise: the order of products is the order of the code.
+All but `functions` are float32 `Value`s, see `emit.py`. A function returns (weighted loss, its
+derivative with respect to z). Trained networks must keep their bits, so the order of the products
+in the code is part of the contract.
+
+To add a loss of single outputs: write its function and a row at the end of `LOSSES` here, and a
+class in `fastsnn/losses.py`. A loss that reads all outputs of a row (element None) has its own code
+in `cpu/loss.py` and `cuda/loss.py` instead of the function.
 """
 
 from collections.abc import Callable
@@ -17,15 +23,15 @@ from llvmlite import ir
 
 from .emit import F32, Value, absolute, copysign, where
 
-# Kinds of targets: integer classes (rows,), numbers (rows, outputs), and labels (rows, outputs) of
-# which those that are NaN are missing.
+# Kinds of targets: integer classes (rows,), numbers (rows, outputs), and labels (rows, outputs),
+# NaN if missing.
 CLASSES, NUMBERS, LABELS = range(3)
 NAN = float("nan")
 
 
 class Functions(NamedTuple):
-    """Functions that a target takes from its own library, or approximates in its own way. The bits
-    of trained networks depend on them.
+    """Functions that each backend takes from its own library or approximates itself. The bits of
+    trained networks depend on them.
     """
 
     exp: Callable[[Value], Value]  # exp(x) for x <= 0
@@ -66,13 +72,13 @@ def quantile(z, t, weight, q, *_):
 
 
 class Row(NamedTuple):
-    """A loss, as kernels read it."""
+    """A row of the table of losses."""
 
     targets: int  # CLASSES, NUMBERS or LABELS
     element: Callable | None = None
 
 
-# A code is the place in this table.
+# The code of a loss is its index in this table.
 LOSSES = {
     "softmax_cross_entropy": Row(CLASSES),
     "sigmoid_cross_entropy": Row(LABELS, sigmoid),
@@ -87,17 +93,17 @@ SOFTMAX = CODES["softmax_cross_entropy"]
 
 
 def require(code: int) -> Row:
-    """The row of a loss. Raises ValueError for a code that kernels do not know."""
+    """Return the row of a loss. Raises ValueError for a code outside the table."""
     if code not in range(len(ROWS)):
         raise ValueError(f"loss: a code in [0, {len(ROWS)}) is required, got {code}")
     return ROWS[code]
 
 
 def emit_element(builder, code, operands, functions, codes=ELEMENTWISE):
-    """(weighted loss, its derivative by the output) of one element as Values.
+    """Emit the loss `code` of one element; return (weighted loss, its derivative by z) as Values.
 
-    code: an LLVM integer, one of `codes`; any other gives NaN, which stops a training. operands: z,
-    t, weight, parameter and class weight of a positive label. A missing label gives 0 and 0.
+    code: an LLVM integer, one of `codes`; any other gives NaN, which stops the training. operands:
+    z, t, weight, parameter, positive. A missing label gives 0 and 0.
     """
     if len(codes) == 1:
         return _of_row(ROWS[codes[0]], operands, functions)

@@ -1,18 +1,18 @@
-"""Philox4x32-10 and the counter layout of dropout. The layout is a promise: changing it is a
-headline of the changelog.
+"""Philox4x32-10 and the counter layout of dropout masks. The layout is a stream guarantee: a change
+is a headline of the changelog.
 
-Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". There is no state:
-the random bits of an element are a function of the seed and of where the element stands.
+Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". The generator has no
+state: the random bits of an element are a function of the seed and the element's position.
 
     key      (seed & 0xffffffff, seed >> 32)
     counter  (sample // 8, unit, site, step)
              sample: index in the batch; site: number of the dropout layer in the network;
              step: updates so far, modulo 2**32
-    numbers  the eight 16-bit halves of the four words, low half first, belong to the eight samples
-             of the block
-    dropped  number < threshold(rate)
+    numbers  the eight 16-bit halves of the four output words, low half first: one for each of the
+             eight samples of the block
+    dropped  number < drop_threshold(rate)
 
-So a mask depends neither on threads nor on slices nor on the vector width nor on the target.
+So a mask does not depend on threads, slices, vector width or backend.
 """
 
 from .scalar import ALPHA_PRIME
@@ -25,11 +25,11 @@ LOW_WORD = 0xFFFFFFFF
 
 
 def philox4x32_10(counter, key):
-    """Ten rounds on four counter words.
+    """Apply ten rounds to four counter words; return four words.
 
-    Words are integer Values of 64 bits of which the low 32 count; the upper ones may hold anything,
-    before and after: a 32 x 32 -> 64 bit product reads the low halves alone, and shifting it right
-    gives the high word.
+    counter: four words; key: two. Words are 64-bit integer Values whose low 32 bits are
+    significant; the high bits are arbitrary in arguments and results. A 32 x 32 -> 64 bit product
+    reads the low halves only, and a right shift of it gives the high word.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key
@@ -42,15 +42,15 @@ def philox4x32_10(counter, key):
 
 
 def drop_threshold(rate):
-    """A 16-bit number below this drops its element: round(65536 rate), at most 65535. rate in [0,
-    1)
+    """Return round(65536 rate), at most 65535; an element whose 16-bit number is below it is
+    dropped. rate in [0, 1).
     """
     return min(round(rate * 65536), 65535)
 
 
 def alpha_dropout_affine(rate, mean=0.0, variance=1.0, drop_value=ALPHA_PRIME):
-    """(affine_a, affine_b) that keep `mean` and `variance`; computed from the rate that the
-    threshold really gives.
+    """Return (affine_a, affine_b), for which alpha-dropout preserves `mean` and `variance`. They
+    are computed from the rate that the 16-bit threshold realizes.
 
     Klambauer et al. 2017, section "New Dropout Technique"; with q = 1 - rate:
     a = sqrt(v / (q ((1 - q) (alpha' - m)^2 + v))),  b = m - a (q m + (1 - q) alpha')
@@ -61,7 +61,7 @@ def alpha_dropout_affine(rate, mean=0.0, variance=1.0, drop_value=ALPHA_PRIME):
 
 
 def dropout_affine(rate):
-    """(affine_a, affine_b) of plain dropout: kept elements are divided by the probability of
-    keeping.
+    """Return (affine_a, affine_b) of plain dropout: kept elements are divided by 1 - rate, with the
+    rate that the 16-bit threshold realizes.
     """
     return 1 / (1 - drop_threshold(rate) / 65536), 0.0

@@ -1,5 +1,6 @@
-"""The checks and times of a GPU in the simulator, so that no line of them is new to a GPU. Run by
-test_bench_gpu.py in a process of its own, with NUMBA_ENABLE_CUDASIM=1.
+"""The checks and timings of `fastsnn bench gpu`, run in the simulator so that every line has run
+before it reaches a GPU. Run by test_bench_gpu.py in a separate process, with
+NUMBA_ENABLE_CUDASIM=1.
 """
 
 import json
@@ -35,7 +36,7 @@ def in_turns():
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    """Workers in this process, as they would be in one of their own."""
+    """Run workers in this process instead of in subprocesses."""
     modules = {m.__name__: m for m in (check, ours)}
 
     def run(module, tasks, request, keep, until=None, most=None):
@@ -85,7 +86,7 @@ def test_all_in_one_call(tmp_path):
     assert CASE in text and f"peers {CASE} float32 torch: not here" in text
     for part in ("gpu", "gpu-kernels"):
         assert CASE in tables.gpu(part, tmp_path) and "simulator" in tables.gpu(part, tmp_path)
-    # A second call does what is missing, and nothing else.
+    # A second call runs only what is missing.
     before = {**found["checks"], **found["ours"]}
     assert CliRunner().invoke(main, words).exit_code == 0
     again = json.loads((tmp_path / "gpu.json").read_text())
@@ -94,7 +95,7 @@ def test_all_in_one_call(tmp_path):
 
 @pytest.mark.parametrize("mode", ["tf32", "bf16"])
 def test_other_modes_are_checked(mode, monkeypatch):
-    """Rounded products are found to be so rounded, and other ones not to be."""
+    """Products rounded as the mode requires pass the check; others fail it."""
     found = check.perform(["gradients", mode], {"tiny": True})
     assert found["worst"] < 1e-6 < 1e-4 < found["from_exact"]
     other = {"tf32": "bf16", "bf16": "tf32"}[mode]
@@ -106,7 +107,7 @@ def test_other_modes_are_checked(mode, monkeypatch):
             check.perform(["gradients", mode], {"tiny": True})
 
 
-def test_what_is_wrong_is_found(monkeypatch):
+def test_checks_find_errors(monkeypatch):
     masks = dropout.drop_mask
     monkeypatch.setattr(
         dropout, "drop_mask", lambda seed, step, *more: masks(seed, step + 1, *more)
@@ -123,7 +124,7 @@ def test_what_is_wrong_is_found(monkeypatch):
         check.graph(True, "float32")
 
 
-def test_a_description_is_not_worth_a_failure(monkeypatch):
+def test_a_missing_description_is_no_failure(monkeypatch):
     def missing(command):
         raise ModuleNotFoundError("No module named 'rich'", name="rich")
 
@@ -143,7 +144,7 @@ def test_the_command(tmp_path):
     assert CASE in tables.block("gpu", tmp_path)
 
 
-def test_the_command_tells_of_a_failure(monkeypatch):
+def test_the_command_reports_a_failure(monkeypatch):
     def one(store, *_):
         store.keep("checks", ["masks"], {"error": "AssertionError: other masks"})
 
@@ -160,7 +161,7 @@ def test_warming_measures_nothing():
 
 
 def test_the_work_of_the_sanitizer(capsys, monkeypatch):
-    monkeypatch.setattr(device, "recording", True)  # it switches that off
+    monkeypatch.setattr(device, "recording", True)  # `work` switches it off
     sanitize.work(["float32"], tiny=True)
     assert sanitize.DONE in capsys.readouterr().out
 

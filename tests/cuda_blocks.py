@@ -1,5 +1,5 @@
-"""What the threads of a simulated CUDA block compute and how they work together. Run by
-test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
+"""Threads of a simulated CUDA block: elementwise device code, bank conflicts, address checks and
+barriers. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def in_turns():
         yield
 
 
-# The generator and the functions of one element.
+# The generator and elementwise functions.
 
 
 def test_masks_are_the_oracle_s():
@@ -53,63 +53,63 @@ def test_exponentials_are_the_cpu_s():
         assert np.isnan(results[1][-1])
 
 
-def test_operations_know_nan():
+def test_operations_with_nan():
     nan, inf = np.float32("nan"), np.float32("inf")
     for a in (nan, -nan):
         assert not real.is_number(a) and not real.is_finite(a)
         for b in (nan, np.float32(1), -inf):
-            assert np.isnan(real.larger(a, b)) and np.isnan(real.larger(b, a))
-            assert not real.above(a, b) and not real.above(b, a)
+            assert np.isnan(real.maximum(a, b)) and np.isnan(real.maximum(b, a))
+            assert not real.greater(a, b) and not real.greater(b, a)
     for a in (inf, -inf):
         assert real.is_number(a) and not real.is_finite(a)
     for a in (0.0, -0.0, 1e-45, -3e38):
         assert real.is_number(np.float32(a)) and real.is_finite(np.float32(a))
-        assert real.larger(np.float32(a), -inf) == np.float32(a)
-    assert real.above(inf, np.float32(3e38)) and not real.above(np.float32(1), np.float32(1))
+        assert real.maximum(np.float32(a), -inf) == np.float32(a)
+    assert real.greater(inf, np.float32(3e38)) and not real.greater(np.float32(1), np.float32(1))
 
 
-# How a block works together.
+# Cooperation within a block.
 
 
-def banks_of(places, width):
-    """How often the most used bank is asked, beyond what the vectors' size makes necessary."""
+def bank_accesses(places, width):
+    """Return (accesses of the most used bank, the fewest possible) for vectors of `width` words."""
     distinct = sorted(set(places))
-    asked = np.zeros(32, int)
+    accesses = np.zeros(32, int)
     for place in distinct:
-        asked[(place + np.arange(width)) % 32] += 1
-    return asked.max(), -(-len(distinct) * width // 32)
+        accesses[(place + np.arange(width)) % 32] += 1
+    return accesses.max(), -(-len(distinct) * width // 32)
 
 
 @pytest.mark.parametrize("on_device", shape.ON_DEVICE, ids=lambda t: t.name)
-def test_no_two_threads_want_one_bank(on_device):
-    """Of shared memory: when operands are written, turned or not, and when they are read. A warp
+def test_no_bank_conflicts(on_device):
+    """When operands are stored to shared memory, K-major or not, and when they are loaded. A warp
     moves 128 bytes at a time: vectors of 4 by 8 threads.
     """
     t = on_device
-    for turned in (False, True):
-        _, _, keep, floats = tile._loaders(t, False, turned)
-        landed = np.full((t.threads, floats), -1)
+    for k_major in (False, True):
+        _, _, keep, floats = tile._copy_code(t, False, k_major)
+        destinations = np.full((t.threads, floats), -1)
         for thread in range(t.threads):
             shared = np.full(t.buffer, -1, np.float32)
             keep(shared, 0, np.arange(floats, dtype=np.float32), thread)
             (places,) = np.nonzero(shared >= 0)
-            landed[thread, shared[places].astype(int)] = places
-        assert (landed >= 0).all() and len(np.unique(landed)) == landed.size
-        width = 1 if turned else shape.QUAD
+            destinations[thread, shared[places].astype(int)] = places
+        assert (destinations >= 0).all() and len(np.unique(destinations)) == destinations.size
+        width = 1 if k_major else shape.QUAD
         group = 32 // width
         for first in range(0, t.threads, group):
             for j in range(0, floats, width):
-                most, least = banks_of(landed[first : first + group, j], width)
-                assert most == least
-    row_of, column_of = tile.place_in(t)
-    for of, width in ((row_of, shape.QUAD), (column_of, t.width)):
+                found, possible = bank_accesses(destinations[first : first + group, j], width)
+                assert found == possible
+    row_of, column_of = tile.thread_origin(t)
+    for of, width in ((row_of, shape.QUAD), (column_of, t.vector_width)):
         places = [of(thread) for thread in range(t.threads)]
         for first in range(0, t.threads, 32 // width):
-            most, least = banks_of(places[first : first + 32 // width], width)
-            assert most == least
+            found, possible = bank_accesses(places[first : first + 32 // width], width)
+            assert found == possible
 
 
-def test_an_address_outside_is_an_error():
+def test_an_address_out_of_bounds_is_an_error():
     @device_code
     def copy_one(builder, out, out_at, x, x_at):
         store(builder, load(builder, at(builder, x, x_at), 1), at(builder, out, out_at))
@@ -129,10 +129,10 @@ def test_an_address_outside_is_an_error():
     for unaligned in (1, 3):
         with pytest.raises(IndexError, match="copy_two"):
             copy_two(out, x, unaligned)
-    assert host._outside.value == 0
+    assert host._out_of_bounds.value == 0
 
 
-def test_a_missing_barrier_would_be_seen():
+def test_a_missing_barrier_is_detected():
     @numba_cuda.jit
     def reversed_without(out):
         shared = numba_cuda.shared.array(8, tile.FLOAT)

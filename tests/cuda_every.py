@@ -1,6 +1,6 @@
-"""Every kernel of the CUDA backend runs in the simulator: each activation before each dropout,
-before and after a normalization, each update with the batch whole and split. Run by test_cuda.py,
-with NUMBA_ENABLE_CUDASIM=1, which then asks `cuda_seen.py` for kernels that none of its tests ran.
+"""Every kernel of the CUDA backend in the simulator: each activation before each dropout, before
+and after a normalization; each update with the batch whole and split. Run by test_cuda.py, with
+NUMBA_ENABLE_CUDASIM=1, which fails if `cuda_seen.py` reports kernels that no test has launched.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 
 @pytest.fixture(autouse=True)
 def in_turns(monkeypatch):
-    """Networks of these sizes would go through one launch."""
+    """Use the wide schedule: networks of these sizes would take the narrow one."""
     monkeypatch.setattr(schedule, "narrow_block", lambda *_: None)
     with turns():
         yield
@@ -43,7 +43,7 @@ def trainers(layers, *backends, optimizer=None, precision="float32"):
 @pytest.mark.parametrize("dropout", DROPOUTS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_after_a_dense_and_around_a_normalization(activation, dropout):
-    """The CPU's bits."""
+    """Gradients have the CPU's bits."""
     end = [*ACTIVATIONS[activation], *DROPOUTS[dropout]]
     layers = [
         fs.Dense(5), *end, fs.Dense(5), *ACTIVATIONS[activation], fs.BatchNorm(), fs.Dense(5),
@@ -56,7 +56,7 @@ def test_after_a_dense_and_around_a_normalization(activation, dropout):
 
 @pytest.mark.parametrize("name", EACH)
 def test_updates_of_normalizations_and_directions(name):
-    """Batch normalization gets the CPU's bits; lengths and directions agree within float32."""
+    """Batch normalization has the CPU's bits; lengths and directions agree within float32."""
     kind, options = EACH[name]
     x, y = data()
     for layers, exact in (
@@ -80,10 +80,10 @@ def test_updates_of_normalizations_and_directions(name):
 @pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_updates(precision, name, part, monkeypatch):
-    """Three steps: what the optimizer of the oracle makes of the gradients that the GPU tells of,
-    within the roundings of an update.
+    """Three steps agree with the oracle's optimizer on the GPU's gradients, within the rounding of
+    an update.
     """
-    monkeypatch.setattr(weights, "PART", part)
+    monkeypatch.setattr(weights, "MIN_SPLIT", part)
     kind, options = EACH[name]
     x, y = data(24)
     layers = [fs.Dense(5), fs.SELU(), fs.Dense(3)]
@@ -103,5 +103,5 @@ def test_updates(precision, name, part, monkeypatch):
             assert moved > 0
 
 
-def test_a_code_of_no_update_is_refused():
+def test_an_unknown_update_is_refused():
     refused(backend="cuda")

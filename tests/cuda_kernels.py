@@ -1,5 +1,5 @@
-"""Every kernel of the CUDA backend, by name; and what the compiler and the assembler make of it.
-Run as a program it prints that for a part of them, as JSON.
+"""Every kernel of the CUDA backend, by name; figures about its PTX and machine code. Run as a
+program, it prints the figures of a part of the kernels as JSON.
 """
 
 import functools
@@ -16,9 +16,9 @@ import filelock
 
 PARTS = 2
 ARCHITECTURES = (8, 0), (9, 0)
-LATER = 10, 0  # for the machine code of the small kernels alone
+LATER = 10, 0  # only for the machine code of the small kernels
 TENSOR = re.compile(r"_\d+x\d+(tf32|bf16)_")
-# Of an instruction: four results, four and two registers of operands, four sums.
+# An instruction: four results, four and two registers of operands, four accumulators.
 MMA = re.compile(
     r"\bmma\.sync\.aligned\.m16n8(k\d+)\.row\.col\.f32\.(\w+)\.\2\.f32 "
     r"\{(?:%f\d+, ){3}%f\d+\}, \{(?:%r\d+, ){3}%r\d+\}, \{%r\d+, %r\d+\}, "
@@ -26,13 +26,13 @@ MMA = re.compile(
 )
 
 
-# Compiled for each tile: what networks use most, and what needs most registers. The others are
-# compiled for the largest tile of each precision and the smallest of all, to save time.
+# Compiled for all tiles: the most common kernels, and those that need most registers. To save
+# time, others are compiled for the largest tile of each precision and the smallest of all.
 IN_ALL_TILES = {"selu", "gelu", "store", "sgd", "adam", "nadam"}
 
 
 def every_kernel():
-    """The kernels by name: all in the simulator, where each precision has one tile."""
+    """Return the kernels by name; in the simulator all, since each precision has one tile there."""
     from fastsnn.kernels import activations, updates
     from fastsnn.kernels.cuda import (
         code,
@@ -60,7 +60,7 @@ def every_kernel():
                 dense.forward_kernel(tile, kind, dropping)
         if name != "none":
             elementwise.backward_kernel(kind)
-        for mode in activations.ways_back(name):
+        for mode in activations.backward_modes(name):
             for tile in tiles_of(name):
                 dense.backward_kernel(tile, kind, mode)
     for update, row in enumerate(updates.UPDATES):
@@ -73,8 +73,8 @@ def every_kernel():
 
 @functools.cache
 def compiled():
-    """The output of `main` for all kernels: minutes, once for all tests, also if pytest runs these
-    in several processes.
+    """Return the output of `main` for all kernels. It takes minutes and runs once for all tests,
+    even if pytest runs them in several processes.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     if run is None:
@@ -87,7 +87,7 @@ def compiled():
 
 
 def _compiled():
-    """The output of `main`, from PARTS processes that compile at the same time."""
+    """Return the output of `main`, from PARTS concurrent processes."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
     running = [
         subprocess.Popen(
@@ -121,7 +121,7 @@ def facts(kernel, architecture, ptx):
         "architecture": architecture,
         "threads": kernel.threads,
         "double": len(re.findall(r"\.f64", ptx)),
-        "flushed": len(re.findall(r"\.ftz", ptx)),  # denormal numbers become 0
+        "flushed": len(re.findall(r"\.ftz", ptx)),  # flush denormal numbers to 0
         "free": len(re.findall(r"\b(?:add|sub|mul|mad)\.f32", ptx)),  # rounding left open
         "fused": len(re.findall(r"\bfma\.rn\.f32", ptx)),
         "shared": sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx))),
@@ -137,8 +137,8 @@ def facts(kernel, architecture, ptx):
 
 
 def main(part):
-    """Facts of a part of the kernels; and what is compared in the machine code of those of them
-    that have no siblings, but for tiles.
+    """Print figures of a part of the kernels, and the comparisons in their machine code; these only
+    for one tile of each kernel.
     """
     every = every_kernel().values()
     tried = cuda_sass.tried_kernels()
@@ -146,9 +146,9 @@ def main(part):
     work += [(k, a, False) for a in ARCHITECTURES for k in tried]
     work += [(k, LATER, False) for k in (*every, *tried) if cuda_sass.small(k.name)]
     found, texts = [], {}
-    for kernel, architecture, known in work[part::PARTS]:
+    for kernel, architecture, with_facts in work[part::PARTS]:
         ptx = kernel.ptx(architecture)
-        if known:
+        if with_facts:
             found.append(facts(kernel, architecture, ptx))
         if cuda_sass.watched(kernel.name):
             texts.setdefault(architecture, {})[kernel.name] = ptx

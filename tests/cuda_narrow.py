@@ -1,5 +1,6 @@
-"""The narrow schedule in the simulator: all layers in one launch, against the oracle, and to the
-bit against the wide schedule and the CPU. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
+"""The narrow schedule in the simulator: all layers in one launch. Results agree with the oracle,
+and have the bits of the wide schedule and of the CPU. Run by test_cuda.py, with
+NUMBA_ENABLE_CUDASIM=1.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import cases
 import numpy as np
 import pytest
 import test_engine
-from cuda_blocks import banks_of
+from cuda_blocks import bank_accesses
 from cuda_turns import turns
 
 import fastsnn as fs
@@ -33,7 +34,7 @@ ENGINE = (
 
 @contextlib.contextmanager
 def schedule(narrow_too, backwards=False):
-    """Inside, all that the narrow schedule can do takes it, or nothing does."""
+    """Context manager: use the narrow schedule wherever it is possible, or nowhere."""
     before = choice.narrow_block
 
     def chosen(table, samples, training, blocks):
@@ -82,7 +83,7 @@ def test_the_chosen_cases_exist():
     assert set(ENGINE) <= {case.name for case in cases.CASES}
 
 
-# The same bits as the wide schedule's and the CPU's.
+# The bits of the wide schedule and of the CPU.
 
 
 def dense(*widths, dropout=0.1, **options):
@@ -93,7 +94,7 @@ def dense(*widths, dropout=0.1, **options):
 
 
 def mixed(outputs):
-    """Skips over one layer and over two, one behind the other."""
+    """Skip connections over one layer and over two, one after the other."""
     return [
         fs.Dense(9), fs.Tanh(), fs.Dropout(0.2),
         fs.Residual([fs.Dense(9)]), fs.ReLU(), fs.Dropout(0.3),
@@ -102,7 +103,7 @@ def mixed(outputs):
     ]  # fmt: skip
 
 
-# What a network is, rows, inputs; loss; whether labels are missing, samples and classes weighted.
+# Layers, rows, inputs, loss, options: missing labels, weights of samples and of classes.
 NETWORKS = {
     "one-layer": (dense(3), 1, 2, "softmax_cross_entropy", ""),
     "one-row": (dense(8, 8), 1, 8, "softmax_cross_entropy", ""),
@@ -144,7 +145,7 @@ def batch(n, inputs, outputs, loss, options):
 
 
 def results(make, layers, n, inputs, loss, options, steps=2):
-    """All that a user sees of a training; and the trainer."""
+    """Train, and return all that a user can observe, and the trainer."""
     net = fs.Network(layers, input_size=inputs, seed=3)
     x, y, weight, classes = batch(n, inputs, net.output_size, loss, options)
     trainer = make(
@@ -167,7 +168,7 @@ def different(one, two):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_bits_are_the_wide_schedule_s_and_the_cpu_s(name):
-    """Also when the threads of a block run from the last to the first: no barrier is missing."""
+    """For both orders of the threads of a block: no barrier is missing."""
     given = NETWORKS[name]
     cpu, _ = results(fs.Trainer, *given)
     with schedule(False):
@@ -178,7 +179,7 @@ def test_bits_are_the_wide_schedule_s_and_the_cpu_s(name):
             found, trainer = results(CudaTrainer, *given)
         assert is_narrow(trainer) and different(found, wide) == []
     if given[4]:
-        return  # on a GPU weights are summed in another order
+        return  # a GPU sums the weights in another order
     assert set(different(found, cpu)) <= {"loss"}
     np.testing.assert_allclose(found["loss"], cpu["loss"], rtol=1e-6)
 
@@ -186,7 +187,7 @@ def test_bits_are_the_wide_schedule_s_and_the_cpu_s(name):
 @pytest.mark.parametrize("block", passes.ON_DEVICE, ids=lambda b: str(b.columns))
 def test_bits_are_the_cpu_s_with_the_blocks_of_a_gpu(block, monkeypatch):
     monkeypatch.setattr(passes, "BLOCKS", (block,))
-    monkeypatch.setattr(narrow, "MOST", 256)
+    monkeypatch.setattr(narrow, "MAX_UNITS", 256)
     width = block.columns - 3
     given = dense(width, block.depth + 1), 9, 2 * block.depth + 3, "softmax_cross_entropy", ""
     cpu, _ = results(fs.Trainer, *given, steps=0)
@@ -218,8 +219,8 @@ def test_a_loss_that_is_not_finite_updates_nothing():
     assert is_narrow(trainer) and different(trainer.network.state_dict(), before) == []
 
 
-def test_no_row_looks_at_another_one():
-    """Not even at one whose outputs are not finite, in the same eight."""
+def test_rows_are_independent():
+    """Also of a row in the same block whose outputs are not finite."""
     net = fs.Network([fs.Dense(11), fs.Dense(9), fs.Dense(3)], 5, seed=3).to_device()
     x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
     with schedule(True):
@@ -231,27 +232,29 @@ def test_no_row_looks_at_another_one():
 
 
 @pytest.mark.parametrize("block", passes.ON_DEVICE, ids=lambda b: str(b.columns))
-def test_no_two_threads_want_one_bank(block):
-    """When weights are written to shared memory, either way; and each float has one place there."""
-    _, keep = narrow_product.weights_code(block)
-    words = np.zeros(passes.PASS, np.int64)
+def test_no_bank_conflicts(block):
+    """When weights are stored to shared memory, in both directions; each float has one address."""
+    _, store_weights = narrow_product.weights_code(block)
+    descriptors = np.zeros(passes.DESCRIPTOR, np.int64)
     for forward in (True, False):
-        words[passes.BIAS] = 0 if forward else -1
-        landed = np.full((block.threads, block.stage), -1)
+        descriptors[passes.BIAS] = 0 if forward else -1
+        destinations = np.full((block.threads, block.prefetch), -1)
         for thread in range(block.threads):
             shared = np.full(block.buffer, -1, np.float32)
-            keep(shared, 0, np.arange(block.stage, dtype=np.float32), words, 0, thread)
-            (places,) = np.nonzero(shared >= 0)
-            landed[thread, shared[places].astype(int)] = places
-        assert (landed >= 0).all() and len(np.unique(landed)) == landed.size
+            store_weights(
+                shared, 0, np.arange(block.prefetch, dtype=np.float32), descriptors, 0, thread
+            )
+            (offsets,) = np.nonzero(shared >= 0)
+            destinations[thread, shared[offsets].astype(int)] = offsets
+        assert (destinations >= 0).all() and len(np.unique(destinations)) == destinations.size
         width = 1 if forward else 4
         for first in range(0, block.threads, 32 // width):
-            for j in range(0, block.stage, width):
-                most, least = banks_of(landed[first : first + 32 // width, j], width)
-                assert most == least
+            for j in range(0, block.prefetch, width):
+                found, possible = bank_accesses(destinations[first : first + 32 // width, j], width)
+                assert found == possible
 
 
-# What takes it.
+# Which networks take it.
 
 
 def table(layers, inputs, samples, training=True):
@@ -281,15 +284,15 @@ def test_what_does_not_fit():
     ],
 )  # fmt: skip
 def test_what_pays(layers, width, samples, expected):
-    """With the blocks of a GPU; an estimate, not yet measured on hardware."""
+    """The estimate for the blocks of a GPU, not yet measured on hardware."""
     program = table(dense(*[width] * layers, 10), width, samples).table
     assert bool(choice.narrow_block(program, samples, True, passes.ON_DEVICE)) is expected
 
 
-def test_only_outputs_are_written_where_buffers_take_turns():
-    """Another block may be at another layer, in the same buffer."""
+def test_only_outputs_are_stored_if_buffers_alternate():
+    """Another block may be at another layer, with the same buffer."""
     plan = table(dense(16, 12, 5, 3), 20, 9, training=False)
-    made = passes.passes_of(plan.table, plan.constants, training=False, backward=False)
+    made = passes.descriptors_of(plan.table, plan.constants, training=False, backward=False)
     assert (made[:3, passes.OUT] < 0).all() and made[3, passes.OUT] == plan.outputs(3)[0]
     net = fs.Network(dense(16, 12, 5, 3), 20, seed=1).to_device()
     x = np.random.default_rng(0).normal(size=(9, 20)).astype(np.float32)

@@ -62,7 +62,7 @@ def test_directions_of_normalized_weights():
 
 
 def test_the_best_weights_are_put_back_on_the_device():
-    """The host's buffer is written: the device follows."""
+    """A write to the host's buffer reaches the device."""
     x, y = problem()
     net = fs.mlp(3, 3, layers=1, width=4)
     trainer = fs.Trainer(net, optimizer=fs.SGD(2.0), backend="cuda")

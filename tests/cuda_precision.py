@@ -1,5 +1,5 @@
-"""Networks in tf32 and bf16 in the simulator: every product of a step against float64 that rounds
-the operands itself. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
+"""Networks in tf32 and bf16 in the simulator: every product of a step agrees with float64 on
+rounded operands. Run by test_cuda.py, with NUMBA_ENABLE_CUDASIM=1.
 """
 
 import cases
@@ -25,7 +25,7 @@ DROPOUTS = {"none": [], "alpha": [fs.AlphaDropout(RATE)], "plain": [fs.Dropout(R
 
 @pytest.fixture(autouse=True)
 def in_turns(monkeypatch):
-    """Networks of these sizes would go through one launch, in float32."""
+    """Use the wide schedule: networks of these sizes would take the narrow one, in float32."""
     monkeypatch.setattr(schedule, "narrow_block", lambda *_: None)
     with turns():
         yield
@@ -47,7 +47,7 @@ def equal(one, two):
 
 
 def on_device(engine, samples):
-    """x, h and dz of each layer, as they lie on the device, float64."""
+    """Return x, h and dz of each layer from the device, float64."""
     acts, table = driver.read(engine.acts), engine.plan.table
 
     def array(start, stride, units):
@@ -65,8 +65,8 @@ def on_device(engine, samples):
 
 
 def near(found, expected, terms, size):
-    """Within what float32 does to sums of so many terms whose magnitudes sum to `size`, and to what
-    follows them.
+    """Assert that the error is within float32's, for sums of `terms` terms whose magnitudes sum to
+    `size`, and for the epilogue.
     """
     assert (np.abs(found - expected) <= tolerance.forward(1, terms) * size).all()
 
@@ -79,8 +79,8 @@ OTHERS = [(9, 6, a, d) for a in ACTIVATIONS for d in DROPOUTS if (a, d) != ("sel
 @pytest.mark.parametrize("n, width, activation, dropout", SHAPES + OTHERS)
 @every_mode
 def test_layer_by_layer(mode, n, width, activation, dropout):
-    """Each product of a step, from what the one before it has left on the device, against float64
-    that rounds the operands itself; and within 2 u + u^2 of the one whose operands are not rounded.
+    """Each product of a step, from the results of the previous one on the device, agrees with
+    float64 on rounded operands, and is within 2 u + u^2 of the product of the exact operands.
     """
     x, y = data(n)
     end = [*ACTIVATIONS[activation], *DROPOUTS[dropout]]
@@ -93,7 +93,7 @@ def test_layer_by_layer(mode, n, width, activation, dropout):
     u, moved = 2.0 ** -BITS[mode], []
 
     def product(a, b, more=0.0):
-        """a b^T + more with rounded operands, and the sizes of its sums."""
+        """Return a b^T + more with rounded operands, and the sums of magnitudes."""
         rounded_a, rounded_b = rounded(a, mode), rounded(b, mode)
         exact, size = a @ b.T + more, np.abs(rounded_a) @ np.abs(rounded_b).T
         result = rounded_a @ rounded_b.T + more
@@ -122,13 +122,13 @@ def test_layer_by_layer(mode, n, width, activation, dropout):
         near(
             gradients[f"{names[i]}.bias"], rounded(dz, mode).sum(axis=0), n, np.abs(dz).sum(axis=0)
         )
-    assert min(moved) > 20 * tolerance.forward(1, n + width)  # float32 would be found out
+    assert min(moved) > 20 * tolerance.forward(1, n + width)  # float32 would fail
 
 
 @pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 def test_every_kind_of_node():
-    """Gradients within a few unit roundoffs of float32's, for a seed by which no unit changes its
-    side of a kink.
+    """Gradients are within a few unit roundoffs of float32's, for a seed with which no unit crosses
+    a kink.
     """
     x, y = cuda_simulated.data(50)
     found = {}
@@ -157,7 +157,7 @@ def test_masks_are_those_of_float32():
 
 @every_mode
 def test_training(mode):
-    """Steps lower the loss, near those of float32; two runs are equal to the bit."""
+    """The loss decreases as in float32, and two runs have equal bits."""
     x, y = data(48)
     runs = []
     for precision in (mode, mode, "float32"):
@@ -181,7 +181,7 @@ def test_predictions_are_float32(mode):
 
 @pytest.mark.parametrize("t", [TILES[0], *TILES[-2:]], ids=lambda t: t.name)
 def test_bits_do_not_depend_on_the_tile(t, monkeypatch):
-    """Nor on the order of the threads."""
+    """They do not depend on the order of the threads either."""
     x, y = data()
     small = trainer(t.precision, 40).gradients(x, y)
     monkeypatch.setitem(shape.TILES, t.precision, (t,))
@@ -193,7 +193,7 @@ def test_bits_do_not_depend_on_the_tile(t, monkeypatch):
 def test_the_batch_is_split(mode, monkeypatch):
     x, y = data(50)
     whole = trainer(mode).gradients(x, y)
-    monkeypatch.setattr(weights, "PART", 16)
+    monkeypatch.setattr(weights, "MIN_SPLIT", 16)
     split, again = trainer(mode).gradients(x, y), trainer(mode).gradients(x, y)
     assert equal(split, again) and not equal(split, whole)
     for name, g in whole.items():

@@ -1,7 +1,7 @@
 """Floating-point comparisons in the machine code of kernels, from nvdisasm, without a GPU.
 
-A comparison that a NaN decides must be there, in the sense in which it is written: the assembler
-may take `|a| >= 0` for true, `z < 0 ? 0 : z` for max(z, 0).
+A comparison whose result depends on NaN must be in the machine code as written: the assembler may
+replace `|a| >= 0` by true, and `z < 0 ? 0 : z` by max(z, 0).
 """
 
 import importlib.metadata
@@ -19,18 +19,18 @@ LOADS = re.compile(r"(LDG|LDS|LD)\b")
 
 
 def watched(name):
-    """False for kernels with larger tiles, which do the same to each element."""
+    """Return False for kernels with larger tiles, which treat each element alike."""
     return not TILE.search(name) or bool(SMALLEST.search(name) and "_dense_" in name)
 
 
 def small(name):
-    """Kernels that compile within a second."""
+    """Return True for kernels that compile within a second."""
     return not TILE.search(name) and "_narrow_" not in name
 
 
 def tried_kernels():
-    """A kernel for each operation of two numbers that a NaN decides, and each way in which its
-    result is used. All others are known before.
+    """Return a kernel for each operation whose result depends on NaN, and for each use of the
+    result. Call it after the kernels of the backend have been created.
     """
     from numba import cuda
 
@@ -68,8 +68,8 @@ def tried_kernels():
 
     condition("is_number", helper(lambda a, b: real.is_number(a)))
     condition("is_finite", helper(lambda a, b: real.is_finite(a)))
-    condition("above", real.above)
-    value("larger", real.larger)
+    condition("above", real.greater)
+    value("larger", real.maximum)
     value("exponential", helper(lambda a, b: real.exp_nonpositive(a)))
     elements = {"sigmoid": scalar.sigmoid}
     for name, row in activations.ACTIVATIONS.items():
@@ -81,7 +81,7 @@ def tried_kernels():
 
 
 def nvdisasm():
-    """Its path, or None."""
+    """Return the path of nvdisasm, or None."""
     try:
         files = importlib.metadata.files("nvidia-cuda-nvdisasm") or []
     except importlib.metadata.PackageNotFoundError:
@@ -90,8 +90,8 @@ def nvdisasm():
 
 
 def disassembled(texts, architecture):
-    """PTX by the names of kernels -> instructions [(operation, operands)] by the same names. All
-    are assembled for one file, since the disassembler takes a second to start; each for itself.
+    """Map names of kernels to instructions [(operation, operands)]. texts: PTX by name. All are
+    linked into one file, since the disassembler takes a second to start.
     """
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
@@ -108,20 +108,21 @@ def disassembled(texts, architecture):
 
 
 def comparisons_of(texts, architecture):
-    """`comparisons` of each kernel, where there is a disassembler."""
+    """Return the `comparisons` of each kernel; none without a disassembler."""
     if nvdisasm() is None:
         return {}
     return {name: comparisons(code) for name, code in disassembled(texts, architecture).items()}
 
 
 def plain(operand):
-    """The operand without scheduler hints and register numbers."""
+    """Return an operand without register numbers."""
     return re.sub(r"\bU?R\d+\b", "R", operand)
 
 
 def comparisons(instructions):
-    """[operation, left, right, whether both are one register, whether that was read from memory].
-    Those that flush denormal numbers are left out: they belong to NVIDIA's division and root.
+    """Return [operation, left, right, whether both are the same register, whether it was loaded
+    from memory] of each comparison. Those that flush denormal numbers are left out: they belong to
+    NVIDIA's division and square root.
     """
     found = []
     for i, (operation, text) in enumerate(instructions):
@@ -135,7 +136,7 @@ def comparisons(instructions):
 
 
 def loaded(before, operand):
-    """Return True if the last instruction before that writes the register loads from memory."""
+    """Return True if the last of the instructions that writes the register loads from memory."""
     register = re.fullmatch(r"[-|]*R(\d+)\|?", operand)
     if not register:
         return False

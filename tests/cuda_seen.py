@@ -1,5 +1,5 @@
-"""A pytest plugin: which kernels of the CUDA backend no test has launched, as JSON into the file
-that the environment variable FASTSNN_NOT_LAUNCHED names.
+"""pytest plugin that writes the names of kernels of the CUDA backend that no test has launched, as
+JSON, to the file named by the environment variable FASTSNN_NOT_LAUNCHED.
 """
 
 import json

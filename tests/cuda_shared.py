@@ -1,4 +1,4 @@
-"""A network that is trained on both sides: in the simulator, see test_cuda.py."""
+"""A network that is trained on host and device, in the simulator. Run by test_cuda.py."""
 
 import copy
 import gc
@@ -9,7 +9,7 @@ from cuda_simulated import data, equal, network
 import fastsnn as fs
 
 
-def test_what_one_side_has_trained_is_never_lost():
+def test_no_update_of_either_side_is_lost():
     x, y = data()
     net = network()
     gpu = fs.Trainer(net, optimizer=fs.SGD(0.1), backend="cuda")
@@ -19,13 +19,13 @@ def test_what_one_side_has_trained_is_never_lost():
     cpu.step(x, y)
     after = net.parameters.copy()
     assert not np.array_equal(after, before)
-    gpu.step(x, y)  # the network predicts on the host, and sees it
+    gpu.step(x, y)  # the network predicts on the host, with the new parameters
     expected = copy.deepcopy(net)
     for rows in (len(x), 1, 1):
         assert np.array_equal(net.forward(x[:rows]), expected.forward(x[:rows]))
     gpu.step(x, y)
     before = after
-    del gpu  # nobody else holds its parameters
+    del gpu  # the only owner of the parameters on the device
     gc.collect()
     after = net.parameters.copy()
     assert not np.array_equal(after, before)

@@ -1,6 +1,6 @@
-"""The CUDA backend in the simulator, with the tests and the tables of the CPU's engine. Run by
-test_cuda.py in a process of its own, with NUMBA_ENABLE_CUDASIM=1; with FASTSNN_ALL_CASES=1 on all
-cases, which takes 20 minutes.
+"""The CUDA backend in the simulator, with the tests and cases of the CPU's engine. Run by
+test_cuda.py in a separate process, with NUMBA_ENABLE_CUDASIM=1. FASTSNN_ALL_CASES=1 runs all cases,
+which takes 20 minutes.
 """
 
 import copy
@@ -45,20 +45,20 @@ LAYERS = (
 
 @pytest.fixture(autouse=True)
 def in_turns():
-    """Faster than all threads at once, too."""
+    """Also faster than concurrent threads."""
     with turns():
         yield
 
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
-    """A launch for each layer; cuda_narrow.py has one for all."""
+    """Use the wide schedule; cuda_narrow.py tests the narrow one."""
     monkeypatch.setattr(schedule, "narrow_block", lambda *_: None)
 
 
 @pytest.fixture
 def on_gpu(monkeypatch):
-    """Trainers on the simulated GPU, and few steps."""
+    """Run trainers on the simulated GPU, with few steps."""
     monkeypatch.setattr(fs, "Trainer", CudaTrainer)
     monkeypatch.setattr(test_engine, "STEPS", 2)
 
@@ -90,7 +90,7 @@ def test_the_chosen_cases_exist():
         assert set(names) <= {case.name for case in table}
 
 
-# What the same order of sums and the same roundings must give: equal bits.
+# Equal bits, from the same order of sums and the same roundings.
 
 
 def network(inputs=7, outputs=4, seed=3, dropout=0.1, width=13):
@@ -116,7 +116,7 @@ def equal(one, two):
 
 
 def pair(**arguments):
-    """Two trainers on equal networks, on the CPU and on the GPU."""
+    """Return two trainers on equal networks, on the CPU and on the GPU."""
     nets = network(), network()
     return [
         make(net, seed=(9 << 32) + 5, **arguments)
@@ -141,7 +141,7 @@ def test_bits_are_the_cpu_s(optimizer):
 
 @pytest.mark.parametrize("on_device", shape.ON_DEVICE, ids=lambda t: t.name)
 def test_bits_are_the_cpu_s_with_the_tiles_of_a_gpu(on_device, monkeypatch):
-    """More than one tile of the smallest in each direction, one of the others; threads run from
+    """More than one of the smallest tiles in each direction, one of the others; threads run from
     the last to the first.
     """
     monkeypatch.setitem(shape.TILES, "float32", (on_device,))
@@ -155,8 +155,8 @@ def test_bits_are_the_cpu_s_with_the_tiles_of_a_gpu(on_device, monkeypatch):
 
 
 def test_no_barrier_is_missing():
-    """The same bits when the threads of a block run from the last to the first: of a network with
-    every kind of node.
+    """A network with every kind of node has the same bits when the threads of a block run from the
+    last to the first.
     """
     x, y = data(50)
     results = []
@@ -183,11 +183,13 @@ def test_two_runs_are_equal():
     equal(*states)
 
 
-def test_the_batch_is_split_where_tiles_are_few(monkeypatch):
-    """In parts of 16 samples: other bits, the same gradient, the same again."""
+def test_the_batch_is_split_if_tiles_are_few(monkeypatch):
+    """Splits of 16 samples give other bits, the same gradient within rounding, and are
+    reproducible.
+    """
     x, y = data(50)
     whole = CudaTrainer(fs.mlp(7, 4, layers=1, width=6)).gradients(x, y)
-    monkeypatch.setattr(weights, "PART", 16)
+    monkeypatch.setattr(weights, "MIN_SPLIT", 16)
     split = CudaTrainer(fs.mlp(7, 4, layers=1, width=6)).gradients(x, y)
     again = CudaTrainer(fs.mlp(7, 4, layers=1, width=6)).gradients(x, y)
     equal(split, again)
@@ -206,14 +208,14 @@ def byte_rows(n=21):
 
 @pytest.mark.parametrize("make", [lambda: data()[0], byte_rows], ids=["floats", "bytes"])
 def test_fit(make):
-    """Batches of 8, 8 and 5 from a data set on the device, and what callbacks hear."""
+    """Batches of 8, 8 and 5 from a data set on the device, and calls of callbacks."""
 
     class Watch:
         def __init__(self):
-            self.heard = []
+            self.calls = []
 
         def on_batch_end(self, trainer, samples, loss):
-            self.heard.append((samples, round(loss, 5)))
+            self.calls.append((samples, round(loss, 5)))
 
     x, y = make(), data()[1]
     results = []
@@ -223,19 +225,19 @@ def test_fit(make):
             x, y, epochs=2, batch_size=8, validation_data=data(9), callbacks=[watch],
             schedule=fs.schedules.CosineDecay(),
         )  # fmt: skip
-        results.append((trainer, history, watch.heard))
-    (cpu, one, heard), (gpu, two, also) = results
+        results.append((trainer, history, watch.calls))
+    (cpu, one, calls), (gpu, two, gpu_calls) = results
     equal(cpu.network.state_dict(), gpu.network.state_dict())
-    assert len(also) == 6 and [s for s, _ in also] == [8, 8, 5] * 2
-    np.testing.assert_allclose([l for _, l in also], [l for _, l in heard], atol=2e-5)
+    assert len(gpu_calls) == 6 and [s for s, _ in gpu_calls] == [8, 8, 5] * 2
+    np.testing.assert_allclose([l for _, l in gpu_calls], [l for _, l in calls], atol=2e-5)
     for a, b in zip(one, two, strict=True):
         assert a["validation_loss"] == b["validation_loss"]
         assert abs(a["train_loss"] - b["train_loss"]) < 1e-6
     assert cpu.step_count == gpu.step_count == 6
 
 
-def test_validation_data_are_put_on_the_device_once(monkeypatch):
-    """As floats and as bytes, in more than one piece, and not those of another place."""
+def test_validation_data_are_copied_to_the_device_once(monkeypatch):
+    """As floats and as bytes, in more than one chunk."""
     monkeypatch.setattr(cuda_predict, "CHUNK", 8)
     x, y = data()
     written, write = [], kernels().device.write
@@ -258,8 +260,7 @@ def test_validation_data_are_put_on_the_device_once(monkeypatch):
         written.clear()
 
 
-def test_nothing_new_for_the_second_step():
-    """No array, no launch that was not there."""
+def test_the_second_step_reuses_arrays_and_launches():
     x, y = data()
     trainer = CudaTrainer(network())
     trainer.step(x, y)
@@ -270,7 +271,7 @@ def test_nothing_new_for_the_second_step():
 
 
 def test_divergence_is_where_the_cpu_s_is():
-    """Many steps at once: nothing is updated behind the one that is too much."""
+    """Many steps are queued: after the one that diverges nothing is updated."""
     x, y = data(40)
     x[25] = 1e4
     found = []
@@ -283,7 +284,7 @@ def test_divergence_is_where_the_cpu_s_is():
     equal(found[0][2].state_dict(), found[1][2].state_dict())
 
 
-def test_a_loss_that_kernels_do_not_know_is_refused():
+def test_an_unknown_loss_is_refused():
     class Unknown(fs.MSE):
         code = 99
 
@@ -310,7 +311,7 @@ def test_a_loss_that_is_not_finite_updates_nothing():
     assert not any(state.any() for state in trainer.state_dict()[0].values())
 
 
-# One network on both sides.
+# One network on host and device.
 
 
 def test_files_go_both_ways(tmp_path):
@@ -329,7 +330,7 @@ def test_files_go_both_ways(tmp_path):
 
 
 def test_commands_on_a_saved_model(tmp_path, monkeypatch):
-    """Predictions of a row in float32 have the CPU's bits, and so the same figures."""
+    """Predictions in float32 have the CPU's bits, so the figures are the same."""
     monkeypatch.chdir(tmp_path)
     header = [*"abcd", "kind"]
     rng = np.random.default_rng(0)
@@ -380,7 +381,7 @@ def test_a_network_moves():
 
 
 def test_both_trainers_see_one_network():
-    """Steps on the CPU and on the GPU in turn are those of one side."""
+    """Alternating steps on the CPU and on the GPU equal steps on one of them."""
     x, y = data()
     alone, shared = network(), network()
     trainer = fs.Trainer(alone, optimizer=fs.SGD(0.1))

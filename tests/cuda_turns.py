@@ -1,8 +1,9 @@
-"""The threads of a simulated block one after another: each runs to the next barrier, then the next
-one does, from the first to the last or from the last to the first.
+"""Serialized threads of a simulated block: each runs to the next barrier, then the next thread
+does, from the first to the last or from the last to the first.
 
-A barrier that is missing shows: in one of the two orders a thread finds what another one should
-have written later, or has overwritten already. So does one that only some threads come to.
+This detects a missing barrier: in one of the two orders a thread reads a value that another thread
+should have written before, or has already overwritten. It also detects a barrier that only some
+threads reach.
 """
 
 import contextlib
@@ -14,14 +15,14 @@ from numba.cuda.simulator.kernelapi import Dim3
 
 
 class _Worker(threading.Thread):
-    """Runs simulated threads, from one barrier to the next when it is told to; the simulator asks
-    it which one it is.
+    """A host thread that runs simulated threads, from barrier to barrier. The simulator reads the
+    index of the simulated thread from its attributes.
     """
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.turn, self.over = threading.Lock(), threading.Lock()
-        self.turn.acquire(), self.over.acquire()
+        self.turn, self.paused = threading.Lock(), threading.Lock()
+        self.turn.acquire(), self.paused.acquire()
         self.start()
 
     def run(self):
@@ -32,19 +33,19 @@ class _Worker(threading.Thread):
             except BaseException as error:
                 self.failure = error
             self.ended = True
-            self.over.release()
+            self.paused.release()
 
-    def begin(self, target, block, point, shape):
+    def assign(self, target, block, point, shape):
         self.target, self.ended, self.failure, self.abort = target, False, None, False
         self.blockIdx, self.threadIdx = Dim3(*block), Dim3(*point)
         self.thread_id = np.ravel_multi_index(point, shape, order="F")
 
-    def go_on(self):
+    def resume(self):
         self.turn.release()
-        self.over.acquire()
+        self.paused.acquire()
 
     def syncthreads(self):
-        self.over.release()
+        self.paused.release()
         self.turn.acquire()
         if self.abort:
             raise RuntimeError("another thread has failed")
@@ -59,9 +60,9 @@ def _run(backwards):
         ordered, waiting, failure, ended = points[::-1] if backwards else points, [], None, 0
         for point in ordered:
             worker = _idle.pop() if _idle else _Worker()
-            worker.begin(lambda: self._f(*arguments), block, point, self._block_dim)
+            worker.assign(lambda: self._f(*arguments), block, point, self._block_dim)
             waiting.append(worker)
-            worker.go_on()
+            worker.resume()
             if worker.ended:
                 ended += 1
                 failure = failure or worker.failure
@@ -71,7 +72,7 @@ def _run(backwards):
                 failure = AssertionError("some threads of a block wait, others have ended")
             for worker in list(waiting):
                 worker.abort = failure is not None
-                worker.go_on()
+                worker.resume()
                 if worker.ended:
                     ended += 1
                     failure = failure or worker.failure
@@ -85,7 +86,7 @@ def _run(backwards):
 
 @contextlib.contextmanager
 def turns(backwards=False):
-    """Simulated kernels run in turns inside."""
+    """Context manager: serialize the threads of simulated kernels."""
     before = kernel.BlockManager.run
     kernel.BlockManager.run = _run(backwards)
     try:

@@ -212,7 +212,7 @@ def triple(x):
 def entry(monkeypatch):
     """Loads an entry with such places; returns the log."""
     monkeypatch.setattr(jit, "_reported", False)
-    monkeypatch.setattr(kernel_cache, "_said", set())
+    monkeypatch.setattr(kernel_cache, "_warned", set())
 
     def make(*found_places):
         monkeypatch.setattr(jit, "CACHE", Found(found_places, ()))
@@ -297,7 +297,7 @@ def test_what_changes_after_the_import_is_not_run(entry, tmp_path, caplog, chang
     caplog.clear()
     assert kernel(2) == 6
     assert not (folder / "run").exists()
-    assert "the code there is not used but compiled anew" in caplog.text
+    assert "the code there is not used, the kernel is compiled again" in caplog.text
     folder.chmod(0o700)
     os.chown(folder, os.getuid(), -1)
     if change not in (open_folder, foreign_folder):  # the folder is ours and has a good entry now

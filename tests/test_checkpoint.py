@@ -152,7 +152,7 @@ def test_truncated(written, reader):
     whole = written.read_bytes()
     for size in (0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 4, len(whole) - 1):
         written.write_bytes(whole[:size])
-        refused(written, "safetensors", "damaged", "take an earlier copy", reader=reader)
+        refused(written, "safetensors", "damaged", "use an earlier copy", reader=reader)
     written.write_bytes(whole + b"\0")
     refused(written, "damaged", reader=reader)
 
@@ -176,7 +176,7 @@ def test_no_model_file(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("a plain text file, longer than eight bytes")
     refused(text, "a safetensors file is required")
-    refused(tmp_path / "absent", "there is no such file", "fastsnn train")
+    refused(tmp_path / "absent", "no such file", "fastsnn train")
     with pytest.raises(ValueError, match="model.safetensors: there is no such file"):
         fs.load(tmp_path)
     foreign = tmp_path / "foreign.safetensors"
@@ -207,7 +207,7 @@ def without(name):
 
 
 CHANGES = {
-    "no weight": (without("3.weight"), ["do not fit together", "3.weight"]),
+    "no weight": (without("3.weight"), ["are inconsistent", "3.weight"]),
     "no mean": (without("inputs.mean"), ["inputs.mean", "missing"]),
     "another shape": (
         lambda t, _: t.update({"0.weight": np.zeros((7, 5), np.float32)}),
@@ -219,21 +219,21 @@ CHANGES = {
     ),
     "other layers": (
         lambda _, d: d["layers"].pop(),
-        ["do not fit together", "the last layer must be a Dense"],
+        ["are inconsistent", "the last layer must be a Dense"],
     ),
     "unknown layer": (
         lambda _, d: d["layers"].insert(1, {"type": "Conv"}),
-        ["do not fit together", "Conv"],
+        ["are inconsistent", "Conv"],
     ),
     "unknown option": (
         lambda _, d: d["layers"][0].update(groups=2),
-        ["do not fit together", "groups"],
+        ["are inconsistent", "groups"],
     ),
     "a rate of 2": (
         lambda _, d: d["layers"][2].update(rate=2),
-        ["do not fit together", "rate must be in [0, 1)"],
+        ["are inconsistent", "rate must be in [0, 1)"],
     ),
-    "no size": (lambda _, d: d.pop("input_size"), ["do not fit together", "input_size"]),
+    "no size": (lambda _, d: d.pop("input_size"), ["are inconsistent", "input_size"]),
 }
 
 
@@ -266,7 +266,7 @@ def test_a_failed_writing_keeps_the_file(written, monkeypatch, step):
     with pytest.raises(RuntimeError) as caught:
         model.save(written)
     monkeypatch.undo()
-    assert str(caught.value).startswith(f"{written}: it could not be written (No space left")
+    assert str(caught.value).startswith(f"{written}: could not be written (No space left")
     assert "previous file" in str(caught.value) and "free some space" in str(caught.value)
     assert written.read_bytes() == before and os.listdir(written.parent) == [written.name]
     model.save(written)

@@ -43,8 +43,8 @@ DESCRIPTIONS = {
     "one class": ({"class_names": ["no"]}, "class_names: 2 are required, got 1"),
     "three classes": ({"class_names": ["a", "b", "c"]}, "class_names: 2 are required, got 3"),
     "the same class twice": ({"class_names": ["no", "no"]}, "got 'no' twice"),
-    "classes by number": ({"class_names": [0, 1]}, "class_names: a list of texts or null"),
-    "a word for a list": ({"class_names": "no"}, "class_names: a list of texts or null"),
+    "classes by number": ({"class_names": [0, 1]}, "class_names: a list of strings or null"),
+    "a word for a list": ({"class_names": "no"}, "class_names: a list of strings or null"),
     "no column": ({"feature_names": ["a"]}, "feature_names: 3 are required, got 1"),
     "two targets": ({"target_names": ["a", "b"]}, "target_names: 1 are required, got 2"),
     "layers are an object": ({"layers": {"0": DENSE}}, "layers: a list is required"),
@@ -113,7 +113,7 @@ STANDARDIZERS = {
     "half of them float64": ("inputs.mean", {"dtype": np.float32}, "inputs.scale: float32 is"),
     "a weight in float64": ("0.weight", {"dtype": np.float64}, "0.weight must be float32"),
     "a weight that broadcasts": ("0.weight", {"shape": (1, 3)}, "0.weight has shape (1, 3)"),
-    "an unknown tensor": ("extra", {"shape": (2,)}, "the network does not know 'extra'"),
+    "an unknown tensor": ("extra", {"shape": (2,)}, "the network has no 'extra'"),
 }
 
 
@@ -148,9 +148,9 @@ def written(header: dict | str, tensors=b""):
 OURS = {"__metadata__": {"fastsnn": "{}"}}
 ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 HEADERS = {
-    "a list": (written("[]"), "damaged or something else (its header is not a JSON object)"),
+    "a list": (written("[]"), "damaged or of another type (its header is not a JSON object)"),
     "deep": (written("[" * 100_000), "its JSON is nested too deeply"),
-    "a name twice": (written('{"a": 1, "a": 2}'), "a name occurs twice"),
+    "a name twice": (written('{"a": 1, "a": 2}'), "a duplicate name"),
     "a long number": (written(f'{{"a": {"1" * 5000}}}'), "Exceeds the limit"),
     "no UTF-8": (struct.pack("<Q", 1) + b"\xff", "not UTF-8"),
     "longer than the file": (struct.pack("<Q", 2**63), "a header of 9223372036854775808 bytes"),

@@ -1,4 +1,4 @@
-"""The CUDA backend where there is no GPU: its tests in the simulator, and what it says."""
+"""The CUDA backend without a GPU: its tests in the simulator, and its error messages."""
 
 import importlib.util
 import json
@@ -24,9 +24,7 @@ SIMULATED = "simulated", "narrow", "blocks", "tensor", "precision", "every", "ov
 
 @needs_numba_cuda
 def test_in_the_simulator(tmp_path):
-    """All of cuda_simulated.py and the others of SIMULATED; and no kernel is left that none of
-    their tests has launched.
-    """
+    """Run the tests of the files in SIMULATED. Together they launch every kernel."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     files = [str(TESTS / f"cuda_{part}.py") for part in SIMULATED]
     more = {
@@ -60,7 +58,8 @@ def fresh():
     device.kernels.cache_clear()
 
 
-def said(call):
+def error_of(call):
+    """Return the text of the RuntimeError that `call` raises, one line."""
     with pytest.raises(RuntimeError) as error:
         call()
     text = str(error.value)
@@ -75,7 +74,7 @@ def network():
 def test_without_the_package(monkeypatch, fresh):
     monkeypatch.setattr(device.importlib.util, "find_spec", lambda name: None)
     for call in (lambda: fs.Trainer(network(), backend="cuda"), lambda: network().to_device()):
-        text = said(call)
+        text = error_of(call)
         assert "numba-cuda" in text and "pip install '.[cuda13]'" in text
         assert "'.[cuda12]'" in text
 
@@ -93,7 +92,7 @@ except RuntimeError as problem:
 
 @needs_numba_cuda
 def test_with_a_numpy_that_numba_cuda_cannot_use():
-    """numpy 2.5 lacks what the compiler asks for when it is imported, with the first kernel."""
+    """numpy 2.5 lacks a name that numba-cuda's compiler imports, at the first kernel."""
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT_ROW_STACK], text=True, capture_output=True,
         env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0"},
@@ -109,7 +108,7 @@ def test_with_a_numpy_that_numba_cuda_cannot_use():
 def test_without_a_gpu(fresh):
     net = network()
     for call in (lambda: fs.Trainer(net, backend="cuda"), net.to_device):
-        assert "an NVIDIA GPU and its driver are required" in said(call)
+        assert "an NVIDIA GPU and its driver are required" in error_of(call)
     assert net.device == "cpu"
     net.forward(np.zeros((2, 3), np.float32))  # still works here
 

@@ -19,7 +19,7 @@ USES_LIBRARY = {"fastsnn_softmax", "fastsnn_sigmoid"}
 
 @pytest.fixture(scope="module")
 def compiled():
-    """The facts of all kernels."""
+    """Return the figures of all kernels."""
     return cuda_kernels.compiled()["facts"]
 
 
@@ -100,11 +100,11 @@ def test_tensor_cores_are_used(compiled):
             continue
         shape, rounding = {"tf32": ("k8", "rna.tf32"), "bf16": ("k16", "rn.bf16x2")}[tile.precision]
         steps, share = tile.depth // 8, (tile.rows + tile.columns) * tile.depth // tile.threads
-        assert f["tensor"] == [shape + tile.precision] * (8 * steps * tile.pieces), f
+        assert f["tensor"] == [shape + tile.precision] * (8 * steps * tile.vectors), f
         assert f["mma"] == len(f["tensor"]) and f["rounded"] == [rounding] * share, f
         assert f["words written"] == ["4"] * (share // 4), f
         if "_dense_" in f["name"]:  # the other kernel reads words for the bias gradient, too
-            assert f["words read"] == steps * (2 + 2 * tile.pieces), f
+            assert f["words read"] == steps * (2 + 2 * tile.vectors), f
         seen.add((tile, f["name"].split("_")[2], tuple(f["architecture"])))
     for tile in tensor_tiles():
         for architecture in cuda_kernels.ARCHITECTURES:
@@ -130,8 +130,8 @@ def test_the_narrow_schedule_fits_a_block(compiled):
     for f in narrow(compiled):
         name = f["name"].removeprefix("fastsnn_narrow_")
         block = next(b for b in passes.ON_DEVICE if name == f"{b.columns}x{b.depth}")
-        assert f["fused"] >= block.depth * block.sums, f
-        assert f["vectors"] >= block.depth * block.samples // 4, f
+        assert f["fused"] >= block.depth * block.accumulators, f
+        assert f["vectors"] >= block.depth * block.samples_per_thread // 4, f
     assert all(f["shared"] <= SHARED for f in compiled)
 
 

@@ -1,6 +1,4 @@
-"""The kernels of the CPU and of CUDA are twins: the same names, the same arguments in the same
-order.
-"""
+"""The kernels of the CPU and of CUDA have the same names and the same order of arguments."""
 
 import ast
 import importlib
@@ -16,7 +14,7 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 KERNELS = Path(__file__).resolve().parents[1] / "kernels"
 
-# What is there to do, whatever the target: each has its twin.
+# Functions that every target has.
 TWINS = {
     "activation_backward", "dense_forward", "dense_input_backward", "derive_weights", "drop_mask",
     "exponential", "exponential_minus_one", "finish_rows", "highway_backward", "highway_forward",
@@ -24,7 +22,7 @@ TWINS = {
     "philox_blocks", "run_backward", "run_directions", "run_forward", "run_weights", "signed64",
     "update_direction",
 }  # fmt: skip
-# How the CPU cuts its work: panels, tiles, parts; and what its callers pass from step to step.
+# Arguments of the CPU alone: panels, tiles, parts, and scalars of a step.
 OF_CPU = {
     "at", "bits", "bits_at", "buffers", "constants_below", "count", "first", "first_panel",
     "first_row", "first_sample", "first_stage", "first_unit", "h", "h_at", "hyper", "last",
@@ -32,7 +30,7 @@ OF_CPU = {
     "parts", "rows", "scale", "scratch", "seed", "space", "split", "step", "tile", "tile_at",
     "wide_panels", "work", "z", "z_at",
 }  # fmt: skip
-# What lies on a device instead, and how work is handed to it.
+# Arguments of CUDA alone: arrays on the device, and launches.
 OF_CUDA = {
     "acts", "below", "hypers", "jobs", "launch", "precision", "queue", "row", "samples", "size",
     "slots", "tiling",
@@ -40,7 +38,7 @@ OF_CUDA = {
 
 
 def functions(target):
-    """Public functions of all modules of a target: name -> parameters."""
+    """Return the public functions of all modules of a target: name -> parameters."""
     found = {}
     for path in sorted((KERNELS / target).glob("[a-z]*.py")):
         module = importlib.import_module(f"fastsnn.kernels.{target}.{path.stem}")
@@ -57,7 +55,7 @@ def functions(target):
 CPU, CUDA = functions("cpu"), functions("cuda")
 
 
-def test_every_twin_is_there():
+def test_both_targets_have_all_functions():
     assert TWINS <= CPU.keys() and TWINS <= CUDA.keys()
 
 
@@ -83,7 +81,7 @@ def test_the_driver_is_called_in_one_file():
 
 
 def test_there_is_no_arithmetic_on_real_numbers_in_kernels():
-    """Numbers with a point stand in no kernel: all of it is device code (`real.py`, `tile.py`)."""
+    """Kernels contain no float literals: real arithmetic is device code (`real.py`, `tile.py`)."""
     for path in (KERNELS / "cuda").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and any(

@@ -1,5 +1,5 @@
-"""Launches that are repeated become a graph: what is recorded, when, and what if that fails. With a
-driver that only writes down what it is told; on a GPU `fastsnn bench gpu --check` compares bits.
+"""Repeated launches become a CUDA graph: what is recorded, when, and the fallback. With a mock
+driver that records its calls; on a GPU `fastsnn bench gpu --check` compares bits.
 """
 
 import gc
@@ -19,21 +19,21 @@ pytestmark = pytest.mark.skipif(device.SIMULATED, reason="the simulator has no d
 
 
 class Driver:
-    """In the place of cuda.core: `told` is what it was told, `failing` what it cannot do."""
+    """Mock of cuda.core. calls: its calls so far; failing: calls that raise, and the message."""
 
     def __init__(self):
-        self.told, self.failing, self.built = [], {}, []
+        self.calls, self.failing, self.built = [], {}, []
 
-    def hear(self, *words):
+    def note(self, *words):
         if words[0] in self.failing:
             error = type("CUDAError", (Exception,), {"__module__": "cuda.core"})
             raise error(self.failing[words[0]])
-        self.told.append(words)
+        self.calls.append(words)
 
-    # What kernels/cuda/device.py takes from cuda.core.
+    # The interface that kernels/cuda/device.py uses.
 
     def launch(self, stream, config, kernel, *arguments):
-        self.hear("record" if isinstance(stream, Builder) else "launch", kernel, arguments)
+        self.note("record" if isinstance(stream, Builder) else "launch", kernel, arguments)
         if isinstance(stream, Builder):
             stream.inside.append((kernel, arguments))
 
@@ -41,7 +41,7 @@ class Driver:
         return self
 
     def set_current(self):
-        self.hear("set_current")
+        self.note("set_current")
 
     def create_graph_builder(self):
         self.built.append(Builder(self))
@@ -53,15 +53,15 @@ class Builder:
         self.driver, self.inside, self.ended, self.closed = driver, [], False, False
 
     def begin_building(self, mode):
-        self.driver.hear("begin", mode)
+        self.driver.note("begin", mode)
 
     def end_building(self):
         self.ended = True
-        self.driver.hear("end")
+        self.driver.note("end")
 
     def complete(self):
         assert self.ended
-        self.driver.hear("complete")
+        self.driver.note("complete")
         return Graph(self.driver, tuple(self.inside))
 
     def close(self):
@@ -73,14 +73,14 @@ class Graph:
         self.driver, self.inside = driver, inside
 
     def upload(self, stream):
-        self.driver.hear("upload", int(stream.handle))
+        self.driver.note("upload", int(stream.handle))
 
     def launch(self, stream):
-        self.driver.hear("graph", int(stream.handle), self.inside)
+        self.driver.note("graph", int(stream.handle), self.inside)
 
 
 class Kernel:
-    """Of the launches: compiled to its name."""
+    """Mock of a kernel: its machine code is its name."""
 
     def __init__(self, name):
         self.name, self.threads, self.kernel = name, 32, name
@@ -103,7 +103,7 @@ def driver(monkeypatch):
         monkeypatch.setattr(cuda.core, name, getattr(driver, name))
     modules = type("Modules", (), {"code": code, "device": device})
     monkeypatch.setattr(on_device, "kernels", lambda: modules)
-    monkeypatch.setattr(code, "load", lambda kernels: driver.hear("load", len(kernels)))
+    monkeypatch.setattr(code, "load", lambda kernels: driver.note("load", len(kernels)))
     return driver
 
 
@@ -126,12 +126,12 @@ GRAPH = ("graph", 0, INSIDE)
 def test_recorded_at_the_second_run_and_then_repeated(driver):
     run = launches("a", "b", "a")
     run.run()
-    assert driver.told == [("load", 3), *PLAIN] and not run.is_graph
+    assert driver.calls == [("load", 3), *PLAIN] and not run.is_graph
     run.run()
-    assert driver.told[4:] == [*RECORDING, GRAPH] and run.is_graph
+    assert driver.calls[4:] == [*RECORDING, GRAPH] and run.is_graph
     for _ in range(5):
         run.run()
-    assert driver.told[4 + len(RECORDING) :] == [GRAPH] * 6
+    assert driver.calls[4 + len(RECORDING) :] == [GRAPH] * 6
     (builder,) = driver.built
     assert builder.closed
 
@@ -140,13 +140,13 @@ def test_one_launch_is_no_graph(driver):
     run = launches("a")
     for _ in range(3):
         run.run()
-    assert driver.told[1:] == PLAIN[:1] * 3
+    assert driver.calls[1:] == PLAIN[:1] * 3
 
 
 def test_nothing_to_launch(driver):
     run = launches()
     run.run(), run.run()
-    assert driver.told == [("load", 0)]
+    assert driver.calls == [("load", 0)]
 
 
 def test_it_can_be_switched_off(driver, monkeypatch):
@@ -154,14 +154,14 @@ def test_it_can_be_switched_off(driver, monkeypatch):
     run = launches("a", "b", "a")
     for _ in range(3):
         run.run()
-    assert driver.told[1:] == PLAIN * 3
+    assert driver.calls[1:] == PLAIN * 3
 
 
 def test_two_lists_are_two_graphs(driver):
     one, two = launches("a", "b"), launches("b", "a")
     for _ in range(2):
         one.run(), two.run()
-    graphs = [words[2] for words in driver.told if words[0] == "graph"]
+    graphs = [words[2] for words in driver.calls if words[0] == "graph"]
     assert [[name for name, _ in inside] for inside in graphs] == [["a", "b"], ["b", "a"]]
 
 
@@ -173,7 +173,7 @@ def test_the_arrays_live_as_long_as_the_graph(driver):
     gc.collect()
     assert seen() is not None
     call()
-    assert driver.told[-1] == ("graph", 0, (("a", (7,)), ("b", (3,))))
+    assert driver.calls[-1] == ("graph", 0, (("a", (7,)), ("b", (3,))))
     del call
     gc.collect()
     assert seen() is None
@@ -186,8 +186,8 @@ def test_without_graphs_kernels_are_launched_one_by_one(driver, failing, caplog)
     with caplog.at_level(logging.WARNING, "fastsnn"):
         for _ in range(4):
             run.run()
-    assert [words for words in driver.told if words[0] == "launch"] == PLAIN * 4
-    (record,) = caplog.records  # said once, tried once
+    assert [words for words in driver.calls if words[0] == "launch"] == PLAIN * 4
+    (record,) = caplog.records  # one warning, one attempt
     assert "no CUDA graph (CUDA_ERROR_NOT_SUPPORTED)" in record.getMessage()
     assert len(driver.built) <= 1
     assert failing == "begin" or all(builder.ended for builder in driver.built)
@@ -205,17 +205,17 @@ def test_errors_of_launches_are_one_line(driver, failing):
     )
 
 
-def test_mistakes_of_our_own_are_not_the_driver_s(driver, monkeypatch):
+def test_other_errors_are_not_converted(driver, monkeypatch):
     run = launches("a", "b", "a")
     run.run()
-    monkeypatch.setattr(Driver, "hear", lambda *words: 1 / 0)
+    monkeypatch.setattr(Driver, "note", lambda *words: 1 / 0)
     monkeypatch.setattr(device, "recording", False)
     with pytest.raises(ZeroDivisionError):
         run.run()
 
 
 def test_seconds_between_events(driver, monkeypatch):
-    """An event before the first call and one behind each."""
+    """One event before the first call and one after each."""
     order = []
 
     class Event:

@@ -1,6 +1,6 @@
-"""Comparisons that find NaN, in the machine code of the CUDA kernels: the assembler may take one
-for true, or for one that holds for NaN. For compute capabilities 8.0 and 9.0, in the kernels that
-compile fast for 10.0 too.
+"""Comparisons that detect NaN in the machine code of the CUDA kernels: the assembler may replace
+one by true, or by one that is true for NaN. For compute capabilities 8.0 and 9.0; kernels that
+compile fast also for 10.0.
 """
 
 import importlib.util
@@ -15,8 +15,8 @@ from fastsnn.kernels import activations, updates
 if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is None:
     pytest.skip("no disassembler: pip install '.[dev-cuda]'", allow_module_level=True)
 
-# Comparisons that may stand for each one in the source: itself or its opposite. GEU is "not less",
-# also true for NaN.
+# Comparisons that may implement each one of the source: itself or its negation. GEU is "not less",
+# true for NaN.
 SENSES = {
     "is number": (("NAN", "NUM"), "R", "R"),
     "is finite": (("LT", "GEU", "NE", "EQU"), "|R|", "+INF"),
@@ -26,14 +26,14 @@ SENSES = {
     "size above": (("GT", "LEU"), "|R|", "R"),
     "within 15": (("GT", "LEU"), "R", "15"),
     "within 120": (("GT", "LEU"), "R", "120"),
-    "exp of -|x|": (("GT", "LEU"), "|R|", "104"),  # "exp", with both signs turned round
+    "exp of -|x|": (("GT", "LEU"), "|R|", "104"),  # "exp" with both signs inverted
     # Directions of normalized weights: see SHORTEST and LONGEST in kernels/scalar.py.
     "direction": (("LT", "GEU"), "|R|", "9.99999986991104000000e+14"),
     "not too long": (("LT", "GEU"), "R", "1.00000001504746621988e+30"),
     "not too short": (("GT", "LEU"), "R", "1.000000003171076851e-30"),
 }
 DIRECTIONS = ["is finite", "direction", "not too long", "not too short"]
-# Lower bounds: the argument of the function is raised to it, unless it is NaN.
+# Lower bounds that the argument of the function is clamped to, unless it is NaN.
 LEAST = {"exp": "-104", "exp - 1": "-32", "within -15": "-15", "within -120": "-120"}
 # Comparisons, in y and in dy/dz, of activations whose slope is computed from z.
 SMOOTH = {
@@ -85,7 +85,7 @@ WRITTEN = {
     "try_sigmoid": ["positive", "exp"],
 }
 LOGARITHMS = "sigmoid", "softmax", "narrow", "try_"  # NVIDIA's library compares in them
-# The labels and features of these come from memory to the comparison directly.
+# Their labels and features are compared right after the load.
 READ = "total_weight", "try_is_number", "try_is_finite"
 
 
@@ -115,13 +115,13 @@ def is_one(comparison, written):
 
 
 def beginning(name):
-    """The longest of WRITTEN that the name of a kernel begins with, or None."""
+    """Return the longest prefix in WRITTEN of a kernel's name, or None."""
     plain = re.sub(r"_\d+x\d+(tf32|bf16)?", "", name)
     begins = [begin for begin in WRITTEN if re.match(rf"{begin}(_|$)", plain)]
     return max(begins, key=len, default=None)
 
 
-def test_each_comparison_is_there(compared):
+def test_each_comparison_is_present(compared):
     seen = set()
     for (name, architecture), comparisons in compared.items():
         begin = beginning(name)
@@ -135,9 +135,9 @@ def test_each_comparison_is_there(compared):
     assert seen == {*WRITTEN, None}
 
 
-def test_no_other_comparison_is_there(compared):
-    """All kernels: the source has only <, > and NaN tests. So >= and <= would be
-    what the assembler has made of them, and wrong for a NaN; max(a, NaN) is a.
+def test_there_is_no_other_comparison(compared):
+    """The source has only <, > and NaN tests. Any >= or <= would come from the assembler and be
+    wrong for NaN; so would max, since max(a, NaN) is a.
     """
     for (name, architecture), comparisons in compared.items():
         known = [*SENSES, *LEAST]
@@ -146,7 +146,7 @@ def test_no_other_comparison_is_there(compared):
             if name.startswith(LOGARITHMS) and of_library(operation, right):
                 continue
             if name.startswith(("sigmoid", "narrow")) and [operation, left] == ["FMNMX", "RZ"]:
-                continue  # max(0, z) as it is written
+                continue  # max(0, z) in the source
             assert any(is_one(one, written) for written in known), (name, architecture, one)
 
 

@@ -137,8 +137,16 @@ def test_load_uses_the_parts_of_an_npz_file(tmp_path, rng):
     [
         ("minst", {}, ("digits, mnist", ".csv, .tsv, .txt, .data", "'minst'")),
         ("data.json", {}, ("'data.json'",)),
-        ("digits", {"header": True}, ("digits: header is for a file", "leave it out")),
-        ("digits", {"class_names": ("0",)}, ("digits: class_names is for a file", "leave")),
+        (
+            "digits",
+            {"header": True},
+            ("digits: header applies only to data from a file", "leave it out"),
+        ),
+        (
+            "digits",
+            {"class_names": ("0",)},
+            ("digits: class_names applies only to data from a file", "leave"),
+        ),
         ("digits", {"target": "class"}, ("digits", "fixed", "the target 'class'", "leave")),
         ("mnist", {"task": "regression"}, ("mnist", "fixed", "the task regression", "leave")),
         ("digits", {"standardize": "max"}, ("auto, feature, all, none", "'max'")),

@@ -79,7 +79,7 @@ DAMAGED = {
     "strong": ({"flags": 0x40}, "must be complete, is damaged (strong encryption"),
     "shorter": ({"size": 3}, "must be complete, is damaged (Bad CRC-32"),
     "longer": ({"size": 5}, "must be complete, is damaged"),
-    "huge": ({"size": 2**32 - 2}, "bytes unpacked, has 4,294,967,294; if it is no mistake, set"),
+    "huge": ({"size": 2**32 - 2}, "bytes unpacked, has 4,294,967,294; if this is intended, set"),
     "elsewhere": ({"offset": 7}, "must be complete, is damaged"),
     "beyond": ({"offset": 2**31}, "must be "),
     "cut": ({"packed": 1}, "must be complete, is damaged"),
@@ -203,9 +203,9 @@ def idx(*sizes, content=b"", code=8):
     [
         (idx(60_000, 28, 28, content=bytes(9)), "needs more bytes than this file has"),
         (idx(2**32 - 1, 2**32 - 1, 2**32 - 1), "needs more bytes than this file has"),
-        (idx(2**32 - 1, 0, 2**32 - 1), "none of them 0"),
-        (idx(*[1] * 70, content=b"x"), "must have the sizes of 1 to 32 dimensions"),
-        (idx(*range(100, 355)), "must have the sizes of 1 to 32 dimensions"),
+        (idx(2**32 - 1, 0, 2**32 - 1), "with sizes above 0"),
+        (idx(*[1] * 70, content=b"x"), "must have 1 to 32 dimensions"),
+        (idx(*range(100, 355)), "must have 1 to 32 dimensions"),
         (idx(3, content=bytes(64 * MB)), "must have 11 bytes unpacked, has more"),
     ],
 )

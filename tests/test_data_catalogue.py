@@ -130,11 +130,13 @@ def test_a_published_file_under_fastsnn_data_must_be_it(small, folder):
 
 def test_names_that_cannot_be_fetched(folder):
     error = call("data", "fetch", "htru").stderr
-    assert "data set: must be one of digits, optdigits, " in error and "near names: htru2" in error
+    assert (
+        "data set: must be one of digits, optdigits, " in error and "similar names: htru2" in error
+    )
     error = call("data", "fetch", "uci/irs").stderr
-    assert "near names: uci/iris" in error
+    assert "similar names: uci/iris" in error
     result = call("data", "fetch", "cifar10-exact")
-    assert result.exit_code == 1 and "put cifar10_exact_subset.npz into the fo" in result.stderr
+    assert result.exit_code == 1 and "put cifar10_exact_subset.npz into a fo" in result.stderr
     assert call("data", "fetch").exit_code == 2
     values = result_of("data", "fetch", "digits")
     assert values["files"] == "inside the package" and values["checked by"] is None
@@ -272,7 +274,7 @@ def test_a_data_set_is_a_row():
         assert named.is_image(example) == row.image
     for file in ("named.py", "table.py", "assemble.py", "show.py", "download.py"):
         assert not constants(file) & rows.keys(), file
-    with pytest.raises(ValueError, match="folds are given for htru2, tox21 and uci/NAME"):
+    with pytest.raises(ValueError, match="folds exist for htru2, tox21 and uci/NAME"):
         load_folds("digits")
 
 

@@ -126,7 +126,7 @@ def test_programs_are_refused(folder, monkeypatch, kind):
     error = message(load, "cifar10")
     assert str(path) in error and "must be the complete original archive" in error
     if kind != "object arrays":
-        assert "which is refused: unpickling it could run any program" in error
+        assert "which is refused: unpickling it could run arbitrary code" in error
     assert not made.exists()
 
 
@@ -239,12 +239,12 @@ def test_the_original_comes_before_jpeg(jpeg, monkeypatch):
 @pytest.mark.parametrize(
     "line, part",
     [
-        ("train,1,5,train/dog/9999.jpg", "lacks 1 images, train/dog/9999.jpg among them"),
-        ("train,3,5,train/dog/0000.jpg", "line 4: must be train or test, a place"),
-        ("train,1,10,train/dog/0000.jpg", "line 4: must be train or test, a place"),
-        ("valid,1,5,train/dog/0000.jpg", "line 4: must be train or test, a place"),
-        ("train,1", "line 4: must be train or test, a place"),
-        ("train,0,5,train/dog/0000.jpg", "must have a line for every image, lacks some"),
+        ("train,1,5,train/dog/9999.jpg", "lacks 1 images, such as train/dog/9999.jpg"),
+        ("train,3,5,train/dog/0000.jpg", "line 4: must be train or test, a row number"),
+        ("train,1,10,train/dog/0000.jpg", "line 4: must be train or test, a row number"),
+        ("valid,1,5,train/dog/0000.jpg", "line 4: must be train or test, a row number"),
+        ("train,1", "line 4: must be train or test, a row number"),
+        ("train,0,5,train/dog/0000.jpg", "must have a line for each image, lacks some"),
     ],
 )
 def test_an_order_that_does_not_fit(jpeg, line, part):
@@ -304,7 +304,7 @@ def test_without_pillow(jpeg, monkeypatch):
 
 
 def test_exact_part_errors(folder):
-    with pytest.raises(FileNotFoundError, match="put it into the folder cifar10 and set FASTSNN_D"):
+    with pytest.raises(FileNotFoundError, match="put it into a folder cifar10 and set FASTSNN_D"):
         load("cifar10-exact")
     path = folder / cifar10.EXACT.name
     path.write_bytes(b"PK")

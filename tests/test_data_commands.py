@@ -85,7 +85,7 @@ def test_header_is_for_files(folder, words):
     path = spectrum(folder)
     good("train", *SMALL, "--data", path, "--header", "--out", "run")
     result = call(*words, "--header")
-    assert result.exit_code == 1 and "digits: header is for a" in result.stderr
+    assert result.exit_code == 1 and "digits: header applies only to" in result.stderr
 
 
 def test_a_run_keeps_its_task_and_its_class_names(folder, monkeypatch):
@@ -96,7 +96,7 @@ def test_a_run_keeps_its_task_and_its_class_names(folder, monkeypatch):
         assert result_of("train", *CALM, "--data", path, "--out", "run")["task"] == "classification"
     found = result_of("train", "--resume", "--out", "run", "--epochs", 3)
     assert found["task"] == "classification" and found["epochs"] == 3
-    assert "regression: 100 different" in call("train", *SMALL, "--data", path).stderr
+    assert "regression: 100 distinct" in call("train", *SMALL, "--data", path).stderr
 
 
 def test_a_search_takes_the_header(folder):
@@ -121,5 +121,5 @@ def test_header_is_true_false_or_none():
 def test_idx_files_of_more_dimensions_than_arrays_have(tmp_path):
     path = tmp_path / "x-ubyte"
     path.write_bytes(bytes([0, 0, 8, 65]) + b"\0\0\0\1" * 65 + b"\7")
-    with pytest.raises(ValueError, match="must have the sizes of 1 to 32 dimensions"):
+    with pytest.raises(ValueError, match="must have 1 to 32 dimensions"):
         read_idx(path)

@@ -63,7 +63,7 @@ def test_the_delimiter_gives_every_line_as_many_columns(write, content, target, 
 
 def test_several_ways_are_refused(write):
     text = message(read_table, write("1,2,a;b\n1,2,c;d\n"))
-    assert "by ',' into 3 and by ';' into 2 columns" in text and "quotes" in text
+    assert "by ',' into 3 and by ';' into 2 columns" in text and "quote cells" in text
 
 
 def test_a_line_with_another_number_of_columns_is_named(write):

@@ -137,7 +137,7 @@ def test_all_mirrors_fail(server, tmp_path):
         get(server, tmp_path / "mnist", "/absent", "/wrong", "/cut")
     for part in (
         "f.gz: could not be downloaded",
-        "put it into the folder mnist and set FASTSNN_DATA",
+        "put it into a folder mnist and set FASTSNN_DATA",
         f"{server.url}/absent: HTTPError: 404",
         f"{server.url}/wrong: the file must have the sha256 {SHA256}",
         f"has {hashlib.sha256(CONTENT[::-1]).hexdigest()}",

@@ -69,11 +69,11 @@ def test_folds_are_counted_from_1(fold):
 @pytest.mark.parametrize(
     "changes, part",
     [
-        ({"y": Y[:7]}, "must have a row for each of x, have 7, (8, 2) and (8, 2) for 8"),
-        ({"validation": VALIDATION[:, :1]}, "have 8, (8, 2) and (8, 1) for 8"),
-        ({"validation": TEST}, "row 0 (from 0) must not be both in the test and in the validation"),
-        ({"test": TEST & False}, "fold 1 must have rows to train and to test on"),
-        ({"test": ~VALIDATION}, "fold 1 must have rows to train and to test on"),
+        ({"y": Y[:7]}, "must have 8 rows like x, have 7, (8, 2) and (8, 2)"),
+        ({"validation": VALIDATION[:, :1]}, "have 8, (8, 2) and (8, 1)"),
+        ({"validation": TEST}, "row 0 (from 0) must not be in both the test and the validation"),
+        ({"test": TEST & False}, "fold 1 must have training and test rows"),
+        ({"test": ~VALIDATION}, "fold 1 must have training and test rows"),
     ],
 )
 def test_what_does_not_fit_together(changes, part):
@@ -81,6 +81,4 @@ def test_what_does_not_fit_together(changes, part):
 
 
 def test_only_some_names_have_folds():
-    assert "folds are given for htru2, tox21 and uci/NAME, got 'mnist'" in message(
-        load_folds, "mnist"
-    )
+    assert "folds exist for htru2, tox21 and uci/NAME, got 'mnist'" in message(load_folds, "mnist")

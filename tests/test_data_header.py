@@ -131,5 +131,5 @@ def test_a_known_label_is_no_name(write):
 def test_header_goes_through_load_and_not_to_other_data(write, tmp_path):
     path = write("400.5,401.0,401.5,species\n" + ROWS)
     assert load(path, header=True, validation=0).class_names == ("A", "B")
-    with pytest.raises(ValueError, match="header is for a CSV file, got True"):
+    with pytest.raises(ValueError, match="header applies only to CSV files, got True"):
         load(tmp_path / "t.npz", header=True)

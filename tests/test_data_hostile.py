@@ -73,7 +73,7 @@ def test_other_files_are_called_by_what_they_are(write, head, words):
     text = message(read_table, write(head))
     assert "must be a text file, is" in text and all(word in text for word in words)
     text = message(read_table, write(head, "t.csv.gz"))
-    assert "the gzip file holds" in text
+    assert "the gzip file contains" in text
 
 
 @pytest.mark.parametrize("end", ["tsv", "txt", "data", "TXT", "tsv.gz", "txt.gz", "data.gz"])
@@ -92,26 +92,26 @@ def test_the_line_of_broken_text_is_named(write, number, newline):
         return newline.join(rows).encode("latin-1")
 
     for data, words in [
-        (at("é,1"), ("must be UTF-8 text", "0xe9", "letter 1")),
-        (at("1,2\0"), ("NUL", "letter 4")),
-        (at('1,"2'), ("quote begins a cell and is never closed", "'\"2")),
-        (at('"2"x,1'), ("after the closing quote", "got 'x'")),
+        (at("é,1"), ("must be UTF-8 text", "0xe9", "character 1")),
+        (at("1,2\0"), ("NUL", "character 4")),
+        (at('1,"2'), ("opening quote and no closing quote", "'\"2")),
+        (at('"2"x,1'), ("a closing quote must be followed", "got 'x'")),
     ]:
         text = message(read_table, write(data))
         assert f"line {number}: " in text and all(word in text for word in words)
 
 
 def test_utf16_without_a_mark_is_suspected(write):
-    assert "line 1: must be text, but letter 2 is NUL" in message(
+    assert "line 1: must be text, but character 2 is NUL" in message(
         read_table, write(PLAIN.encode("utf-16-le"))
     )
 
 
 def test_a_quote_that_breaks_within_a_cell_of_several_lines(write):
     path = write('a,k\n1,"x\n\n"\n2,"y\n\n"z\n')
-    assert f"{path}, line 7: after the closing quote" in message(read_table, path)
+    assert f"{path}, line 7: a closing quote must be followed" in message(read_table, path)
     path = write('a,k\n1,"x\n\n"\n2,"y\n3,z\n4,v\n')
-    assert f"{path}, line 5: a quote begins" in message(read_table, path)
+    assert f"{path}, line 5: a cell has an opening quote" in message(read_table, path)
     path = write('a,k\n1,"x\n\n"\nq,y\n')  # the line where the record begins
     assert f"{path}, line 5, column 'a'" in message(read_table, path)
 
@@ -189,7 +189,7 @@ def test_packed_text_of_the_usual_ratio_is_read(write, small_limit):
 def test_a_line_has_a_limit(write, monkeypatch):
     monkeypatch.setattr("fastsnn.data.csvlines.LINE", 1000)
     text = message(read_table, write("a,b\n1,2\n3," + "4" * 2000))
-    assert "line 3: must have at most 1,000 letters" in text
+    assert "line 3: must have at most 1,000 characters" in text
 
 
 def test_npz_members_have_a_limit(tmp_path, small_limit, monkeypatch):
@@ -232,11 +232,14 @@ def test_npz_written_by_hand_is_read(tmp_path):
         (b"", ("not a NumPy array",)),
         (b"x,y\n1,2\n", ("not a NumPy array",)),
         (headed(GOOD)[:9], ("not a NumPy array",)),
-        (headed(GOOD, DATA[:-1]), ("by its header", "has 164")),
-        (headed(GOOD, DATA + b"\0"), ("by its header", "has 166")),
+        (headed(GOOD, DATA[:-1]), ("according to its header", "has 164")),
+        (headed(GOOD, DATA + b"\0"), ("according to its header", "has 166")),
         (headed(GOOD.replace("6,", "1" + "0" * 30 + ","), DATA), ("more than 10^18",)),
-        (headed(GOOD.replace("6,", "1" + "0" * 9 + ","), DATA), ("by its header (shape",)),
-        (headed(GOOD.replace("(6, 2)", "(-6, -2)"), DATA), ("by its header",)),
+        (
+            headed(GOOD.replace("6,", "1" + "0" * 9 + ","), DATA),
+            ("according to its header (shape",),
+        ),
+        (headed(GOOD.replace("(6, 2)", "(-6, -2)"), DATA), ("according to its header",)),
         (headed(GOOD.replace("(6, 2)", "()"), DATA[:8]), ("at least one row",)),
         (headed(GOOD.replace("(6, 2)", "(0, 2)")), ("at least one row",)),
         (headed(GOOD.replace("(6, 2)", f"({10**12}, 0)")), ("shape (rows, features)",)),

@@ -53,7 +53,7 @@ def test_numbers_are_one_class_by_value(write):
 def test_digits_with_a_leading_zero_are_codes(write):
     codes = ["007", "008", "012", "100"]
     table = read_table(write(column(codes)))
-    assert table.class_names == tuple(codes) and "leading zeros, as '007'" in table.found
+    assert table.class_names == tuple(codes) and "leading zeros, such as '007'" in table.found
     table = read_table(write(column(codes)), task="regression")
     assert table.train.y[:, 0].tolist() == [7, 8, 12, 100]
     many = [f"{i:05d}" for i in range(100)]
@@ -77,10 +77,10 @@ def test_whole_numbers_stay_exact_in_npz(tmp_path, dtype):
     y = np.array([BIG, BIG + 1, BIG + 2, BIG + 1], dtype)
     table = read_table(save_arrays(tmp_path, x=np.ones((4, 1)), y=y))
     assert table.class_names == tuple(map(str, (BIG, BIG + 1, BIG + 2)))
-    assert table.train.y.tolist() == [0, 1, 2, 1] and "3 different values" in table.found
+    assert table.train.y.tolist() == [0, 1, 2, 1] and "3 distinct values" in table.found
     many = np.arange(30, dtype=dtype) + dtype(BIG)
     table = read_table(save_arrays(tmp_path, x=np.ones((30, 1)), y=many))
-    assert table.task == "regression" and "30 different whole numbers" in table.found
+    assert table.task == "regression" and "30 distinct integers" in table.found
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,11 @@ def test_text_among_many_numbers_is_refused(write):
 @pytest.mark.parametrize(
     "values, reason",
     [
-        (range(60), "regression: 60 different whole numbers, more than 20; --task classification"),
-        (range(3), "classification: whole numbers, 3 different values; --task regression"),
+        (
+            range(60),
+            "regression: 60 distinct integers, more than 20; override with --task classification",
+        ),
+        (range(3), "classification: integers, 3 distinct values; override with --task regression"),
         ([0.5, 1.5], "regression: numbers with decimals"),
         (["a", "b"], "classification: text targets"),
     ],

@@ -31,16 +31,16 @@ def endless(*pieces):
 
 
 MIRRORS = {
-    "416": (answer(head("416 No", Content_Length=0)), "HTTPError: 416 is not the answer"),
+    "416": (answer(head("416 No", Content_Length=0)), "HTTPError: 416, an unexpected status"),
     "no number": (answer(head(Content_Length="abc")), "must be a number of bytes, is 'abc'"),
     "negative": (answer(head(Content_Length=-5), CONTENT), "number of bytes, is '-5'"),
     "digits": (answer(head(Content_Length="9" * 5000)), "Content-Length must be a number of"),
     "several": (answer(head(Content_Length="5, 7"), b"12345"), "InvalidHeader"),
     "huge": (
         answer(head(Content_Length=10**12)),
-        "at most 256,000 bytes, the server gives 1,000,0",
+        "at most 256,000 bytes, the server sends 1,000,0",
     ),
-    "endless": (endless(head(Connection="close")), "at most 256,000 bytes, the server gives 2"),
+    "endless": (endless(head(Connection="close")), "at most 256,000 bytes, the server sends 2"),
     "endless chunks": (
         endless(head(Transfer_Encoding="chunked"), b"ffffffff\r\n"),
         "at most 256,000 bytes",
@@ -55,11 +55,11 @@ MIRRORS = {
     "endless headers": (lambda start: itertools.repeat(b"HTTP/1.1 200 OK\r\nX: y\r\n"), "headers"),
     "no http": (answer(b"SSH-2.0-OpenSSH\r\n"), "BadStatusLine"),
     "nothing": (answer(b""), "RemoteDisconnected"),
-    "204": (answer(head("204 No Content")), "HTTPError: 204 is not the answer to a download"),
+    "204": (answer(head("204 No Content")), "HTTPError: 204, an unexpected status"),
     "304": (answer(head("304 Not Modified")), "HTTPError: 304"),
     "a part": (
         answer(head("206 Part", Content_Length=5, Content_Range="bytes 7-11/12"), b"12345"),
-        "206, a part of the file",
+        "206, partial content",
     ),
     "less than it says": (answer(head(Content_Length=200_000), b"12345"), "IncompleteRead"),
     "a program": (answer(head("302 Found", Location="file:///etc/passwd")), "InvalidSchema"),
@@ -172,7 +172,7 @@ def test_the_limit_where_no_size_is_known(tmp_path, monkeypatch):
     monkeypatch.setenv("FASTSNN_DOWNLOAD_LIMIT", "100000")
     with serving({"/good": CONTENT}) as server:
         error = refusal(server, tmp_path, "good", size=None)
-        assert "at most 100,000 bytes, the server gives 256,000 (if that is no mistake" in error
+        assert "at most 100,000 bytes, the server sends 256,000 (if this is intended" in error
         assert "set FASTSNN_DOWNLOAD_LIMIT to more bytes" in error
         monkeypatch.setenv("FASTSNN_DOWNLOAD_LIMIT", "256000")
         assert get(server, tmp_path, "good", size=None).read_bytes() == CONTENT

@@ -74,7 +74,7 @@ def test_a_run_is_resumed_by_its_name(folder):
 
 def test_wrong_uses(folder):
     result = call("train", "--data", "uci/irs", *SMALL)
-    assert result.exit_code == 1 and "near names: iris" in result.stderr
+    assert result.exit_code == 1 and "similar names: iris" in result.stderr
     result = call("train", "--data", "uci/iris", "--target", "x", *SMALL)
     assert "uci/iris: its target and task (classification) are fixed" in result.stderr
     good("train", "--data", "uci/iris", *SMALL, "--out", "run")

@@ -51,11 +51,11 @@ def test_npz_targets_of_two_dimensions(save):
     [
         ({"x": X}, ("x and y, or x_train", "holds x")),
         ({"x": X, "y": Y, "x_train": X, "y_train": Y}, ("either", "holds x, x_train, y, y_train")),
-        ({"x_train": X, "y_train": Y, "x_test": X}, ("x_test and y_test together",)),
-        ({"x": X, "y": Y[:4]}, ("as many rows", "6 and 4")),
+        ({"x_train": X, "y_train": Y, "x_test": X}, ("must hold both x_test and y_test",)),
+        ({"x": X, "y": Y[:4]}, ("same number of rows", "6 and 4")),
         (
             {"x_train": X, "y_train": Y, "x_test": X[:, :1], "y_test": Y},
-            ("as many features", "'train': 2", "'test': 1"),
+            ("same number of features", "'train': 2", "'test': 1"),
         ),
         (
             {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y + 1},
@@ -72,7 +72,7 @@ def test_npz_targets_of_two_dimensions(save):
         ({"x": X, "y": np.where(Y == 0, np.nan, Y)}, ("row 0 (from 0)", "needs a class")),
         ({"x": X, "y": Y * 0}, ("y of the train part", "at least two classes")),
         ({"x": X, "y": np.array([b"\xff", b"a"] * 3)}, ("text in y must be UTF-8",)),
-        ({"x": X, "y": Y.astype(object)}, ("y is a pickled object", "refused", "any program")),
+        ({"x": X, "y": Y.astype(object)}, ("y is a pickled object", "refused", "arbitrary code")),
         ({"x": X.astype(object), "y": Y}, ("x is a pickled object", "astype(float)")),
     ],
 )
@@ -85,7 +85,7 @@ def test_npz_errors(save, arrays, parts):
 
 
 def test_npz_has_no_target_columns(save):
-    assert "the array y" in message(read_table, save(x=X, y=Y), "kind")
+    assert "its array y" in message(read_table, save(x=X, y=Y), "kind")
 
 
 def test_npz_damaged(save, tmp_path):
@@ -98,7 +98,7 @@ def test_npz_damaged(save, tmp_path):
     damaged = bytearray(whole)
     damaged[200] ^= 1
     path.write_bytes(damaged)
-    assert "x cannot be unpacked (Bad CRC-32" in message(read_table, path)
+    assert "x cannot be decompressed (Bad CRC-32" in message(read_table, path)
     directory = bytearray(whole)
     directory[whole.index(b"PK\x01\x02")] ^= 1  # the archive's list of contents
     path.write_bytes(directory)

@@ -77,7 +77,7 @@ def test_standardize_errors():
         Standardizer.fit(x, "max")
     with pytest.raises(ValueError, match="at least one row, got 0"):
         Standardizer.fit(x[:0])
-    with pytest.raises(ValueError, match=r"3 features, got the shape \(2, 2\); was it"):
+    with pytest.raises(ValueError, match=r"3 features, got shape \(2, 2\); was the"):
         Standardizer.fit(x).transform(x[:, :2])
 
 
@@ -142,7 +142,7 @@ def test_what_float32_cannot_hold_is_refused_by_its_place(dtype):
     x[:, 1] = np.linspace(0, 1e-30, 3000)
     s = Standardizer.fit(x, dtype=dtype)
     x[2500, 1] = 1e20
-    with pytest.raises(ValueError, match="1e.20 in row 2500, column 1, with the mean 5e-31"):
+    with pytest.raises(ValueError, match="1e.20 in row 2500, column 1, with mean 5e-31"):
         s.transform(x)
     with pytest.raises(ValueError, match="1e.20 in row 2500, column 'b'"):
         s.transform(x, rows=np.array([7, 2500]), names=("a", "b", "c"))
@@ -192,7 +192,7 @@ def test_what_is_no_standardizer(mean, scale, part):
 
 @pytest.mark.parametrize("mean", [[0, 0, 0], np.zeros(3, np.float32), np.zeros(3, int), None])
 def test_a_standardizer_has_one_type(mean):
-    with pytest.raises(TypeError, match="arrays of one type, float64 or float32, got"):
+    with pytest.raises(TypeError, match="arrays of one dtype, float64 or float32, got"):
         Standardizer(mean, np.ones(3))
 
 

@@ -102,8 +102,8 @@ def test_undefined_descriptors_become_the_median_of_the_training_rows():
         ("tox21_dense_train.csv.gz", lambda t: t.replace(b"00000003-01", b"x"), "32 compounds of"),
         ("tox21_dense_train.csv.gz", lambda t: t[:-40], "must have lines of an ID and 6 numbers"),
         ("tox21_dense_test.csv.gz", lambda t: b"", "there are no numbers"),
-        ("tox21_sparse_train.mtx.gz", lambda t: t[: len(t) // 2], "must be a MatrixMarket file"),
-        ("tox21_sparse_train.mtx.gz", lambda t: t.replace(b"32 5", b"31 5"), "has 31 rows where"),
+        ("tox21_sparse_train.mtx.gz", lambda t: t[: len(t) // 2], "a complete MatrixMarket"),
+        ("tox21_sparse_train.mtx.gz", lambda t: t.replace(b"32 5", b"31 5"), "has 31 rows of"),
         ("tox21_sparse_train.mtx.gz", lambda t: t.replace(b"32 5", b"32 1"), "beyond its last row"),
         ("tox21_sparse_test.mtx.gz", lambda t: b"<html>", "begins with b'<html>'"),
         ("tox21_sparse_test.mtx.gz", lambda t: t.replace(b" 1\n", b" x\n"), "MatrixMarket file"),
@@ -264,10 +264,10 @@ def test_compounds_that_are_damaged(folder, change, part):
         (
             "dense_train.csv",
             b"," * 10**6 + b"\n" + b"1,",
-            "fewer numbers than its header announces",
+            "fewer numbers than its header states",
         ),
         ("sparse_train.mtx", None, "has 999,999,999,999 columns, more than 4,194,304"),
-        ("sparse_train.mtx", b"\xff" * 2**20, "must be a MatrixMarket file of whole numbers"),
+        ("sparse_train.mtx", b"\xff" * 2**20, "must be a complete MatrixMarket file of integers"),
     ],
 )
 def test_features_that_announce_something_else(folder, name, content, part):

@@ -88,15 +88,15 @@ def test_a_copy_may_lack_tasks(put):
     assert archive.names() == ["iris"]
     assert len(archive.missing()) == 120 and {"wine", "adult"} <= set(archive.missing())
     error = message(load, "uci/wine")
-    assert f"{path} does not have its wine_py.dat (this copy has 1 of 121 tasks)" in error
+    assert f"{path} does not contain its wine_py.dat (this copy has 1 of 121 tasks)" in error
     assert "http://www.bioinf.jku.at/people/klambauer/data_py.zip" in error
 
 
 def test_unknown_names_bring_near_ones(put):
     put(members())
-    assert "must be one of the 121 UCI tasks; near names: iris" in message(load, "uci/iriss")
-    assert "fastsnn.data.uci.SHAPES has the names" in message(archive.load, "zzzz")
-    assert "near names: uci/iris" in message(load, "uciiris")
+    assert "must be one of the 121 UCI tasks; similar names: iris" in message(load, "uci/iriss")
+    assert "fastsnn.data.uci.SHAPES has all names" in message(archive.load, "zzzz")
+    assert "similar names: uci/iris" in message(load, "uciiris")
 
 
 def test_the_archive_needs_no_unpacking_and_no_cache(put, tmp_path):
@@ -136,7 +136,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(put, tmp_path, monkeypatch):
         ({"iris_py.dat": X[:, :3]}, "must have 12 rows of 4 numbers, has 12 of 3"),
         ({"labels_py.dat": LABELS + 1}, "labels must be 0 to 2"),
         ({"folds_py.dat": TEST * 2}, "folds must be 0 or 1"),
-        ({"validation_folds_py.dat": TEST * 1}, "must not be both in the test and in the"),
+        ({"validation_folds_py.dat": TEST * 1}, "must not be in both the test and the"),
         ({"iris_py.dat": X * np.inf}, "features must be finite numbers"),
     ],
 )  # fmt: skip

@@ -108,7 +108,7 @@ def test_a_damaged_entry_is_dropped(cache, name):
         path.write_bytes(damage(path.read_bytes()))
     _, result, said = run(cache)
     assert result == "right"
-    assert re.search(r"cache entry of .*exponential.* is damaged \(.*\); compiling anew", said)
+    assert re.search(r"cache entry of .*exponential.* is damaged \(.*\); compiling again", said)
     assert run(cache)[1:] == ("right", "")  # the next process finds a good one
 
 
@@ -219,7 +219,7 @@ def test_a_full_disk_does_not_stop_a_training(entry, monkeypatch, caplog):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(caching.FunctionCache, "save_overload", full)
-    monkeypatch.setattr(kernel_cache, "_said", set())
+    monkeypatch.setattr(kernel_cache, "_warned", set())
     with caplog.at_level(logging.WARNING, "fastsnn"):
         assert entry(5) == 15
     assert "compiled code could not be cached ([Errno 28] No space left on device)" in caplog.text

@@ -251,7 +251,7 @@ def test_fixed_points_that_cannot_be_reached(value):
 LAST = "network: the last layer must be a Dense (its raw outputs go to the loss), got "
 FIRST = "the first layer must be a Dense; put one before it"
 FOLLOW = "an activation must follow its Dense directly, or its normalization"
-ONE_NORM = "one normalization a Dense, before its dropout; take the other away"
+ONE_NORM = "at most one normalization per Dense, before its dropout; remove this one"
 ENDS = "the last layer inside must be a Dense or a normalization"
 BEGINS = "the first layer inside must be a Dense"
 KNOWN = f"a layer is one of {', '.join(LAYERS)}; got "
@@ -276,11 +276,11 @@ ORDERS = {
     ),
     "two dropouts": (
         [D, RELU, BN, DROP, DROP, D],
-        "layer 4 (Dropout): one dropout a Dense; take one of the two away",
+        "layer 4 (Dropout): at most one dropout per Dense; remove one of the two",
     ),
     "two dropouts behind highway": (
         [D, HW, DROP, DROP, D],
-        "layer 3 (Dropout): one dropout a Dense; take one of the two away",
+        "layer 3 (Dropout): at most one dropout per Dense; remove one of the two",
     ),
     "empty": ([D, Residual([]), D], "layer 1 (Residual): " + BEGINS),
     "begins with an activation": ([D, Residual([RELU, D]), D], "layer 1 (Residual): " + BEGINS),
@@ -294,7 +294,7 @@ ORDERS = {
     "highway inside": ([D, Residual([D, HW, D]), D], "layer 1 (Residual): no Highway inside"),
     "activation before the last norm": (
         [D, Residual([D, RELU, BN]), D],
-        "layer 1 (Residual): what is added must not have an activation of its own",
+        "layer 1 (Residual): the output that is added must not have an activation",
     ),
     "another width": (
         [D, RELU, Residual([Dense(5)]), D],

@@ -259,7 +259,7 @@ def test_the_wait_ends_when_nothing_happens(held, monkeypatch):
     said = []
     with alone.alone(held[0], lambda: 2, said.append):
         pass
-    assert len(said) == 2 and "compiling here, too" in said[1]
+    assert len(said) == 2 and "compiling here as well" in said[1]
 
 
 def test_without_locks_it_compiles(tmp_path, monkeypatch):

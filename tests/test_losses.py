@@ -156,7 +156,7 @@ def test_class_weights_where_they_have_a_meaning(loss):
         trainer_of(loss, class_weight=[1, 2, 3])
         return
     with pytest.raises(
-        ValueError, match=f"class_weight has no meaning for {loss.name}; use sample_weight"
+        ValueError, match=f"class_weight is not supported for {loss.name}; use sample_weight"
     ):
         trainer_of(loss, class_weight=[1, 2, 3])
 

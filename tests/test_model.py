@@ -78,8 +78,8 @@ def test_columns_of_a_pandas_frame():
     missing[5] = pandas.NA
     for bad, part in (
         (table.rename(columns={"a": "z"}), "x: the column 'a' is required, the data frame has 'z'"),
-        (pandas.DataFrame(X)[[3, 2, 1, 0]], "takes its columns by name ('a', 'b', 'c', 'd')"),
-        (table[["a", "b", "c", "d", "a"]], "column names must differ, 'a' occurs 2 times"),
+        (pandas.DataFrame(X)[[3, 2, 1, 0]], "selects columns by name ('a', 'b', 'c', 'd')"),
+        (table[["a", "b", "c", "d", "a"]], "column names must be unique, 'a' occurs 2 times"),
         (table.assign(c=missing), "in row 5"),
         (table.assign(b=KINDS), "x, column 'b': numbers are required, got 'cat' in row 0"),
     ):
@@ -100,7 +100,7 @@ BAD = {
     "none": (X[:0], ValueError, "x: at least one row is required"),
     "NaN": (altered((7, 1), np.nan), ValueError, "required, got nan in row 7, column 'b'"),
     "infinity": (altered((80, 3), -np.inf), ValueError, "required, got -inf in row 80, column 'd'"),
-    "huge": (altered((3, 2), 1e300), ValueError, "1e+300 in row 3, column 'c', with the mean"),
+    "huge": (altered((3, 2), 1e300), ValueError, "1e+300 in row 3, column 'c', with mean"),
     "masked": (np.ma.masked_less(X, -250), ValueError, "x: an array without masked entries"),
     "text": (X.astype(str), TypeError, "x: numbers are required, got text such as '"),
     "complex": (X * 1j, TypeError, "x: real numbers are required, got complex128"),
@@ -174,7 +174,7 @@ BAD_LABELS = {
     "negative": (np.full(90, -1), "required, got -1 in row 0"),
     "float": (np.zeros(90), "use y.astype(numpy.int64)"),
     "one-hot": (np.eye(3)[np.arange(90) % 3], "y.argmax(axis=1)"),
-    "short": (KINDS[:9], "y: shape (90,) is required, one class a row of x, got (9,)"),
+    "short": (KINDS[:9], "y: shape (90,) is required, one class per row of x, got (9,)"),
     "missing": (np.where(np.arange(90) == 4, None, KINDS), "got None in row 4"),
 }  # fmt: skip
 
@@ -251,7 +251,7 @@ def test_a_model_of_parts(tmp_path):
     network.save(tmp_path / "net")
     with pytest.raises(ValueError, match="holds a network alone.*fastsnn.load.*Model.*save"):
         fs.load_model(tmp_path / "net")
-    with pytest.raises(ValueError, match="there is no such file"):
+    with pytest.raises(ValueError, match="no such file"):
         fs.load_model(tmp_path / "folder")
     exact = Standardizer.fit(X)
     fs.Model(network, "classification", exact).save(tmp_path / "exact")
@@ -298,7 +298,7 @@ def test_a_value_that_leaves_float32_is_named_with_its_part():
     names = (None, NAMES, ("p", "q"))
     train, test = Split(x[:60], TIME[:60]), Split(x[60:], TIME[60:])
     with pytest.raises(
-        ValueError, match="^t, test part: x: numbers that .* in row 0, column 'c', "
+        ValueError, match="^t, test part: x: numbers within .* in row 0, column 'c', "
     ):
         assemble("t", Table("regression", train, None, test, *names), 0.0, 0, "feature")
     train, test = Split(X, TIME * 1e290), Split(X, TIME)

@@ -103,7 +103,7 @@ ORDERS = {
     "two dropouts": (
         [D, SELU, DROP, DROP, D],
         ValueError,
-        "layer 3 (AlphaDropout): one dropout a Dense",
+        "layer 3 (AlphaDropout): at most one dropout per Dense",
     ),
     "a number": ([D, 3, D], TypeError, "layer 1 (int): a layer is one of Dense, SELU, ReLU, Tanh"),
     "a class": ([D, fs.SELU, D], TypeError, "layer 1 (type): a layer is one of"),
@@ -211,7 +211,9 @@ def test_nesterov_needs_momentum():
 def test_pairs_that_do_not_fit_warn():
     with pytest.warns(UserWarning, match="plain Dropout after SELU breaks self-normalization"):
         fs.Network([D, SELU, fs.Dropout(0.1), D], input_size=3)
-    with pytest.warns(UserWarning, match="AlphaDropout after relu is not what it was made for"):
+    with pytest.warns(
+        UserWarning, match="AlphaDropout after relu does not preserve mean and variance"
+    ):
         fs.Network([D, fs.ReLU(), DROP, D], input_size=3)
     fs.Network([D, SELU, fs.Dropout(0), D], input_size=3)  # drops nothing: no warning
 

@@ -19,12 +19,12 @@ def simulate(load, steps, rows=128, seconds=2.3e-3, threads=2, seed=0, **options
         size = rows[i % len(rows)] if isinstance(rows, list) else rows
         one, every, noise = load(now)
         jitter = 1 + noise * rng.exponential()
-        alone = used.alone(threads, size)
+        alone = used.use_one_thread(threads, size)
         times = {
             True: seconds * 0.95 * threads * size / 128 * one * jitter,
             False: seconds * size / 128 * every * jitter,
         }
-        used.took(times[alone], alone)
+        used.record(times[alone], alone)
         now += times[alone]
         alone_total += times[True]
         choices.append(alone)
@@ -72,7 +72,7 @@ def test_a_hiccup_changes_nothing():
         return (1.0, 8.0, 0.0) if next(hiccups) % 100 == 50 else quiet(now)
 
     _, _, choices = simulate(load, 3000)
-    assert sum(choices) < 20  # the looks
+    assert sum(choices) < 20  # the measurements
 
 
 def test_a_cliff_falls_back_after_one_step():
@@ -141,10 +141,10 @@ def test_the_bits_do_not_depend_on_it(regions, monkeypatch):
     x, y = rng.standard_normal((96, 20), dtype=np.float32), rng.integers(3, size=96)
 
     def trained(choose):
-        monkeypatch.setattr(Pace, "alone", choose)
+        monkeypatch.setattr(Pace, "use_one_thread", choose)
         net = fs.mlp(20, 3, layers=3, width=24, dropout=0.1)
         trainer = fs.Trainer(net, threads=2)
-        monkeypatch.setattr(Pace, "took", lambda self, seconds, alone: None)
+        monkeypatch.setattr(Pace, "record", lambda self, seconds, single: None)
         losses = [trainer.step(x, y) for _ in range(6)]
         return losses, net.forward(x, threads=2).tobytes()
 
@@ -168,7 +168,7 @@ def test_an_error_in_a_region_is_no_measurement():
     used = Pace()
     with pytest.raises(RuntimeError), used.region(2, 8):
         raise RuntimeError
-    assert used.sizes[2, 4].alone == []
+    assert used.sizes[2, 4].single == []
 
 
 class Trained:

@@ -62,7 +62,7 @@ def test_a_file_takes_the_folders_place(tmp_path):
         shutil.rmtree(folder)
         folder.write_text("")
 
-    with pytest.raises(RuntimeError, match="it could not be written"):
+    with pytest.raises(RuntimeError, match="could not be written"):
         run(RunConfig(**TINY), folder, callbacks=[After(1, replaced)])
     with pytest.raises(RuntimeError, match="could not be opened"):
         with RunFolder(tmp_path / "absent").locked():
@@ -77,7 +77,7 @@ def test_the_command_says_it_in_one_line(tmp_path, monkeypatch):
     )
     result = call("train", *SMALL, "--data", "digits", "--out", folder)
     assert result.exit_code == 1 and "Traceback" not in result.stderr
-    assert "metrics.jsonl: it could not be written (No such file" in result.stderr.splitlines()[-1]
+    assert "metrics.jsonl: could not be written (No such file" in result.stderr.splitlines()[-1]
 
 
 def test_a_folder_removed_during_a_search(tmp_path):
@@ -201,7 +201,7 @@ RECORDS = {
     "figures": (2, RECORD | {"figures": None}, "options and figures must be objects"),
     "score": (2, RECORD | {"figures": {"score": "1"}}, "the score must be a finite number or null"),
     "huge score": (2, RECORD | {"figures": {"score": 10**400}}, "the score must be a finite"),
-    "error": (2, RECORD | {"error": 1}, "error must be a text or null"),
+    "error": (2, RECORD | {"error": 1}, "error must be a string or null"),
     "seconds": (2, RECORD | {"seconds": None}, "seconds must be a number"),
     "search": (1, {"search": []}, "a description of the search is required"),
 }  # fmt: skip
@@ -244,7 +244,7 @@ def test_proposals_of_another_space(tmp_path):
         (tmp_path / NAME).write_text("".join(f"{line}\n" for line in (first, record, *lines[1:])))
         with pytest.raises(ValueError) as caught:
             go()
-        assert "has it with options of another space" in one_line(caught)
+        assert "its options in the folder are of another space" in one_line(caught)
 
 
 def test_every_option_that_is_searched_has_values():

@@ -189,7 +189,9 @@ def test_an_interrupted_search_stops_its_trials(tmp_path):
         if status.done:
             raise KeyboardInterrupt
 
-    words = "^interrupted after 1 of 3 trials; .* keeps them; continue with .* --resume --out "
+    words = (
+        "^interrupted after 1 of 3 trials; .* has their results; continue with .* --resume --out "
+    )
     with pytest.raises(KeyboardInterrupt, match=words):
         search(trial, {"x": [0, 1, 2]}, workers=2, folder=tmp_path, progress=interrupt)
     assert sorted(left) == [1, 2][: len(left)] and left
@@ -200,7 +202,7 @@ def test_two_searches_cannot_share_a_folder(tmp_path):
     def trial(options, report):
         return {"score": len(search(hill, {"x": [1]}, folder=tmp_path, resume=True).trials)}
 
-    with pytest.raises(RuntimeError, match="another process is searching into this folder"):
+    with pytest.raises(RuntimeError, match="another process is running a search in this folder"):
         search(trial, {"x": [1]}, folder=tmp_path)
 
 
@@ -213,7 +215,7 @@ def test_bad_arguments(tmp_path):
     space = {"x": [1, 2]}
     raises(ValueError, "sampler: must be one of grid, random", space, sampler="best")
     raises(ValueError, "trials: a number is required, got None", space, sampler="random")
-    raises(ValueError, "a grid has as many as it has combinations, got 3", space, trials=3)
+    raises(ValueError, "a grid runs all combinations, got 3", space, trials=3)
     raises(ValueError, "trials: at least 1 is required, got 0", space, sampler="random", trials=0)
     raises(ValueError, "workers: at least 1 is required, got 0", space, workers=0)
     raises(ValueError, "x: a grid needs values, got Range", {"x": Range(0, 1)})
@@ -222,7 +224,7 @@ def test_bad_arguments(tmp_path):
     raises(ValueError, "trial 2 repeats", [{"x": 1, "y": 2}, {"x": 1}, {"y": 2, "x": 1}])
     raises(ValueError, "at least one set of options", [])
     raises(ValueError, "random needs names with values", [{"x": 1}], sampler="random", trials=1)
-    raises(TypeError, "numbers, texts, lists and dicts are required.*set", {"x": [{1}]})
+    raises(TypeError, "numbers, strings, lists and dicts are required.*set", {"x": [{1}]})
     for low, high, log in ((1, 1, False), (2, 1, False), (0, 1, True)):
         with pytest.raises(ValueError, match="low < high is required, got"):
             Range(low, high, log)
@@ -241,10 +243,10 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(journal.os, "write", full)
-        words = r"trials.jsonl: it could not be written \(No space left on device\); free some"
+        words = r"trials.jsonl: could not be written \(No space left on device\); free some"
         raises(RuntimeError, words, {"x": [1, 2, 3]}, workers=1, folder=tmp_path)
     assert len((tmp_path / NAME).read_bytes().splitlines()) == 3  # the last one is torn
-    raises(ValueError, "a search in this folder already", {"x": [1]}, folder=tmp_path)
+    raises(ValueError, "this folder already contains a search", {"x": [1]}, folder=tmp_path)
     done = []
     search(counted(done), {"x": [1, 2, 3]}, folder=tmp_path, resume=True)
     assert [o["x"] for o in done] == [2, 3] and len(options_of(tmp_path)) == 3
@@ -259,7 +261,7 @@ def test_bad_folders(tmp_path):
     space, about = {"x": [1, 2]}, {"data": "digits"}
     search(hill, space, folder=tmp_path, about=about)
     content = (tmp_path / NAME).read_bytes()
-    raises(ValueError, "there is a search in this folder already", space, folder=tmp_path)
+    raises(ValueError, "this folder already contains a search", space, folder=tmp_path)
     more = {"folder": tmp_path, "resume": True}
     raises(
         ValueError, "started with data digits, got mnist", space, about={"data": "mnist"}, **more

@@ -103,7 +103,7 @@ def test_a_folder_is_not_taken_twice(tmp_path, whole):
     words = ("search", "--grid", "layers=1", "--width", 8, "--epochs", 1, "--out", tmp_path)
     result_of(*words)
     again = call(*words)
-    assert again.exit_code == 1 and "there is a search in this folder already" in again.stderr
+    assert again.exit_code == 1 and "this folder already contains a search" in again.stderr
     other = call(*words, "--resume", "--batch-size", 8)
     assert other.exit_code == 1
     assert "the search was started with batch_size None, got 8; leave it" in other.stderr

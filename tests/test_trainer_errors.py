@@ -45,7 +45,7 @@ BAD_X = {
     "too large": (
         altered(X.astype(float), (4, 1), 1e39),
         ValueError,
-        "that float32 can hold are required (up to 3.4e38), got 1e+39 in row 4, column 1",
+        "the range of float32 (3.4e38) are required, got 1e+39 in row 4, column 1",
     ),
     "one row": (X[0], ValueError, "(n, 6) is required, got (6,); for a single row give x[None]"),
     "images": (X.reshape(8, 2, 3), ValueError, "x: shape (n, 6) is required, got (8, 2, 3)"),
@@ -72,15 +72,23 @@ BAD_LABELS = {
     "complex": (Y.astype(complex), TypeError, CLASSES + "complex128"),
     "float": (Y.astype(np.float32), TypeError, CLASSES + "float32; use y.astype(numpy.int64)"),
     "bool": (Y > 0, TypeError, CLASSES + "bool; use y.astype"),
-    "fractions": (Y + 0.5, TypeError, CLASSES + "float64; 0.5 is no class number: fill in or remo"),
-    "missing": (altered(Y.astype(float), 3, NAN), TypeError, "float64; nan is no class number: f"),
+    "fractions": (
+        Y + 0.5,
+        TypeError,
+        CLASSES + "float64; 0.5 is not a class number: fill in or remo",
+    ),
+    "missing": (
+        altered(Y.astype(float), 3, NAN),
+        TypeError,
+        "float64; nan is not a class number: f",
+    ),
     "one-hot": (
         TARGETS,
         ValueError,
         "(8, 3); convert one-hot rows to class numbers with y.argmax(",
     ),
-    "column": (Y[:, None], ValueError, "one class a row of x, got (8, 1); use y.ravel()"),
-    "short": (Y[1:], ValueError, "y: shape (8,) is required, one class a row of x, got (7,)"),
+    "column": (Y[:, None], ValueError, "one class per row of x, got (8, 1); use y.ravel()"),
+    "short": (Y[1:], ValueError, "y: shape (8,) is required, one class per row of x, got (7,)"),
     "too large": (altered(Y, 4, 3), ValueError, RANGE + "3 in row 4; give the last Dense"),
     "negative": (altered(Y, 7, -1), ValueError, RANGE + "-1 in row 7"),
     "int8": (altered(Y.astype(np.int8), 0, -128), ValueError, RANGE + "-128 in row 0"),
@@ -113,7 +121,10 @@ BAD_WEIGHTS = {
     "negative": (altered(np.ones(8), 2, -0.5), f"sample_weight: {WEIGHTS}-0.5 as the least"),
     "NaN": (altered(np.ones(8), 2, NAN), f"sample_weight: {WEIGHTS}nan as the least"),
     "inf": (altered(np.ones(8), 2, INF), f"sample_weight: {WEIGHTS}"),
-    "too large": (altered(np.ones(8), 2, 1e39), "sample_weight: numbers that float32 can hold"),
+    "too large": (
+        altered(np.ones(8), 2, 1e39),
+        "sample_weight: numbers within the range of float32",
+    ),
     "masked": (np.ma.masked_equal(np.arange(8.0), 5), "sample_weight: an array without masked"),
 }
 
@@ -277,7 +288,7 @@ BAD_TRAINERS = {
     ),
     "class weights for mse": (
         ValueError,
-        "class_weight has no meaning for mse; use sample_weight",
+        "class_weight is not supported for mse; use sample_weight",
         (network(), "mse"),
         {"class_weight": [1, 2, 3]},
     ),
@@ -322,7 +333,7 @@ def test_trainer_state():
 
 STATES = {
     "missing": ({"2.bias": None}, "needs '2.bias'; were"),
-    "unknown": ({"9.bias": np.ones(3)}, "network does not know '9.bias'"),
+    "unknown": ({"9.bias": np.ones(3)}, "network has no '9.bias'"),
     "shape": ({"0.weight": np.ones((6, 8))}, "0.weight has shape (6, 8), the network needs (8, 6)"),
     "NaN": ({"4.bias": np.float32([0, NAN, 0])}, "4.bias must be finite"),
     "inf": ({"4.bias": np.float32([0, INF, 0])}, "4.bias must be finite"),

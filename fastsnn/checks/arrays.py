@@ -1,5 +1,6 @@
-"""Conversion of lists, data frames and arrays of any type to arrays of numbers. Masked entries,
-complex numbers, objects and text are refused, not read in part.
+"""Convert lists, data frames and arrays of any dtype to numeric arrays.
+
+Masked entries, complex numbers, objects and text raise an error.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import numpy as np
 
 from fastsnn.checks.scalars import listed, shown
 
-LISTED = 5  # numbers in a repr
-SEARCHED = 10_000  # entries, for one to show
+LISTED = 5  # numbers shown in a repr
+SEARCHED = 10_000  # entries searched for an example of an invalid one
 
 
 def of_anything(x: object, where: str) -> np.ndarray:
-    """x as a plain `numpy.ndarray` of any type, without a copy where it is one."""
+    """Return x as a plain `numpy.ndarray` of any dtype, without a copy if it is one.
+
+    Raises ValueError for masked entries and rows of unequal length, TypeError for sparse matrices.
+    """
     if isinstance(x, np.ma.MaskedArray):
         _require_unmasked(x, where)
         return np.ma.getdata(x)
-    if hasattr(x, "toarray"):  # a sparse matrix of SciPy, which NumPy takes for one object
+    if hasattr(x, "toarray"):  # a SciPy sparse matrix, which NumPy treats as a single object
         raise TypeError(
             f"{where}: a NumPy array is required, got a sparse {type(x).__name__}; use "
             f"{where}.toarray()"
@@ -37,14 +41,14 @@ def of_anything(x: object, where: str) -> np.ndarray:
 
 
 def of_numbers(x: object, where: str) -> np.ndarray:
-    """x as an array of real numbers (bool, integers or floats). Raises TypeError for others."""
+    """Return x as an array of bool, integers or floats. Raises TypeError for other types."""
     y = of_anything(x, where)
     if y.dtype.kind in "biuf":
         return y
     if y.dtype.kind == "c":
         raise TypeError(
-            f"{where}: real numbers are required, got {y.dtype}; give real and imaginary part as "
-            "features of their own"
+            f"{where}: real numbers are required, got {y.dtype}; give real and imaginary parts as "
+            "separate features"
         )
     if x is None or (y.ndim == 0 and y.dtype.kind == "O"):
         raise TypeError(
@@ -55,18 +59,19 @@ def of_numbers(x: object, where: str) -> np.ndarray:
     such = "" if odd is None else f" such as {shown(odd)}"
     raise TypeError(
         f"{where}: numbers are required, got {kind}{such}; convert it with "
-        f"{where}.astype(numpy.float64), or write text as numbers"
+        f"{where}.astype(numpy.float64), or encode text as numbers"
     )
 
 
 def table(
     x: object, width: int, names: Sequence[str] | None = None, where: str = "x"
 ) -> np.ndarray:
-    """Raw features as (n, width) numbers in a type that holds them: uint8, float32 or float64.
+    """Return raw features as a uint8, float32 or float64 array (n, width).
 
-    x: an array, a list of rows, or a data frame (anything with `columns`). With `names`, the
-    columns of a data frame are taken by name, in that order; others are ignored. Raises TypeError
-    and ValueError with the column, as `check.features`.
+    x: an array, a list of rows, or a data frame (any object with `columns`). uint8 and float32 are
+    kept, other dtypes become float64. With `names`, the columns of a data frame are selected by
+    name, in that order, and others are ignored. Raises TypeError or ValueError that names the
+    column.
     """
     if hasattr(x, "columns") and not isinstance(x, np.ndarray):
         x = _of_frame(x, names, where)
@@ -85,17 +90,17 @@ def table(
         raise ValueError(f"{where}: at least one row is required, got shape {x.shape}")
     if x.dtype in (np.uint8, np.float32, np.float64):
         return x
-    with np.errstate(over="ignore"):  # of long doubles: infinite, which the reader refuses
+    with np.errstate(over="ignore"):  # long doubles that overflow become infinite; refused later
         return x.astype(np.float64)
 
 
 def column_of(index: int, names: Sequence[str] | None) -> str:
-    """The words for a column in an error: its name if there is one, else its index."""
+    """Return a column for an error: its name if it has one, else its index."""
     return f"column {index}" if names is None else f"column {shown(names[index])}"
 
 
 def place(index: Sequence[int], names: Sequence[str] | None = None) -> str:
-    """The words for a place in an error: the row, and the column if there are columns."""
+    """Return the position of an array element for an error: the row, and the column if any."""
     row, *columns = (int(i) for i in index)
     if len(columns) == 1:
         return f"row {row}, {column_of(columns[0], names)}"
@@ -103,21 +108,19 @@ def place(index: Sequence[int], names: Sequence[str] | None = None) -> str:
 
 
 def numbers(values: np.ndarray) -> str:
-    """The first numbers of many, for a repr."""
+    """Return the first numbers of an array for a repr, "[0.5, 1, ...]"."""
     more = ", ..." if values.size > LISTED else ""
     return f"[{', '.join(f'{value:.6g}' for value in values[:LISTED].tolist())}{more}]"
 
 
 def _of_frame(frame: Any, names: Sequence[str] | None, where: str) -> np.ndarray:
-    """The columns of a data frame as one array, taken by name if the model and the frame have
-    names.
-    """
-    columns = list(getattr(frame, "column_names", frame.columns))  # the first of PyArrow
+    """Return the columns of a data frame as one array, selected by `names` if both have names."""
+    columns = list(getattr(frame, "column_names", frame.columns))  # `column_names` in PyArrow
     if names is None or not all(isinstance(name, str) for name in columns):
         if names is not None and columns != list(range(len(columns))):
             raise ValueError(
-                f"{where}: the model takes its columns by name ({listed(names)}), the data frame "
-                f"has {listed(columns)}; name its columns, or give {where}.to_numpy() in that order"
+                f"{where}: the model selects columns by name ({listed(names)}), the data frame has "
+                f"{listed(columns)}; name its columns, or give {where}.to_numpy() in that order"
             )
         wanted = columns
     else:
@@ -133,11 +136,11 @@ def _of_frame(frame: Any, names: Sequence[str] | None, where: str) -> np.ndarray
     double = [name for name in wanted if counts[name] > 1]
     if double:
         raise ValueError(
-            f"{where}: column names must differ, {shown(double[0])} occurs "
+            f"{where}: column names must be unique, {shown(double[0])} occurs "
             f"{counts[double[0]]} times; rename or remove the others"
         )
     if not wanted:
-        raise ValueError(f"{where}: a data frame with columns is required, it has none")
+        raise ValueError(f"{where}: a data frame with columns is required, got one without columns")
     return np.stack([_column(frame[name], name, where) for name in wanted], axis=1)
 
 
@@ -149,12 +152,12 @@ def _column(values: object, name: object, where: str) -> np.ndarray:
             f"{type(values).__name__}; convert it with {where}.to_numpy()"
         )
     if array.dtype == object and all(isinstance(v, Real) for v in array):
-        array = array.astype(np.float64)  # whole numbers beside others, or pandas' own types
+        array = array.astype(np.float64)  # ints mixed with floats, or types of pandas
     if array.dtype.kind not in "biuf":
         row = next((i for i, v in enumerate(array) if not isinstance(v, Real)), 0)
         raise TypeError(
             f"{where}, column {shown(name)}: numbers are required, got {shown(array[row])} in row "
-            f"{row}; write text as numbers, fill in missing values"
+            f"{row}; encode text as numbers, fill in missing values"
         )
     return array.astype(np.float64) if array.dtype.kind == "b" else array
 

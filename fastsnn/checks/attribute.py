@@ -1,4 +1,4 @@
-"""Attributes that are checked whenever they are set."""
+"""Descriptor of attributes that are validated on assignment."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ T = TypeVar("T")
 
 
 class Checked(Generic[T]):
-    """An attribute that takes what `check(owner, value)` returns; without a check it is set once,
-    since other things were made to fit it. There is no __get__: reading it costs nothing more than
-    reading any attribute of the owner.
+    """Attribute that is set to the result of `check(owner, value)`.
+
+    Without `check` it can be set only once, because other objects depend on its value. The
+    descriptor has no ``__get__``, so reading the attribute is as fast as reading any other.
     """
 
     def __init__(self, check: Callable[[Any, Any], T] | None = None, doc: str = "") -> None:
@@ -22,7 +23,7 @@ class Checked(Generic[T]):
     def __set_name__(self, kind: type, name: str) -> None:
         self.name = name
 
-    if TYPE_CHECKING:  # Python finds the value in the owner's __dict__
+    if TYPE_CHECKING:  # at run time, Python finds the value in the owner's __dict__
 
         def __get__(self, owner: object, kind: type) -> T: ...
 
@@ -31,5 +32,5 @@ class Checked(Generic[T]):
             value = self.check(owner, value)
         elif self.name in owner.__dict__:
             kind = type(owner).__name__
-            raise AttributeError(f"{kind}: {self.name} cannot be changed; make another {kind}")
+            raise AttributeError(f"{kind}: {self.name} cannot be changed; create another {kind}")
         owner.__dict__[self.name] = value

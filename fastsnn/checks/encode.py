@@ -1,4 +1,4 @@
-"""Labels in a user's form, for `Model.evaluate`: class names or numbers; targets in their units."""
+"""Convert labels and targets for `Model.evaluate`: class names or numbers, targets in raw units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from fastsnn.checks.scalars import listed, shown
 
 
 def classes(y: object, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarray:
-    """Class numbers (n,) int64 from class numbers or class names. Raises ValueError, TypeError."""
+    """Return class numbers, int64 (n,) in [0, n_classes), from class numbers or class names.
+
+    Raises ValueError for unknown classes and another shape, TypeError for another dtype.
+    """
     y = _integers(arrays.of_anything(y, "y"))
     if names is not None and y.dtype.kind in "OUSTb":
         return _by_name(y, n, names)
@@ -33,7 +36,11 @@ def classes(y: object, n: int, n_classes: int, names: Sequence[str] | None) -> n
 def targets(
     y: object, n: int, n_targets: int, names: Sequence[str] | None, missing: bool
 ) -> np.ndarray:
-    """Targets (n, n_targets): float32 labels in [0, 1] and NaN with `missing`, else float64."""
+    """Return targets, (n, n_targets).
+
+    With `missing` they are float32 labels in [0, 1] or NaN, otherwise finite float64 numbers. A
+    data frame's columns are selected by `names`. Raises ValueError or TypeError for other values.
+    """
     if hasattr(y, "columns") and not isinstance(y, np.ndarray):
         y = arrays.table(y, n_targets, names, "y")
     if missing:
@@ -53,21 +60,21 @@ def targets(
 
 
 def _integers(y: np.ndarray) -> np.ndarray:
-    """Objects that are all integers as int64: as unclear as those may be, they are no text."""
+    """Return an object array of integers as int64, so that they are not treated as names."""
     if y.dtype != object or not y.size:
         return y
     if not all(isinstance(v, Integral) and not isinstance(v, bool | np.bool) for v in y.flat):
         return y
     try:
         return y.astype(np.int64)
-    except OverflowError:  # no class number, perhaps a name
+    except OverflowError:  # too large for a class number, but possibly a name
         return y
 
 
 def _by_name(y: np.ndarray, n: int, names: Sequence[str]) -> np.ndarray:
     y = y.ravel() if y.shape == (n, 1) else y
     if y.shape != (n,):
-        raise ValueError(f"y: shape ({n},) is required, one class a row of x, got {y.shape}")
+        raise ValueError(f"y: shape ({n},) is required, one class per row of x, got {y.shape}")
     number = {name: i for i, name in enumerate(names)}
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8", "replace")
@@ -82,10 +89,10 @@ def _by_name(y: np.ndarray, n: int, names: Sequence[str]) -> np.ndarray:
 
 
 def _as_names(labels: np.ndarray, n_classes: int, names: Sequence[str]) -> np.ndarray | None:
-    """Class numbers of integers that are class names; None if they are class numbers already.
+    """Return the class numbers of integers that are class names; None if they are class numbers.
 
-    Classes that are called "3", "5", "7" have the numbers 0, 1, 2. Integers that could be
-    either and mean different classes are refused.
+    Classes with the names "3", "5", "7" have the numbers 0, 1, 2. Raises ValueError for integers
+    that could be either and denote different classes.
     """
     number = {name: i for i, name in enumerate(names)}
     values, place = np.unique(labels, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Validation at the edge: where, what is required, what was given, what to do."""
+"""Validate arrays and numbers from users. An error states place, requirement, value and remedy."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, TypeVar
@@ -14,14 +14,14 @@ __all__ = [
 ]  # fmt: skip
 
 BALANCED = "balanced"
-# Empty arrays take the place of what a batch lacks: kernels have one signature.
+# Empty arrays stand for missing arguments of a batch, because kernels have a single signature.
 NO_INTEGERS = np.zeros(0, np.int64)
 NO_NUMBERS = np.zeros(0, np.float32)
 NO_TARGETS = np.zeros((0, 1), np.float32)
 
 
 class HasShape(Protocol):
-    """An array, or `ByteRows`."""
+    """`numpy.ndarray` or `ByteRows`."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -30,7 +30,7 @@ class HasShape(Protocol):
 
 
 class WeightedLoss(Protocol):
-    """A `fastsnn.losses.Loss`."""
+    """The attributes of `fastsnn.losses.Loss` that are used here."""
 
     name: ClassVar[str]
 
@@ -42,12 +42,12 @@ Rows = TypeVar("Rows", bound=HasShape)
 
 
 def features(x: object, width: int, where: str = "x") -> np.ndarray:
-    """x as the kernels take it: (n, width) float32, C-contiguous, writeable flag set; finite
-    numbers not checked here.
+    """Return x as the kernels require it: float32 (n, width), C-contiguous and writeable.
 
-    Such an array is returned as it is. Anything else that NumPy reads as numbers (a list, float64,
-    integers, a data frame) becomes a new float32 array. Raises TypeError for complex numbers,
-    objects and text, ValueError for masked entries, another shape, and numbers beyond float32.
+    Such an array is returned unchanged. Anything else that NumPy can read as numbers (a list,
+    float64, integers, a data frame) becomes a new float32 array. NaN and infinity are not checked.
+    Raises TypeError for complex numbers, objects and text, ValueError for masked entries, another
+    shape, no rows, and numbers beyond the range of float32.
     """
     if type(x) is not np.ndarray or x.dtype != np.float32 or not x.dtype.isnative:
         x = float32(arrays.of_numbers(x, where), where)
@@ -57,30 +57,32 @@ def features(x: object, width: int, where: str = "x") -> np.ndarray:
         )
     _require_size(x, width, where)
     if not (x.flags.c_contiguous and x.flags.writeable):
-        x = np.require(x, requirements=("C", "W"))  # kernels have one signature
+        x = np.require(x, requirements=("C", "W"))  # kernels have a single signature
     return x
 
 
 def byte_rows(x: Rows, width: int, where: str = "x") -> Rows:
-    """`ByteRows` of the right width: bytes are finite whatever they are."""
+    """Return `ByteRows` after checking their width. Their values are always finite."""
     _require_size(x, width, where)
     return x
 
 
 def labels(y: object, n: int, n_classes: int, where: str = "y") -> np.ndarray:
-    """Integer classes (n,) as int64, from an array or a list; `fastsnn.engine.batch` checks their
-    range.
+    """Return integer class numbers from an array or a list as int64 (n,).
+
+    Their range is checked by `fastsnn.engine.batch`. Raises ValueError for another shape, TypeError
+    for values that are not integers.
     """
     if type(y) is not np.ndarray:
         y = arrays.of_anything(y, where)
     if y.shape == (n, 1):
         raise ValueError(
-            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; "
+            f"{where}: shape ({n},) is required, one class per row of x, got {y.shape}; "
             f"use {where}.ravel()"
         )
     if y.ndim == 2 and y.dtype.kind in "biuf":
         raise ValueError(
-            f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}; convert "
+            f"{where}: shape ({n},) is required, one class per row of x, got {y.shape}; convert "
             f"one-hot rows to class numbers with {where}.argmax(axis=1)"
         )
     if y.dtype.kind not in "iu":
@@ -88,7 +90,9 @@ def labels(y: object, n: int, n_classes: int, where: str = "y") -> np.ndarray:
             f"{where}: integer classes are required, got {_kind(y)}; {_as_classes(y, where)}"
         )
     if y.shape != (n,):
-        raise ValueError(f"{where}: shape ({n},) is required, one class a row of x, got {y.shape}")
+        raise ValueError(
+            f"{where}: shape ({n},) is required, one class per row of x, got {y.shape}"
+        )
     if y.dtype == np.int64 and y.flags.c_contiguous and y.flags.writeable:
         return y
     return np.require(y, np.int64, ("C", "W"))
@@ -97,8 +101,10 @@ def labels(y: object, n: int, n_classes: int, where: str = "y") -> np.ndarray:
 def targets(
     y: object, n: int, n_outputs: int, where: str = "y", missing: bool = False
 ) -> np.ndarray:
-    """Targets (n, n_outputs) float32, from any array or list of numbers; with `missing`, each is
-    in [0, 1] or NaN (no label), else any finite number.
+    """Return targets from an array or list of numbers as float32 (n, n_outputs).
+
+    With `missing`, each must be in [0, 1] or NaN (no label); otherwise, finite. Raises ValueError
+    for other values and another shape, TypeError for values that are not numbers.
     """
     if type(y) is not np.ndarray or y.dtype != np.float32 or not y.dtype.isnative:
         y = float32(arrays.of_numbers(y, where), where)
@@ -108,7 +114,7 @@ def targets(
         raise ValueError(f"{where}: shape ({n}, {n_outputs}) is required, got {y.shape}")
     if missing:
         bad = ~(np.isnan(y) | ((y >= 0) & (y <= 1)))
-        wanted = "labels in [0, 1], or NaN for a missing one,"
+        wanted = "labels in [0, 1], or NaN for a missing label,"
     else:
         bad, wanted = ~np.isfinite(y), "finite numbers"
     if bad.any():
@@ -120,7 +126,10 @@ def targets(
 
 
 def weights(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """Weights >= 0 as float32; None gives an empty array, which means 1."""
+    """Return weights as float32 of this shape; None gives an empty array, which stands for 1.
+
+    Raises ValueError for weights that are negative or not finite, and for another shape.
+    """
     if values is None:
         return NO_NUMBERS
     values = arrays.of_numbers(values, where)
@@ -134,7 +143,7 @@ def weights(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
 
 
 def seed(value: object, where: str = "seed") -> int:
-    """Check a seed: a Python or NumPy int in [0, 2**64). Raises TypeError or ValueError."""
+    """Return a seed as an int in [0, 2**64). Raises TypeError or ValueError for other values."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{where}: an int in [0, 2**64) is required, got {shown(value)}")
@@ -146,14 +155,17 @@ def seed(value: object, where: str = "seed") -> int:
 def class_weight(
     values: object, loss: WeightedLoss, n_outputs: int, where: str = "class_weight"
 ) -> np.ndarray | str:
-    """Weights of classes or tasks as (n_outputs,) float32. None gives an empty array, which means
-    1; "balanced" is returned unchanged, see `balanced`.
+    """Return the weights of classes or tasks as a read-only float32 array (n_outputs,).
 
-    values: an array or a list of all, or a dict {class number: weight}, where missing ones are 1.
-    loss: a `Loss`, which has a meaning for them or not. The array is a read-only copy.
+    values: an array or list of all weights, or a dict {class number: weight}, in which missing
+    classes have weight 1. None gives an empty array, which stands for 1; "balanced" is returned
+    unchanged, see `balanced`. Raises ValueError or TypeError for other values, and if `loss` does
+    not support class weights.
     """
     if values is not None and not loss.takes_class_weight:
-        raise ValueError(f"Trainer: class_weight has no meaning for {loss.name}; use sample_weight")
+        raise ValueError(
+            f"Trainer: class_weight is not supported for {loss.name}; use sample_weight"
+        )
     if isinstance(values, str):
         if values != BALANCED:
             raise ValueError(
@@ -174,10 +186,11 @@ def class_weight(
 
 
 def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndarray:
-    """The weights for "balanced", (n_outputs,) float32, from checked labels.
+    """Return the weights for "balanced", float32 (n_outputs,), from validated labels.
 
-    Classes: n / (k count) for k classes with a row, as in scikit-learn. Labels of tasks: negatives
-    / positives of each task, so that both weigh the same; 1 for a task that lacks one of the two.
+    Classes: n / (k count), where k is the number of classes that occur, as in scikit-learn. Tasks:
+    number of negative / number of positive labels, so that both contribute equally; 1 for a task
+    without negative or positive labels.
     """
     result = np.ones(n_outputs, np.float64)
     if len(labels):
@@ -192,8 +205,9 @@ def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndar
 
 
 def float32(x: np.ndarray, where: str = "x") -> np.ndarray:
-    """x as float32, rounded to the nearest. Raises ValueError, with the place, for a finite number
-    that float32 cannot hold.
+    """Return x as float32, rounded to nearest.
+
+    Raises ValueError, with row and column, for a finite number beyond the range of float32.
     """
     with np.errstate(over="ignore"):
         y = x.astype(np.float32, copy=False)
@@ -202,7 +216,7 @@ def float32(x: np.ndarray, where: str = "x") -> np.ndarray:
         if lost.any() and (lost := lost & np.isfinite(x)).any():
             place = np.argwhere(lost)[0]
             raise ValueError(
-                f"{where}: numbers that float32 can hold are required (up to 3.4e38), got "
+                f"{where}: numbers within the range of float32 (3.4e38) are required, got "
                 f"{x[tuple(place)]:.6g} in {arrays.place(place)}; standardize them in float64 "
                 "first (fastsnn.data.Standardizer)"
             )
@@ -221,8 +235,8 @@ def _as_classes(y: np.ndarray, where: str) -> str:
     if y.dtype.kind == "f" and not (y == np.round(y)).all():  # also NaN
         odd = y.ravel()[np.argmax(y.ravel() != np.round(y.ravel()))]
         return (
-            f"{shown(odd)} is no class number: fill in or remove missing labels, or use the loss "
-            "mse for a regression"
+            f"{shown(odd)} is not a class number: fill in or remove missing labels, or use the "
+            "loss mse for a regression"
         )
     return f"use {where}.astype(numpy.int64)"
 

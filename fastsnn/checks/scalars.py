@@ -1,6 +1,6 @@
-"""Checks of single values from a caller or a file, and their one-line form in errors.
+"""Validate single values from a caller or a file, and format them for error messages.
 
-This module imports nothing of the package, so that layers and optimizers can use it.
+This module imports no other module of the package, so that layers and optimizers can use it.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Any
 
 import numpy as np
 
-MOST_SHOWN = 60  # letters of a quoted value
-TAIL = 17  # of them from its end: names often differ only there
+MOST_SHOWN = 60  # maximum characters of a quoted value
+TAIL = 17  # characters kept from its end, because names often differ only there
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def plain(value: Any) -> Any:
-    """A NumPy scalar as a Python number or text; anything else unchanged."""
+    """Return a NumPy scalar as a Python number or string; anything else unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def shown(value: Any) -> str:
-    """`repr` for an error message: one line of at most 60 letters, shortened in the middle."""
+    """Return `repr(value)` as one line of at most 60 characters, shortened in the middle."""
     value = plain(value)
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an int of more than 4,300 digits; endless nesting
         return f"a very long {type(value).__name__}"
-    if not isinstance(value, str):  # blanks within a text are part of it
+    if not isinstance(value, str):  # spaces within a string are significant
         text = " ".join(text.split())
     if len(text) <= MOST_SHOWN:
         return text
@@ -36,16 +36,16 @@ def shown(value: Any) -> str:
 
 
 def listed(names: Iterable[str], most: int = 6) -> str:
-    """The first `most` names in quotes, and how many more there are."""
+    """Return the first `most` names in quotes, followed by the number of further names."""
     names = list(names)
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(shown(name) for name in names[:most]) + more
 
 
 def integer(value: Any, where: str, low: int | None = None, high: int | None = None) -> int:
-    """`value` as an int in [low, high], either of which may be None.
+    """Return `value` as an int in [low, high]; a bound of None is not checked.
 
-    NumPy integers are accepted, bools are not. Raises TypeError or ValueError: "{where} must be
+    NumPy integers are accepted, bools are not. Raises TypeError or ValueError, "{where} must be
     ...".
     """
     value = plain(value)
@@ -59,9 +59,9 @@ def integer(value: Any, where: str, low: int | None = None, high: int | None = N
 
 
 def number(value: Any, where: str, low: float = -inf, high: float = inf, ends: str = "[)") -> float:
-    """`value` as a finite float between low and high; `ends` are the brackets of the interval.
+    """Return `value` as a finite float between low and high; `ends`: brackets of the interval.
 
-    NumPy numbers are accepted, bools and texts are not. Raises TypeError or ValueError: "{where}
+    NumPy numbers are accepted, bools and strings are not. Raises TypeError or ValueError, "{where}
     must be ...".
     """
     value = plain(value)
@@ -77,7 +77,10 @@ def number(value: Any, where: str, low: float = -inf, high: float = inf, ends: s
 
 
 def is_finite(value: int | float) -> bool:
-    """True for a finite float64; `math.isfinite` raises for ints of more than 308 digits."""
+    """Return True if `value` is finite as a float64.
+
+    Unlike `math.isfinite`, this does not raise for ints of more than 308 digits.
+    """
     try:
         return abs(float(value)) < inf
     except OverflowError:

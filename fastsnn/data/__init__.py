@@ -1,9 +1,9 @@
-"""Data sets by name, and a user's own files: split, standardized and checked.
+"""Load named data sets and CSV or NPZ files: validated, split and standardized.
 
-`load` gives any of them ready to train on; `load_folds` gives those with folds of their own (HTRU2,
-Tox21, the 121 tasks of UCI) as the paper's experiments need them. `catalogue` says what each is,
-where it comes from and on what terms, and gets it. Files are looked for in $FASTSNN_DATA, in a
-folder for each data set, then in the per-user cache.
+`load` returns a `Dataset` that is ready to train on. `load_folds` returns the data sets with
+predefined folds (HTRU2, Tox21, the 121 UCI tasks), as the paper's experiments use them.
+`catalogue` lists every named data set with its source and terms, and downloads it. A data set's
+files are searched in its folder below $FASTSNN_DATA, then in the per-user cache.
 
 >>> d = load("digits")
 >>> d.task, d.train.x.shape, d.validation.x.shape, d.test.x.shape, d.n_outputs
@@ -67,32 +67,67 @@ def load(
     keep_bytes: bool = False,
     dtype: type = np.float64,
 ) -> Dataset:
-    """Load a data set by name or from a file, ready to train on.
+    """Load a data set by name or from a file, split it and standardize it.
 
     Parameters
     ----------
-    data : a name (`DATASETS`, or "uci/NAME": see `uci.names`), or the path of a CSV file (.csv,
-        .tsv, .txt, .data, or these with .gz) or .npz file. Of data sets with folds, fold 1;
-        `load_folds` has them all.
-    target, task, header : what to predict, and whether line 1 holds names, for a file: see
+    data : str or path
+        A name (a key of `DATASETS`, or "uci/NAME", see `uci.names`), or the path of a CSV file
+        (.csv, .tsv, .txt, .data, or one of these with .gz appended) or of an .npz file. For a data
+        set with folds, fold 1 is loaded; `load_folds` returns all folds.
+    target : str, int or list, optional
+        Target column or columns of a CSV file, see `read_table`; the last column by default. Not
+        accepted for named data sets.
+    task : {"auto", "classification", "multitask", "regression"}
+        "auto" infers the task of a file from its targets, see `targets.infer_task`.
+    header : bool, optional
+        True if line 1 of a CSV file contains the column names. By default this is detected, see
         `read_table`.
-    class_names : the classes of a file, in this order; by default those that occur in it.
-    validation : fraction in [0, 1) of the training rows to hold back (0: none), see `split.split`;
-        not used where the data bring a validation part of their own.
-    standardize : "feature", "all" or "none" (see `Standardizer.fit`), or "auto": "all" for images
-        (digits, mnist, cifar10, uint8 in .npz ...), else "feature". Or a Standardizer, such as a
-        model's own.
-    keep_bytes : keep large image data as bytes, see `ByteRows`: `Trainer.fit` and `Model.judge`
-        take these, too, with the same results.
-    dtype : of the standardization of targets and of features other than images; float32 repeats
-        version 0.1, which rounded them first.
-    progress : called as progress(file name, bytes so far, bytes in all or None) while downloading.
+    class_names : sequence of str, optional
+        Class names of a file; class k is the k-th name. By default the names that occur in the
+        training part, numbers in numerical order before text in alphabetical order.
+    validation : float in [0, 1)
+        Fraction of the training rows to hold out as the validation part, stratified by class; see
+        `split.split`. 0 holds out none. Ignored if the data already have a validation part.
+    seed : int >= 0
+        Seed of the validation split. The same seed selects the same rows on every machine.
+    standardize : {"auto", "feature", "all", "none"} or Standardizer
+        How the features are standardized, see `Standardizer.fit`. "auto" is "all" for images
+        (digits, mnist, cifar10, and uint8 arrays in an .npz file) and "feature" otherwise. A
+        `Standardizer`, such as a model's own, is used as it is.
+    progress : callable, optional
+        Called during a download as ``progress(file_name, n_bytes, total_bytes)``; ``total_bytes``
+        is None if the server does not report it.
+    keep_bytes : bool
+        Store uint8 features of at least 4 MiB as `ByteRows`, which standardize each batch when it
+        is taken. `Trainer.fit` and `Model.judge` accept them and give the same results.
+    dtype : {numpy.float64, numpy.float32}
+        Precision of the standardization of targets and of features that are not uint8. float32
+        reproduces version 0.1, which rounded to float32 before standardizing.
+
+    Returns
+    -------
+    Dataset
+        x is float32 (n, features), standardized with the statistics of the training rows. y is
+        int64 (n,) for classification, float32 (n, tasks) or (n, targets) otherwise.
 
     Raises
     ------
-    ValueError : an argument or a file's content is not usable; the message says where and why.
-    FileNotFoundError : there is no such file.
-    RuntimeError : a download failed on every mirror.
+    ValueError
+        An argument or the content of a file is invalid. The message names the file, line and
+        column.
+    TypeError
+        `target`, `validation` or `seed` has an invalid type.
+    FileNotFoundError
+        The file does not exist, or a named data set cannot be downloaded.
+    RuntimeError
+        A download failed on every mirror, or an optional dependency is not installed.
+
+    Examples
+    --------
+    >>> d = load("digits", validation=0.2, seed=1)
+    >>> d.train.x.shape, d.train.x.dtype, d.train.y.dtype
+    ((1150, 64), dtype('float32'), dtype('int64'))
     """
     if not isinstance(standardize, Standardizer) and standardize not in ("auto", *PER):
         raise ValueError(
@@ -103,7 +138,7 @@ def load(
     if is_named(name):
         if header is not None or class_names is not None:
             option = "class_names" if header is None else "header"
-            raise ValueError(f"{name}: {option} is for a file of your own; leave it out")
+            raise ValueError(f"{name}: {option} applies only to data from a file; leave it out")
         if target is not None or task not in ("auto", task_of(name)):
             what = f"task {task}" if target is None else f"target {shown(target)}"
             raise ValueError(

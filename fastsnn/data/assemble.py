@@ -1,4 +1,4 @@
-"""The last step of every loader: hold rows back, standardize, once and without spare copies."""
+"""Last step of every loader: hold out validation rows and standardize, without extra copies."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
 from fastsnn.engine.byterows import ByteRows
 
-LARGE = 1 << 22  # bytes of features; fewer train faster if converted to float32 once
+LARGE = 1 << 22  # bytes of features; smaller arrays train faster if converted to float32 once
 
 
 def assemble(
     name: str, table: Table, validation: float, seed: int, standardize: str | Standardizer,
     keep_bytes: bool = False, dtype: type = np.float64,
 ) -> Dataset:  # fmt: skip
-    """The data set of a table. With `keep_bytes`, uint8 features of at least LARGE bytes become
-    `ByteRows`.
+    """Return the `Dataset` of a table.
 
-    Without a validation part of its own, the fraction `validation` of its training rows becomes
-    one. standardize: "feature", "all" or "none", or a model's Standardizer to be used as it is.
-    dtype: of the standardization, see `Standardizer.fit`; with float32, parts have no `raw_y`, and
-    rows are held back as in version 0.1.
+    If the table has no validation part, the fraction `validation` of the training rows becomes
+    one. standardize: "feature", "all", "none", or a Standardizer that is used unchanged.
+    keep_bytes: store uint8 features of at least LARGE bytes as `ByteRows`. dtype: precision of the
+    standardization, see `Standardizer.fit`; with float32, parts have no `raw_y` and validation rows
+    are selected as in version 0.1.
     """
     rows, held = np.arange(len(table.train)), None
     if table.validation is None:
@@ -76,19 +76,22 @@ def assemble(
 
 
 def _labels(table: Table, dtype: type) -> np.ndarray | None:
-    """Labels to stratify by, or None, as version 0.1 did if a class had one row."""
+    """Return the labels to stratify by; None for no stratification.
+
+    With float32, as in version 0.1, the split is not stratified if a class has a single row.
+    """
     if table.task != "classification":
         return None
     y = table.train.y
     if (
         dtype == np.float32 and table.train.features.dtype != np.uint8
-    ):  # a run of version 0.1 goes on
+    ):  # resumes a run of version 0.1
         return y if np.unique(y, return_counts=True)[1].min() > 1 else None
     return y
 
 
 def _lacking(table: Table, held: np.ndarray | None) -> str | None:
-    """A note on the classes that do not occur in the validation rows, or None."""
+    """Return a note that names the classes without a validation row; None if all have one."""
     if table.task != "classification" or held is None or not len(held):
         return None
     absent = np.setdiff1d(np.unique(table.train.y), table.train.y[held])

@@ -1,4 +1,4 @@
-"""Arrays that took long to make, kept in the per-user cache."""
+"""Store arrays that are expensive to compute in the per-user cache."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fastsnn.data.npzmember import read_header
 
 
 def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[str, np.ndarray]:
-    """The arrays of these names in an .npz file, in this order.
+    """Return the named arrays of an .npz file, in the order of `names`.
 
-    most: bytes that each may have unpacked; `unpacked_limit()` by default. Raises ValueError where
-    one is missing or damaged, OSError where the file cannot be opened.
+    most: maximum uncompressed bytes of each array; `unpacked_limit()` by default. Raises ValueError
+    if an array is missing or damaged, OSError if the file cannot be opened.
     """
     with damage(path, "must be a complete .npz archive, is not"), members.opened(path) as archive:
         found = {}
@@ -32,19 +32,20 @@ def arrays(path: Path, names: tuple[str, ...], most: int | None = None) -> dict[
 
 
 def _check_header(name: str, head: bytes, size: int) -> None:
-    """Raise ValueError if the header of a .npy file describes another size than `size` bytes: NumPy
-    allocates what the header describes before it reads on.
+    """Raise ValueError if the header of a .npy file does not describe `size` bytes.
+
+    NumPy allocates the size in the header before it reads the values.
     """
     shape, dtype, start = read_header(io.BytesIO(head))
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - start:
         raise ValueError(
-            f"{name} has {size - start:,} bytes of values, which are not those of "
-            f"{brief(dtype, 40)} in the shape {brief(shape, 60)}"
+            f"{name} has {size - start:,} bytes of values, which does not match dtype "
+            f"{brief(dtype, 40)} and shape {brief(shape, 60)}"
         )
 
 
 def kept(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """Like `arrays`, but None if the file is missing or damaged."""
+    """Return `arrays(path, names)`; None if the file is missing or damaged."""
     try:
         return arrays(path, names)
     except (OSError, ValueError, RuntimeError):
@@ -52,7 +53,7 @@ def kept(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
 
 
 def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write the arrays; if the cache cannot be written they are made again the next time."""
+    """Write the arrays. If the cache cannot be written, the next call computes them again."""
     from fastsnn.storage import files
 
     content = io.BytesIO()

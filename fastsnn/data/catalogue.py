@@ -1,7 +1,7 @@
-"""Every data set with a name, a row for each: what reads it, what it is, its files and its terms.
+"""Catalogue of the named data sets: loader, size, files, source and terms of each.
 
-To add one, write its loader and add an `Entry`; `named`, the list, downloads and error messages
-follow from these rows.
+To add a data set, write its loader and add an `Entry`. `named`, ``fastsnn data``, downloads and
+error messages are derived from these entries.
 """
 
 from __future__ import annotations
@@ -36,19 +36,45 @@ PACKAGE = "inside the package"
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One data set.
+    """Description of one named data set, or of a family of data sets ("uci/NAME").
 
-    rows, features, classes: of the whole; (least, most) where it stands for several. features: as
-    they are in the files. classes: of a classification; tasks of a multitask one; targets of a
-    regression. files: those
-    that `fetch` gets. forms: the files that suffice, in the order in which loaders prefer them;
-    none for what needs no file. substitutes: what to say of the last of them, which are not the
-    original. home: pages to read. terms, citation: what is known of them.
-
-    table: reads the parts, called as table(progress); None for a data set with folds, of which
-    those of fold 1 are taken. folds: reads all rows with their folds, called as
-    folds(progress=progress), with the name before that where the entry stands for several. image:
-    whether inputs are pixels, which one mean and one deviation standardize.
+    Attributes
+    ----------
+    name : str
+        The argument of `fastsnn.data.load`; "PREFIX/NAME" for a family.
+    title : str
+        One-line description.
+    task : {"classification", "multitask", "regression"}
+        Task of the data set.
+    rows : int or (int, int)
+        Number of rows of all parts; (smallest, largest) for a family.
+    features : int or (int, int)
+        Number of features in the files; (smallest, largest) for a family.
+    classes : int or (int, int)
+        Number of classes, tasks or targets, by `task`; (smallest, largest) for a family.
+    home : tuple of str
+        URLs of the web pages that describe the data set.
+    terms : str
+        Licence or terms of use, as far as they are known.
+    citation : str
+        Publication to cite.
+    folder : str
+        Folder of the files below $FASTSNN_DATA and below the per-user cache.
+    files : tuple of File
+        Files that `fetch` downloads.
+    forms : tuple of tuple of File
+        Alternative sets of files, each sufficient to load the data set, in order of preference;
+        empty if no file is needed.
+    substitutes : tuple of str
+        Notes for the last `len(substitutes)` forms, which differ from the original data.
+    table : callable, optional
+        Reads the parts, called as ``table(progress)``; None for data sets with folds, which load
+        fold 1.
+    folds : callable, optional
+        Reads all rows and their folds, called as ``folds(progress=progress)``, or as
+        ``folds(name, progress)`` for a family.
+    image : bool
+        True if the features are pixels, which are standardized with a single mean and scale.
     """
 
     name: str
@@ -70,26 +96,32 @@ class Entry:
 
     @property
     def several(self) -> bool:
-        """True if it stands for several data sets, PREFIX/NAME."""
+        """True for a family of data sets, whose name ends in "/NAME"."""
         return self.name.endswith("/NAME")
 
     def read(self, progress: Progress | None = None) -> Table:
-        """The parts of the data set, not yet standardized."""
+        """Return the parts of the data set (fold 1 if it has folds), not standardized."""
         if self.table is not None:
             return self.table(progress)
         assert self.folds is not None
         return self.folds(progress=progress).table()
 
     def here(self) -> tuple[tuple[File, ...], str | None] | None:
-        """(files, what to say of them or None) of the best form on this machine, or None."""
-        said = [None] * (len(self.forms) - len(self.substitutes)) + list(self.substitutes)
-        for form, note in zip(self.forms, said, strict=True):
+        """Return (files, note or None) of the preferred form on this machine; None if it has none.
+
+        The note is the form's entry in `substitutes`.
+        """
+        notes = [None] * (len(self.forms) - len(self.substitutes)) + list(self.substitutes)
+        for form, note in zip(self.forms, notes, strict=True):
             if all(find(self.folder, file.name) for file in form):
                 return form, note
         return None
 
     def where(self) -> str | None:
-        """The folder that has it on this machine (PACKAGE for what needs none), or None."""
+        """Return the folder with the files on this machine; None if they are missing.
+
+        Returns PACKAGE if the data set needs no file.
+        """
         if not self.forms:
             return PACKAGE
         here = self.here()
@@ -97,14 +129,17 @@ class Entry:
         return None if path is None else str(path.parent)
 
     def tasks(self) -> list[str]:
-        """Names of the UCI tasks in the copy on this machine; none if it is damaged or missing."""
+        """Return the names of the UCI tasks in the copy on this machine.
+
+        Empty for other data sets, and if the copy is damaged or missing.
+        """
         try:
             return uci.names() if self.folder == uci.FOLDER and self.here() else []
         except (ValueError, RuntimeError):
             return []
 
     def note(self) -> str | None:
-        """A remark on the copy on this machine; None without one."""
+        """Return a note on the copy on this machine, such as that it is damaged; None if fine."""
         if self.folder == uci.FOLDER and self.here() and not self.tasks():
             return f"damaged, or without tasks: replace {uci.ARCHIVE.name}"
         if tasks := self.tasks():
@@ -112,7 +147,7 @@ class Entry:
         return (self.here() or (None, None))[1]
 
     def about(self) -> dict[str, Any]:
-        """All of it, and where it lies, for a machine to read."""
+        """Return the entry and its location on this machine as a JSON object."""
         return {
             "name": self.name, "title": self.title, "task": self.task, "rows": self.rows,
             "features": self.features, "classes": self.classes, "where": self.where(),
@@ -122,24 +157,24 @@ class Entry:
             "files": [
                 {
                     "name": file.name, "bytes": file.size, "checksum": file.checksum,
-                    "checked_by": said(file), "urls": file.urls,
+                    "checked_by": verification(file), "urls": file.urls,
                 }
                 for file in self.files
             ],
         }  # fmt: skip
 
 
-def said(file: File) -> str:
-    """The checksum that a file is checked against, in words."""
+def verification(file: File) -> str:
+    """Return, in words, what a file's content is verified against."""
     if file.checksum is None:
-        return "no checksum is known: an archive by its own sums"
-    return "its published checksum" if file.published else "a copy that agrees with others"
+        return "no checksum is known: the archive's own checksums"
+    return "its published checksum" if file.published else "the checksum of a matching copy"
 
 
-def checked(path: Path, file: File) -> str:
-    """`said(file)`, followed by the fault of the copy at `path`, if it has one."""
+def verified(path: Path, file: File) -> str:
+    """Return `verification(file)`, and the error of the copy at `path` if it has one."""
     wrong = fault(path, file.checksum)
-    return f"{said(file)}, and {path.name} {wrong}" if wrong else said(file)
+    return f"{verification(file)}, and {path.name} {wrong}" if wrong else verification(file)
 
 
 _MNIST = tuple(mnist.file_of(name) for name in mnist.SHA256)
@@ -232,8 +267,15 @@ ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _ALL}
 
 
 def entry(name: str) -> Entry:
-    """The entry of a data set. All of "uci", "uci/iris" and "uci/NAME" give the same one; so does
-    "iris", unless another entry has this name. Raises ValueError for an unknown name.
+    """Return the entry of a data set.
+
+    "uci", "uci/NAME", "uci/iris", and "iris" if no other entry has that name, all return the entry
+    "uci/NAME".
+
+    Raises
+    ------
+    ValueError
+        The name is unknown. The message lists similar names.
     """
     if name in ENTRIES:
         return ENTRIES[name]
@@ -241,16 +283,33 @@ def entry(name: str) -> Entry:
         return ENTRIES["uci/NAME"]
     names = [*ENTRIES, *(f"uci/{task}" for task in SHAPES)]
     near = difflib.get_close_matches(name, names, n=3)
-    hint = f" (near names: {', '.join(near)})" if near else ""
+    hint = f" (similar names: {', '.join(near)})" if near else ""
     raise ValueError(f"data set: must be one of {', '.join(ENTRIES)}, got {name!r}{hint}")
 
 
 def fetch(name: str, progress: Progress | None = None) -> dict[Path, File]:
-    """{path: file} of the original files of a data set, downloaded unless they are here already.
+    """Download the original files of a data set unless they exist on this machine.
 
-    Raises ValueError for an unknown name, and for a file under FASTSNN_DATA that is not the
-    published one; FileNotFoundError for a data set with no source on the net; RuntimeError where
-    no mirror has a file.
+    Parameters
+    ----------
+    name : str
+        A name that `entry` accepts.
+    progress : callable, optional
+        Called as ``progress(file_name, n_bytes, total_bytes)``; ``total_bytes`` may be None.
+
+    Returns
+    -------
+    dict
+        Path on this machine -> `File`; empty for a data set inside the package.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown, or a file below $FASTSNN_DATA does not have the published checksum.
+    FileNotFoundError
+        The data set cannot be downloaded.
+    RuntimeError
+        A download failed on every mirror.
     """
     found = entry(name)
     files, note = found.here() or (None, None)
@@ -258,7 +317,7 @@ def fetch(name: str, progress: Progress | None = None) -> dict[Path, File]:
         files = found.files
     if not files and found.forms:
         raise FileNotFoundError(
-            f"{name}: cannot be downloaded; put {found.forms[0][0].name} into the folder "
-            f"{found.folder} and set FASTSNN_DATA to the folder above"
+            f"{name}: cannot be downloaded; put {found.forms[0][0].name} into a folder "
+            f"{found.folder} and set FASTSNN_DATA to its parent folder"
         )
     return {locate(found.folder, file, progress): file for file in files}

@@ -1,4 +1,4 @@
-"""The meaning of the text in one cell of a table: missing, a number, a code, a class name."""
+"""Interpret the text of one table cell: missing value, number, code or class name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MISSING = frozenset(
         "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?",
     }
 )  # fmt: skip
-_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)  # float() accepts these; none is a class
+_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)  # float() accepts these; none is a class name
 _DECIMAL_COMMA = re.compile(
     r"[+-]?(\d{1,3}(?:[. ]\d{3})+|\d*),\d+([eE][+-]?\d+)?|[+-]?\d{1,3}(,\d{3})+(\.\d*)?"
 )
@@ -23,14 +23,15 @@ _PARTS = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?)(\d+))?")
 
 
 def is_missing(text: str) -> bool:
+    """Return True if `text` is one of `MISSING` or a spelling of NaN, ignoring outer spaces."""
     text = text.strip()
     return text in MISSING or (len(text) <= 4 and _NAN.fullmatch(text) is not None)
 
 
 def number(text: str) -> float | None:
-    """The number that `text` writes (infinity among them), None for anything else."""
+    """Return the number that `text` represents, possibly infinite; None if it is not a number."""
     text = text.strip()
-    # float() also accepts 1_000, digits of other scripts, and nan.
+    # float() also accepts 1_000, non-ASCII digits, and nan.
     if "_" in text or not text.isascii():
         return None
     try:
@@ -41,7 +42,7 @@ def number(text: str) -> float | None:
 
 
 def is_finite(text: str) -> bool:
-    """True if `text` is a number within the range of float32."""
+    """Return True if `text` is a number within the range of float32."""
     value = number(text)
     return value is not None and abs(value) <= LARGEST
 
@@ -58,10 +59,11 @@ def is_code(text: str) -> bool:
 
 
 def number_name(value: str | int | float) -> str:
-    """The canonical spelling of a number, exactly: 1, 1.0 and "01" are "1", and "0.10" is "0.1".
+    """Return the canonical spelling of a number: "1" for 1, 1.0 and "01"; "0.1" for "0.10".
 
-    Whole numbers keep all their digits. Others are written like a Python float if that is exactly
-    the same number, else with all their digits. value: finite, or a text that `number` reads.
+    The spelling is exact. Integers keep all digits. Other numbers are written as a Python float if
+    that is exactly equal, else with all digits. value: a finite number, or a string for which
+    `number` returns one.
     """
     if not isinstance(value, str):
         return str(int(value)) if value == int(value) else repr(float(value))
@@ -77,14 +79,15 @@ def number_name(value: str | int | float) -> str:
 
 
 def _exact(text: str) -> tuple[str, str, int]:
-    """(sign, digits, exponent) with digits that neither begin nor end with 0: the value is
-    sign digits x 10^exponent; digits "" means 0.
+    """Return (sign, digits, exponent) with the value sign digits x 10^exponent.
+
+    The digits have no leading and no trailing 0; "" represents 0.
     """
     match = _PARTS.fullmatch(text.strip())
     if match is None:
         return "", text, 0
     sign, whole, fraction, exponent_sign, exponent = (part or "" for part in match.groups())
-    exponent = exponent.lstrip("0")[:18]  # more digits than these: it is 0 or infinite anyway
+    exponent = exponent.lstrip("0")[:18]  # with more digits the value is 0 or infinite anyway
     power = int(f"{exponent_sign}{exponent or 0}") - len(fraction)
     digits = (whole + fraction).lstrip("0")
     kept = digits.rstrip("0")
@@ -93,6 +96,6 @@ def _exact(text: str) -> tuple[str, str, int]:
 
 
 def class_order(name: str) -> tuple[bool, float, str]:
-    """Sort key: numbers by value, then text by the alphabet."""
+    """Return a sort key: numbers by value, then text in alphabetical order."""
     value = number(name)
     return (value is None, 0.0 if value is None else value, name)

@@ -1,9 +1,9 @@
-"""The original forms of CIFAR-10: an archive of six batches, binary or as Python pickles.
+"""Reader of the original CIFAR-10 archives: six batches, binary or as Python pickles.
 
-A pickle is a program, and unpickling runs it. So the batches in the Python form are read by an
-unpickler that knows three names - those that an array of NumPy needs - and puts dummies of its own
-in their places; any other name is refused, and nothing of NumPy or of anything else is ever called.
-It is the unpickler in Python: six bytes can make the one in C allocate 64 GB for its memo.
+Unpickling can run arbitrary code. The Python version is therefore read by a restricted unpickler.
+It accepts the three names that a pickled NumPy array refers to, and replaces them with dummies; any
+other name raises an error, so no function of NumPy or of another module is called. It derives from
+the pure Python unpickler, because six bytes can make the C version allocate 64 GB for its memo.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import numpy as np
 
 from fastsnn.data.files import brief, damage, limited, require_file
 
-ROWS, PIXELS = 10_000, 3072  # of a batch, of an image: 32 x 32 values of red, of green, of blue
+ROWS, PIXELS = 10_000, 3072  # images per batch; values per image: 32 x 32 red, green and blue
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
 TEST = ("test_batch",)
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(training images, labels, test images, labels): (n, 3072) uint8 and (n,) int64."""
+    """Return (training images, labels, test images, labels): uint8 (n, 3072) and int64 (n,)."""
     decode = _binary if "binary" in path.name else _pickled
     batches, most = {}, 2 * ROWS * (1 + PIXELS)
     with damage(path, "must be the complete original archive of CIFAR-10"):
@@ -49,8 +49,10 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def members(path: Path, most: int) -> Iterator[tuple[str, int, Callable[[], Any]]]:
-    """(name, size, function that opens it) of each file in a .tar.gz, which may have at most `most`
-    bytes unpacked. They come in the order of the archive, so that nothing is unpacked twice.
+    """Yield (name, size, function that opens it) for each file in a .tar.gz archive.
+
+    Files are yielded in archive order, so that nothing is decompressed twice. most: maximum
+    uncompressed bytes of the archive.
     """
     require_file(path)
     with (
@@ -79,7 +81,7 @@ def _pickled(data: bytes) -> tuple[np.ndarray, np.ndarray]:
         return _checked(images, np.array(batch[b"labels"], np.uint8))
     except _Refused:
         raise
-    except Exception as error:  # a damaged pickle fails in any way that objects can
+    except Exception as error:  # a damaged pickle can raise any exception
         raise ValueError(f"a batch is damaged: {type(error).__name__}: {brief(error)}") from error
 
 
@@ -90,11 +92,11 @@ def _checked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 class _Refused(ValueError):
-    pass
+    """The pickle refers to a name that is not in _KNOWN."""
 
 
 class _Dummy:
-    """In the place of a NumPy array or dtype: keeps what the pickle gives it, and does nothing."""
+    """Stand-in for a NumPy array or dtype that stores the state from the pickle."""
 
     def __init__(self, kind: object = None) -> None:
         self.kind = kind
@@ -104,7 +106,7 @@ class _Dummy:
         self.state = state
 
 
-# Functions, not classes: a pickle could give a class other methods.
+# Functions, not classes: a pickle could replace the methods of a class.
 _KNOWN = {
     ("numpy.core.multiarray", "_reconstruct"): lambda *arguments: _Dummy(),
     ("numpy", "ndarray"): None,
@@ -113,7 +115,7 @@ _KNOWN = {
 
 
 def _no_bytearray(unpickler: object) -> None:
-    raise ValueError("it has a bytearray, for which memory is allocated before its bytes are read")
+    raise ValueError("it has a bytearray, whose memory is allocated before its bytes are read")
 
 
 class _Unpickler(pickle._Unpickler):
@@ -122,7 +124,7 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _KNOWN:
             raise _Refused(
-                f"a batch asks for {brief(f'{module}.{name}', 60)}, which is refused: unpickling "
-                "it could run any program"
+                f"a batch refers to {brief(f'{module}.{name}', 60)}, which is refused: unpickling "
+                "it could run arbitrary code"
             )
         return _KNOWN[module, name]

@@ -1,8 +1,9 @@
-"""CIFAR-10 as JPEG files of quality 75: NOT the original pixels, 5.8 of 255 away on average.
+"""CIFAR-10 as JPEG files of quality 75: NOT the original pixels.
 
-cifar10_jpeg_q75.tar.gz has the 60,000 images as train|test/CLASS/NNNN.jpg, order_labels.csv.gz
-their places in the original order. They are decoded once, with Pillow
-(`pip install '.[cifar10]'`), into the per-user cache.
+The mean absolute difference from the original pixels is 5.8 of 255. cifar10_jpeg_q75.tar.gz
+contains the 60,000 images as train|test/CLASS/NNNN.jpg, and order_labels.csv.gz their positions in
+the original order. Pillow (``pip install '.[cifar10]'``) decodes them once, into the per-user
+cache.
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ from fastsnn.data.files import brief, damage, open_file
 from fastsnn.data.work import tracked
 
 ROWS = {"train": 50_000, "test": 10_000}
-LINE, IMAGE = 128, 1 << 14  # most bytes of a line of the list (has 34) and of a JPEG file (1 kB)
-# Of the decoded arrays (n, 32, 32, 3) in the original order; Pillow 13.0 with libjpeg-turbo.
+# Maximum bytes of a line of order_labels.csv (actual: 34) and of a JPEG file (actual: 1 kB).
+LINE, IMAGE = 128, 1 << 14
+# Checksums of the decoded arrays (n, 32, 32, 3) in original order; Pillow 13.0 and libjpeg-turbo.
 SHA256 = {
     "train": "5aaf8a2cf2e577ff4dbb15e4f368840fab5aca1812bcc69682005f8dc661d466",
     "test": "b7018a062865e9348a704e72416eb53c816b43cc8ac42ab43276a2b967508ab6",
 }
 NOTE = "JPEG quality 75, not the original pixels"
-OTHER_DECODER = "; this machine's JPEG decoder gives other values than the reference"
+OTHER_DECODER = "; this machine's JPEG decoder returns other pixel values than the reference"
 
 
 def read(
     images: Path, order: Path, progress: Progress | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
-    """(training images, labels, test images, labels, note): (n, 3072) uint8 in planes of red, green
-    and blue, as in the original, and (n,) int64.
+    """Return (training images, labels, test images, labels, note).
+
+    Images are uint8 (n, 3072), a red, a green and a blue plane as in the original; labels are int64
+    (n,).
     """
     labels, places = _order(order)
     folder = cache_folder() / "cifar10"
@@ -54,7 +58,7 @@ def read(
 
 
 def _order(path: Path) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, int]]]:
-    """({part: labels}, {name of a JPEG file: (part, place)})."""
+    """Return ({part: labels}, {name of a JPEG file: (part, row)})."""
     labels = {part: np.full(rows, -1) for part, rows in ROWS.items()}
     places = {}
     with open_file(path, "rt", LINE * (1 + sum(ROWS.values())), encoding="utf-8") as file:
@@ -65,16 +69,16 @@ def _order(path: Path) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, int]
                 part, index, label, name = text.strip().split(",")
                 place = int(index)
                 if not 0 <= place < len(labels[part]) or not 0 <= int(label) <= 9:
-                    raise ValueError(f"place {place}, label {label}")
+                    raise ValueError(f"row {place}, label {label}")
             except (ValueError, KeyError) as error:
                 raise ValueError(
-                    f"{path}, line {line}: must be train or test, a place, a label 0..9 and a name "
-                    f"({brief(error)}); copy it again"
+                    f"{path}, line {line}: must be train or test, a row number, a label 0..9 and a "
+                    f"file name ({brief(error)}); copy it again"
                 ) from error
             labels[part][place] = int(label)
             places[name] = part, place
     if any(array.min() < 0 for array in labels.values()):
-        raise ValueError(f"{path}: must have a line for every image, lacks some; copy it again")
+        raise ValueError(f"{path}: must have a line for each image, lacks some; copy it again")
     return labels, places
 
 
@@ -85,7 +89,7 @@ def _decoded(
         from PIL import Image
     except ImportError as error:
         raise RuntimeError(
-            "cifar10: its JPEG form is decoded with Pillow, which is not installed; "
+            "cifar10: Pillow is required to decode its JPEG form, and it is not installed; "
             "pip install '.[cifar10]'"
         ) from error
     arrays = {part: np.zeros((rows, 32, 32, 3), np.uint8) for part, rows in ROWS.items()}
@@ -98,20 +102,20 @@ def _decoded(
                 if size > IMAGE:
                     raise ValueError(f"{name} must have at most {IMAGE:,} bytes, has {size:,}")
                 with Image.open(io.BytesIO(file().read()), formats=["JPEG"]) as image:
-                    if image.size != (32, 32):  # known before a pixel is decoded
+                    if image.size != (32, 32):  # from the header, before pixels are decoded
                         raise ValueError(f"{name} has {image.width} x {image.height} pixels")
                     part, place = places[name]
                     arrays[part][place] = np.asarray(image.convert("RGB"))
                 left.remove(name)
         if left:
-            raise ValueError(f"lacks {len(left):,} images, {brief(min(left), 60)} among them")
+            raise ValueError(f"lacks {len(left):,} images, such as {brief(min(left), 60)}")
     return arrays
 
 
 def _kept(path: Path, rows: int) -> np.ndarray | None:
     try:
         array = np.load(path, allow_pickle=False)
-    except Exception:  # damaged headers fail in many ways; the images are decoded again
+    except Exception:  # a damaged header can raise any exception; the images are decoded again
         return None
     return array if array.shape == (rows, 32, 32, 3) and array.dtype == np.uint8 else None
 
@@ -125,4 +129,4 @@ def _keep(path: Path, array: np.ndarray) -> None:
         make_folder(path.parent)
         files.replace(path, content.getvalue())
     except (OSError, RuntimeError):
-        pass  # a full or read-only cache costs time, no result
+        pass  # with a full or read-only cache, the next call decodes again

@@ -1,4 +1,4 @@
-"""Class numbers from labels; different spellings of text stay different classes."""
+"""Convert labels to class numbers. Different spellings of text are different classes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ def encode_classes(
     class_names: Sequence[str] | None,
     where: Callable[..., str],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(class numbers int64 (n,), class names).
+    """Return (class numbers, class names) of n labels; class numbers are int64 (n,).
 
-    cells: texts, or an array of numbers. text: every spelling is a class of its own, without outer
-    blanks; otherwise 1 and 1.0 are the class "1", without rounding of large numbers. class_names: a
-    model's. A label must equal one of them; it may be another spelling of a number if every class
-    name is a word or a canonical number (`number_name`).
+    cells: n strings, or an array of n numbers. text: if True, each spelling is a class, after outer
+    spaces are stripped; if False, 1 and 1.0 are both the class "1", and large integers are not
+    rounded. class_names: the known classes, or None to collect them. Each label must equal one of
+    them. If every class name is a word or a canonical number (`number_name`), a number may also be
+    spelled differently. where: returns the words for (row, target) in an error.
 
     Raises ValueError, with the row, for missing, infinite and unknown labels.
     """
@@ -49,7 +50,7 @@ def encode_classes(
         row = int(np.flatnonzero(bad[index])[0])
         raise ValueError(
             f"{where(row, 0)}: every row needs a class, got {_given(cells[row])}; "
-            "fill or drop the row"
+            "fill in or drop the row"
         )
     if names:
         spellings = _known(spellings, names)
@@ -72,12 +73,14 @@ def encode_classes(
 
 
 def _known(spellings: list[str], names: Sequence[str]) -> list[str]:
-    """The spellings as in a model's class names: models of fastsnn 0.1 have canonical numbers, even
-    among text ("250" for 250.00), and a column may be text in one file and numbers in another.
+    """Return the spellings, with numbers in canonical form if all numeric class names have it.
+
+    Models of version 0.1 have canonical numbers even among text ("250" for 250.00), and a column
+    may be text in one file and numbers in another.
     """
     known = set(names)
     if not all(number(name) is None or number_name(name) == name for name in names):
-        return spellings  # 007 or 1.0: spellings count
+        return spellings  # with names such as 007 or 1.0, the spelling distinguishes classes
     numbers = (s if s in known or number(s) is None else number_name(s) for s in spellings)
     return list(numbers)
 
@@ -95,5 +98,5 @@ def _given(value: str | float) -> str:
     if isinstance(value, str):
         if not value.strip():
             return "an empty cell"
-        return shown(value) + (", which stands for a missing value" if is_missing(value) else "")
+        return shown(value) + (", which denotes a missing value" if is_missing(value) else "")
     return "a missing value" if np.isnan(value) else str(value)

@@ -1,4 +1,4 @@
-"""Target and feature columns of a CSV file."""
+"""Select the target and feature columns of a CSV file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from fastsnn.checks.scalars import listed, shown
 
 Target = str | int | Sequence[str | int] | None
-NO_HEADER = "has no header (if line 1 is one, say --header; in Python: header=True)"
+NO_HEADER = "has no header (if line 1 is a header, pass --header; in Python: header=True)"
 
 
 def target_names(target: Target) -> list[str]:
-    """The targets one by one, each a name or the digits of an index; none for None.
+    """Return the targets as a list of names and decimal indices; empty for None.
 
-    For a text, the first is the whole text: it may be one name with commas. Raises TypeError for
-    anything but a `Target`, ValueError for an empty list.
+    For a string, the first entry is the whole string, because a single name may contain commas.
+    Raises TypeError for anything but a `Target`, ValueError for an empty list.
     """
     if target is None:
         return []
@@ -49,7 +49,10 @@ def target_names(target: Target) -> list[str]:
 def target_columns(
     path: Path, target: Target, header: Sequence[str] | None, width: int
 ) -> list[int]:
-    """The indices of the target columns, by default the last; a name wins over an index."""
+    """Return the indices of the target columns, by default the last.
+
+    A string that is both a column name and an index is taken as the name.
+    """
     if target is None:
         return [width - 1]
     names = target_names(target)
@@ -69,7 +72,7 @@ def target_columns(
                 f"[{-width}, {width - 1}], got {shown(name)}; the file {has}"
             )
     if len(set(columns)) < len(columns):
-        raise ValueError(f"{path}: targets must be different columns, got {shown(str(target))}")
+        raise ValueError(f"{path}: target columns must be distinct, got {shown(str(target))}")
     return columns
 
 
@@ -80,8 +83,10 @@ def feature_columns(
     targets: Sequence[int],
     wanted: Sequence[str] | None,
 ) -> list[int]:
-    """The indices of the features: the `wanted` names of a model in their order, or all columns
-    that are not targets.
+    """Return the indices of the feature columns.
+
+    These are the columns with the `wanted` names, in that order, if the file has a header and a
+    model its feature names; otherwise all columns that are not targets.
     """
     if header and wanted:
         at = first_at(header)
@@ -96,15 +101,15 @@ def feature_columns(
         both = [header[i] for i in targets if i in taken]
         if both:
             raise ValueError(
-                f"{path}: the column {shown(both[0])} is a feature of the model and cannot be the "
-                "target too; name the target column"
+                f"{path}: the column {shown(both[0])} is a feature of the model and cannot also be "
+                "the target; name the target column"
             )
     else:
         taken = set(targets)
         columns = [i for i in range(width) if i not in taken]
     if not columns:
         raise ValueError(
-            f"{path}: needs a feature column beside the target, has {width} column"
+            f"{path}: needs a feature column in addition to the target, has {width} column"
             f"{'s'[: width != 1]}; separate columns by comma, semicolon or tab"
         )
     if header:
@@ -113,7 +118,7 @@ def feature_columns(
 
 
 def first_at(names: Sequence[str] | None) -> dict[str, int]:
-    """{name: its first index}."""
+    """Return {name: index of its first occurrence}."""
     return {name: i for i, name in reversed(list(enumerate(names or ())))}
 
 
@@ -122,11 +127,11 @@ def _require_names(path: Path, header: Sequence[str], columns: Sequence[int]) ->
     for i in columns:
         if not header[i]:
             raise ValueError(
-                f"{path}, header: column {i} (from 0) needs a name, the header has none; is it a "
-                "row number? remove the column (pandas: to_csv(..., index=False)) or name it"
+                f"{path}, header: column {i} (from 0) needs a name, the header has none; if it is "
+                "a row number, remove it (pandas: to_csv(..., index=False)), else name it"
             )
         if times[header[i]] > 1:
             raise ValueError(
-                f"{path}, header: column names must differ, {shown(header[i])} occurs "
+                f"{path}, header: column names must be unique, {shown(header[i])} occurs "
                 f"{times[header[i]]} times; rename or remove the others"
             )

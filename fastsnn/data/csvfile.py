@@ -1,4 +1,4 @@
-"""Read a CSV file row by row: numbers for the features, text for the targets."""
+"""Read a CSV file row by row: features as float64, targets as text."""
 
 from __future__ import annotations
 
@@ -22,15 +22,28 @@ from fastsnn.data.files import open_file
 from fastsnn.data.limits import table_limit, too_large
 from fastsnn.data.magic import HEAD, require_text
 
-PIECE = 1 << 20  # bytes
-Rows = Iterator[tuple[int, list[str]]]  # (line where it begins, cells)
+PIECE = 1 << 20  # bytes read per call
+Rows = Iterator[tuple[int, list[str]]]  # (line on which the row begins, cells)
 
 
 @dataclass(frozen=True, eq=False)
 class CsvTable:
-    """x (n, features) float64; targets: one list of n cells per target; lines (n,): the line where
-    each row begins. Without a header, targets are named by the numbers of their columns. found: the
-    header and the delimiter.
+    """Content of a CSV file with n rows.
+
+    Attributes
+    ----------
+    x : numpy.ndarray
+        Features, float64 (n, features).
+    targets : list of list of str
+        n cells per target.
+    lines : array.array
+        Line number on which each row begins, counted from 1, (n,).
+    feature_names : tuple of str or None
+        Names from the header; None without a header.
+    target_names : tuple of str
+        Names from the header; without one, the column indices.
+    found : str
+        Detected header and delimiter, for messages.
     """
 
     x: np.ndarray
@@ -43,12 +56,12 @@ class CsvTable:
 
 @dataclass(frozen=True)
 class Expected:
-    """The caller's knowledge of a file.
+    """Known properties of a file.
 
-    header: whether line 1 holds names; None: decide by its content. unclear: the answer if the
-    content does not decide; None: refuse the file. feature_names, n_features, class_names: a
-    model's. With a header the columns are taken by these names, in their order, and others are
-    ignored; without one, the number of columns must be n_features.
+    header: True if line 1 contains the column names; None to detect it. unclear: value of `header`
+    if detection is ambiguous; None to raise an error then. feature_names, n_features, class_names:
+    those of a model. With a header, columns are selected by these names in this order and others
+    are ignored; without a header, the file must have n_features feature columns.
     """
 
     header: bool | None = None
@@ -61,7 +74,7 @@ class Expected:
 def read_csv(
     path: Path, target: Target = None, expected: Expected | None = None, labelled: bool = True
 ) -> CsvTable:
-    """Read all of `path`; `target` as in `read_table`, unused unless `labelled`.
+    """Read the CSV file `path`. `target` is as in `read_table`; it is unused unless `labelled`.
 
     Raises ValueError, with line and column, for anything but a plain table of numbers.
     """
@@ -82,7 +95,10 @@ def read_csv(
 
 
 def _require_text(path: Path) -> None:
-    """By the first bytes; and of a packed file the size, before minutes are spent on its rows."""
+    """Raise ValueError if the first bytes are not text, or if a compressed file is too large.
+
+    The uncompressed size is checked first, because reading the rows can take minutes.
+    """
     packed = path.name.lower().endswith(".gz")
     with open_file(path) as file:
         head = file.read(HEAD)
@@ -113,7 +129,7 @@ def _read(
     first = headers.First(bool(expected.header))
     if expected.header is None:
         indices = _indices(path, target, len(row)) if labelled else ()
-        first = headers.look(
+        first = headers.classify(
             f"{path}, line {line}", row, indices, names, expected.feature_names, labels,
             expected.unclear,
         )  # fmt: skip
@@ -133,7 +149,7 @@ def _read(
     values, cells, at = _rows(path, rows, line, row, header, features, targets, first.hint)
     doubted = dict(zip(targets, cells, strict=True))
     below = [doubted.get(i, ())[not first.is_header :] for i in first.doubts]
-    headers.settle(path, line, row, first, below, labels)
+    headers.confirm(path, line, row, first, below, labels)
     if not at:
         raise ValueError(f"{path}: must have at least one row of data, has a header only")
     return CsvTable(
@@ -147,46 +163,46 @@ def _read(
 
 
 def _require_columns(where: str, row: list[str], labelled: bool) -> None:
-    """Refuse a first line that is no line of a table, but what some programs write above one."""
+    """Raise ValueError if the first row is a directive or a comment, or has a single column."""
     text = row[0].strip()
     if text[:4].lower() == "sep=":
         raise ValueError(
-            f"{where}: must hold names or numbers, got {shown(text)}, which is for Excel alone; "
-            "remove this line"
+            f"{where}: must hold names or numbers, got {shown(text)}, which is a directive for "
+            "Excel; remove this line"
         )
     if len(row) > 1 or not labelled:
         return
-    remark = "remove this remark, or " if text.startswith(("#", "%", "//")) else ""
+    comment = "remove this comment, or " if text.startswith(("#", "%", "//")) else ""
     raise ValueError(
-        f"{where}: needs a feature column beside the target, has 1 column; {remark}"
+        f"{where}: needs a feature column in addition to the target, has 1 column; {comment}"
         f"separate columns by comma, semicolon or tab, got {shown(text)}"
     )
 
 
 def _require_no_quote(where: str, cell: str) -> None:
-    """Refuse a quoted cell after a blank: its quotes would belong to the text."""
+    """Raise ValueError if a space precedes an opening quote, which would be part of the text."""
     if cell.lstrip()[:1] == '"':
         raise ValueError(
-            f"{where}: there must be no blank before the quote of a cell, got {shown(cell)}; "
-            "remove it (pandas: read_csv reads skipinitialspace=True)"
+            f"{where}: no space is allowed before the opening quote of a cell, got {shown(cell)}; "
+            "remove it (pandas: read_csv with skipinitialspace=True reads such files)"
         )
 
 
 def _require_one_column(path: Path, line: int, row: list[str], rows: Rows) -> Rows:
-    """The rows. Raises ValueError if the second has several cells: the first is a title then."""
+    """Return the rows. Raises ValueError if the second has several cells: the first is a title."""
     second = next(rows, None)
     if second is None:
         return rows
     if len(second[1]) > 1:
         raise ValueError(
             f"{path}, line {line}: must have {len(second[1])} columns like line {second[0]}, has "
-            f"one, {shown(row[0])}; remove titles and remarks above the table"
+            f"one, {shown(row[0])}; remove titles and comments above the table"
         )
     return chain([second], rows)
 
 
 def _indices(path: Path, target: Target, width: int) -> list[int] | None:
-    """The target columns if there is no header; None if they are names, which need a header."""
+    """Return the target columns of a file without a header; None if the targets are names."""
     try:
         return target_columns(path, target, None, width)
     except ValueError:
@@ -203,7 +219,7 @@ def _rows(
     targets: list[int],
     hint: str,
 ) -> tuple[array[float], list[list[str]], array[int]]:
-    """(values of the features, row by row, float64; the cells of each target; line numbers)"""
+    """Return (features row by row as float64, cells of each target, line numbers)."""
     width, hinted = len(row), line
     take = itemgetter(*features) if len(features) > 1 else lambda row: (row[features[0]],)
     cells: list[list[str]] = [[] for _ in targets]
@@ -217,7 +233,7 @@ def _rows(
                 f"has {len(row)}; correct the line"
             )
         taken = take(row)
-        numbers = _quickly(taken)
+        numbers = _fast_floats(taken)
         if numbers is None:
             _require_numbers(path, line, row, features, header, hint if line == hinted else "")
             numbers = list(map(float, taken))
@@ -230,8 +246,8 @@ def _rows(
     return values, cells, at
 
 
-def _quickly(cells: Sequence[str]) -> list[float] | None:
-    """The numbers in the cells; None if a cell may not be a number, or not finite in float32."""
+def _fast_floats(cells: Sequence[str]) -> list[float] | None:
+    """Return the cells as floats; None if a cell may not be a finite number within float32."""
     try:
         values = list(map(float, cells))
     except ValueError:
@@ -251,6 +267,6 @@ def _require_numbers(
         if has_decimal_comma(row[i]):
             raise delimiters.decimal_comma(where, row[i])
         raise ValueError(
-            f"{where}: must be a finite number, got {shown(row[i])}; fill or drop missing values, "
-            f"write text as numbers, or name the column as the target{hint}"
+            f"{where}: must be a finite number, got {shown(row[i])}; fill in or drop missing "
+            f"values, encode text as numbers, or name the column as the target{hint}"
         )

@@ -1,4 +1,4 @@
-"""`Dataset`: the parts of a data set, ready to train on."""
+"""`Dataset` and `Split`: a standardized data set and its parts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,23 @@ TASKS = ("classification", "multitask", "regression")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One part.
+    """One part (training, validation or test) of a data set, with n rows.
 
-    x (n, features) float32, C-contiguous, or ByteRows if bytes are kept; in a `Table`, uint8,
-    float32 or float64. y is int64 (n,) for classification; float32 (n, tasks) of 0, 1 and NaN
-    (missing) for multitask; float32 (n, targets) for regression, float64 in a `Table`. raw_y: for
-    regression, y in the units of the file, (n, targets) float64; None if y itself is in them.
+    Attributes
+    ----------
+    x : numpy.ndarray or ByteRows
+        Features (n, features). In a `Dataset`: standardized, C-contiguous float32, or `ByteRows` if
+        bytes are kept. In a `Table`: as in the file, uint8, float32 or float64.
+    y : numpy.ndarray
+        Classification: class numbers, int64 (n,), in [0, n_classes). Multitask: labels 0, 1 or NaN
+        (missing), float32 (n, tasks). Regression: (n, targets), standardized float32 in a
+        `Dataset`, float64 in a `Table`.
+    raw_y : numpy.ndarray or None
+        Regression targets in the units of the file, float64 (n, targets). None for other tasks, in
+        a `Table`, whose y is in these units, and if `fastsnn.data.load` was called with
+        ``dtype=numpy.float32``.
+
+    ``len(split)`` is the number of rows.
     """
 
     x: np.ndarray | ByteRows
@@ -33,9 +44,9 @@ class Split:
 
     @property
     def features(self) -> np.ndarray:
-        """x of a `Table`, which is an array. Raises TypeError for ByteRows."""
+        """x if it is an array, as in a `Table`. Raises TypeError if it is `ByteRows`."""
         if isinstance(self.x, ByteRows):
-            raise TypeError("Split: an array is required, got ByteRows; take rows of it")
+            raise TypeError("Split: an array is required, got ByteRows; use x.take(rows)")
         return self.x
 
     def __repr__(self) -> str:
@@ -48,13 +59,36 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set whose inputs are already standardized.
+    """Standardized data set, as returned by `fastsnn.data.load`.
 
-    task: "classification", "multitask" or "regression". inputs: the map that was applied to x in
-    every part, measured on the training part alone. targets: the same for y, in regression only;
-    `targets.inverse_transform(prediction)` is in the units of the file, float64. note: what must be
-    said with any result on these data, such as that they are not the original ones. found: what a
-    reader found in a user's file (header, delimiter, the task and its reason).
+    Attributes
+    ----------
+    name : str
+        Name or path that was loaded.
+    task : {"classification", "multitask", "regression"}
+        Task that the targets define.
+    train : Split
+        Training part.
+    validation : Split or None
+        Validation part; None if no rows were held out.
+    test : Split or None
+        Test part; None if the data have none.
+    class_names : tuple of str or None
+        Name of each class, in the order of the class numbers; None for other tasks.
+    feature_names : tuple of str or None
+        Name of each column of x; None if the data have no names.
+    target_names : tuple of str or None
+        Name of each target or task; None if the data have no names.
+    inputs : Standardizer
+        Standardization of x in every part, fitted on the training rows only.
+    targets : Standardizer or None
+        Standardization of y in every part, fitted on the training rows only; None unless the task
+        is regression. ``targets.inverse_transform(predictions)`` is in the units of the file.
+    note : str or None
+        Caveat that applies to any result on these data, such as that they are not the original
+        data.
+    found : str or None
+        Properties detected in a user's file: header, delimiter, task and the reason for the task.
     """
 
     name: str
@@ -75,18 +109,19 @@ class Dataset:
 
     @property
     def n_features(self) -> int:
+        """Number of features: the input size of a network."""
         return int(self.train.x.shape[1])
 
     @property
     def n_outputs(self) -> int:
-        """Classes, tasks or targets: the units of the last layer."""
+        """Number of classes, tasks or targets: the number of units of the last layer."""
         if self.class_names is not None:
             return len(self.class_names)
         return int(self.train.y.shape[1])
 
 
 def summary(data: Any) -> str:
-    """A `Dataset` or a `Table` in a few lines: shapes and names, no arrays."""
+    """Return the repr of a `Dataset` or `Table`: shapes and names in a few lines, no arrays."""
     own = f"{data.name!r}, " if hasattr(data, "name") else ""
     lines = [f"{type(data).__name__}({own}{data.task}"]
     for part in ("train", "validation", "test"):

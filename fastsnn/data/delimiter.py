@@ -1,4 +1,4 @@
-"""Detection of the delimiter of a CSV file: all lines must have the same number of columns."""
+"""Detect the delimiter of a CSV file: it must divide all lines into the same number of columns."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ from fastsnn.data.cells import has_decimal_comma, number
 from fastsnn.data.csvlines import records
 
 DELIMITERS = (",", ";", "\t")
-LINES, LETTERS = 1000, 1 << 20  # of the sample, at most; 10 lines even if they have more letters
+# Maximum lines and characters of the sample. At least 10 lines are sampled, however long.
+LINES, CHARACTERS = 1000, 1 << 20
 _QUOTED = re.compile(r'(?:(?<=[,;\t\n])|\A)"[^"]*(?:""[^"]*)*("|\Z)')
 
 
 def sample(source: Iterator[str]) -> tuple[list[str], bool]:
-    """(the first lines, whether these are all)."""
-    found, letters = [], 0
+    """Return (the first lines, True if these are all lines)."""
+    found, characters = [], 0
     for line in islice(source, LINES):
         found.append(line)
-        letters += len(line)
-        if letters >= LETTERS and len(found) >= 10:
+        characters += len(line)
+        if characters >= CHARACTERS and len(found) >= 10:
             return found, False
     return found, len(found) < LINES
 
 
 def choose(path: Path, first: Sequence[str], whole: bool) -> str:
-    """The delimiter of a `sample`: the one of `DELIMITERS` that divides every line into the same
-    number of columns, two or more. Quoted cells may hold delimiters and line breaks.
+    """Return the delimiter of a `sample`.
 
-    If none does, the one for which most lines agree, so that reading reports the line that differs.
-    Raises ValueError if several do, with the cell that has a decimal comma if there is one.
+    It is the one of `DELIMITERS` that divides every line into the same number of columns, at least
+    two. Quoted cells may contain delimiters and line breaks. If none does, the delimiter for which
+    the most lines agree is returned, so that the reader reports the line that differs. first: the
+    sampled lines. whole: True if they are the whole file.
+
+    Raises ValueError if several do. The message quotes a cell with a decimal comma if there is one.
     """
     cut = False
 
@@ -44,7 +48,7 @@ def choose(path: Path, first: Sequence[str], whole: bool) -> str:
 
     plain = [line for line in _QUOTED.sub(blank, "".join(first)).split("\n") if line.strip()]
     if (cut or not whole) and len(plain) > 1:
-        plain.pop()  # it may end within a cell
+        plain.pop()  # the last line may be incomplete
     columns = {letter: [line.count(letter) + 1 for line in plain] for letter in DELIMITERS}
     agreed = [letter for letter, n in columns.items() if n and min(n) == max(n) >= 2]
     if len(agreed) == 1:
@@ -53,8 +57,8 @@ def choose(path: Path, first: Sequence[str], whole: bool) -> str:
         _require_no_decimal_comma(path, first, agreed)
         ways = " and ".join(f"by {letter!r} into {columns[letter][0]}" for letter in agreed)
         raise ValueError(
-            f"{path}: the delimiter is unclear, every line can be divided {ways} columns; put "
-            "cells that contain a delimiter into quotes"
+            f"{path}: the delimiter is ambiguous, every line can be divided {ways} columns; "
+            "quote cells that contain a delimiter"
         )
 
     def agreement(letter: str) -> int:
@@ -79,7 +83,7 @@ def _require_no_decimal_comma(path: Path, first: Sequence[str], agreed: Sequence
 
 
 def decimal_comma(where: str, cell: str) -> ValueError:
-    """The error for a number that is written with a comma."""
+    """Return the error for a number that is written with a comma."""
     return ValueError(
         f"{where}: must be a number with a decimal point, got {shown(cell)}; write numbers as "
         "70.5, without commas (pandas: to_csv writes points, read_csv reads decimal=',')"

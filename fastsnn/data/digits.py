@@ -1,7 +1,7 @@
-"""UCI optical digits: 1797 images of 8 x 8 pixels with values 0..16, inside the package.
+"""UCI optical digits: 1,797 images of 8 x 8 pixels with values 0 to 16, inside the package.
 
-The test part is fixed: every fifth row (index % 5 == 4), 359 in all. Origin and licence are in
-digits.LICENSE.
+The test part is fixed: every fifth row (index % 5 == 4), 359 rows. digits.LICENSE states the source
+and the licence.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from fastsnn.data.table import Table, read_table
 
 
 def load_digits(progress: object = None) -> Table:
-    """The 1438 training and 359 test images; `progress` is not called, nothing is downloaded."""
+    """Return the training part (1,438 rows) and the test part (359 rows).
+
+    x is uint8 (n, 64), y int64 (n,) in [0, 9]. `progress` is never called: nothing is downloaded.
+    """
     with resources.as_file(resources.files("fastsnn.data") / "digits.csv.gz") as path:
         whole = read_table(path, "class", "classification")
-    pixels = whole.train.features.astype(np.uint8)  # as in the other image data sets
+    pixels = whole.train.features.astype(np.uint8)  # the dtype of the other image data sets
     test = np.arange(len(whole.train)) % 5 == 4
     return Table(
         task="classification",

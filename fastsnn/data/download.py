@@ -1,5 +1,6 @@
-"""Fetch a file from the first mirror that has it: checked, resumable, never half-written. Imports
-that are heavy wait for the first download.
+"""Download a file from the first working mirror: verified, resumable, replaced atomically.
+
+Expensive imports are deferred to the first download.
 """
 
 from __future__ import annotations
@@ -16,24 +17,27 @@ from fastsnn.data.files import PIECE, damage, limited
 from fastsnn.data.limits import bytes_from
 from fastsnn.data.transfer import Failed, Limit, transfer
 
-DOWNLOAD_LIMIT = 4 << 30  # bytes of a file whose size is not known
-MORE = " (if that is no mistake, set FASTSNN_DOWNLOAD_LIMIT to more bytes)"
+DOWNLOAD_LIMIT = 4 << 30  # maximum bytes of a file whose size is not known
+MORE = " (if this is intended, set FASTSNN_DOWNLOAD_LIMIT to more bytes)"
 
-Progress = Callable[[str, int, int | None], None]  # (file name, bytes so far, bytes in all)
+Progress = Callable[[str, int, int | None], None]
+"""Progress callback of a download: (file name, bytes so far, total bytes or None)."""
 
 
 def cache_folder() -> Path:
-    """$FASTSNN_CACHE, or this user's cache folder of the operating system."""
+    """Return $FASTSNN_CACHE, or the operating system's cache folder for this user."""
     if folder := os.environ.get("FASTSNN_CACHE"):
-        return Path(os.path.expanduser(folder))  # as for kernels
+        return Path(os.path.expanduser(folder))  # as for compiled kernels
     import platformdirs
 
     return platformdirs.user_cache_path("fastsnn", appauthor=False)
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder of the per-user cache, and its parents, private to this user whatever the
-    umask: compiled kernels are in the same cache, and are only read where nobody else can write.
+    """Create a folder of the per-user cache and its parents, with mode 0700 whatever the umask.
+
+    Compiled kernels are stored in the same cache, and are only loaded from folders to which no
+    other user can write.
     """
     for place in (*reversed(folder.parents), folder):
         if not place.exists():
@@ -41,6 +45,7 @@ def make_folder(folder: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
+    """Return the SHA-256 digest of a file in hexadecimal."""
     return _digest(path, "sha256")
 
 
@@ -50,11 +55,10 @@ def _digest(path: Path, kind: str) -> str:
 
 
 def fault(path: Path, checksum: str | None) -> str | None:
-    """The fault of a file, in words that continue a sentence after "the file"; None: no fault.
+    """Return what is wrong with a file, as a phrase that follows "the file"; None if it is valid.
 
-    checksum: "sha256:..." or "md5:..."; without a kind it is a sha256. None, where none is known:
-    then .zip and .gz archives are read through and held against their own sums, and others need
-    only have a byte.
+    checksum: "sha256:..." or "md5:..."; without a prefix it is a SHA-256. If it is None, .zip and
+    .gz archives are verified against their own checksums, and other files must not be empty.
     """
     if checksum is None:
         return _damage(path)
@@ -83,9 +87,9 @@ def _damage(path: Path) -> str | None:
 
 
 def download_limit() -> int:
-    """The bytes that a file of unknown size may have: $FASTSNN_DOWNLOAD_LIMIT, else 4 GiB.
+    """Return the maximum bytes of a file of unknown size: $FASTSNN_DOWNLOAD_LIMIT, else 4 GiB.
 
-    Raises ValueError if the variable is not a number of bytes.
+    Raises ValueError if the variable is not a positive integer.
     """
     return bytes_from("FASTSNN_DOWNLOAD_LIMIT", DOWNLOAD_LIMIT)
 
@@ -98,12 +102,14 @@ def fetch(
     progress: Progress | None = None,
     size: int | None = None,
 ) -> Path:
-    """The path of `folder/name`, downloaded from `urls` in turn unless it is there already.
+    """Return the path of `folder/name`, after downloading the file if it is missing or invalid.
 
-    checksum: see `fault`. size: bytes of the file if known; else it may have
-    `download_limit()`. A server that sends less than 1 kB/s for a minute counts as failed.
-    An interrupted download stays in NAME.part and is continued by the next call, or the next
-    mirror. Raises RuntimeError, with the cause for each mirror, when none gives the right file.
+    The `urls` are tried in order. A server that sends less than 1 kB/s for a minute counts as
+    failed. An interrupted download is kept in NAME.part; the next mirror, or the next call,
+    continues it. checksum: see `fault`. size: size of the file in bytes, which it must not exceed;
+    if None, the maximum is `download_limit()`.
+
+    Raises RuntimeError, with the cause for each mirror, if no mirror provides a valid file.
     """
     path, causes = Path(folder, name), []
     limit = Limit(download_limit(), MORE) if size is None else Limit(size)
@@ -122,12 +128,12 @@ def fetch(
                 causes.append(f"{url}: {cause}")
     except OSError as error:
         raise RuntimeError(
-            f"{name}: cannot be stored in {folder} ({error}); set FASTSNN_CACHE to a folder that "
-            "can be written and has space"
+            f"{name}: cannot be stored in {folder} ({error}); set FASTSNN_CACHE to a writable "
+            "folder with free space"
         ) from error
     raise RuntimeError(
-        f"{name}: could not be downloaded, no mirror gave the right file; put it into the folder "
-        f"{Path(folder).name} and set FASTSNN_DATA to the folder above; tried "
+        f"{name}: could not be downloaded, no mirror provided a valid file; put it into a folder "
+        f"{Path(folder).name} and set FASTSNN_DATA to its parent folder; tried "
         + ("; ".join(causes) or "none, no mirror is known")
     )
 
@@ -139,7 +145,10 @@ def _try(
     limit: Limit,
     progress: Callable[[int, int | None], None],
 ) -> str | None:
-    """Complete `part` from `url`; the cause if that failed. A wrong `part` is removed."""
+    """Complete `part` from `url`. Return None, or the cause of the failure.
+
+    An invalid `part` is removed.
+    """
     resumed = part.exists() and part.stat().st_size > 0
     if resumed and checksum is not None and fault(part, checksum) is None:
         return None
@@ -151,6 +160,6 @@ def _try(
     if found is None:
         return None
     part.unlink()
-    if resumed:  # perhaps only the old beginning was wrong
+    if resumed:  # the part from the earlier download may be the invalid one
         return _try(url, part, checksum, limit, progress)
     return f"the file {found}"

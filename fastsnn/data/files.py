@@ -1,4 +1,4 @@
-"""Open data files, packed or not, within limits of size, and explain what is wrong with them."""
+"""Open data files, compressed or not, with size limits and errors that name the file."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from typing import IO, Any
 
 from fastsnn.data.limits import ADVICE, unpacked_limit
 
-PIECE = 1 << 20  # most bytes unpacked in one piece
+PIECE = 1 << 20  # maximum bytes decompressed per call
 
 
 def open_file(
     path: Path, mode: str = "rb", most: int | None = None, **text: Any
 ) -> AbstractContextManager[Any]:
-    """`open(path, mode)`, unpacking on the fly where the name ends in .gz.
+    """Open a file; if its name ends in .gz, it is decompressed while it is read.
 
-    most: bytes that the content may have, see `limited`. While the file is read, a damaged archive,
-    text that is not UTF-8, or too much content raises ValueError.
+    mode: "rb" or "rt". most: maximum bytes of the content, see `limited`. text: arguments of
+    `io.TextIOWrapper`. While the file is read, a damaged archive, text that is not UTF-8, and too
+    much content raise ValueError.
     """
     require_file(path)
     return _opened(path, mode, most, text)
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """All of a file, unpacked where the name ends in .gz; see `open_file`."""
+    """Return the content of a file, decompressed if its name ends in .gz; see `open_file`."""
     with open_file(path, "rb", most) as file:
         return read_all(file)
 
 
 def read_all(file: IO[bytes] | io.BufferedIOBase, size: int | None = None) -> bytes:
-    """The rest of a file, or at most `size` bytes of it.
+    """Return the rest of a file, or at most `size` bytes of it.
 
-    It is read in pieces: `file.read(size)` would allocate `size` bytes before it reads.
+    It is read in pieces, because `file.read(size)` allocates `size` bytes before it reads.
     """
     pieces: list[bytes] = []
     left = sys.maxsize if size is None else size
@@ -51,10 +52,11 @@ def read_all(file: IO[bytes] | io.BufferedIOBase, size: int | None = None) -> by
 def limited(
     file: IO[bytes] | io.BufferedIOBase, limit: int | None, path: Path | str
 ) -> io.BufferedReader:
-    """`file`, from which at most `limit` bytes can be read; the next one raises ValueError.
+    """Return a reader of `file` that raises ValueError after `limit` bytes.
 
-    It is unpacked in pieces of at most PIECE, whatever is asked for. limit: `unpacked_limit()` by
-    default, and then the error names the variable that changes it. Closing it closes `file`.
+    It decompresses at most PIECE bytes per call, regardless of the requested size. limit:
+    `unpacked_limit()` by default; the error then names the environment variable that changes it.
+    Closing the reader closes `file`.
     """
     return io.BufferedReader(_Limited(file, limit, path), 1 << 17)
 
@@ -93,7 +95,7 @@ class _Limited(io.RawIOBase):
 def _opened(path: Path, mode: str, most: int | None, text: dict[str, Any]) -> Iterator[Any]:
     try:
         with gzip.open(path) if packed(path) else open(path, "rb") as raw:
-            # A plain file cannot grow by unpacking: only the limit of its data set applies.
+            # A plain file does not grow when it is read: only the limit of its data set applies.
             source: Any = limited(raw, most, path) if packed(path) or most is not None else raw
             with io.TextIOWrapper(source, **text) if "t" in mode else source as file:
                 yield file
@@ -113,35 +115,38 @@ def _opened(path: Path, mode: str, most: int | None, text: dict[str, Any]) -> It
 def damage(
     path: Path | str, what: str, advice: str = "copy or download it again"
 ) -> Iterator[None]:
-    """Errors of libraries that read damaged bytes, as one ValueError: "path: what (error); advice".
+    """Convert exceptions about damaged bytes to a ValueError "path: what (error); advice".
 
-    Archives, pickles, images and .npy headers fail with nearly every type of exception that Python
-    has, so the body should be little else than the library call. ValueErrors that begin with
-    the path pass unchanged. Failures of the machine stay OSErrors; too little memory becomes a
-    RuntimeError.
+    Readers of archives, pickles, images and .npy headers can raise nearly any exception for damaged
+    bytes, so the body of the ``with`` statement should contain little else than the library call. A
+    ValueError whose message begins with the path, and an OSError of the machine, are not converted.
+    MemoryError becomes a RuntimeError.
     """
     try:
         yield
     except MemoryError as error:
         raise RuntimeError(
-            f"{path}: reading it takes more memory than this machine can give; use a machine with "
-            f"more, or if the file should be small, {advice}"
+            f"{path}: reading it takes more memory than this machine has available; use a machine "
+            f"with more, or if the file should be small, {advice}"
         ) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise  # EINVAL: a damaged archive made its reader seek to a negative place
+            raise  # EINVAL: a damaged archive made its reader seek to a negative offset
         if isinstance(error, ValueError) and str(error).startswith(str(path)):
             raise
         raise ValueError(f"{path}: {what} ({brief(error)}); {advice}") from error
 
 
-def brief(text: object, letters: int = 160) -> str:
-    """Foreign text or an exception as one line of printable letters, shortened in the middle."""
+def brief(text: object, length: int = 160) -> str:
+    """Return text or an exception as one line of printable characters.
+
+    More than `length` characters are shortened in the middle.
+    """
     if isinstance(text, BaseException):
         text = str(text) or type(text).__name__
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)[:4000]).split())
-    half = letters // 2
-    return line if len(line) <= letters else f"{line[:half]} ... {line[5 - half :]}"
+    half = length // 2
+    return line if len(line) <= length else f"{line[:half]} ... {line[5 - half :]}"
 
 
 def packed(path: Path) -> bool:
@@ -150,6 +155,7 @@ def packed(path: Path) -> bool:
 
 
 def require_file(path: Path) -> None:
+    """Raise FileNotFoundError if `path` does not exist, ValueError if it is not a regular file."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; check the path")
     if path.is_dir():

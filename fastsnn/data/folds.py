@@ -1,4 +1,4 @@
-"""Data sets whose test and validation rows are given, for each of several folds."""
+"""Data sets with predefined training, validation and test rows in several folds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,50 @@ from fastsnn.data.dataset import Split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
 
-# (x of all rows, training rows) -> x of all rows, by statistics of the training rows alone.
 Prepare = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Preprocessing: (x of all rows, training rows) -> x of all rows.
+
+Its statistics are computed from the training rows only.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """n rows and k ways to divide them. Folds are counted from 1, as in the paper.
+    """Data set of n rows with k folds, as returned by `fastsnn.data.load_folds`.
 
-    x (n, features) as in the files, float64, or float32 if they hold float32; y (n,) int64 classes,
-    or (n, tasks) float32 of 0, 1 and NaN (missing) with the task "multitask". test, validation
-    (n, k) bool, never both in a fold; all other rows of the fold are for training. prepare: what
-    the data set's authors do to x before a training, which may change the number of features; None:
-    nothing but standardization. note: what must be said with any result on these data.
+    Folds are numbered from 1, as in the paper (Klambauer et al. 2017). ``len(folds)`` is n.
+
+    Attributes
+    ----------
+    name : str
+        Name that was loaded.
+    x : numpy.ndarray
+        Features as in the files, not standardized: (n, features), float32 if the files store
+        float32, float64 otherwise.
+    y : numpy.ndarray
+        Class numbers, int64 (n,); for multitask, labels 0, 1 or NaN (missing), float32 (n, tasks).
+    test, validation : numpy.ndarray
+        bool (n, k); column f - 1 marks the test and the validation rows of fold f. No row is in
+        both parts of a fold. All other rows of the fold are training rows.
+    class_names : tuple of str or None
+        Name of each class; None for multitask.
+    note : str or None
+        Caveat that applies to any result on these data.
+    task : {"classification", "multitask"}
+        Task of the data set.
+    feature_names : tuple of str or None
+        Name of each column of x; None if the data have no names.
+    target_names : tuple of str or None
+        Name of each task; None if the data have no names.
+    prepare : callable or None
+        Preprocessing of x by the data set's authors, see `Prepare`; it may change the number of
+        features. None if x is only standardized.
+
+    Raises
+    ------
+    ValueError
+        The shapes do not match, a row is in two parts of a fold, or a fold has no training or no
+        test rows.
     """
 
     name: str
@@ -43,21 +74,21 @@ class Folds:
         shapes = {self.test.shape, self.validation.shape}
         if len(self.y) != n or len(shapes) != 1 or self.test.shape[:1] != (n,):
             raise ValueError(
-                f"{self.name}: y, test and validation must have a row for each of x, have "
-                f"{len(self.y)}, {self.test.shape} and {self.validation.shape} for {n}; the files "
+                f"{self.name}: y, test and validation must have {n} rows like x, have "
+                f"{len(self.y)}, {self.test.shape} and {self.validation.shape}; the files "
                 "do not belong together"
             )
         both = self.test & self.validation
         if both.any():
             row, fold = (int(i) for i in np.argwhere(both)[0])
             raise ValueError(
-                f"{self.name}: row {row} (from 0) must not be both in the test and in the "
+                f"{self.name}: row {row} (from 0) must not be in both the test and the "
                 f"validation part of fold {fold + 1}; copy or download the folds again"
             )
         for fold in range(1, self.n_folds + 1):
             if 0 in map(len, (self.rows(fold)[0], self.rows(fold)[2])):
                 raise ValueError(
-                    f"{self.name}: fold {fold} must have rows to train and to test on; "
+                    f"{self.name}: fold {fold} must have training and test rows; "
                     "copy or download the folds again"
                 )
 
@@ -72,10 +103,27 @@ class Folds:
 
     @property
     def n_folds(self) -> int:
+        """Number of folds k."""
         return int(self.test.shape[1])
 
     def rows(self, fold: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(training, validation, test) rows of `fold` in [1, n_folds]: sorted int64 indices."""
+        """Return the row indices of a fold.
+
+        Parameters
+        ----------
+        fold : int in [1, n_folds]
+            Number of the fold.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            (training, validation, test) rows: sorted int64 arrays.
+
+        Raises
+        ------
+        ValueError
+            `fold` is not in [1, n_folds].
+        """
         if not 1 <= fold <= self.n_folds:
             raise ValueError(
                 f"{self.name}: the fold must be a number from 1 to {self.n_folds}, got {fold}"
@@ -85,8 +133,10 @@ class Folds:
         return np.flatnonzero(train), np.flatnonzero(validation), np.flatnonzero(test)
 
     def table(self, fold: int = 1) -> Table:
-        """The parts of `fold`, prepared where the data set has a rule of its own, and not yet
-        standardized.
+        """Return the parts of a fold, not standardized.
+
+        x is preprocessed by `prepare` if it is set. fold: in [1, n_folds]. Raises ValueError like
+        `rows`.
         """
         rows = self.rows(fold)
         x = self.x if self.prepare is None else self.prepare(self.x, rows[0])
@@ -98,8 +148,26 @@ class Folds:
         )  # fmt: skip
 
     def parts(self, fold: int = 1) -> tuple[Split, Split, Split]:
-        """(training, validation, test) of `fold`, ready to train on: prepared by the data set's own
-        rule, else standardized feature by feature; by statistics of the training rows alone.
+        """Return the parts of a fold, ready to train on.
+
+        x is preprocessed by `prepare` if it is set, otherwise standardized feature by feature. The
+        statistics are those of the training rows.
+
+        Parameters
+        ----------
+        fold : int in [1, n_folds]
+            Number of the fold.
+
+        Returns
+        -------
+        tuple of Split
+            (training, validation, test); x is float32 (rows, features), y as in `Folds`. The
+            validation part may have 0 rows.
+
+        Raises
+        ------
+        ValueError
+            `fold` is not in [1, n_folds], or a feature is not finite.
         """
         rows = self.rows(fold)
         if self.prepare is not None:

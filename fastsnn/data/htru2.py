@@ -1,10 +1,10 @@
 """HTRU2: 17,898 pulsar candidates, 1,639 of them pulsars (Lyon et al. 2016), in ten folds.
 
-The paper tests on fold M and takes fold M - 1 (for M = 1: fold 10) as validation, but does not say
-which rows are in which fold. Here: row i draws the i-th 64-bit number of `numpy.random.Philox(0)`,
-and the rows, first those of class 0 and then those of class 1, each by the size of their numbers,
-are dealt out to the folds 1, 2, ..., 10, 1, ... in turn. The numbers are Philox's raw output, which
-NumPy promises never to change.
+The paper (Klambauer et al. 2017) tests on fold M and validates on fold M - 1 (fold 10 for M = 1),
+but does not state which rows belong to which fold. Here, row i is assigned the i-th 64-bit number
+of `numpy.random.Philox(0)`. The rows are sorted by class, then by this number, and assigned to the
+folds 1, 2, ..., 10, 1, ... in turn. The numbers are Philox's raw output, which NumPy guarantees
+never to change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fastsnn.data.members import opened, read_member
 from fastsnn.data.numbers import parse
 
 FOLDER, ROWS, FOLDS = "htru2", 17_898, 10
-LARGEST = 8 << 20  # bytes of the text: 1.7 MB, more with other line ends or digits
+LARGEST = 8 << 20  # maximum bytes of the text: 1.7 MB, more with other line ends or digits
 FEATURES = tuple(
     f"{curve} {figure}"
     for curve in ("profile", "DM-SNR")
@@ -37,7 +37,7 @@ ARCHIVE = File(
         "https://archive.ics.uci.edu/ml/machine-learning-databases/00372/HTRU2.zip",
     ),
 )
-# What lies in the archive; their checksums are those of copies that agree with others.
+# Contents of the archive. The checksums are those of copies that match other copies.
 PLAIN = (
     File(
         "HTRU_2.csv", 1_730_114,
@@ -51,10 +51,11 @@ PLAIN = (
 
 
 def load(progress: Progress | None = None) -> Folds:
-    """All rows in the order of the file, and ten folds, each stratified by class.
+    """Return all rows in file order, with ten folds that are stratified by class.
 
-    HTRU_2.csv or HTRU_2.arff from $FASTSNN_DATA/htru2 or the per-user cache, else out of htru2.zip,
-    downloaded if needed.
+    x is float64 (17898, 8), y int64 (17898,) in {0, 1}. Reads HTRU_2.csv or HTRU_2.arff from
+    $FASTSNN_DATA/htru2 or the per-user cache; if neither exists, htru2.zip, which is downloaded if
+    needed.
     """
     found = [path for file in PLAIN if (path := find(FOLDER, file.name))]
     path = found[0] if found else locate(FOLDER, ARCHIVE, progress)
@@ -68,7 +69,7 @@ def load(progress: Progress | None = None) -> Folds:
 
 
 def folds(y: np.ndarray) -> np.ndarray:
-    """(n, 10) bool: the test rows of each fold by the rule above."""
+    """Return the test rows of each fold by the rule in the module docstring, bool (n, 10)."""
     drawn = np.random.Philox(0).random_raw(len(y))
     order = np.lexsort((drawn, y))  # by class, then by number
     test = np.zeros((len(y), FOLDS), bool)
@@ -86,7 +87,7 @@ def _text(path: Path) -> str:
 
 
 def _numbers(path: Path, text: str) -> np.ndarray:
-    """(n, 9) float64: the lines of numbers; the original's lines end with a bare CR."""
+    """Return the numbers of the file, float64 (n, 9). Lines of the original end with a bare CR."""
     rows = [line for line in text.splitlines() if line.strip() and line[0] not in "@%"]
     try:
         values = parse("\n".join(rows).encode())

@@ -1,4 +1,4 @@
-"""The idx format of MNIST: two zero bytes, type, number of dimensions, sizes, values."""
+"""Reader of the idx format of MNIST: two zero bytes, type, number of dimensions, sizes, values."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from fastsnn.data.files import brief, open_file, packed, read_all
 from fastsnn.data.limits import unpacked_limit
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MOST_DIMENSIONS = 32  # NumPy has 64
-DEFLATE = 1040  # most bytes that one byte of gzip unpacks to
+MOST_DIMENSIONS = 32  # NumPy supports 64
+DEFLATE = 1040  # maximum compression ratio of gzip
 
 
 def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
-    """The array in an idx file (.gz or plain); read-only, since it is a view of the bytes read.
+    """Return the array in an idx file (.gz or plain).
 
-    ndim: the number of dimensions that is required, any by default.
+    The array is read-only, because it is a view of the file's bytes. ndim: required number of
+    dimensions; any number by default. Raises ValueError for any other content.
     """
     path = Path(path)
     with open_file(path) as file:
@@ -38,7 +39,10 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
 def _header(
     path: Path, file: IO[bytes], ndim: int | None
 ) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """(dtype, shape, bytes of all values). Raises ValueError if the file cannot have that many."""
+    """Return (dtype, shape, bytes of all values).
+
+    Raises ValueError if the file cannot have that many bytes.
+    """
     data = read_all(file, 4)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or data[3] == 0:
         raise ValueError(
@@ -48,13 +52,13 @@ def _header(
     if ndim is not None and data[3] != ndim:
         raise ValueError(
             f"{path}: must be an idx file of {ndim} dimensions, has {data[3]}; "
-            "are images and labels interchanged?"
+            "are images and labels swapped?"
         )
     sizes = read_all(file, 4 * data[3])
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes) - 3, 4))
     if len(shape) < data[3] or len(shape) > MOST_DIMENSIONS or 0 in shape:
         raise ValueError(
-            f"{path}: must have the sizes of 1 to {MOST_DIMENSIONS} dimensions, none of them 0, "
+            f"{path}: must have 1 to {MOST_DIMENSIONS} dimensions with sizes above 0, "
             f"has {len(shape)} of {data[3]}, {brief(shape, 60)}; copy or download it again"
         )
     dtype = np.dtype(TYPES[data[2]])

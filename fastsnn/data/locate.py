@@ -1,4 +1,4 @@
-"""The path of a data set's file on this machine, after a download if needed."""
+"""Find a data set's file on this machine, or download it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from fastsnn.data.download import Progress, cache_folder, fault, fetch
 
 @dataclass(frozen=True)
 class File:
-    """One original file.
+    """One original file of a data set.
 
-    name: its path in the folder of the data set. size: its bytes, which a download may not exceed;
-    None: `download_limit()`. checksum: "sha256:..." or "md5:...",
-    None where none is known. published: whether that checksum was published for the original; else
-    it is that of a copy which was compared with others, and a user's own file may differ from it.
-    urls: where it can be had.
+    Attributes
+    ----------
+    name : str
+        Path relative to the folder of the data set.
+    size : int or None
+        Size in bytes, which a download must not exceed; if None, the maximum is `download_limit()`.
+    checksum : str or None
+        "sha256:..." or "md5:..."; None if none is known.
+    published : bool
+        True if the checksum was published for the original file. Otherwise it is that of a copy
+        that matches other copies, and a user's file may differ from it.
+    urls : tuple of str
+        Download URLs, tried in this order; empty if the file cannot be downloaded.
     """
 
     name: str
@@ -28,7 +36,10 @@ class File:
 
 
 def find(folder: str, name: str) -> Path | None:
-    """$FASTSNN_DATA/folder/name, else folder/name in the per-user cache; None: in neither."""
+    """Return the path of a file, or None if it does not exist.
+
+    It is $FASTSNN_DATA/folder/name, or folder/name in the per-user cache.
+    """
     given = os.environ.get("FASTSNN_DATA")
     for base in ([Path(given)] if given else []) + [cache_folder()]:
         if (path := base / folder / name).is_file():
@@ -37,17 +48,17 @@ def find(folder: str, name: str) -> Path | None:
 
 
 def locate(folder: str, file: File, progress: Progress | None = None) -> Path:
-    """The path of the file, after a download if needed.
+    """Return the path of the file, after downloading it if it does not exist.
 
-    Raises ValueError where a file under FASTSNN_DATA is not the published one, RuntimeError where
-    no mirror has it.
+    Raises ValueError if a file below $FASTSNN_DATA does not have the published checksum,
+    RuntimeError if the download failed on every mirror.
     """
     given = os.environ.get("FASTSNN_DATA")
     if given and (path := Path(given, folder, file.name)).is_file():
         wrong = fault(path, file.checksum) if file.published else None
         if wrong:
             raise ValueError(
-                f"{path}: {wrong}; replace it by the original file, or unset FASTSNN_DATA to "
+                f"{path}: {wrong}; replace it with the original file, or unset FASTSNN_DATA to "
                 "download it"
             )
         return path
@@ -57,4 +68,4 @@ def locate(folder: str, file: File, progress: Progress | None = None) -> Path:
     except RuntimeError as error:
         if not given:
             raise
-        raise RuntimeError(f"{error}; FASTSNN_DATA is set, but there is no {path}") from error
+        raise RuntimeError(f"{error}; FASTSNN_DATA is set, but {path} does not exist") from error

@@ -1,4 +1,4 @@
-"""Recognition of files by their first bytes, if the name says that they are text tables."""
+"""Detect by their first bytes files that are not text although their names end like text tables."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ KINDS = (
     (b"\xff\xfe", "UTF-16 text", "save it as CSV in UTF-8"),
     (b"\xfe\xff", "UTF-16 text", "save it as CSV in UTF-8"),
 )
-HEAD = 512  # first bytes that are needed to recognize a file
+HEAD = 512  # number of first bytes that identify a file
 
 
 def require_text(path: Path, head: bytes, packed: bool = False) -> None:
-    """Raise ValueError if the first bytes of a file are not those of text. packed: they are those
-    of the content of a gzip file.
+    """Raise ValueError if the first bytes of a file are those of a known binary format.
+
+    packed: True if they are the first bytes of the content of a gzip file.
     """
     found = next((entry for entry in KINDS if head.startswith(entry[0])), None)
     if found is None:
@@ -44,5 +45,7 @@ def require_text(path: Path, head: bytes, packed: bool = False) -> None:
         else:
             kind, advice = "a zip archive", "unpack the table in it"
     if packed:
-        raise ValueError(f"{path}: must be packed text, the gzip file holds {kind}; save it as CSV")
+        raise ValueError(
+            f"{path}: must be compressed text, the gzip file contains {kind}; save it as CSV"
+        )
     raise ValueError(f"{path}: must be a text file, is {kind}; {advice.format(path=path)}")

@@ -1,4 +1,4 @@
-"""Read members of zip archives that may be damaged or crafted to fill the memory."""
+"""Read members of zip archives that may be damaged, or crafted to fill the memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fastsnn.data.files import brief, damage, limited, read_all, require_file
 from fastsnn.data.limits import ADVICE, unpacked_limit
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-ENCRYPTED = 0x1  # of the flags of a member
+ENCRYPTED = 0x1  # bit of a member's flags
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The open archive. Raises ValueError if the file is not one."""
+    """Open a zip archive. Raises ValueError if the file is not a complete archive."""
     require_file(path)
     with open(path, "rb") as file:
         with damage(path, "must be a complete zip archive, is not"):
@@ -30,14 +30,13 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def stream(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, most: int | None = None
 ) -> Iterator[io.BufferedReader]:
-    """A member as a file that gives no more than its stated size.
+    """Open a member as a file that returns at most its stated size.
 
-    most: the bytes that it may have; `unpacked_limit()` by default. Raises ValueError for a larger
-    member, and as `require_supported`. Damaged bytes raise the exceptions of zipfile when they are
-    read.
+    most: maximum uncompressed bytes; `unpacked_limit()` by default. Raises ValueError for a larger
+    member, and like `require_supported`. Reading damaged bytes raises the exceptions of zipfile.
     """
     where = place(path, info)
-    require_supported(info, f"{where}:", "pack it again with deflate, as zip does by default")
+    require_supported(info, f"{where}:", "compress it with deflate, the default of zip")
     advice = "copy or download it again"
     if most is None:
         most, advice = unpacked_limit(), ADVICE
@@ -45,14 +44,15 @@ def stream(
         raise ValueError(
             f"{where}: must have at most {most:,} bytes unpacked, has {info.file_size:,}; {advice}"
         )
-    # The stated size may be wrong, but ZipExtFile stops there and then compares the checksum.
+    # The stated size may be wrong, but ZipExtFile stops there and then verifies the checksum.
     with archive.open(info) as file:
         yield limited(file, info.file_size, where)
 
 
 def require_supported(info: zipfile.ZipInfo, where: str, advice: str) -> None:
-    """Raise ValueError for an encrypted member, and for other methods than stored and deflated:
-    bzip2 and LZMA unpack a kilobyte to a gigabyte in one piece.
+    """Raise ValueError for an encrypted member, and for methods other than stored and deflated.
+
+    bzip2 and LZMA decompress a kilobyte to a gigabyte in a single call.
     """
     if info.flag_bits & ENCRYPTED:
         raise ValueError(f"{where} must not be encrypted; save the archive without a password")
@@ -65,8 +65,9 @@ def require_supported(info: zipfile.ZipInfo, where: str, advice: str) -> None:
 def read_member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, most: int | None = None
 ) -> bytes:
-    """All of a member, checked against its checksum. Raises ValueError like `stream`, and for
-    damage.
+    """Return the content of a member, verified against its checksum.
+
+    Raises ValueError like `stream`, and for damaged bytes.
     """
     with (
         damage(place(path, info), "must be complete, is damaged"),
@@ -79,12 +80,12 @@ def read_member(
 
 
 def place(path: Path, info: zipfile.ZipInfo) -> str:
-    """The words for archive and member in an error; names of members may be long or unprintable."""
+    """Return archive and member for an error; member names may be long or unprintable."""
     return f"{path}, {brief(info.filename, 100)}"
 
 
 def whole(archive: zipfile.ZipFile, path: Path) -> None:
-    """Check all members. Raises ValueError if one is damaged, or all together are too large."""
+    """Verify all members. Raises ValueError if one is damaged or their total size is too large."""
     infos = archive.infolist()
     limit = unpacked_limit()
     if sum(info.file_size for info in infos) > limit:

@@ -1,4 +1,4 @@
-"""MNIST: 60,000 training and 10,000 test images of 28 x 28 pixels with values 0..255."""
+"""MNIST: 60,000 training and 10,000 test images of 28 x 28 pixels with values 0 to 255."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ SIZES = {
 
 
 def load_mnist(progress: Progress | None = None) -> Table:
-    """Both parts with uint8 pixels, from $FASTSNN_DATA/mnist, the per-user cache, or a mirror."""
+    """Return the training part (60,000 rows) and the test part (10,000 rows).
+
+    x is uint8 (n, 784), y int64 (n,) in [0, 9]. The files are read from $FASTSNN_DATA/mnist or the
+    per-user cache, and downloaded if they do not exist.
+    """
     return Table(
         task="classification",
         train=_part("train", progress),
@@ -59,10 +63,11 @@ def _part(prefix: str, progress: Progress | None) -> Split:
 
 
 def locate(name: str, progress: Progress | None = None) -> Path:
-    """The path of the file `name` of `SHA256`, after a download if needed."""
+    """Return the path of the file `name`, a key of `SHA256`, after downloading it if needed."""
     return locate_file("mnist", file_of(name), progress)
 
 
 def file_of(name: str) -> File:
+    """Return the `File` of a key of `SHA256`."""
     urls = tuple(mirror + name for mirror in MIRRORS)
     return File(name, SIZES[name], f"sha256:{SHA256[name]}", True, urls)

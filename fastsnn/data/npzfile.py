@@ -1,4 +1,4 @@
-"""Read an .npz file: the arrays x and y, or x_train, y_train, x_test, y_test and so on."""
+"""Read an .npz file with the arrays x and y, or x_train and y_train and optionally other parts."""
 
 from __future__ import annotations
 
@@ -17,42 +17,50 @@ from fastsnn.data.npzmember import read_member
 
 PARTS = ("train", "validation", "test")
 WANTED = ("x", "y", *(f"{array}_{part}" for part in PARTS for array in "xy"))
-BLOCK = 1024  # rows checked at a time
+BLOCK = 1024  # rows checked per pass
 
 
 def read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{"train": (x, y), ...}; x (n, features): uint8 stays uint8; types that float32 holds exactly
-    (float16, bool, integers of 8 and 16 bits) become float32, all others float64. y (n,
-    targets): as stored.
+    """Return {"train": (x, y), ...} with the parts that the file contains.
+
+    x is (n, features); further dimensions are flattened. uint8 stays uint8, types that float32
+    represents exactly (float16, bool, integers of 8 and 16 bits) become float32, all others
+    float64. y is (n, targets) with the stored dtype.
+
+    Raises ValueError for missing or extra arrays, mismatched shapes, and features that are not
+    finite in float32.
     """
     with _open(path) as file:
         names = file.arrays
         single = {"x", "y"} <= names.keys()
         if single == ({"x_train", "y_train"} <= names.keys()):
             raise ValueError(
-                f"{path}: must hold either the arrays x and y, or x_train and y_train (with "
-                f"x_validation, y_validation, x_test, y_test where wanted), {file.holds()}"
+                f"{path}: must hold either the arrays x and y, or x_train and y_train (and "
+                f"optionally x_validation, y_validation, x_test, y_test), {file.holds()}"
             )
         parts = {}
         for part in PARTS[:1] if single else PARTS:
             x, y = ("x", "y") if single else (f"x_{part}", f"y_{part}")
             if (x in names) != (y in names):
-                raise ValueError(f"{path}: needs {x} and {y} together, {file.holds()}")
+                raise ValueError(f"{path}: must hold both {x} and {y} or neither, {file.holds()}")
             if x in names:
                 parts[part] = _features(path, file, x), _targets(path, file, y)
                 if len(parts[part][0]) != len(parts[part][1]):
                     raise ValueError(
-                        f"{path}: {x} and {y} must have as many rows, have "
+                        f"{path}: {x} and {y} must have the same number of rows, have "
                         f"{len(parts[part][0])} and {len(parts[part][1])}"
                     )
     widths = {part: x.shape[1] for part, (x, _) in parts.items()}
     if len(set(widths.values())) > 1:
-        raise ValueError(f"{path}: all parts must have as many features, have {widths}")
+        raise ValueError(f"{path}: all parts must have the same number of features, have {widths}")
     return parts
 
 
 def read_npz_features(path: Path) -> np.ndarray:
-    """The array x (n, features), of the dtypes of `read_npz`."""
+    """Return the array x, (n, features), with a dtype as in `read_npz`.
+
+    Raises ValueError if it is missing or not finite in float32.
+    """
     with _open(path) as file:
         if "x" not in file.arrays:
             raise ValueError(f"{path}: must hold the array x, {file.holds()}")
@@ -60,7 +68,7 @@ def read_npz_features(path: Path) -> np.ndarray:
 
 
 class _Archive:
-    """An open archive. arrays: {lower-case name: member}."""
+    """Open archive. arrays: lower-case name -> member."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path, self.archive = path, archive
@@ -75,6 +83,7 @@ class _Archive:
         return read_member(self.path, self.archive, self.arrays[name])
 
     def holds(self) -> str:
+        """Return a list of the arrays, for errors."""
         names = sorted(self.names)
         if all(len(name) < 40 and name.isprintable() for name in names[:10]) and len(names) <= 10:
             return f"holds {', '.join(names) or 'nothing'}"
@@ -89,7 +98,7 @@ def _open(path: Path) -> Iterator[_Archive]:
             archive = zipfile.ZipFile(raw)
         except MemoryError:
             raise
-        except Exception as error:  # zipfile raises nearly any type for damaged bytes
+        except Exception as error:  # zipfile can raise nearly any exception for damaged bytes
             raise ValueError(
                 f"{path}: must be a complete .npz archive, is not ({brief(error)}); "
                 "copy it again, or save it with numpy.savez"
@@ -115,7 +124,7 @@ def _features(path: Path, file: _Archive, name: str) -> np.ndarray:
             row, column = np.argwhere(~good)[0]
             raise ValueError(
                 f"{path}: {name}[{start + row}, {column}] must be a finite float32 number, is "
-                f"{x[start + row, column]}; fill or drop missing values"
+                f"{x[start + row, column]}; fill in or drop missing values"
             )
     return x
 
@@ -133,11 +142,11 @@ def _targets(path: Path, file: _Archive, name: str) -> np.ndarray:
             raise ValueError(
                 f"{path}: the text in {name} must be UTF-8, is not ({error})"
             ) from error
-    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a letter, but str() of some fails
-        letters = np.ascontiguousarray(y).view(np.dtype("u4").newbyteorder(y.dtype.byteorder))
-        if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF))).any():
+    if y.dtype.kind == "U":  # NumPy stores any 32 bits as a character, but str() of some fails
+        codes = np.ascontiguousarray(y).view(np.dtype("u4").newbyteorder(y.dtype.byteorder))
+        if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes <= 0xDFFF))).any():
             raise ValueError(
-                f"{path}: the text in {name} must be Unicode, a letter is not; the file is "
+                f"{path}: the text in {name} must be Unicode, a character is not; the file is "
                 "damaged, copy it again"
             )
     return y.reshape(len(y), -1)

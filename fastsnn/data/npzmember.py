@@ -1,5 +1,7 @@
-"""Reader of one array of an .npz archive. The size in its header is compared with the archive
-first, because numpy.load allocates what a header describes.
+"""Reader of one array of an .npz archive.
+
+The size that the array's header describes is compared with the archive first, because numpy.load
+allocates that size before it reads the values.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ KINDS = "biufUS"
 
 
 def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """The array in a member: numbers of at most 64 bits, or text, with at least one row. Raises
-    ValueError for anything else, before memory is allocated.
+    """Return the array in a member: numbers of at most 64 bits, or text, with at least one row.
+
+    Raises ValueError for anything else, before memory is allocated.
     """
     name = info.filename.removesuffix(".npy")
     where = f"{path}: {name}"
@@ -38,29 +41,30 @@ def read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
         _require_array(where, *header, info.file_size)
         with archive.open(info) as file:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about headers of Python 2
+                warnings.simplefilter("ignore")  # warnings about headers written by Python 2
                 value = npy.read_array(file, allow_pickle=False)
-            file.read()  # up to the end, where the checksum is compared
+            file.read()  # to the end, where zipfile verifies the checksum
     except MemoryError:
         raise
-    except Exception as error:  # nearly any type for damaged bytes
-        if str(error).startswith(where):  # refused by `_require_array`
+    except Exception as error:  # damaged bytes can raise nearly any exception
+        if str(error).startswith(where):  # raised by `_require_array`
             raise
         raise ValueError(
-            f"{where} cannot be unpacked ({brief(error)}); the file is damaged, copy it again"
+            f"{where} cannot be decompressed ({brief(error)}); the file is damaged, copy it again"
         ) from error
     return value
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """(shape, dtype, bytes of the header) of a .npy file. Raises nearly any type of exception for
-    damaged bytes.
+    """Return (shape, dtype, bytes of the header) of a .npy file.
+
+    Damaged bytes can raise nearly any exception.
     """
     version = npy.read_magic(file)
     if version not in READERS:
         raise ValueError(f"its format {version} is unknown")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about headers of Python 2
+        warnings.simplefilter("ignore")  # warnings about headers written by Python 2
         shape, _, dtype = READERS[version](file)
     return shape, dtype, file.tell()
 
@@ -79,8 +83,8 @@ def _require_array(
 ) -> None:
     if dtype.hasobject:
         raise ValueError(
-            f"{where} is a pickled object array, which is refused because unpickling can run any "
-            "program; save it as numbers or text, by x.astype(float) or y.astype(str)"
+            f"{where} is a pickled object array, which is refused because unpickling can run "
+            "arbitrary code; save it as numbers or text, with x.astype(float) or y.astype(str)"
         )
     if dtype.kind not in KINDS or dtype.itemsize == 0 or (dtype.kind == "f" and dtype.itemsize > 8):
         raise ValueError(
@@ -92,8 +96,9 @@ def _require_array(
     described = start + math.prod(shape) * dtype.itemsize
     if min(shape) < 0 or described != size:
         raise ValueError(
-            f"{where} must have {_count(described)} bytes by its header (shape {_shown(shape)}, "
-            f"dtype {brief(dtype)}), has {size:,}; the file is damaged, copy it again"
+            f"{where} must have {_count(described)} bytes according to its header (shape "
+            f"{_shown(shape)}, dtype {brief(dtype)}), has {size:,}; the file is damaged, copy it "
+            "again"
         )
 
 

@@ -1,4 +1,4 @@
-"""Lines of numbers, parsed by one call of NumPy."""
+"""Parse lines of numbers with `numpy.loadtxt`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from fastsnn.data.files import brief
 def parse(
     text: bytes, dtype: DTypeLike = np.float64, delimiter: str | None = ",", **more: Any
 ) -> np.ndarray:
-    """`numpy.loadtxt` of text without remarks: (lines, numbers of a line), or the records of
-    `dtype`. Raises ValueError where the lines are not such numbers, or there is none.
+    """Parse text without comments by `numpy.loadtxt`.
+
+    Returns an array (lines, numbers per line), or (lines,) if `dtype` is structured. more: further
+    arguments of `numpy.loadtxt`. Raises ValueError if the text is empty or cannot be parsed.
     """
     if not text or text.isspace():
         raise ValueError("there are no numbers")

@@ -1,7 +1,7 @@
-"""All of the UCI optical digits: 3,823 training and 1,797 test images of 8 x 8, values 0..16.
+"""The complete UCI optical digits: 3,823 training and 1,797 test images of 8 x 8, values 0 to 16.
 
-The writers of the test images are others than those of the training images. (The data set "digits"
-inside this package is made of these 1,797 alone.)
+Training and test images were written by different people. The data set "digits" inside this package
+consists of the 1,797 test images only.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from fastsnn.data.numbers import parse
 from fastsnn.data.table import Table
 
 FOLDER, FEATURES, LARGEST = "optdigits", 64, 16
-LETTERS = 16  # most bytes of a number of 0..16 with its comma or line end
+NUMBER_BYTES = 16  # maximum bytes of a number in 0..16 with its comma or line end
 ROWS = {"optdigits.tra": 3823, "optdigits.tes": 1797}
 MIRRORS = (
     "https://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",
     "http://archive.ics.uci.edu/ml/machine-learning-databases/optdigits/",
 )
-# No published checksum is known: these are of copies that agree with each other, and (the .tes)
-# with the copy inside scikit-learn.
+# No published checksum is known: these are of copies that match each other; the .tes file also
+# matches the copy inside scikit-learn.
 FILES = {
     name: File(name, size, f"sha256:{sha256}", urls=tuple(mirror + name for mirror in MIRRORS))
     for name, size, sha256 in (
@@ -42,7 +42,11 @@ FILES = {
 
 
 def load_optdigits(progress: Progress | None = None) -> Table:
-    """Both parts with uint8 pixels, from $FASTSNN_DATA/optdigits, the per-user cache, or UCI."""
+    """Return the training part (3,823 rows) and the test part (1,797 rows).
+
+    x is uint8 (n, 64), y int64 (n,) in [0, 9]. The files are read from $FASTSNN_DATA/optdigits or
+    the per-user cache, and downloaded from UCI if they do not exist.
+    """
     train, test = (_part(locate(FOLDER, file, progress)) for file in FILES.values())
     names = tuple(f"pixel{row}{column}" for row in range(8) for column in range(8))
     return Table("classification", train, None, test, tuple("0123456789"), names, None)
@@ -50,7 +54,8 @@ def load_optdigits(progress: Progress | None = None) -> Table:
 
 def _part(path: Path) -> Split:
     try:
-        values = parse(read_bytes(path, LETTERS * (FEATURES + 1) * ROWS[path.name]), np.int64)
+        most = NUMBER_BYTES * (FEATURES + 1) * ROWS[path.name]
+        values = parse(read_bytes(path, most), np.int64)
         if values.shape != (ROWS[path.name], FEATURES + 1):
             raise ValueError(f"has {len(values):,} of {values.shape[1]}")
         if values.min() < 0 or values[:, :-1].max() > LARGEST or values[:, -1].max() > 9:

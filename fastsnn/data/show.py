@@ -1,4 +1,4 @@
-"""Display of data sets on a terminal: long work, downloads, the list."""
+"""Terminal output of ``fastsnn data``: progress bars, downloads, the list of data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 def track(items: Iterable[Item], text: str, total: int | None = None) -> Iterable[Item]:
-    """The items, with a bar of progress and the time left on stderr where that is a terminal."""
+    """Return the items; on a terminal, iterating over them shows a progress bar on stderr."""
     from rich.console import Console
     from rich.progress import track
 
@@ -26,8 +26,8 @@ def track(items: Iterable[Item], text: str, total: int | None = None) -> Iterabl
 class Downloads:
     """Progress of downloads on stderr: bytes, speed and time left on a terminal, else a line each.
 
-    Call it as progress(file name, bytes so far, bytes in all or None), and close it. `track` shows
-    the progress of long work on local files.
+    Call it as ``progress(file_name, n_bytes, total_bytes)``, where ``total_bytes`` may be None, and
+    close it at the end. `track` shows the progress of long computations on local files.
     """
 
     track = staticmethod(track)
@@ -63,12 +63,13 @@ class Downloads:
         return self.live.add_task(name, total=total, completed=done)
 
     def close(self) -> None:
+        """Remove the progress bar."""
         if self.live is not None:
             self.live.stop()
 
 
 def fetch(name: str) -> dict[str, Any]:
-    """`catalogue.fetch` with progress on stderr; where the files lie, their source and terms."""
+    """Download a data set with progress on stderr; return its paths, source and terms."""
     progress = Downloads()
     try:
         paths = catalogue.fetch(name, progress)
@@ -78,7 +79,7 @@ def fetch(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "files": [str(path) for path in paths] or catalogue.PACKAGE,
-        "checked by": sorted({catalogue.checked(*found) for found in paths.items()}) or None,
+        "checked by": sorted({catalogue.verified(*found) for found in paths.items()}) or None,
         "source": list(entry.home),
         "terms": entry.terms,
         "cite": entry.citation,
@@ -86,7 +87,7 @@ def fetch(name: str) -> dict[str, Any]:
 
 
 def about() -> list[dict[str, Any]]:
-    """`catalogue.Entry.about` of every data set."""
+    """Return `catalogue.Entry.about` of every data set."""
     return [entry.about() for entry in catalogue.ENTRIES.values()]
 
 
@@ -94,7 +95,7 @@ COLUMNS = ("name", "task", "rows", "features", "classes", "where", "terms")
 
 
 def listing(entries: list[dict[str, Any]], stream: TextIO | None = None) -> None:
-    """A table of `about()` on stdout."""
+    """Print a table of the entries of `about` to `stream`, by default stdout."""
     stream = stream or sys.stdout
     rows = [_cells(entry) for entry in entries]
     if not stream.isatty():

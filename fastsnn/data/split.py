@@ -1,4 +1,4 @@
-"""The split into training and validation rows, a function of the seed alone."""
+"""Split rows into a training and a validation part, as a function of the seed only."""
 
 from __future__ import annotations
 
@@ -10,16 +10,37 @@ from fastsnn.checks.scalars import integer, number
 def split(
     n: int, fraction: float, seed: int, labels: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the rows 0..n-1; returns (training rows, validation rows), sorted int64 arrays.
+    """Split the rows 0 to n - 1 into a training and a validation part.
 
-    Row i draws the i-th 64-bit number of `numpy.random.Philox(seed)`; the validation part is the
-    round(fraction n) rows (at least one) with the smallest numbers. With `labels` (n,) they are
-    taken class by class, in proportion to the classes and leaving each at least one row to train
-    on: a single row of a class is not held back. The numbers are Philox's raw output, which NumPy
-    promises never to change: the same seed gives the same rows everywhere.
+    Row i is assigned the i-th 64-bit number of `numpy.random.Philox(seed)`. The validation part is
+    the round(fraction n) rows, at least one, with the smallest numbers. With `labels`, rows are
+    selected class by class, in proportion to the class sizes, and at least one row of each class
+    remains in the training part: the only row of a class is never held out. The numbers are
+    Philox's raw output, which NumPy guarantees never to change, so the same seed selects the same
+    rows on every machine.
 
-    fraction in [0, 1); 0 leaves the validation part empty. Raises ValueError if a part would have
-    no row.
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    fraction : float in [0, 1)
+        Fraction of the rows in the validation part; 0 leaves it empty.
+    seed : int >= 0
+        Seed of the random numbers.
+    labels : numpy.ndarray, optional
+        Class of each row, (n,), to stratify by. By default the split is not stratified.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        (training rows, validation rows): sorted int64 arrays.
+
+    Raises
+    ------
+    ValueError
+        `fraction` is not in [0, 1), `seed` is negative, or a part would have no rows.
+    TypeError
+        `fraction` is not a number or `seed` not an int.
     """
     fraction = number(fraction, "validation: the fraction", 0, 1)
     seed = integer(seed, "seed: it", 0)
@@ -48,7 +69,7 @@ def _by_class(order: np.ndarray, held: int, labels: np.ndarray) -> np.ndarray:
             f"validation: needs a class with two rows or more, got {len(classes):,} classes with a "
             "single row each; is this the target column? else give more rows, or the fraction 0"
         )
-    # Largest remainders, in whole numbers: no rounding error decides which class gets the odd row.
+    # Largest remainder method in integers, so that no rounding error decides about the last rows.
     shared = np.where(counts > 1, counts, 0)
     take, remainder = np.divmod(shared * held, shared.sum())
     by_remainder = np.argsort(-remainder, kind="stable")

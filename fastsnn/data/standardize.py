@@ -1,4 +1,4 @@
-"""Mean 0 and deviation 1 for the inputs, the one preparation a self-normalizing network needs."""
+"""Standardization to mean 0 and variance 1, as self-normalizing networks require."""
 
 from __future__ import annotations
 
@@ -14,20 +14,37 @@ from fastsnn.deprecated import Renamed
 from fastsnn.engine.byterows import BLOCK
 
 PER = ("feature", "all", "none")
-# A standard deviation of at most this share of the mean is rounding noise of float64: the column is
-# constant. Values that differ only in their last bit have a deviation below one epsilon.
+# A column whose standard deviation is at most this fraction of its mean is constant up to rounding
+# errors of float64. Values that differ only in the last bit have a deviation below one epsilon.
 NOISE = 10 * np.finfo(np.float64).eps
-TINY, HUGE = 1e-140, 1e140  # float64 holds their squares without loss of digits
+TINY, HUGE = 1e-140, 1e140  # float64 represents their squares without loss of precision
 
 
 @dataclass(frozen=True, eq=False)
 class Standardizer:
-    """The map x -> (x - mean) / scale, column by column.
+    """Standardization of features or targets, x -> (x - mean) / scale, column by column.
 
-    mean, scale: (features,) float64; float32 for uint8 features (images), and in model files of
-    version 0.1. The map is computed in this type, and its result is rounded to float32 once. Fit it
-    on the training part alone.
+    The result is computed in the dtype of `mean` and `scale` and rounded to float32 once. Use `fit`
+    to compute both from the training rows.
 
+    Parameters
+    ----------
+    mean : numpy.ndarray
+        Mean of each column, (features,): float64, or float32 for uint8 features (images) and in
+        model files of version 0.1. All values must be finite.
+    scale : numpy.ndarray
+        Standard deviation of each column, (features,), of the dtype of `mean`. All values must be
+        finite and positive.
+
+    Raises
+    ------
+    TypeError
+        The arrays are not both float64 or both float32.
+    ValueError
+        The shapes differ or are not (features,), or a value is not finite or a scale not positive.
+
+    Examples
+    --------
     >>> s = Standardizer.fit(np.array([[1.0, 5.0], [3.0, 5.0]]))
     >>> s.transform(np.array([[1.0, 5.0], [3.0, 6.0]]))
     array([[-1.,  0.],
@@ -42,7 +59,7 @@ class Standardizer:
         types = {getattr(mean, "dtype", None), getattr(scale, "dtype", None)}
         if types not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
             raise TypeError(
-                "standardize: mean and scale must be arrays of one type, float64 or float32, got "
+                "standardize: mean and scale must be arrays of one dtype, float64 or float32, got "
                 f"{_type_of(mean)} and {_type_of(scale)}"
             )
         if mean.ndim != 1 or mean.shape != scale.shape:
@@ -70,13 +87,34 @@ class Standardizer:
         rows: np.ndarray | None = None,
         dtype: type = np.float64,
     ) -> Standardizer:
-        """Measure mean and deviation of x (n, features), of its `rows` only where given.
+        """Compute the mean and the standard deviation of the columns of x.
 
-        per: "feature" takes each column by itself; "all" takes one mean and one deviation for all
-        columns (images: a pixel that is nearly always 0 is not blown up); "none" leaves x as it is.
-        The deviation is that of the population (divided by n). A column that is constant, or varies
-        by no more than the rounding of float64, gets scale 1. dtype: of mean and scale, unless x is
-        uint8; float32 rounds x to float32 first, as version 0.1 did.
+        The standard deviation is that of the population (divisor n). A column that is constant, or
+        varies by no more than rounding errors of float64, gets scale 1.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Features (n, features) of any real dtype.
+        per : {"feature", "all", "none"}
+            "feature" computes the statistics of each column; "all" a single mean and standard
+            deviation of all values, for images, whose nearly constant pixels must not be amplified;
+            "none" sets mean 0 and scale 1.
+        rows : numpy.ndarray of int, optional
+            Rows of x to compute the statistics from; all rows by default.
+        dtype : {numpy.float64, numpy.float32}
+            dtype of mean and scale. float32 also rounds x to float32 first, as version 0.1 did. For
+            uint8 x it is always float32.
+
+        Returns
+        -------
+        Standardizer
+            The fitted standardization.
+
+        Raises
+        ------
+        ValueError
+            `per` is unknown, there are no rows, or the statistics are not finite.
         """
         if per not in PER:
             raise ValueError(f"standardize: must be one of {', '.join(PER)}, got {per!r}")
@@ -90,7 +128,7 @@ class Standardizer:
             return cls(*(_filled(features, value, dtype) for value in _moments_of_bytes(x, rows)))
         axis = 0 if per == "feature" else None
         rounded = np.float32 if dtype == np.float32 and x.dtype != np.uint8 else None
-        # Differences from one row or value, in float64: those of a constant column are exactly 0.
+        # Sum the differences from the first row or value: for a constant column they are exactly 0.
         first = next(_blocks(x, rows, rounded))[0].astype(np.float64)
         first = first if per == "feature" else first[0]
         count = len(x if rows is None else rows) * (1 if per == "feature" else features)
@@ -117,17 +155,38 @@ class Standardizer:
         names: Sequence[str] | None = None,
         where: str = "x",
     ) -> np.ndarray:
-        """(x - mean) / scale as a new float32 array, or written into `out`, which may be x.
+        """Return (x - mean) / scale.
 
-        rows: take these rows of x only, in this order (then `out` must not be x). names, where:
-        names of the columns and of x, for errors. Raises ValueError, with row and column, for
-        numbers that are not finite and for results that float32 cannot hold.
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Features (n, features) of any real dtype.
+        out : numpy.ndarray, optional
+            float32 array for the result. It may be x itself, unless `rows` is given. By default a
+            new array is allocated.
+        rows : numpy.ndarray of int, optional
+            Rows of x to transform, in this order; all rows by default.
+        names : sequence of str, optional
+            Names of the columns, for errors.
+        where : str
+            Name of x, for errors.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (n, features), or (len(rows), features) with `rows`; `out` if it is given.
+
+        Raises
+        ------
+        ValueError
+            x has another number of features, or a value or a result is not finite in float32. The
+            message names the row and the column.
         """
         n = len(x) if rows is None else len(rows)
         if x.ndim != 2 or x.shape[1] != self.mean.size:
             raise ValueError(
-                f"standardize: x must have {self.mean.size} features, got the shape {x.shape}; "
-                "was it made for other data?"
+                f"standardize: x must have {self.mean.size} features, got shape {x.shape}; "
+                "was the standardizer fitted on other data?"
             )
         if out is None:
             out = np.empty((n, x.shape[1]), np.float32)
@@ -172,13 +231,24 @@ class Standardizer:
                 "such rows"
             )
         raise ValueError(
-            f"{where}: numbers that float32 can hold once they are standardized are required, got "
-            f"{value:.6g} in {place}, with the mean {self.mean[column]:.6g} and the scale "
+            f"{where}: numbers within the range of float32 after standardization are required, got "
+            f"{value:.6g} in {place}, with mean {self.mean[column]:.6g} and scale "
             f"{self.scale[column]:.6g}; correct or remove such rows"
         )
 
     def inverse_transform(self, x: np.ndarray) -> np.ndarray:
-        """x * scale + mean in the dtype of mean and scale: the inverse of `transform`."""
+        """Return x * scale + mean, the inverse of `transform`.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Standardized values (n, features), such as the predictions of a regression.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, features) with the dtype of `mean` and `scale`.
+        """
         if self.mean.dtype == np.float32:
             x = (x * self.scale + self.mean).astype(np.float32, copy=False)
             return x
@@ -189,7 +259,7 @@ class Standardizer:
 
 
 def _moments_of_bytes(x: np.ndarray, rows: np.ndarray | None) -> tuple[float, float]:
-    """Mean and deviation of all values of a uint8 array: whole sums, so they are exact."""
+    """Return mean and standard deviation of a whole uint8 array, from exact integer sums."""
     count = total = squares = 0
     for b in _blocks(x, rows):
         count += b.size
@@ -202,8 +272,9 @@ def _moments_of_bytes(x: np.ndarray, rows: np.ndarray | None) -> tuple[float, fl
 def _of_extremes(
     x: np.ndarray, rows: np.ndarray | None, rounded: type | None, axis: int | None, count: int
 ) -> tuple[Any, Any]:
-    """Mean and standard deviation if squares of the values overflow or underflow float64: computed
-    from the values times a power of two that brings the largest one near 1.
+    """Return mean and standard deviation if squares of the values overflow or underflow float64.
+
+    The values are first multiplied by a power of two that brings the largest one near 1.
     """
     largest = 0.0
     for b in _blocks(x, rows, rounded):

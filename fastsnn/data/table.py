@@ -1,4 +1,4 @@
-"""A user's own file, CSV or NPZ, to train on, to evaluate on, or to predict for."""
+"""Read CSV and NPZ files for training, evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -15,19 +15,38 @@ from fastsnn.data.dataset import Split, summary
 from fastsnn.data.npzfile import read_npz, read_npz_features
 from fastsnn.data.targets import Column, Where, encode, infer_task
 
-TEXT = (".csv", ".tsv", ".txt", ".data")  # all read by the same rules, whatever the delimiter
+TEXT = (".csv", ".tsv", ".txt", ".data")  # all are read by the same rules, with any delimiter
 SUFFIXES = (*TEXT, *(f"{end}.gz" for end in TEXT), ".npz")
 ENDINGS = f"{', '.join(TEXT)} (or these with .gz), .npz"
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A file's content, not yet standardized.
+    """Content of a file or a named data set, not standardized.
 
-    x is float64 (float32 if an NPZ file has it), or uint8 if it is stored so (images);
-    y as of `targets.encode`. A CSV file and an NPZ file of x and y have the part `train` only.
-    note: what must be said with any result on these data. found: what a reader found in a user's
-    file: header, delimiter, the task and its reason.
+    Attributes
+    ----------
+    task : {"classification", "multitask", "regression"}
+        Task that the targets define.
+    train : Split
+        Training part. x is (n, features): uint8 if it is stored as uint8 (images), float32 if an
+        .npz file stores a dtype that float32 represents exactly, float64 otherwise. y is int64 (n,)
+        for classification, float32 (n, tasks) for multitask, float64 (n, targets) for regression.
+        CSV files, and .npz files with x and y only, have no other part.
+    validation : Split or None
+        Validation part, with the same dtypes.
+    test : Split or None
+        Test part, with the same dtypes.
+    class_names : tuple of str or None
+        Name of each class, in the order of the class numbers; None for other tasks.
+    feature_names : tuple of str or None
+        Names from the header; None without a header.
+    target_names : tuple of str or None
+        Names from the header, or column indices without one; None for an .npz file.
+    note : str or None
+        Caveat that applies to any result on these data.
+    found : str or None
+        Properties detected in a user's file: header, delimiter, task and the reason for the task.
     """
 
     task: str
@@ -44,6 +63,7 @@ class Table:
 
 
 def is_table(path: str | Path) -> bool:
+    """Return True if the name of a file ends like a CSV or NPZ file that fastsnn reads."""
     return str(path).lower().endswith(SUFFIXES)
 
 
@@ -58,20 +78,49 @@ def read_table(
     n_features: int | None = None,
     unclear: bool | None = None,
 ) -> Table:
-    """Read features and targets.
+    """Read the features and targets of a CSV or NPZ file, without standardizing them.
 
     Parameters
     ----------
-    target : the column of a CSV file to predict: its name, or its index from 0 ("-1" is the last);
-        several names or indices joined by commas, or a list of them. The last column by default.
-        An NPZ file has its targets in y, so there it must be None.
-    task : "classification", "multitask", "regression", or "auto": see `targets.infer_task`.
-    header : whether line 1 of a CSV file holds the names of the columns; None: decide by its
-        content, see `fastsnn.data.header`.
-    class_names, feature_names, n_features : a trained model's, to evaluate it. Labels then get the
-        model's class numbers, and the columns are taken by name in the model's order.
-    unclear : the value of `header` if the content of line 1 does not decide; None refuses such
-        files.
+    path : str or path
+        A file whose name ends in .csv, .tsv, .txt, .data, one of these with .gz, or .npz. CSV
+        files must be UTF-8; the delimiter (comma, semicolon or tab) is detected. Every feature must
+        be a finite number within the range of float32.
+    target : str, int or list, optional
+        Target column of a CSV file: its name, or its index in [-columns, columns). Several targets
+        are a list of these, or one comma-separated string. The last column by default. Must be None
+        for an NPZ file, whose targets are the array y.
+    task : {"auto", "classification", "multitask", "regression"}
+        "auto" infers the task from the targets, see `targets.infer_task`.
+    header : bool, optional
+        True if line 1 of a CSV file contains the column names. By default this is detected by the
+        rule in `fastsnn.data.header`. Must be None for an NPZ file.
+    class_names : sequence of str, optional
+        Class names of a model; labels are converted to their positions in it. By default the names
+        are collected from the file.
+    feature_names : sequence of str, optional
+        Feature names of a model. If the file has a header, these columns are selected in this order
+        and other columns are ignored.
+    n_features : int, optional
+        Required number of features; any number by default.
+    unclear : bool, optional
+        Value of `header` to use if detection is ambiguous. By default an ambiguous line 1 raises
+        ValueError.
+
+    Returns
+    -------
+    Table
+        x is uint8, float32 or float64 (n, features); y depends on the task, see `Table`.
+
+    Raises
+    ------
+    ValueError
+        An argument or the content of the file is invalid. The message names the file, line and
+        column.
+    TypeError
+        `target` has an invalid type.
+    FileNotFoundError
+        The file does not exist.
     """
     path = _checked(path)
     if task == "auto" and class_names:
@@ -104,11 +153,32 @@ def read_features(
     header: bool | None = None,
     unclear: bool | None = None,
 ) -> np.ndarray:
-    """The inputs of a prediction as they are in the file: (n, n_features), of a dtype of `Table.x`.
+    """Read the features of a CSV or NPZ file for prediction, without standardizing them.
 
-    With a CSV header and known feature_names the columns are taken by name in that order, and
-    others are ignored; otherwise the number of columns must be n_features. Of NPZ: the array x.
-    header, unclear: as of `read_table`.
+    Parameters
+    ----------
+    path : str or path
+        A file as in `read_table`. Of an NPZ file, the array x is read.
+    feature_names : sequence of str or None
+        Feature names of a model. If the file has a header, these columns are selected in this order
+        and other columns are ignored. If None, or without a header, the file must have exactly
+        `n_features` columns.
+    n_features : int
+        Number of features of the model.
+    header, unclear : bool, optional
+        As in `read_table`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, n_features) as in the file: float64 for CSV; uint8, float32 or float64 for NPZ.
+
+    Raises
+    ------
+    ValueError
+        The content of the file is invalid, or the number of features differs.
+    FileNotFoundError
+        The file does not exist.
     """
     path = _checked(path)
     if path.suffix.lower() != ".npz":
@@ -121,7 +191,7 @@ def read_features(
 
 
 def _task(columns: Sequence[Column], task: str, where: Where) -> tuple[str, str]:
-    """(task, its reason for `Table.found`)"""
+    """Return (task, its reason for `Table.found`)."""
     if task != "auto":
         return task, ""
     task, reason = infer_task(columns, where)
@@ -134,11 +204,11 @@ def _from_npz(
     if target is not None:
         target_names(target)  # raises for an invalid target
         raise ValueError(
-            f"{path}: an .npz file has its targets in the array y, got the target "
+            f"{path}: the targets of an .npz file are its array y, got the target "
             f"{shown(str(target))}; leave the target out"
         )
     splits: dict[str, Split] = {}
-    said = ""
+    found = ""
     for part, (x, y) in read_npz(path).items():
 
         def where(row: int | None = None, target: int | None = None, part: str = part) -> str:
@@ -152,10 +222,10 @@ def _from_npz(
         y, names = encode(columns, task, class_names, where)
         class_names = class_names or names  # the other parts must use the classes of the first
         splits[part] = Split(x, y)
-        said = said or reason.removeprefix("; ")
+        found = found or reason.removeprefix("; ")
     return Table(
         task, splits["train"], splits.get("validation"), splits.get("test"),
-        class_names=names, feature_names=None, target_names=None, found=said or None,
+        class_names=names, feature_names=None, target_names=None, found=found or None,
     )  # fmt: skip
 
 
@@ -166,9 +236,9 @@ def _checked(path: str | Path) -> Path:
 
 
 def require_no_header(path: str | Path, header: bool | None) -> None:
-    """Raise ValueError where `header` is given for data that have none."""
+    """Raise ValueError if `header` is given for a file that is not CSV."""
     if header is not None:
-        raise ValueError(f"{path}: header is for a CSV file, got {header}; leave it out")
+        raise ValueError(f"{path}: header applies only to CSV files, got {header}; leave it out")
 
 
 def _check_width(path: Path, x: np.ndarray, n_features: int | None) -> None:

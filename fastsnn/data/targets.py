@@ -1,4 +1,4 @@
-"""From target columns as read to what a loss needs: which task it is, and y."""
+"""Infer the task from the target columns of a file, and encode them as y for a loss."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from fastsnn.data.classes import encode_classes
 from fastsnn.data.dataset import TASKS
 from fastsnn.data.delimiter import decimal_comma
 
-MANY_CLASSES = 20  # more distinct whole numbers than this are quantities, not classes
+MANY_CLASSES = 20  # more distinct integers than this are quantities, not classes
 
 Where = Callable[..., str]  # (row, target), both optional -> "FILE, line 7, column 'y'"
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A target column as in the file.
+    """Target column of a file with n rows.
 
-    cells: n texts, or an array (n,) of numbers in the file's own dtype, which keeps integers exact.
-    numbers: the same as float64 (n,), NaN where missing; None if some cell is text. codes: all are
-    digits, some with a leading zero (007): labels rather than numbers.
+    cells: n strings, or an array (n,) of the file's dtype, in which integers are exact. numbers:
+    the same as float64 (n,), NaN for missing values; None if a cell is text. codes: True if all
+    cells are digits and some have a leading zero (007), so that they are labels and not numbers.
     """
 
     cells: Sequence[str] | np.ndarray
@@ -40,7 +40,7 @@ class Column:
 
     @classmethod
     def of(cls, cells: Sequence[str] | np.ndarray) -> Column:
-        """The column of a list of texts, or of an array of numbers."""
+        """Return the column of a list of strings or of an array of numbers."""
         if isinstance(cells, np.ndarray):
             return cls(cells, cells.astype(np.float64))
         values = list(map(number, cells))
@@ -53,7 +53,10 @@ class Column:
         return cls(cells, numbers, bool(whole) and any(map(is_code, cells)))
 
     def count(self, values: np.ndarray) -> int:
-        """Number of distinct cells. values: the distinct `numbers`; they merge ints above 2^53."""
+        """Return the number of distinct cells.
+
+        values: the distinct `numbers`. As float64, these merge integers above 2**53.
+        """
         if len(values) == 0 or abs(values).max() < 2**53:
             return len(values)
         if isinstance(self.cells, np.ndarray):
@@ -61,19 +64,19 @@ class Column:
         return len({number_name(cell) for cell in set(self.cells) if not is_missing(cell)})
 
     def first(self, wanted: Callable[[str], bool]) -> tuple[int, str]:
-        """(row, text) of the first cell that satisfies `wanted`; there is one."""
+        """Return (row, text) of the first cell that satisfies `wanted`; one must exist."""
         return next((row, cell) for row, cell in enumerate(self.cells) if wanted(cell))
 
 
 def infer_task(columns: Sequence[Column], where: Where) -> tuple[str, str]:
-    """(task, reason) for `task="auto"`. The number of rows does not matter.
+    """Return (task, reason) for ``task="auto"``.
 
-    Several targets: "multitask" if all are 0, 1 or missing, else "regression". One target:
-    "classification" if it is text, or codes (digits, some with a leading zero), or whole numbers,
-    at most 20 different ones; else "regression".
+    Several targets are "multitask" if all values are 0, 1 or missing, else "regression". A single
+    target is "classification" if it is text, or codes (digits, some with a leading zero), or at
+    most 20 distinct integers; else "regression". The number of rows does not matter.
 
-    Raises ValueError if it is unclear: text among more than 20 different numbers, decimal
-    commas, one-hot columns.
+    Raises ValueError if the task is ambiguous: text among more than 20 distinct numbers, decimal
+    commas, or one-hot columns.
     """
     if len(columns) > 1:
         return _infer_several(columns, where)
@@ -83,19 +86,19 @@ def infer_task(columns: Sequence[Column], where: Where) -> tuple[str, str]:
     if column.codes:
         _, cell = column.first(is_code)
         return "classification", (
-            f"targets are codes with leading zeros, as {shown(cell.strip())}; "
-            "--task regression for numbers"
+            f"targets are codes with leading zeros, such as {shown(cell.strip())}; "
+            "override with --task regression"
         )
     values = np.unique(column.numbers[~np.isnan(column.numbers)])
     count = column.count(values)
-    few = f"{count} different value{'s'[: count != 1]}"
+    few = f"{count} distinct value{'s'[: count != 1]}"
     if not np.all(values == np.rint(values)):
         return "regression", "numbers with decimals"
     if count <= MANY_CLASSES:
-        return "classification", f"whole numbers, {few}; --task regression otherwise"
+        return "classification", f"integers, {few}; override with --task regression"
     return "regression", (
-        f"{count:,} different whole numbers, more than {MANY_CLASSES}; "
-        "--task classification otherwise"
+        f"{count:,} distinct integers, more than {MANY_CLASSES}; "
+        "override with --task classification"
     )
 
 
@@ -106,8 +109,8 @@ def _infer_several(columns: Sequence[Column], where: Where) -> tuple[str, str]:
     )
     if binary and np.all(np.sum(numbers, axis=0) == 1):
         raise ValueError(
-            f"{where()}: the {len(columns)} targets look like one class in one-hot form (one 1 "
-            "in every row); give the class number (argmax), or ask for the task multitask"
+            f"{where()}: the {len(columns)} targets look like a one-hot encoded class (a single 1 "
+            "in every row); give the class number (argmax), or set the task to multitask"
         )
     if binary:
         return "multitask", f"{len(columns)} targets of 0, 1 or missing"
@@ -115,7 +118,10 @@ def _infer_several(columns: Sequence[Column], where: Where) -> tuple[str, str]:
 
 
 def _require_labels(column: Column, where: Where) -> str:
-    """Refuse text that looks like misspelled numbers; returns an example of text among numbers."""
+    """Raise ValueError for text that looks like misspelled numbers.
+
+    Returns an example of text among numbers, as a phrase for the reason of the task.
+    """
     cells = dict.fromkeys(column.cells)
     values = {cell: value for cell in cells if (value := number(cell)) is not None}
     others = [cell for cell in cells if cell not in values and not is_missing(cell)]
@@ -126,18 +132,21 @@ def _require_labels(column: Column, where: Where) -> str:
         row, _ = column.first(lambda cell: cell == others[0])
         raise ValueError(
             f"{where(row, 0)}: must be a number like the target of other rows, got "
-            f"{shown(others[0])}; correct it, or ask for the task classification"
+            f"{shown(others[0])}; correct it, or set the task to classification"
         )
-    return f", as {shown(others[0].strip())}" if values else ""
+    return f", such as {shown(others[0].strip())}" if values else ""
 
 
 def encode(
     columns: Sequence[Column], task: str, class_names: Sequence[str] | None, where: Where
 ) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """(y, class names) for a task of `TASKS`; class_names: a model's, or None to collect them.
+    """Return (y, class names) for a task of `TASKS`.
 
-    y: int64 (n,) for classification, float32 (n, tasks) for multitask, float64 (n, targets) for
-    regression.
+    y is int64 (n,) for classification, float32 (n, tasks) for multitask, float64 (n, targets) for
+    regression. class_names: those of a model, or None to collect them from the column; None is
+    returned for other tasks.
+
+    Raises ValueError, with the row, for a label or target that is invalid for the task.
     """
     if task not in TASKS:
         raise ValueError(f"task: must be one of auto, {', '.join(TASKS)}, got {shown(str(task))}")
@@ -145,7 +154,7 @@ def encode(
         if len(columns) != 1:
             raise ValueError(
                 f"{where()}: classification needs one target column, got {len(columns)}; "
-                "for one-hot columns give the class number (argmax) instead"
+                "for a one-hot encoding give the class number (argmax) instead"
             )
         (column,) = columns
         text = column.numbers is None or column.codes

@@ -1,9 +1,10 @@
-"""Tox21: 12,707 compounds, 12 tests of toxicity, in the form of DeepTox (Mayr et al. 2016).
+"""Tox21: 12,707 compounds and 12 toxicity assays, as prepared by DeepTox (Mayr et al. 2016).
 
-12,060 compounds are for training, among them the 296 of the challenge's leaderboard, and 647 are
-the test part, which is the same in all folds. Fold 1 is the one of the paper's authors: validation
-on CVfold 5, which is 291 compounds of the leaderboard. Folds 2 to 6 validate on CVfold 0 to 4 of
-the cross-validation that DeepTox used. 9 of the compounds are in both training and test part.
+647 compounds are the test part, which is the same in all folds. The other 12,060 are for training,
+among them the 296 compounds of the challenge's leaderboard. Fold 1 is that of the paper's authors
+(Klambauer et al. 2017): it validates on CVfold 5, which contains 291 leaderboard compounds. Folds 2
+to 6 validate on CVfold 0 to 4 of the cross-validation in DeepTox. 9 compounds are in both the
+training and the test part.
 """
 
 from __future__ import annotations
@@ -27,28 +28,44 @@ TASKS = (
     "SR.ARE", "SR.ATAD5", "SR.HSE", "SR.MMP", "SR.p53",
 )  # fmt: skip
 FEATURES = ("auto", "deeptox", "rdkit")
-ORDER = (5, 0, 1, 2, 3, 4)  # CVfold of the validation part of fold 1, 2, ...
+ORDER = (5, 0, 1, 2, 3, 4)  # CVfold that is the validation part of fold 1, 2, ...
 SETS = ("training", "validation", "test")
 VALUES = {"0": 0.0, "1": 1.0, "NA": np.nan, "": np.nan}
 CVFOLDS = ("0", "1", "2", "3", "4", "5", "NA", "")
 WANTED = {**dict.fromkeys(TASKS, tuple(VALUES)), "set": SETS, "CVfold": CVFOLDS}
-LARGEST = 32 << 20  # bytes of tox21_compoundData.csv, which has 1.4 million
+LARGEST = 32 << 20  # maximum bytes of tox21_compoundData.csv; actual: 1.4 million
 
 
 def load(features: str = "auto", progress: Progress | None = None) -> Folds:
-    """All compounds in the order of tox21_compoundData.csv; y is NaN where nothing was measured.
+    """Return all compounds in the order of tox21_compoundData.csv, with six folds.
+
+    y is float32 (12707, 12): 0, 1, or NaN if the assay was not measured. x is as in the files;
+    `Folds.parts` and `Folds.table` preprocess it like the paper's authors, see `tox21prepare`.
 
     Parameters
     ----------
-    features : "deeptox": those of the paper, 801 dense ones and the sparse ones that at least 5 %
-        of the training compounds have, from the published files. "rdkit": 217 descriptors, 2048
-        bits of Morgan fingerprints (radius 2) and 167 MACCS keys, from
-        derived/tox21_rdkit_features.npz where that file is, else computed with RDKit from
-        tox21.sdf.gz (about three minutes, once per user). "auto": "deeptox" where its files are on
-        this machine, else "rdkit" where its are, else "deeptox" by a download.
+    features : {"auto", "deeptox", "rdkit"}
+        "deeptox" reads the features of the paper from the published files: 801 dense features, and
+        the sparse features that at least 5 % of the training compounds have. "rdkit" uses 217
+        descriptors, 2048 bits of Morgan fingerprints (radius 2) and 167 MACCS keys, read from
+        derived/tox21_rdkit_features.npz if it exists, else computed with RDKit from tox21.sdf.gz
+        (about three minutes, once per user). "auto" is "deeptox" if its files are on this machine,
+        else "rdkit" if its files are, else "deeptox" after a download.
+    progress : callable, optional
+        Called during a download as ``progress(file_name, n_bytes, total_bytes)``; ``total_bytes``
+        may be None.
 
-    Features are as in the files; `Folds.parts` and `Folds.table` do to them what the authors do,
-    see `tox21prepare`.
+    Returns
+    -------
+    Folds
+        x is float64 (12707, features) for "deeptox", float32 (12707, 2432) for "rdkit".
+
+    Raises
+    ------
+    ValueError
+        `features` is unknown, or a file is damaged.
+    RuntimeError
+        A download failed on every mirror, or RDKit is required and not installed.
     """
     if features not in FEATURES:
         raise ValueError(f"features: must be one of {', '.join(FEATURES)}, got {features!r}")
@@ -71,7 +88,7 @@ def load(features: str = "auto", progress: Progress | None = None) -> Folds:
 
 
 def _compounds(path: Path) -> tuple[list[str], list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """(IDs, titles in the SDF file, is in the test part, CVfold or -1, labels (n, 12))."""
+    """Return (IDs, titles in the SDF file, True for test rows, CVfold or -1, labels (n, 12))."""
     what = "must be the CSV file of Tox21, is not"
     with (
         damage(path, what),
@@ -79,11 +96,11 @@ def _compounds(path: Path) -> tuple[list[str], list[str], np.ndarray, np.ndarray
     ):
         reader = csv.DictReader(file)
         wanted = {"ID", "sdftitle", "set", "CVfold", *TASKS}
-        lost = wanted - set(reader.fieldnames or ())
-        if lost:
+        missing = wanted - set(reader.fieldnames or ())
+        if missing:
             raise ValueError(
                 f"{path}: must have the columns of tox21_compoundData.csv, lacks "
-                f"{', '.join(sorted(lost))}; copy or download it again"
+                f"{', '.join(sorted(missing))}; copy or download it again"
             )
         rows = list(reader)
     for line, row in enumerate(rows, 2):
@@ -95,8 +112,8 @@ def _compounds(path: Path) -> tuple[list[str], list[str], np.ndarray, np.ndarray
                 )
         if row["ID"] is None or row["sdftitle"] is None:
             raise ValueError(
-                f"{path}, line {line}: must have an ID and a title, is too short; copy or download "
-                "it again"
+                f"{path}, line {line}: must have an ID and an SDF title, has too few cells; copy "
+                "or download it again"
             )
     cvfold = np.array([int(r["CVfold"]) if r["CVfold"] in CVFOLDS[:6] else -1 for r in rows])
     y = np.array([[VALUES[row[name]] for name in TASKS] for row in rows], np.float32)

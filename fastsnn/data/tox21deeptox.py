@@ -1,7 +1,8 @@
-"""The features of Tox21 that DeepTox and the paper used: descriptors, and counts of substructures.
+"""Reader of the Tox21 features of DeepTox and the paper: descriptors and substructure counts.
 
-Published as tox21_dense_{train,test}.csv.gz and tox21_sparse_{train,test}.mtx.gz. The sparse ones
-have 272,776 columns; only those that enough training compounds have are ever made dense.
+They are published as tox21_dense_{train,test}.csv.gz and tox21_sparse_{train,test}.mtx.gz. The
+sparse matrices have 272,776 columns; only columns that occur in enough training compounds are
+converted to dense.
 """
 
 from __future__ import annotations
@@ -20,27 +21,28 @@ from fastsnn.data.tox21files import DENSE, FOLDER, SPARSE
 
 HEAD = re.compile(rb"%%MatrixMarket matrix coordinate (integer|real) general")
 ARRAYS = ("x", "n_dense")
-LARGEST = 1 << 30  # most bytes of an unpacked file; the largest has about 60 million
-MOST_COLUMNS = 1 << 22  # of sparse features; there are 272,776
+LARGEST = 1 << 30  # maximum uncompressed bytes of a file; the largest has about 60 million
+MOST_COLUMNS = 1 << 22  # maximum number of sparse features; actual: 272,776
 
 
 def at_hand() -> bool:
-    """True if all four files are on this machine."""
+    """Return True if all four files are on this machine."""
     return all(find(FOLDER, file.name) for file in (*DENSE.values(), *SPARSE.values()))
 
 
 def read(
     ids: list[str], is_test: np.ndarray, least: float, progress: Progress | None = None
 ) -> tuple[np.ndarray, int]:
-    """(x (n, features) float64, number of dense features, which come first).
+    """Return (x, number of dense features): x is float64 (n, features), dense features first.
 
-    ids, is_test: of all n compounds, whose order x has. least: a sparse feature is kept where so
-    many compounds outside the test part have it.
+    ids, is_test: ID of each of the n compounds, in the order of the rows of x, and True for those
+    of the test part. least: number of compounds outside the test part in which a sparse feature
+    must occur to be kept.
     """
     rows = {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
     dense = {part: locate(FOLDER, DENSE[part], progress) for part in rows}
     sparse = {part: locate(FOLDER, SPARSE[part], progress) for part in rows}
-    key = "-".join(_sum(path) for path in (*dense.values(), *sparse.values()))
+    key = "-".join(_gzip_crc(path) for path in (*dense.values(), *sparse.values()))
     cached = cache_folder() / FOLDER / f"deeptox-float64-{key}-{least:g}.npz"
     arrays = kept(cached, ARRAYS)
     if arrays is None:
@@ -77,8 +79,8 @@ def _assembled(
     return x, n_dense
 
 
-def _sum(path: Path) -> str:
-    """The sum of its content that a .gz file ends with: a name for the content, wherever it is."""
+def _gzip_crc(path: Path) -> str:
+    """Return the CRC-32 at the end of a .gz file, which identifies its content."""
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - 8))
         return file.read(4)[::-1].hex()
@@ -88,8 +90,8 @@ def _dense(path: Path, ids: list[str]) -> np.ndarray:
     head, _, rest = read_bytes(path, LARGEST).partition(b"\n")
     width = head.count(b",")
     try:
-        if len(rest) < 2 * width * len(ids):  # before a row of that many numbers is allocated
-            raise ValueError("has fewer numbers than its header announces")
+        if len(rest) < 2 * width * len(ids):  # checked before rows of that width are allocated
+            raise ValueError("has fewer numbers than its header states")
         record = [("id", "U32"), ("x", np.float64, (width,))]
         table = parse(rest, record, quotechar='"')
     except ValueError as error:
@@ -106,7 +108,10 @@ def _dense(path: Path, ids: list[str]) -> np.ndarray:
 
 
 def _sparse(path: Path, n_rows: int) -> tuple[np.ndarray, int]:
-    """((row, column, count) from 0, as (3, entries) int64; number of columns)."""
+    """Return (entries, number of columns).
+
+    entries is int64 (3, n_entries): row and column, both counted from 0, and value.
+    """
     text = read_bytes(path, LARGEST)
     head, _, rest = text.partition(b"\n")
     try:
@@ -120,7 +125,7 @@ def _sparse(path: Path, n_rows: int) -> tuple[np.ndarray, int]:
             raise ValueError(f"has {columns:,} columns, more than {MOST_COLUMNS:,}")
         if rows != n_rows or entries != len(numbers) - 1:
             raise ValueError(
-                f"has {rows:,} rows where {n_rows:,} are needed, {len(numbers) - 1:,} of "
+                f"has {rows:,} rows of the required {n_rows:,}, and {len(numbers) - 1:,} of "
                 f"{entries:,} entries"
             )
         table = numbers[1:].T - np.array([[1], [1], [0]])
@@ -128,7 +133,7 @@ def _sparse(path: Path, n_rows: int) -> tuple[np.ndarray, int]:
             raise ValueError("has entries beyond its last row or column")
     except ValueError as error:
         raise ValueError(
-            f"{path}: must be a MatrixMarket file of whole numbers, complete and for these "
-            f"compounds ({error}); copy or download it again"
+            f"{path}: must be a complete MatrixMarket file of integers for these compounds "
+            f"({error}); copy or download it again"
         ) from error
     return table, int(columns)

@@ -1,4 +1,4 @@
-"""The files of Tox21 and where they can be had. No published checksums are known."""
+"""The files of Tox21 and their download URLs. No published checksums are known."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SDF = _file(
     "tox21.sdf.gz", 2_816_836,
     "7d07358fa62655a8471f339dc6493fd852e9fbe0c079df57ba8cd2e5b2a803cf",
 )  # fmt: skip
-DERIVED = File(  # made from SDF; has no source on the net
+DERIVED = File(  # computed from SDF; has no public URL
     "derived/tox21_rdkit_features.npz", 4_660_447,
     "sha256:f1935b111cdb83086541a1866e590882e268102803ac4f5c3b24220ea2b2fd59",
 )  # fmt: skip

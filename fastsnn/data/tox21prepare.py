@@ -1,11 +1,13 @@
-"""Preprocessing of the features of Tox21, as the authors of the paper do it.
+"""Preprocessing of the Tox21 features as in the code of the paper's authors.
 
-Sparse features (counts of substructures) stay where at least 5 % of the rows have them, dense ones
-(descriptors) where their variance is above 1e-6; dense ones with a range above 10 are replaced by
-the logarithm (base 10) of their distance to the smallest value plus 1e-8. Then all: minus the
-median, divided by the distance of the quartiles; tanh; mean 0 and variance 1. All of these figures
-are measured on the training rows. (The authors' own code takes the smallest values over test rows
-too, and chooses features on the validation rows too.)
+1. Sparse features (substructure counts) are kept if at least 5 % of the rows have them, dense
+   features (descriptors) if their variance is above 1e-6.
+2. Dense features with a range above 10 become log10(x - min + 1e-8).
+3. All features: subtract the median, divide by the interquartile range, apply tanh, standardize to
+   mean 0 and variance 1.
+
+All statistics are computed from the training rows. Deviation: the authors' code also uses test rows
+for the minimum, and validation rows for the selection of features.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 import numpy as np
 
 LEAST_SHARE, LEAST_VARIANCE, LARGEST_RANGE, SMALLEST = 0.05, 1e-6, 10.0, 1e-8
-COLUMNS = 64  # processed together, which bounds the memory of the float64 copies
+COLUMNS = 64  # columns processed per pass, to bound the memory of the float64 copies
 
 
 def prepare(x: np.ndarray, rows: np.ndarray, n_dense: int) -> np.ndarray:
-    """x (n, features), the first n_dense of them dense -> (n, kept features) float32.
+    """Return the preprocessed features, float32 (n, kept features).
 
-    rows: the training rows. NaN in a dense feature becomes the median of the training rows.
+    x: (n, features), of which the first n_dense are dense. rows: the training rows. NaN in a dense
+    feature is replaced with the median of the training rows.
     """
     kept = []
     for first in range(0, x.shape[1], COLUMNS):
@@ -32,7 +35,7 @@ def prepare(x: np.ndarray, rows: np.ndarray, n_dense: int) -> np.ndarray:
 
 
 def _kinds(first: int, end: int, n_dense: int) -> list[slice]:
-    """The columns first..end-1 as slices of one kind each."""
+    """Return the columns first to end - 1 as slices that are all dense or all sparse."""
     middle = min(max(first, n_dense), end)
     return [slice(a, b) for a, b in ((first, middle), (middle, end)) if a < b]
 

@@ -1,8 +1,8 @@
-"""Features of Tox21 computed from the structures: NOT those of the paper, whose files are larger.
+"""Features of Tox21 computed from the structures with RDKit: NOT the features of the paper.
 
-217 descriptors of RDKit, 2048 bits of Morgan fingerprints of radius 2 (ECFP4) and 167 MACCS keys.
-They come from derived/tox21_rdkit_features.npz beside the data where it is, else from the per-user
-cache, else are computed from tox21.sdf.gz with RDKit (`pip install '.[tox21]'`).
+They are 217 RDKit descriptors, 2048 bits of Morgan fingerprints of radius 2 (ECFP4) and 167 MACCS
+keys. They are read from derived/tox21_rdkit_features.npz in the data folder if it exists, else from
+the per-user cache, else computed from tox21.sdf.gz with RDKit (``pip install '.[tox21]'``).
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from fastsnn.data.work import tracked
 NOTE = "features computed with RDKit from the structures, not those of the paper"
 RADIUS, BITS, KEYS = 2, 2048, 167
 ARRAYS = ("rdkit_desc", "ecfp4_2048_packed", "maccs167_packed")
-LARGEST = 1 << 15  # most bytes per compound; the SDF file has 2 kB on average
-END = "$$$$\n"  # of a molecule in an SDF file
+LARGEST = 1 << 15  # maximum bytes per compound; the SDF file has 2 kB on average
+END = "$$$$\n"  # delimiter of molecules in an SDF file
 
 
 def at_hand() -> bool:
-    """True if the features, or the structures to compute them from, are on this machine."""
+    """Return True if the features or the structures to compute them from are on this machine."""
     return any(find(FOLDER, file.name) for file in (DERIVED, SDF))
 
 
 def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarray, int, str]:
-    """(x (n, features) float32, as it is stored, number of dense features, which come first, note).
+    """Return (x, number of dense features, note): x is float32 (n, 2432), dense features first.
 
-    titles: of the n molecules in the SDF file, whose order x has. NaN where a descriptor is not
-    defined.
+    An undefined descriptor is NaN. titles: titles of the n molecules in the SDF file, in the order
+    of the rows of x.
     """
     path = find(FOLDER, DERIVED.name)
     if path is None:
@@ -50,8 +50,8 @@ def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarra
     if not (floats and bytes_ and [bits.shape, keys.shape] == widths):
         raise ValueError(
             f"{path}: must have {', '.join(ARRAYS)} for the {n:,} compounds of "
-            f"tox21_compoundData.csv, has them of shape {dense.shape}, {bits.shape}, {keys.shape}; "
-            "copy it again, or remove it to have them computed"
+            f"tox21_compoundData.csv, has shapes {dense.shape}, {bits.shape}, {keys.shape}; "
+            "copy it again, or remove it to compute the features"
         )
     bits = np.unpackbits(bits, axis=1, count=BITS)
     keys = np.unpackbits(keys, axis=1, count=KEYS)
@@ -60,12 +60,12 @@ def read(titles: list[str], progress: Progress | None = None) -> tuple[np.ndarra
 
 
 def _computed(sdf: Path, titles: list[str], progress: Progress | None) -> dict[str, np.ndarray]:
-    """From the per-user cache for these structures and this RDKit, or computed."""
+    """Return `compute` of an SDF file, cached per user, structures and RDKit version."""
     try:
         import rdkit
     except ImportError as error:
         raise RuntimeError(
-            "tox21: its features are computed with RDKit, which is not installed; "
+            "tox21: RDKit is required to compute its features, and it is not installed; "
             "pip install '.[tox21]'"
         ) from error
     name = f"rdkit-{rdkit.__version__}-{file_sha256(sdf)[:16]}.npz"
@@ -85,9 +85,9 @@ def _computed(sdf: Path, titles: list[str], progress: Progress | None) -> dict[s
 
 
 def compute(blocks: list[str], progress: Progress | None = None) -> dict[str, np.ndarray]:
-    """ARRAYS: descriptors (n, 217) float32, and the packed bits of fingerprints and keys.
+    """Return ARRAYS: descriptors, float32 (n, 217), and packed bits of fingerprints and keys.
 
-    Ipc, which reaches 1e300, is replaced by log10(1 + Ipc).
+    The descriptor Ipc, which reaches 1e300, is replaced with log10(1 + Ipc).
     """
     from rdkit import rdBase
     from rdkit.Chem import Descriptors, MACCSkeys, rdFingerprintGenerator
@@ -111,7 +111,10 @@ def compute(blocks: list[str], progress: Progress | None = None) -> dict[str, np
 
 
 def _molecule(block: str) -> Any:
-    """Five of the molecules break the rules of valence or aromaticity: they are read without."""
+    """Return the molecule of an SDF block.
+
+    Five molecules violate valence or aromaticity rules; they are read without these checks.
+    """
     from rdkit import Chem
 
     name = brief(block.partition("\n")[0], 60)

@@ -1,8 +1,8 @@
-"""One download over HTTP into a file: continued where it stopped, within limits of size and time.
+"""Resumable download of a file over HTTP, with limits of size and time.
 
-A thread talks to the server and passes on the bytes; the caller writes them. So whatever a server
-does - endless redirects and headers, a byte every few seconds, names that never resolve - the
-caller waits at most WINDOW_S and then abandons the thread to its own timeouts.
+A thread communicates with the server, and the caller writes the bytes that it receives. Whatever a
+server does (endless redirects or headers, a byte every few seconds, names that never resolve), the
+caller waits at most WINDOW_S seconds and then abandons the thread, which ends by its own timeouts.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from urllib.parse import urljoin
 from fastsnn.data.files import brief
 
 CHUNK = 1 << 14
-TIMEOUT_S = 30  # for a connection, and for its next bytes
-LEAST_BYTES, WINDOW_S = 60_000, 60  # fewer bytes in that time count as no progress
+TIMEOUT_S = 30  # seconds to connect, and to receive the next bytes
+LEAST_BYTES, WINDOW_S = 60_000, 60  # fewer bytes in this many seconds count as no progress
 REDIRECTS = 10
 
 
 class Failed(Exception):
-    """One line: why a mirror did not provide the file."""
+    """A mirror did not provide the file; the message is one line with the reason."""
 
 
 class Limit(NamedTuple):
-    """The most bytes of a file, and advice for a user whose file rightly has more."""
+    """Maximum bytes of a file, and advice in case that a larger file is intended."""
 
     most: int
     advice: str = ""
@@ -38,9 +38,10 @@ class Limit(NamedTuple):
 def transfer(
     url: str, part: Path, limit: Limit, progress: Callable[[int, int | None], None]
 ) -> None:
-    """Complete `part` from `url`; if the server cannot continue, the download starts over.
+    """Complete the file `part` from `url`, starting over if the server cannot resume.
 
-    Raises Failed, and then `part` keeps the bytes that arrived, and OSError if `part` cannot be
+    progress: called as ``progress(n_bytes, total_bytes)``. Raises Failed if the server does not
+    provide the file, in which case `part` keeps the received bytes, and OSError if `part` cannot be
     written.
     """
     start = part.stat().st_size if part.exists() else 0
@@ -55,20 +56,20 @@ def transfer(
 def _receive(
     url: str, part: Path, start: int, limit: Limit, progress: Callable[[int, int | None], None]
 ) -> bool:
-    """One request; False where the server cannot continue at `start`: it must start over."""
+    """Send a request and write the answer. Return False if the server cannot resume at `start`."""
     source = _Source(url, start)
     try:
         status, headers = source.next()
-        if start and status == 416:  # the server has no bytes beyond ours
+        if start and status == 416:  # range not satisfiable: the file has no more bytes
             return False
         if status not in (200, 206):
-            raise Failed(f"HTTPError: {status} is not the answer to a download")
+            raise Failed(f"HTTPError: {status}, an unexpected status")
         if status == 206:
             first = re.match(r"bytes (\d+)-", headers.get("Content-Range", f"bytes {start}-"))
             if first is None or int(first[1]) != start:
                 if start:
                     return False
-                raise Failed("HTTPError: 206, a part of the file, where all of it was asked for")
+                raise Failed("HTTPError: 206, partial content, although all was requested")
         start = start if status == 206 else 0
         total = _total(headers, start, limit)
         done = start
@@ -76,20 +77,20 @@ def _receive(
             while chunk := source.next():
                 done += len(chunk)
                 if total is not None and done > total:
-                    raise Failed(f"the server announced {total:,} bytes and sends more")
+                    raise Failed(f"the server announced {total:,} bytes and sent more")
                 if done > limit.most:
                     raise Failed(_too_large(f"{done:,} or more", limit))
                 file.write(chunk)
                 progress(done, total)
         if total is not None and done < total:
-            raise Failed(f"the connection broke off after {done:,} of {total:,} bytes")
+            raise Failed(f"the connection was closed after {done:,} of {total:,} bytes")
     finally:
         source.abandoned.set()
     return True
 
 
 def _total(headers: Mapping[str, str], start: int, limit: Limit) -> int | None:
-    """The size of the whole file according to the server; None if it does not say."""
+    """Return the size of the whole file as reported by the server; None if it is not reported."""
     text = headers.get("Content-Length")
     if text is None or "Transfer-Encoding" in headers:
         return None
@@ -103,17 +104,17 @@ def _total(headers: Mapping[str, str], start: int, limit: Limit) -> int | None:
 
 def _too_large(given: str, limit: Limit) -> str:
     most, advice = limit
-    return f"the file must have at most {most:,} bytes, the server gives {given}{advice}"
+    return f"the file must have at most {most:,} bytes, the server sends {given}{advice}"
 
 
 class _Source:
-    """The answer of a server: `next()` gives (status, headers), then chunks, then b""."""
+    """Response of a server: `next()` returns (status, headers), then chunks, then b""."""
 
     def __init__(self, url: str, start: int) -> None:
-        import requests  # here, so that the thread's time does not include the import
+        import requests  # here, so that the time limit does not include the import
 
         self.requests, self.url, self.start = requests, url, start
-        self.arrived: queue.Queue[Any] = queue.Queue(64)  # bounded, and so is the memory
+        self.arrived: queue.Queue[Any] = queue.Queue(64)  # bounded, to bound the memory
         self.abandoned = threading.Event()
         self.waited, self.counted = 0.0, 0
         threading.Thread(target=self._run, name="fastsnn-download", daemon=True).start()
@@ -125,7 +126,7 @@ class _Source:
                 item = self.arrived.get(timeout=max(0.0, WINDOW_S - self.waited))
             except queue.Empty:
                 item = None
-            self.waited += time.monotonic() - began  # for the server, not for the disk
+            self.waited += time.monotonic() - began  # excludes the time of writing to disk
             if isinstance(item, Exception):
                 raise Failed(f"{type(item).__name__}: {brief(_reason(item))}") from item
             self.counted += len(item) if isinstance(item, bytes) else 0
@@ -133,14 +134,14 @@ class _Source:
                 if self.counted < LEAST_BYTES:
                     raise Failed(
                         f"too slow: {self.counted:,} bytes in {WINDOW_S} s, at least "
-                        f"{LEAST_BYTES:,} are needed"
+                        f"{LEAST_BYTES:,} are required"
                     )
                 self.waited, self.counted = 0.0, 0
             if item is not None:
                 return item
 
     def _run(self) -> None:
-        headers = {"Accept-Encoding": "identity"}  # the checksum is that of the packed file
+        headers = {"Accept-Encoding": "identity"}  # the checksum is that of the compressed file
         if self.start:
             headers["Range"] = f"bytes={self.start}-"
         try:
@@ -154,15 +155,17 @@ class _Source:
                     self._put(chunk)
         except _Abandoned:
             pass
-        except Exception as error:  # from any library below: servers can provoke all of them
+        except Exception as error:  # a server can provoke exceptions in any library used here
             try:
                 self._put(error)
             except _Abandoned:
                 pass
 
     def _answer(self, session: Any, headers: dict[str, str]) -> Any:
-        """The answer after all redirects. Their bodies are not read: requests would read each, of
-        any size, into memory.
+        """Return the response after all redirects.
+
+        The bodies of redirects are not read, because requests would read each, of any size, into
+        memory.
         """
         target, url = session.get_redirect_target, self.url
         session.get_redirect_target = lambda answer: None
@@ -186,11 +189,11 @@ class _Source:
 
 
 class _Abandoned(Exception):
-    pass
+    """The caller has stopped waiting for the thread."""
 
 
 def _reason(error: BaseException) -> object:
-    """The system's message, without the description of objects that a library adds."""
+    """Return the system's message, without the object representations that a library adds."""
     inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", None)
     return error if reason is None else str(reason).rpartition(": ")[2] or reason

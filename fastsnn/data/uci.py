@@ -1,9 +1,13 @@
-"""The 121 UCI tasks of the paper, from the authors' data_py.zip: NAME/NAME_py.dat and its folds.
+"""The 121 UCI tasks of the paper (Klambauer et al. 2017), from the authors' archive data_py.zip.
 
-Each task has four folds with given test and validation rows; nothing is split again. What to know:
-the features are standardized over all rows of their file, test rows among them; the test folds of
-most sets overlap and do not cover all rows; 19 sets have one given test part in all four folds; the
-100 test rows of annealing are not standardized. Copies of the archive may lack sets.
+Each task has four folds with given test and validation rows, which are used unchanged. The archive
+has the following properties:
+
+* The features are standardized over all rows of their file, including test rows.
+* The test folds of most tasks overlap and do not cover all rows.
+* 19 tasks have the same test part in all four folds.
+* The 100 test rows of annealing are not standardized.
+* Copies of the archive may lack some tasks.
 """
 
 from __future__ import annotations
@@ -25,38 +29,44 @@ from fastsnn.data.numbers import parse
 from fastsnn.data.ucinames import SHAPES
 
 FOLDER, FOLDS = "uci121", 4
-# No published checksum is known: a download is held against the sums inside the archive, and
-# each set against its numbers of rows, features and classes.
+# No published checksum is known: a download is verified against the checksums inside the archive,
+# and each task against its numbers of rows, features and classes.
 ARCHIVE = File("data_py.zip", urls=("http://www.bioinf.jku.at/people/klambauer/data_py.zip",))
 PARTS = ("{}_py.dat", "labels_py.dat", "folds_py.dat", "validation_folds_py.dat")
 ARRAYS = ("x", "y", "test", "validation")
-LETTERS = 128  # most bytes of a number, twice as many as in the authors' copy
-CACHED_FROM = 1 << 20  # bytes of text; less is parsed in the time that a cached file takes
+NUMBER_BYTES = 128  # maximum bytes of a number, twice as many as in the authors' copy
+CACHED_FROM = 1 << 20  # bytes of text; parsing less takes no longer than reading a cached file
 
 
 def load(name: str, progress: Progress | None = None) -> Folds:
-    """One task, "iris" or "uci/iris", with its four folds.
+    """Return one task, such as "iris" or "uci/iris", with its four folds.
 
-    Raises ValueError for a name that is not among the 121, or not in the copy at hand.
+    x is float64 (n, features), y int64 (n,). Raises ValueError if the name is not one of the 121
+    tasks or if the copy on this machine lacks the task, RuntimeError if a download failed.
     """
     name = name.removeprefix("uci/")
     if name not in SHAPES:
         near = difflib.get_close_matches(name, SHAPES, n=5, cutoff=0.5)
-        hint = f"near names: {', '.join(near)}" if near else "fastsnn.data.uci.SHAPES has the names"
+        hint = "fastsnn.data.uci.SHAPES has all names"
+        if near:
+            hint = f"similar names: {', '.join(near)}"
         raise ValueError(f"uci/{name}: must be one of the {len(SHAPES)} UCI tasks; {hint}")
     return read(locate(FOLDER, ARCHIVE, progress), name)
 
 
 def read(path: Path, name: str) -> Folds:
-    """One of the 121 tasks in an archive. Raises ValueError if it is missing or incomplete."""
+    """Return one of the 121 tasks in an archive.
+
+    Raises ValueError if it is missing, incomplete or damaged.
+    """
     with opened(path) as archive:
         members = _members(archive).get(name, {})
         if len(members) < len(PARTS):
-            lost = [part.format(name) for part in PARTS if part.format(name) not in members]
+            lacking = [part.format(name) for part in PARTS if part.format(name) not in members]
             raise ValueError(
-                f"uci/{name}: {path} does not have its {', '.join(lost)} (this copy has "
-                f"{len(_complete(archive))} of {len(SHAPES)} tasks); take the authors' archive "
-                f"from {ARCHIVE.urls[0]}, or another task"
+                f"uci/{name}: {path} does not contain its {', '.join(lacking)} (this copy has "
+                f"{len(_complete(archive))} of {len(SHAPES)} tasks); download the authors' archive "
+                f"from {ARCHIVE.urls[0]}, or choose another task"
             )
         x, labels, test, validation = _arrays(path, archive, members, name)
     return Folds(
@@ -66,18 +76,21 @@ def read(path: Path, name: str) -> Folds:
 
 
 def names(progress: Progress | None = None) -> list[str]:
-    """The tasks that the copy at hand has whole, sorted."""
+    """Return the sorted names of the tasks that are complete in the archive.
+
+    The archive is downloaded if it is not on this machine.
+    """
     with opened(locate(FOLDER, ARCHIVE, progress)) as archive:
         return _complete(archive)
 
 
 def missing(progress: Progress | None = None) -> list[str]:
-    """Names of the tasks among the 121 that are missing, sorted."""
+    """Return the sorted names of the tasks among the 121 that the archive lacks."""
     return sorted(SHAPES.keys() - set(names(progress)))
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, dict[str, zipfile.ZipInfo]]:
-    """{task: {file: member}}, whatever the folder above them is called."""
+    """Return {task: {file: member}}, regardless of the folders that contain the task's folder."""
     found: dict[str, dict[str, zipfile.ZipInfo]] = {}
     for info in archive.infolist():
         *_, folder, file = ["", *info.filename.split("/")][-2:]
@@ -97,7 +110,7 @@ def _arrays(
     infos = [members[part.format(name)] for part in PARTS]
     cached = None
     if infos[0].file_size >= CACHED_FROM:
-        key = "-".join(f"{info.CRC:08x}" for info in infos)  # of the content, wherever it lies
+        key = "-".join(f"{info.CRC:08x}" for info in infos)  # identifies the content
         cached = cache_folder() / FOLDER / f"{name}-float64-{key}.npz"
         if (stored := kept(cached, ARRAYS)) is not None:
             return tuple(stored.values())
@@ -126,7 +139,7 @@ def _arrays(
 
 
 def _numbers(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> np.ndarray:
-    text = read_member(archive, info, path, LETTERS * (count + 1))
+    text = read_member(archive, info, path, NUMBER_BYTES * (count + 1))
     advice = "copy or download the archive again"
     with damage(place(path, info), "must hold lines of numbers joined by commas", advice):
         return parse(text)

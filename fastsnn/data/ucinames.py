@@ -1,4 +1,4 @@
-"""The 121 tasks of Fernandez-Delgado et al. (JMLR 2014): what each must look like."""
+"""Rows, features and classes of the 121 UCI tasks of Fernandez-Delgado et al. (JMLR 15, 2014)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 
 class Shape(NamedTuple):
+    """Number of rows, features and classes of a task."""
+
     rows: int
     features: int
     classes: int

@@ -1,4 +1,4 @@
-"""Progress of long work on files that are on this machine: decoding, computing features."""
+"""Progress of long computations on local files: decoding images, computing features."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ Item = TypeVar("Item")
 def tracked(
     items: Iterable[Item], text: str, total: int | None = None, progress: Progress | None = None
 ) -> Iterable[Item]:
-    """The items, followed by `progress.track(items, text, total)` if the progress of downloads has
-    such a method; else a line in the log says what is being done.
+    """Return `progress.track(items, text, total)` if `progress` has such a method.
+
+    Otherwise log `text` as a warning and return the items.
     """
     track = getattr(progress, "track", None)
     if track is None:

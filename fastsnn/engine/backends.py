@@ -1,4 +1,4 @@
-"""The backends by name: the only module that imports all of them."""
+"""Backends by name; the only module that imports all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRECISIONS = ("float32", "tf32", "bf16")
 
 
 def check(backend: str, precision: str, where: str) -> None:
-    """Raise ValueError unless these are names that go together."""
+    """Raise ValueError unless both names are known and the backend supports the precision."""
     if backend not in BACKENDS:
         raise ValueError(f"{where}: backend must be one of {', '.join(BACKENDS)}; got {backend!r}")
     if precision not in PRECISIONS:
@@ -26,7 +26,7 @@ def check(backend: str, precision: str, where: str) -> None:
 
 
 def require(backend: str) -> None:
-    """Raise RuntimeError, in one line, if this backend cannot be used."""
+    """Raise RuntimeError, with a message of one line, if this backend cannot be used."""
     if backend == "cuda":
         from fastsnn.engine import device
 
@@ -41,8 +41,8 @@ def training_engine(
     n_state: int,
     precision: str,
 ) -> TrainingEngine:
-    """The engine of a trainer whose optimizer has `n_state` arrays of state. Raises RuntimeError if
-    the backend cannot be used.
+    """Return the engine of a trainer whose optimizer has `n_state` arrays of state. Raises
+    RuntimeError if the backend cannot be used.
     """
     if backend == "cuda":
         from fastsnn.engine import cuda
@@ -54,7 +54,9 @@ def training_engine(
 def prediction_engine(
     backend: str, nodes: tuple[Node, ...], parameters: Parameters
 ) -> PredictionEngine:
-    """The engine of a network. Raises RuntimeError if the backend cannot be used."""
+    """Return the prediction engine of a network. Raises RuntimeError if the backend cannot be
+    used.
+    """
     if backend == "cuda":
         from fastsnn.engine import cuda_predict
 

@@ -1,4 +1,6 @@
-"""Images as bytes, converted batch by batch: a quarter of the memory, and no wait at the start."""
+"""Images stored as bytes and converted batch by batch: a quarter of the memory of float32, and no
+conversion of the whole data set before the first step.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-BLOCK = 1024  # rows converted at a time, so that no second copy of a large array ever exists
+BLOCK = 1024  # rows converted at a time, so that no second copy of a large array exists
 
 
 class Inputs(Protocol):
-    """The map from bytes to features, such as a `fastsnn.data.Standardizer`."""
+    """A map from bytes to features, such as `fastsnn.data.Standardizer`."""
 
     def transform(
         self, x: np.ndarray, out: np.ndarray | None = None, rows: np.ndarray | None = None
@@ -19,9 +21,15 @@ class Inputs(Protocol):
 
 
 class ByteRows:
-    """Rows of uint8 features that become standardized float32 ones when they are taken.
+    """Rows of uint8 features, converted to standardized float32 when they are read.
 
-    x (m, features) uint8; rows: those of x that belong to it, by default all, in their order.
+    Parameters
+    ----------
+    x : (m, features) uint8
+    inputs : Inputs
+        Converts uint8 to float32.
+    rows : (n,) int, optional
+        Rows of x, in this order; default: all.
     """
 
     def __init__(self, x: np.ndarray, inputs: Inputs, rows: np.ndarray | None = None):
@@ -39,10 +47,10 @@ class ByteRows:
         return len(self.rows), self.bytes.shape[1]
 
     def take(self, rows: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
-        """The given rows as (len(rows), features) float32, written into `out` if there is one."""
+        """Return the given rows, (len(rows), features) float32, in `out` if it is given."""
         return self.inputs.transform(self.bytes, out, self.rows[rows])
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All rows in their order, BLOCK of them at a time."""
+        """Yield all rows in order, BLOCK at a time."""
         for first in range(0, len(self), BLOCK):
             yield self.take(slice(first, first + BLOCK))

@@ -1,4 +1,4 @@
-"""The CPU backend: its kernels, and the training engine."""
+"""The CPU backend: loading of its kernels, and the training engine."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ TRAINING = (
     *PREDICTION, checks.check_batch, program.run_backward, program.run_weights,
     program.run_directions,
 )  # fmt: skip
-STEPS_AT_ONCE = 64  # most of them
-FLOPS_AT_ONCE = 4e9  # and of their products: about a twentieth of a second
+STEPS_AT_ONCE = 64  # upper bound of the steps per native call
+FLOPS_AT_ONCE = 4e9  # upper bound of their operations: about a twentieth of a second
 
 
 def load_kernels(threads: int, training: bool = True, report: Report = log.warning) -> float:
-    """Compile the kernels of training or of prediction alone, or take them from the cache; returns
-    the seconds.
+    """Compile the kernels of training, or of prediction only, or load them from the cache. Return
+    the time in seconds.
     """
     also = *_entries(threads, True), *_entries(1, False), single.run_single
     seconds: float = jit.load(*_entries(threads, training), also=also, report=report)
@@ -48,11 +48,11 @@ def load_kernels(threads: int, training: bool = True, report: Report = log.warni
 
 
 def compiled(threads: int) -> bool:
-    """Return True if training with this number of threads finds all its kernels in the cache."""
+    """Return True if all kernels of training with this number of threads are in the cache."""
     return all(entry.on_disk() for entry in _entries(threads, training=True))
 
 
-def _entries(threads: int, training: bool) -> tuple[Any, ...]:  # functions of `jit.entry`
+def _entries(threads: int, training: bool) -> tuple[Any, ...]:  # jit.Entry objects
     serial = threads == 1
     entries = [regions.predict_serial if serial else regions.predict_parallel]
     if training:
@@ -61,20 +61,22 @@ def _entries(threads: int, training: bool) -> tuple[Any, ...]:  # functions of `
 
 
 def derive_weights(nodes: tuple[Node, ...], layout: ParameterLayout, flat: np.ndarray) -> None:
-    """Compute the derived tensors in a flat buffer from the others."""
+    """Compute the derived tensors of a flat buffer (weights of weight normalization)."""
     table = plan(nodes, layout, 1, training=False).table
     directions.derive_weights(table, flat, np.zeros(PANEL, np.float32))
 
 
 class TrainingEngine(Interface):
-    """Runs the kernels' regions over its own buffers."""
+    """Training engine on the CPU: runs the regions of `kernels/cpu/regions.py` on its own
+    buffers.
+    """
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters, threads: int, n_state: int):
         layout = parameters.layout
         self.nodes, self.parameters, self.threads = nodes, parameters, threads
         self.normalizes_weights = bool(layout.derived)
         self._derive = partial(derive_weights, nodes, layout)
-        # The gradients of normalized weights pass through the first array of the state.
+        # Weight normalization stores the gradient of its weights in the first array of the state.
         self._state = aligned_zeros(max(n_state, int(self.normalizes_weights)), layout.size)
         self.n_state = n_state
         self.hypers = np.zeros((STEPS_AT_ONCE, updates.HYPER), np.float32)
@@ -90,14 +92,14 @@ class TrainingEngine(Interface):
         return self._state[: self.n_state]
 
     def state_changed(self) -> None:
-        pass  # kernels work on `state` itself
+        pass  # kernels read and write `state` itself
 
     def reserve(self, samples: int) -> None:
         if self.plan is not None and samples <= self.plan.panels * PANEL:
             return
         panels = round_up(samples, PANEL) // PANEL
         self.plan = plan(self.nodes, self.parameters.layout, panels, training=True)
-        self.shares: dict[tuple[int, int], bool] = {}  # of `shares_panels`
+        self.shares: dict[tuple[int, int], bool] = {}  # results of `shares_panels`
         self.acts = aligned_zeros(self.plan.activations)
         self.bits = aligned_zeros(panels, self.plan.mask_columns, dtype=np.uint32)
         self.work = aligned_zeros(self.threads, self.plan.work)
@@ -110,7 +112,7 @@ class TrainingEngine(Interface):
             self.job[regions.DIRECTIONS] = program.run_directions.address
 
     def _prepare(self, steps: Steps) -> None:
-        """Reserve the buffers, and set the job of the first step."""
+        """Reserve the buffers and write the job of the first step."""
         first_row, sizes, step, seed, loss, update, _, _ = steps
         updates.require(update)
         require_loss(loss._code)
@@ -133,7 +135,9 @@ class TrainingEngine(Interface):
     def _run(
         self, flat: np.ndarray, state: np.ndarray, batch: Batch, steps: Steps
     ) -> tuple[list[float], bool]:
-        """Losses of the steps that were made, at least one; and True if the last one overflowed."""
+        """Run the steps. Return the losses of the steps that were run, at least one, and True if
+        the last one overflowed.
+        """
         buffers = (
             self.job, self.losses, self.plan.table, self.plan.constants, flat, state, self.acts,
             self.bits, self.work,
@@ -160,8 +164,7 @@ class TrainingEngine(Interface):
         return data
 
     def steps_at_once(self, samples: int, watched: bool) -> int:
-        # One where threads work together or steps take long; several where calls would cost as
-        # much as the steps.
+        # Several, if the overhead of a call from Python would be comparable to a step.
         if watched or processors.resolve(self.threads) > 1:
             return 1
         weights = self.parameters.layout.size

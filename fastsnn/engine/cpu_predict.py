@@ -1,4 +1,4 @@
-"""Predictions on the CPU."""
+"""Prediction engine on the CPU."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from fastsnn.kernels.cpu.arguments import Batch, Buffers, Masks, Part, Program
 from fastsnn.kernels.cpu.dropout import signed64
 from fastsnn.kernels.cpu.shape import PANEL
 
-FEW = 4  # rows that are predicted one by one
-CHUNK = 8 * PANEL  # rows whose activations are computed at a time
+FEW = 4  # batches of at most FEW rows are predicted row by row
+CHUNK = 8 * PANEL  # rows per forward pass of `activations`
 
 
 class SingleRows:
-    """Predictions of at most FEW rows for one version of a network's parameters, from any number of
-    threads concurrently. For networks of plain dense layers.
+    """Prediction of at most FEW rows with one version of a network's parameters, for networks of
+    plain dense layers. Safe to call from several threads concurrently.
 
-    The time of such a call is that of reading the weights, and of the call itself.
+    A call takes the time of reading the weights once per row, plus the call overhead.
     """
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
@@ -58,7 +58,7 @@ class SingleRows:
 
 
 class _Buffers:
-    """The buffers of one thread of the user's, for up to `threads` threads of a pool."""
+    """Buffers of one calling thread, for up to `threads` pool threads."""
 
     def __init__(self) -> None:
         self.threads = 0
@@ -76,8 +76,8 @@ class _Buffers:
 
 
 class PredictionEngine(Interface):
-    """Panels of rows go through all layers together; a few rows one by one, if the same parameters
-    predict them again.
+    """Prediction engine on the CPU. Panels of rows pass through all layers together. Up to FEW rows
+    use `SingleRows`, from the second such call with the same parameters on.
     """
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
@@ -87,18 +87,18 @@ class PredictionEngine(Interface):
             node.op == "dense" and not node.weight_norm and node.skip is None for node in nodes
         )
         self._single: SingleRows | None = None
-        self._seen = -1
-        self._own = threading.local()
+        self._seen_version = -1
+        self._own = threading.local()  # buffers of each calling thread
 
     def place(self, x: np.ndarray | ByteRows) -> np.ndarray | ByteRows:
         return x
 
     def expect_predictions(self) -> None:
-        self._seen = self.parameters.version
+        self._seen_version = self.parameters.version
 
     def run(self, out: np.ndarray, x: np.ndarray, threads: int | None) -> None:
-        if self._plain and len(x) <= FEW and (few := self._single_rows()) is not None:
-            few.run(out, x)
+        if self._plain and len(x) <= FEW and (single_rows := self._single_rows()) is not None:
+            single_rows.run(out, x)
             return
         buffers = getattr(self._own, "buffers", None)
         if buffers is None:
@@ -116,14 +116,14 @@ class PredictionEngine(Interface):
                 regions.predict_parallel(*arguments)
 
     def _single_rows(self) -> SingleRows | None:
-        """The copy of the parameters for a few rows; made when the same parameters are used a
-        second time, since a network in training may never come back to them.
+        """Return the packed copy of the current parameters, or None. The copy is created at the
+        second call with the same parameters, because a network in training may use them only once.
         """
-        few, version = self._single, self.parameters.version
-        if few is not None and few.version == version:
-            return few
-        if self._seen != version:
-            self._seen = version
+        single_rows, version = self._single, self.parameters.version
+        if single_rows is not None and single_rows.version == version:
+            return single_rows
+        if self._seen_version != version:
+            self._seen_version = version
             return None
         self._single = SingleRows(self.nodes, self.parameters)
         return self._single

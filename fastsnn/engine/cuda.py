@@ -1,4 +1,4 @@
-"""The CUDA backend: the training engine, on an NVIDIA GPU."""
+"""Training engine on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS_AT_ONCE = 64  # steps queued per host-device round trip
 
 
 class TrainingEngine(Interface):
-    """Repeats the launches of a step over buffers on the device."""
+    """Training engine on a GPU: repeats the launches of a step on buffers in device memory."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class TrainingEngine(Interface):
         self.rows = np.zeros(0, np.int64)
         self.plan: DevicePlan = None  # type: ignore[assignment]  # until the first `reserve`
         self.batch: Data | None = None
-        self.gradient: DeviceArray | None = None  # from the first call of `gradients` on
-        # The launches of a step are found by (id of its data, samples, loss, update).
+        self.gradient: DeviceArray | None = None  # allocated by the first call of `gradients`
+        # Key: (id of the data, samples, code of the loss, code of the update).
         self.launches: dict[tuple[int, int, int, int], tuple[Data, Launches]] = {}
 
     @property
@@ -63,10 +63,10 @@ class TrainingEngine(Interface):
             kernels().device.write(self._state, 0, self._host_state.reshape(-1))
 
     def load(self, report: Callable[[str], None] | None = None) -> float:
-        return 0.0  # kernels are compiled when the launches of a step are known
+        return 0.0  # kernels are compiled when the launches of a step are prepared
 
     def place(self, data: Batch) -> Batch:
-        self.launches = {}  # and with them the data before
+        self.launches = {}  # also releases the previous data
         return data._replace(x=Data(features(data.x), data, len(data.x)))
 
     def reserve(self, samples: int) -> None:
@@ -82,16 +82,16 @@ class TrainingEngine(Interface):
         self.launches = {}
 
     def steps_at_once(self, samples: int, watched: bool) -> int:
-        return STEPS_AT_ONCE  # also where they are watched: losses come back once for all of them
+        return STEPS_AT_ONCE  # also if watched: losses are read once per round trip
 
     def _data(self, batch: Batch) -> Data:
-        """The arrays of a batch on the device."""
+        """Return the arrays of a batch in device memory."""
         if isinstance(batch.x, Data):
             batch.x.set_order(batch.index)
             return batch.x
         mine = self.batch
         if mine is None or (mine.weighted, mine.class_weighted) != weighted_by(batch):
-            mine = self.batch = Data.with_room(batch, self.plan.samples)
+            mine = self.batch = Data.with_capacity(batch, self.plan.samples)
             self.launches = {}
         mine.fill(batch)
         return mine
@@ -105,59 +105,60 @@ class TrainingEngine(Interface):
         update: int,
         state: DeviceArray,
     ) -> Launches:
-        """The launches of a step of `samples` rows."""
+        """Return the launches of a step of `samples` rows."""
         key = id(data), samples, loss, update
         if key in self.launches:
             return self.launches[key][1]
-        made, run = kernels(), Launches()
-        groups, table = made.arguments, self.plan.table
+        modules, run = kernels(), Launches()
+        groups, table = modules.arguments, self.plan.table
         program = groups.Program(table, self.plan.constants, params)
         queue = groups.Queue(self.jobs, self.slots, self.hypers, self.step_losses)
         batch = groups.Batch(data.index, samples)
         targets = groups.Targets(*data.arrays, int(data.weighted), int(data.class_weighted))
-        block = schedule.narrow_block(table, samples, True, made.passes.BLOCKS)
-        made.program.run_rows(
+        block = schedule.narrow_block(table, samples, True, modules.passes.BLOCKS)
+        modules.program.run_rows(
             run, block, self.losses, program, self.acts, data.x, batch, targets, queue, loss,
             self.precision,
         )  # fmt: skip
-        tiling, size = made.weights.Tiling(table, samples, self.precision), self.layout.size
-        made.program.run_weights(
+        tiling, size = modules.weights.Tiling(table, samples, self.precision), self.layout.size
+        modules.program.run_weights(
             run, program, tiling, state, self.acts, queue, update, size, samples
         )
-        made.program.run_directions(run, program, state, queue, update, size)
-        self.launches[key] = data, run  # the data, so that its id stays its own
+        modules.program.run_directions(run, program, state, queue, update, size)
+        self.launches[key] = data, run  # keeps the data alive, so that its id is not reused
         return run
 
     def _run(
         self, params: DeviceArray, state: DeviceArray, batch: Batch, steps: Steps
     ) -> tuple[list[float], np.ndarray]:
-        """(mean losses, nonzero for each update that overflowed) of all steps, also of those that
-        the device did not make.
+        """Queue all steps and wait. Return (mean losses, overflow marks) of all steps, including
+        those that the device skipped. A nonzero mark: the update overflowed.
         """
-        made = kernels()
+        modules = kernels()
         first_row, sizes, step, seed, loss, update, hypers, limit = steps
         self.reserve(max(sizes))
         data = self._data(batch)
-        jobs = np.zeros((len(sizes), made.job.JOB), np.int64)
-        scalars = np.zeros((len(sizes), made.job.HYPERS), np.float32)
+        jobs = np.zeros((len(sizes), modules.job.JOB), np.int64)
+        scalars = np.zeros((len(sizes), modules.job.HYPERS), np.float32)
         numbers = require_loss(loss._code).targets == NUMBERS
         outputs = self.nodes[-1].fan_out if numbers else 1
         for i, (size, hyper) in enumerate(zip(sizes, hypers, strict=True)):
-            jobs[i, made.job.FIRST_ROW], first_row = first_row, first_row + size
-            jobs[i, made.job.STEP] = (step + i) & 0xFFFFFFFF
+            jobs[i, modules.job.FIRST_ROW], first_row = first_row, first_row + size
+            jobs[i, modules.job.STEP] = (step + i) & 0xFFFFFFFF
             scalars[i, : len(hyper)] = hyper
-            scalars[i, made.job.PARAMETER] = loss._parameter
-            scalars[i, made.job.SCALE] = 1 / (size * outputs)
-        jobs[:, made.job.SEED] = made.dropout.signed64(seed)
-        scalars[:, made.job.LIMIT] = limit
-        made.device.write(self.jobs, 0, jobs.reshape(-1))
-        made.device.write(self.hypers, 0, scalars.reshape(-1))
-        made.device.write(self.slots, 0, np.zeros(made.job.SLOTS, np.int64))
+            scalars[i, modules.job.PARAMETER] = loss._parameter
+            scalars[i, modules.job.SCALE] = 1 / (size * outputs)
+        jobs[:, modules.job.SEED] = modules.dropout.signed64(seed)
+        scalars[:, modules.job.LIMIT] = limit
+        modules.device.write(self.jobs, 0, jobs.reshape(-1))
+        modules.device.write(self.hypers, 0, scalars.reshape(-1))
+        modules.device.write(self.slots, 0, np.zeros(modules.job.SLOTS, np.int64))
         for size in sizes:
             self._launches(params, data, size, loss._code, update, state).run()
-        count, columns = len(sizes), made.job.HYPERS
-        overflows = made.device.read(self.hypers).reshape(-1, columns)[:count, made.job.OVERFLOW]
-        return made.device.read(self.step_losses)[:count].tolist(), overflows
+        count, columns = len(sizes), modules.job.HYPERS
+        scalars = modules.device.read(self.hypers).reshape(-1, columns)
+        overflows = scalars[:count, modules.job.OVERFLOW]
+        return modules.device.read(self.step_losses)[:count].tolist(), overflows
 
     def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
         def run(params: DeviceArray) -> tuple[list[float], bool]:
@@ -182,10 +183,10 @@ class TrainingEngine(Interface):
 def _until_end(
     losses: list[float], overflows: np.ndarray, limit: float
 ) -> tuple[list[float], bool]:
-    """The result of `TrainingEngine.steps` from the losses and overflow marks of all queued steps:
-    after the step that ends the training the device has made no update.
+    """Return the result of `TrainingEngine.steps` from the losses and overflow marks of all queued
+    steps. The device has skipped all updates after the step that ends the training.
     """
-    highest = np.float32(limit)  # as the device compares
+    highest = np.float32(limit)  # the device compares in float32
     for i, (value, overflow) in enumerate(zip(losses, overflows, strict=True)):
         if overflow or not value <= highest or not np.isfinite(value):
             return losses[: i + 1], bool(overflow)

@@ -1,4 +1,4 @@
-"""Predictions on an NVIDIA GPU."""
+"""Prediction engine on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from fastsnn.engine.layout import ParameterLayout
 from fastsnn.engine.parameters import Parameters
 from fastsnn.engine.plan import device_plan
 
-CHUNK = 4096  # rows that are predicted at a time
+CHUNK = 4096  # rows per forward pass
 
 
 class Passes:
-    """Forward passes of one thread of the user's over buffers on the device.
+    """Forward passes of one calling thread, on its own buffers in device memory.
 
-    parameters: their copy there. training: with dropout. keep: all outputs, not only the last ones.
+    parameters: the copy in device memory. training: apply dropout. keep: keep the outputs of all
+    nodes, not only of the last.
     """
 
     def __init__(
@@ -51,21 +52,21 @@ class Passes:
         self.samples, self.launches = samples, {}
 
     def _launch(self, given: Passes | Rows, samples: int) -> None:
-        """A pass for `samples` rows of `given`: of these buffers themselves, or of `Rows`."""
+        """Launch a pass over `samples` rows of `given`: this object's own buffers, or `Rows`."""
         key = id(given), samples
         if key not in self.launches:
-            if len(self.launches) > 8:  # sizes that come once
+            if len(self.launches) > 8:  # bounds the memory of sizes that occur once
                 self.launches = {}
             run = Launches()
-            made, table = kernels(), self.plan.table
-            block = schedule.narrow_block(table, samples, False, made.passes.BLOCKS)
-            groups = made.arguments
+            modules, table = kernels(), self.plan.table
+            block = schedule.narrow_block(table, samples, False, modules.passes.BLOCKS)
+            groups = modules.arguments
             program = groups.Program(table, self.plan.constants, self.parameters.current())
             batch, queue = groups.Batch(given.index, samples), groups.Queue(self.jobs, self.slots)
-            made.program.run_outputs(
+            modules.program.run_outputs(
                 run, block, program, self.acts, given.x, batch, queue, self.training
             )
-            # Rows are kept, so that their id stays their own.
+            # Keeps `Rows` alive, so that their id is not reused.
             self.launches[key] = given if isinstance(given, Rows) else None, run
         self.launches[key][1].run()
 
@@ -89,32 +90,32 @@ class Passes:
             out[first : first + len(rows)] = self._outputs(len(self.plan.table) - 1, len(rows))
 
     def run_rows(self, out: np.ndarray, rows: Rows) -> None:
-        """out[i] = raw outputs for row i of `rows`, which lie on the device."""
-        made = kernels()
+        """out[i] = raw outputs for row i of `rows`, which are in device memory."""
+        modules = kernels()
         self.reserve(min(len(rows), CHUNK))
         self.parameters.current()
-        job = np.zeros(made.job.JOB, np.int64)
+        job = np.zeros(modules.job.JOB, np.int64)
         for first in range(0, len(rows), self.samples):
-            job[made.job.FIRST_ROW] = first
-            made.device.write(self.jobs, 0, job)
+            job[modules.job.FIRST_ROW] = first
+            modules.device.write(self.jobs, 0, job)
             count = min(self.samples, len(rows) - first)
             self._launch(rows, count)
             out[first : first + count] = self._outputs(len(self.plan.table) - 1, count)
-        made.device.write(self.jobs, 0, np.zeros_like(job))  # others begin with the first row
+        modules.device.write(self.jobs, 0, np.zeros_like(job))  # `run` starts at row 0
 
     def hidden(self, x: np.ndarray, seed: int, step: int) -> list[np.ndarray]:
-        """The result of `PredictionEngine.activations`."""
-        made = kernels()
+        """Return the result of `PredictionEngine.activations`."""
+        modules = kernels()
         coupled = self.training and any(node.couples_rows for node in self.nodes)
         self.reserve(len(x) if coupled else min(len(x), CHUNK))
         self.parameters.current()
         hidden = [np.empty((len(x), node.fan_out), np.float32) for node in self.nodes[:-1]]
         for first in range(0, len(x), self.samples):
             rows = x[first : first + self.samples]
-            job = np.zeros(made.job.JOB, np.int64)
-            job[made.job.BLOCK], job[made.job.STEP] = first // 8, step & 0xFFFFFFFF
-            job[made.job.SEED] = made.dropout.signed64(seed)
-            made.device.write(self.jobs, 0, job)
+            job = np.zeros(modules.job.JOB, np.int64)
+            job[modules.job.BLOCK], job[modules.job.STEP] = first // 8, step & 0xFFFFFFFF
+            job[modules.job.SEED] = modules.dropout.signed64(seed)
+            modules.device.write(self.jobs, 0, job)
             self._pass(rows)
             for row, out in enumerate(hidden):
                 out[first : first + len(rows)] = self._outputs(row, len(rows))
@@ -122,18 +123,20 @@ class Passes:
 
 
 class PredictionEngine(Interface):
-    """A thread of the user's has its own `Passes`; `Rows` lie on the device once for all."""
+    """Prediction engine on a GPU. Each calling thread has its own `Passes`; `Rows` are stored in
+    device memory once and shared by all threads.
+    """
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
         self.nodes, self.layout = nodes, parameters.layout
         self.parameters = on_device(nodes, parameters)
-        self._own = threading.local()
+        self._own = threading.local()  # buffers of each calling thread
 
     def place(self, x: np.ndarray | ByteRows) -> Rows:
         return Rows(x)
 
     def expect_predictions(self) -> None:
-        pass  # there is nothing to prepare
+        pass  # nothing to prepare
 
     def run(self, out: np.ndarray, x: np.ndarray | Rows, threads: int | None) -> None:
         passes = getattr(self._own, "passes", None)

@@ -1,4 +1,4 @@
-"""The CUDA kernels, imported at their first use, and lists of launches that are prepared once."""
+"""Import of the CUDA kernels at first use, and lists of launches that are prepared once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-DeviceArray = Any  # a flat array on the device; numba-cuda has no types for it
+DeviceArray = Any  # a flat array in device memory; numba-cuda has no type for it
 
 
 @functools.cache
 def kernels() -> SimpleNamespace:
-    """The modules of the kernels. Raises RuntimeError, in one line, where there is no GPU or no
-    package for it.
+    """Import and return the modules of the CUDA kernels. Raises RuntimeError, with a message of one
+    line, if no GPU is found or a package is missing.
     """
     if importlib.util.find_spec("numba_cuda") is None:
         raise RuntimeError(
@@ -48,7 +48,9 @@ def kernels() -> SimpleNamespace:
 
 
 def _import_failed(problem: Exception) -> RuntimeError:
-    """numba-cuda names no bound of numpy, and uses what newer ones lack."""
+    """Return the error for a failed import. numba-cuda declares no upper bound for numpy, but uses
+    names that newer versions have removed.
+    """
     words = textwrap.shorten(str(problem), 70, placeholder=" ...")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba-cuda", "numpy")]
     return RuntimeError(
@@ -58,7 +60,7 @@ def _import_failed(problem: Exception) -> RuntimeError:
 
 
 def describe() -> str:
-    """The GPU in words, or the reason why none can be used."""
+    """Return the name and compute capability of the GPU, or the reason why none can be used."""
     try:
         device = kernels().device
     except RuntimeError as error:
@@ -69,8 +71,9 @@ def describe() -> str:
 
 
 class Launches:
-    """A program as a list of launches, prepared once and repeated, from the second time on as one
-    graph. A list that runs only once, as for a last batch of its own size, is not worth one.
+    """A list of kernel launches that is prepared once and repeated. From the second run on it is
+    one CUDA graph; a list that runs only once, such as for a last batch of a different size, does
+    not repay the recording of a graph.
     """
 
     def __init__(self) -> None:
@@ -84,7 +87,7 @@ class Launches:
 
     @property
     def calls(self) -> list[Callable[[], None]]:
-        """A call for each launch, in their order."""
+        """One callable per launch, in order. The first use compiles or loads the kernels."""
         if self._calls is None:
             kernels().code.load([kernel for kernel, _, _ in self._planned])
             self._calls = [kernel.bound(grid, *given) for kernel, grid, given in self._planned]
@@ -92,7 +95,7 @@ class Launches:
 
     @property
     def names(self) -> list[str]:
-        """Names of the kernels of `calls`."""
+        """Names of the kernels, in the order of `calls`."""
         return [kernel.name for kernel, _, _ in self._planned]
 
     @property

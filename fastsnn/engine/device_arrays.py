@@ -1,4 +1,4 @@
-"""Arrays on an NVIDIA GPU: parameters, batches and rows to predict."""
+"""Arrays in the memory of an NVIDIA GPU: parameters, batches, and rows to predict."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fastsnn.engine.plan import device_plan
 
 
 class DeviceParameters:
-    """The copy of the parameters on the device, see `Parameters._on_device`. Each side is brought
-    up to date when it is used.
+    """The copy of the parameters in device memory, see `Parameters._on_device`. Host and device are
+    each brought up to date when they are read.
     """
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
         self.parameters = parameters
         self.array = kernels().device.zeros(parameters.layout.size)
-        self.version = -1  # of the numbers on the device
+        self.version = -1  # version of the parameters in `array`
         self._derive = Launches()
         table = device_plan(nodes, parameters.layout, 1, training=False).table
         kernels().directions.derive_weights(self._derive, table, self.array)
 
     def current(self) -> DeviceArray:
-        """The array on the device, brought up to date; see `Parameters.current`."""
-        version = self.parameters.version  # before: a write during the copy makes it an old one
+        """Return the array in device memory, up to date; see `Parameters.current`."""
+        version = self.parameters.version  # read first: a write during the copy makes it stale
         if self.version != version:
             kernels().device.write(self.array, 0, self.parameters.current())
             self._derive.run()
@@ -39,7 +39,7 @@ class DeviceParameters:
     def update(
         self, most: int, run: Callable[[DeviceArray], tuple[list[float], bool]]
     ) -> tuple[list[float], bool]:
-        """Return `run(array)`, which updates the array, and count its updates; see
+        """Call `run(array)`, which updates the array, count its updates, and return its result; see
         `Parameters.update`.
         """
         try:
@@ -54,20 +54,22 @@ class DeviceParameters:
         self.version = self.parameters.updated(updates, since=self.version, ahead=self)
 
     def read(self, host: np.ndarray) -> None:
-        """Read all into the host's buffer."""
+        """Copy all parameters to the host's buffer."""
         kernels().device.read(self.array, host)
 
 
 def on_device(nodes: tuple[Node, ...], parameters: Parameters) -> DeviceParameters:
-    """The copy of the parameters on the GPU, one for all engines. Raises RuntimeError, in one line,
-    where there is no GPU, driver, package or memory.
+    """Return the copy of the parameters in device memory, shared by all engines. Raises
+    RuntimeError, with a message of one line, if GPU, driver, package or memory is missing.
     """
     return parameters._on_device(lambda: DeviceParameters(nodes, parameters))
 
 
 class Data:
-    """Arrays of batches that keep their places on the device: those of `like`, a `Batch`, with its
-    features in `x`.
+    """The arrays of a batch at fixed addresses in device memory.
+
+    x: the features, (rows * features,); like: a `Batch`, whose other arrays are copied; rows:
+    length of the index.
     """
 
     def __init__(self, x: DeviceArray, like: Batch, rows: int):
@@ -78,26 +80,26 @@ class Data:
         ]
         self.weighted, self.class_weighted = weighted_by(like)
         self.index = kernels().device.zeros(rows, dtype=np.int64)
-        self.order: np.ndarray | None = None  # the content of the index
+        self.order: np.ndarray | None = None  # host copy of the index
 
     @classmethod
-    def with_room(cls, like: Batch, rows: int) -> Data:
-        """Arrays for batches like this one, of up to `rows` rows; `fill` writes them."""
+    def with_capacity(cls, like: Batch, rows: int) -> Data:
+        """Allocate arrays for batches like this one, of up to `rows` rows; `fill` writes them."""
         empty = like._replace(
-            labels=_room(like.labels, rows),
-            targets=_room(like.targets, rows),
-            sample_weight=_room(like.sample_weight, rows),
+            labels=_zero_rows(like.labels, rows),
+            targets=_zero_rows(like.targets, rows),
+            sample_weight=_zero_rows(like.sample_weight, rows),
         )
         return cls(kernels().device.zeros(rows * like.x.shape[1]), empty, rows)
 
     def set_order(self, order: np.ndarray) -> None:
-        """Write the order of an epoch into the index, unless it is the present one."""
+        """Copy the order of an epoch to the index, unless it is the current one."""
         if order is not self.order:
             kernels().device.write(self.index, 0, order)
             self.order = order
 
     def fill(self, batch: Batch) -> None:
-        """Put a batch of its own into the first rows."""
+        """Copy a batch to the first rows."""
         write = kernels().device.write
         write(self.x, 0, batch.x.reshape(-1))
         given = batch.labels, batch.targets, batch.sample_weight, batch.class_weight
@@ -108,12 +110,12 @@ class Data:
 
 
 def weighted_by(batch: Batch) -> tuple[bool, bool]:
-    """(True if samples have weights of their own, True if classes have)"""
+    """Return (True if the batch has sample weights, True if it has class weights)."""
     return len(batch.sample_weight) > 0, len(batch.class_weight) > 0
 
 
 class Rows:
-    """Rows of `host` on the device, for many predictions."""
+    """A copy of the rows of `host` in device memory, for repeated predictions."""
 
     def __init__(self, host: np.ndarray | ByteRows):
         self.host, self.x = host, features(host)
@@ -124,17 +126,17 @@ class Rows:
 
 
 def features(x: np.ndarray | ByteRows) -> DeviceArray:
-    """x (n, features) on the device, flat; of ByteRows a block at a time."""
+    """Copy x (n, features) to a flat array in device memory; ByteRows one block at a time."""
     device = kernels().device
     if not isinstance(x, ByteRows):
         return device.to_device(x.reshape(-1))
-    made, first = device.zeros(x.shape[0] * x.shape[1]), 0
+    array, first = device.zeros(x.shape[0] * x.shape[1]), 0
     for block in x.blocks():
-        device.write(made, first, block.reshape(-1))
+        device.write(array, first, block.reshape(-1))
         first += block.size
-    return made
+    return array
 
 
-def _room(array: np.ndarray, rows: int) -> np.ndarray:
-    """Zeros of the dtype of an array, (rows, ...); no rows for an empty one."""
+def _zero_rows(array: np.ndarray, rows: int) -> np.ndarray:
+    """Return zeros (rows, ...) of the dtype of `array`; no rows if `array` is empty."""
     return np.zeros((rows if len(array) else 0, *array.shape[1:]), array.dtype)

@@ -1,4 +1,4 @@
-"""The error of a training that has diverged, with its likely cause."""
+"""The error message of a diverged training, with its likely cause."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from fastsnn.engine.batch import Batch
 from fastsnn.engine.byterows import ByteRows
 
 LARGE = 1e6  # standardized inputs and targets stay below 100
-SMALL_TOTAL = 1e-30  # of a batch's weights: the reciprocal makes gradients overflow float32
-SMALL_EPS = 1e-37  # below it float32 has denormal numbers, then 0
-LARGE_WEIGHT = 1e20  # only ratios count, but products with losses must stay in float32
+SMALL_TOTAL = 1e-30  # sum of a batch's weights: its reciprocal makes gradients overflow float32
+SMALL_EPS = 1e-37  # below, float32 numbers are denormal or 0
+LARGE_WEIGHT = 1e20  # only ratios of weights matter, but products with losses must fit float32
 
 
 def diverged(
     step: int, loss: float, rate: float, overflow: bool, x: np.ndarray | ByteRows, batch: Batch,
     rows: slice, weight_decay: float, eps: float | None = None,
 ) -> FloatingPointError:  # fmt: skip
-    """The error for a step whose loss is not finite or has exploded or, with `overflow`, whose
-    update would overflow float32.
+    """Return the error for a step whose loss is not finite or has exploded, or, with `overflow`,
+    whose update would overflow float32.
 
-    x: what the step or the fit was given; batch: what the engine was given, whose index has the
-    step's rows at `rows`; weight_decay, eps: of the optimizer, None if it has no eps.
+    x: features that the caller passed; batch: batch that the engine received; rows: slice of its
+    index with the rows of the step; rate: learning rate; weight_decay, eps: of the optimizer, eps
+    None if it has none.
     """
     what = f"training diverged in step {step}: the loss is {loss:.4g}"
     if overflow:
-        what += ", and its update would leave float32,"
+        what += ", and its update would overflow float32,"
     cause = (
         _weights(batch, batch.index[rows])
         or _large("inputs", x)
@@ -39,9 +40,7 @@ def diverged(
             f"{SMALL_EPS:g}"
         )
     if cause is None and weight_decay > 1 and rate * weight_decay > 1:
-        cause = (
-            f"with learning rate {rate:.4g} times weight decay {weight_decay:.4g}; keep it small"
-        )
+        cause = f"with learning rate {rate:.4g} times weight decay {weight_decay:.4g}; reduce one"
     if cause is None:
         cause = (
             f"with learning rate {rate:.4g}; try a rate 10 times smaller, and standardized inputs"
@@ -68,7 +67,7 @@ def _weights(batch: Batch, rows: np.ndarray) -> str | None:
     small = 0 < each.sum() < SMALL_TOTAL
     for name, weights, large in (
         ("sample weights", sample_weight, LARGE_WEIGHT),
-        # Weights of positive labels are not in the denominator of the mean.
+        # Class weights of positive labels are not part of the denominator of the mean loss.
         ("class weights", class_weight, LARGE_WEIGHT if len(labels) else LARGE),
     ):
         positive = weights[weights > 0]
@@ -86,7 +85,7 @@ def _weights(batch: Batch, rows: np.ndarray) -> str | None:
 def _large(name: str, values: np.ndarray | ByteRows) -> str | None:
     if not isinstance(values, np.ndarray) or not values.size:
         return None
-    # NaN are missing labels; no array as large as `values`.
+    # NaN marks missing labels. The reductions allocate no array of the size of `values`.
     largest = max(
         abs(float(np.fmin.reduce(values, None))), abs(float(np.fmax.reduce(values, None)))
     )

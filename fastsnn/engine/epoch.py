@@ -1,4 +1,4 @@
-"""The order of the rows in an epoch, and the batches of its steps."""
+"""The order of the rows in an epoch, and its division into batches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fastsnn.engine.interface import TrainingEngine
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of n rows in an epoch (from 0), a function of its arguments alone: a resumed
-    training needs no state.
+    """Return the permutation of n rows in an epoch (from 0). It is a function of its arguments
+    alone, so a resumed training needs no generator state.
     """
     key = seed + ((epoch + 1) << 64)
     return np.random.Generator(np.random.Philox(key=key)).permutation(n)
@@ -22,8 +22,9 @@ def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
 def batches_of(
     engine: TrainingEngine, data: Batch, size: int, at_once: Callable[[], int]
 ) -> Iterator[tuple[Batch, int, list[int]]]:
-    """The batches of an epoch over `data`, in the order of its index, as (batch, first row, rows of
-    each step), up to `at_once()` steps together; it is called anew for each group.
+    """Yield the batches of an epoch over `data` in the order of its index, as (batch, first row,
+    rows of each step), with up to `at_once()` steps per item. `at_once` is called for each item.
+    ByteRows: one step per item.
     """
     n_rows = len(data.index)
     if not isinstance(data.x, ByteRows):

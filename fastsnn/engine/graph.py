@@ -1,7 +1,8 @@
-"""The graph of a network: its list of layers fused into nodes, a chain with some skips. No arrays.
+"""The graph of a network: its list of layers fused into a chain of nodes with skip connections.
 
-A node is dense + activation + dropout, or normalization + activation + dropout, or the end of a
-highway layer; before its activation another node's output may be added (`skip`).
+A node is dense + activation + dropout, or normalization + activation + dropout, or the gate of a
+highway layer. Before its activation, the output of another node can be added (`skip`). This module
+allocates no arrays.
 """
 
 from __future__ import annotations
@@ -29,25 +30,23 @@ from fastsnn.layers import (
 
 @dataclass(frozen=True)
 class Node:
-    """One fused step of the chain; its tensors are "{name}.weight", "{name}.bias", ...: the place
-    of its layer in the list.
-    """
+    """One fused node of the chain. Its tensors are "{name}.weight", "{name}.bias", ..."""
 
-    name: str
+    name: str  # index of its layer in the list, such as "3", or "3.0" inside a residual block
     fan_in: int
     fan_out: int
-    op: str = "dense"  # a row of ops.OPS
-    activation: str = "none"  # a row of fastsnn.kernels.activations
-    fixed_point: tuple[float, float] = (0.0, 1.0)  # of selu
+    op: str = "dense"  # key of ops.OPS
+    activation: str = "none"  # key of kernels.activations.ACTIVATIONS
+    fixed_point: tuple[float, float] = (0.0, 1.0)  # selu: mean and variance
     dropout: str = "none"  # none, alpha, plain
-    rate: float = 0.0
-    site: int = 0  # number of its dropout layer in the network, from 0
+    rate: float = 0.0  # dropout probability in [0, 1)
+    site: int = 0  # index of its dropout layer in the network, from 0
     init: str = "lecun_normal"
     weight_norm: bool = False
-    gate_bias: float | None = None  # where the biases of the second half of the units start
-    eps: float = 0.0  # of a normalization
-    momentum: float = 0.0  # of batch normalization
-    skip: int | None = None  # number of the node whose output is added, or carried by a highway
+    gate_bias: float | None = None  # initial bias of the second half of the units (highway)
+    eps: float = 0.0  # normalization: added to the variance
+    momentum: float = 0.0  # batch normalization: weight of the batch in the running statistics
+    skip: int | None = None  # index of the node whose output is added, or carried by a highway
 
     @property
     def weight(self) -> str:
@@ -59,15 +58,18 @@ class Node:
 
     @property
     def couples_rows(self) -> bool:
-        """True if in training a row's outputs depend on the other rows."""
+        """True if in training the outputs of a row depend on other rows."""
         return self.op == "batch_norm"
 
 
 def fuse(layers: Sequence[Layer], input_size: int) -> tuple[Node, ...]:
-    """Dense [+ normalization] [+ activation] [+ normalization] [+ dropout], Highway, Residual,
-    again and again, and a Dense at the end: its outputs are the raw ones.
+    """Fuse a list of layers into nodes.
 
-    Raises ValueError for another order and TypeError for what is no layer.
+    Accepted order: any number of the groups Dense [+ normalization] [+ activation]
+    [+ normalization] [+ dropout], Highway and Residual, starting with a Dense, and a final Dense,
+    whose outputs are the raw outputs of the network.
+
+    Raises ValueError for another order and TypeError for objects that are not layers.
     """
     builder = _Builder(input_size)
     for index, layer in enumerate(layers):
@@ -128,7 +130,7 @@ class _Builder:
     def _norm(self, layer: Normalizing, name: str, where: str) -> None:
         if self.group & {"norm", "dropout", "highway"}:
             raise ValueError(
-                f"{where}: one normalization a Dense, before its dropout; take the other away"
+                f"{where}: at most one normalization per Dense, before its dropout; remove this one"
             )
         self.group.add("norm")
         momentum = getattr(layer, "momentum", 0.0)
@@ -136,14 +138,14 @@ class _Builder:
 
     def _dropout(self, layer: Dropping, where: str) -> None:
         if "dropout" in self.group:
-            raise ValueError(f"{where}: one dropout a Dense; take one of the two away")
-        _warn_of_pairs(where, self._last_activation(), layer)
+            raise ValueError(f"{where}: at most one dropout per Dense; remove one of the two")
+        _warn_about_dropout(where, self._last_activation(), layer)
         self.group.add("dropout")
         self._change(dropout=layer._dropout, rate=float(layer.rate), site=self.sites)
         self.sites += 1
 
     def _last_activation(self) -> str:
-        """The activation of the group, which a normalization may follow."""
+        """Return the activation of the group; a normalization may have followed it."""
         node = self.nodes[-1]
         if node.activation == "none" and node.op != "dense" and node.skip is None:
             node = self.nodes[-2]
@@ -167,7 +169,7 @@ class _Builder:
                 raise ValueError(f"{where}: no {type(inner).__name__} inside")
             self.add(inner, f"{name}.{index}")
         if self.group & {"activation"}:
-            raise ValueError(f"{where}: what is added must not have an activation of its own")
+            raise ValueError(f"{where}: the output that is added must not have an activation")
         if self.width != width:
             raise ValueError(
                 f"{where}: it must have as many outputs as inputs, got {self.width} and {width}"
@@ -175,11 +177,11 @@ class _Builder:
         self._change(skip=source)
 
 
-def _warn_of_pairs(where: str, activation: str, layer: Dropping) -> None:
+def _warn_about_dropout(where: str, activation: str, layer: Dropping) -> None:
     if isinstance(layer, Dropout) and activation == "selu":
         wanted = "plain Dropout after SELU breaks self-normalization; use AlphaDropout"
     elif isinstance(layer, AlphaDropout) and activation != "selu":
-        wanted = f"AlphaDropout after {activation} is not what it was made for; use Dropout"
+        wanted = f"AlphaDropout after {activation} does not preserve mean and variance; use Dropout"
     else:
         return
     if layer.rate:

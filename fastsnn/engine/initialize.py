@@ -1,4 +1,4 @@
-"""Starting weights, from a documented stream."""
+"""Initial parameters of a network, from a documented random stream."""
 
 import numpy as np
 
@@ -7,12 +7,13 @@ from fastsnn.engine.ops import OPS
 
 
 def initialize(nodes: tuple[Node, ...], tensors: dict[str, np.ndarray], seed: int) -> None:
-    """Fill weights by the `init` of their layer, biases with 0; normalizations start as the
-    identity on normalized numbers, lengths of directions as the directions' own.
+    """Write the initial parameters: weights by the `init` of their layer, biases 0 (highway gates:
+    `gate_bias`), normalizations scale 1 and shift 0, lengths of weight normalization equal to the
+    norms of their directions.
 
-    The weight of dense node number i (from 0) comes row by row from
-    numpy.random.Generator(numpy.random.Philox(key)) with key = seed + 2**64 i: it depends on the
-    seed, on i, on its shape and its `init` alone.
+    The weight of dense node i (from 0) is drawn row by row from
+    numpy.random.Generator(numpy.random.Philox(key)) with key = seed + 2**64 i. So it depends only
+    on the seed, i, its shape and its `init`.
     """
     drawn = 0
     for node in nodes:

@@ -1,8 +1,9 @@
-"""The interface of a backend: an engine that trains and one that predicts, described here once.
+"""The interface of a backend: a training engine and a prediction engine. The contract is stated
+here once.
 
-An engine reads the parameters of a network as `Parameters.current` and writes them inside
-`Parameters.update`, or the same of their copy on a device; its buffers are its own, and grow with
-the largest batch seen. Arrays on the host are C-contiguous. The caller checks all arguments.
+An engine reads the parameters of a network through `Parameters.current` and writes them inside
+`Parameters.update`, or through the same methods of their copy on a device. It owns its buffers,
+which grow to the largest batch seen. Host arrays are C-contiguous. The caller checks all arguments.
 """
 
 from __future__ import annotations
@@ -22,69 +23,72 @@ log = logging.getLogger("fastsnn")
 
 
 class TrainingEngine(ABC):
-    """The steps of one trainer, whose caller makes one call at a time."""
+    """Runs the steps of one trainer. The caller makes one call at a time."""
 
-    rows: np.ndarray  # int64: 0, 1, 2, ..., at least as many as were reserved
+    rows: np.ndarray  # int64: 0, 1, 2, ..., at least as many as `reserve` was called with
 
     @property
     @abstractmethod
     def state(self) -> np.ndarray:
-        """The optimizer's state on the host, (n_state, layout.size) float32, up to date; after a
-        write into it, `state_changed` must be called.
+        """Optimizer state on the host, (n_state, layout.size) float32, up to date. After a write to
+        it, `state_changed` must be called.
         """
 
     @abstractmethod
     def state_changed(self) -> None:
-        """The state on the host is the new one."""
+        """Announce that the caller has written to `state`."""
 
     @abstractmethod
     def load(self, report: Callable[[str], None] = log.warning) -> float:
-        """Compile the kernels of a step, or take them from the cache; returns the seconds."""
+        """Compile the kernels of a step, or load them from the cache. Return the seconds."""
 
     @abstractmethod
     def place(self, data: Batch) -> Batch:
-        """Prepare a data set for many steps: its x may become an object that only this engine
-        reads, and that stands for all of its arrays. The arrays themselves stay as they are.
+        """Prepare a data set for many steps. In the result, x may be an object that only this
+        engine reads and that holds copies of all arrays; the other fields are unchanged.
         """
 
     @abstractmethod
     def reserve(self, samples: int) -> None:
-        """Make the buffers large enough for a batch of `samples` rows."""
+        """Allocate buffers for a batch of `samples` rows, unless they are large enough."""
 
     @abstractmethod
     def steps_at_once(self, samples: int, watched: bool) -> int:
-        """The number of steps of `samples` rows that one call of `steps` should make. watched: a
-        callback is called after each batch.
+        """Return the number of steps of `samples` rows to run per call of `steps`, >= 1. watched: a
+        per-batch callback is registered.
         """
 
     @abstractmethod
     def steps(self, batch: Batch, steps: Steps) -> tuple[list[float], bool]:
-        """Update the parameters by `steps`, at most `steps_at_once`.
+        """Run `steps`, at most `steps_at_once` of them, and update the parameters.
 
-        Stops after a loss that is not finite, which updates nothing; after one above steps.limit;
-        and after an update that would leave float32, where such parameters keep their values.
+        Stops after a loss that is not finite, whose step updates nothing; after a loss above
+        steps.limit; and after an update that would overflow float32, in which the affected
+        parameters keep their values.
 
         Returns
         -------
-        The mean loss before each update, of the steps that were made, at least one; and True if the
-        last update would have left float32.
+        losses : list of float
+            Mean loss before the update of each step that was run, at least one.
+        overflow : bool
+            True if the last update would have overflowed float32.
         """
 
     @abstractmethod
     def gradients(
         self, batch: Batch, samples: int, step: int, seed: int, loss: Loss
     ) -> tuple[float, np.ndarray]:
-        """Mean loss and flat gradient (layout.size,) float32 of a step by the first rows of the
-        index; changes no parameter and no state.
+        """Return the mean loss and the flat gradient, (layout.size,) float32, of a step over the
+        first `samples` rows of the index. Changes neither parameters nor state.
         """
 
 
 class PredictionEngine(ABC):
-    """Predictions of one network, from any number of the user's threads concurrently."""
+    """Predictions of one network. Safe to call from several threads concurrently."""
 
     @abstractmethod
     def place(self, x: np.ndarray | ByteRows) -> Any:
-        """Prepare x (n, features) float32 or ByteRows for many calls of `run`: returns x, or an
+        """Prepare x, (n, features) float32 or ByteRows, for many calls of `run`. Returns x, or an
         object that only this engine reads.
         """
 
@@ -92,18 +96,19 @@ class PredictionEngine(ABC):
     def run(self, out: np.ndarray, x: Any, threads: int | None) -> None:
         """out[i] = raw outputs in evaluation mode for x[i].
 
-        out (n, outputs) float32; x (n, features) float32, or what `place` returned for ByteRows or
-        such an array; threads as in `threads.resolve`.
+        out: (n, outputs) float32; x: (n, features) float32, or a result of `place`; threads: see
+        `threads.resolve`.
         """
 
     @abstractmethod
     def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
-        """Outputs (n, units) float32 of all nodes but the last for x (n, features) float32.
+        """Return the outputs, (n, units) float32, of all nodes but the last for x, (n, features)
+        float32.
 
-        training: after dropout, with the masks of this seed and step, rows of x counted as the
-        samples of one batch.
+        training: apply dropout with the masks of this seed and step; row i of x is sample i of the
+        batch.
         """
 
     @abstractmethod
     def expect_predictions(self) -> None:
-        """Announce many predictions with the present parameters."""
+        """Announce many predictions with the current parameters."""

@@ -15,12 +15,12 @@ LINE = 16  # floats of a cache line: every tensor starts on one
 
 
 def round_up(n: int, multiple: int) -> int:
-    """The smallest multiple that is at least n."""
+    """Return the smallest multiple of `multiple` that is >= n."""
     return -(-n // multiple) * multiple
 
 
 def aligned_zeros(*dimensions: int, dtype: type = np.float32) -> np.ndarray:
-    """Zeros that start on a cache line: a vector of 64 bytes never crosses two."""
+    """Return zeros aligned to 64 bytes, so that no vector load crosses a cache line."""
     nbytes = math.prod(dimensions) * np.dtype(dtype).itemsize
     if nbytes >= 1 << 47:  # beyond the address space of a process
         raise MemoryError("a buffer of more than 2**47 bytes is required")
@@ -31,33 +31,33 @@ def aligned_zeros(*dimensions: int, dtype: type = np.float32) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Tensors by name in the flat parameter buffer, in the order of the network: the place of the
-    first float, and the shape.
+    """Positions of the tensors in the flat parameter buffer: {name: (offset in floats, shape)}, in
+    the order of the network.
     """
 
     tensors: dict[str, tuple[int, tuple[int, ...]]]
-    derived: dict[str, tuple[int, tuple[int, ...]]]  # computed from others, in no state dict
-    size: int  # floats, with those that kernels may read after the last tensor
+    derived: dict[str, tuple[int, tuple[int, ...]]]  # computed from others; not in a state dict
+    size: int  # floats, including those that kernels may read after the last tensor
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """The tensors as views of a flat buffer."""
+        """Return the tensors as views of a flat buffer."""
         return {
             name: flat[start : start + math.prod(shape_)].reshape(shape_)
             for name, (start, shape_) in self.tensors.items()
         }
 
     def trained(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """`views` of what an optimizer changes: all but running statistics."""
+        """Return `views` of the tensors that an optimizer changes: all but running statistics."""
         views = self.views(flat)
         return {name: view for name, view in views.items() if ".running_" not in name}
 
     def at(self, name: str) -> int:
-        """The place of a tensor's first float."""
+        """Return the offset of a tensor in floats."""
         return (self.tensors if name in self.tensors else self.derived)[name][0]
 
 
 def parameter_layout(nodes: tuple[Node, ...]) -> ParameterLayout:
-    """Lay out all tensors of a network, each from a cache line on."""
+    """Return the layout of all tensors of a network; each starts on a cache line."""
     tensors: dict[str, tuple[int, tuple[int, ...]]] = {}
     derived: dict[str, tuple[int, tuple[int, ...]]] = {}
     size = 0

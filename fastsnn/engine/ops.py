@@ -1,7 +1,8 @@
-"""The kinds of nodes, one class each: their tensors, how these start, and what their row of the
-program needs beyond the common columns.
+"""The kinds of nodes, one class each: their tensors, the initial values, and the columns that they
+set in the program.
 
-To add one: a class here with its row in `OPS`, its code in `kernels/program.py`, and its kernels.
+To add a kind: write a class and its row in `OPS` here, its code in `kernels/program.py`, and its
+kernels.
 """
 
 from __future__ import annotations
@@ -16,32 +17,36 @@ from fastsnn.engine.graph import Node
 from fastsnn.kernels import program
 
 Tensors = dict[str, np.ndarray]
-Place = Callable[[str], int]  # of the first float of a tensor, by its name
+Offset = Callable[[str], int]  # name of a tensor -> its offset in floats
 
 
 class Tensor(NamedTuple):
+    """Name and shape of a tensor of a node."""
+
     name: str
     shape: tuple[int, ...]
-    derived: bool = False  # computed from others, in no state dict
+    derived: bool = False  # computed from others; not in a state dict
 
 
 class Op:
-    """A kind of node. `code`: its number in the column OP."""
+    """A kind of node. `code`: its value in the column OP."""
 
     code: ClassVar[int]
-    random: ClassVar[bool] = False  # starting weights are drawn from a stream
-    # Keeps its normalized input and statistics for the backward pass.
+    random: ClassVar[bool] = False  # initial weights are drawn from a random stream
+    # Stores its normalized input and statistics for the backward pass.
     normalizes: ClassVar[bool] = False
 
     def tensors(self, node: Node) -> Iterator[Tensor]:
-        """The tensors of a node in the order of a state dict."""
+        """Yield the tensors of a node in the order of a state dict."""
         return iter(())
 
     def start(self, node: Node, tensors: Tensors, generator: Generator | None) -> None:
-        """Fill the tensors of a node. generator: its own if the kind is `random`, else None."""
+        """Write the initial values of a node's tensors. generator: the node's own if the kind is
+        `random`, else None.
+        """
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
-        """Set the columns of this kind in the row of a node and in its constants."""
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
+        """Set the columns of this kind in a node's row and constants. at: offset by name."""
 
 
 class Dense(Op):
@@ -76,7 +81,7 @@ class Dense(Op):
         if node.gate_bias is not None:
             bias[node.fan_out // 2 :] = node.gate_bias
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
         row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
         if node.weight_norm:
             row[program.G_AT], row[program.V_AT] = at(f"{node.weight}_g"), at(f"{node.weight}_v")
@@ -93,7 +98,7 @@ class LayerNorm(Op):
     def start(self, node: Node, tensors: Tensors, generator: Generator | None) -> None:
         tensors[node.weight][:], tensors[node.bias][:] = 1, 0
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
         row[program.W_AT], row[program.B_AT] = at(node.weight), at(node.bias)
         constants[program.EPS] = node.eps
 
@@ -111,7 +116,7 @@ class BatchNorm(LayerNorm):
         tensors[f"{node.name}.running_mean"][:] = 0
         tensors[f"{node.name}.running_var"][:] = 1
 
-    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Place) -> None:
+    def describe(self, node: Node, row: np.ndarray, constants: np.ndarray, at: Offset) -> None:
         super().describe(node, row, constants, at)
         constants[program.MOMENTUM] = node.momentum
         row[program.RUNNING_AT] = at(f"{node.name}.running_mean")
@@ -119,12 +124,12 @@ class BatchNorm(LayerNorm):
 
 
 class Highway(Op):
-    """The end of a highway layer; its tensors are those of the dense node before it."""
+    """The gate of a highway layer. It has no tensors: the dense node before it has them."""
 
     code = program.HIGHWAY
 
 
-# By `Node.op`.
+# Key: `Node.op`.
 OPS: dict[str, Op] = {
     "dense": Dense(), "batch_norm": BatchNorm(), "layer_norm": LayerNorm(), "highway": Highway(),
 }  # fmt: skip

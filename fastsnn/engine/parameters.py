@@ -1,4 +1,4 @@
-"""The parameters of a network: one flat buffer, its version, and its copy on a device."""
+"""The parameters of a network: one flat buffer, its version, and its copy in device memory."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from fastsnn.deprecated import Renamed
 from fastsnn.engine.layout import ParameterLayout, aligned_zeros
 from fastsnn.engine.locks import Lock
 
-# Bounds of a direction of normalized weights, slightly wider than in kernels (SHORTEST, LONGEST in
-# kernels/scalar.py), whatever the rounding of the sum.
+# Bounds of the length of a direction in weight normalization, slightly wider than those of the
+# kernels (SHORTEST, LONGEST in kernels/scalar.py), to allow for rounding of the sum.
 SMALLEST_LENGTH, LARGEST_LENGTH = 0.99e-15, 1.01e15
 
 Given = TypeVarTuple("Given")
 
 
 class Copy(Protocol):
-    """A copy of the parameters on a device."""
+    """A copy of the parameters in device memory."""
 
     def read(self, host: np.ndarray) -> None:
-        """Read all into the host's buffer."""
+        """Copy all parameters to the host's buffer."""
 
 
 AnyCopy = TypeVar("AnyCopy", bound=Copy)
 
 
 class Parameters:
-    """All tensors of a network in one flat float32 buffer, and the only way to write into them.
+    """All tensors of a network in one flat float32 buffer, and the only interface to write them.
 
-    Every write increments `version`; copies (derived weights, packed rows, a device's buffer) are
-    stale if they have another one. Engines read `current` and write inside `update`; all other code
+    Every write increments `version`. A copy (derived weights, packed rows, a device's buffer) is
+    stale if its version differs. Engines read `current` and write inside `update`; all other code
     uses `snapshot` and `restore`, or `load`.
 
     Parameters
     ----------
     layout : ParameterLayout
-        Names, places and shapes of the tensors in the buffer.
+        Names, offsets and shapes of the tensors in the buffer.
     """
 
     def __init__(self, layout: ParameterLayout):
@@ -52,9 +52,9 @@ class Parameters:
         self._shown = np.frombuffer(self._flat.data.toreadonly(), np.float32)
         self.tensors = layout.views(self._shown)
         self._tensors = layout.views(self._flat)
-        self.version = 0
-        self.derived_version = -1  # the version that the derived tensors were computed from
-        # A weak reference to the copy on a device.
+        self.version = 0  # parameter version; every writer must increment it
+        self.derived_version = -1  # version from which the derived tensors were computed
+        # A weak reference to the copy in device memory.
         self._device: Callable[[], Copy | None] = lambda: None
         self._ahead: Copy | None = None  # that copy, while it is newer than the host's buffer
         self._lock = Lock()
@@ -69,7 +69,7 @@ class Parameters:
         return self._shown.view()
 
     def snapshot(self) -> np.ndarray:
-        """A copy of the flat buffer, for `restore`."""
+        """Return a copy of the flat buffer, for `restore`."""
         return self.host.copy()
 
     def restore(self, snapshot: np.ndarray) -> None:
@@ -90,13 +90,13 @@ class Parameters:
             self._flat[:] = snapshot
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of the tensors by name."""
+        """Return copies of the tensors by name."""
         self.fetch()
         return {name: tensor.copy() for name, tensor in self.tensors.items()}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Copy tensors in, all or none. Raises ValueError for missing or unknown names, and for
-        other shapes and unusable numbers.
+        """Copy `arrays` to the tensors of the same names, all or none. Raises ValueError for
+        missing or unknown names, wrong shapes and values that are not usable (see `_checked`).
         """
         _require_names(self.tensors, arrays)
         new = {name: _checked(name, arrays[name], self.tensors[name]) for name in self.tensors}
@@ -105,25 +105,25 @@ class Parameters:
                 tensor[:] = new[name]
 
     def fill(self, draw: Callable[[dict[str, np.ndarray]], None]) -> None:
-        """Call `draw(tensors)`, which writes the first numbers into all of them."""
+        """Call `draw(tensors)`, which writes the initial values to all tensors."""
         with self._writing():
             draw(self._tensors)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Context in which all tensors of the host's buffer are written."""
+        """Context in which the caller writes all tensors of the host's buffer."""
         with self._lock:
             try:
                 yield
-            finally:  # also where it was interrupted
+            finally:  # also after an interruption
                 self._ahead = None
                 self.version += 1
 
     def current(self, derive: Callable[[np.ndarray], None] | None = None) -> np.ndarray:
-        """The flat buffer, up to date, for kernels that read it.
+        """Return the flat buffer, up to date, for kernels that read it.
 
-        derive: called as `derive(flat)` to compute the derived tensors if any parameter has changed
-        since the last time.
+        derive: called as `derive(flat)` to compute the derived tensors, if parameters have changed
+        since its last call.
         """
         if self._ahead is not None:
             self.fetch()
@@ -141,11 +141,11 @@ class Parameters:
         run: Callable[[np.ndarray, *Given], tuple[list[float], bool]],
         *given: *Given,
     ) -> tuple[list[float], bool]:
-        """Return `run(flat, *given)`, a call of an engine that updates `current(derive)` up to
-        `most` times and keeps the derived tensors up to date; count its updates.
+        """Call `run(flat, *given)`, count its updates, and return its result.
 
-        The first item of its result has one entry per update. If it is interrupted, `most` updates
-        count.
+        flat is `current(derive)`. `run` updates it up to `most` times and keeps the derived tensors
+        up to date; the first item of its result has one entry per update. If `run` raises, `most`
+        updates are counted.
         """
         before = self.version
         try:
@@ -157,13 +157,14 @@ class Parameters:
         return result
 
     def updated(self, updates: int, since: int | None = None, ahead: Copy | None = None) -> int:
-        """Count updates of the host's buffer or of a device's copy; returns the new version.
+        """Count updates of the host's buffer or of the device's copy. Return the new version.
 
-        since: the version before, if the derived tensors are up to date. ahead: the copy on a
-        device that was written instead of the host's buffer. A load in between wins over that; the
-        version returned is then one that no copy has.
+        since: the version before the updates, if the derived tensors are up to date. ahead: the
+        copy in device memory, if that was updated instead of the host's buffer. If another write
+        has changed the version in between, that write takes precedence and -1 is returned, which is
+        the version of no copy.
         """
-        with self._lock.rlock:  # not through Python methods: each step comes here
+        with self._lock.rlock:  # avoids `Lock`'s Python methods: every step calls this
             alone = since == self.version
             self.version += updates
             if ahead is None:
@@ -177,9 +178,9 @@ class Parameters:
             return self.version
 
     def _on_device(self, make: Callable[[], AnyCopy]) -> AnyCopy:
-        """The copy on a device; `make()` creates it if there is none."""
+        """Return the copy in device memory; `make()` creates it if none exists."""
         with self._lock:
-            copy: Any = self._device()  # made by an earlier call, with the same `make`
+            copy: Any = self._device()  # created by an earlier call with the same `make`
             if copy is None:
                 copy = make()
                 self._device = weakref.ref(copy)
@@ -201,8 +202,8 @@ class Parameters:
 def require_fit(
     needed: Mapping[str, tuple[int, tuple[int, ...]]], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Check `arrays` against the tensors of a layout by name, shape and dtype (float32), before
-    memory for a network is allocated. Raises ValueError for the first that does not fit.
+    """Check names, shapes and dtypes (float32) of `arrays` against the tensors of a layout, before
+    memory for a network is allocated. Raises ValueError for the first mismatch.
     """
     _require_names(needed, arrays)
     for name, (_, shape) in needed.items():
@@ -215,7 +216,7 @@ def _require_names(needed: Mapping[str, Any], arrays: Mapping[str, Any]) -> None
     missing, unknown = needed.keys() - arrays.keys(), arrays.keys() - needed.keys()
     faults = [
         f"{what} {listed(sorted(names, key=str))}"
-        for what, names in (("needs", missing), ("does not know", unknown))
+        for what, names in (("needs", missing), ("has no", unknown))
         if names
     ]
     if faults:
@@ -244,7 +245,7 @@ def _checked(name: str, array: np.ndarray, tensor: np.ndarray) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError(f"state_dict: {name} must be finite; take an earlier checkpoint")
     if name.endswith(".running_var") and array.min() < 0:
-        raise ValueError(f"state_dict: {name} must not be negative, as no variance is")
+        raise ValueError(f"state_dict: {name} must not be negative: it is a variance")
     if name.endswith(".weight_v"):
         length = np.sqrt(np.square(array, dtype=np.float64).sum(axis=1))
         if not ((length > SMALLEST_LENGTH) & (length < LARGEST_LENGTH)).all():

@@ -1,5 +1,5 @@
-"""Plans of a network on a target: the program, as a table with a row per node, the sizes of the
-buffers that it runs in, and the choice of a schedule. The only writer of program tables.
+"""The plan of a network on a backend: the program, a table with one row per node, and the sizes of
+its buffers. This is the only module that writes program tables.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fastsnn.kernels.cpu.dense import STRIP_GAP
 from fastsnn.kernels.cpu.program import WORK_HEAD
 from fastsnn.theory.fixed_points import selu_constants
 
-Take = Callable[[int], int]  # take(n): the first of n floats, reserved in the activations
+Allocate = Callable[[int], int]  # reserve n floats in the activations, return their offset
 
 
 @dataclass(frozen=True)
 class PanelLayout:
-    """Activations on the CPU: panels of shape.PANEL samples, [panel][unit][sample], whose outputs
-    become dz in place. Weight gradients read inputs again from transposed blocks.
+    """Layout of activations on the CPU: panels of shape.PANEL samples, [panel][unit][sample]; dz
+    overwrites the outputs. Weight gradients read the inputs from transposed copies.
     """
 
     count: int
@@ -36,26 +36,26 @@ class PanelLayout:
         return samples
 
     def stride(self, units: int) -> int:
-        """Floats from one panel to the next."""
+        """Return the floats from one panel to the next."""
         floats: int = round_up(units, shape.PANEL) * shape.PANEL + shape.PANEL_GAP
         return floats
 
     def add_columns(
-        self, node: Node, above: Node | None, row: np.ndarray, take: Take, training: bool
+        self, node: Node, above: Node | None, row: np.ndarray, allocate: Allocate, training: bool
     ) -> None:
         row[program.DZ_AT] = row[program.H_AT]
         if training and activations.keeps_input(node.activation):
-            row[program.SLOPE_AT] = take(self.count * row[program.H_STRIDE])
+            row[program.SLOPE_AT] = allocate(self.count * row[program.H_STRIDE])
         if node.op == "dense":
             _set_blocks(node, row)
             if training:
                 row[program.T_STRIDE] = self.count * shape.PANEL**2
-                row[program.T_AT] = take(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
+                row[program.T_AT] = allocate(-(-node.fan_in // shape.PANEL) * row[program.T_STRIDE])
 
 
 @dataclass(frozen=True)
 class RowLayout:
-    """Activations on a GPU: a row per sample, and dz in rows of their own."""
+    """Layout of activations on a GPU: one row per sample; dz has separate rows."""
 
     count: int
     line = 32  # floats of a GPU's cache line
@@ -65,21 +65,23 @@ class RowLayout:
         return self.count
 
     def stride(self, units: int) -> int:
-        """Floats from one row to the next: whole sectors, the least that a GPU moves."""
+        """Return the floats from one row to the next: whole sectors of 32 bytes, the smallest unit
+        of a GPU's memory transfers.
+        """
         return round_up(units, 8)
 
     def add_columns(
-        self, node: Node, above: Node | None, row: np.ndarray, take: Take, training: bool
+        self, node: Node, above: Node | None, row: np.ndarray, allocate: Allocate, training: bool
     ) -> None:
         if not training:
             return
         floats = self.count * row[program.H_STRIDE]
-        row[program.DZ_AT] = take(floats)
+        row[program.DZ_AT] = allocate(floats)
         if activations.keeps_input(node.activation):
-            # The pre-activation waits where its dz comes to lie; before a normalization, which
-            # first puts the gradient of the output there, in a place of its own.
+            # The pre-activation z is stored in the buffer of dz. If a normalization follows, it
+            # writes the gradient of the output there first, so z needs a separate buffer.
             normalized = above is not None and OPS[above.op].normalizes
-            row[program.SLOPE_AT] = take(floats) if normalized else row[program.DZ_AT]
+            row[program.SLOPE_AT] = allocate(floats) if normalized else row[program.DZ_AT]
 
 
 def _tables(
@@ -88,31 +90,31 @@ def _tables(
     target: PanelLayout | RowLayout,
     training: bool,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """(program, constants, floats of the activations) on `target`, one of the layouts above. In
-    training, and where there are skips, every node keeps its own outputs; else two buffers take
-    turns.
+    """Return (program, constants, floats of the activations) for the layout `target`. In training
+    and in networks with skip connections, every node has its own output buffer; otherwise two
+    buffers alternate.
     """
     table = np.zeros((len(nodes), program.COLUMNS), np.int64)
     constants = np.zeros((len(nodes), program.CONSTANTS), np.float32)
     used = 0
 
-    def take(floats: int) -> int:
+    def allocate(floats: int) -> int:
         nonlocal used
         start, used = used, used + round_up(int(floats), target.line)
         return start
 
     strides = [target.stride(width) for width in _widths(nodes)]
-    places = _places([target.count * stride for stride in strides], take, training, nodes)
+    places = _places([target.count * stride for stride in strides], allocate, training, nodes)
     for i, (node, row) in enumerate(zip(nodes, table, strict=True)):
         _describe(node, row, constants[i], layout)
         row[program.X_AT], row[program.X_STRIDE] = places[i], strides[i]
         row[program.H_AT], row[program.H_STRIDE] = places[i + 1], strides[i + 1]
         row[program.SLOPE_AT] = row[program.H_AT]
         above = nodes[i + 1] if i + 1 < len(nodes) else None
-        target.add_columns(node, above, row, take, training)
+        target.add_columns(node, above, row, allocate, training)
         if training and OPS[node.op].normalizes:
-            row[program.NORMAL_AT] = take(target.count * strides[i + 1])
-            row[program.STATISTICS_AT] = take(max(2 * node.fan_out, target.samples))
+            row[program.NORMAL_AT] = allocate(target.count * strides[i + 1])
+            row[program.STATISTICS_AT] = allocate(max(2 * node.fan_out, target.samples))
         _set_skip(node, i, table, places)
     return table, constants, used
 
@@ -129,8 +131,8 @@ class Plan:
     work: int  # floats of one thread
 
     def hidden(self, row: int, acts: np.ndarray, samples: int) -> np.ndarray:
-        """Output of node `row` for the first samples, (samples, fan_out), copied from its
-        panels.
+        """Return the output of node `row` for the first `samples` samples, (samples, fan_out), as a
+        copy.
         """
         entry = self.table[row]
         count = round_up(samples, shape.PANEL) // shape.PANEL
@@ -142,7 +144,7 @@ class Plan:
 
 
 def plan(nodes: tuple[Node, ...], layout: ParameterLayout, panels: int, training: bool) -> Plan:
-    """The plan for the CPU, for up to `panels` panels."""
+    """Return the plan for the CPU, for up to `panels` panels."""
     table, constants, used = _tables(nodes, layout, PanelLayout(panels), training)
     return Plan(
         table=table,
@@ -164,7 +166,7 @@ class DevicePlan:
     activations: int  # floats
 
     def outputs(self, row: int) -> tuple[int, int, int]:
-        """(first float, floats from row to row, units) of the outputs of node `row`."""
+        """Return (offset, stride in floats, units) of the outputs of node `row`."""
         entry = self.table[row]
         columns = program.H_AT, program.H_STRIDE, program.FAN_OUT
         start, stride, units = (int(entry[column]) for column in columns)
@@ -174,7 +176,7 @@ class DevicePlan:
 def device_plan(
     nodes: tuple[Node, ...], layout: ParameterLayout, samples: int, training: bool
 ) -> DevicePlan:
-    """The plan for a GPU, for up to `samples` rows."""
+    """Return the plan for a GPU, for up to `samples` rows."""
     table, constants, used = _tables(nodes, layout, RowLayout(samples), training)
     return DevicePlan(table, constants, samples, used)
 
@@ -183,16 +185,18 @@ def _widths(nodes: tuple[Node, ...]) -> list[int]:
     return [nodes[0].fan_in, *(node.fan_out for node in nodes)]
 
 
-def _places(sizes: list[int], take: Take, training: bool, nodes: tuple[Node, ...]) -> list[int]:
-    """The places of the input and of the outputs of all nodes."""
+def _places(
+    sizes: list[int], allocate: Allocate, training: bool, nodes: tuple[Node, ...]
+) -> list[int]:
+    """Return the offsets of the input and of the outputs of all nodes."""
     if training or any(node.skip is not None for node in nodes):
-        return [take(size) for size in sizes]
-    two = [take(max(sizes)) for _ in range(2)]
+        return [allocate(size) for size in sizes]
+    two = [allocate(max(sizes)) for _ in range(2)]
     return [two[i % 2] for i in range(len(sizes))]
 
 
 def _describe(node: Node, row: np.ndarray, constants: np.ndarray, layout: ParameterLayout) -> None:
-    """Set all columns that do not depend on the layout of activations."""
+    """Set the columns that do not depend on the layout of the activations."""
     row[program.OP] = OPS[node.op].code
     row[program.FAN_IN], row[program.FAN_OUT] = node.fan_in, node.fan_out
     for column in (program.SKIP_AT, program.GRADIENT_AT, program.G_AT, program.V_AT):
@@ -207,8 +211,8 @@ def _describe(node: Node, row: np.ndarray, constants: np.ndarray, layout: Parame
 
 
 def _set_skip(node: Node, i: int, table: np.ndarray, places: list[int]) -> None:
-    """Record the skip connection that ends in node i: its input, and where the gradient is added
-    back.
+    """Record the skip connection that ends in node i: the offset of its input, and of the gradient
+    that is added back to that input's gradient.
     """
     if node.skip is not None:
         table[i, program.SKIP_AT] = places[node.skip + 1]
@@ -224,14 +228,16 @@ def _set_blocks(node: Node, row: np.ndarray) -> None:
 
 
 def _work(row: np.ndarray) -> int:
-    """Floats of one thread's work space for a layer: its head, tiles, and packed strips."""
+    """Return the floats of a thread's work space for a layer: head, tiles, packed strips."""
     strips = row[program.BACKWARD_BLOCK] // shape.ROWS
     strip = row[program.FAN_OUT] * shape.ROWS + STRIP_GAP + shape.TILE
     return int(WORK_HEAD + strips * strip)
 
 
 def _set_dropout(node: Node, row: np.ndarray, constants: np.ndarray, saturation: float) -> None:
-    """saturation: limit of the activation for z -> -infinity, where alpha-dropout puts a unit."""
+    """Set the columns of dropout. saturation: limit of SELU for z -> -infinity, the value of a unit
+    that alpha-dropout drops.
+    """
     row[program.DROPPING], row[program.SITE] = 1, node.site
     row[program.THRESHOLD] = philox.drop_threshold(node.rate)
     row[program.REMASK] = activations.needs_mask(node.activation, node.dropout)

@@ -1,4 +1,4 @@
-"""Predictions of a network on its current backend."""
+"""Predictions of a network on its current backend, with checks of the arguments."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fastsnn.engine.device_arrays import Rows
 from fastsnn.engine.graph import Node
 from fastsnn.engine.parameters import Parameters
 
-# Rows of features; `Rows` lie on a device.
+# Rows of features; `Rows` are in device memory.
 Placed = np.ndarray | ByteRows | Rows
 
 
 class Predictor:
-    """The prediction engine of a network, on the CPU at first, and the checks before it."""
+    """Checks arguments and calls the prediction engine of a network, initially on the CPU."""
 
     def __init__(self, nodes: tuple[Node, ...], parameters: Parameters):
         self.nodes, self.parameters = nodes, parameters
@@ -26,22 +26,22 @@ class Predictor:
         self.move_to("cpu")
 
     def move_to(self, backend: str) -> None:
-        """Predict there from now on. Raises RuntimeError if the backend cannot be used."""
+        """Switch to another backend. Raises RuntimeError if the backend cannot be used."""
         if backend != self.backend:
             self.parameters.fetch()
             self.engine = backends.prediction_engine(backend, self.nodes, self.parameters)
             self.backend = backend
 
     def place(self, x: np.ndarray | ByteRows) -> Placed:
-        """Prepare x for many calls of `forward`: on a GPU, a copy of its rows there."""
-        if self.backend == "cpu":  # checked by `forward`
+        """Prepare x for many calls of `forward`; on a GPU, copy its rows to device memory."""
+        if self.backend == "cpu":  # `forward` checks x
             return x
         placed: Rows = self.engine.place(x if isinstance(x, ByteRows) else self._checked(x))
         return placed
 
     def forward(self, x: ArrayLike | Placed, threads: int | None) -> np.ndarray:
-        """Raw outputs (n, outputs) float32 in evaluation mode for x (n, features)."""
-        if isinstance(x, Rows) and self.backend == "cpu":  # the network has left the device
+        """Return raw outputs, (n, outputs) float32, in evaluation mode for x (n, features)."""
+        if isinstance(x, Rows) and self.backend == "cpu":  # the network has moved to the CPU
             x = x.host
         if isinstance(x, ByteRows):
             return np.concatenate([self.forward(block, threads) for block in x.blocks()])
@@ -52,7 +52,7 @@ class Predictor:
         return out
 
     def activations(self, x: ArrayLike, training: bool, seed: int, step: int) -> list[np.ndarray]:
-        """`PredictionEngine.activations` for any x (n, features)."""
+        """Check x (n, features) and return `PredictionEngine.activations`."""
         return self.engine.activations(self._checked(x), training, seed, step)
 
     def _checked(self, x: ArrayLike) -> np.ndarray:

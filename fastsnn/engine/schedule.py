@@ -1,5 +1,5 @@
-"""The choice of a schedule, by estimates, for both targets. No bit of a float32 result depends on
-it.
+"""The choice of a schedule for both backends, by estimated times. float32 results do not depend on
+it, in any bit.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from fastsnn.kernels import program
 from fastsnn.kernels.cpu.shape import PANEL
 from fastsnn.kernels.philox import SAMPLES_PER_BLOCK
 
-# The CPU, by measurements.
-THREAD_FLOPS = 8e10  # a second, of one thread in the products of region 1
-BARRIER_S = 2e-6  # from the end of one parallel region to the start of the next
+# CPU, measured. FLOPS: floating-point operations per second.
+THREAD_FLOPS = 8e10  # one thread, products of region 1
+BARRIER_S = 2e-6  # seconds from the end of one parallel region to the start of the next
 
-# A large GPU; not yet measured on hardware.
-LAUNCH_S = 2.5e-6  # from the end of one launch to the first sums of the next
-WIDE_TERM_S = 1.1e-8  # one term of all sums of a tile
-WIDE_FLOPS = 4e13  # a second, of products in tiles
-PASS_S = 4e-7  # a pass without its sums: barriers, activation, mask
-BLOCK_FLOPS = 3e11  # a second, of one block of a narrow network
-# All blocks of a narrow network share the second-level cache. Each reads all weights again for its
-# eight samples: 16 operations for 4 bytes.
+# A large GPU; estimates, not yet measured on hardware.
+LAUNCH_S = 2.5e-6  # seconds from the end of one launch to the first multiply-add of the next
+WIDE_TERM_S = 1.1e-8  # seconds per term of the sums of a tile
+WIDE_FLOPS = 4e13  # products of the wide schedule
+PASS_S = 4e-7  # seconds per pass of the narrow schedule without its products
+BLOCK_FLOPS = 3e11  # one block of the narrow schedule
+# All blocks of the narrow schedule share the L2 cache. Each reads all weights for its eight
+# samples: 16 operations per 4 bytes.
 NARROW_FLOPS = 2.2e13
 
 
 class Columns(Protocol):
-    """A block of threads of a GPU."""
+    """A thread block of the narrow schedule."""
 
     @property
     def columns(self) -> int:
-        """Units of a layer that it computes together."""
+        """Number of units of a layer that the block computes together."""
 
 
 Block = TypeVar("Block", bound=Columns)
 
 
 def shares_panels(table: np.ndarray, samples: int, threads: int) -> bool:
-    """True if region 1 ends sooner on the CPU when threads share panels, with a barrier after
-    every layer, than when each has whole panels. table: a program.
+    """Return True if region 1 on the CPU is estimated to be faster when threads share panels, with
+    a barrier after every layer, than when each thread takes whole panels. table: a program.
     """
     panels = round_up(samples, PANEL) // PANEL
     dense = table[table[:, program.OP] == program.DENSE]
@@ -54,8 +54,8 @@ def shares_panels(table: np.ndarray, samples: int, threads: int) -> bool:
 
 
 def fitting_block(table: np.ndarray, blocks: Sequence[Block]) -> Block | None:
-    """The smallest of a GPU's `blocks` of threads that can take eight samples through all of a
-    program in one launch, or None: all rows must be dense layers, none wider than the block.
+    """Return the smallest thread block that can run a program in one launch (narrow schedule), or
+    None. All rows must be dense layers with at most `block.columns` units.
 
     blocks: `passes.BLOCKS` of the CUDA kernels, from the smallest to the largest.
     """
@@ -68,8 +68,8 @@ def fitting_block(table: np.ndarray, blocks: Sequence[Block]) -> Block | None:
 def narrow_block(
     table: np.ndarray, samples: int, training: bool, blocks: Sequence[Block]
 ) -> Block | None:
-    """The `fitting_block` if one launch for all layers ends sooner on a GPU than one for each
-    layer and direction; else None.
+    """Return the `fitting_block` if one launch for all layers is estimated to be faster on a GPU
+    than one launch per layer and direction; else None.
     """
     block = fitting_block(table, blocks)
     if block is None:

@@ -1,4 +1,4 @@
-"""Checks of a trainer's state: the arrays of its optimizer, and the progress of the training."""
+"""Checks of a trainer's state: the optimizer's arrays and the progress of the training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from fastsnn.optimizers import OPTIMIZERS, Optimizer
 def require_fit(
     views: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]
 ) -> None:
-    """Check the names and shapes of a trainer's state, `views`, in what replaces it: arrays and
+    """Check that a new state has the names and shapes of a trainer's state `views`; arrays and
     numbers as in `require_state`. Raises ValueError.
     """
     for name in sorted(views.keys() | arrays.keys()):
@@ -32,11 +32,11 @@ def require_fit(
 def require_state(
     arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any], optimizer: Optimizer | None = None
 ) -> None:
-    """Check a trainer's state, except for shapes: arrays "{tensor}.state{i}" must be finite, means
-    of squares not negative, step_count an int >= 0, first_loss None or finite.
+    """Check the values of a trainer's state: arrays "{tensor}.state{i}" must be finite, means of
+    squares not negative, step_count an int in [0, 2**62], first_loss None or finite.
 
-    optimizer: the owner of the state. None: any; then arrays count as means of squares if they are
-    that for each optimizer with this number of arrays of state.
+    optimizer: the owner of the state. None: any optimizer; then an array is treated as a mean of
+    squares if it is one for every optimizer with this number of state arrays.
 
     Raises ValueError or TypeError.
     """
@@ -48,7 +48,7 @@ def require_state(
         array = np.asarray(array)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"trainer state: {name}: float32 is required, got {array.dtype}")
-        with np.errstate(over="ignore"):  # overflows become infinite
+        with np.errstate(over="ignore"):  # overflows become infinite, which is refused
             array = array.astype(np.float32)
         if not np.isfinite(array).all():
             raise ValueError(

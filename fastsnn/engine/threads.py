@@ -1,4 +1,4 @@
-"""The number of threads, from the processors that this process may use."""
+"""The number of threads, derived from the processors that this process may use."""
 
 import contextlib
 import functools
@@ -11,7 +11,7 @@ from fastsnn.checks.scalars import plain, shown
 from fastsnn.engine.locks import Lock
 from fastsnn.kernels import pool
 
-MOST = 1024  # threads, unless there are more processors
+MOST = 1024  # maximum number of threads, unless the machine has more processors
 _forked = False
 
 
@@ -27,8 +27,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def cgroup_limit(root: Path = Path("/sys/fs/cgroup")) -> float:
-    """Processors that the cgroup's quota allows (version 2, then 1); infinity where there is
-    none.
+    """Return the number of processors that the cgroup's quota allows (version 2, then 1), or
+    infinity without a quota.
     """
     try:
         quota, period = (root / "cpu.max").read_text().split()[:2]
@@ -36,7 +36,7 @@ def cgroup_limit(root: Path = Path("/sys/fs/cgroup")) -> float:
         try:
             quota = (root / "cpu" / "cpu.cfs_quota_us").read_text()
             period = (root / "cpu" / "cpu.cfs_period_us").read_text()
-        except OSError:  # no cgroup file system here: no limit to obey
+        except OSError:  # no cgroup file system, so no limit
             return float("inf")
     if quota == "max" or int(quota) <= 0:
         return float("inf")
@@ -44,15 +44,19 @@ def cgroup_limit(root: Path = Path("/sys/fs/cgroup")) -> float:
 
 
 def available() -> int:
-    """Processors of this process: affinity, cgroup quota and NUMBA_NUM_THREADS, at least 1."""
+    """Return the number of processors of this process, at least 1: the smallest of affinity, cgroup
+    quota and NUMBA_NUM_THREADS.
+    """
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it by name
     return max(1, int(min(most, cgroup_limit())))
 
 
 def resolve(threads: int | None) -> int:
-    """Slices of the work: `threads`, by default all available processors. 1 in a forked child.
+    """Return the number of slices of the work: `threads`, or the available processors if None. In a
+    forked child it is 1.
 
-    More slices than processors are allowed, and change no bit of the result.
+    More slices than processors are allowed and change no bit of the result. Raises TypeError or
+    ValueError for other values.
     """
     if threads is None:
         threads = available()
@@ -72,8 +76,8 @@ def resolve(threads: int | None) -> int:
 
 @functools.cache
 def _guard() -> contextlib.AbstractContextManager[object]:
-    """The context of all parallel regions: Numba's own `workqueue` layer, the last resort where
-    there is no OpenMP and no TBB, aborts the process when two threads enter it.
+    """Return the context of all parallel regions. It is a lock for Numba's `workqueue` layer (used
+    without OpenMP and TBB), which aborts the process if two threads enter it concurrently.
     """
     pool.launch()
     layer = numba.threading_layer()  # type: ignore[attr-defined]  # exported, but by no __all__
@@ -81,7 +85,9 @@ def _guard() -> contextlib.AbstractContextManager[object]:
 
 
 def region(threads: int) -> contextlib.AbstractContextManager[object]:
-    """The context of a parallel region on this many processors, for the calling thread."""
+    """Set the number of pool threads of the calling thread's next parallel region, at most the
+    size of the pool, and return the context of that region.
+    """
     guard = _guard()
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # as above
     threads = min(threads, most)

@@ -1,4 +1,4 @@
-"""Searches: many trainings, several concurrently, of which the paper's protocol chooses one.
+"""Hyperparameter search: run many trainings concurrently, and select one by the paper's protocol.
 
 >>> def trial(options, report):
 ...     return {"score": -((options["x"] - 2) ** 2)}

@@ -1,4 +1,4 @@
-"""The command `fastsnn search`: from options to the winner and the command that trains it."""
+"""The command ``fastsnn search``: run a search and return the best trial and its command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastsnn.search.protocol import ModelSelection
 from fastsnn.search.training import RunTrial, held_back, load
 
 SEARCHED = tuple(name for name, row in ROWS.items() if row.search == "tried")
-SHOWN = 10  # trials of the table
+SHOWN = 10  # number of trials in the table
 
 
 def search_runs(
@@ -42,17 +42,39 @@ def search_runs(
     progress: Callable[[Status], None] | None = None,
     download: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train by all options of the space beside the `fixed` ones of `RunConfig`, and report the
-    best.
+    """Search over options of `RunConfig`, and report the best trial.
 
-    metric: by default the main figure of the task. The other parameters are those of
-    `fastsnn.search.search`; out: its folder, by default the next free runs/DATA-N.
+    Parameters
+    ----------
+    fixed : dict
+        Options of `RunConfig` that all trials share.
+    space : dict
+        Searched options: name -> list of values, or `Range`.
+    metric : str, optional
+        Validation metric to optimize; by default the main metric of the loss.
+    out : str or path, optional
+        Folder of the search; by default the next free runs/DATA-N.
+    report : callable
+        Called with each line of text about the search.
+    download : callable, optional
+        Progress callback of a download, see `fastsnn.data.load`.
+    sampler, trials, workers, dask, resume, progress
+        As in `fastsnn.search.search`.
 
     Returns
     -------
     dict
-        "best": the winner's record; "command": the line that trains it; "table": the SHOWN best
-        trials' records; and how the search went.
+        "best": record of the best trial; "command": command line that trains it; "table": records
+        of the SHOWN best trials; "data", "metric", "trials", "diverged", "seconds", "busy" and
+        "folder" describe the search.
+
+    Raises
+    ------
+    ValueError
+        The space is empty, an option is both fixed and searched or not searchable, a combination is
+        invalid, or the metric does not exist for the task.
+    RuntimeError
+        As in `fastsnn.search.search`.
     """
     if not space:
         raise ValueError(
@@ -62,9 +84,7 @@ def search_runs(
     base = ModelSelection()
     both = sorted(fixed.keys() & space.keys())
     if both:
-        raise ValueError(
-            f"search: {both[0]} must be either fixed or searched, got both; leave one out"
-        )
+        raise ValueError(f"search: {both[0]} must be either fixed or searched, got both; omit one")
     fixed = {"data": RunConfig.data, "epochs": base.epochs, "validation": base.validation, **fixed}
     config = RunConfig(**fixed).absolute()
     fixed["data"] = config.data
@@ -90,7 +110,7 @@ def search_runs(
             about={**fixed, "rows": _digest(dataset)}, progress=progress,
         )  # fmt: skip
     except Exception:
-        if out is None and not any(folder.iterdir()):  # the search did not begin
+        if out is None and not any(folder.iterdir()):  # the search did not start
             folder.rmdir()
         raise
     best = found.best
@@ -109,7 +129,7 @@ def search_runs(
 
 
 def command_line(options: Mapping[str, Any]) -> str:
-    """`fastsnn train` with these options of `RunConfig`."""
+    """Return the command line of ``fastsnn train`` with these options of `RunConfig`."""
     words = ["fastsnn", "train"]
     for name, value in options.items():
         if isinstance(value, bool):
@@ -120,10 +140,15 @@ def command_line(options: Mapping[str, Any]) -> str:
 
 
 def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str) -> None:
-    """Before anything is trained: no option twice, and each combination is one of `RunConfig`."""
+    """Raise ValueError unless all searched options are searchable and all combinations valid.
+
+    For samplers other than "grid", each value is validated individually.
+    """
     for name in space:
         if name not in SEARCHED:
-            raise ValueError(f"search: must be over some of {', '.join(SEARCHED)}; got {name!r}")
+            raise ValueError(
+                f"search: a searched option must be one of {', '.join(SEARCHED)}; got {name!r}"
+            )
     if sampler == "grid":
         for options in spaces.grid(space):
             RunConfig(**{**fixed, **options})
@@ -148,7 +173,7 @@ def _sizes(config: RunConfig) -> dict[str, Any]:
 
 
 def _digest(dataset: Dataset) -> str:
-    """Digest of the data: statistics of the inputs, and the labels."""
+    """Return a digest of the data: statistics of the inputs, and the targets."""
     digest = hashlib.sha256()
     for array in (dataset.inputs.mean, dataset.inputs.scale, dataset.train.y, held_back(dataset).y):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -1,8 +1,8 @@
-"""The file of a search: a line per finished trial, on the disk before the next one is looked at.
+"""Journal of a search: one line of JSON per finished trial, synced to disk after each trial.
 
-Appending a line and one fsync is all that a finished trial costs, the order of finishing is kept,
-and one file can be read with any tool. A kill can leave a last line without its end:
-it is cut off, and its trial is run again.
+A finished trial costs one append and one fsync, the lines are in the order in which trials
+finished, and any tool can read the file. If the process is killed, the last line may be incomplete;
+it is removed when the search is resumed, and its trial is run again.
 """
 
 from __future__ import annotations
@@ -19,24 +19,29 @@ from fastsnn.checks.scalars import shown
 from fastsnn.search.trial import Trial
 
 NAME = "trials.jsonl"
-MOST_BYTES = 1 << 30  # about a million trials
+MOST_BYTES = 1 << 30  # maximum size of the file, about a million trials
 
 
 class Journal:
-    """trials.jsonl in `folder`: what the search is about, then the records of trials.
+    """The file trials.jsonl in a folder: a description of the search, then records of trials.
 
     Parameters
     ----------
-    folder : made where there is none; None keeps nothing.
-    about : JSON object
-        What results depend on beside the options of a trial; a search is resumed by the same only.
-    resume : whether the folder may hold trials already.
+    folder : str, path or None
+        Folder of the file; it is created if it does not exist. None stores nothing.
+    about : dict
+        JSON object of everything that results depend on in addition to the options of a trial. A
+        search can only be resumed with an equal one.
+    resume : bool
+        True if the folder may already contain trials; they are read into `records`.
 
     Raises
     ------
-    ValueError : a search exists and `resume` is false, or it is about something else, or the file
-        was changed by somebody. RuntimeError : the file cannot be written, or another process is
-        searching into this folder.
+    ValueError
+        The folder contains a search and `resume` is False, the stored description differs from
+        `about`, or a line of the file is not a record.
+    RuntimeError
+        The file cannot be opened, read, locked or written, or another process uses the folder.
     """
 
     def __init__(
@@ -52,10 +57,10 @@ class Journal:
             self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         except OSError as error:
             raise RuntimeError(
-                f"{self.path}: it could not be opened ({error.strerror}); choose another folder"
+                f"{self.path}: could not be opened ({error.strerror}); choose another folder"
             ) from error
         try:
-            if not stat.S_ISREG(os.fstat(self._file).st_mode):  # reading it might never end
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):  # reading a pipe may never end
                 raise RuntimeError(
                     f"{self.path}: a file is required, and this is a device or a pipe; choose "
                     "another folder"
@@ -68,15 +73,15 @@ class Journal:
 
     def _lock(self, file: int) -> None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends
         except BlockingIOError:
             raise RuntimeError(
-                f"{self.path}: another process is searching into this folder; wait for it, or "
+                f"{self.path}: another process is running a search in this folder; wait for it, or "
                 "choose another folder"
             ) from None
-        except OSError as error:  # a file system without locks
+        except OSError as error:  # a file system that does not support locks
             raise RuntimeError(
-                f"{self.path}: it could not be locked ({error.strerror}); choose another folder"
+                f"{self.path}: could not be locked ({error.strerror}); choose another folder"
             ) from error
 
     def _begin(self, file: int, about: dict[str, Any], resume: bool) -> None:
@@ -85,7 +90,7 @@ class Journal:
         lines = [self._parsed(n, line) for n, line in enumerate(content[:whole].splitlines(), 1)]
         if lines and not resume:
             raise ValueError(
-                f"{self.path.parent}: there is a search in this folder already; resume it, or "
+                f"{self.path.parent}: this folder already contains a search; resume it, or "
                 "choose another folder"
             )
         try:
@@ -94,7 +99,7 @@ class Journal:
             if not lines:
                 self.append({"search": about})
                 folder = os.open(self.path.parent, os.O_RDONLY)
-                os.fsync(folder)  # of the file's name
+                os.fsync(folder)  # makes the file's name durable
                 os.close(folder)
                 return
         except OSError as error:
@@ -106,14 +111,14 @@ class Journal:
         size = os.fstat(file).st_size
         if size > MOST_BYTES:
             raise ValueError(
-                f"{self.path}: at most {MOST_BYTES:,} bytes are read, it has {size:,}; choose "
+                f"{self.path}: must have at most {MOST_BYTES:,} bytes, has {size:,}; choose "
                 "another folder"
             )
         try:
             return self.path.read_bytes()
         except OSError as error:
             raise RuntimeError(
-                f"{self.path}: it could not be read ({error.strerror}); choose another folder"
+                f"{self.path}: could not be read ({error.strerror}); choose another folder"
             ) from error
 
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
@@ -127,7 +132,7 @@ class Journal:
             return record
         except (ValueError, RecursionError) as error:
             reason = f" ({error})" if isinstance(record, dict) else ""
-            remedy = "remove the line, and its trial is run again"
+            remedy = "remove the line to run its trial again"
             raise ValueError(
                 f"{self.path}, line {number}: a record of a search is required, got "
                 f"{line[:40].decode(errors='replace')!r}{reason}; "
@@ -141,19 +146,22 @@ class Journal:
                 raise ValueError(
                     f"{self.path.parent}: the search was started with {_shown(name)} "
                     f"{_shown(old)}, got {_shown(new)}; "
-                    "leave it as it was, or choose another folder"
+                    "use the same value, or choose another folder"
                 )
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """On the disk when this returns."""
+        """Append a record as a line of JSON, and return after it is synced to disk.
+
+        Raises RuntimeError if it cannot be written, or if the file was removed meanwhile.
+        """
         if self._file is None:
             return
         line = (json.dumps(record, allow_nan=False) + "\n").encode()
         try:
             if not os.fstat(self._file).st_nlink:
                 raise RuntimeError(
-                    f"{self.path}: it was removed during the search, and its trials are lost; "
-                    "start another search, and leave its folder in place"
+                    f"{self.path}: was removed during the search, and its trials are lost; "
+                    "start another search, and do not remove its folder"
                 )
             while line:
                 line = line[os.write(self._file, line) :]
@@ -163,11 +171,12 @@ class Journal:
 
     def _unwritten(self, error: OSError) -> RuntimeError:
         return RuntimeError(
-            f"{self.path}: it could not be written ({error.strerror}); free some space, and "
+            f"{self.path}: could not be written ({error.strerror}); free some space, and "
             "resume the search"
         )
 
     def close(self) -> None:
+        """Close the file and release its lock."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,4 +1,4 @@
-"""Trials that are known beforehand: a grid, a list, or random draws."""
+"""Source of trials that are known in advance: a grid, a list, or random samples."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from fastsnn.search.trial import Trial
 
 
 class Listed:
-    """Hands out the options of a list, the most costly first, so that no long trial is left for the
-    end; among equals in the order of the list.
+    """Source of the option sets of a list, in order of decreasing cost.
+
+    Expensive trials start first, so that no long trial is left for the end. Equal costs keep the
+    order of the list.
     """
 
     about = {"sampler": "list"}
@@ -25,15 +27,16 @@ class Listed:
         self._order = iter(sorted(range(self.total), key=lambda n: -costs[n]))
 
     def recall(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Records of a search that is resumed: ignored here, because options identify trials."""
+        """Ignore the records of a resumed search: trials are identified by their options."""
 
     def next(self) -> tuple[int, dict[str, Any]] | None:
-        """(number, options) of the next trial; None where none can begin now."""
+        """Return (number, options) of the next trial; None if none is left."""
         number = next(self._order, None)
         return None if number is None else (number, self.options[number])
 
     def tell(self, trial: Trial) -> None:
-        """A trial has finished."""
+        """Do nothing: the order of trials does not depend on results."""
 
     def total_cost(self) -> float:
+        """Return the cost of all trials."""
         return self._cost

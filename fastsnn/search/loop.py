@@ -1,4 +1,4 @@
-"""The loop of a search: sends trials to workers, collects results, keeps the best so far."""
+"""Main loop of a search: submit trials to workers, collect results, track the best trial."""
 
 from __future__ import annotations
 
@@ -25,19 +25,28 @@ from fastsnn.search.workers import (
     workers_of,
 )
 
-if TYPE_CHECKING:  # tpe.py is imported if it is used
+if TYPE_CHECKING:  # tpe.py is only imported if it is used
     from fastsnn.search.tpe import Proposed
 
 SAMPLERS = ("grid", "random", "optuna")
-REFRESH_S = 0.5  # of the progress
+REFRESH_S = 0.5  # interval of progress updates, seconds
 
 
 @dataclass(frozen=True)
 class Found:
-    """Result of a search: `trials` in the order of their numbers, and how it went.
+    """Result of a search.
 
-    seconds: of this call. busy: share of the workers' processors that the search used meanwhile,
-    in [0, 1]; None where the trials ran on other machines, or none did.
+    Attributes
+    ----------
+    trials : list of Trial
+        All trials, in the order of their numbers, including those of a resumed search.
+    protocol : ModelSelection
+        Criterion that ranks the trials.
+    seconds : float
+        Duration of this call.
+    busy : float or None
+        Mean utilization of the workers' processors, in [0, 1]; None if the trials ran on other
+        machines, or if this call ran none.
     """
 
     trials: list[Trial]
@@ -47,18 +56,28 @@ class Found:
 
     @property
     def best(self) -> Trial:
-        """See `ModelSelection.select`."""
+        """The best trial, see `ModelSelection.select`."""
         return self.protocol.select(self.trials)
 
     @property
     def ranked(self) -> list[Trial]:
-        """See `ModelSelection.ranked`."""
+        """All trials, best first, see `ModelSelection.ranked`."""
         return self.protocol.ranked(self.trials)
 
 
 @dataclass(frozen=True)
 class Status:
-    """Progress of a running search. seconds_left: None before the first estimate."""
+    """Progress of a running search.
+
+    Attributes
+    ----------
+    done, total : int
+        Number of finished trials and of all trials.
+    seconds_left : float or None
+        Estimated time left; None before the first estimate.
+    best : Trial or None
+        Best finished trial; None before the first with a score.
+    """
 
     done: int
     total: int
@@ -83,55 +102,84 @@ def search(
     about: Mapping[str, Any] | None = None,
     progress: Callable[[Status], None] | None = None,
 ) -> Found:
-    """Run `trial` for many options, several concurrently; order and place change no result.
+    """Call `trial` for many option sets, several concurrently, and rank the results.
+
+    Results do not depend on the number of workers or on the order in which trials finish.
 
     Parameters
     ----------
-    trial : function (options, report) -> figures
-        A training. `options` is a dict of its own; figures is a dict of numbers, texts and lists of
-        them, with "score" for the protocol (NaN or None: worst). It runs in a Python thread beside
-        others, so train with `threads=1`, and load data once for all. Its result must be a function
-        of the options alone. A FloatingPointError is a training that diverged: it is recorded as
-        such and ranks last; any other exception ends the search. `report(fraction)` takes the
-        share of the training that is done, in [0, 1], and is where an interrupted search leaves
-        the trial: call it at least once an epoch.
-    space : dict of name -> values (or `Range`), or a list of options
-        All combinations of the values, or just the list.
-    protocol : ModelSelection
-        Whether more is better, and who wins among equals. By default the paper's, on accuracy.
-    workers : int >= 1
-        Concurrent trials, default: all processors, one each.
-    folder : path
-        Keeps trials.jsonl, a line per finished trial, see `journal`. None: keeps nothing.
+    trial : callable
+        Trains once, called as ``trial(options, report)``. `options` is a dict that the trial owns.
+        It returns a dict of numbers, strings and lists of these, with the entry "score"; a score of
+        NaN or None ranks last. The result must be a function of the options only.
+
+        Trials run in Python threads, so train with ``threads=1`` and load the data once, outside
+        the trial. ``report(fraction)`` reports the completed fraction of the training, in [0, 1];
+        call it at least once per epoch, because an interrupted search ends a trial in this call. A
+        FloatingPointError means that the training diverged: the trial is recorded and ranks last.
+        Any other exception ends the search.
+    space : dict or list of dict
+        Search space: name of each option -> list of values, or `Range`. Or a list of option sets,
+        which are all run.
+    protocol : ModelSelection, optional
+        Criterion that ranks the trials. By default ``ModelSelection()``, the paper's protocol with
+        accuracy as the metric.
+    workers : int >= 1, optional
+        Number of concurrent trials; by default the number of available processors.
+    folder : str or path, optional
+        Folder of the journal trials.jsonl, to which each finished trial is appended. By default
+        nothing is stored.
     resume : bool
-        Take the finished trials from the folder, if there are any, and run the others. A grid, a
-        list or the number of trials may have grown meanwhile.
+        Reuse the finished trials in the folder, if it has any, and run only the others. The grid,
+        the list or the number of trials may have grown since.
     sampler : {"grid", "random", "optuna"}
-        All combinations; `trials` draws from them; `trials` proposals of Optuna's TPE.
-    trials : int >= 1
-        For random and optuna.
+        "grid" runs all combinations, "random" `trials` distinct random samples of the space,
+        "optuna" `trials` proposals of Optuna's TPE sampler.
+    trials : int in [1, 1000000], optional
+        Number of trials; required for "random" and "optuna", not allowed for "grid".
     seed : int in [0, 2**64)
-        Of the drawn and proposed options. A training's own seed is one of its options.
-    ahead : int >= 1
-        For optuna, the most concurrent trials: trial n is proposed from the results of the trials
-        before n - ahead + 1 alone, so that proposals do not depend on who finishes first.
-    dask : address of a scheduler ("tcp://host:port"), distributed.Client, or "local"
-        Run the trials on its workers; "local" starts `workers` processes of one thread for this
-        search, for networks so small that threads would wait for the interpreter. `trial` and its
-        options are pickled then, for each trial.
-    cost : function (options) -> float
-        Estimate of a trial's time in any unit: long ones begin first, and the time left
-        is computed from it.
-    about : dict
-        JSON of all else that results depend on; a resumed search must say the same.
-    progress : function (Status)
-        Called about twice a second and at the end.
+        Seed of the samples and proposals. The seed of a training is one of its options.
+    ahead : int in [1, 1000000]
+        For "optuna", maximum number of concurrent trials. Trial n is proposed from the results of
+        trials 0 to n - ahead only, so that proposals do not depend on the order of finishing.
+    dask : str or distributed.Client, optional
+        Run the trials on a Dask cluster: a client, or the address of a scheduler
+        ("tcp://host:port"). "local" starts `workers` single-threaded processes for this search, for
+        networks so small that threads would wait for the interpreter lock. `trial` and its options
+        must be picklable. By default, trials run in threads of this process.
+    cost : callable
+        Returns an estimate of a trial's duration in any unit, called as ``cost(options)``. The
+        longest trials start first, and the time left is computed from it. By default layers *
+        width**2 * epochs.
+    about : dict, optional
+        JSON object of everything that results depend on in addition to the options. A search can
+        only be resumed with an equal one.
+    progress : callable, optional
+        Called with a `Status` about twice per second and at the end.
+
+    Returns
+    -------
+    Found
+        All trials, ranked by `protocol`; ``found.best`` is the best.
 
     Raises
     ------
-    ValueError, TypeError : arguments are not usable, or the folder holds another search.
-    RuntimeError : a trial failed, the folder cannot be written, an extra is not installed.
-    KeyboardInterrupt : with what has been kept.
+    ValueError, TypeError
+        An argument is invalid, the result of a trial has no valid score, or the folder contains
+        another search.
+    RuntimeError
+        A trial failed, the folder cannot be written, or an optional dependency is not installed.
+    KeyboardInterrupt
+        The search was interrupted. The message states which results were stored.
+
+    Examples
+    --------
+    >>> from fastsnn.search import Range, search
+    >>> def trial(options, report):
+    ...     return {"score": -abs(options["x"] - 3)}
+    >>> found = search(trial, {"x": Range(0, 9)}, sampler="random", trials=5)
+    >>> found.best.options, found.best.score, len(found.trials)
+    ({'x': 4}, -1, 5)
     """
     protocol = protocol or ModelSelection()
     if not callable(trial):
@@ -149,10 +197,10 @@ def search(
         try:
             _run(source, crew, journal, watch)
         except KeyboardInterrupt:
-            kept = "nothing was kept"
+            kept = "nothing was stored"
             if folder is not None:
                 kept = (
-                    f"{folder} keeps them; continue with the same command and --resume "
+                    f"{folder} has their results; continue with the same command and --resume "
                     f"--out {folder}"
                 )
             raise KeyboardInterrupt(
@@ -167,7 +215,7 @@ def search(
 
 
 def _cpu_s() -> float:
-    """Seconds of the processors, of this process and of those that it has waited for."""
+    """Return the processor time of this process and of its finished child processes, in seconds."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
@@ -185,7 +233,7 @@ def _source(
         raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}; got {shown(sampler)}")
     drawn = sampler != "grid"
     if drawn == (trials is None):
-        wanted = "a number is required" if drawn else "a grid has as many as it has combinations"
+        wanted = "a number is required" if drawn else "a grid runs all combinations"
         raise ValueError(f"trials: {wanted}, got {trials} with the sampler {sampler}")
     for name, value in (("trials", trials), ("ahead", ahead)):
         if value is not None and integer(value, name, None, spaces.MOST_TRIALS) < 1:
@@ -235,8 +283,8 @@ def _run(source: Listed | Proposed, crew: Crew, journal: Journal, watch: _Watch)
 def _outcome(future: Future[Attempt], number: int, options: dict[str, Any]) -> Trial:
     if future.cancelled():
         raise RuntimeError(
-            f"trial {number}, {options}: the cluster has dropped it; are its scheduler and workers "
-            "alive? start them, and resume the search"
+            f"trial {number}, {options}: the cluster cancelled it; are its scheduler and workers "
+            "running? restart them, and resume the search"
         )
     error = future.exception()
     if error is not None:
@@ -259,7 +307,7 @@ def _outcome(future: Future[Attempt], number: int, options: dict[str, Any]) -> T
 
 
 class _Watch:
-    """Finished trials by number, and their progress display."""
+    """Finished trials by number, the best of them, and the progress of the search."""
 
     def __init__(
         self,
@@ -271,7 +319,7 @@ class _Watch:
         self.done: dict[int, Trial] = {}
         self.best: Trial | None = None
         self.start, self.shown = time.perf_counter(), 0.0
-        self.cost_done = self.cost_now = 0.0  # of all finished trials, and of those of this call
+        self.cost_done = self.cost_now = 0.0  # cost of all finished trials, and of this call's
 
     def finished(self, trial: Trial, new: bool = False) -> None:
         self.done[trial.number] = trial

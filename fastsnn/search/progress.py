@@ -1,4 +1,4 @@
-"""Display of a search: progress on stderr, and the table of its results."""
+"""Terminal output of a search: progress on stderr, and the table of its results."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import Any, TextIO
 from fastsnn.runs.console import clock, is_terminal, text
 from fastsnn.search.loop import Status
 
-LINES = 20  # at most, where there is no terminal
+LINES = 20  # maximum number of progress lines if stderr is not a terminal
 
 
 def progress(stream: TextIO | None = None) -> Live | Lines:
-    """`progress` for `search`, on stderr; close it at the end."""
+    """Return a `progress` callback for `search` that writes to `stream`, by default stderr.
+
+    Close it at the end.
+    """
     stream = stream or sys.stderr
     return Live(stream) if is_terminal(stream) else Lines(stream)
 
 
 def line(status: Status) -> str:
+    """Return a status as one line: finished trials, time left, best trial."""
     words = [f"{status.done}/{status.total} trials"]
     if status.seconds_left is not None and status.done < status.total:
         words.append(f"{clock(status.seconds_left)} left")
@@ -28,11 +32,12 @@ def line(status: Status) -> str:
 
 
 def of(options: Mapping[str, Any]) -> str:
+    """Return options as text, "layers 8, width 64"."""
     return ", ".join(f"{name} {text(value)}" for name, value in options.items())
 
 
 class Lines:
-    """A line now and then."""
+    """Progress as up to LINES lines of text, for streams that are not a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.part = stream, 0
@@ -44,18 +49,18 @@ class Lines:
             print(line(status), file=self.stream, flush=True)
 
     def close(self) -> None:
-        pass
+        """Do nothing: there is no progress bar to remove."""
 
 
 class Live:
-    """A bar that moves."""
+    """Progress as a bar on a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        self.live: Any = None  # of rich, which is imported when it begins
+        self.live: Any = None  # rich is imported at the first call
 
     def __call__(self, status: Status) -> None:
-        if self.live is None:  # not before there is something to show: lines of text come first
+        if self.live is None:  # starts at the first call, after the lines that precede the search
             self._start()
         self.live.update(self.task, completed=status.done, total=status.total, text=line(status))
         self.live.refresh()
@@ -64,7 +69,7 @@ class Live:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        # No refresh by rich's own thread: it would take the interpreter away from the trials.
+        # No refresh by rich's own thread: it would hold the interpreter lock that trials need.
         self.live = Progress(
             BarColumn(bar_width=20), TextColumn("{task.fields[text]}"),
             console=Console(file=self.stream), auto_refresh=False,
@@ -73,12 +78,16 @@ class Live:
         self.live.start()
 
     def close(self) -> None:
+        """Remove the bar."""
         if self.live is not None:
             self.live.stop()
 
 
 def table(records: Sequence[Mapping[str, Any]], metric: str) -> str:
-    """Trials in columns: score, epoch, options, seconds."""
+    """Return a table of trials with the columns score, epoch, options and seconds.
+
+    records: `Trial.record` of each. metric: heading of the score.
+    """
     rows = []
     for record in records:
         figures = record["figures"]
@@ -95,5 +104,5 @@ def table(records: Sequence[Mapping[str, Any]], metric: str) -> str:
 
 
 def winner(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The best trial's options and figures, beside the summary of the search."""
+    """Return the options and figures of the best trial's record as one dict."""
     return {**record["options"], **record["figures"]}

@@ -1,8 +1,9 @@
-"""Choice of an epoch and of a configuration: the protocol of the paper's UCI experiments.
+"""Selection of an epoch and of a configuration, as in the paper's UCI experiments.
 
-A fraction of the training data is held back. The validation curve over the epochs is smoothed by a
-moving average; the best smoothed epoch is where the training would have been stopped, and its
-smoothed value is the score of the configuration. The configuration of the best score wins.
+A fraction of the training data is held out for validation. The validation metric is smoothed over
+the epochs by a moving average. The epoch with the best smoothed value is selected, and this value
+is the score of the configuration. The configuration with the best score is selected. (Klambauer et
+al. 2017, experiments on the UCI tasks)
 """
 
 from __future__ import annotations
@@ -25,23 +26,36 @@ from fastsnn.trainer import Trainer
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """The choice by a smoothed validation curve.
+    """Criterion that selects the best epoch of a training and the best trial of a search.
 
     Parameters
     ----------
     epochs : int >= 1
-        Length of every training.
+        Number of epochs of every training.
     window : int >= 1
-        Epochs that the moving average looks back over, the epoch itself among them. Only full
-        windows count: the first epoch that can be chosen is the `window`-th. A curve shorter than
-        that is one window, and its last epoch is chosen.
+        Length of the moving average in epochs, including the current one. Only full windows count,
+        so the first epoch that can be selected is the `window`-th. A training of fewer epochs is a
+        single window, and its last epoch is selected.
     validation : float in [0, 1)
-        Fraction of the training rows that is held back, where the data bring no such rows.
+        Fraction of the training rows to hold out, if the data have no validation part.
     metric : str
-        The validation figure that is smoothed: "accuracy", "auc", "loss", "rmse", "r2", or a name
-        of your own together with `maximize`.
+        Validation metric to smooth: "accuracy", "auc", "loss", "rmse", "r2", or another name, for
+        which `maximize` is required.
     maximize : bool, optional
-        True if more is better; known for the five names.
+        True if larger values are better. By default as known for the five metrics.
+
+    Raises
+    ------
+    ValueError
+        `epochs`, `window` or `validation` is out of range, or `metric` is unknown and `maximize` is
+        not given.
+    TypeError
+        `metric`, `maximize` or `validation` has an invalid type.
+
+    Examples
+    --------
+    >>> ModelSelection(window=2).best_epoch([0.5, 0.7, 0.9, 0.6])
+    (3, 0.8)
     """
 
     epochs: int = SEARCH_EPOCHS
@@ -60,20 +74,35 @@ class ModelSelection:
         object.__setattr__(self, "validation", validation)
         if not isinstance(self.metric, str) or not isinstance(self.maximize, bool | None):
             raise TypeError(
-                "ModelSelection: metric must be a text and maximize True, False or None, got "
+                "ModelSelection: metric must be a string and maximize True, False or None, got "
                 f"{shown(self.metric)} and {shown(self.maximize)}"
             )
         if self.maximize is None:
             if self.metric not in LARGER_IS_BETTER:
                 raise ValueError(
                     f"ModelSelection: metric must be one of {', '.join(LARGER_IS_BETTER)}, got "
-                    f"{shown(self.metric)}; for another figure say whether to maximize it"
+                    f"{shown(self.metric)}; for another metric, give maximize=True or False"
                 )
             object.__setattr__(self, "maximize", LARGER_IS_BETTER[self.metric])
 
     def smooth(self, curve: Sequence[float]) -> np.ndarray:
-        """Mean of each epoch and the window - 1 before it, float64 (epochs,); NaN where there are
-        fewer, and where a figure among them is NaN or infinite.
+        """Return the moving average of a curve.
+
+        Parameters
+        ----------
+        curve : sequence of float
+            Metric of each epoch, (epochs,).
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 (epochs,): mean of each epoch and the window - 1 epochs before it. NaN for an
+            incomplete window and for one with a value that is NaN or infinite.
+
+        Raises
+        ------
+        ValueError
+            The curve is empty.
         """
         curve = [float(value) for value in curve]
         if not curve:
@@ -83,8 +112,10 @@ class ModelSelection:
         return np.array([nan] * (first - 1) + means)
 
     def best_epoch(self, curve: Sequence[float]) -> tuple[int, float]:
-        """(epoch, smoothed value) of the best smoothed epoch, counted from 1; the first of equal
-        ones. Where no window is finite: (the last epoch, NaN).
+        """Return (epoch, smoothed value) of the best epoch, counted from 1.
+
+        Of equal values, the first epoch is selected. If no window is finite, (last epoch, NaN) is
+        returned. curve: metric of each epoch, (epochs,). Raises ValueError if it is empty.
         """
         smooth = self.smooth(curve)
         if np.isnan(smooth).all():
@@ -93,14 +124,19 @@ class ModelSelection:
         return best + 1, float(smooth[best])
 
     def better(self, value: float, than: float) -> bool:
-        """True if a score beats another one; any number beats NaN and infinity."""
+        """Return True if `value` is strictly better than `than`.
+
+        Any finite number is better than NaN and infinity.
+        """
         value, than = (score if isfinite(score) else nan for score in (value, than))
         return beats(value, than, bool(self.maximize))
 
     def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
-        """The best first. Equal scores: more "layers", then the lower "learning_rate", then the
-        higher "dropout" of the options (one that is missing or no number counts as 0), then the
-        lower number. Trainings without a score, because they diverged, come last.
+        """Return the trials, best first.
+
+        Ties are broken by the options: more "layers", then the lower "learning_rate", then the
+        higher "dropout" (an option that is missing or not a number counts as 0), then the lower
+        trial number. Trials without a score, because they diverged, come last.
         """
 
         def rank(trial: Trial) -> tuple[Any, ...]:
@@ -116,8 +152,9 @@ class ModelSelection:
         return sorted(trials, key=rank)
 
     def select(self, trials: Iterable[Trial]) -> Trial:
-        """The winner, see `ranked`. Raises ValueError without trials, FloatingPointError where all
-        of them have diverged.
+        """Return the best trial, see `ranked`.
+
+        Raises ValueError if there are no trials, FloatingPointError if all of them diverged.
         """
         ranked = self.ranked(trials)
         if not ranked:
@@ -125,28 +162,46 @@ class ModelSelection:
         if ranked[0].score is None:
             raise FloatingPointError(
                 f"no configuration has a score, all {len(ranked)} diverged (the first: "
-                f"{ranked[0].error or 'its figure is no number'}); try lower learning rates"
+                f"{ranked[0].error or 'its score is not a number'}); try lower learning rates"
             )
         return ranked[0]
 
 
 def _mean(window: Sequence[float]) -> float:
-    # Rounded once, whatever the order: windows with the same figures are equal to the bit, so that
-    # ties are ties.
+    # fsum rounds once, in any order: windows with the same values have bitwise equal means, so that
+    # ties are detected.
     return fsum(window) / len(window) if all(map(isfinite, window)) else nan
 
 
 class BestEpoch:
-    """Callback for `Trainer.fit`: watches "validation_METRIC" of the history, copies the parameters
-    whenever the smoothed figure improves, and at the end puts those of the best epoch back. So test
-    figures are taken of the very network that was chosen; nothing is trained again.
+    """Callback for `Trainer.fit` that restores the parameters of the best epoch.
 
-    A callback that adds the figure to the history must come before this one.
+    It copies the parameters whenever the smoothed "validation_METRIC" of the history improves, and
+    restores the best copy at the end of the training. Test metrics are thus those of the selected
+    network, without training again. A callback that adds the metric to the history must precede
+    this one.
+
+    Parameters
+    ----------
+    protocol : ModelSelection
+        Metric, window and direction of the selection.
+
+    Attributes
+    ----------
+    epoch : int
+        Selected epoch, counted from 1; valid after the training.
+    value : float
+        Smoothed metric of that epoch; NaN if no window was finite.
+
+    Raises
+    ------
+    ValueError
+        During the training, if the history lacks the metric.
     """
 
     def __init__(self, protocol: ModelSelection):
         self.protocol = protocol
-        self.epoch, self.value = 0, nan  # what was chosen, after the training
+        self.epoch, self.value = 0, nan
         self._best = BestWeights()
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
@@ -170,12 +225,12 @@ class BestEpoch:
             self._best.keep(trainer.network.buffer)
 
     def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
-        if not self._best.restore(trainer.network.buffer):  # no window was full, or nothing but NaN
+        if not self._best.restore(trainer.network.buffer):  # no window was full and finite
             name = f"validation_{self.protocol.metric}"
             self.epoch, self.value = self.protocol.best_epoch([r[name] for r in history])
 
     def figures(self) -> dict[str, float]:
-        """{"score": smoothed value, "epoch": chosen one, from 1}: a trial's own figures."""
+        """Return {"score": smoothed value, "epoch": selected epoch} as figures of a trial."""
         return {"score": self.value, "epoch": self.epoch}
 
 

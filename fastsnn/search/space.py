@@ -1,4 +1,4 @@
-"""Search spaces: all combinations of options, or options drawn at random."""
+"""Search spaces: all combinations of option values, or random samples of them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,37 @@ from fastsnn.checks.scalars import plain, shown
 from fastsnn.search.trial import is_number, key_of
 
 Space = Mapping[str, "Sequence[Any] | Range"]
-MOST = 1e300  # largest absolute value of the ends of a Range: their difference is finite
-MOST_TRIALS = 1_000_000  # the list of all trials is built before the first one begins
-MOST_SIZE = 1e50  # of one factor of `cost`
-TRIES = 100  # draws of one option set that was not drawn before
+MOST = 1e300  # maximum absolute value of the bounds of a Range, so that their difference is finite
+MOST_TRIALS = 1_000_000  # limited because the list of trials is built before the first one starts
+MOST_SIZE = 1e50  # maximum of one factor of `cost`
+TRIES = 100  # maximum number of samples until one differs from all previous ones
 
 
 @dataclass(frozen=True)
 class Range:
-    """All numbers in [low, high], whole ones where both ends are ints; with `log`, each factor is
-    as likely as another.
+    """Range of numbers to sample an option from.
+
+    If both bounds are ints, samples are ints in [low, high]; otherwise they are floats in
+    [low, high].
+
+    Parameters
+    ----------
+    low, high : int or float
+        Bounds, low < high, with absolute values of at most 1e300.
+    log : bool
+        Sample uniformly on a logarithmic scale; requires low > 0. By default, on a linear scale.
+
+    Raises
+    ------
+    TypeError
+        A bound is not a number, or `log` not a bool.
+    ValueError
+        The bounds are not in increasing order, too large, or not positive although `log` is True.
+
+    Examples
+    --------
+    >>> round(Range(0.001, 0.1, log=True).at(0.5), 6)
+    0.01
     """
 
     low: float
@@ -41,24 +62,29 @@ class Range:
             wanted = "0 < low < high" if log else "low < high"
             raise ValueError(f"range: {wanted} is required, {given}")
         if not max(-low, high) <= MOST:
-            raise ValueError(f"range: ends within {MOST:g} are required, {given}")
+            raise ValueError(f"range: bounds within {MOST:g} are required, {given}")
         for name, value in (("low", low), ("high", high), ("log", log)):
             object.__setattr__(self, name, value)
 
     @property
     def whole(self) -> bool:
+        """True if both bounds are ints, so that samples are ints."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def at(self, u: float) -> float | int:
-        """The number at u in [0, 1) of the way; every whole one has the same share."""
+        """Return the number at the quantile u in [0, 1).
+
+        On a linear scale, every int in [low, high] has the same probability.
+        """
         low, high = self.low, self.high + self.whole
         value = exp(log(low) + u * (log(high) - log(low))) if self.log else low + u * (high - low)
         return min(int(value), self.high) if self.whole else min(max(value, low), high)
 
 
 def checked(space: Space) -> dict[str, list[Any] | Range]:
-    """The space with values as lists, or Ranges. Raises TypeError or ValueError for anything
-    else.
+    """Return the space with each option's values as a list or `Range`.
+
+    Raises TypeError or ValueError for anything else.
     """
     found: dict[str, list[Any] | Range] = {}
     for name, values in space.items():
@@ -76,27 +102,51 @@ def checked(space: Space) -> dict[str, list[Any] | Range]:
 
 
 def grid(space: Space) -> list[dict[str, Any]]:
-    """All combinations; the last option changes fastest."""
+    """Return all combinations of the values of each option.
+
+    Parameters
+    ----------
+    space : dict
+        Name of each option -> list of its values. A `Range` is not accepted.
+
+    Returns
+    -------
+    list of dict
+        At most 1,000,000 option sets; the last option varies fastest.
+
+    Raises
+    ------
+    TypeError
+        A name is not a string, or the values of an option are not a list.
+    ValueError
+        An option has no values or a `Range`, or there are too many combinations.
+
+    Examples
+    --------
+    >>> grid({"layers": [2, 4], "width": [64]})
+    [{'layers': 2, 'width': 64}, {'layers': 4, 'width': 64}]
+    """
     lists: dict[str, list[Any]] = {}
     for name, values in checked(space).items():
         if isinstance(values, Range):
             raise ValueError(
-                f"{name}: a grid needs values, got {values}; list them, or draw trials"
+                f"{name}: a grid needs values, got {values}; list the values, or sample trials"
             )
         lists[name] = values
     count = prod(map(len, lists.values()))
     if count > MOST_TRIALS:
         raise ValueError(
             f"space: at most {MOST_TRIALS:,} combinations are supported, got {shown(count)}; "
-            "draw trials, or give fewer values"
+            "sample trials, or give fewer values"
         )
     return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
 
 
 def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
-    """`trials` different sets of options; the n-th is a function of the seed and the sets before.
+    """Return up to `trials` distinct random option sets.
 
-    A space of values alone may have fewer: then all of them, in a random order.
+    The n-th set is a function of the seed and the previous sets. If the space has fewer
+    combinations, they are returned in random order.
     """
     space = checked(space)
     found: dict[str, dict[str, Any]] = {}
@@ -116,7 +166,7 @@ def drawn(space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
 
 
 def unique(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A list of option sets of the caller's own; ValueError where it is empty or repeats one."""
+    """Return a copy of a list of option sets. Raises ValueError if empty or with duplicates."""
     seen: dict[str, int] = {}
     for number, one in enumerate(options):
         if not isinstance(one, Mapping):
@@ -134,11 +184,14 @@ def unique(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def cost(options: Mapping[str, Any]) -> float:
-    """Multiply-adds of a training, up to a factor: layers x width^2 x epochs, as far as given."""
+    """Return an estimate of the cost of a training: layers * width**2 * epochs.
+
+    The estimate is proportional to the multiply-adds. Options that are missing count as 1.
+    """
     layers, width, epochs = (_size(options.get(n)) for n in ("layers", "width", "epochs"))
     return layers * width * width * epochs
 
 
 def _size(value: Any) -> float:
-    """A factor of the cost: 1 for anything but a number, and bounded so that no sum overflows."""
+    """Return a factor of the cost: 1 if it is not a number, bounded so that no sum overflows."""
     return min(abs(float(value)), MOST_SIZE) if is_number(value) and value else 1.0

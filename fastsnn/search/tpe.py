@@ -1,9 +1,9 @@
-"""Trials proposed by Optuna's tree-structured Parzen estimator, one after another.
+"""Source of trials that Optuna's tree-structured Parzen estimator (TPE) proposes sequentially.
 
-Which trial is proposed must not depend on who finishes first. So trial n is proposed from the
-results of trials 0 to n - ahead alone, reported in the order of their numbers, by a sampler with a
-seed of its own: a function of the seed, n and these results. A resumed search replays its trials
-into a new study.
+Proposals must not depend on the order in which trials finish. Trial n is therefore proposed from
+the results of trials 0 to n - ahead only, which are reported in the order of their numbers, by a
+sampler with a separate seed. It is a function of the seed, n and these results. A resumed search
+adds its finished trials to a new study.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fastsnn.search.trial import Trial, plain
 
 
 class Proposed:
-    """Hands out proposals, at most `ahead` of them without a result."""
+    """Source of proposals, at most `ahead` of which have no result yet."""
 
     def __init__(
         self, space: Space, trials: int, seed: int, ahead: int,
@@ -42,13 +42,14 @@ class Proposed:
         self.replay: dict[int, dict[str, Any]] = {}
         self.scores: dict[int, float | None] = {}
         self.asked = self.told = 0
-        self.costs = 0.0  # of all that were asked
+        self.costs = 0.0  # total cost of the proposed trials
 
     def recall(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Take the options of finished trials from the journal, instead of proposing them."""
+        """Take the options of finished trials from the journal instead of proposing new ones."""
         self.replay = {record["number"]: record["options"] for record in records}
 
     def next(self) -> tuple[int, dict[str, Any]] | None:
+        """Return (number, options) of the next trial; None if none can start yet."""
         number = self.asked
         if number == self.total or not self._tell_until(number - self.ahead):
             return None
@@ -73,12 +74,12 @@ class Proposed:
             )
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(
-                f"trial {number}: the folder has it with options of another space, "
+                f"trial {number}: its options in the folder are of another space, "
                 f"{shown(options)}; choose another folder"
             ) from error
 
     def _tell_until(self, number: int) -> bool:
-        """Tell the results of the trials up to this one; whether they are all there."""
+        """Report the results of the trials up to this one; return True if all are finished."""
         while self.told <= number and self.told in self.scores:
             score = self.scores.pop(self.told)
             self.study.tell(self.told, self.worst if score is None else score)
@@ -86,9 +87,11 @@ class Proposed:
         return self.told > number
 
     def tell(self, trial: Trial) -> None:
+        """Store the score of a finished trial."""
         self.scores[trial.number] = trial.score
 
     def total_cost(self) -> float:
+        """Return the estimated cost of all trials, from the mean cost of those proposed so far."""
         return self.costs / max(self.asked, 1) * self.total
 
     def _distribution(self, values: Sequence[Any] | Range) -> Any:

@@ -1,4 +1,4 @@
-"""The trials of `fastsnn search`: training runs in memory, by the code of `fastsnn train`."""
+"""Trial function of ``fastsnn search``: a training run as in ``fastsnn train``, without files."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from fastsnn.search.protocol import BestEpoch, ModelSelection
 from fastsnn.search.workers import Report
 from fastsnn.trainer import Trainer
 
-DATASETS = 4  # kept in memory: a search over seeds splits the rows anew for each
-EVERY = 16  # steps between two reports: a step of a small network takes 10 us
+DATASETS = 4  # data sets kept in memory; a search over seeds has another split for each seed
+EVERY = 16  # steps between two reports, because a step of a small network takes only 10 us
 _loading = Lock()
 
 
 @dataclass(frozen=True)
 class RunTrial:
-    """A trial function: trains by the options of `RunConfig`, `fixed` and those of the trial, and
-    judges the network of the epoch that the protocol chooses.
+    """Trial function that trains with options of `RunConfig` and evaluates the selected epoch.
 
-    Figures: "score" and "epoch" of the protocol, that epoch's "train_loss" and "validation_*", and
-    "test_*" where there is a test set; the choice never looks at these.
+    fixed: options that all trials share. protocol: selects the epoch. The figures are "score" and
+    "epoch" of the protocol, "train_loss" and "validation_*" of that epoch, and "test_*" if there is
+    a test part, which does not affect the selection.
     """
 
     fixed: Mapping[str, Any]
     protocol: ModelSelection
 
     def config(self, options: Mapping[str, Any]) -> RunConfig:
+        """Return the configuration of a trial."""
         return RunConfig(**{**self.fixed, **options, "threads": 1})
 
     def __call__(self, options: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -44,7 +45,7 @@ class RunTrial:
         dataset = load(config)
         config = settled(config, dataset)
         model, trainer, schedule = run.build(config, dataset)
-        assert config.epochs is not None and config.batch_size is not None  # they are settled
+        assert config.epochs is not None and config.batch_size is not None  # set by `settled`
         chosen = BestEpoch(self.protocol)
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
@@ -62,8 +63,8 @@ class RunTrial:
 
 
 def load(config: RunConfig, progress: data.Progress | None = None) -> data.Dataset:
-    """The data of a trial: loaded once in a process, and shared by its threads."""
-    with _loading:  # whoever comes second waits for the first one's data
+    """Return the data of a trial, which are loaded once per process and shared by its threads."""
+    with _loading:  # a second thread waits until the first has loaded the data
         return _loaded(
             config.data, config.target, config.task, config.validation, config.seed,
             config.standardize, config.header, progress,
@@ -90,17 +91,17 @@ def _loaded(
 
 
 def held_back(dataset: data.Dataset) -> data.Split:
-    """The validation part. Raises ValueError if there is none."""
+    """Return the validation part. Raises ValueError if there is none."""
     if dataset.validation is None:
         raise ValueError(
-            f"{dataset.name}: validation data are required to choose by, got none; give a "
+            f"{dataset.name}: validation data are required to rank trials, got none; give a "
             "--validation above 0"
         )
     return dataset.validation
 
 
 class _Judge:
-    """Adds the validation figures, in the units of the data, to each epoch's record."""
+    """Callback that adds the validation metrics, in units of the data, to each epoch's record."""
 
     def __init__(self, model: Model, held: Split) -> None:
         self.model, self.held = model, held
@@ -111,6 +112,8 @@ class _Judge:
 
 
 class _Reporter:
+    """Callback that reports the completed fraction of the training every EVERY steps."""
+
     def __init__(self, report: Report) -> None:
         self.report = report
 

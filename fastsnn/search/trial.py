@@ -1,4 +1,4 @@
-"""One training of a search: its options, and what came of it."""
+"""One trial of a search: the options of a training and its results."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ import numpy as np
 
 from fastsnn.checks.scalars import is_finite, shown
 
-TOO_DEEP = "trial: its options or figures contain themselves, or are nested too deeply"
+TOO_DEEP = "trial: its options or figures are recursive or nested too deeply"
 REQUIRED = {"number", "options", "figures", "error"}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished trial; equal where all but the time is equal.
+    """Finished trial of a search. Comparison ignores `seconds`.
 
-    number: its place in the search. options: what was tried. figures: what the trial function
-    returned, NaN and infinity as None; empty where the training diverged. error: how it did, or
-    None. seconds: of the training.
+    Attributes
+    ----------
+    number : int
+        Position in the search, from 0.
+    options : dict
+        Options that the trial function was called with.
+    figures : dict
+        Result of the trial function, with NaN and infinity replaced by None; empty if the training
+        diverged.
+    error : str or None
+        Message of the FloatingPointError if the training diverged, else None.
+    seconds : float
+        Duration of the trial.
     """
 
     number: int
@@ -33,12 +43,12 @@ class Trial:
 
     @property
     def score(self) -> float | None:
-        """The figure "score"; None ranks worst."""
+        """The figure "score"; None, if it is missing or not finite, ranks last."""
         return self.figures.get("score")
 
     @classmethod
     def of(cls, record: Any) -> Trial:
-        """The inverse of `record`. Raises ValueError for anything else."""
+        """Return the trial of a `record`. Raises ValueError for any other object."""
         if not isinstance(record, dict) or not REQUIRED <= record.keys() <= REQUIRED | {"seconds"}:
             raise ValueError(
                 f"number, options, figures and error are required, got {shown(record)}"
@@ -50,7 +60,7 @@ class Trial:
             raise ValueError("options and figures must be objects")
         error, score = record["error"], figures.get("score")
         if not isinstance(error, str | None):
-            raise ValueError(f"error must be a text or null, got {shown(error)}")
+            raise ValueError(f"error must be a string or null, got {shown(error)}")
         if score is not None and not is_number(score):
             raise ValueError(f"the score must be a finite number or null, got {shown(score)}")
         if not is_number(record.get("seconds", 0.0)):
@@ -58,7 +68,7 @@ class Trial:
         return cls(**record)
 
     def record(self) -> dict[str, Any]:
-        """The trial as a JSON object; `Trial.of` is the inverse."""
+        """Return the trial as a JSON object; `Trial.of` is the inverse."""
         return {
             "number": self.number, "options": self.options, "figures": self.figures,
             "error": self.error, "seconds": self.seconds,
@@ -66,12 +76,12 @@ class Trial:
 
 
 def is_number(value: Any) -> bool:
-    """True for a finite int or float, as the score of a record must be."""
+    """Return True for a finite int or float, not a bool, as the score of a record must be."""
     return not isinstance(value, bool) and isinstance(value, int | float) and is_finite(value)
 
 
 def key_of(options: Mapping[str, Any]) -> str:
-    """Identity of a trial: its options as JSON, whatever their order."""
+    """Return the identity of a trial: its options as JSON, independent of their order."""
     try:
         return json.dumps(plain(options), sort_keys=True)
     except RecursionError:
@@ -79,8 +89,10 @@ def key_of(options: Mapping[str, Any]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """With JSON's types alone, so that what is read back is equal: tuples and arrays become lists,
-    NumPy's numbers Python's, NaN and infinity None. Raises TypeError for anything else.
+    """Return the value converted to JSON types, so that reading it back gives an equal value.
+
+    Tuples and arrays become lists, NumPy scalars Python numbers, NaN and infinity None. Raises
+    TypeError for other types, ValueError for recursive or deeply nested values.
     """
     try:
         return _plain(value)
@@ -100,6 +112,6 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     raise TypeError(
-        f"trial: numbers, texts, lists and dicts are required in options and figures, got "
+        f"trial: numbers, strings, lists and dicts are required in options and figures, got "
         f"{type(value).__name__}"
     )

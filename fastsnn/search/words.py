@@ -1,6 +1,4 @@
-"""The search space of `--grid layers=2,4` and `--range learning_rate=0.01:1:log`, and checks of the
-options that belong to it.
-"""
+"""Parse ``--grid layers=2,4`` and ``--range learning_rate=0.01:1:log``; check related options."""
 
 from __future__ import annotations
 
@@ -19,14 +17,18 @@ EXAMPLES = {
     "--grid": f"for example {EXAMPLE}",
     "--range": "for example --range learning_rate=0.001:0.1:log",
 }
-LONGEST = 120  # most letters of options that a message repeats
+LONGEST = 120  # maximum characters of options that a message repeats
 
 
 def space(
     grids: Iterable[str], ranges: Iterable[str], convert: Callable[[str, str], Any]
 ) -> dict[str, Any]:
-    """{"layers": [2, 4], "learning_rate": Range(0.01, 1.0, log=True)}; convert(name, text) is the
-    value of an option. Raises ValueError with the word that is wrong.
+    """Return the search space of the command line.
+
+    For the example in the module docstring this is
+    ``{"layers": [2, 4], "learning_rate": Range(0.01, 1.0, log=True)}``. convert: returns the value
+    of an option, called as ``convert(name, text)``. Raises ValueError that quotes the invalid
+    argument.
     """
     found: dict[str, Any] = {}
     for flag, word in [("--grid", w) for w in grids] + [("--range", w) for w in ranges]:
@@ -61,8 +63,9 @@ def space(
 def require_usable(
     space: Mapping[str, Any], sampler: str, trials: int | None, resumed: str | None
 ) -> None:
-    """Raise ValueError if space, --sampler and --trials do not fit together. resumed: the folder of
-    --resume, else None.
+    """Raise ValueError if the space, --sampler and --trials are inconsistent.
+
+    resumed: the folder of --resume, or None.
     """
     if not space:
         if resumed is None:
@@ -71,14 +74,14 @@ def require_usable(
                 f"{EXAMPLE}"
             )
         raise ValueError(
-            "--resume: the folder keeps the finished trainings, not the space; repeat the "
+            "--resume: the folder stores the finished trainings, not the space; repeat the "
             f"--grid and --range of the search (they may have more values now){_tried(resumed)}"
         )
     ranges = [name for name, values in space.items() if isinstance(values, Range)]
     if sampler == "grid" and ranges:
         raise ValueError(
-            f"--range {ranges[0]}: a range is sampled, got --sampler grid; add --sampler random "
-            f"(or optuna) --trials 20, or list values: --grid {ranges[0]}=V,V"
+            f"--range {ranges[0]}: a range must be sampled, got --sampler grid; add --sampler "
+            f"random (or optuna) --trials 20, or list values: --grid {ranges[0]}=V,V"
         )
     if sampler == "grid" and trials is not None:
         raise ValueError(
@@ -92,7 +95,10 @@ def require_usable(
 
 
 def _tried(folder: str) -> str:
-    """The options of the folder's finished trials as --grid words; "" if they cannot be read."""
+    """Return the options of a folder's finished trials as --grid arguments, for a message.
+
+    Returns "" if they cannot be read.
+    """
     values: dict[str, dict[str, None]] = {}
     path = Path(folder, NAME)
     try:
@@ -102,6 +108,6 @@ def _tried(folder: str) -> str:
             for name, value in json.loads(line)["options"].items():
                 values.setdefault(name, {})[str(value)] = None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return ""  # the search itself says what is wrong with the file
+        return ""  # the search itself reports what is wrong with the file
     words = " ".join(f"--grid {name}={','.join(tried)}" for name, tried in values.items())
     return f"; the finished ones have {words}" if 0 < len(words) <= LONGEST else ""

@@ -1,4 +1,4 @@
-"""Workers that run the trials: threads of this process, or those of a dask cluster."""
+"""Run trials concurrently in threads of this process, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from fastsnn.checks.scalars import integer
 from fastsnn.engine import threads as processors
 
 LOCAL, MOST_WORKERS = "local", 100_000
-CONNECT_S = 10.0  # until a scheduler must have answered
-Report = Callable[[float], None]
+CONNECT_S = 10.0  # timeout of the connection to a scheduler, seconds
+Report = Callable[[float], None]  # called with the completed fraction of a training, in [0, 1]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
-Attempt = tuple[Mapping[str, Any], str | None, float]  # figures, how it diverged, seconds
+Attempt = tuple[Mapping[str, Any], str | None, float]  # figures, error if it diverged, seconds
 
 
 class Stopped(BaseException):
-    """Raised inside a trial whose search was interrupted: no trial may hold it for an error."""
+    """Raised inside a trial whose search was interrupted.
+
+    It is a BaseException, so that a trial that catches Exception does not catch it.
+    """
 
 
 class LocalReport:
-    """`report` of a trial in this process."""
+    """`report` callback of a trial in this process. Raises Stopped if the search is interrupted."""
 
     def __init__(self, stop: threading.Event) -> None:
         self.fraction, self._stop = 0.0, stop
@@ -37,7 +40,7 @@ class LocalReport:
 
 
 class RemoteReport:
-    """`report` of a trial on another machine: ignored."""
+    """`report` callback of a trial in another process; it does nothing."""
 
     fraction = 0.0
 
@@ -46,7 +49,7 @@ class RemoteReport:
 
 
 def attempt(trial: TrialFunction, options: dict[str, Any], report: Report) -> Attempt:
-    """(figures, how it diverged or None, seconds)."""
+    """Run a trial and return (figures, message if it diverged or None, seconds)."""
     start = time.perf_counter()
     try:
         figures = trial(dict(options), report)
@@ -56,8 +59,17 @@ def attempt(trial: TrialFunction, options: dict[str, Any], report: Report) -> At
 
 
 class Crew:
-    """Takes trials. most: how many run concurrently. queued: how many may wait or run, so that no
-    worker waits for this process to wake up.
+    """Executor of trials.
+
+    Attributes
+    ----------
+    most : int
+        Number of trials that run concurrently.
+    queued : int
+        Number of trials that may be submitted, running or waiting. It is larger than `most`, so
+        that no worker waits for this process.
+    local : bool
+        True if the trials run on this machine.
     """
 
     def __init__(
@@ -72,12 +84,17 @@ class Crew:
         self.most, self.queued, self.local = most, 2 * most, local
 
     def submit(self, options: dict[str, Any], report: Report) -> Future[Attempt]:
+        """Submit a trial and return its future."""
         return self.executor.submit(attempt, self.trial, options, report)
 
 
 @contextmanager
 def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Crew]:
-    """The crew of a search; at the end nothing of it is left running."""
+    """Start the crew of a search; no thread or process of it remains after the ``with`` block.
+
+    Raises TypeError or ValueError for an invalid `workers`, RuntimeError if Dask is not installed
+    or no scheduler or worker answers.
+    """
     if workers is not None:
         workers = integer(workers, "workers", None, MOST_WORKERS)
         if workers < 1:
@@ -88,7 +105,7 @@ def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator
 
 @contextmanager
 def _local(trial: TrialFunction, workers: int | None) -> Iterator[Crew]:
-    # Threads: the kernels hold no lock of the interpreter, and data are there once.
+    # Threads, because kernels release the interpreter lock, and share a single copy of the data.
     most = workers or processors.available()
     stop = threading.Event()
     executor = ThreadPoolExecutor(most, "trial")
@@ -124,7 +141,7 @@ def _remote(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator[Cr
 
 
 def _client(own: ExitStack, workers: int | None, dask: str | None) -> Any:
-    """A client that is closed with `own`, of this scheduler or of processes of ours."""
+    """Return a client of a scheduler, or of a cluster of local processes, closed with `own`."""
     import distributed
 
     if dask == LOCAL:

@@ -1,7 +1,7 @@
-"""Validation of the description in a model file, and of its tensors against it.
+"""Validate the description in a model file, and the file's tensors against it.
 
-All functions raise ValueError or TypeError with the reason alone; `modelfile.fitting` adds the
-file.
+All functions raise ValueError or TypeError with the reason only; `modelfile.fitting` adds the path
+of the file.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from fastsnn.optimizers import MOST_STATE
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
 STANDARDIZERS = ("inputs.mean", "inputs.scale", "targets.mean", "targets.scale")
-STATE = "trainer."  # of the tensors' names
-# The most layers per tensor: Residual, Dense, activation and dropout share a weight and a bias.
+STATE = "trainer."  # prefix of the tensors of a trainer's state
+# Maximum layers per tensor: Residual, Dense, activation and dropout share a weight and a bias.
 LAYERS_A_TENSOR = 2
 Tensors = Mapping[str, np.ndarray]
 
 
 def network(description: Mapping[str, Any], tensors: Tensors) -> tuple[list[Layer], int, Tensors]:
-    """(layers, input size, state dict) of a description; layers are not many more than tensors."""
+    """Return (layers, input size, state dict) of a description.
+
+    The number of layers is limited by the number of tensors, so that a small file cannot describe
+    millions of layers.
+    """
     entries = description.get("layers")
     if not isinstance(entries, list):
         raise ValueError(f"layers: a list is required, got {shown(entries)}")
@@ -46,8 +50,9 @@ def network(description: Mapping[str, Any], tensors: Tensors) -> tuple[list[Laye
 def model(
     description: Mapping[str, Any], tensors: Tensors, sizes: tuple[int, int]
 ) -> dict[str, Any]:
-    """The other arguments of `fastsnn.Model`, with (mean, scale) for a standardizer. sizes: of the
-    network's input and output.
+    """Return the arguments of `fastsnn.Model` other than the network.
+
+    A standardizer is returned as (mean, scale). sizes: input and output size of the network.
     """
     features, outputs = sizes
     task = description["task"]
@@ -68,25 +73,26 @@ def model(
 
 
 def names(which: str, values: object, count: int | None) -> tuple[str, ...] | None:
-    """Check a list of `count` texts, or None; with count None it must be None. Class names must
-    differ.
+    """Validate a list of `count` strings or None, and return it as a tuple.
+
+    If `count` is None, the list must be None. Class names must be unique.
     """
     if values is None:
         return None
     if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
-        raise ValueError(f"{which}: a list of texts or null is required, got {shown(values)}")
+        raise ValueError(f"{which}: a list of strings or null is required, got {shown(values)}")
     if count is None:
         raise ValueError(f"{which}: only a classification has them, got {shown(values)}")
     if len(values) != count:
         raise ValueError(f"{which}: {count:,} are required, got {len(values):,}")
     if which == "class_names" and len(set(values)) < count:
         twice = Counter(values).most_common(1)[0][0]
-        raise ValueError(f"{which}: each must differ from the others, got {shown(twice)} twice")
+        raise ValueError(f"{which}: unique names are required, got {shown(twice)} twice")
     return tuple(values)
 
 
 def standardizer(part: str, tensors: Tensors, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(mean, scale) of the inputs or the targets, checked; both (size,)."""
+    """Return validated (mean, scale) of part "inputs" or "targets", both (size,)."""
     found = []
     for name in (f"{part}.mean", f"{part}.scale"):
         if name not in tensors:
@@ -100,7 +106,7 @@ def standardizer(part: str, tensors: Tensors, size: int) -> tuple[np.ndarray, np
             raise ValueError(f"{name}: finite numbers are required, got NaN or infinity")
         if name.endswith(".scale") and values.min() <= 0:
             raise ValueError(f"{name}: numbers > 0 are required, got {values.min()}")
-        found.append(np.array(values))  # not a part of the whole file's buffer
+        found.append(np.array(values))  # a copy, so that the file's buffer can be freed
     if found[0].dtype != found[1].dtype:
         raise TypeError(f"{part}.scale: {found[0].dtype} is required, like {part}.mean")
     return found[0], found[1]
@@ -109,8 +115,9 @@ def standardizer(part: str, tensors: Tensors, size: int) -> tuple[np.ndarray, np
 def state(
     description: Mapping[str, Any], tensors: Tensors, trained: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays, numbers) for `Trainer.load_state_dict`. trained: shapes of the network's tensors
-    that an optimizer changes, by name.
+    """Return (arrays, numbers) for `Trainer.load_state_dict`.
+
+    trained: name -> shape of each tensor of the network that the optimizer updates.
     """
     numbers = description["trainer"]
     if not isinstance(numbers, dict) or numbers.keys() != {"step_count", "first_loss"}:
@@ -133,7 +140,7 @@ def state(
 
 
 def history(records: Any) -> list[dict[str, Any]]:
-    """Check the records: one per epoch, numbered from 1, with the same figures in each."""
+    """Validate the records of a history: one per epoch, numbered from 1, with the same figures."""
     if not isinstance(records, list):
         raise ValueError(f"history: a list is required, got {shown(records)}")
     for number, record in enumerate(records, 1):
@@ -157,9 +164,9 @@ def _is_figure(name: str) -> bool:
 
 
 def not_finite(tensors: Tensors) -> str | None:
-    """The name of a tensor with NaN or infinity in it, if there is one."""
+    """Return the name of the first tensor that contains NaN or infinity; None if all are finite."""
     for name, tensor in tensors.items():
-        # NaN and infinity reach the minimum or the maximum; a boolean array would cost memory.
+        # The minimum or maximum is then NaN or infinite; isfinite(tensor) would allocate memory.
         if tensor.size and not (np.isfinite(tensor.min()) and np.isfinite(tensor.max())):
             return name
     return None

@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all."""
+"""Replace files atomically."""
 
 import os
 import secrets
@@ -6,15 +6,15 @@ import stat
 from pathlib import Path
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-MOST_OF_NAME = 200  # bytes of the name in the temporary name, which may have 255
+MOST_OF_NAME = 200  # bytes of the name that are part of the temporary name, of at most 255 bytes
 
 
 def replace(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` beside `path` and move it there in one step; the previous file stays until
-    then.
+    """Replace the file `path` with `content` atomically.
 
-    Raises RuntimeError where the machine refuses (full disk, read-only or missing folder), and for
-    a device or a pipe; the previous file is kept.
+    The content is written and synced to a temporary file in the same folder, which is then renamed.
+    Raises RuntimeError if that fails (full disk, read-only or missing folder), and if `path` is a
+    device or a pipe; the previous file is then kept.
     """
     path = Path(path)
     _require_file(path)
@@ -29,7 +29,7 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
         part = None
     except OSError as error:
         raise RuntimeError(
-            f"{path}: it could not be written ({error.strerror or error}); the previous file, "
+            f"{path}: could not be written ({error.strerror or error}); the previous file, "
             f"if any, is kept; {_remedy(path)}"
         ) from error
     finally:
@@ -38,12 +38,12 @@ def replace(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def _require_file(path: Path) -> None:
-    """Moving a file there would remove a device or a pipe: /dev/null for the whole machine."""
+    """Raise RuntimeError for a device or a pipe, which the rename would replace (/dev/null)."""
     try:
-        # /dev/stdout is a link into /proc: to a device, a pipe or a file that a shell has open.
+        # /dev/stdout links into /proc, to a device, a pipe or a file that the shell has open.
         special = os.path.islink(path) and os.readlink(path).startswith("/proc/")
         mode = 0 if special else os.stat(path).st_mode
-    except OSError:  # there is nothing, or the attempt to write says what is wrong
+    except OSError:  # no such file, or an error that writing will report
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise RuntimeError(
@@ -52,7 +52,7 @@ def _require_file(path: Path) -> None:
 
 
 def _new_file(path: Path) -> tuple[int, Path]:
-    """(descriptor, name) of a file that did not exist; the umask decides who may read it."""
+    """Create a temporary file and return (descriptor, path). Its mode follows the umask."""
     while True:
         own = os.fsdecode(os.fsencode(path.name)[:MOST_OF_NAME])
         name = path.parent / f".{own}.{secrets.token_hex(6)}"

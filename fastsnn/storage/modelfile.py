@@ -1,8 +1,9 @@
 """Model files: safetensors with a JSON description. Never pickle; replaced atomically.
 
-Tensors are named as in `state_dict`; "inputs.mean", "inputs.scale", "targets.mean", "targets.scale"
-are the standardization; "trainer.*" is what a resumed training needs. The metadata entry "fastsnn"
-is JSON, with a checksum in it, for safetensors itself has none.
+Tensors are named as in `state_dict`. "inputs.mean", "inputs.scale", "targets.mean" and
+"targets.scale" are the standardization, and "trainer.*" the state to resume a training. The
+metadata entry "fastsnn" is the JSON description, which includes a CRC-32 checksum, because
+safetensors itself has none.
 """
 
 from __future__ import annotations
@@ -33,13 +34,29 @@ def write(
     arrays: Mapping[str, np.ndarray],
     more: Mapping[str, Any],
 ) -> None:
-    """Write a network and what belongs to it.
+    """Write a model file.
 
-    sizes: of the input and of the output. arrays: the tensors, in the order in which they are
-    stored. more: entries of the description besides version, input size and layers.
+    Parameters
+    ----------
+    path : str or path
+        The file; an existing one is replaced atomically.
+    layers : sequence of Layer
+        Layers of the network.
+    sizes : (int, int)
+        Input and output size of the network.
+    arrays : dict
+        Name -> tensor, float32 or float64, in the order in which they are stored.
+    more : dict
+        Entries of the description in addition to format, version, input size and layers.
 
-    Raises, before anything is written, FloatingPointError for NaN and infinity, and ValueError or
-    TypeError for what could not be read again; RuntimeError where the machine refuses.
+    Raises
+    ------
+    FloatingPointError
+        A tensor contains NaN or infinity.
+    ValueError, TypeError
+        The content is inconsistent or too large, so that `read` would reject it.
+    RuntimeError
+        The file could not be written. In all cases the previous file is kept.
     """
     description: dict[str, Any] = {
         "format": FORMAT,
@@ -50,40 +67,40 @@ def write(
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     _require_readable(path, description, arrays, sizes)
-    # One entry: safetensors writes several in any order, and equal models shall be equal files.
+    # A single entry, because safetensors writes several in any order; equal models are equal files.
     description["crc32"] = checksum(description, arrays)
     text = json.dumps(description)
     if 2 * len(text) > tensorfile.MOST_HEADER:  # quotes get a backslash in the header
         raise ValueError(
-            f"{path}: nothing was written: names and history have {len(text):,} letters, a file "
-            f"holds at most {tensorfile.MOST_HEADER // 2:,}; train fewer epochs"
+            f"{path}: nothing was written: names and history have {len(text):,} characters, at "
+            f"most {tensorfile.MOST_HEADER // 2:,} are supported; train fewer epochs"
         )
     files.replace(path, to_bytes(arrays, metadata={KEY: text}))
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(tensors, description) of a file. Raises ValueError for a file that is none of ours, damaged
-    or of a newer format; RuntimeError where it cannot be read.
+    """Return (tensors, description) of a model file.
+
+    Raises ValueError if the file does not exist, was written by another program, is damaged or has
+    another format version; RuntimeError if it cannot be read.
     """
     file, path = path, printable(path)
     if not os.path.isfile(file):
-        raise ValueError(
-            f"{path}: there is no such file; `fastsnn train --out DIR` writes model files"
-        )
+        raise ValueError(f"{path}: no such file; `fastsnn train --out DIR` writes model files")
     try:
         text, tensors = tensorfile.read(file, KEY)
     except OSError as error:
-        raise RuntimeError(f"{path}: it could not be read ({error.strerror or error})") from error
+        raise RuntimeError(f"{path}: could not be read ({error.strerror or error})") from error
     except ValueError as error:
         raise ValueError(
-            f"{path}: a safetensors file is required, and this one is damaged or something "
-            f"else ({error}); take an earlier copy or train again"
+            f"{path}: a safetensors file is required, and this one is damaged or of another "
+            f"type ({error}); use an earlier copy or train again"
         ) from error
     if text is None:
         raise ValueError(
-            f"{path}: a model file of fastsnn is required; this one was written by another program"
+            f"{path}: a model file of fastsnn is required, this one was written by another program"
         )
-    damaged = f"{path}: it is damaged ({{}}); take an earlier copy or train again"
+    damaged = f"{path}: the file is damaged ({{}}); use an earlier copy or train again"
     try:
         description = tensorfile.parse(text)
         if not isinstance(description, dict) or type(description.get("format")) is not int:
@@ -104,24 +121,24 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
 
 @contextmanager
 def fitting(path: str) -> Iterator[None]:
-    """Turn errors about contradictory content into one ValueError that names the file."""
+    """Convert errors about inconsistent content to a ValueError that names the file."""
     try:
         yield
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: its description and its tensors do not fit together ({error}); take an "
+            f"{path}: its description and its tensors are inconsistent ({error}); use an "
             "earlier copy or train again"
         ) from error
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """The path as one printable line, for messages."""
+    """Return the path as one printable line, for messages."""
     name = os.fsdecode(path)
     return name if name.isprintable() else shown(name)
 
 
 def checksum(description: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
-    """CRC-32 of the description and of the tensors with their names, types and shapes."""
+    """Return the CRC-32 of the description and of the tensors' names, dtypes, shapes and bytes."""
     crc = zlib.crc32(json.dumps(description).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -136,9 +153,7 @@ def _require_readable(
     arrays: dict[str, np.ndarray],
     sizes: tuple[int, int],
 ) -> None:
-    """Raise an error for anything that `read` or its callers would refuse, so that the previous
-    file is kept.
-    """
+    """Raise an error for content that `read` or its callers would reject."""
     name = described.not_finite(arrays)
     if name is not None:
         raise FloatingPointError(

@@ -1,8 +1,9 @@
-"""Reader of the safetensors format: first the header, then the bytes that it describes.
+"""Reader of the safetensors format.
 
-The format: 8 bytes with the header's length n (little-endian), n bytes of JSON, the tensors. The
-header is compared with the size of the file before anything of that size is allocated, and the
-bytes are read, not mapped: a mapped file that another process shortens ends this one with SIGBUS.
+A file consists of 8 bytes with the length n of the header (little-endian), n bytes of JSON, and the
+bytes of the tensors. The header is compared with the size of the file before memory of that size is
+allocated. The bytes are read and not mapped, because SIGBUS ends a process if another process
+truncates a mapped file.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ MOST_DIMENSIONS = 8
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
-}  # what fastsnn writes
+}  # the types that fastsnn writes
 ENTRY = {"dtype", "shape", "data_offsets"}
 Place = tuple[int, int, np.dtype[Any], tuple[int, ...]]  # first byte, end, dtype, shape
 
 
 def read(path: str | os.PathLike[str], key: str) -> tuple[str | None, dict[str, np.ndarray]]:
-    """(metadata entry `key`, tensors by name) of a file.
+    """Return (metadata entry `key`, tensors by name) of a file.
 
-    (None, {}) for a file without that entry, which another program wrote. Raises ValueError, with
-    the reason alone, for any other content, and OSError.
+    Returns (None, {}) for a file without that entry, which another program wrote. Raises
+    ValueError, with the reason only, for any other content, and OSError if it cannot be read.
     """
     with open(path, "rb") as handle:
         header, size = _header(handle)
@@ -51,7 +52,7 @@ def read(path: str | os.PathLike[str], key: str) -> tuple[str | None, dict[str, 
 
 
 def parse(text: str | bytes) -> Any:
-    """Parse JSON. Raises ValueError for other text, for a repeated name and for deep nesting."""
+    """Parse JSON. Raises ValueError for invalid JSON, duplicate names and deep nesting."""
     try:
         return json.loads(text, object_pairs_hook=_named)
     except RecursionError:
@@ -61,12 +62,12 @@ def parse(text: str | bytes) -> Any:
 def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name occurs twice in its JSON")
+        raise ValueError("its JSON has a duplicate name")
     return found
 
 
 def _header(handle: BinaryIO) -> tuple[dict[str, Any], int]:
-    """(the header, bytes after it)"""
+    """Return (header, number of bytes after it)."""
     size = os.fstat(handle.fileno()).st_size
     length = int.from_bytes(handle.read(8), "little")
     if size < 8 or length > min(size - 8, MOST_HEADER):
@@ -84,7 +85,7 @@ def _header(handle: BinaryIO) -> tuple[dict[str, Any], int]:
 
 
 def _place(name: str, entry: object) -> Place:
-    """(first byte, end, dtype, shape) of a tensor."""
+    """Return (first byte, end, dtype, shape) of a tensor."""
     if not isinstance(entry, dict) or entry.keys() != ENTRY:
         raise ValueError(f"tensor {shown(name)} needs dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -105,7 +106,7 @@ def _counts(values: object) -> bool:
 
 
 def _require_filled(places: Mapping[str, Place], size: int) -> None:
-    """Check that the tensors follow one another without gaps up to the end of the file."""
+    """Raise ValueError unless the tensors fill the file up to its end, without gap or overlap."""
     at = 0
     for begin, end, *_ in sorted(places.values(), key=lambda place: place[:2]):
         if begin != at:

@@ -1,14 +1,21 @@
-"""Activation and dropout on rows of a panel, and their gradient, in vector code.
+"""Activation and dropout on consecutive units of one panel, forward and backward, in vector code.
 
-Every activation of the table has loops of its own, for each way of dropping. A switch chooses among
-them by the activation of `row`, a row of the program. h: panels of the node's outputs, h_at: the
-first of `rows` rows of one of them.
+    S         samples of one panel (PANEL = VECTORS * LANES); s: sample of the panel
+    n         unit; `rows`: number of consecutive units that a call processes
+    h         panels [panel][unit][S]; h_at: offset of the first of the `rows` units in one panel.
+              Forward: pre-activation z in, output h out. Backward: output h in, dz out.
+    tile      (rows, S): dh, the gradient with respect to h
+    bits      dropout masks, one uint32 per unit, bit s set: sample s drops the unit
+    row       the node's row of the program; constants: its float32 constants
+
+The calling thread owns the units that it passes. Each activation has its own loop for each
+combination with dropout; a switch on the ACTIVATION column of `row` selects it.
 """
 
 from llvmlite import ir
 
 from .. import jit, scalar
-from ..activations import ACTIVATIONS, CODES, MASKED, gradient, keeps_input, ways_back
+from ..activations import ACTIVATIONS, CODES, MASKED, backward_modes, gradient, keeps_input
 from ..emit import I32, I64, Value, at, load, splat, store, where
 from ..program import (
     ACTIVATION,
@@ -27,10 +34,7 @@ from .shape import LANES, VECTORS
 
 
 def _dropped(builder, bits, vector):
-    """The dropped lanes of this vector of a panel's rows: one bit a sample, sample 0 lowest.
-
-    `vector` counts VECTORS in each row.
-    """
+    """Return the mask of dropped lanes of one vector. `vector`: index in [0, rows * VECTORS)."""
     row, j = builder.udiv(vector, I64(VECTORS)), builder.urem(vector, I64(VECTORS))
     word = load(builder, at(builder, bits, row, I32), 1, I32)
     first = Value(builder, builder.trunc(builder.mul(j, I64(LANES)), I32))
@@ -39,8 +43,8 @@ def _dropped(builder, bits, vector):
     return (lanes & one).differs(0)
 
 
-def _vectors(builder, rows, body):
-    """`body(vector, offset)` for every vector of `rows` rows."""
+def _for_each_vector(builder, rows, body):
+    """Emit `body(vector, offset)` for every vector of `rows` units; offset in floats."""
 
     def vector(i):
         body(i, builder.mul(i, I64(LANES)))
@@ -58,8 +62,8 @@ def _constants(builder, constants, *columns):
 
 
 def _slope_at(builder, h_at, row):
-    """The place of the value that the slope is computed from: SLOPE_AT is as far from H_AT in
-    every panel.
+    """Return the offset of the values that the slope is computed from. The distance between
+    SLOPE_AT and H_AT is the same in every panel.
     """
     shift = _column(builder, row, SLOPE_AT) - _column(builder, row, H_AT)
     return builder.add(h_at, shift.ir)
@@ -76,14 +80,14 @@ def _forward(builder, h, h_at, rows, row, constants, bits, bits_at, dropping):
         def one(i, place):
             address = at(builder, h, builder.add(h_at, place))
             z = load(builder, address, LANES)
-            if keeps_input(name):  # first: without a place of its own, h takes this one
+            if keeps_input(name):  # before y: without a buffer of its own, SLOPE_AT is H_AT
                 store(builder, z, at(builder, h, builder.add(slope_at, place)))
             y = ACTIVATIONS[name].function(z, *selu)
             if drops:
                 y = where(_dropped(builder, words, i), value, y) * a + b
             store(builder, y, address)
 
-        return lambda: _vectors(builder, rows, one)
+        return lambda: _for_each_vector(builder, rows, one)
 
     cases = {
         2 * code + drops: case(name, drops)
@@ -102,42 +106,44 @@ def _backward(builder, h, h_at, rows, tile, tile_at, row, constants, bits, bits_
     words = at(builder, bits, bits_at, I32)
     slope_at = _slope_at(builder, h_at, row)
 
-    def case(name, way):
+    def case(name, mode):
         def one(i, place):
             kept = load(builder, at(builder, h, builder.add(slope_at, place)), LANES)
             dh = load(builder, at(builder, tile, builder.add(tile_at, place)), LANES)
-            dropped = _dropped(builder, words, i) if way == MASKED else None
-            dz = gradient(name, way, dh, kept, selu, a, b, dropped)
+            dropped = _dropped(builder, words, i) if mode == MASKED else None
+            dz = gradient(name, mode, dh, kept, selu, a, b, dropped)
             store(builder, dz, at(builder, h, builder.add(h_at, place)))
 
-        return lambda: _vectors(builder, rows, one)
+        return lambda: _for_each_vector(builder, rows, one)
 
     cases = {
-        3 * code + way: case(name, way) for name, code in CODES.items() for way in ways_back(name)
+        3 * code + mode: case(name, mode)
+        for name, code in CODES.items()
+        for mode in backward_modes(name)
     }
-    way = _column(builder, row, DROPPING) * (_column(builder, row, REMASK) + 1)
-    switch(builder, (_column(builder, row, ACTIVATION) * 3 + way).ir, cases)
+    mode = _column(builder, row, DROPPING) * (_column(builder, row, REMASK) + 1)
+    switch(builder, (_column(builder, row, ACTIVATION) * 3 + mode).ir, cases)
 
 
 @jit.helper
 def activate(h, h_at, rows, row, constants, bits, bits_at, dropping):
-    """h = drop(activation(h)) for `rows` units of the node in `row`. bits: the dropout masks, read
-    only if `dropping`.
+    """h = dropout(activation(h)) for `rows` units of the node in `row`. `bits` is read only if
+    `dropping`.
     """
     _forward(h, h_at, rows, row, constants, bits, bits_at, dropping)
 
 
 @jit.helper
 def activation_backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits_at):
-    """h = tile * dh/dz, from what the slope is computed from: dz takes the place of the output h,
-    through dropout where the node has one. Only with REMASK are the bits read: see `needs_mask`.
+    """dz = tile * dh/dz, through dropout if the node has it; dz overwrites the output h. The slope
+    is computed from the values at SLOPE_AT. `bits` is read only with REMASK, see `needs_mask`.
     """
     _backward(h, h_at, rows, tile, tile_at, row, constants, bits, bits_at)
 
 
 def _map_code(function, lanes):
-    """out[i] = function(x[i]) for `count` groups of `lanes` elements from element `first` on; out
-    may be x.
+    """Return vector code for out[i] = function(x[i]), for `count` groups of `lanes` elements
+    starting at element `first`; out may be x.
     """
 
     @vector_code

@@ -1,7 +1,7 @@
-"""The arguments that the CPU's kernels share, in groups, and their Numba types.
+"""Named tuples of the arguments that the CPU kernels share, and their Numba types.
 
-Compiled code takes the groups apart at no cost. Python pays several microseconds for each group of
-a call, so the entries that it calls for every step or prediction take the members one by one.
+Compiled code unpacks a tuple at no cost. A call from Python pays several microseconds for each
+tuple, so the entries called for every step or prediction take the members as single arguments.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from ..jit import FLOAT, FLOATS, INT, INTS, MATRIX, TABLE, WORDS
 
 
 class Program(NamedTuple):
-    """The program and the parameters that it reads: see `kernels/program.py`."""
+    """The program and the parameters that it reads, see `kernels/program.py`."""
 
     table: np.ndarray  # (layers, COLUMNS) int64
     constants: np.ndarray  # (layers, CONSTANTS) float32
@@ -21,16 +21,16 @@ class Program(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """The memory of one thread; threads of one step share `acts` and `bits`."""
+    """Buffers of one thread; the threads of a step share `acts` and `bits`."""
 
-    acts: np.ndarray  # activations, float32; the plan lays them out
-    bits: np.ndarray  # (panels, columns) uint32: dropout masks, a bit for each sample of a panel
-    work: np.ndarray  # float32, of this thread alone: see `program.WORK_HEAD`
+    acts: np.ndarray  # activations, float32; offsets are set by the plan
+    bits: np.ndarray  # (panels, units) uint32: dropout masks, one bit per sample of the panel
+    work: np.ndarray  # float32, private to this thread: see `program.WORK_HEAD`
 
 
 class Batch(NamedTuple):
-    """Rows index[first_row], index[first_row + 1], ... of a data set; with an empty index, which
-    only the forward pass takes, rows first_row, first_row + 1, ...
+    """Rows index[first_row], index[first_row + 1], ... of a data set. If `index` is empty (forward
+    pass only): rows first_row, first_row + 1, ...
     """
 
     index: np.ndarray  # int64
@@ -39,36 +39,38 @@ class Batch(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """The targets and weights of a data set. Arrays that the loss does not read are empty."""
+    """Targets and weights of a data set. Arrays that the loss does not read are empty."""
 
     labels: np.ndarray  # (rows,) int64
     targets: np.ndarray  # (rows, outputs) float32
-    sample_weight: np.ndarray  # (rows,) float32; empty: 1 for all
-    class_weight: np.ndarray  # (outputs,) float32; empty: 1 for all
+    sample_weight: np.ndarray  # (rows,) float32; empty: all 1
+    class_weight: np.ndarray  # (outputs,) float32; empty: all 1
 
 
 class Part(NamedTuple):
-    """The work of one thread: its part of stages [first_stage, last_stage)."""
+    """The work of one thread: part `part` of `parts` of stages [first_stage, last_stage)."""
 
     first_stage: int
     last_stage: int
-    split: int  # 1: threads share panels, with a barrier after each stage; 0: parts are panels
+    split: int  # 1: threads split panels, with a barrier after each stage; 0: whole panels
     part: int  # in [0, parts)
     parts: int
 
 
 class Masks(NamedTuple):
-    """The place of a batch in the stream of dropout masks."""
+    """The counter and key of the dropout masks of a batch, see `kernels/philox.py`."""
 
-    first_sample: int  # number of the first row of the batch; a multiple of 8
+    first_sample: int  # sample index of the first row; a multiple of 8
     step: int
     seed: int
 
 
 class Loss(NamedTuple):
+    """The loss of a step and the factor of its gradient."""
+
     code: int  # see `kernels/losses.py`
-    parameter: float  # of the loss, see `fastsnn/losses.py`; float32
-    scale: float  # 1 / the sum of the weights of the batch; float32
+    parameter: float  # parameter of the loss, see `fastsnn/losses.py`; float32
+    scale: float  # 1 / sum of the weights of the batch; float32
 
 
 def _type(group, *members):

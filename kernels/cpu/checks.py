@@ -1,4 +1,4 @@
-"""The check of a batch, finite features and valid labels, in one pass and without arrays."""
+"""Check a batch for finite features and valid labels in one pass, without temporary arrays."""
 
 from numba import types
 
@@ -10,7 +10,10 @@ EXPONENT = 0x7F800000  # all bits set: infinity or NaN
 
 @jit.entry(jit.INT, types.int32[:, ::1], jit.INTS, jit.INT)
 def check_batch(bits, labels, n_classes):
-    """bits: x (M, K) float32 viewed as int32; labels (M,) in [0, n_classes), or empty."""
+    """Return GOOD, NOT_FINITE or OUT_OF_RANGE.
+
+    bits: features (M, K), float32 viewed as int32; labels: (M,) int64 in [0, n_classes), or empty.
+    """
     bad = 0
     for i in range(bits.shape[0]):
         for j in range(bits.shape[1]):

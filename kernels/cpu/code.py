@@ -1,4 +1,9 @@
-"""From a Python function that emits instructions to a function that kernels can call."""
+"""Turn a Python function that emits LLVM instructions into a function that kernels can call; loops
+and branches for such functions.
+
+`builder` is an `llvmlite.ir.IRBuilder`, pointers and integers are LLVM values; offsets and strides
+count floats.
+"""
 
 import functools
 import inspect
@@ -11,13 +16,14 @@ from ..emit import F32, I64, at, load
 
 
 def vector_code(body=None, *, once=None):
-    """Decorator: `body(builder, *operands)` as a call inside kernels. Arrays arrive as pointers to
-    their first element, integers as 64-bit values, real numbers as float32 values. Nothing is
-    returned: it writes to memory.
+    """Decorator: make `body(builder, *operands)` callable from kernels.
 
-    once: None emits the code at every call, where constants of the caller simplify it. A name that
-    no other body has emits one function, which LLVM does not inline: long code with several calls
-    is then compiled one time.
+    Arrays are passed as pointers to their first element, integers as 64-bit values, real numbers as
+    float32 values. The call returns nothing; results are written to memory.
+
+    once: None emits the code inline at every call, where the caller's constants simplify it. A
+    unique name emits one function that LLVM does not inline, so long code with several callers is
+    compiled once.
     """
     if body is None:
         return functools.partial(vector_code, once=once)
@@ -43,10 +49,10 @@ def vector_code(body=None, *, once=None):
 
 
 def call_once(builder, name, returned, body, operands):
-    """Call `body(builder, *operands)` as a function of the module, which the first call emits, and
-    LLVM does not inline. Equal functions of several modules merge when these are linked.
+    """Call `body(builder, *operands)` as a function of the module. The first call emits it; LLVM
+    does not inline it. The linker merges the copies of several modules.
 
-    name: no other body has it. returned: the LLVM type of the result of `body`; void for None.
+    name: unique for each body. returned: LLVM type of the result of `body`; void for None.
     """
     name = f"fastsnn.{name}"
     function = builder.module.globals.get(name)
@@ -62,7 +68,9 @@ def call_once(builder, name, returned, body, operands):
 
 
 def switch(builder, key, cases):
-    """Run the case that the integer `key` names, or none. cases: {number: function}."""
+    """Emit a switch on the 64-bit integer `key`. cases: {number: function that emits the case};
+    other keys do nothing.
+    """
     done = builder.append_basic_block("done")
     choice = builder.switch(key, done)
     for number, emit in cases.items():
@@ -83,11 +91,11 @@ def _operand(context, builder, type_, value):
 
 
 def fold(builder, count, carried, body, short=False):
-    """Loop i = 0 .. count - 1 with values carried from round to round: `body(i, carried) ->
-    carried`; returns the last.
+    """Emit a loop i = 0 .. count - 1 with loop-carried values: `body(i, carried) -> carried`.
+    Returns the final values.
 
-    carried: a list of LLVM values, kept in registers (phi nodes). short: LLVM neither unrolls nor
-    vectorizes the loop, since it has few rounds.
+    carried: list of LLVM values, kept in registers (phi nodes). short: the loop has few iterations,
+    so LLVM must neither unroll nor vectorize it.
     """
     count = I64(count) if isinstance(count, int) else count
     before = builder.basic_block
@@ -116,7 +124,7 @@ def fold(builder, count, carried, body, short=False):
 
 
 def _as_written(module):
-    """Metadata of a loop that LLVM must not duplicate."""
+    """Return loop metadata that disables unrolling and vectorization."""
     off = module.add_metadata(["llvm.loop.unroll.disable"])
     narrow = module.add_metadata(["llvm.loop.vectorize.enable", ir.IntType(1)(0)])
     own = ir.MDValue(module, (), name=str(len(module.metadata)))
@@ -125,7 +133,7 @@ def _as_written(module):
 
 
 def loop(builder, count, body, short=False):
-    """Loop i = 0 .. count - 1: `body(i)`; short as in `fold`."""
+    """Emit a loop `body(i)` for i = 0 .. count - 1; `short` as in `fold`."""
 
     def step(i, carried):
         body(i)
@@ -135,8 +143,8 @@ def loop(builder, count, body, short=False):
 
 
 def row_pointers(builder, pointer, offset, stride, valid, rows):
-    """Addresses of `rows` rows; the ones after the last valid row repeat it, so that edge tiles
-    need no other code.
+    """Return the addresses of `rows` rows. Rows after the last valid one repeat its address, so
+    edge tiles use the same code as full tiles.
     """
     last = builder.sub(valid, I64(1))
     pointers = []
@@ -147,7 +155,7 @@ def row_pointers(builder, pointer, offset, stride, valid, rows):
 
 
 def broadcast(builder, pointer, offset, lanes):
-    """One float of memory in every lane."""
+    """Load one float and return a vector that holds it in every lane."""
     value = load(builder, at(builder, pointer, offset), 1).ir
     undefined = ir.Constant(ir.VectorType(F32, lanes), ir.Undefined)
     one = builder.insert_element(undefined, value, ir.IntType(32)(0))
@@ -156,7 +164,9 @@ def broadcast(builder, pointer, offset, lanes):
 
 
 def prefetch(builder, pointer, write=False, level=1):
-    """Ask for the cache line at `pointer`, up to the cache of that `level`; no address faults."""
+    """Prefetch the cache line at `pointer` into the cache of `level`. Invalid addresses do not
+    fault.
+    """
     kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
     name = "llvm.prefetch.p0"
     function = builder.module.globals.get(name)
@@ -167,7 +177,7 @@ def prefetch(builder, pointer, write=False, level=1):
 
 
 def choose(builder, condition, yes, no):
-    """The values of `yes()` if `condition` (a truth value) holds, else those of `no()`."""
+    """Emit an if-else: return the values of `yes()` if the i1 `condition` holds, else of `no()`."""
     ends, results = [], []
     with builder.if_else(condition) as (then, otherwise):
         for branch, values in ((then, yes), (otherwise, no)):

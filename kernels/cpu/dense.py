@@ -1,8 +1,20 @@
-"""The products of a dense layer over blocks of the operands, with what is fused into them.
+"""Forward product and input gradient of a dense layer, blocked for the caches, with the fused
+operations (skip, activation, dropout).
 
-Both loop nests are alike: a block of the weights fits the second-level cache, a block of terms of
-one panel the first, and the tiles pass by. What follows the product (activation, dropout) comes
-with the last block of terms, on the tile that has just been stored.
+    K, N       inputs (fan-in) and outputs (fan-out) of the layer; k: input, n: output
+    S          samples of one panel (PANEL); p: panel, s: sample of the panel
+    w, b       in params: (N, K) row by row at W_AT, (N,) at B_AT
+    x, h, dz   in acts: panels [p][unit][S] at X_AT and H_AT; dz overwrites h in the backward pass
+    bits       dropout masks [p][unit], one uint32 per unit, bit s for sample s
+    tile       (ROWS, S): ROWS units of one panel, accumulated in registers
+    strip      ROWS columns of w packed as [n][ROWS]; the broadcast operand of the input gradient
+    space      work space of the thread: tiles [strip][ROWS][S], then packed strips, each
+               N * ROWS + STRIP_GAP floats
+
+Both loop nests have the same order, from the outside: a block of weights that fits a quarter of the
+L2 cache, panels, a block of terms of one panel that fits half of the L1 cache, tiles. Skip,
+activation and dropout follow the last block of terms, on the tile that has just been stored.
+The calling thread owns panels [first_panel, last_panel), units [first_unit, last_unit) and `space`.
 """
 
 from .. import jit
@@ -28,7 +40,7 @@ from .code import loop, prefetch, vector_code
 from .shape import LANES, NARROW_ROWS, PANEL, ROWS, STRIP, TILE, VECTORS
 from .tile import forward_tile, input_gradient_tile, narrow_forward_tile
 
-STRIP_GAP = 16  # floats after a packed strip: the surplus of its last line goes there
+STRIP_GAP = 16  # padding after a packed strip: rows are written STRIP floats wide
 
 
 @jit.helper
@@ -36,8 +48,8 @@ def dense_forward(
     row, constants, params, acts, bits, first_panel, last_panel, wide_panels, first_unit, last_unit,
     dropping,
 ):  # fmt: skip
-    """Units [first_unit, last_unit) of the layer in `row` for panels [first_panel, last_panel); of
-    panels from `wide_panels` on only the first LANES samples.
+    """Compute units [first_unit, last_unit) of the layer in `row` for panels [first_panel,
+    last_panel). Panels from `wide_panels` on hold samples only in their first LANES lanes.
     """
     fan_in, depth, w_at, b_at = row[FAN_IN], row[FORWARD_DEPTH], row[W_AT], row[B_AT]
     for start in range(first_unit, last_unit, row[FORWARD_BLOCK]):
@@ -71,7 +83,7 @@ def dense_forward(
 
 @vector_code
 def add_rows(builder, out, out_at, x, x_at, rows):
-    """out += x for `rows` rows of a panel."""
+    """out += x for `rows` consecutive units of a panel."""
 
     def one(i):
         place = builder.mul(i, I64(LANES))
@@ -85,10 +97,10 @@ def add_rows(builder, out, out_at, x, x_at, rows):
 @vector_code
 def _pack(builder, packed, packed_at, stride, w, w_at, fan_in, fan_out, strips):
     """packed[j, n, i] = w[n, j * ROWS + i] for `strips` strips of ROWS columns, `stride` floats
-    apart; written STRIP at a time, the next row overwrites the surplus.
+    apart. Each row is written as STRIP floats; the next row overwrites the surplus.
     """
     source, out = at(builder, w, w_at), at(builder, packed, packed_at)
-    further = builder.mul(fan_in, I64(8))  # rows ahead
+    further = builder.mul(fan_in, I64(8))  # prefetch eight rows ahead
 
     def row(n):
         line = at(builder, source, builder.mul(n, fan_in))
@@ -109,13 +121,12 @@ def _pack(builder, packed, packed_at, stride, w, w_at, fan_in, fan_out, strips):
 def dense_input_backward(
     row, below, constants, params, acts, bits, space, first_panel, last_panel, first_unit, last_unit
 ):  # fmt: skip
-    """The output of the layer in `below` becomes that layer's dz in place, for its units
-    [first_unit, last_unit). `row`, whose dz exists, is the layer above it. space: tiles, then
-    packed strips.
+    """Replace the output of the layer in `below` by its dz, for units [first_unit, last_unit) of
+    `below`. `row` is the layer above, and its dz has been computed.
     """
     fan_in, fan_out, depth = row[FAN_IN], row[FAN_OUT], row[BACKWARD_DEPTH]
     strip_stride = fan_out * ROWS + STRIP_GAP
-    tile_step = TILE if depth < fan_out else 0  # else one tile serves all
+    tile_step = TILE if depth < fan_out else 0  # with one block of terms, all strips share a tile
     packed_at = row[BACKWARD_BLOCK] // ROWS * TILE
     for start in range(first_unit, last_unit, row[BACKWARD_BLOCK]):
         end = min(start + row[BACKWARD_BLOCK], last_unit)

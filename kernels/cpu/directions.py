@@ -1,6 +1,11 @@
-"""Weight normalization: w[n] = g[n] v[n] / |v[n]| (Salimans & Kingma 2016), unit by unit.
+"""Weight normalization: w[n] = g[n] v[n] / |v[n]| (Salimans & Kingma 2016), one unit at a time.
 
-Sums over the inputs run in eight partial sums, whatever the width of a vector.
+    K, N       inputs and outputs of the layer; n: unit
+    g, v, w    in params: length (N,) at G_AT, direction (N, K) at V_AT, weight (N, K) at W_AT
+    dw         (N, K) in state[0] at W_AT, written by region 2; updates never use that range
+    tile       PANEL floats of scratch for gradients; scratch: PANEL floats for sums
+
+A thread owns whole units. Sums over the inputs use eight partial sums, independent of LANES.
 """
 
 import math
@@ -21,7 +26,7 @@ from .tile import EIGHT
 
 @vector_code
 def _product_sum(builder, out, out_at, a, a_at, b, b_at, count):
-    """out = sum_k a[k] b[k]. Reads up to EIGHT - 1 floats after the last, to no effect."""
+    """out = sum_k a[k] b[k]. Up to EIGHT - 1 floats after the last are read and ignored."""
     left, right = at(builder, a, a_at), at(builder, b, b_at)
     order = Value(builder, ir.Constant(ir.VectorType(I64, EIGHT), list(range(EIGHT))))
 
@@ -30,8 +35,8 @@ def _product_sum(builder, out, out_at, a, a_at, b, b_at, count):
         product = load(builder, at(builder, left, first), EIGHT) * load(
             builder, at(builder, right, first), EIGHT
         )
-        there = splat(builder, builder.sub(count, first), EIGHT) > order
-        return [(Value(builder, total[0]) + where(there, product, 0)).ir]
+        valid = splat(builder, builder.sub(count, first), EIGHT) > order
+        return [(Value(builder, total[0]) + where(valid, product, 0)).ir]
 
     zero = ir.Constant(ir.VectorType(F32, EIGHT), [0.0] * EIGHT)
     groups = builder.sdiv(builder.add(count, I64(EIGHT - 1)), I64(EIGHT))
@@ -46,7 +51,7 @@ def _product_sum(builder, out, out_at, a, a_at, b, b_at, count):
 
 
 def _combine_code(function):
-    """out[k] = function(x[k], y[k], a, b) for `count` elements."""
+    """Return vector code for out[k] = function(x[k], y[k], a, b) over `count` elements."""
 
     @vector_code
     def combine(builder, out, out_at, x, x_at, y, y_at, a, b, count):
@@ -73,22 +78,24 @@ def _combine_code(function):
     return combine
 
 
-_scaled = _combine_code(lambda x, y, a, b: x * a)
-_sideways = _combine_code(lambda x, y, a, b: (x - y * b) * a)
+_scale = _combine_code(lambda x, y, a, b: x * a)
+_orthogonal = _combine_code(lambda x, y, a, b: (x - y * b) * a)
 
 
 @jit.helper
 def derive_weight(row, params, scratch, n):
-    """The weights of unit n from their length and direction."""
+    """Compute the weights of unit n from their length and direction."""
     v_at, w_at = row[V_AT] + n * row[FAN_IN], row[W_AT] + n * row[FAN_IN]
     _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
     factor = params[row[G_AT] + n] / math.sqrt(scratch[0])
-    _scaled(params, w_at, params, v_at, params, v_at, factor, factor, row[FAN_IN])
+    _scale(params, w_at, params, v_at, params, v_at, factor, factor, row[FAN_IN])
 
 
 @jit.helper
 def _is_good(row, params, scratch, n):
-    """True if weights can be derived for unit n, and its direction be stored."""
+    """Return True if the squared length of the direction of unit n is within bounds and its weights
+    are finite.
+    """
     v_at = row[V_AT] + n * row[FAN_IN]
     _product_sum(scratch, 0, params, v_at, params, v_at, row[FAN_IN])
     square = scratch[0]
@@ -99,12 +106,13 @@ def _is_good(row, params, scratch, n):
 
 @jit.helper
 def update_direction(row, params, state, tile, scratch, hyper, update, n, overflow):
-    """From the gradient of the weights of unit n, in the first array of the state, the gradients of
-    length and direction; their update; and the new weights.
+    """Compute the gradients of length and direction of unit n from dw, apply the update, and derive
+    the new weights.
 
     dg = dw . v / |v|,   dv = g / |v| (dw - (dw . v / |v|^2) v)
 
-    Where no weights follow from the new ones, length and direction keep their values.
+    If the new length and direction give no valid weights (`_is_good`), both keep their old values
+    and `overflow` is marked.
     """
     fan_in = row[FAN_IN]
     v_at, w_at, g_at = row[V_AT] + n * fan_in, row[W_AT] + n * fan_in, row[G_AT] + n
@@ -114,19 +122,19 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n, overfl
     square, product = scratch[0], scratch[1]
     length = math.sqrt(square)
     old, one = params[g_at], np.float32(1)
-    factor, share = old / length, product / square
-    if update != STORE:  # the old direction waits where the new weights will be
-        _scaled(params, w_at, params, v_at, params, v_at, one, one, fan_in)
+    factor, projection = old / length, product / square
+    if update != STORE:  # save the old direction in the weights, which are derived again below
+        _scale(params, w_at, params, v_at, params, v_at, one, one, fan_in)
     for k in range(0, fan_in, PANEL):
         count = min(PANEL, fan_in - k)
-        _sideways(tile, 0, gradient, w_at + k, params, v_at + k, factor, share, count)
+        _orthogonal(tile, 0, gradient, w_at + k, params, v_at + k, factor, projection, count)
         update_direction_tile(update, params, state, v_at + k, 0, tile, 1, count, hyper, overflow)
     tile[0] = product / length
     update_tile(update, params, state, g_at, 0, tile, 1, 1, hyper, overflow)
     if update == STORE:
         return
     if not _is_good(row, params, scratch, n):
-        _scaled(params, v_at, params, w_at, params, w_at, one, one, fan_in)
+        _scale(params, v_at, params, w_at, params, w_at, one, one, fan_in)
         params[g_at] = old
         overflow[0] = np.nan
     derive_weight(row, params, scratch, n)
@@ -134,7 +142,7 @@ def update_direction(row, params, state, tile, scratch, hyper, update, n, overfl
 
 @jit.entry(jit.VOID, jit.TABLE, jit.FLOATS, jit.FLOATS)
 def derive_weights(table, params, scratch):
-    """All weights that are products of a length and a direction."""
+    """Compute the weights of all layers with weight normalization."""
     for r in range(table.shape[0]):
         row = table[r]
         if row[V_AT] >= 0:

@@ -1,5 +1,11 @@
-"""The mask of one panel as bits, from Philox: a row of the panel is one word, sample 0 the lowest
-bit.
+"""Dropout masks of one panel as bits, from Philox4x32-10 (`kernels/philox.py`).
+
+    bits     [panel][unit] uint32; bit s set: sample s of the panel drops the unit
+    block    eight consecutive samples, one generator call per unit; a panel has BLOCKS of them
+    vector   CALLS generator calls side by side: UNITS units of one panel
+
+A mask depends on (seed, step, site, unit, sample) alone; the calling thread owns the words that it
+writes.
 """
 
 import numpy as np
@@ -11,10 +17,10 @@ from ..philox import LOW_WORD, SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
 from .code import loop, vector_code
 from .shape import LANES, PANEL
 
-CALLS = LANES // 2  # generator calls of one vector: 64 bits each
-BLOCKS = PANEL // SAMPLES_PER_BLOCK  # generator calls of one unit
-UNITS = CALLS // BLOCKS  # units of one vector: 2 on every host
-UNROLL = 2  # independent vectors in flight: the rounds are one long chain
+CALLS = LANES // 2  # generator calls per vector: 64 bits each
+BLOCKS = PANEL // SAMPLES_PER_BLOCK  # generator calls per unit
+UNITS = CALLS // BLOCKS  # units per vector: 2 on every host
+UNROLL = 2  # independent vectors in flight, because the rounds form one dependency chain
 UNITS_AT_ONCE = UNITS * UNROLL
 
 WORDS = ir.VectorType(I64, CALLS)
@@ -25,7 +31,7 @@ def _lanes(builder, numbers):
 
 
 def _halves_in_order(words):
-    """The 16-bit numbers of all calls, call after call, in the documented order."""
+    """Yield one vector of PANEL 16-bit numbers per unit, in the order of `kernels/philox.py`."""
     w0, w1, w2, w3 = words
     first, second = ((low & LOW_WORD) | (high << 32) for low, high in ((w0, w1), (w2, w3)))
     pairs = [(call, CALLS + call) for call in range(CALLS)]
@@ -38,8 +44,10 @@ def _halves_in_order(words):
 
 @vector_code
 def mask_bits(builder, bits, bits_at, first_unit, units, first_block, site, step, seed, threshold):
-    """bits[u] = which samples of the panel drop unit first_unit + u, for `units` units; written in
-    groups of UNITS_AT_ONCE.
+    """Write the masks of units first_unit .. first_unit + units - 1 of one panel into bits[0],
+    bits[1], ...; rounded up to a multiple of UNITS_AT_ONCE words.
+
+    first_block: block of the panel's first sample; threshold: see `philox.drop_threshold`.
     """
     out = at(builder, bits, bits_at, I32)
     blocks = splat(builder, first_block, CALLS) + _lanes(
@@ -98,18 +106,18 @@ def _mask_words(bits, units, first_block, site, step, seed, threshold):
 
 
 def signed64(seed):
-    """The 64 bits of an unsigned seed as the signed integer that kernels take."""
+    """Return the 64 bits of an unsigned seed as the signed integer that kernels take."""
     return seed - (1 << 64) if seed >= 1 << 63 else seed
 
 
 def philox_blocks(out, counters, seed):
-    """out[i] = the four words for counters[i]; out, counters (n, 4) uint32, seed: 64 bits."""
+    """out[i] = Philox4x32-10(counters[i], seed). out, counters: (n, 4) uint32; seed: uint64."""
     _philox_blocks(out, counters, signed64(seed))
 
 
 def drop_mask(seed, step, site, first_sample, n_samples, n_units, rate):
-    """The mask that the forward pass uses, as (n_samples, n_units) bool; first_sample is a multiple
-    of 8.
+    """Return the mask of the forward pass, (n_samples, n_units) bool, True: dropped. first_sample:
+    a multiple of 8; rate in [0, 1).
     """
     bits = np.zeros(
         (-(-n_samples // PANEL), -(-n_units // UNITS_AT_ONCE) * UNITS_AT_ONCE), np.uint32

@@ -1,4 +1,13 @@
-"""The end of a highway layer on rows of a panel, and its gradient, in vector code."""
+"""The gate of a highway layer on panels, forward and backward, in vector code.
+
+    N          units of the layer
+    z, z'      the two halves of a dense layer with 2 N outputs, in panels [p][unit][S] at X_AT;
+               forward replaces them by h = relu(z) and t = sigmoid(z'), backward by dz and dz'
+    x          the carried input, panels at SKIP_AT
+    y, dy      output and its gradient, panels at H_AT; backward replaces dy by the carry's gradient
+
+The calling thread owns panels [first_panel, last_panel).
+"""
 
 from .. import activations, highway, jit, scalar
 from ..emit import I64, at, load, store
@@ -9,7 +18,7 @@ from .shape import LANES, PANEL
 
 @vector_code
 def _forward(builder, acts, y_at, z_at, gate_at, x_at, floats):
-    """y = t h + (1 - t) x; h = relu(z) and t = sigmoid(z') take the place of z and z'."""
+    """y = t h + (1 - t) x; h = relu(z) and t = sigmoid(z') overwrite z and z'."""
 
     def one(i):
         place = builder.mul(i, I64(LANES))
@@ -27,7 +36,7 @@ def _forward(builder, acts, y_at, z_at, gate_at, x_at, floats):
 
 @vector_code
 def _backward(builder, acts, dy_at, h_at, t_at, x_at, floats):
-    """dz takes the place of h, dz' that of t, the gradient of what was carried that of dy."""
+    """dz overwrites h, dz' overwrites t, and the gradient of the carry overwrites dy."""
 
     def one(i):
         place = builder.mul(i, I64(LANES))

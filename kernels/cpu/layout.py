@@ -1,4 +1,11 @@
-"""Between rows of samples and panels: transposes in vector registers."""
+"""Transposes between rows of samples and panels, in vector registers.
+
+    x       data set (M, features), row by row
+    block   PANEL x PANEL floats, row by row: [sample][feature] or, transposed, [feature][sample]
+    panel   [feature][PANEL samples]: PANEL consecutive features are one transposed block
+
+The calling thread owns `out`; it does not overlap the source.
+"""
 
 import numpy as np
 from llvmlite import ir
@@ -12,7 +19,7 @@ ZERO = np.float32(0)
 
 
 def transposed(rows):
-    """n vectors of n elements, transposed: log2(n) rounds, each swaps halves of pairs."""
+    """Return the transpose of n vectors of n elements: log2(n) rounds of shuffles of pairs."""
     n = len(rows)
     distance = n // 2
     while distance:
@@ -21,7 +28,8 @@ def transposed(rows):
             if i & distance:
                 continue
             a, b = rows[i], rows[i + distance]
-            # lane l of the first result: a[l] where l has the bit clear, else b[l - distance]
+            # lane l of the first result: a[l] if the bit `distance` of l is clear, else
+            # b[l - distance]
             low = [l if not l & distance else n + l - distance for l in range(n)]
             high = [l + distance if not l & distance else n + l for l in range(n)]
             new[i], new[i + distance] = shuffle(a, b, low), shuffle(a, b, high)
@@ -60,10 +68,8 @@ def transpose_block(out, out_at, source, source_at):
 
 @jit.helper
 def gather_block(out, out_at, x, index, first, count, column):
-    """out[s, f] = x[index[first + s], column + f] for PANEL samples and features; 0 beyond `count`
-    and beyond x.
-
-    An empty index takes the rows in order.
+    """out[s, f] = x[index[first + s], column + f] for PANEL samples and features; 0 for s >= count
+    and beyond the columns of x. With an empty index the row is first + s.
     """
     width = min(PANEL, x.shape[1] - column)
     for s in range(PANEL):

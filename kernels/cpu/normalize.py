@@ -1,8 +1,21 @@
-"""Batch normalization (unit by unit over the batch) and layer normalization (sample by sample over
-the units) on panels.
+"""Batch normalization (over the batch, per unit) and layer normalization (over the units, per
+sample) on panels: statistics, forward, backward, parameter update.
 
-Sums over the batch run in eight partial sums, sums over the units in their order, whatever the
-width of a panel. Samples after the last one count for nothing.
+    M, N       samples of the batch, units; s: sample, n: unit
+    S          samples of one panel (PANEL); p: panel
+    x, h, dz   panels [p][unit][S] in acts at X_AT and H_AT; dz overwrites h in the backward pass
+    normal     normalized input (x - mean) / deviation, panels at NORMAL_AT
+    w, b       scale and shift (N,) in params at W_AT and B_AT; g = dz w
+    statistics at STATISTICS_AT in acts: batch normalization: mean (N,), then variance (N,);
+               layer normalization: 1 / deviation, (M,) panel after panel
+    running    mean and variance (N,) in params at RUNNING_AT and VARIANCE_AT, batch normalization
+    tile       (ROWS, S): gradient with respect to x, before the activation below
+    scratch    (2, S): partial results of the thread
+
+In training, a thread of batch normalization owns units [first, last) of all panels; a thread of
+layer normalization owns whole panels. Sums over the batch use eight partial sums, sums over the
+units run in order; both are independent of the width of a panel. Lanes beyond the last sample are
+masked.
 """
 
 import math
@@ -37,18 +50,18 @@ from .shape import LANES, PANEL, ROWS, VECTORS
 from .tile import EIGHT
 
 
-def _single(builder, array, place):
+def _broadcast(builder, array, place):
     return splat(builder, load(builder, at(builder, array, place), 1), LANES)
 
 
-def _there(builder, first, samples, lanes):
-    """The lanes that hold a sample: lane i is sample first + i of `samples`."""
+def _valid_lanes(builder, first, samples, lanes):
+    """Return the mask of valid lanes: lane i holds sample first + i, valid if < samples."""
     left = splat(builder, builder.sub(samples, first), lanes)
     return left > Value(builder, ir.Constant(ir.VectorType(I64, lanes), list(range(lanes))))
 
 
-def _over_batch(builder, out, samples, stride, pointers, term):
-    """out[0] = sum over the samples of term(one vector of each array)."""
+def _sum_over_batch(builder, out, samples, stride, pointers, term):
+    """out[0] = sum over all samples of term(a[s], ...), a: the arrays at `pointers`."""
     panels = builder.sdiv(builder.add(samples, I64(PANEL - 1)), I64(PANEL))
 
     def panel(p, total):
@@ -56,8 +69,8 @@ def _over_batch(builder, out, samples, stride, pointers, term):
         for s in range(0, PANEL, EIGHT):
             places = [at(builder, at(builder, pointer, shift), s) for pointer in pointers]
             value = term(*(load(builder, place, EIGHT) for place in places))
-            there = _there(builder, builder.add(first, I64(s)), samples, EIGHT)
-            total = [(Value(builder, total[0]) + where(there, value, 0)).ir]
+            valid = _valid_lanes(builder, builder.add(first, I64(s)), samples, EIGHT)
+            total = [(Value(builder, total[0]) + where(valid, value, 0)).ir]
         return total
 
     zero = ir.Constant(ir.VectorType(F32, EIGHT), [0.0] * EIGHT)
@@ -73,7 +86,7 @@ def _over_batch(builder, out, samples, stride, pointers, term):
 def batch_sum(builder, out, out_at, a, a_at, stride, samples):
     """out = sum_s a[s]"""
     pointers = [at(builder, a, a_at)]
-    _over_batch(builder, at(builder, out, out_at), samples, stride, pointers, lambda x: x)
+    _sum_over_batch(builder, at(builder, out, out_at), samples, stride, pointers, lambda x: x)
 
 
 @vector_code
@@ -85,20 +98,20 @@ def batch_square_sum(builder, out, out_at, a, a_at, stride, samples, center):
         return (x - middle) * (x - middle)
 
     pointers = [at(builder, a, a_at)]
-    _over_batch(builder, at(builder, out, out_at), samples, stride, pointers, square)
+    _sum_over_batch(builder, at(builder, out, out_at), samples, stride, pointers, square)
 
 
 @vector_code
 def batch_product_sum(builder, out, out_at, a, a_at, b, b_at, stride, samples):
     """out = sum_s a[s] b[s]"""
     pointers = [at(builder, a, a_at), at(builder, b, b_at)]
-    _over_batch(
+    _sum_over_batch(
         builder, at(builder, out, out_at), samples, stride, pointers, lambda x, y: x * y
     )  # fmt: skip
 
 
-def _each_vector(builder, count, body):
-    """`body(i, offset, j)` for every vector of `count` rows of a panel."""
+def _for_each_vector(builder, count, body):
+    """Emit `body(i, offset, j)` for vector j of unit i, for `count` units of a panel."""
 
     def row(i):
         for j in range(VECTORS):
@@ -108,8 +121,10 @@ def _each_vector(builder, count, body):
 
 
 def _normalize_code(keep, of_units):
-    """y = w (x - mean) deviation^-1 + b for `count` units of a panel; with `keep`, also what w is
-    multiplied with. `of_units`: mean and variance by unit; else mean and 1 / deviation by sample.
+    """Return vector code for y = w (x - mean) / deviation + b over `count` units of a panel.
+
+    keep: also store the normalized input. of_units: `mean` and `scale` hold mean and variance of
+    each unit; otherwise mean and 1 / deviation of each sample.
     """
 
     @vector_code
@@ -123,29 +138,29 @@ def _normalize_code(keep, of_units):
         def one(i, offset, j):
             x = load(builder, at(builder, h, builder.add(x_at, offset)), LANES)
             if of_units:
-                m = _single(builder, means, i)
-                r = 1 / sqrt(_single(builder, scales, i) + small)
+                m = _broadcast(builder, means, i)
+                r = 1 / sqrt(_broadcast(builder, scales, i) + small)
             else:
                 m = load(builder, at(builder, means, j * LANES), LANES)
                 r = load(builder, at(builder, scales, j * LANES), LANES)
             normal = (x - m) * r
             if keep:
                 store(builder, normal, at(builder, h, builder.add(normal_at, offset)))
-            y = fma(normal, _single(builder, weights, i), _single(builder, biases, i))
+            y = fma(normal, _broadcast(builder, weights, i), _broadcast(builder, biases, i))
             store(builder, y, at(builder, h, builder.add(h_at, offset)))
 
-        _each_vector(builder, count, one)
+        _for_each_vector(builder, count, one)
 
     return normalize
 
 
 _normalize_units, _normalize_and_keep_units = (_normalize_code(k, True) for k in (False, True))
-_normalize_rows, _normalize_and_keep_rows = (_normalize_code(k, False) for k in (False, True))
+_normalize_samples, _normalize_and_keep_samples = (_normalize_code(k, False) for k in (False, True))
 
 
-def _over_units(builder, count, n, terms):
-    """For each of VECTORS vectors of samples and each of n sums: the sum over the units of
-    `terms(i, offset)`, a list of n Values.
+def _sum_over_units(builder, count, n, terms):
+    """Sum `terms(i, offset, j)`, a list of n Values, over `count` units i. Return a list of n sums
+    for each vector j of samples.
     """
     zero = ir.Constant(ir.VectorType(F32, LANES), [0.0] * LANES)
 
@@ -165,19 +180,19 @@ def _over_units(builder, count, n, terms):
 
 @vector_code
 def layer_moments(builder, mean, mean_at, scale, scale_at, x, x_at, count, eps):
-    """mean[s] and scale[s] = (variance[s] + eps)^-1/2 over the `count` units of a panel."""
+    """Compute mean[s] and scale[s] = (variance[s] + eps)^-1/2 over `count` units of a panel."""
     units = splat(builder, builder.sitofp(count, F32), LANES)
 
     def value(offset):
         return load(builder, at(builder, x, builder.add(x_at, offset)), LANES)
 
-    means = [s / units for (s,) in _over_units(builder, count, 1, lambda i, o, j: [value(o)])]
+    means = [s / units for (s,) in _sum_over_units(builder, count, 1, lambda i, o, j: [value(o)])]
 
     def square(i, offset, j):
         d = value(offset) - means[j]
         return [d * d]
 
-    for j, (s,) in enumerate(_over_units(builder, count, 1, square)):
+    for j, (s,) in enumerate(_sum_over_units(builder, count, 1, square)):
         r = 1 / sqrt(s / units + splat(builder, eps, LANES))
         store(builder, means[j], at(builder, at(builder, mean, mean_at), j * LANES))
         store(builder, r, at(builder, at(builder, scale, scale_at), j * LANES))
@@ -185,16 +200,16 @@ def layer_moments(builder, mean, mean_at, scale, scale_at, x, x_at, count, eps):
 
 @vector_code
 def layer_gradient_sums(builder, out, out_at, h, dz_at, normal_at, w, w_at, count):
-    """out[s] = sum_n g[n, s] / count and, a panel further, sum_n g normal / count; g = dz w."""
+    """out[0, s] = sum_n g[n, s] / count;  out[1, s] = sum_n g normal / count;  g = dz w."""
     weights, target = at(builder, w, w_at), at(builder, out, out_at)
     units = splat(builder, builder.sitofp(count, F32), LANES)
 
     def terms(i, offset, j):
         dz = load(builder, at(builder, h, builder.add(dz_at, offset)), LANES)
-        g = dz * _single(builder, weights, i)
+        g = dz * _broadcast(builder, weights, i)
         return [g, g * load(builder, at(builder, h, builder.add(normal_at, offset)), LANES)]
 
-    for j, (total, product) in enumerate(_over_units(builder, count, 2, terms)):
+    for j, (total, product) in enumerate(_sum_over_units(builder, count, 2, terms)):
         store(builder, total / units, at(builder, target, j * LANES))
         store(builder, product / units, at(builder, target, PANEL + j * LANES))
 
@@ -214,10 +229,10 @@ def layer_input_gradient(
             load(builder, at(builder, place, shift + j * LANES), LANES)
             for place, shift in ((means, 0), (means, PANEL), (scales, 0))
         )
-        g = dz * _single(builder, weights, i)
+        g = dz * _broadcast(builder, weights, i)
         store(builder, (g - total - normal * product) * r, at(builder, tile, offset))
 
-    _each_vector(builder, count, one)
+    _for_each_vector(builder, count, one)
 
 
 @vector_code
@@ -225,8 +240,10 @@ def batch_input_gradient(
     builder, tile, h, dz_at, normal_at, w, w_at, variance_at, sums, sums_at, count, samples, total,
     eps,
 ):  # fmt: skip
-    """tile[n, s] = w deviation^-1 (dz - sum dz / total - normal sum(dz normal) / total) for `count`
-    units of a panel and its `samples` samples, else 0. sums: two for each unit.
+    """tile[n, s] = w / deviation (dz - sum dz / total - normal sum(dz normal) / total)
+
+    For `count` units of one panel; 0 for s >= samples. sums: (count, 2), sum dz and sum(dz normal)
+    of each unit; total: samples of the batch.
     """
     weights, variances = at(builder, w, w_at), at(builder, h, variance_at)
     batch = splat(builder, builder.sitofp(total, F32), LANES)
@@ -236,18 +253,18 @@ def batch_input_gradient(
         dz = load(builder, at(builder, h, builder.add(dz_at, offset)), LANES)
         normal = load(builder, at(builder, h, builder.add(normal_at, offset)), LANES)
         pair = at(builder, at(builder, sums, sums_at), builder.mul(i, I64(2)))
-        mean, product = (_single(builder, pair, k) / batch for k in range(2))
-        factor = _single(builder, weights, i) / sqrt(_single(builder, variances, i) + small)
+        mean, product = (_broadcast(builder, pair, k) / batch for k in range(2))
+        factor = _broadcast(builder, weights, i) / sqrt(_broadcast(builder, variances, i) + small)
         dx = (dz - mean - normal * product) * factor
-        there = _there(builder, I64(j * LANES), samples, LANES)
-        store(builder, where(there, dx, 0), at(builder, tile, offset))
+        valid = _valid_lanes(builder, I64(j * LANES), samples, LANES)
+        store(builder, where(valid, dx, 0), at(builder, tile, offset))
 
-    _each_vector(builder, count, one)
+    _for_each_vector(builder, count, one)
 
 
 @jit.helper
 def batch_statistics(row, acts, first, last, samples):
-    """Mean and variance of units [first, last) over the batch, kept for the backward pass."""
+    """Compute mean and variance of units [first, last) over the batch, at STATISTICS_AT."""
     for n in range(first, last):
         x_at, mean_at = row[X_AT] + n * PANEL, row[STATISTICS_AT] + n
         batch_sum(acts, mean_at, acts, x_at, row[X_STRIDE], samples)
@@ -261,8 +278,8 @@ def batch_statistics(row, acts, first, last, samples):
 def normalization_forward(
     row, constants, params, acts, scratch, first_panel, last_panel, first, last, samples, training
 ):
-    """The pre-activations of units [first, last) of a normalization; in training of batch
-    normalization for all panels, else of any. scratch: two panel rows.
+    """Compute the pre-activations of units [first, last). Batch normalization in training needs all
+    panels in one call, layer normalization all units. scratch: (2, S).
     """
     eps = constants[EPS]
     if row[OP] == BATCH_NORM and training:
@@ -288,13 +305,13 @@ def normalization_forward(
         elif training:
             scale_at = row[STATISTICS_AT] + p * PANEL
             layer_moments(scratch, 0, acts, scale_at, acts, x_at, count, eps)
-            _normalize_and_keep_rows(
+            _normalize_and_keep_samples(
                 acts, h_at, normal_at, x_at, scratch, 0, acts, scale_at, params, w_at, b_at, count,
                 eps,
             )  # fmt: skip
         else:
             layer_moments(scratch, 0, scratch, PANEL, acts, x_at, count, eps)
-            _normalize_rows(
+            _normalize_samples(
                 acts, h_at, normal_at, x_at, scratch, 0, scratch, PANEL, params, w_at, b_at, count,
                 eps,
             )  # fmt: skip
@@ -305,8 +322,8 @@ def normalization_backward(
     row, below, constants, constants_below, params, acts, bits, tile, scratch, first_panel,
     last_panel, first, last, samples,
 ):  # fmt: skip
-    """The output of the node in `below` becomes its dz in place, for units [first, last): of batch
-    normalization for all panels, of layer normalization all units. scratch: two panel rows.
+    """Replace the output of the node in `below` by its dz, for units [first, last). Batch
+    normalization needs all panels in one call, layer normalization all units. scratch: (2, S).
     """
     if row[OP] == BATCH_NORM:
         for n in range(first, last, ROWS):
@@ -344,8 +361,8 @@ def normalization_backward(
 def normalization_update(
     row, constants, params, state, acts, tile, first, count, hyper, update, samples, overflow
 ):
-    """Gradients and updates of the parameters of `count` units; and the running statistics.
-    overflow: see `optimizer.py`.
+    """Compute the gradients of w and b of `count` units, apply the update, and update the running
+    statistics. overflow: see `optimizer.py`.
     """
     for i in range(count):
         shift = (first + i) * PANEL

@@ -1,7 +1,13 @@
-"""Updates of a tile of parameters from its gradient, in vector code.
+"""Apply the optimizer's update to a tile of parameters, in vector code.
 
-`overflow` (PANEL,) float32, one per thread, starts at 0. An update that would overflow float32 is
-skipped and leaves a mark there.
+    params     all parameters, flat; the tile starts at `first`, its rows are `stride` floats apart
+    state      (state arrays, parameters): the same offsets as in params
+    gradient   (rows, PANEL): the gradient of the tile, `count` valid columns
+    hyper      scalars of the update, see `kernels/updates.py`
+    overflow   (PANEL,) float32 per thread, starts at 0. An update that would overflow float32 is
+               skipped and sets bits there; a set element is a NaN
+
+The calling thread owns the tile.
 """
 
 from llvmlite import ir
@@ -18,7 +24,7 @@ def _loops(
     builder, code, params, state, state_stride, first, stride, gradient, rows, count, hyper,
     overflow, limit,
 ):  # fmt: skip
-    """The loops of one update. limit: see `updates.guarded`."""
+    """Emit the loops of one update. limit: see `updates.guarded`."""
     update = UPDATES[code]
     whole = builder.sdiv(count, I64(LANES))
     done = builder.mul(whole, I64(LANES))
@@ -58,7 +64,7 @@ def _loops(
         return [wide, narrow]
 
     none = [ir.Constant(of_lanes(I32, lanes), None) for lanes in (LANES, 1)]
-    for mark in fold(builder, rows, none, row, short=True):  # in registers until the tile is done
+    for mark in fold(builder, rows, none, row, short=True):  # marks stay in registers per tile
         mark = Value(builder, mark)
         lanes = lanes_of(mark.type)
         store(builder, load(builder, overflow, lanes, I32) | mark, overflow, I32)
@@ -75,15 +81,15 @@ def _update(
             overflow, limit,
         )  # fmt: skip
 
-    # The engine has refused other codes, see `updates.require`.
+    # The engine has rejected all other codes, see `updates.require`.
     switch(builder, kind, {code: case(code) for code in range(len(UPDATES))})
 
 
 @jit.helper
 def update_tile(kind, params, state, first, stride, gradient, rows, count, hyper, overflow):
-    """Update params[first + r * stride + c] from gradient[r * PANEL + c] for r < rows, c < count.
+    """Update params[first + r * stride + c] with gradient[r * PANEL + c], r < rows, c < count.
 
-    kind: code of the update. state: (number of state arrays, number of parameters)
+    kind: code of the update, its index in `updates.UPDATES`.
     """
     step = state.shape[1]
     _update(
@@ -95,8 +101,8 @@ def update_tile(kind, params, state, first, stride, gradient, rows, count, hyper
 def update_direction_tile(
     kind, params, state, first, stride, gradient, rows, count, hyper, overflow
 ):
-    """`update_tile` for directions of normalized weights: their squares must be normal numbers, so
-    the limit is LONGEST.
+    """`update_tile` for the directions of weight normalization. The limit is LONGEST, so that their
+    squares stay finite.
     """
     step = state.shape[1]
     _update(

@@ -1,20 +1,23 @@
-"""The interpreter: runs one part of a program (a table with a row for each node), over samples or
-over weights.
+"""The interpreter: runs one thread's part of a program (a table with one row per node).
 
 A step has two regions. *Rows*: panels of samples pass through all layers forward, the loss, and all
 layers backward; each layer's dz overwrites its output. *Weights*: the gradient of each tile of the
-weights is summed over the whole batch, and the optimizer applies it while the tile is in the
-first-level cache.
+weights is summed over the whole batch, and the optimizer applies it while the tile is in the L1
+cache.
 
-    r                row of the table = layer; `row`, `below`: rows of a layer and of the one below
-    p, q             panels [p, q): PANEL samples each
-    n, m  (k, m)     units [n, m) of a layer's outputs (of its inputs, backward)
-    acts             panels [panel][unit][sample of the panel], shared by all threads; a part writes
-                     only its own panels and units
-    bits             dropout masks [panel][unit], a bit for each sample; shared in the same way
-    params, state    weights (fan_out, fan_in); a part of region 2 writes only its own tiles
-    work             of one thread: packed weights and scratch, see WORK_HEAD
-    part, parts      this thread's share, and their number
+    r                row of the table, one per layer; `row`, `below`: the layer and the one below
+    p, q             panels [p, q), PANEL samples each
+    n, m  (k, m)     units [n, m) of a layer's outputs (backward: of its inputs)
+    acts             panels [panel][unit][PANEL], and inputs of dense layers once more in blocks
+                     [block of PANEL units][sample][unit of the block] at T_AT. Shared by all
+                     threads; a part writes only its own panels and units
+    bits             dropout masks [panel][unit], one uint32 per unit, one bit per sample; shared in
+                     the same way
+    params, state    flat; weights (fan_out, fan_in); a part of region 2 writes only its own tiles
+    work             one thread's work space, in floats: staging block (PANEL * PANEL), tile (TILE),
+                     scratch (2 * PANEL), overflow marks (PANEL); from WORK_HEAD on the tiles and
+                     packed strips of `dense.py`
+    part, parts      index of this thread's part, number of parts
 """
 
 from .. import jit
@@ -63,13 +66,13 @@ from .tile import bias_gradient, weight_gradient_tile
 BLOCK = PANEL * PANEL
 SCRATCH_AT = BLOCK + TILE
 OVERFLOW_AT = SCRATCH_AT + 2 * PANEL
-WORK_HEAD = OVERFLOW_AT + PANEL  # floats of a thread's work space before tiles and strips
+WORK_HEAD = OVERFLOW_AT + PANEL  # offset of the tiles and strips in a thread's work space
 
 
 @jit.helper
 def share(panels, units, split, part, parts):
-    """One of `parts` equal parts of a layer: (first cell, end, cells of a panel). A cell is CHUNK
-    units of one panel, in the order of the panels; without `split`, parts are whole panels.
+    """Return (first cell, end, cells per panel) of one of `parts` equal parts of a layer. A cell is
+    CHUNK units of one panel, numbered panel by panel; without `split`, parts are whole panels.
     """
     chunks = (units + CHUNK - 1) // CHUNK
     if split:
@@ -80,8 +83,8 @@ def share(panels, units, split, part, parts):
 
 @jit.helper
 def rectangle(cell, last, chunks, units):
-    """The next rectangle of the cells [cell, last), a piece of one panel or whole panels: (first
-    panel, end, first unit, end, next cell).
+    """Return (first panel, end, first unit, end, next cell) of the next rectangle of the cells
+    [cell, last): some units of one panel, or all units of several panels.
     """
     panel, chunk = cell // chunks, cell % chunks
     whole = (last - cell) // chunks
@@ -93,15 +96,17 @@ def rectangle(cell, last, chunks, units):
 
 @jit.helper
 def couples_rows(row):
-    """Return True if in training a sample's outputs depend on other samples. Parts of such a node
-    are units of the whole batch.
+    """Return True if in training a sample's outputs depend on other samples. A part of such a node
+    is a range of units over the whole batch.
     """
     return row[OP] == BATCH_NORM
 
 
 @jit.helper
 def share_node(row, units, panels, split, part, parts, training):
-    """`share` of a node: units if it couples rows, whole panels if it couples units."""
+    """Return `share` of a node: a range of units if it couples rows, whole panels if it couples
+    units.
+    """
     if training and couples_rows(row):
         return share(1, units, 1, part, parts)
     return share(panels, units, split and row[OP] == DENSE, part, parts)
@@ -109,8 +114,8 @@ def share_node(row, units, panels, split, part, parts, training):
 
 @jit.helper
 def load_features(row, buffers, x, batch, first_panel, last_panel, first, last, training):
-    """Load features [first, last) of the rows of x into panels; in training also into blocks
-    [sample][feature], which the weight gradient reads.
+    """Load features [first, last) of the rows of x into panels; in training also into the blocks
+    [sample][feature] that the weight gradient reads.
     """
     acts, _, work = buffers
     index, first_row, samples = batch
@@ -139,8 +144,8 @@ def make_masks(row, bits, first_panel, last_panel, first, last, masks):
 
 
 @jit.helper
-def keep_transposed(row, above, acts, first_panel, last_panel, first, last):
-    """Store the outputs of a layer also as [block of features][sample][feature]."""
+def store_transposed(row, above, acts, first_panel, last_panel, first, last):
+    """Copy the outputs of a layer to T_AT as [block of features][sample][feature]."""
     for k in range(first, last, PANEL):
         for p in range(first_panel, last_panel):
             block = above[T_AT] + (k // PANEL) * above[T_STRIDE] + p * BLOCK
@@ -149,9 +154,9 @@ def keep_transposed(row, above, acts, first_panel, last_panel, first, last):
 
 @jit.entry(VOID, PROGRAM, BUFFERS, MATRIX, BATCH, PART, MASKS, INT)
 def run_forward(program, buffers, x, batch, part, masks, training):
-    """One part of the forward pass of the rows of x: stage 0 loads them, stage r + 1 is layer r.
+    """Run one part of the forward pass over rows of x: stage 0 loads them, stage r + 1 is layer r.
 
-    training: with dropout; also keeps the transposed activations that the weight gradient reads.
+    training: apply dropout, and store the transposed activations that the weight gradient reads.
     """
     table, constants, params = program
     acts, bits, work = buffers
@@ -192,12 +197,12 @@ def run_forward(program, buffers, x, batch, part, masks, training):
                     )
                 finish_rows(row, constants[r], acts, bits, p, q, n, m, dropping)
             if training and stage < layers and table[stage, OP] == DENSE:
-                keep_transposed(row, table[stage], acts, p, q, n, m)
+                store_transposed(row, table[stage], acts, p, q, n, m)
 
 
 @jit.helper
 def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last, dropping):
-    """After a normalization or a highway layer: add the skip, then activation and dropout."""
+    """Add the skip, then apply activation and dropout, after a normalization or highway layer."""
     for p in range(first_panel, last_panel):
         h_at = row[H_AT] + p * row[H_STRIDE] + first * PANEL
         if row[SKIP_AT] >= 0 and row[OP] != HIGHWAY:
@@ -209,8 +214,8 @@ def finish_rows(row, constants, acts, bits, first_panel, last_panel, first, last
 
 @jit.entry(VOID, DOUBLES, PROGRAM, BUFFERS, BATCH, TARGETS, PART, MASKS, LOSS)
 def run_backward(losses, program, buffers, batch, targets, part, masks, loss):
-    """One part of the backward pass, after `run_forward`: stage 0 is the loss, stage s the input
-    gradient of layer s from the top. losses[s]: the weighted loss of sample s of the batch.
+    """Run one part of the backward pass, after `run_forward`: stage 0 is the loss, stage s the
+    input gradient of layer s from the top. losses[s]: weighted loss of sample s of the batch.
     """
     table, constants, params = program
     acts, bits, work = buffers
@@ -223,7 +228,7 @@ def run_backward(losses, program, buffers, batch, targets, part, masks, loss):
     for stage in range(first_stage, last_stage):
         r = layers - max(stage, 1)
         row = table[r]
-        units = row[FAN_IN] if stage else CHUNK  # a loss looks at all outputs of a sample
+        units = row[FAN_IN] if stage else CHUNK  # a loss reads all outputs of a sample
         cell, last, chunks = share_node(row, units, panels, split, this, parts, stage > 0)
         while cell < last:
             p, q, k, m, cell = rectangle(cell, last, chunks, units)
@@ -284,9 +289,10 @@ def count_tiles(table):
 
 @jit.entry(VOID, PROGRAM, MATRIX, BUFFERS, FLOATS, *[INT] * 4)
 def run_weights(program, state, buffers, hyper, update, samples, part, parts):
-    """Region 2, for one of `parts` equal parts of the tiles: weight gradients over the whole batch,
-    and their update. The gradient of weights with a direction is stored, for `run_directions`.
-    Updates that would overflow float32 are skipped and marked in `work`, see `overflows`.
+    """Run region 2 for one of `parts` equal parts of the tiles: sum the weight gradients over the
+    whole batch and apply the update. With weight normalization, the gradient is stored for
+    `run_directions` instead. Updates that would overflow float32 are skipped and marked in `work`,
+    see `overflows`.
     """
     table, constants, params = program
     acts, _, work = buffers
@@ -332,7 +338,7 @@ def run_weights(program, state, buffers, hyper, update, samples, part, parts):
 
 @jit.entry(VOID, PROGRAM, MATRIX, BUFFERS, FLOATS, *[INT] * 3)
 def run_directions(program, state, buffers, hyper, update, part, parts):
-    """Region 3, for networks with weight normalization: update lengths and directions, from the
+    """Run region 3, for networks with weight normalization: update lengths and directions with the
     gradients that region 2 has stored.
     """
     table, _, params = program

@@ -1,17 +1,19 @@
 """One training step as two parallel regions, and prediction as one; each thread runs one part.
 
-A node that couples the rows of a batch cuts the first region into segments; weight normalization
-adds a third region. A barrier ends one region and starts the next.
+A node that couples the rows of a batch divides the first region into segments; weight
+normalization adds a third region. A barrier ends one region and starts the next.
 
 The kernels of `program.py` are called through their addresses, so they are not compiled again here.
 The serial variants (`threads` = 1) use no threading layer: they are safe after a fork and from
 several Python threads.
 
-    job              int64, the columns below: the scalars of the current step
-    table, constants, params; acts, bits, work; labels, ...: see `arguments.py`; here `work` (and in
-                     a prediction `acts`) has a row for each thread
-    state, hyper(s)  the optimizer's arrays, like params; its scalars (of each step)
-    t                thread
+    job              (JOB,) int64: scalars of the current step, see the columns below
+    table, constants, params, acts, bits, labels, ...: see `arguments.py`
+    work             (threads, floats): row t is the work space of thread t
+    acts             shared by all threads in training; in a prediction (threads, floats)
+    state            (state arrays, parameters), the offsets of params
+    hyper, hypers    scalars of the update of a step, (HYPER,); of each step, (steps, HYPER)
+    t                thread: runs part t of every region
 """
 
 import math
@@ -29,7 +31,7 @@ from .loss import total_weight
 from .program import couples_rows, overflows
 from .shape import PANEL
 
-PREDICT_PANELS = 8  # panels that go through all layers together in a prediction
+PREDICT_PANELS = 8  # panels that a prediction takes through all layers together
 
 forward_at = jit.native_call(serial.run_forward)
 backward_at = jit.native_call(serial.run_backward)
@@ -39,18 +41,20 @@ directions_at = jit.native_call(serial.run_directions)
 # Columns of a job.
 (
     FORWARD, BACKWARD, WEIGHTS,  # addresses of kernels
-    DIRECTIONS,  # another, or 0 if no weights are normalized
+    DIRECTIONS,  # address of the kernel of region 3; 0 without weight normalization
     FIRST_ROW, SAMPLES, STEP, SEED, LOSS, UPDATE, THREADS,
     SPLIT,  # 1: threads share panels, with a barrier after every layer
-    REGIONS,  # written: parallel regions of the last step
-    OVERFLOW,  # written: the last step skipped updates that would have overflowed float32
+    REGIONS,  # output: parallel regions of the last step
+    OVERFLOW,  # output: 1 if the last step skipped updates that would overflow float32
     JOB,
 ) = range(15)  # fmt: skip
 
 
 @jit.helper
 def _rows(job, losses, program, buffers, x, index, targets, loss, first_stage, last_stage, part):
-    """Run stages of a step: those of `run_forward`, then those of `run_backward`."""
+    """Run stages [first_stage, last_stage) of a step: those of `run_forward`, then those of
+    `run_backward`.
+    """
     middle = program.table.shape[0] + 1
     batch = Batch(index, job[FIRST_ROW], job[SAMPLES])
     masks = Masks(0, job[STEP], job[SEED])
@@ -66,7 +70,7 @@ def _rows(job, losses, program, buffers, x, index, targets, loss, first_stage, l
 
 @jit.helper
 def _couples_rows(table, stage):
-    """Return True if the parts of this stage are units of the whole batch."""
+    """Return True if the parts of this stage are ranges of units over the whole batch."""
     layers = table.shape[0]
     r = stage - 1 if stage <= layers else 2 * layers + 1 - stage
     return 0 <= r < layers and couples_rows(table[r])
@@ -74,7 +78,7 @@ def _couples_rows(table, stage):
 
 @jit.helper
 def _segment_end(table, stage, stages, split):
-    """The first stage after this one that has to wait for all other parts."""
+    """Return the first stage after this one that needs a barrier before it."""
     end = stage + 1
     if split or _couples_rows(table, stage):
         return end
@@ -87,7 +91,7 @@ def _segment_end(table, stage, stages, split):
 def _loss(job, index, targets, parameter):
     batch = Batch(index, job[FIRST_ROW], job[SAMPLES])
     total = total_weight(job[LOSS], batch, targets)
-    scale = 1 / total if total > 0 else 0.0  # no labelled entry: no loss and no gradient
+    scale = 1 / total if total > 0 else 0.0  # without labels: loss and gradient are 0
     return Loss(job[LOSS], parameter, scale)
 
 
@@ -99,7 +103,7 @@ def _mean(losses, samples, scale):
     return total * scale
 
 
-# Entries that Python calls take the members of the groups, in this order.
+# Entries that Python calls take the members of the named tuples, in this order.
 PROGRAM_TYPES = TABLE, MATRIX, FLOATS  # table, constants, params
 STEP_TYPES = (
     INTS, DOUBLES, *PROGRAM_TYPES, MATRIX, FLOATS, WORDS, MATRIX, MATRIX,
@@ -112,10 +116,10 @@ def steps_serial(
     step_losses, sizes, hypers, limit, job, losses, table, constants, params, state, acts, bits,
     work, x, index, labels, targets, sample_weight, class_weight, parameter,
 ):  # fmt: skip
-    """Steps one after another, each as `step_parallel` makes it, in the calling thread. Step i
-    takes the next sizes[i] rows and the scalars hypers[i]; its loss goes to step_losses[i]. Stops
-    after a loss that is not finite or above `limit`, and after an overflow; returns the number of
-    steps.
+    """Run consecutive steps in the calling thread; each has the result of `step_parallel`. Step i
+    takes the next sizes[i] rows and the scalars hypers[i], and writes its loss to step_losses[i].
+    Stops after a loss that is not finite or above `limit`, and after an overflow. Returns the
+    number of steps run.
     """
     program = Program(table, constants, params)
     buffers = Buffers(acts, bits, work[0])
@@ -149,11 +153,11 @@ def step_parallel(
     job, losses, table, constants, params, state, acts, bits, work, x, index, labels, targets,
     sample_weight, class_weight, parameter, hyper,
 ):  # fmt: skip
-    """One step; returns the mean loss before the update. A loss that is not finite updates
-    nothing; OVERFLOW is set if an update was skipped.
+    """Run one step; return the mean loss before the update. If the loss is not finite, nothing is
+    updated. OVERFLOW is set if an update was skipped.
 
-    Region 1 is one parallel region; with SPLIT, one for each stage; with nodes that couple rows,
-    one for each segment.
+    Region 1 is one parallel region; with SPLIT, one per stage; with nodes that couple rows, one per
+    segment.
     """
     threads = job[THREADS]
     loss = _loss(job, index, Targets(labels, targets, sample_weight, class_weight), parameter)
@@ -193,8 +197,8 @@ def step_parallel(
 
 @jit.helper
 def _predict(address, out, program, buffers, x, first_row, last_row):
-    """Rows [first_row, last_row), PREDICT_PANELS panels at a time; `acts` holds the panels of two
-    layers.
+    """Predict rows [first_row, last_row), PREDICT_PANELS panels at a time. `acts` holds the panels
+    of two layers.
     """
     table, acts = program.table, buffers.acts
     top = table[table.shape[0] - 1]
@@ -216,14 +220,14 @@ PREDICT_TYPES = VOID, INT, INT, MATRIX, *PROGRAM_TYPES, MATRIX, WORDS, MATRIX, M
 
 @jit.entry(*PREDICT_TYPES)
 def predict_serial(address, threads, out, table, constants, params, acts, bits, work, x):
-    """`predict_parallel` in the calling thread."""
+    """Run `predict_parallel` in the calling thread, without a threading layer."""
     program, buffers = Program(table, constants, params), Buffers(acts[0], bits, work[0])
     _predict(address, out, program, buffers, x, 0, x.shape[0])
 
 
 @jit.entry(*PREDICT_TYPES, parallel=True)
 def predict_parallel(address, threads, out, table, constants, params, acts, bits, work, x):
-    """out[i] = raw outputs for x[i]; acts and work have a row for each thread. Threads take whole
+    """out[i] = raw outputs for x[i]. Row t of acts and work belongs to thread t, which takes whole
     panels.
     """
     panels = (x.shape[0] + PANEL - 1) // PANEL

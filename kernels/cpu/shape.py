@@ -1,10 +1,10 @@
-"""The shapes that the host's vector registers ask for: read once, at import.
+"""Sizes of vectors, panels and tiles, chosen at import for the host's vector registers.
 
-LANES   float32 numbers of one vector
-PANEL   samples of one panel: two vectors. Activations live as panels [feature][sample of the panel]
-ROWS    rows of one tile of a product: ROWS x 2 accumulators, 2 vectors of the panel and one
-        broadcast fit the registers
-NARROW_ROWS  the same where one vector of samples is all there is
+LANES   float32 numbers per vector register
+PANEL   samples per panel: two vectors. Activations are stored as panels [feature][PANEL]
+ROWS    rows of a tile of a product: ROWS x 2 accumulators, 2 vectors of the panel and one
+        broadcast value fit the registers
+NARROW_ROWS  rows of a tile that has only one vector of samples
 
 | host            | LANES | PANEL | ROWS | accumulators of registers | NARROW_ROWS |
 | AVX-512         |    16 |    32 |    8 | 16 of 32                  |          16 |
@@ -22,8 +22,8 @@ VECTORS = 2
 
 
 def host_features():
-    """Names of the CPU features that Numba compiles for (NUMBA_CPU_FEATURES and NUMBA_CPU_NAME
-    count).
+    """Return the names of the CPU features that Numba compiles for; NUMBA_CPU_FEATURES and
+    NUMBA_CPU_NAME override the host's.
     """
     text = cpu_target.target_context.codegen().magic_tuple()[2]
     return {word[1:] for word in text.split(",") if word.startswith("+")}
@@ -40,15 +40,16 @@ def _shape(features):
 LANES, ROWS, NARROW_ROWS = _shape(host_features())
 PANEL = VECTORS * LANES
 TILE = ROWS * PANEL  # floats
-# Floats after each panel: without them, widths that are powers of two would put the same feature
-# of every panel into the same few cache sets. Eight cache lines.
+# Padding after each panel, in floats: eight cache lines. Without it, widths that are powers of two
+# would map the same feature of every panel to the same few cache sets.
 PANEL_GAP = 128
-# Columns copied together when a strip of a weight matrix is packed.
+# Floats copied per row when a strip of a weight matrix is packed.
 STRIP = 8
-# Units at which the work on a layer may be cut among threads: whole strips, whole blocks of
+# Granularity, in units, at which a layer is divided among threads: whole strips and whole blocks of
 # transposed features.
 CHUNK = math.lcm(ROWS, PANEL)
-# Units of a single row that are computed side by side: enough sums that none waits for itself.
+# Units of a single row that are computed together: enough independent accumulators to hide the
+# latency of a fused multiply-add.
 UNITS = 8 * LANES if LANES < 16 else 4 * LANES
-# Steps of a product's loop that are written out.
+# Terms per iteration of a product's inner loop.
 UNROLL = 4

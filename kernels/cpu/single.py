@@ -1,8 +1,13 @@
-"""Prediction of single rows: what counts is the speed at which the weights are read.
+"""Prediction of single rows, limited by the bandwidth at which the weights are read.
 
-A panel would leave nearly all its lanes empty. Here the lanes are units, over a copy of the
-weights in which they are read from front to end. Every sum still runs over the features in their
-order: a row has the same bits as in any batch.
+    K, N       inputs and outputs of a layer; k: input, n: unit
+    packed     copy of the weights of all layers, one after another, each as
+               [group of UNITS units][1 + K][unit of the group]: bias, then one line per input
+    work       (rows of x, 2, width): outputs of a layer and of the one before, in turns
+
+A panel would leave nearly all of its lanes empty. Here the lanes are units, and `packed` is read
+sequentially. Every sum still runs over the features in order, so a row has the same bits as in a
+batch of any size.
 """
 
 from .. import jit
@@ -14,13 +19,13 @@ from .tile import single_row_tile
 
 
 def packed_floats(fan_in, fan_out):
-    """Floats of a layer in the copy."""
+    """Return the number of floats of a layer in `packed`."""
     return -(-fan_out // UNITS) * UNITS * (fan_in + 1)
 
 
 def pack(packed, weight, bias):
-    """packed [group of UNITS][bias, then a line for each feature][unit of the group] from a layer's
-    weight (fan_out, fan_in) and bias (fan_out,); 0 for units that are not there.
+    """Write a layer's weight (fan_out, fan_in) and bias (fan_out,) into its part of `packed`; units
+    beyond fan_out are 0.
     """
     fan_out, fan_in = weight.shape
     groups = packed.reshape(-1, fan_in + 1, UNITS)
@@ -33,9 +38,8 @@ def pack(packed, weight, bias):
 
 @jit.entry(VOID, MATRIX, TABLE, MATRIX, FLOATS, FLOATS, MATRIX, INT)
 def run_single(out, program, constants, packed, work, x, width):
-    """out[i] = raw outputs for x[i], through dense layers alone. packed: the copies of all layers,
-    one after another; work: two rows of `width` floats, a multiple of UNITS and PANEL, for each row
-    of x.
+    """out[i] = raw outputs for x[i], for programs of dense layers only. width: floats per layer in
+    `work`, a multiple of UNITS and PANEL.
     """
     layers, samples = program.shape[0], x.shape[0]
     at = 0
@@ -54,7 +58,7 @@ def run_single(out, program, constants, packed, work, x, width):
         for i in range(samples):
             z_at = (2 * i + r % 2) * width
             rows = (fan_out + PANEL - 1) // PANEL
-            activate(work, z_at, rows, row, constants[r], work, 0, 0)  # nothing drops: no bits
+            activate(work, z_at, rows, row, constants[r], work, 0, 0)  # no dropout: no bits
     for i in range(samples):
         z_at = (2 * i + (layers - 1) % 2) * width
         for j in range(program[layers - 1, FAN_OUT]):

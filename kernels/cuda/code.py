@@ -1,11 +1,11 @@
-"""From functions that emit instructions to kernels: all uses of Numba-CUDA's extension interface,
-its compiler, and the cache of what it made.
+"""Kernels from functions that emit instructions: all uses of Numba-CUDA's extension interface, its
+compiler, and the cache of compiled kernels.
 
-Device code is a function `body(builder, *operands)`, as on the CPU: arrays arrive as pointers to
-their first element, integers as 64-bit values, real numbers as float32 values. In the simulator
-the same instructions are compiled for the host (`host.py`). Kernels hold loops, branches
-and barriers, and only integers; every operation on real numbers is device code, so that none is
-rounded in another way than it is written.
+Device code is a function `body(builder, *operands)`, as on the CPU. Operands: arrays as pointers to
+their first element, integers as 64-bit values, real numbers as float32 values. In the simulator the
+same instructions are compiled for the host (`host.py`). Kernels contain loops, branches, barriers
+and integer arithmetic; every operation on real numbers is device code, so that none is rounded in
+another way than it is written.
 """
 
 import functools
@@ -30,14 +30,14 @@ from .host import repair_shared_memory, simulated
 
 log = logging.getLogger("fastsnn")
 
-# Types of a kernel's arguments. Arrays are flat, and arrive as addresses.
+# Types of a kernel's arguments. Arrays are flat and passed as addresses.
 INT, REAL = "int64", "float32"
 INTS, FLOATS, WORDS = (f"CPointer({kind})" for kind in ("int64", "float32", "uint32"))
 
 if SIMULATED:
     repair_shared_memory()
 
-# Functions of LLVM that NVIDIA's compiler knows under another name.
+# LLVM intrinsics that are replaced by functions of libdevice.
 LIBRARY = {
     "llvm.fabs.f32": "__nv_fabsf",
     "llvm.copysign.f32": "__nv_copysignf",
@@ -45,8 +45,8 @@ LIBRARY = {
 
 
 class DeviceBuilder:
-    """An IRBuilder whose sums and products are never fused into one another: plain ones would be,
-    by the assembler.
+    """An IRBuilder whose additions and multiplications are rounded one by one: the assembler would
+    contract plain ones to fused multiply-adds.
     """
 
     def __init__(self, builder):
@@ -56,7 +56,7 @@ class DeviceBuilder:
         return getattr(self._builder, name)
 
     def library(self, name, *arguments):
-        """A function of NVIDIA's library of float32 mathematics."""
+        """Call a float32 function of NVIDIA's libdevice."""
         module = self._builder.module
         function = module.globals.get(name)
         if function is None:
@@ -82,20 +82,20 @@ class DeviceBuilder:
         return self.library("__nv_fmul_rn", a, b)
 
     def assembly(self, result, text, constraints, operands, warp=False):
-        """An instruction of PTX that returns `result`. warp: all threads of a warp make it
-        together.
+        """Emit an instruction of PTX with results of type `result`. warp: all threads of a warp
+        execute it together.
         """
         function = ir.FunctionType(result, [operand.type for operand in operands])
         code = ir.InlineAsm(function, text, constraints, side_effect=warp)
         return self._builder.call(code, operands, attrs=("convergent",) if warp else ())
 
     def when(self, condition, body):
-        """`body()` where the condition holds."""
+        """Emit `body()` under a condition."""
         with self._builder.if_then(condition):
             body()
 
     def vector(self, values):
-        """The values as one vector."""
+        """Return a vector of the values."""
         kind = ir.VectorType(values[0].type, len(values))
         vector = ir.Constant(kind, ir.Undefined)
         for i, value in enumerate(values):
@@ -104,12 +104,14 @@ class DeviceBuilder:
 
 
 def device_code(body):
-    """Decorator: `body(builder, *operands)` as a call inside kernels; nothing is returned."""
+    """Decorator: make `body(builder, *operands)` callable from kernels, without a result."""
     return simulated(body, None) if SIMULATED else _compiled(body, None)
 
 
 def device_value(kind):
-    """Decorator: the same for a body that returns a Value; `kind`: its type, as Numba writes it."""
+    """Decorator: make a body that returns a Value callable from kernels. kind: Numba's name of its
+    type.
+    """
     return lambda body: simulated(body, kind) if SIMULATED else _compiled(body, kind)
 
 
@@ -129,9 +131,9 @@ def _compiled(body, kind):
                     proxy = cgutils.create_struct_proxy(type_)
                     operands.append(proxy(context, builder, value=value).data)
                 else:
-                    whole = isinstance(type_, types.Integer | types.Boolean)
-                    wanted = types.int64 if whole else types.float32
-                    operands.append(context.cast(builder, value, type_, wanted))
+                    is_integer = isinstance(type_, types.Integer | types.Boolean)
+                    operand_type = types.int64 if is_integer else types.float32
+                    operands.append(context.cast(builder, value, type_, operand_type))
             value = body(DeviceBuilder(builder), *operands)
             return context.get_dummy_value() if value is None else value.ir
 
@@ -144,15 +146,15 @@ def _compiled(body, kind):
 
 
 def helper(function):
-    """A function that kernels call; becomes a part of them, before types are known."""
+    """Decorator: a function that is inlined into the kernels that call it, before typing."""
     return cuda.jit(device=True, inline="always")(function)
 
 
-KERNELS = {}  # all that were made, by name
+KERNELS = {}  # all kernels that were created, by name
 
 
 class Kernel:
-    """A kernel of fixed types: compiled once for a GPU and kept on the disk."""
+    """A kernel with a fixed signature, compiled once for a GPU and cached on disk."""
 
     def __init__(self, function, name, threads, arguments):
         assert name not in KERNELS, f"two kernels are called {name}"
@@ -164,11 +166,11 @@ class Kernel:
         self._loaded = None
 
     def bound(self, grid, *arguments):
-        """A call without arguments that launches `grid` blocks of it: n or (n, m)."""
+        """Return a function without arguments that launches a grid of n or (n, m) blocks."""
         grid = grid if isinstance(grid, tuple) else (grid,)
         if SIMULATED:
-            for kind, given in zip(self.arguments, arguments, strict=True):
-                assert type(given) is {INT: int, REAL: float}.get(kind, type(given)), self.name
+            for kind, value in zip(self.arguments, arguments, strict=True):
+                assert type(value) is {INT: int, REAL: float}.get(kind, type(value)), self.name
             simulated_kernel = cuda.jit(self.function)
             return lambda: simulated_kernel[grid, self.threads](*arguments)
         load([self])
@@ -178,7 +180,7 @@ class Kernel:
         self.bound(grid, *arguments)()
 
     def ptx(self, architecture):
-        """Its code for a compute capability, with its own name."""
+        """Return the PTX for a compute capability; the entry has the kernel's name."""
         text, _ = cuda.compile(
             self.function, self.signature, device=False, abi="numba", cc=architecture,
             output="ptx", launch_bounds=self.threads,
@@ -187,23 +189,23 @@ class Kernel:
         return text.replace(mangled, self.name)
 
     def assemble(self, architecture):
-        """(machine code, what the assembler says of registers) for a compute capability."""
+        """Return (machine code, the log of ptxas) for a compute capability."""
         return assemble(self.ptx(architecture), architecture)
 
     def ready(self, architecture):
-        return self._loaded is not None or _cached(self, architecture) is not None
+        return self._loaded is not None or _read_cached(self, architecture) is not None
 
     def make(self, architecture):
         if self._loaded is None:
-            code = _cached(self, architecture)
+            code = _read_cached(self, architecture)
             if code is None:
                 code, _ = self.assemble(architecture)
-                _keep(self, architecture, code)
+                _write_cached(self, architecture, code)
             self._loaded = device.Function(code, self.name, self.threads)
 
 
 def kernel(name, threads, *arguments):
-    """Decorator: a kernel for blocks of `threads` threads, with the types of its arguments."""
+    """Decorator: create a kernel for blocks of `threads` threads. arguments: their types."""
     return lambda function: Kernel(function, f"fastsnn_{name}", threads, arguments)
 
 
@@ -217,12 +219,12 @@ def assemble(ptx, architecture):
 
 
 _compiling = Lock()
-_reported = False  # that this process compiles
+_reported = False  # whether this process has reported a compilation
 
 
 def load(kernels, report=log.warning):
-    """Make kernels ready for launches: from the cache, else compiled. The first compilation of a
-    process is reported, with its time. Returns the seconds.
+    """Load kernels from the cache, or compile them. The first compilation of a process is reported
+    with its time. Return the seconds.
     """
     start = time.perf_counter()
     if SIMULATED:
@@ -241,20 +243,20 @@ def load(kernels, report=log.warning):
     return time.perf_counter() - start
 
 
-def _make(kernels, architecture, fresh, report):
+def _make(kernels, architecture, missing_count, report):
     global _reported
-    start, first = time.perf_counter(), fresh > 1 and not _reported
+    start, first = time.perf_counter(), missing_count > 1 and not _reported
     if first:
         _reported = True
-        report(f"fastsnn: compiling {fresh} kernels for this GPU (once) ...")
+        report(f"fastsnn: compiling {missing_count} kernels for this GPU (once) ...")
     for k in kernels:
         k.make(architecture)
     if first:
         report(f"fastsnn: compiled in {time.perf_counter() - start:.1f} s")
 
 
-# The cache: a file per kernel and compute capability, beside those of the CPU's kernels and under
-# the same rule: the folder's name has a hash of the sources, and only this user can write there.
+# The cache: a file per kernel and compute capability, next to the CPU's kernels and under the same
+# rules: the folder's name contains a hash of the sources, and only this user can write there.
 
 
 @functools.cache
@@ -263,31 +265,31 @@ def _cache():
     return cachefolder.find(f"cuda-{jit.sources_hash('cuda', version)}")
 
 
-def _name(kernel, architecture):
+def _file_name(kernel, architecture):
     return "{}-sm_{}{}.cubin".format(kernel.name, *architecture)
 
 
-def _cached(kernel, architecture):
-    """The machine code on the disk, or None. A damaged entry counts as none."""
+def _read_cached(kernel, architecture):
+    """Return the machine code on disk, or None if it is missing or damaged."""
     for place in _cache().places:
         try:
-            data = cachefolder.read(place.path / _name(kernel, architecture))
+            data = cachefolder.read(place.path / _file_name(kernel, architecture))
         except RuntimeError as reason:
             warn_once(f"{reason}; the code there is not used but compiled anew")
             continue
-        except OSError:  # it is not there
+        except OSError:  # not in this folder
             continue
         if len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32]:
             return data[32:]
     return None
 
 
-def _keep(kernel, architecture, code):
+def _write_cached(kernel, architecture, code):
     folder = _cache().target
     if folder is None:
         return
     try:
         data = hashlib.sha256(code).digest() + code
-        cachefolder.write(folder / _name(kernel, architecture), data)
+        cachefolder.write(folder / _file_name(kernel, architecture), data)
     except (OSError, RuntimeError) as problem:  # a full disk must not stop a training
         warn_once(f"compiled code could not be cached ({problem})")

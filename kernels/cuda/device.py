@@ -1,7 +1,7 @@
-"""All calls of the driver: memory, copies, launches, graphs, times; its errors in one line each.
+"""All calls of the CUDA driver: memory, copies, launches, graphs, events; errors in one line each.
 
 Everything runs on the default stream, in the order of the calls; only copies to the host wait. In
-the simulator the same names work on host memory.
+the simulator the same functions work on host memory.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ log = logging.getLogger("fastsnn")
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 USE_CPU = 'use backend "cpu"'
-recording = True  # whether launches that are repeated become graphs
+recording = True  # whether repeated launches are recorded as CUDA graphs
 
 
 def import_compiler():
-    """Import what Numba-CUDA otherwise imports with its first compilation, to see that it works.
-    Raises ImportError or AttributeError.
+    """Import the modules that Numba-CUDA imports at its first compilation, to detect a broken
+    installation. Raises ImportError or AttributeError.
     """
     if not SIMULATED:
         importlib.import_module("numba.cuda.cudaimpl")
 
 
 def require():
-    """Raises RuntimeError, in one line, where no kernel can run."""
+    """Raise RuntimeError, in one line, if no kernel can run."""
     if SIMULATED:
         return
     if not cuda.is_available():
@@ -56,7 +56,7 @@ def require():
 
 
 def explained(error, what):
-    """An error of the driver as a RuntimeError of one line."""
+    """Return a driver error as a RuntimeError of one line. what: the operation that failed."""
     text = " ".join(str(error).split())
     lower = text.lower()
     if isinstance(error, MemoryError) or "out_of_memory" in lower or "out of memory" in lower:
@@ -75,53 +75,54 @@ def explained(error, what):
 def _memory():
     try:
         free, total = cuda.current_context().get_memory_info()
-    except Exception:  # a broken context says nothing
+    except Exception:  # a broken context cannot be queried
         return ""
     return f" ({free / 2**20:,.0f} of {total / 2**20:,.0f} MiB are free)"
 
 
-def _of_driver(error):
-    """True if an exception comes from the driver or one of the packages that call it."""
+def _is_driver_error(error):
+    """Return True if an exception comes from the driver or a package that calls it."""
     module = type(error).__module__
     return module.startswith(("cuda.", "numba.cuda.cudadrv")) or isinstance(error, MemoryError)
 
 
 @contextlib.contextmanager
 def reporting(what):
-    """Errors of the driver inside become one RuntimeError that says what was being done."""
+    """Context manager: convert driver errors to one RuntimeError that names the operation."""
     try:
         yield
     except Exception as error:
-        if not _of_driver(error):
+        if not _is_driver_error(error):
             raise
         raise explained(error, what) from error
 
 
 def architecture():
-    """Compute capability, as (9, 0)."""
+    """Return the compute capability, as (9, 0)."""
     return tuple(cuda.get_current_device().compute_capability)[:2]
 
 
 def name():
+    """Return the name of the GPU."""
     found = cuda.get_current_device().name
     return found.decode() if isinstance(found, bytes) else str(found)
 
 
 def driver_version():
-    """The newest CUDA that the driver knows, as "13.0"."""
+    """Return the newest CUDA version that the driver supports, as "13.0"."""
     if SIMULATED:
         return "simulator"
     return "{}.{}".format(*cuda.cudadrv.driver.get_version())
 
 
-def _described(shape, dtype):
+def _describe(shape, dtype):
     nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     return f"an array of {nbytes / 2**20:,.1f} MiB"
 
 
 def zeros(*shape, dtype=np.float32):
-    """An array of zeros on the device."""
-    with reporting(_described(shape, dtype)):
+    """Return an array of zeros on the device."""
+    with reporting(_describe(shape, dtype)):
         array = cuda.device_array(shape, dtype)
         if array.size:
             _clear(array)
@@ -136,11 +137,11 @@ def _clear(array):
 
 
 def to_device(array):
-    """A copy on the device; at least one element, since an empty array has no address there."""
+    """Return a copy on the device; of an empty array one zero, since it needs an address."""
     array = np.ascontiguousarray(array)
     if not array.size:
         return zeros(1, dtype=array.dtype)
-    with reporting(_described(array.shape, array.dtype)):
+    with reporting(_describe(array.shape, array.dtype)):
         return cuda.to_device(array)
 
 
@@ -151,7 +152,7 @@ def write(target, first, values):
 
 
 def read(source, out=None):
-    """Copy to the host: waits for all that was launched before."""
+    """Copy to the host, after waiting for all previous launches."""
     with reporting("a copy from the device"):
         return source.copy_to_host(out)
 
@@ -162,7 +163,7 @@ def synchronize():
 
 
 class Function:
-    """A compiled kernel in the memory of the device."""
+    """A compiled kernel, loaded on the device."""
 
     def __init__(self, cubin, name, threads):
         from cuda.core import ObjectCode
@@ -178,8 +179,8 @@ class Function:
 
 
 class Launch:
-    """A kernel with its grid and arguments, all prepared: a call without arguments launches it. The
-    arrays live as long as it may be called.
+    """A kernel bound to its grid and arguments; call it without arguments to launch. It holds
+    references to the arrays.
     """
 
     def __init__(self, function, grid, arguments):
@@ -193,22 +194,22 @@ class Launch:
         )  # fmt: skip
 
     def record(self, builder):
-        """Launched whenever the graph is that `builder` makes."""
+        """Add the launch to the graph that `builder` records."""
         self._launch(builder, *self._fixed)
 
     def __call__(self):
         try:
             self._launch(self._stream, *self._fixed)
         except Exception as error:
-            if not _of_driver(error):
+            if not _is_driver_error(error):
                 raise
             raise explained(error, f"launching {self.name}") from error
 
 
 def recorded(launches):
-    """A call that makes all the launches in their order, as one graph; None where that cannot be
-    had. They must have been made before: a kernel that comes onto the device with its first launch
-    would disturb the recording.
+    """Return a function that runs all launches in their order as one CUDA graph, or None if the
+    driver cannot record it. Each must have run before: loading a kernel at its first launch would
+    end the recording.
     """
     if SIMULATED:
         return lambda: [call() for call in launches]
@@ -216,25 +217,25 @@ def recorded(launches):
 
     try:
         device = Device()
-        device.set_current()  # the primary context, as it is
-        # On a stream of its own, since the default one cannot be recorded. Nothing runs on it.
+        device.set_current()  # keeps the primary context
+        # On a separate stream, since the default one cannot be recorded. Nothing runs on it.
         builder = device.create_graph_builder()
-        # Memory may be freed meanwhile, here and in other threads.
+        # "relaxed": memory may be freed during the recording, by this and other threads.
         builder.begin_building("relaxed")
         try:
-            for one in launches:
-                one.record(builder)
+            for launch in launches:
+                launch.record(builder)
         finally:
             builder.end_building()
         graph = builder.complete()
         builder.close()
         stream = Stream.from_handle(0)
         graph.upload(stream)
-    except Exception as error:  # whatever it was: without a graph the steps are the same
+    except Exception as error:  # of any kind: without a graph the steps are the same
         log.warning("fastsnn: no CUDA graph (%s); kernels are launched one by one", error)
         return None
 
-    def call(keep=tuple(launches)):  # and with them the arrays
+    def call(owned=tuple(launches)):  # references to the launches keep their arrays alive
         with reporting("launching a graph of kernels"):
             graph.launch(stream)
 
@@ -242,8 +243,8 @@ def recorded(launches):
 
 
 def seconds(calls):
-    """The seconds on the device from the end of each call to that of the next one, by events; waits
-    for all. In the simulator those of the host.
+    """Run calls and return the seconds on the device between the end of one and the end of the
+    next, from CUDA events; waits for all of them. In the simulator: seconds on the host.
     """
     if SIMULATED:
         times = [time.perf_counter()]
@@ -259,12 +260,12 @@ def seconds(calls):
             event.record()
         events[-1].synchronize()
         pairs = zip(events, events[1:], strict=False)
-        return [one.elapsed_time(other) / 1e3 for one, other in pairs]
+        return [first.elapsed_time(second) / 1e3 for first, second in pairs]
 
 
 def _flat(argument):
-    """The parameter of a kernel for one argument, as cuda.core takes it: of an array its address;
-    a whole number of Python counts as an address too, which is one of 64 bits.
+    """Return an argument as cuda.core takes it: an array as its address; a Python int, which it
+    passes as 64 bits like an address; a float as float32.
     """
     if isinstance(argument, float):
         return ctypes.c_float(argument)

@@ -1,4 +1,10 @@
-"""Dropout: masks by the layout of `philox.py`, a call of the generator for eight samples."""
+"""Dropout masks, by the counter layout of `philox.py`: one call of the generator gives the numbers
+of a unit for a group of eight samples. Kernels use `dropped`; the two kernels here are for tests.
+
+    philox_blocks   a thread per counter, (count, 4) uint32
+    drop_mask       a thread per (group, unit); mask: uint32, 1 or 0, rows [sample][unit]
+    launch          grid ceil(threads / BLOCK_SIZE), BLOCK_SIZE threads
+"""
 
 import numpy as np
 from numba import cuda
@@ -7,13 +13,13 @@ from ..emit import I32, I64, Value, at, load, store
 from ..philox import SAMPLES_PER_BLOCK, drop_threshold, philox4x32_10
 from . import device
 from .code import INT, WORDS, device_code, kernel
-from .shape import LINE, blocks_of
+from .shape import BLOCK_SIZE, ceil_div
 
-NUMBER = 0xFFFF  # bits of one of the eight numbers of a call
+NUMBER = 0xFFFF  # mask of one of the eight 16-bit numbers of a call
 
 
 def dropped(block, unit, site, step, seed, threshold):
-    """Conditions by which each of eight samples drops a unit. All are Values of 64 bits."""
+    """Yield the condition that drops a unit for each of eight samples. All are 64-bit Values."""
     words = philox4x32_10((block, unit, site, step), (seed, seed.shift_right(32)))
     for word in words:
         for shift in (0, 16):
@@ -21,13 +27,13 @@ def dropped(block, unit, site, step, seed, threshold):
 
 
 def signed64(seed):
-    """The 64 bits of an unsigned seed as the signed integer that kernels take."""
+    """Return the 64 bits of an unsigned seed as a signed integer, the type that kernels take."""
     return seed - (1 << 64) if seed >= 1 << 63 else seed
 
 
 @device_code
-def _block(builder, out, counters, place, seed):
-    start = [builder.add(place, I64(j)) for j in range(4)]
+def _block(builder, out, counters, offset, seed):
+    start = [builder.add(offset, I64(j)) for j in range(4)]
     words = [load(builder, at(builder, counters, s, I32), 1, I32) for s in start]
     wide = [Value(builder, builder.zext(word.ir, I64)) for word in words]
     key = Value(builder, seed)
@@ -37,21 +43,21 @@ def _block(builder, out, counters, place, seed):
 
 @device_code
 def _mask(builder, mask, first, stride, block, unit, site, step, seed, threshold):
-    given = (Value(builder, v) for v in (block, unit, site, step, seed, threshold))
-    for s, condition in enumerate(dropped(*given)):
-        place = builder.add(first, builder.mul(stride, I64(s)))
+    operands = (Value(builder, v) for v in (block, unit, site, step, seed, threshold))
+    for s, condition in enumerate(dropped(*operands)):
+        offset = builder.add(first, builder.mul(stride, I64(s)))
         word = Value(builder, builder.zext(condition.ir, I32))
-        store(builder, word, at(builder, mask, place, I32), I32)
+        store(builder, word, at(builder, mask, offset, I32), I32)
 
 
-@kernel("philox_blocks", LINE, WORDS, WORDS, INT, INT)
+@kernel("philox_blocks", BLOCK_SIZE, WORDS, WORDS, INT, INT)
 def _philox_blocks(out, counters, count, seed):
     i = cuda.grid(1)
     if i < count:
         _block(out, counters, 4 * i, seed)
 
 
-@kernel("drop_mask", LINE, WORDS, *[INT] * 6, INT)
+@kernel("drop_mask", BLOCK_SIZE, WORDS, *[INT] * 6, INT)
 def _drop_mask(mask, first_block, units, count, site, step, seed, threshold):
     i = cuda.grid(1)
     if i < count:
@@ -67,21 +73,21 @@ def philox_blocks(out, counters, seed):
     """out[i] = the four words for counters[i]; out, counters (n, 4) uint32, seed: 64 bits."""
     count = len(counters)
     if count:
-        made = device.zeros(4 * count, dtype=np.uint32)
-        given = device.to_device(counters.reshape(-1))
-        _philox_blocks(blocks_of(count, LINE), made, given, count, signed64(seed))
-        out.reshape(-1)[:] = device.read(made)
+        out_device = device.zeros(4 * count, dtype=np.uint32)
+        operands = device.to_device(counters.reshape(-1))
+        _philox_blocks(ceil_div(count, BLOCK_SIZE), out_device, operands, count, signed64(seed))
+        out.reshape(-1)[:] = device.read(out_device)
 
 
 def drop_mask(seed, step, site, first_sample, n_samples, n_units, rate):
-    """The mask that the forward pass uses, as (n_samples, n_units) bool; first_sample is a multiple
-    of 8.
+    """Return the mask of a forward pass, (n_samples, n_units) bool. first_sample: a multiple of
+    8.
     """
-    blocks = blocks_of(n_samples, SAMPLES_PER_BLOCK)
+    blocks = ceil_div(n_samples, SAMPLES_PER_BLOCK)
     count = blocks * n_units
     mask = device.zeros(count * SAMPLES_PER_BLOCK, dtype=np.uint32)
     _drop_mask(
-        blocks_of(count, LINE), mask, first_sample // SAMPLES_PER_BLOCK, n_units, count, site, step,
-        signed64(seed), drop_threshold(rate),
+        ceil_div(count, BLOCK_SIZE), mask, first_sample // SAMPLES_PER_BLOCK, n_units, count, site,
+        step, signed64(seed), drop_threshold(rate),
     )  # fmt: skip
     return device.read(mask).reshape(-1, n_units)[:n_samples].astype(bool)

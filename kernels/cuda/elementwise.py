@@ -1,5 +1,10 @@
-"""Elementwise kernels; a thread has eight samples of one unit. The end of a normalization or of a
-highway layer, and the way back through an activation and a dropout that no product precedes.
+"""Elementwise kernels: the end of a normalization or of a highway layer (skip connection,
+activation, dropout), and the backward of an activation without a product before it.
+
+    launch   grid (ceil(units / BLOCK_SIZE), ceil(samples / GROUP)), BLOCK_SIZE threads
+    thread   `unit`, and the GROUP = 8 samples of `group`: those of one call of the generator.
+             Neighbouring threads access neighbouring units
+    acts     global, float32, rows [sample][unit]; `stride` floats from one sample to the next
 """
 
 import functools
@@ -24,71 +29,77 @@ from ..program import (
     SLOPE_AT,
     THRESHOLD,
 )
-from .activation import activate, drop, values
+from .activation import activate, as_values, drop
 from .code import FLOATS, INT, INTS, REAL, device_code, kernel
-from .dense import masks_of, selu_of
+from .dense import drop_conditions, selu_constants
 from .job import BLOCK, FORWARD, JOB, SEED, STEP
-from .shape import GROUP, LINE, blocks_of
+from .shape import BLOCK_SIZE, GROUP, ceil_div
 from .table import ints
 
 
 def grid_of(units, samples):
-    return blocks_of(units, LINE), blocks_of(samples, GROUP)
+    return ceil_div(units, BLOCK_SIZE), ceil_div(samples, GROUP)
 
 
-def eight(builder, eighth, samples, stride, body):
-    """`body(i, offset)` for the samples i of the eighth block of eight that there are."""
+def each_sample(builder, group, samples, stride, body):
+    """Emit `body(i, offset)` for each sample of a group that exists. offset: of its row."""
     for i in range(GROUP):
-        sample = Value(builder, eighth) * GROUP + i
+        sample = Value(builder, group) * GROUP + i
         offset = sample * Value(builder, stride)
         builder.when((sample < Value(builder, samples)).ir, functools.partial(body, i, offset))
 
 
 @functools.cache
 def finish_kernel(activation, dropping):
-    """h = drop(activation(h + skip)), in place."""
+    """Return the kernel of h = drop(activation(h + skip)), in place."""
     name = NAMES[activation]
 
     @device_code
-    def one(
-        builder, acts, slope_at, h_at, stride, skip_at, skipping, eighth, unit, samples, block,
+    def element(
+        builder, acts, slope_at, h_at, stride, skip_at, has_skip, group, unit, samples, block,
         site, step, seed, threshold, value, a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
-        value, a, b, *selu = values(builder, value, a, b, lambda_, lambda_alpha)
+        value, a, b, *selu = as_values(builder, value, a, b, lambda_, lambda_alpha)
         if dropping:
-            number = Value(builder, block) + Value(builder, eighth)
-            (mask,) = masks_of(
-                builder, number, Value(builder, unit), 1, site, step, seed, threshold
+            mask_group = Value(builder, block) + Value(builder, group)
+            (mask,) = drop_conditions(
+                builder, mask_group, Value(builder, unit), 1, site, step, seed, threshold
             )
 
-        def of_sample(i, offset):
-            place = offset + Value(builder, unit)
-            here = at(builder, acts, (Value(builder, h_at) + place).ir)
+        def sample_body(i, offset):
+            offset = offset + Value(builder, unit)
+            h = at(builder, acts, (Value(builder, h_at) + offset).ir)
 
-            def add():
-                more = at(builder, acts, (Value(builder, skip_at) + place).ir)
-                store(builder, load(builder, here, 1) + load(builder, more, 1), here)
+            def add_skip():
+                skip = at(builder, acts, (Value(builder, skip_at) + offset).ir)
+                store(builder, load(builder, h, 1) + load(builder, skip, 1), h)
 
-            builder.when((Value(builder, skipping) > 0).ir, add)
-            z = load(builder, here, 1)
-            if keeps_input(name):  # first: without a place of its own, h takes this one
-                store(builder, z, at(builder, acts, (Value(builder, slope_at) + place).ir))
+            builder.when((Value(builder, has_skip) > 0).ir, add_skip)
+            z = load(builder, h, 1)
+            if keeps_input(name):  # before h: the two may share a buffer
+                store(builder, z, at(builder, acts, (Value(builder, slope_at) + offset).ir))
             y = activate(name, z, selu)
-            store(builder, drop(y, mask[i], value, a, b) if dropping else y, here)
+            store(builder, drop(y, mask[i], value, a, b) if dropping else y, h)
 
-        eight(builder, eighth, samples, stride, of_sample)
+        each_sample(builder, group, samples, stride, sample_body)
 
     @kernel(
-        f"finish_{name}{'_dropping' * dropping}", LINE, FLOATS, INTS, INTS, *[INT] * 8, *[REAL] * 5
+        f"finish_{name}{'_dropping' * dropping}",
+        BLOCK_SIZE,
+        FLOATS,
+        INTS,
+        INTS,
+        *[INT] * 8,
+        *[REAL] * 5,
     )
     def finish(
         acts, jobs, slots, slope_at, h_at, stride, skip_at, units, samples, site, threshold, value,
         a, b, lambda_, lambda_alpha,
     ):  # fmt: skip
-        unit = cuda.blockIdx.x * LINE + cuda.threadIdx.x
+        unit = cuda.blockIdx.x * BLOCK_SIZE + cuda.threadIdx.x
         job = slots[FORWARD] * JOB
         if unit < units:
-            one(
+            element(
                 acts, slope_at, h_at, stride, skip_at, skip_at >= 0, cuda.blockIdx.y, unit, samples,
                 jobs[job + BLOCK], site, jobs[job + STEP], jobs[job + SEED], threshold, value, a, b,
                 lambda_, lambda_alpha,
@@ -98,7 +109,7 @@ def finish_kernel(activation, dropping):
 
 
 def finish_rows(launch, row, constants, acts, jobs, slots, samples, dropping):
-    """The end of a normalization or a highway layer: the sum with a skip, activation, dropout."""
+    """Launch skip connection, activation and dropout after a normalization or a highway layer."""
     skip_at = -1 if row[OP] == HIGHWAY else int(row[SKIP_AT])
     if skip_at < 0 and row[ACTIVATION] == NONE and not dropping:
         return
@@ -107,33 +118,35 @@ def finish_rows(launch, row, constants, acts, jobs, slots, samples, dropping):
         finish_kernel(int(row[ACTIVATION]), bool(dropping)), grid_of(units, samples), acts, jobs,
         slots, *ints(row, SLOPE_AT, H_AT, H_STRIDE), skip_at, units, samples,
         *ints(row, SITE, THRESHOLD), float(constants[DROP_VALUE]), float(constants[AFFINE_A]),
-        float(constants[AFFINE_B]), *selu_of(constants),
+        float(constants[AFFINE_B]), *selu_constants(constants),
     )  # fmt: skip
 
 
 @functools.cache
 def backward_kernel(activation):
-    """dz from dh, in its place."""
+    """Return the kernel of dz from dh, in place."""
     name = NAMES[activation]
 
     @device_code
-    def one(builder, acts, dz_at, slope_at, stride, eighth, unit, samples, lambda_, lambda_alpha):
-        selu = values(builder, lambda_, lambda_alpha)
+    def element(
+        builder, acts, dz_at, slope_at, stride, group, unit, samples, lambda_, lambda_alpha
+    ):
+        selu = as_values(builder, lambda_, lambda_alpha)
 
-        def of_sample(i, offset):
-            place = offset + Value(builder, unit)
-            here = at(builder, acts, (Value(builder, dz_at) + place).ir)
-            kept = load(builder, at(builder, acts, (Value(builder, slope_at) + place).ir), 1)
-            dh = load(builder, here, 1)
-            store(builder, gradient(name, PLAIN, dh, kept, selu, None, None), here)
+        def sample_body(i, offset):
+            offset = offset + Value(builder, unit)
+            dz = at(builder, acts, (Value(builder, dz_at) + offset).ir)
+            saved = load(builder, at(builder, acts, (Value(builder, slope_at) + offset).ir), 1)
+            dh = load(builder, dz, 1)
+            store(builder, gradient(name, PLAIN, dh, saved, selu, None, None), dz)
 
-        eight(builder, eighth, samples, stride, of_sample)
+        each_sample(builder, group, samples, stride, sample_body)
 
-    @kernel(f"activation_backward_{name}", LINE, FLOATS, *[INT] * 5, *[REAL] * 2)
+    @kernel(f"activation_backward_{name}", BLOCK_SIZE, FLOATS, *[INT] * 5, *[REAL] * 2)
     def backward(acts, dz_at, slope_at, stride, units, samples, lambda_, lambda_alpha):
-        unit = cuda.blockIdx.x * LINE + cuda.threadIdx.x
+        unit = cuda.blockIdx.x * BLOCK_SIZE + cuda.threadIdx.x
         if unit < units:
-            one(
+            element(
                 acts, dz_at, slope_at, stride, cuda.blockIdx.y, unit, samples, lambda_, lambda_alpha
             )
 
@@ -141,13 +154,13 @@ def backward_kernel(activation):
 
 
 def activation_backward(launch, row, constants, acts, samples):
-    """dz of the node in `row`, from the gradient of its output that lies in its place. The node has
-    no dropout: none stands before a normalization.
+    """Launch the backward of the activation of the node in `row`: dz replaces the gradient of its
+    output. The node has no dropout, since a normalization follows it.
     """
     if row[ACTIVATION] == NONE:
         return
     units = int(row[FAN_OUT])
     launch(
         backward_kernel(int(row[ACTIVATION])), grid_of(units, samples), acts,
-        *ints(row, DZ_AT, SLOPE_AT, H_STRIDE), units, samples, *selu_of(constants),
+        *ints(row, DZ_AT, SLOPE_AT, H_STRIDE), units, samples, *selu_constants(constants),
     )  # fmt: skip

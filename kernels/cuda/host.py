@@ -1,8 +1,8 @@
-"""Device code without a device: compiled for the host, for kernels that run in the simulator.
+"""Device code compiled for the host, for kernels that run in the simulator.
 
-The simulator runs a kernel's Python, thread by thread; it knows no instructions. So each function
-of device code becomes a function of the host here, from the same instructions. Float32 is rounded
-as on a GPU, and every address is checked: outside of its array it is an IndexError.
+The simulator runs a kernel's Python, thread by thread, and has no instructions. So each function of
+device code is compiled to a function of the host, from the same instructions. Float32 is rounded as
+on a GPU, and every address is checked: IndexError if it is outside of its array or misaligned.
 """
 
 import ctypes
@@ -17,8 +17,8 @@ from llvmlite import ir
 from ..emit import F32, I32, I64
 from ..locks import Lock
 
-POINTEES = {"f": F32, "i": I32, "I": I32, "l": I64, "q": I64}  # by NumPy's letter of the type
-# Functions of NVIDIA's library and their counterparts in C.
+POINTEES = {"f": F32, "i": I32, "I": I32, "l": I64, "q": I64}  # by NumPy's type code
+# Functions of libdevice and their counterparts in the C library.
 LIBRARY = {"__nv_logf": "logf", "__nv_log1pf": "log1pf"}
 RESULTS = {
     None: (ir.VoidType(), None),
@@ -27,7 +27,7 @@ RESULTS = {
     "boolean": (ir.IntType(1), ctypes.c_bool),
 }
 
-_outside = ctypes.c_int64(0)  # written by compiled code: an address was not in its array
+_out_of_bounds = ctypes.c_int64(0)  # set to 1 by compiled code
 _lock = Lock()
 
 
@@ -36,14 +36,14 @@ class HostBuilder:
 
     def __init__(self, builder):
         self._builder, self._arrays = builder, {}
-        self.bad = builder.alloca(I64)  # whether an address was not in its array
-        builder.store(I64(0), self.bad)
+        self.out_of_bounds = builder.alloca(I64)  # 1 after a bad address
+        builder.store(I64(0), self.out_of_bounds)
 
     def __getattr__(self, name):
         return getattr(self._builder, name)
 
     def array(self, pointer, elements):
-        """An operand: a pointer to the first of `elements` elements."""
+        """Register an operand: a pointer to the first of `elements` elements."""
         start = self._builder.ptrtoint(pointer, I64)
         size = I64(pointer.type.pointee.width // 8 if pointer.type.pointee != F32 else 4)
         end = self._builder.add(start, self._builder.mul(elements, size))
@@ -67,18 +67,18 @@ class HostBuilder:
         array, start, end = self._arrays[pointer]
         first = builder.ptrtoint(pointer, I64)
         last = builder.add(first, I64(size))
-        good = builder.and_(
+        in_bounds = builder.and_(
             builder.icmp_unsigned(">=", first, start), builder.icmp_unsigned("<=", last, end)
         )
         rest = builder.and_(builder.sub(first, start), I64(align - 1))
-        good = builder.and_(good, builder.icmp_signed("==", rest, I64(0)))
-        bad = builder.select(good, builder.load(self.bad, typ=I64), I64(1))
-        builder.store(bad, self.bad)
-        return builder.select(good, pointer, builder.bitcast(array, pointer.type))
+        in_bounds = builder.and_(in_bounds, builder.icmp_signed("==", rest, I64(0)))
+        out_of_bounds = builder.select(in_bounds, builder.load(self.out_of_bounds, typ=I64), I64(1))
+        builder.store(out_of_bounds, self.out_of_bounds)
+        return builder.select(in_bounds, pointer, builder.bitcast(array, pointer.type))
 
     def load(self, pointer, align=4, typ=None):
-        place = self._checked(pointer, _size(typ), align)
-        return self._builder.load(place, align=4, typ=typ)
+        address = self._checked(pointer, _size(typ), align)
+        return self._builder.load(address, align=4, typ=typ)
 
     def store(self, value, pointer, align=4):
         self._builder.store(value, self._checked(pointer, _size(value.type), align), align=4)
@@ -108,8 +108,8 @@ def _size(type_):
 
 
 def simulated(body, kind):
-    """`body(builder, *operands)` as a function of Python. kind: the type of its result, or None."""
-    made = {}
+    """Return `body(builder, *operands)` as a Python function. kind: the result's type, or None."""
+    functions = {}
 
     def call(*arguments):
         kinds, flat = "", []
@@ -125,17 +125,17 @@ def simulated(body, kind):
                 flat.append(int(argument))
             else:
                 if type(argument) is not np.ndarray:
-                    argument = argument._item._ary  # the simulator's arrays are wrapped
+                    argument = argument._item._ary  # unwrap the simulator's array
                 kinds += argument.dtype.char
                 flat += (argument.__array_interface__["data"][0], argument.size)
-        function = made.get(kinds)
+        function = functions.get(kinds)
         if function is None:
-            with _lock:  # the simulated threads all come here concurrently
-                function = made.get(kinds) or _compiled(body, kind, kinds)
-                made[kinds] = function
+            with _lock:  # simulated threads are threads of the host
+                function = functions.get(kinds) or _compiled(body, kind, kinds)
+                functions[kinds] = function
         result = function(*flat)
-        if _outside.value:
-            _outside.value = 0
+        if _out_of_bounds.value:
+            _out_of_bounds.value = 0
             raise IndexError(f"{body.__name__}: an address is outside of its array")
         return np.float32(result) if kind == "float32" else result
 
@@ -148,7 +148,7 @@ _names = itertools.count()
 
 @functools.cache
 def _engine():
-    """The compiler for this processor, which owns the code."""
+    """Return the compiler for this processor, which owns the code."""
     target = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=1,
         jit=True,
@@ -166,35 +166,37 @@ def _compiled(body, kind, kinds):
     function = ir.Function(module, ir.FunctionType(returned, types), f"device_code_{next(_names)}")
     plain = ir.IRBuilder(function.append_basic_block())
     builder = HostBuilder(plain)
-    given, operands = iter(function.args), []
+    function_arguments, operands = iter(function.args), []
     for letter in kinds:
-        value = next(given)
-        operands.append(builder.array(value, next(given)) if letter not in " ." else value)
+        value = next(function_arguments)
+        operands.append(
+            builder.array(value, next(function_arguments)) if letter not in " ." else value
+        )
     result = body(builder, *operands)
-    flag = plain.inttoptr(I64(ctypes.addressof(_outside)), I64.as_pointer())
-    bad = plain.or_(plain.load(flag, typ=I64), plain.load(builder.bad, typ=I64))
-    plain.store(bad, flag)
+    flag = plain.inttoptr(I64(ctypes.addressof(_out_of_bounds)), I64.as_pointer())
+    out_of_bounds = plain.or_(plain.load(flag, typ=I64), plain.load(builder.out_of_bounds, typ=I64))
+    plain.store(out_of_bounds, flag)
     builder.ret_void() if result is None else builder.ret(result.ir)
     engine = _engine()
     engine.add_module(llvm.parse_assembly(str(module)))
     engine.finalize_object()
-    # Holds the interpreter's lock: simulated threads take turns at barriers, not inside.
+    # PYFUNCTYPE holds the GIL: simulated threads switch at barriers, not inside of device code.
     return ctypes.PYFUNCTYPE(c_returned, *c_types)(engine.get_function_address(function.name))
 
 
 def repair_shared_memory():
-    """The simulator makes a shared array when the first thread asks for it, without a lock: two
-    threads that ask concurrently would get two.
+    """Add a lock to the simulator's allocation of a shared array. Without it, two threads that
+    allocate concurrently get two arrays.
     """
     from numba.cuda.np import numpy_support
     from numba.cuda.simulator.kernelapi import FakeCUDAShared
 
     def array(self, shape, dtype):
         frame = sys._getframe(1)
-        place = frame.f_code, frame.f_lineno
+        address = frame.f_code, frame.f_lineno
         with _lock:
-            if place not in self._allocations:
-                self._allocations[place] = np.empty(shape, numpy_support.as_dtype(dtype))
-            return self._allocations[place]
+            if address not in self._allocations:
+                self._allocations[address] = np.empty(shape, numpy_support.as_dtype(dtype))
+            return self._allocations[address]
 
     FakeCUDAShared.array = array

@@ -1,13 +1,13 @@
-"""The queue of steps on the device. All that changes from step to step lies there, so the same
-launches can be repeated:
+"""The queue of steps on the device. All that changes from step to step is stored there, so the same
+launches can be repeated.
 
     jobs    (steps, JOB) int64, written by the host
     hypers  (steps, HYPERS) float32: scalars of the optimizer and of the loss, written by the host;
             SCALE and OVERFLOW also by kernels
-    slots   (SLOTS,) int64: the current step, kept by the kernel `mean_loss`
+    slots   (SLOTS,) int64: the current step, written by the kernel `mean_loss`
 
-`mean_loss`, in the middle of a step, sets BACKWARD to this step and FORWARD to the next one. The
-kernels before it read FORWARD, those after it BACKWARD; no further kernel has to count.
+In the middle of a step, `mean_loss` sets BACKWARD to this step and FORWARD to the next one. Kernels
+before it read FORWARD, kernels after it BACKWARD, so no other kernel counts steps.
 """
 
 from ..updates import HYPER
@@ -15,7 +15,7 @@ from ..updates import HYPER
 # Columns of jobs.
 (
     FIRST_ROW,  # of the batch, in the index
-    BLOCK,  # number of the batch's first eight samples in the stream of dropout masks
+    BLOCK,  # index of the batch's first group of eight samples in the stream of dropout masks
     STEP,
     SEED,
     JOB,
@@ -29,6 +29,6 @@ RUNNING, STOP, LAST = range(3)
 # Columns of hypers after those of the update.
 SCALE = HYPER  # 1 / the sum of the weights of the batch
 LIMIT = HYPER + 1  # a loss above it ends the training
-OVERFLOW = HYPER + 2  # written: 1 if an update was skipped because it would have overflowed float32
+OVERFLOW = HYPER + 2  # output: 1 if an update was skipped because it would overflow float32
 PARAMETER = HYPER + 3  # of the loss
 HYPERS = HYPER + 4

@@ -1,146 +1,159 @@
-"""Products of the narrow schedule: eight samples by weights that stream through shared memory. The
-legend is in `narrow.py`.
+"""Products of the narrow schedule: eight samples by weights that are streamed through shared
+memory. The legend is in `narrow.py`; further parameters here:
 
-    stage   registers of a thread: its share of the next buffer of weights
-    shared  a buffer: [term][unit], lines of `block.line` floats; activations see `narrow_rows.py`
-    K       terms of a sum; forward weights are (units, K), backward (K, units)
+    params   weights of a pass from offset WEIGHTS on: forward (N, K), backward (K, N), row-major
+    weights  registers [vectors][QUAD]: the thread's share of the next buffer, vectors of 16 bytes.
+             A forward vector is four terms of a unit (transposed when stored to shared memory), a
+             backward vector is four units of a term
+    shared   a buffer [D][C + PAD], term by unit, at `buffer`; activations see `narrow_epilogue.py`
 """
 
 import functools
 
 from ..emit import I64, Value, at, fma, load, store, where
 from .code import device_code
-from .narrow_rows import quad_at, word
+from .narrow_epilogue import field, quad_offset
 from .passes import BIAS, TERMS, UNITS, WEIGHTS
 from .shape import QUAD
-from .vector import (
-    least,
-    load_all,
-    load_vector,
-    split,
-    store_all,
-    store_vector,
-)
+from .vector import load_all, load_vector, minimum, split, store_all, store_vector
 
 
 def weights_code(block):
-    """Copies of a thread's share of the weights: `fetch` from global memory to registers, `keep`
-    from there to shared memory, as padded lines of one term each.
+    """Return device code for a thread's share of a buffer of weights: `prefetch_weights` loads it
+    from global memory to registers, `store_weights` stores it to shared memory.
     """
-    quads = block.stage // QUAD
+    vectors = block.prefetch // QUAD
     half = block.threads // 2
-    apart = block.columns // half  # units of a thread in one pair of quads
-    lines = block.threads * QUAD // block.columns  # terms that all threads take at a time
+    unit_steps = block.columns // half  # forward: units of a thread in each pair of vectors
+    terms_per_step = block.threads * QUAD // block.columns  # backward
 
-    def places(builder, thread, forward):
-        """(unit, term) of a thread's first quad, and the steps to each of its quads. Forward a quad
-        is four terms of a unit, backward four units of a term. Forward, two adjacent threads take
-        two quads of a unit and the next two those of the next unit, so that a warp writes to 32
-        different banks.
+    def coordinates(builder, thread, forward):
+        """Return (unit, term) of a thread's first vector, and the steps from it to each of its
+        vectors. Forward, two adjacent threads take two vectors of a unit and the next two those of
+        the next unit, so that a warp writes to 32 different banks.
         """
         if forward:
             unit, odd = split(Value(builder, thread), 2)
-            steps = [(i % apart * half, i // apart * 2 * QUAD) for i in range(quads)]
+            steps = [(i % unit_steps * half, i // unit_steps * 2 * QUAD) for i in range(vectors)]
             return unit, odd * QUAD, steps
         term, quad = split(Value(builder, thread), block.columns // QUAD)
-        return quad * QUAD, term, [(0, i * lines) for i in range(quads)]
+        return quad * QUAD, term, [(0, i * terms_per_step) for i in range(vectors)]
 
     @device_code
-    def fetch(builder, stage, params, words, row, first, thread):
-        """Load terms from `first` on; 0 beyond the last one. The last unit is repeated."""
-        terms, units, start = (word(builder, words, row, c) for c in (TERMS, UNITS, WEIGHTS))
-        forward = word(builder, words, row, BIAS) >= 0
-        line = where(forward, terms, units)
+    def prefetch_weights(builder, weights, params, descriptors, current, first, thread):
+        """Load terms from `first` on; 0 for terms >= K. Units >= N repeat the last one."""
+        terms, units, start = (
+            field(builder, descriptors, current, c) for c in (TERMS, UNITS, WEIGHTS)
+        )
+        is_forward = field(builder, descriptors, current, BIAS) >= 0
+        stride = where(is_forward, terms, units)
         first = Value(builder, first)
-        whole = builder.and_(
-            builder.icmp_signed("==", (line & (QUAD - 1)).ir, I64(0)),
+        aligned = builder.and_(
+            builder.icmp_signed("==", (stride & (QUAD - 1)).ir, I64(0)),
             builder.icmp_signed("<=", (first + block.depth).ir, terms.ir),
         )
 
-        def by_quads(way):
-            unit, term, steps = places(builder, thread, way)
-            base = start + (first if way else (term + first) * line)
-            for i, (further, later) in enumerate(steps):
-                if way:
-                    place = base + least(unit + further, units - 1) * line + term + later
+        def load_vectors(forward):
+            unit, term, steps = coordinates(builder, thread, forward)
+            base = start + (first if forward else (term + first) * stride)
+            for i, (unit_step, term_step) in enumerate(steps):
+                if forward:
+                    offset = base + minimum(unit + unit_step, units - 1) * stride + term + term_step
                 else:
-                    place = base + least(unit, (units - 1) & -QUAD) + line * later
-                values = load_vector(builder, params, place.ir, QUAD)
-                store_all(builder, values, at(builder, stage, i * QUAD))
+                    offset = base + minimum(unit, (units - 1) & -QUAD) + stride * term_step
+                values = load_vector(builder, params, offset.ir, QUAD)
+                store_all(builder, values, at(builder, weights, i * QUAD))
 
-        def one_by_one(way):
-            unit, term, steps = places(builder, thread, way)
-            for i, (further, later) in enumerate(steps):
+        def load_elements(forward):
+            """Any alignment, each element with a predicate."""
+            unit, term, steps = coordinates(builder, thread, forward)
+            for i, (unit_step, term_step) in enumerate(steps):
                 for j in range(QUAD):
-                    n = least(unit + (further if way else j), units - 1)
-                    k = term + first + (later + (j if way else 0))
-                    far, near = (n, least(k, terms - 1)) if way else (least(k, terms - 1), n)
-                    place = at(builder, params, (start + far * line + near).ir)
-                    value = where(k < terms, load(builder, place, 1), 0)
-                    store(builder, value, at(builder, stage, i * QUAD + j))
+                    n = minimum(unit + (unit_step if forward else j), units - 1)
+                    k = term + first + (term_step + (j if forward else 0))
+                    if forward:
+                        major, minor = n, minimum(k, terms - 1)
+                    else:
+                        major, minor = minimum(k, terms - 1), n
+                    source = at(builder, params, (start + major * stride + minor).ir)
+                    value = where(k < terms, load(builder, source, 1), 0)
+                    store(builder, value, at(builder, weights, i * QUAD + j))
 
-        for way in (True, False):
-            this = forward.ir if way else builder.not_(forward.ir)
-            for body, condition in ((by_quads, whole), (one_by_one, builder.not_(whole))):
-                builder.when(builder.and_(this, condition), functools.partial(body, way))
+        for forward in (True, False):
+            direction = is_forward.ir if forward else builder.not_(is_forward.ir)
+            for body, condition in (
+                (load_vectors, aligned),
+                (load_elements, builder.not_(aligned)),
+            ):
+                selected = builder.and_(direction, condition)
+                builder.when(selected, functools.partial(body, forward))
 
     @device_code
-    def keep(builder, shared, start, stage, words, row, thread):
-        def all_quads(way):
-            unit, term, steps = places(builder, thread, way)
-            base = Value(builder, start) + term * block.line + unit
-            for i, (further, later) in enumerate(steps):
-                values = load_all(builder, at(builder, stage, i * QUAD), QUAD)
-                place = base + (later * block.line + further)
-                if not way:
-                    store_vector(builder, values, shared, place.ir)
+    def store_weights(builder, shared, buffer, weights, descriptors, current, thread):
+        def store_vectors(forward):
+            unit, term, steps = coordinates(builder, thread, forward)
+            base = Value(builder, buffer) + term * block.stride + unit
+            for i, (unit_step, term_step) in enumerate(steps):
+                values = load_all(builder, at(builder, weights, i * QUAD), QUAD)
+                offset = base + (term_step * block.stride + unit_step)
+                if not forward:
+                    store_vector(builder, values, shared, offset.ir)
                     continue
                 for j, value in enumerate(values):
-                    store(builder, value, at(builder, shared, (place + j * block.line).ir))
+                    target = at(builder, shared, (offset + j * block.stride).ir)
+                    store(builder, value, target)
 
-        forward = word(builder, words, row, BIAS) >= 0
-        builder.when(forward.ir, lambda: all_quads(True))
-        builder.when(builder.not_(forward.ir), lambda: all_quads(False))
+        is_forward = field(builder, descriptors, current, BIAS) >= 0
+        builder.when(is_forward.ir, lambda: store_vectors(True))
+        builder.when(builder.not_(is_forward.ir), lambda: store_vectors(False))
 
-    return fetch, keep
+    return prefetch_weights, store_weights
 
 
-def product_code(block, most):
-    """most: units whose activations fit shared memory."""
-    samples, unit = block.samples, block.unit
+def product_code(block, max_units):
+    """Return device code for the accumulators of a thread. max_units: units whose activations fit
+    shared memory.
+    """
+    samples, units_of_thread = block.samples_per_thread, block.units_per_thread
 
     @device_code
-    def ask(builder, bias, params, words, row, column):
-        """Prefetch biases into registers; a backward pass ignores them."""
-        bias_at, units = (word(builder, words, row, c) for c in (BIAS, UNITS))
+    def prefetch_bias(builder, bias, params, descriptors, current, column):
+        """Load biases to registers. A backward pass ignores them."""
+        bias_at, units = (field(builder, descriptors, current, c) for c in (BIAS, UNITS))
         bias_at = where(bias_at >= 0, bias_at, 0)
-        for j in range(unit):
-            place = bias_at + least(Value(builder, column) + j, units - 1)
-            store(builder, load(builder, at(builder, params, place.ir), 1), at(builder, bias, j))
+        for j in range(units_of_thread):
+            offset = bias_at + minimum(Value(builder, column) + j, units - 1)
+            value = load(builder, at(builder, params, offset.ir), 1)
+            store(builder, value, at(builder, bias, j))
 
     @device_code
-    def start(builder, acc, bias, words, row):
-        """Initialize every sum with its bias, backward with 0."""
-        forward = word(builder, words, row, BIAS) >= 0
-        for j in range(unit):
-            first = where(forward, load(builder, at(builder, bias, j), 1), 0)
+    def init_accumulators(builder, acc, bias, descriptors, current):
+        """Set each accumulator to its bias, backward to 0."""
+        is_forward = field(builder, descriptors, current, BIAS) >= 0
+        for j in range(units_of_thread):
+            value = where(is_forward, load(builder, at(builder, bias, j), 1), 0)
             for i in range(samples):
-                store(builder, first, at(builder, acc, i * unit + j))
+                store(builder, value, at(builder, acc, i * units_of_thread + j))
 
     @device_code
-    def multiply(builder, acc, shared, left, right):
-        """acc[i, j] += sum over the terms of a buffer of left[k, i] right[k, j]"""
-        sums = load_all(builder, acc, block.sums)
+    def multiply_accumulate(builder, acc, shared, left, right):
+        """acc[i, j] += sum_k left[k, i] right[k, j] over the D terms of a buffer
+
+        left: offset of the activations of the thread's samples; right: of the weights of its units.
+        """
+        sums = load_all(builder, acc, block.accumulators)
         left = Value(builder, left)
         for k in range(block.depth):
             a = []
             for q in range(samples // QUAD):
-                place = left + quad_at(q, k, most)
-                a += load_vector(builder, shared, place.ir, QUAD)
-            b = load_vector(builder, shared, builder.add(right, I64(k * block.line)), unit)
+                offset = left + quad_offset(q, k, max_units)
+                a += load_vector(builder, shared, offset.ir, QUAD)
+            offset = builder.add(right, I64(k * block.stride))
+            b = load_vector(builder, shared, offset, units_of_thread)
             for i, x in enumerate(a):
                 for j, y in enumerate(b):
-                    sums[i * unit + j] = fma(x, y, sums[i * unit + j])
+                    e = i * units_of_thread + j
+                    sums[e] = fma(x, y, sums[e])
         store_all(builder, sums, acc)
 
-    return ask, start, multiply
+    return prefetch_bias, init_accumulators, multiply_accumulate

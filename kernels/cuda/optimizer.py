@@ -1,4 +1,11 @@
-"""Updates of parameters from gradients that a thread holds in registers."""
+"""Updates of parameters, from gradients that a thread holds in registers.
+
+    params   global, float32 [size]
+    state    global, float32 [arrays of the optimizer][size]
+    hypers   global, float32: HYPER scalars from hyper_at on, then the columns of `job.py`
+
+A thread loads and stores the parameters that it updates as vectors of 1, 2 or 4.
+"""
 
 import functools
 from typing import NamedTuple
@@ -13,7 +20,7 @@ from .vector import load_vector, store_vector
 
 
 class Hyper(NamedTuple):
-    """Scalars of an update, and the address of its overflow mark."""
+    """Scalars of an update, and the address of its overflow flag."""
 
     scalars: list[Value]
     overflow: ir.Value
@@ -25,16 +32,15 @@ def hyper_of(builder, hypers, hyper_at):
     return Hyper(scalars, at(builder, first, OVERFLOW))
 
 
-def apply(builder, code, params, state, size, place, gradients, hyper, limit=INFINITY):
-    """Updates the parameters from `place` on, a multiple of their number: 1, 2 or 4.
-
-    state: arrays of `size` floats, one after another. limit: see `updates.guarded`.
+def apply(builder, code, params, state, size, offset, gradients, hyper, limit=INFINITY):
+    """Update the parameters from `offset` on, a multiple of the number of gradients: 1, 2 or 4.
+    limit: see `updates.guarded`.
     """
     width = len(gradients)
-    places = [place + Value(builder, size) * s for s in range(UPDATES[code].arrays)]
-    old = load_vector(builder, params, place.ir, width) if code != STORE else gradients
+    offsets = [offset + Value(builder, size) * s for s in range(UPDATES[code].arrays)]
+    old = load_vector(builder, params, offset.ir, width) if code != STORE else gradients
     old_state = [
-        load_vector(builder, state, p.ir, width) if code != STORE else None for p in places
+        load_vector(builder, state, p.ir, width) if code != STORE else None for p in offsets
     ]
     new, new_state, overflow = [], [], None
     for j, gradient in enumerate(gradients):
@@ -42,26 +48,26 @@ def apply(builder, code, params, state, size, place, gradients, hyper, limit=INF
             new_state.append([gradient])
             continue
         states = [s[j] for s in old_state]
-        p, s, bad = guarded(code, old[j], gradient, states, hyper.scalars, limit)
+        p, s, element_overflow = guarded(code, old[j], gradient, states, hyper.scalars, limit)
         new.append(p)
         new_state.append(s)
-        overflow = bad if overflow is None else overflow | bad
+        overflow = element_overflow if overflow is None else overflow | element_overflow
     if code != STORE:
-        store_vector(builder, new, params, place.ir)
+        store_vector(builder, new, params, offset.ir)
         one = Value(builder, F32(1.0))
         builder.when(overflow.ir, lambda: store(builder, one, hyper.overflow))
-    for i, p in enumerate(places):
+    for i, p in enumerate(offsets):
         store_vector(builder, [s[i] for s in new_state], state, p.ir)
 
 
 @functools.cache
 def update_one(code, limit=INFINITY):
-    """Device code: the update of one parameter."""
+    """Return device code that updates one parameter."""
 
     @device_code
-    def update(builder, params, state, size, place, gradient, hypers, hyper_at):
+    def update(builder, params, state, size, offset, gradient, hypers, hyper_at):
         gradients = [Value(builder, gradient)]
         hyper = hyper_of(builder, hypers, hyper_at)
-        apply(builder, code, params, state, size, Value(builder, place), gradients, hyper, limit)
+        apply(builder, code, params, state, size, Value(builder, offset), gradients, hyper, limit)
 
     return update

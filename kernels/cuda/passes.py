@@ -1,9 +1,13 @@
-"""The table of the narrow schedule, int64: a head with the constants of a launch, then one row for
-each pass. The host writes it once; the kernel copies the head and two rows at a time into shared
-memory. So one kernel runs networks of any depth and width.
+"""The table of the narrow schedule, int64: a header with the constants of a launch, then one
+descriptor for each pass. The host writes it once. The kernel copies the header and two descriptors
+at a time to shared memory, so one kernel runs networks of any depth and width.
 
-A pass takes eight samples through all units of one layer, forward or backward. Offsets and strides
-count floats; rows of the activations are [sample][unit].
+A pass takes eight samples through all units of one layer, forward or backward.
+
+    table    [HEADER + (passes + 2) * DESCRIPTOR] int64, see `narrow.py`; the last two descriptors
+             are prefetched and never run
+    offsets  floats, into the activations (rows [sample][unit]) or into the parameters
+    strides  floats from one sample to the next
 """
 
 from dataclasses import dataclass
@@ -39,53 +43,53 @@ from ..program import (
 from .device import SIMULATED
 from .shape import GROUP, PAD
 
-# The head: constants of a launch.
+# The header: constants of a launch.
 (
     PASSES,
-    LAYERS,  # passes forward
-    X_PLACE,  # in the activations: where the input's rows are kept, or NOWHERE
-    X_STEP,  # from one of them to the next
-    TOP,  # in the activations: dz of the outputs
-    TOP_STEP,
+    LAYERS,  # forward passes
+    INPUT,  # offset of the stored input in the activations, or NOWHERE
+    INPUT_STRIDE,
+    OUTPUT_DZ,  # offset of dz of the outputs in the activations
+    OUTPUT_DZ_STRIDE,
     LOSS,  # its code, or NO_LOSS
     OUTPUTS,
-    WEIGHTED,  # 1: by weights of samples
-    CLASS_WEIGHTED,  # 1: by weights of classes
-    HEAD,
+    WEIGHTED,  # 1 if samples have weights
+    CLASS_WEIGHTED,  # 1 if classes have weights
+    HEADER,
 ) = range(11)
-NO_LOSS = -1  # only outputs are wanted
+NO_LOSS = -1  # prediction: outputs only
 
-# Columns of the rows after it: a cache line.
+# Elements of a descriptor, which is a cache line long.
 (
-    TERMS,  # of each sum
-    UNITS,  # sums of each sample
-    WEIGHTS,  # in the parameters: forward (units, terms), backward (terms, units)
-    BIAS,  # in the parameters; NOWHERE of a pass backward
-    MORE,  # in the activations, with the strides of OUT: added to the sums, or NOWHERE
-    SLOPE,  # in the activations, with the strides of OUT: the array that the activation's slope is
-    # computed from. Forward: z is written there, unless NOWHERE; backward: of the node below
-    OUT,  # in the activations: where results go, or NOWHERE
+    TERMS,  # of each sum: K
+    UNITS,  # N
+    WEIGHTS,  # offset in the parameters: forward (N, K), backward (K, N)
+    BIAS,  # offset in the parameters; NOWHERE in a backward pass
+    SKIP,  # offset in the activations of what is added to the sums, or NOWHERE; stride OUT_STRIDE
+    SLOPE,  # offset in the activations of the values that the activation's slope is computed from;
+    # stride OUT_STRIDE. Forward: z is stored there, unless NOWHERE. Backward: of the node below
+    OUT,  # offset of the results in the activations, or NOWHERE
     OUT_STRIDE,
-    FUNCTION,  # the activation; backward that of the node below
+    ACTIVATION_CODE,  # backward: of the node below
     MASK_SITE,
-    LIMIT,  # a 16-bit number below it drops; 0: no mask
-    # The 32 bits of float32 numbers.
-    VALUE,  # of dropped units
-    A,  # the affine map of dropout; backward 1 and 0 where there was none, which changes no bit
-    B,
+    MASK_THRESHOLD,  # a unit is dropped if its 16-bit number is smaller; 0: no mask
+    # The bits of float32 numbers.
+    DROPPED,  # value of a dropped unit
+    AFFINE_SCALE,  # affine map of dropout; backward 1 and 0 without dropout, which changes no bit
+    AFFINE_SHIFT,
     LAMBDA,
     LAMBDA_ALPHA,
-    PASS,
+    DESCRIPTOR,
 ) = range(17)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of threads that takes GROUP samples through layers of up to `columns` units. Shared
-    memory holds two buffers of weights, `depth` terms of all units each.
+    """Shape of a thread block that takes GROUP samples through layers of up to `columns` units.
 
-    A thread owns `unit` adjacent units of `samples` samples, all eight or four. Fewer accumulators
-    per thread shorten latency but reload operands more often.
+    Shared memory holds two buffers of weights, `depth` terms of all units each. A thread owns
+    `units_per_thread` adjacent units of `samples_per_thread` samples, all eight or four. Fewer
+    accumulators per thread shorten latency but reload operands more often.
     """
 
     columns: int
@@ -93,108 +97,112 @@ class Block:
     threads: int
 
     @property
-    def unit(self):
+    def units_per_thread(self):
         return max(1, self.columns // self.threads)
 
     @property
-    def across(self):
-        """Threads side by side."""
-        return self.columns // self.unit
+    def threads_across(self):
+        """Threads that share a sample."""
+        return self.columns // self.units_per_thread
 
     @property
-    def samples(self):
-        return GROUP * self.across // self.threads
+    def samples_per_thread(self):
+        return GROUP * self.threads_across // self.threads
 
     @property
-    def sums(self):
-        return self.samples * self.unit
+    def accumulators(self):
+        return self.samples_per_thread * self.units_per_thread
 
     @property
-    def stage(self):
-        """Floats of the next weights that a thread has in registers."""
+    def prefetch(self):
+        """Floats of the next buffer of weights that a thread holds in registers."""
         return self.columns * self.depth // self.threads
 
     @property
-    def line(self):
+    def stride(self):
+        """Floats from one term of a buffer of weights to the next."""
         return self.columns + PAD
 
     @property
     def buffer(self):
-        """Floats of weights in shared memory at a time."""
-        return self.depth * self.line
+        """Floats of a buffer of weights."""
+        return self.depth * self.stride
 
 
-# Buffers fill shared memory, 32 floats a thread: the next one is loaded from the second-level cache
-# while this one is multiplied.
+# Two buffers of 32 floats per thread fill shared memory. The next one is loaded from the
+# second-level cache while this one is multiplied.
 ON_DEVICE = Block(64, 64, 128), Block(128, 32, 128), Block(256, 16, 128)
 BLOCKS = (Block(8, 8, 16), Block(16, 16, 16), Block(64, 8, 16)) if SIMULATED else ON_DEVICE
 
 
 def _forward(row, constants, dropping, backward):
-    made = np.zeros(PASS, np.int64)
+    """Return the descriptor of a forward pass. backward: True if backward passes follow."""
+    descriptor = np.zeros(DESCRIPTOR, np.int64)
     columns = FAN_IN, FAN_OUT, W_AT, B_AT, SKIP_AT, H_AT, H_STRIDE
-    made[[TERMS, UNITS, WEIGHTS, BIAS, MORE, OUT, OUT_STRIDE]] = row[list(columns)]
-    keeps = backward and keeps_input(NAMES[row[ACTIVATION]])
-    made[SLOPE] = row[SLOPE_AT] if keeps else NOWHERE
-    _set_end(made, row, constants, dropping)
-    return made
+    descriptor[[TERMS, UNITS, WEIGHTS, BIAS, SKIP, OUT, OUT_STRIDE]] = row[list(columns)]
+    stores_z = backward and keeps_input(NAMES[row[ACTIVATION]])
+    descriptor[SLOPE] = row[SLOPE_AT] if stores_z else NOWHERE
+    _set_epilogue(descriptor, row, constants, dropping)
+    return descriptor
 
 
 def _backward(row, below, constants):
-    """constants: of the node below."""
-    made = np.zeros(PASS, np.int64)
+    """Return the descriptor of a backward pass. constants: of the node below."""
+    descriptor = np.zeros(DESCRIPTOR, np.int64)
     columns = FAN_OUT, FAN_IN, W_AT, GRADIENT_AT
-    made[[TERMS, UNITS, WEIGHTS, MORE]] = row[list(columns)]
-    made[BIAS] = NOWHERE
-    made[[SLOPE, OUT, OUT_STRIDE]] = below[[SLOPE_AT, DZ_AT, H_STRIDE]]
-    _set_end(made, below, constants, below[REMASK])
-    made[VALUE] = 0  # the gradient of what was dropped
+    descriptor[[TERMS, UNITS, WEIGHTS, SKIP]] = row[list(columns)]
+    descriptor[BIAS] = NOWHERE
+    descriptor[[SLOPE, OUT, OUT_STRIDE]] = below[[SLOPE_AT, DZ_AT, H_STRIDE]]
+    _set_epilogue(descriptor, below, constants, below[REMASK])
+    descriptor[DROPPED] = 0  # the gradient of what was dropped
     if not below[DROPPING]:
-        made[[A, B]] = bits([1, 0])
-    return made
+        descriptor[[AFFINE_SCALE, AFFINE_SHIFT]] = bits([1, 0])
+    return descriptor
 
 
-def _set_end(made, row, constants, masked):
-    """The epilogue: activation, mask and affine map."""
-    made[[FUNCTION, MASK_SITE]] = row[[ACTIVATION, SITE]]
-    made[LIMIT] = row[THRESHOLD] if masked else 0
+def _set_epilogue(descriptor, row, constants, masked):
+    """Set the epilogue: activation, mask and affine map."""
+    descriptor[[ACTIVATION_CODE, MASK_SITE]] = row[[ACTIVATION, SITE]]
+    descriptor[MASK_THRESHOLD] = row[THRESHOLD] if masked else 0
     reals = DROP_VALUE, AFFINE_A, AFFINE_B, SELU_LAMBDA, SELU_LAMBDA_ALPHA
-    made[[VALUE, A, B, LAMBDA, LAMBDA_ALPHA]] = bits(constants[list(reals)])
+    elements = [DROPPED, AFFINE_SCALE, AFFINE_SHIFT, LAMBDA, LAMBDA_ALPHA]
+    descriptor[elements] = bits(constants[list(reals)])
 
 
 def bits(values):
+    """Return the bits of float32 numbers as int32."""
     return np.asarray(values, np.float32).view(np.int32)
 
 
-def keeps_all(program):
-    """Return True if the input and all outputs have their own places. If two buffers alternate,
-    only the last outputs may be written, because other blocks are at other layers.
+def stores_all_outputs(program):
+    """Return True if the input and all outputs have distinct buffers. If two buffers alternate,
+    only the last outputs may be stored, because other blocks are at other layers.
     """
-    places = {int(program[0, X_AT]), *map(int, program[:, H_AT])}
-    return len(places) == 1 + len(program)
+    offsets = {int(program[0, X_AT]), *map(int, program[:, H_AT])}
+    return len(offsets) == 1 + len(program)
 
 
-def head_of(program, backward, targets=None, loss=NO_LOSS):
-    """targets: the `Targets` of a loss; loss: its code."""
-    head, layers = np.zeros(HEAD, np.int64), len(program)
-    head[[PASSES, LAYERS, LOSS]] = 2 * layers - 1 if backward else layers, layers, loss
-    head[X_PLACE] = NOWHERE
-    if keeps_all(program):
-        head[[X_PLACE, X_STEP]] = program[0, [X_AT, X_STRIDE]]
-    head[[TOP, TOP_STEP, OUTPUTS]] = program[-1, [DZ_AT, H_STRIDE, FAN_OUT]]
+def header_of(program, backward, targets=None, loss=NO_LOSS):
+    """Return the header, (HEADER,). targets: the `Targets` of a loss; loss: its code."""
+    header, layers = np.zeros(HEADER, np.int64), len(program)
+    header[[PASSES, LAYERS, LOSS]] = 2 * layers - 1 if backward else layers, layers, loss
+    header[INPUT] = NOWHERE
+    if stores_all_outputs(program):
+        header[[INPUT, INPUT_STRIDE]] = program[0, [X_AT, X_STRIDE]]
+    header[[OUTPUT_DZ, OUTPUT_DZ_STRIDE, OUTPUTS]] = program[-1, [DZ_AT, H_STRIDE, FAN_OUT]]
     if targets is not None:
-        head[[WEIGHTED, CLASS_WEIGHTED]] = targets.weighted, targets.class_weighted
-    return head
+        header[[WEIGHTED, CLASS_WEIGHTED]] = targets.weighted, targets.class_weighted
+    return header
 
 
-def passes_of(program, constants, training, backward):
-    """The passes of the table, (n, PASS): forward through all nodes of a program; with `backward`
-    also back to the first one. Two more follow, which are read ahead but never run. training: with
-    dropout.
+def descriptors_of(program, constants, training, backward):
+    """Return the descriptors of a launch, (passes + 2, DESCRIPTOR): forward through all nodes of a
+    program; with `backward` also backward to the first one. The last two are prefetched and never
+    run. training: with dropout.
     """
     count = len(program)
     table = [_forward(program[r], constants[r], training, backward) for r in range(count)]
-    if not keeps_all(program):
+    if not stores_all_outputs(program):
         for row in table[:-1]:
             row[OUT] = NOWHERE
     if backward:

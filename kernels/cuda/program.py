@@ -1,16 +1,15 @@
 """The interpreter: turns a program into launches, a few for each row of its table, in their order.
-All that changes from step to step lies on the device, so the same launches can be repeated.
+All that changes from step to step is on the device, so the same launches can be repeated.
 
-`run_outputs` and `run_rows` make a launch for each layer and direction ("wide": `run_forward`,
-`run_backward`), or one for all of them ("narrow") with the threads of `block`, one of
-`passes.BLOCKS`; None: wide. `fastsnn/engine/schedule.py` chooses; in float32 both give the same
-bits.
+`run_outputs` and `run_rows` emit a launch for each layer and direction ("wide": `run_forward`,
+`run_backward`), or a single one ("narrow") with thread blocks `block`, one of `passes.BLOCKS`;
+None: wide. `fastsnn/engine/schedule.py` chooses; in float32 both give the same bits.
 
     launch           called as launch(kernel, grid, *arguments) for each launch
-    row, below       rows of the table, of a layer and of the one below it
+    row, below       rows of the table: of a layer and of the one below it
     program, batch, targets, queue    see `arguments.py`
     acts             activations and gradients, rows [sample][unit]
-    state            the optimizer's arrays, like the parameters
+    state            the optimizer's arrays, each like the parameters
     precision        of the operands of products
 """
 
@@ -31,7 +30,7 @@ from .weights import weight_gradients
 
 
 def run_outputs(launch, block, program, acts, x, batch, queue, training, precision="float32"):
-    """`run_forward`, or one launch that does the same."""
+    """Launch the work of `run_forward`, by either schedule."""
     if block is not None:
         narrow_forward(launch, block, program, acts, x, batch, queue, training)
     else:
@@ -41,8 +40,8 @@ def run_outputs(launch, block, program, acts, x, batch, queue, training, precisi
 def run_rows(
     launch, block, losses, program, acts, x, batch, targets, queue, loss, precision="float32"
 ):
-    """All of a step that comes before the weights: `run_forward` in training and `run_backward`, or
-    one launch that does the same, in float32. losses: of each sample; loss: its code.
+    """Launch the work of `run_forward` in training and of `run_backward`, by either schedule; the
+    narrow one multiplies in float32. losses: of each sample, output; loss: its code.
     """
     if block is not None:
         narrow_step(launch, block, losses, program, acts, x, batch, targets, queue, loss)
@@ -52,8 +51,8 @@ def run_rows(
 
 
 def run_forward(launch, program, acts, x, batch, queue, training, precision="float32"):
-    """All layers for a batch of rows of x. training: with dropout; also keeps what the backward
-    pass reads.
+    """Launch all layers, forward, for a batch of rows of x. training: with dropout, and saves what
+    the backward pass reads.
     """
     table, constants, params = program
     jobs, slots, samples = queue.jobs, queue.slots, batch.samples
@@ -73,7 +72,7 @@ def run_forward(launch, program, acts, x, batch, queue, training, precision="flo
 
 
 def run_backward(launch, losses, program, acts, batch, targets, queue, loss, precision="float32"):
-    """After `run_forward`: the loss, and dz of all layers."""
+    """Launch the loss and dz of all layers, after `run_forward`."""
     table, constants, params = program
     jobs, slots, samples = queue.jobs, queue.slots, batch.samples
     loss_and_gradient(launch, losses, table[-1], acts, batch, targets, queue, loss)
@@ -91,9 +90,9 @@ def run_backward(launch, losses, program, acts, batch, targets, queue, loss, pre
 
 
 def run_weights(launch, program, tiling, state, acts, queue, update, size, samples):
-    """Gradients of all parameters over the batch, and their update. The gradient of weights with a
-    direction is stored, for `run_directions`. tiling: a `Tiling` of the program; size: the number
-    of parameters.
+    """Launch the gradients of all parameters over the batch, and their updates. The gradient of
+    weights with a direction is stored for `run_directions`. tiling: the program's `Tiling`; size:
+    the number of parameters.
     """
     table, constants, params = program
     slots, hypers = queue.slots, queue.hypers
@@ -107,8 +106,8 @@ def run_weights(launch, program, tiling, state, acts, queue, update, size, sampl
 
 
 def run_directions(launch, program, state, queue, update, size):
-    """For networks with weight normalization: update lengths and directions, from the gradients
-    that `run_weights` has stored.
+    """Launch the updates of lengths and directions of weight normalization, from the gradients that
+    `run_weights` has stored.
     """
     for row in program.table:
         if row[V_AT] >= 0:

@@ -1,4 +1,10 @@
-"""Operations on real numbers that kernels call one by one, and sums over the threads of a block."""
+"""Float32 operations that kernels call, and reductions over the threads of a block.
+
+    shared   float32, one element per thread
+
+A reduction begins with a barrier, so `shared` may be reused. Every thread of the block must call
+it, and every thread receives the result.
+"""
 
 import functools
 
@@ -7,30 +13,32 @@ from numba.cuda import types
 
 from .. import scalar
 from ..emit import F32, Value, absolute, sqrt, where
-from .activation import values
+from .activation import as_values
 from .code import device_value, helper
-from .shape import GROUP, LANES, LINE
+from .shape import BLOCK_SIZE, GROUP, LANES
 
 FLOAT = types.float32
 
 
 def _operation(function, kind="float32"):
-    """`function` of Values as a call inside kernels."""
+    """Return device code for `function` of one or two Values."""
     if function.__code__.co_argcount == 1:
 
         @device_value(kind)
         def operation(builder, a):
-            return function(*values(builder, a))
+            return function(*as_values(builder, a))
     else:
 
         @device_value(kind)
         def operation(builder, a, b):
-            return function(*values(builder, a, b))
+            return function(*as_values(builder, a, b))
 
     return operation
 
 
 def _library(name):
+    """Return device code for a function of NVIDIA's libdevice."""
+
     @device_value("float32")
     def call(builder, a):
         return Value(builder, builder.library(name, a))
@@ -44,38 +52,40 @@ multiply = _operation(lambda a, b: a * b)
 divide = _operation(lambda a, b: a / b)
 square_root = _operation(lambda a: sqrt(a))
 exp_nonpositive = _operation(lambda a: scalar.exp_nonpositive(a))
-larger = _operation(lambda a, b: where(a > b, a, where(a.is_nan(), a, b)))  # NaN, if one is
+maximum = _operation(lambda a, b: where(a > b, a, where(a.is_nan(), a, b)))  # NaN if either is
 log, log1p = _library("__nv_logf"), _library("__nv_log1pf")
 is_finite = _operation(lambda a: absolute(a) < float("inf"), "boolean")
 is_number = _operation(lambda a: a.is_number(), "boolean")
-above = _operation(lambda a, b: a > b, "boolean")
+greater = _operation(lambda a, b: a > b, "boolean")
 
 
 @device_value("float32")
-def real(builder, n):
-    """An integer as a real number."""
+def to_float(builder, n):
+    """Convert an integer to float32."""
     return Value(builder, builder.sitofp(n, F32))
 
 
 @helper
 def block_sum(shared, value):
-    """The sum over all LINE threads of a block, in a fixed order. shared: LINE floats."""
+    """Return the sum over the BLOCK_SIZE threads of a block, by a tree of pairs."""
     thread = cuda.threadIdx.x
     cuda.syncthreads()
     shared[thread] = value
     cuda.syncthreads()
-    step = LINE // 2
-    while step > 0:
-        if thread < step:
-            shared[thread] = add(shared[thread], shared[thread + step])
+    stride = BLOCK_SIZE // 2
+    while stride > 0:
+        if thread < stride:
+            shared[thread] = add(shared[thread], shared[thread + stride])
         cuda.syncthreads()
-        step = step // 2
+        stride = stride // 2
     return shared[0]
 
 
 @functools.cache
 def row_sums(lanes):
-    """The same over the `lanes` threads of each row: threads [lanes r, lanes (r + 1))."""
+    """Return the helper for the sum over threads [lanes r, lanes (r + 1)) of each row r, in the
+    order of the threads.
+    """
 
     @helper
     def row_sum(shared, value):
@@ -97,7 +107,9 @@ row_sum = row_sums(LANES)
 
 @helper
 def unit_sum(shared, value):
-    """The same over the eight threads of each of LANES units: u, u + LANES, u + 2 LANES, ..."""
+    """Return the sum over the eight threads u, u + LANES, u + 2 LANES, ... of unit u, in this
+    order.
+    """
     thread = cuda.threadIdx.x
     cuda.syncthreads()
     shared[thread] = value

@@ -1,11 +1,16 @@
-"""Tiles: how many rows and columns of a product a block of threads computes, and how they share it.
+"""Shapes of thread blocks, and the choice of the tile of a product.
 
-A thread has GROUP rows, one after another, and `unit` columns in pieces of at most four, so that
-all it reads and writes are vectors. A warp is 4 threads down and 8 across: what it reads of a line
-in shared memory at a time lies in 32 different banks, or is the same for several threads.
+    tile     rows x columns of a result, the work of one block; `terms` of its sums' K terms are in
+             shared memory at a time
+    thread   GROUP = 8 consecutive rows; `columns_per_thread` columns, as `vectors` vectors of
+             `vector_width` <= QUAD adjacent columns, `vector_step` columns apart
+    warp     4 threads down by 8 across
+    word     4 bytes of shared memory: a float32 or tf32 term, or two consecutive bf16 terms
+    buffer   `depth` words of each row (left operand), then from `right_offset` on of each column
+             (right operand)
 
-In float32 a word of shared memory is one term of an operand; tensor cores want it rounded, and in
-bf16 a word is two consecutive terms (`tensor.py`).
+A warp's access to a line of shared memory touches 32 different banks, or the same word from several
+threads.
 """
 
 from dataclasses import dataclass
@@ -13,20 +18,20 @@ from dataclasses import dataclass
 from .device import SIMULATED
 
 GROUP = 8  # rows of a thread: the samples of one call of the generator
-PAD = 4  # floats after a line: columns written by neighbouring threads lie in different banks
-QUAD = 4  # floats of the longest vector
+PAD = 4  # floats after a line: columns stored by neighbouring threads are in different banks
+QUAD = 4  # floats of the longest vector: 16 bytes
 
 
 @dataclass(frozen=True)
 class Tile:
-    """rows x columns of a result; `depth` words of its sums' terms are in shared memory at a time.
-    precision: how the operands are rounded.
+    """The part of a product that a thread block computes. `depth`: words of each row and column in
+    a buffer. precision: of the operands.
     """
 
     rows: int
     columns: int
     depth: int
-    unit: int
+    columns_per_thread: int
     precision: str = "float32"
 
     @property
@@ -35,69 +40,72 @@ class Tile:
 
     @property
     def tensor(self):
-        """True if tensor cores multiply."""
+        """True if tensor cores compute the products."""
         return self.precision != "float32"
 
     @property
-    def packed(self):
-        """Terms in a word."""
+    def terms_per_word(self):
+        """Terms per word of shared memory."""
         return 2 if self.precision == "bf16" else 1
 
     @property
     def terms(self):
-        """Terms in shared memory at a time."""
-        return self.depth * self.packed
+        """Terms of a buffer."""
+        return self.depth * self.terms_per_word
 
     @property
-    def down(self):
-        """Threads above one another."""
+    def threads_down(self):
+        """Threads per column of the tile."""
         return self.rows // GROUP
 
     @property
-    def across(self):
-        """Threads side by side."""
-        return self.columns // self.unit
+    def threads_across(self):
+        """Threads per row of the tile."""
+        return self.columns // self.columns_per_thread
 
     @property
     def threads(self):
-        return self.down * self.across
+        return self.threads_down * self.threads_across
 
     @property
-    def width(self):
-        """Columns of one piece of a thread."""
-        return min(QUAD, self.unit)
+    def vector_width(self):
+        """Columns of one vector of a thread."""
+        return min(QUAD, self.columns_per_thread)
 
     @property
-    def pieces(self):
-        return self.unit // self.width
+    def vectors(self):
+        """Vectors of columns per thread."""
+        return self.columns_per_thread // self.vector_width
 
     @property
-    def step(self):
-        """Columns from one piece of a thread to the next: pieces of all threads come first."""
-        return self.columns // self.pieces
+    def vector_step(self):
+        """Columns from one vector of a thread to the next; in between are the other threads'."""
+        return self.columns // self.vectors
 
     @property
     def pad(self):
+        """Words after each line of an operand."""
         return 0 if self.tensor else PAD
 
     @property
-    def right(self):
-        """The first word of the right operand in a buffer, after the left one."""
+    def right_offset(self):
+        """Offset of the right operand in a buffer, words."""
         return self.depth * (self.rows + self.pad)
 
     @property
     def buffer(self):
-        """Words of shared memory for `depth` lines of both operands."""
-        return self.right + self.depth * (self.columns + self.pad)
+        """Words of a buffer of both operands."""
+        return self.right_offset + self.depth * (self.columns + self.pad)
 
     @property
     def accumulators(self):
-        return GROUP * self.unit
+        """Accumulators per thread."""
+        return GROUP * self.columns_per_thread
 
 
 ON_DEVICE = Tile(128, 128, 8, 8), Tile(64, 64, 16, 4), Tile(32, 32, 16, 2)
-# A warp has 32 rows, and 32 columns in each of its pieces. More of them mean fewer reads of shared
-# memory for an instruction; as many terms as registers allow are on their way meanwhile.
+# A warp has 32 rows, and 32 columns for each vector of its threads. More vectors mean fewer loads
+# from shared memory per instruction. `depth` is as large as the registers for the prefetch allow.
 TENSOR = {
     "tf32": (
         Tile(128, 128, 16, 16, "tf32"), Tile(64, 64, 16, 4, "tf32"), Tile(32, 32, 16, 4, "tf32"),
@@ -107,27 +115,25 @@ TENSOR = {
     ),
 }  # fmt: skip
 TILES = {"float32": ON_DEVICE, **TENSOR}
-if SIMULATED:  # a thread is slow there, and a block of few shows all that a block of many does
+if SIMULATED:  # threads are slow there, and a small block tests as much as a large one
     TILES = {p: (Tile(16, 8, 8, 4, p),) for p in TILES}
-ENOUGH = 100  # blocks that keep a large GPU busy
-LINE = 8 if SIMULATED else 256  # threads of kernels without tiles
-LANES = LINE // GROUP  # of these for each of eight rows, or units for eight interleaved sums
+MIN_BLOCKS = 100  # that occupy a large GPU
+BLOCK_SIZE = 8 if SIMULATED else 256  # threads per block of kernels without tiles
+LANES = BLOCK_SIZE // GROUP  # threads per row of GROUP rows; units with GROUP partial sums each
 
 
-def blocks_of(n, size):
-    """Pieces of `size` that cover n."""
+def ceil_div(n, size):
+    """Return n / size, rounded up."""
     return -(-n // size)
 
 
-def tile_for(results, precision="float32"):
-    """The largest tile of which there are enough blocks for the results, a list of (rows,
-    columns); else the smallest.
-
-    The bits of a result do not depend on it.
+def tile_for(shapes, precision="float32"):
+    """Return the largest tile with at least MIN_BLOCKS blocks in the results of one launch, a list
+    of (rows, columns); else the smallest tile. No bit of a result depends on the tile.
     """
     tiles = TILES[precision]
     for tile in tiles[:-1]:
-        count = sum(blocks_of(m, tile.rows) * blocks_of(n, tile.columns) for m, n in results)
-        if count >= ENOUGH:
+        count = sum(ceil_div(m, tile.rows) * ceil_div(n, tile.columns) for m, n in shapes)
+        if count >= MIN_BLOCKS:
             return tile
     return tiles[-1]

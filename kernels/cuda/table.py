@@ -2,5 +2,5 @@
 
 
 def ints(row, *columns):
-    """Entries of a row as Python ints, which launches take."""
+    """Return entries of a row as Python ints, the type that launches take."""
     return [int(row[column]) for column in columns]

@@ -1,32 +1,32 @@
-"""Tensor cores: `mma.sync`, one instruction of a warp for products of all its 32 threads, summed in
-float32.
+"""Tensor cores: `mma.sync`, a warp-wide instruction that multiplies and accumulates in float32.
 
-An instruction multiplies 16 rows by 8 columns over WORDS words of terms, each thread holding some
-elements of all three matrices. It is given the transposed product: its rows are the columns of the
-result (units), its columns the rows (samples). In which order rows, columns and terms stand does
-not matter to a product, so they are labelled for what comes before and after. A thread ends up with
-8 samples, one after another, by pieces of 4 units, as without tensor cores:
+An instruction multiplies 16 rows by 8 columns over WORDS words of terms (operand words, see
+`operands.py`), distributed over the 32 lanes of a warp. It computes the transposed product: its
+rows are columns of the result (units), its columns are rows (samples). The order of rows, columns
+and terms does not matter to a product, so they are assigned such that a thread has 8 consecutive
+samples by vectors of 4 units, as without tensor cores:
 
-    lane = 4 across + down: the thread's samples begin with 8 down, its units with 4 across
-    rows r and r + 8 of instruction (i, j): units 4 r + 2 i and 4 r + 2 i + 1       r < 8, i < 2
-    its column c: sample 8 (c // 2) + 4 (c % 2) + j                                 c < 8, j < 4
-    its words w and w + 4: words 2 w and 2 w + 1 of eight                           w < 4
+    lane = 4 across + down      the thread's samples begin at 8 down, its units at 4 across
+    instruction (i, j)          i < TALL = 2, j < WIDE = 4: 32 units by 32 samples of a warp
+    its rows r and r + 8        units 4 r + 2 i and 4 r + 2 i + 1          r < 8
+    its column c                sample 8 (c // 2) + 4 (c % 2) + j          c < 8
+    its words w and w + 4       words 2 w and 2 w + 1 of eight             w < 4
 
-A lane holds elements of rows `across` and `across` + 8, of column `across`, at words `down` and
-`down` + 4. So for all eight instructions of a piece it takes 4 units and 4 samples at 2 words: two
-blocks of each, as they lie in shared memory (`words.word_at`).
+A lane holds elements of rows `across` and `across` + 8 and of column `across`, at words `down` and
+`down` + 4. For all eight instructions of a vector of units it therefore loads 4 units and 4 samples
+at 2 words: two blocks of each operand, as they are stored in shared memory.
 """
 
 from llvmlite import ir
 
 from ..emit import F32, Value, as_bits
 from . import device
+from .operands import pack, shared_offset, swizzle
 from .shape import GROUP, QUAD
 from .vector import load_vector, split, store_vector
-from .words import turn_of, word_at, words_of
 
-WORDS = 8  # that an instruction multiplies
-TALL, WIDE = 2, 4  # instructions for the 32 units and the 32 samples of a warp's piece
+WORDS = 8  # words of terms per instruction
+TALL, WIDE = 2, 4  # instructions for the 32 units and the 32 samples of a warp
 INSTRUCTIONS = {
     "tf32": "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
     "bf16": "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
@@ -36,7 +36,7 @@ CONSTRAINTS = ",".join(["=f"] * 4 + ["r"] * 6 + ["f"] * 4)
 
 
 def require(precision):
-    """Raises RuntimeError, in one line, where there are no instructions for it."""
+    """Raise RuntimeError, in one line, if the GPU has no instructions for a precision."""
     if precision in INSTRUCTIONS and not device.SIMULATED and device.architecture() < (8, 0):
         raise RuntimeError(
             f'precision "{precision}": compute capability 8.0 or newer is required, this GPU has '
@@ -44,100 +44,103 @@ def require(precision):
         )
 
 
-# On the way to shared memory.
+# Copies to shared memory.
 
 
-def loading(tile, right, turned):
-    """`tile.plain_loading` for tensor cores. A thread takes whole blocks: four terms of two rows,
+def tensor_copy(tile, right, k_major):
+    """`tile.float32_copy` for tensor cores. A thread copies whole blocks: four terms of two rows,
     or four rows at all terms of two words.
     """
     extent = tile.columns if right else tile.rows
-    quads = extent * tile.terms // QUAD // tile.threads
-    side = min(4, tile.terms // QUAD)
-    together = 2 if turned else 2 * tile.packed  # quads
+    count = extent * tile.terms // QUAD // tile.threads
+    threads_per_row = min(4, tile.terms // QUAD)
+    group = 2 if k_major else 2 * tile.terms_per_word  # vectors that are stored together
 
-    def place(builder, i, thread):
-        """The quad of a thread. Of a turned operand 4 threads take 64 bytes of two rows, the next 4
-        of the two rows after the next two: 8 threads write to all banks.
+    def coordinates(builder, i, thread):
+        """Return (mn, k) of vector i of a thread. K-major: 4 threads take 64 bytes of two rows, the
+        next 4 threads two rows further on, so that 8 threads store to all banks.
         """
-        turn, part = divmod(i, together)
-        q = Value(builder, thread) + turn * tile.threads
-        if not turned:
-            pair, quad = split(q, extent // QUAD)
-            return quad * QUAD, pair * together + part
-        q, near = split(q, side)
-        far, rows = split(q, extent // 2)
-        rows = (rows & -4) | ((rows & 1) << 1) | (rows.shift_right(1) & 1)
-        return rows * 2 + part, (far * side + near) * QUAD
+        round_, part = divmod(i, group)
+        q = Value(builder, thread) + round_ * tile.threads
+        if not k_major:
+            pair, vector = split(q, extent // QUAD)
+            return vector * QUAD, pair * group + part
+        q, minor = split(q, threads_per_row)
+        major, rows = split(q, extent // 2)
+        rows = (rows & -4) | ((rows & 1) << 1) | (rows.shift_right(1) & 1)  # swap the lowest bits
+        return rows * 2 + part, (major * threads_per_row + minor) * QUAD
 
-    def keep(builder, shared, start, stage, thread):
-        def store_block(word, lane, one, two):
-            """one, two: the words of two lanes."""
-            words = [one[0], two[0], one[1], two[1]] if right else [*one, *two]
-            target = Value(builder, start) + word_at(tile, right, word, lane)
+    def store_shared(builder, shared, start, staging, thread):
+        def store_block(word, mn, first, second):
+            """first, second: two words each of mn and of mn + 1."""
+            if right:
+                words = [first[0], second[0], first[1], second[1]]
+            else:
+                words = [*first, *second]
+            target = Value(builder, start) + shared_offset(tile, right, word, mn)
             store_vector(builder, words, shared, target.ir)
 
-        for i in range(0, quads, together):
-            lane, term = place(builder, i, thread)
-            word = term.shift_right(tile.packed - 1)
-            if turned:
-                lanes = [words_of(builder, tile, terms) for terms in stage[i : i + 2]]
-                for j in range(0, len(lanes[0]), 2):
-                    store_block(word + j, lane, *(words[j : j + 2] for words in lanes))
+        for i in range(0, count, group):
+            mn, k = coordinates(builder, i, thread)
+            word = k.shift_right(tile.terms_per_word - 1)
+            if k_major:
+                rows = [pack(builder, tile, terms) for terms in staging[i : i + 2]]
+                for j in range(0, len(rows[0]), 2):
+                    store_block(word + j, mn, *(words[j : j + 2] for words in rows))
             else:
-                terms = zip(*stage[i : i + together], strict=True)
-                lanes = [words_of(builder, tile, of_lane) for of_lane in terms]
+                columns = zip(*staging[i : i + group], strict=True)
+                rows = [pack(builder, tile, terms) for terms in columns]
                 for j in range(0, QUAD, 2):
-                    store_block(word, lane + j, *lanes[j : j + 2])
+                    store_block(word, mn + j, *rows[j : j + 2])
 
-    return quads, place, keep
-
-
-# From there to the sums.
+    return count, coordinates, store_shared
 
 
-def starts(builder, tile, row, column, thread):
-    """The places of the first block of a thread's lane in the left and in the right operand; its
-    results begin with row and column of the tile.
+# Fragments and instructions.
+
+
+def fragment_offsets(builder, tile, row, column, thread):
+    """Return the offsets of a lane's first block of the left and of the right operand. row, column:
+    the `tile.thread_origin`.
     """
     rest, down = split(Value(builder, thread), 4)
     sample = row + (rest & 7) * QUAD - down * GROUP
     word = down * 2
-    return word_at(tile, False, word, sample), word_at(tile, True, word, column)
+    return shared_offset(tile, False, word, sample), shared_offset(tile, True, word, column)
 
 
-def fragments(builder, tile, shared, here, left, right, first):
-    """The fragments of a lane, of WORDS words from `first` on in a buffer: two blocks of samples,
-    and two of units for each piece.
+def load_fragments(builder, tile, shared, buffer, left, right, first):
+    """Load a lane's fragments of WORDS words from `first` on in a buffer. Return (units, samples):
+    two blocks of units for each vector, two blocks of samples.
     """
-    turn = turn_of(first // 2, first // WORDS)
+    mask = swizzle(first // 2, first // WORDS)
 
-    def blocks(extent, base, start):
-        """Four lines are one exchange: an exclusive or, of all places alike."""
-        places = [Value(builder, start) ^ (4 * (i ^ turn)) for i in range(2)]
-        places = [Value(builder, here) + place + (base + first * extent) for place in places]
-        return [load_vector(builder, shared, place.ir, QUAD) for place in places]
+    def load_blocks(extent, base, start):
+        """Four lines are swizzled by the same mask: one xor of a lane's offset."""
+        offsets = [Value(builder, start) ^ (4 * (i ^ mask)) for i in range(2)]
+        offsets = [Value(builder, buffer) + offset + (base + first * extent) for offset in offsets]
+        return [load_vector(builder, shared, offset.ir, QUAD) for offset in offsets]
 
-    samples = blocks(tile.rows, 0, left)
-    pieces = [tile.right + 2 * tile.step * piece for piece in range(tile.pieces)]
-    return [blocks(tile.columns, base, right) for base in pieces], samples
+    samples = load_blocks(tile.rows, 0, left)
+    bases = [tile.right_offset + 2 * tile.vector_step * vector for vector in range(tile.vectors)]
+    return [load_blocks(tile.columns, base, right) for base in bases], samples
 
 
 def operands_of(units, samples, i, j):
-    """The operands of instruction (i, j) from the blocks of a piece: four registers of its rows,
-    two of its columns.
+    """Return the operands of instruction (i, j): four registers of its rows, two of its columns.
+    units: the two blocks of a vector.
     """
     return units[i], samples[j // 2][j % 2 * 2 :][:2]
 
 
-def sums_of(tile, piece, i, j):
-    """The accumulators of a thread to which instruction (i, j) of a piece adds, in its order."""
-    units = [piece * QUAD + 2 * i + n for n in (0, 1)]
+def accumulators_of(tile, vector, i, j):
+    """Return the indices of the accumulators of instruction (i, j) of a vector, in its order."""
+    units = [vector * QUAD + 2 * i + n for n in (0, 1)]
     samples = j, j + GROUP // 2
-    return [sample * tile.unit + unit for unit in units for sample in samples]
+    return [sample * tile.columns_per_thread + unit for unit in units for sample in samples]
 
 
-def _instruction(builder, precision, left, right, sums):
+def _mma(builder, precision, left, right, sums):
     text = f"{INSTRUCTIONS[precision]} {REGISTERS};"
     operands = [as_bits(word).ir for word in left + right] + [value.ir for value in sums]
     four = ir.LiteralStructType([F32] * 4)
@@ -145,18 +148,18 @@ def _instruction(builder, precision, left, right, sums):
     return [Value(builder, builder.extract_value(result, n)) for n in range(4)]
 
 
-def multiply(builder, tile, sums, shared, here, left, right):
-    """sums[i, j] += sum over the terms of a buffer of a[i, k] b[k, j], for whole warps. left and
-    right are the `starts` of the thread.
+def mma_products(builder, tile, sums, shared, buffer, left, right):
+    """Add the products of a buffer, all threads of a warp together. left, right: the
+    `fragment_offsets` of the thread.
     """
     for first in range(0, tile.depth, WORDS):
-        units, samples = fragments(builder, tile, shared, here, left, right, first)
-        for piece in range(tile.pieces):
+        units, samples = load_fragments(builder, tile, shared, buffer, left, right, first)
+        for vector in range(tile.vectors):
             for i in range(TALL):
                 for j in range(WIDE):
-                    registers = operands_of(units[piece], samples, i, j)
-                    places = sums_of(tile, piece, i, j)
-                    given = [sums[place] for place in places]
-                    added = _instruction(builder, tile.precision, *registers, given)
-                    for place, value in zip(places, added, strict=True):
-                        sums[place] = value
+                    operands = operands_of(units[vector], samples, i, j)
+                    indices = accumulators_of(tile, vector, i, j)
+                    accumulators = [sums[index] for index in indices]
+                    results = _mma(builder, tile.precision, *operands, accumulators)
+                    for index, value in zip(indices, results, strict=True):
+                        sums[index] = value

@@ -1,8 +1,21 @@
-"""Weight and bias gradients of all dense layers in one launch, handed to the optimizer while they
+"""Weight and bias gradients of all dense layers in one launch, passed to the optimizer while they
 are in registers.
 
-A block has one tile of one layer. Where all layers together have few tiles, the batch is split
-into parts: each writes its sums, and a second kernel adds these in their order.
+    M, K, N      samples; fan-in and fan-out of a layer
+    product      dw (N, K) = dz^T x, dz (M, N), x (M, K): the samples are the terms of the sums,
+                 neither operand is K-major; db (N,) = sums over the samples
+    launch       grid (tiles of all layers, splits), tile.threads threads
+    block        one tile of one layer: units from first_row, inputs from first_column; samples of
+                 one split
+    thread       acc: dw, see `tile.py`; sums: db of every `threads`-th unit of the tile,
+                 PARTIAL_SUMS each; only blocks with first_column == 0 have db
+    layers       global, int64 [layers][LAYER]
+    tiles        global, int64 [tiles][3]: layer, first_row, first_column
+    workspace    global, float32 [tile][split][tile.rows * tile.columns + tile.rows]: partial dw,
+                 [accumulator][thread], then partial db
+
+If all layers together have few tiles, the batch is split ("split-K"): each block stores its partial
+sums to the workspace, and a second kernel adds them in the order of the splits.
 """
 
 import functools
@@ -27,76 +40,78 @@ from ..program import (
 from ..updates import STORE, UPDATES, require
 from . import device
 from .code import FLOATS, INT, INTS, device_code, helper, kernel
-from .dense import accumulators, each_row
+from .dense import each_row, row_accumulators
 from .device import SIMULATED
 from .job import BACKWARD, HYPERS, STOP, STOPPED
 from .optimizer import apply, hyper_of
-from .shape import ENOUGH, QUAD, blocks_of, tile_for
-from .tile import EIGHT, FLOAT, place_in, product, zeroed
+from .shape import MIN_BLOCKS, QUAD, ceil_div, tile_for
+from .tile import FLOAT, PARTIAL_SUMS, clear_code, product, thread_origin
 from .vector import load_all
 
-# A layer, as the kernel reads it: columns of a table on the device.
+# Columns of `layers`.
 W, B, TERMS, UNITS, DZ, DZ_STRIDE, X, STRIDE, STORED, LAYER = range(10)
-# The fewest samples of a part of a batch.
-PART = 256
+# The fewest samples of a split.
+MIN_SPLIT = 256
 
 
-def _sums_code(tile):
-    count = -(-tile.rows // tile.threads)
+def _partial_code(tile):
+    rows_per_thread = -(-tile.rows // tile.threads)
     block = tile.rows * tile.columns + tile.rows
 
-    def each_sum(builder, sums, thread, left, body):
-        """`body(row, total)` for the bias gradients of a thread: eight interleaved sums, added in
-        their order. left: rows that there are.
+    def each_row_sum(builder, sums, thread, rows_left, body):
+        """Emit `body(row, total)` for each bias gradient of a thread: the partial sums, added in
+        their order. rows_left: rows of the result from the tile's first on.
         """
-        for c in range(count):
+        for c in range(rows_per_thread):
             row = Value(builder, thread) + c * tile.threads
             total = Value(builder, F32(0.0))
-            for value in load_all(builder, at(builder, sums, c * EIGHT), EIGHT):
+            for value in load_all(builder, at(builder, sums, c * PARTIAL_SUMS), PARTIAL_SUMS):
                 total = total + value
-            there = builder.and_((row < tile.rows).ir, (row < Value(builder, left)).ir)
-            builder.when(there, functools.partial(body, row, total))
+            in_bounds = builder.and_((row < tile.rows).ir, (row < Value(builder, rows_left)).ir)
+            builder.when(in_bounds, functools.partial(body, row, total))
 
     @device_code
-    def keep(builder, work, number, acc, sums, wanted, thread):
-        """The sums of one part of a tile to memory."""
-        base = Value(builder, number) * block
+    def store_partial(builder, workspace, index, acc, sums, has_row_sums, thread):
+        """Store the partial sums of a block. index: tile * splits + split."""
+        base = Value(builder, index) * block
         for e, value in enumerate(load_all(builder, acc, tile.accumulators)):
-            place = base + Value(builder, thread) + e * tile.threads
-            store(builder, value, at(builder, work, place.ir))
+            offset = base + Value(builder, thread) + e * tile.threads
+            store(builder, value, at(builder, workspace, offset.ir))
 
-        def one(row, total):
-            place = base + row + tile.rows * tile.columns
-            store(builder, total, at(builder, work, place.ir))
+        def body(row, total):
+            offset = base + row + tile.rows * tile.columns
+            store(builder, total, at(builder, workspace, offset.ir))
 
-        if_wanted = (Value(builder, wanted) > 0).ir
-        builder.when(if_wanted, lambda: each_sum(builder, sums, thread, I64(tile.rows), one))
+        predicate = (Value(builder, has_row_sums) > 0).ir
+        builder.when(predicate, lambda: each_row_sum(builder, sums, thread, I64(tile.rows), body))
 
     @device_code
-    def take(builder, acc, sums, work, number, thread):
-        """Adds the sums of one part."""
-        base = Value(builder, number) * block
+    def add_partial(builder, acc, sums, workspace, index, thread):
+        """Add the partial sums of a block."""
+        base = Value(builder, index) * block
         for e in range(tile.accumulators):
-            place = base + Value(builder, thread) + e * tile.threads
+            offset = base + Value(builder, thread) + e * tile.threads
             target = at(builder, acc, e)
-            value = load(builder, at(builder, work, place.ir), 1)
+            value = load(builder, at(builder, workspace, offset.ir), 1)
             store(builder, load(builder, target, 1) + value, target)
-        for c in range(count):
+        for c in range(rows_per_thread):
             row = Value(builder, thread) + c * tile.threads
 
-            def one(row=row, c=c):
-                target = at(builder, sums, c * EIGHT)
-                place = base + row + tile.rows * tile.columns
-                value = load(builder, at(builder, work, place.ir), 1)
+            def body(row=row, c=c):
+                target = at(builder, sums, c * PARTIAL_SUMS)
+                offset = base + row + tile.rows * tile.columns
+                value = load(builder, at(builder, workspace, offset.ir), 1)
                 store(builder, load(builder, target, 1) + value, target)
 
-            builder.when((row < tile.rows).ir, one)
+            builder.when((row < tile.rows).ir, body)
 
-    return each_sum, keep, take
+    return each_row_sum, store_partial, add_partial
 
 
-def _update_code(tile, code, whole):
-    """whole: whether rows of the weights begin at multiples of QUAD."""
+def _update_code(tile, code, aligned):
+    """Return device code that updates the weights of a thread. aligned: True if rows of the weights
+    begin at multiples of QUAD.
+    """
 
     @device_code
     def update(
@@ -104,49 +119,51 @@ def _update_code(tile, code, whole):
     ):  # fmt: skip
         hyper = hyper_of(builder, hypers, hyper_at)
 
-        def of_row(piece, i, n, k):
-            sums = accumulators(builder, tile, acc, i, piece)
-            gradients = load_all(builder, sums, tile.width)
-            place = Value(builder, w_at) + n * Value(builder, terms) + k
-            if whole:
-                apply(builder, code, params, state, size, place, gradients, hyper)
+        def update_row(vector, i, n, k):
+            sums = row_accumulators(builder, tile, acc, i, vector)
+            gradients = load_all(builder, sums, tile.vector_width)
+            offset = Value(builder, w_at) + n * Value(builder, terms) + k
+            if aligned:
+                apply(builder, code, params, state, size, offset, gradients, hyper)
                 return
             for j, g in enumerate(gradients):
-                one = functools.partial(
-                    apply, builder, code, params, state, size, place + j, [g], hyper
+                body = functools.partial(
+                    apply, builder, code, params, state, size, offset + j, [g], hyper
                 )
-                builder.when((k + j < Value(builder, terms)).ir, one)
+                builder.when((k + j < Value(builder, terms)).ir, body)
 
-        for piece in range(tile.pieces):
-            body = functools.partial(of_row, piece)
-            each_row(builder, tile, piece, row, column, units, terms, body)
+        for vector in range(tile.vectors):
+            body = functools.partial(update_row, vector)
+            each_row(builder, tile, vector, row, column, units, terms, body)
 
     return update
 
 
-def _bias_code(code, each_sum):
+def _bias_code(code, each_row_sum):
+    """Return device code that updates the biases of a thread."""
+
     @device_code
-    def update(builder, params, state, size, sums, b_at, left, hypers, hyper_at, thread):
+    def update(builder, params, state, size, sums, b_at, rows_left, hypers, hyper_at, thread):
         hyper = hyper_of(builder, hypers, hyper_at)
 
-        def one(row, total):
-            place = Value(builder, b_at) + row
-            apply(builder, code, params, state, size, place, [total], hyper)
+        def body(row, total):
+            offset = Value(builder, b_at) + row
+            apply(builder, code, params, state, size, offset, [total], hyper)
 
-        each_sum(builder, sums, thread, left, one)
+        each_row_sum(builder, sums, thread, rows_left, body)
 
     return update
 
 
-def _finish_code(tile, code, each_sum):
-    """A kernel's function: the updates of a tile."""
-    update_whole, update_edge = (_update_code(tile, code, whole) for whole in (True, False))
-    store_whole, store_edge = (_update_code(tile, STORE, whole) for whole in (True, False))
-    update_bias = _bias_code(code, each_sum)
-    row_of, column_of = place_in(tile)
+def _updates_code(tile, code, each_row_sum):
+    """Return a kernel's function that updates the parameters of a tile."""
+    update_aligned, update_edge = (_update_code(tile, code, aligned) for aligned in (True, False))
+    store_aligned, store_edge = (_update_code(tile, STORE, aligned) for aligned in (True, False))
+    update_bias = _bias_code(code, each_row_sum)
+    row_of, column_of = thread_origin(tile)
 
     @helper
-    def finish(
+    def apply_updates(
         params, state, size, acc, sums, layers, layer, first_row, first_column, hypers, hyper
     ):
         thread = cuda.threadIdx.x
@@ -155,13 +172,13 @@ def _finish_code(tile, code, each_sum):
         w_at = layers[layer + W]
         if layers[layer + STORED]:
             if terms % QUAD == 0:
-                store_whole(
+                store_aligned(
                     params, state, size, acc, w_at, row, column, units, terms, hypers, hyper
                 )
             else:
                 store_edge(params, state, size, acc, w_at, row, column, units, terms, hypers, hyper)
         elif terms % QUAD == 0:
-            update_whole(params, state, size, acc, w_at, row, column, units, terms, hypers, hyper)
+            update_aligned(params, state, size, acc, w_at, row, column, units, terms, hypers, hyper)
         else:
             update_edge(params, state, size, acc, w_at, row, column, units, terms, hypers, hyper)
         if first_column == 0:
@@ -170,67 +187,69 @@ def _finish_code(tile, code, each_sum):
                 hyper, thread,
             )  # fmt: skip
 
-    return finish
+    return apply_updates
 
 
 def _kernels(tile, code):
-    each_sum, keep, take = _sums_code(tile)
-    finish = _finish_code(tile, code, each_sum)
-    run = product(tile, False, False, summing=True)
-    SHARED, SUMS = 2 * tile.buffer, tile.accumulators
-    TOTALS = -(-tile.rows // tile.threads) * EIGHT
-    clear, clear_sums = zeroed(SUMS), zeroed(TOTALS)
+    each_row_sum, store_partial, add_partial = _partial_code(tile)
+    apply_updates = _updates_code(tile, code, each_row_sum)
+    accumulate = product(tile, False, False, row_sums=True)
+    SHARED, ACCUMULATORS = 2 * tile.buffer, tile.accumulators
+    ROW_SUMS = -(-tile.rows // tile.threads) * PARTIAL_SUMS
+    clear_accumulators, clear_row_sums = clear_code(ACCUMULATORS), clear_code(ROW_SUMS)
     name = f"{tile.name}_{UPDATES[code].name}"
     types = FLOATS, FLOATS, FLOATS, FLOATS, INTS, FLOATS, INTS, INTS, *[INT] * 3
 
     @kernel(f"weights_{name}", tile.threads, *types)
-    def weights(params, state, acts, work, slots, hypers, layers, tiles, size, samples, part):
+    def weights(params, state, acts, workspace, slots, hypers, layers, tiles, size, samples, split):
         if slots[STOPPED] == STOP:
             return
         if SIMULATED:
             shared = cuda.shared.array(SHARED, FLOAT)
         else:
             shared = cuda.shared.array(SHARED, FLOAT, 16)
-        acc = cuda.local.array(SUMS, FLOAT)
-        sums = cuda.local.array(TOTALS, FLOAT)
-        block, parts = cuda.blockIdx.x, cuda.gridDim.y
+        acc = cuda.local.array(ACCUMULATORS, FLOAT)
+        sums = cuda.local.array(ROW_SUMS, FLOAT)
+        block, splits = cuda.blockIdx.x, cuda.gridDim.y
         layer = tiles[3 * block] * LAYER
         first_row, first_column = tiles[3 * block + 1], tiles[3 * block + 2]
         units, terms = layers[layer + UNITS], layers[layer + TERMS]
         stride, x_stride = layers[layer + DZ_STRIDE], layers[layer + STRIDE]
-        first = cuda.blockIdx.y * part
-        clear(acc)
-        clear_sums(sums)
-        run(
+        first = cuda.blockIdx.y * split
+        clear_accumulators(acc)
+        clear_row_sums(sums)
+        accumulate(
             acc, sums, shared, acts, layers[layer + DZ] + first * stride + first_row, stride,
             units - 1 - first_row, 1, acts, layers[layer + X] + first * x_stride + first_column,
-            x_stride, terms - 1 - first_column, 1, min(part, samples - first), first_column == 0,
+            x_stride, terms - 1 - first_column, 1, min(split, samples - first), first_column == 0,
         )  # fmt: skip
-        if parts > 1:
-            keep(
-                work, block * parts + cuda.blockIdx.y, acc, sums, first_column == 0,
+        if splits > 1:
+            store_partial(
+                workspace, block * splits + cuda.blockIdx.y, acc, sums, first_column == 0,
                 cuda.threadIdx.x,
             )  # fmt: skip
         else:
-            finish(
+            apply_updates(
                 params, state, size, acc, sums, layers, layer, first_row, first_column, hypers,
                 slots[BACKWARD] * HYPERS,
             )  # fmt: skip
 
     @kernel(f"weights_sum_{name}", tile.threads, *types)
-    def weights_sum(params, state, acts, work, slots, hypers, layers, tiles, size, parts, part):
+    def weights_sum(
+        params, state, acts, workspace, slots, hypers, layers, tiles, size, splits, split
+    ):
         if slots[STOPPED] == STOP:
             return
-        acc = cuda.local.array(SUMS, FLOAT)
-        sums = cuda.local.array(TOTALS, FLOAT)
+        acc = cuda.local.array(ACCUMULATORS, FLOAT)
+        sums = cuda.local.array(ROW_SUMS, FLOAT)
         block = cuda.blockIdx.x
         layer = tiles[3 * block] * LAYER
         first_row, first_column = tiles[3 * block + 1], tiles[3 * block + 2]
-        clear(acc)
-        clear_sums(sums)
-        for p in range(parts):
-            take(acc, sums, work, block * parts + p, cuda.threadIdx.x)
-        finish(
+        clear_accumulators(acc)
+        clear_row_sums(sums)
+        for p in range(splits):
+            add_partial(acc, sums, workspace, block * splits + p, cuda.threadIdx.x)
+        apply_updates(
             params, state, size, acc, sums, layers, layer, first_row, first_column, hypers,
             slots[BACKWARD] * HYPERS,
         )  # fmt: skip
@@ -242,7 +261,7 @@ weights_kernels = functools.cache(_kernels)
 
 
 class Tiling:
-    """Tiles of a program's dense layers for batches of `samples`, as a table on the device."""
+    """Tiles of a program's dense layers and splits of a batch of `samples`, on the device."""
 
     def __init__(self, program, samples, precision="float32"):
         dense = program[program[:, OP] == DENSE]
@@ -259,24 +278,24 @@ class Tiling:
             for k in range(0, K, tile.columns)
         ]
         self.count = len(tiles)
-        # Only the shapes decide, not the GPU: so all of them sum in the same order.
-        most = max(1, samples // PART)
-        wanted = min(most, blocks_of(ENOUGH, self.count))
-        self.part = -(-blocks_of(samples, wanted) // tile.terms) * tile.terms
-        self.parts = blocks_of(samples, self.part)
+        # A function of the shapes, not of the GPU, so that all GPUs sum in the same order.
+        max_splits = max(1, samples // MIN_SPLIT)
+        splits = min(max_splits, ceil_div(MIN_BLOCKS, self.count))
+        self.split = ceil_div(ceil_div(samples, splits), tile.terms) * tile.terms
+        self.splits = ceil_div(samples, self.split)
         self.layers = device.to_device(layers.reshape(-1))
         self.tiles = device.to_device(np.array(tiles, np.int64).reshape(-1))
         block = tile.rows * tile.columns + tile.rows
-        self.work = device.zeros(self.count * self.parts * block if self.parts > 1 else 1)
+        self.workspace = device.zeros(self.count * self.splits * block if self.splits > 1 else 1)
 
 
 def weight_gradients(launch, tiling, params, state, acts, slots, hypers, update, size, samples):
-    """size: floats from one array of the state to the next. Raises ValueError for an update that
-    does not exist.
+    """Launch the gradients and updates of all dense layers. size: floats from one array of the
+    state to the next. Raises ValueError for an update that does not exist.
     """
     require(update)
     weights, weights_sum = weights_kernels(tiling.tile, update)
-    fixed = params, state, acts, tiling.work, slots, hypers, tiling.layers, tiling.tiles, size
-    launch(weights, (tiling.count, tiling.parts), *fixed, samples, tiling.part)
-    if tiling.parts > 1:
-        launch(weights_sum, tiling.count, *fixed, tiling.parts, tiling.part)
+    fixed = params, state, acts, tiling.workspace, slots, hypers, tiling.layers, tiling.tiles, size
+    launch(weights, (tiling.count, tiling.splits), *fixed, samples, tiling.split)
+    if tiling.splits > 1:
+        launch(weights_sum, tiling.count, *fixed, tiling.splits, tiling.split)
