@@ -66,10 +66,11 @@ def load(path: str | os.PathLike[str]) -> Network:
     Raises
     ------
     ValueError
-        For a file that fastsnn did not write, that is damaged, or that has a newer format. The
-        description is checked against the size of the file before memory is allocated.
-    OSError
-        If the file cannot be read.
+        If there is no such file, or fastsnn did not write it, or it is damaged, or its format is
+        newer than this version. Its description is checked against its size before memory is
+        allocated.
+    RuntimeError
+        If the system refuses to read it.
     """
     file = file_of(path)
     return _network(modelfile.printable(file), *modelfile.read(file))
@@ -92,8 +93,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     ------
     ValueError
         As `load`; and for the file of a network alone, written by `Network.save`.
-    OSError
-        If the file cannot be read.
+    RuntimeError
+        If the system refuses to read it.
 
     Examples
     --------

@@ -149,7 +149,7 @@ class Model:
         FloatingPointError
             If a parameter is NaN or infinite. Nothing is written.
         RuntimeError
-            If the file system refuses.
+            If the system refuses to write the file. An existing file is kept.
         """
         modelfile.write(path, *self._contents())
 
