@@ -60,35 +60,40 @@ class Network:
     {'0.weight': (256, 784), '0.bias': (256,), '3.weight': (10, 256), '3.bias': (10,)}
     """
 
-    def __init__(
+    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0):
+        self._build(layers, input_size, seed)
+
+    def _build(
         self,
         layers: Sequence[Layer],
         input_size: int,
         seed: int = 0,
-        *,
-        _arrays: Mapping[str, np.ndarray] | None = None,
-    ):
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Set all attributes; the parameters are `arrays`, a state dict, or drawn by `seed`."""
         self.layers = tuple(layers)
         self.input_size = input_size = check.integer(input_size, "Network: input_size", 1)
         self.nodes = graph.fuse(self.layers, input_size)
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
-        if _arrays is not None:
-            require_fit(self.layout.tensors, _arrays)  # before anything is allocated
+        if arrays is not None:
+            require_fit(self.layout.tensors, arrays)  # before anything is allocated
         self.buffer = Parameters(self.layout)
         self._predictor = Predictor(self.nodes, self.buffer)
-        if _arrays is None:
+        if arrays is None:
             seed = check.seed(seed)
             self.buffer.fill(lambda tensors: initialize.initialize(self.nodes, tensors, seed))
         else:
-            self.load_state_dict(_arrays)
+            self.load_state_dict(arrays)
 
     @classmethod
     def _of(
         cls, layers: Sequence[Layer], input_size: int, arrays: Mapping[str, np.ndarray]
     ) -> Network:
         """Return a network with the parameters of a state dict, without initializing weights."""
-        return cls(layers, input_size, _arrays=arrays)
+        network = cls.__new__(cls)
+        network._build(layers, input_size, arrays=arrays)
+        return network
 
     @property
     def parameters(self) -> np.ndarray:
@@ -156,7 +161,7 @@ class Network:
         return {"layers": self.layers, "input_size": self.input_size, "arrays": self.state_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Network.__init__(self, state["layers"], state["input_size"], _arrays=state["arrays"])
+        self._build(state["layers"], state["input_size"], arrays=state["arrays"])
 
     def forward(self, x: ArrayLike | Placed, threads: int | None = None) -> np.ndarray:
         """Return the raw outputs in evaluation mode (without dropout): logits or values.
