@@ -99,8 +99,8 @@ class SELU(Activation):
 
     Parameters
     ----------
-    fixed_point : (mean, variance)
-        Mean and variance that activations converge to over many layers; variance > 0. alpha and
+    fixed_point : tuple of 2 floats
+        Mean and variance > 0 that activations converge to over many layers. alpha and
         lambda are computed by `fastsnn.theory.selu_constants`. The fixed point holds for units
         whose weights sum to 0 and their squares to 1. Random weights sum to about +-1: variance
         grows from layer to layer unless mean^2 is much smaller than variance.

@@ -71,9 +71,9 @@ def evaluate(
     scale : (outputs,) array, optional
         Regression: standard deviation of the targets before standardization; "rmse" is then in
         their units.
-    units : (predictions, truth), both (n, outputs) float64, optional
-        Regression: both in the units before standardization, for "rmse" and "r2". More accurate
-        than `scale`, because y was rounded to float32.
+    units : tuple of 2 (n, outputs) float64 arrays, optional
+        Regression: predictions and truth in the units before standardization, for "rmse" and "r2".
+        More accurate than `scale`, because y was rounded to float32.
     loss : Loss, optional
         Default: the loss of the task.
 

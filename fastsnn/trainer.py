@@ -300,8 +300,8 @@ class Trainer:
             Number of the last epoch, earlier epochs in `history` included.
         batch_size : int >= 1
             Rows of a mini-batch.
-        validation_data : (x, y), optional
-            Data that are evaluated after each epoch.
+        validation_data : tuple, optional
+            (x, y) that are evaluated after each epoch.
         callbacks : list of objects, optional
             Called in this order, see `fastsnn.callbacks.Callback` for the four methods:
             ``on_fit_start(trainer, epochs, batches)``, ``on_batch_end(trainer, samples, loss)``,

@@ -45,8 +45,8 @@ def fixed_point(
         Sums of a unit's weights and of their squares, see `moment_map`.
     alpha, lambda_ : float
         Parameters of SELU, see `moment_map`.
-    start : (mean, variance)
-        variance > 0.
+    start : tuple of 2 floats
+        Mean and variance > 0.
 
     Returns
     -------

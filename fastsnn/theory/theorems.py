@@ -28,8 +28,8 @@ class Domain:
 
     Parameters
     ----------
-    mean, weight_sum, variance, weight_square_sum : (low, high)
-        Finite numbers, low <= high; both ends belong to the interval.
+    mean, weight_sum, variance, weight_square_sum : tuple of 2 floats
+        (low, high) with low <= high; both ends belong to the interval.
 
     Raises
     ------
@@ -97,9 +97,9 @@ class Check:
         True if the theorem's statement holds at every point.
     margin : float
         Smallest distance to a violation; negative if there is one.
-    where : (mean, variance, weight_sum, weight_square_sum)
-        Point with this margin.
-    means, variances : (low, high)
+    where : tuple of 4 floats
+        The point with this margin: mean, variance, weight_sum, weight_square_sum.
+    means, variances : tuple of 2 floats
         Smallest and largest mean and variance in the image of the grid.
     """
 
@@ -119,9 +119,9 @@ class Check1(Check):
     ----------
     norm : float
         Largest spectral norm of the Jacobian on the grid.
-    fixed_means, fixed_variances : (low, high)
-        Intervals of the fixed points over the weights; NaN if one was not found.
-    variance_bounds : (low, high)
+    fixed_means, fixed_variances : tuple of 2 floats
+        Intervals (low, high) of the fixed points over the weights; NaN if one was not found.
+    variance_bounds : tuple of 2 floats
         (smallest second moment - largest squared mean, largest second moment - smallest squared
         mean). The paper's interval [0.80009, 1.48617] is computed this way; it is wider than
         `variances`.
