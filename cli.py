@@ -1,4 +1,4 @@
-"""The command line: words for what fastsnn does. `fastsnn train | evaluate | predict | info`."""
+"""The command line: `fastsnn train`, `search`, `evaluate`, `predict`, `diagnose`, ..."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from fastsnn.runs.config import OPEN_ENDED, ROWS, RunConfig  # noqa: E402
 from fastsnn.runs.options import (  # noqa: E402
     OneLine,
     OneOf,
+    Sectioned,
+    Sections,
     Whole,
+    examples,
     json_option,
     setting,
     settings,
@@ -26,14 +29,16 @@ from fastsnn.runs.options import (  # noqa: E402
 )
 
 COUNT = Whole(min=1)
-SHARED = [name for name, row in ROWS.items() if row.search != "absent"]  # with a search
+SHARED = [name for name, row in ROWS.items() if row.search != "absent"]  # options of a search
 
 
 def report(line: str) -> None:
+    """Print a note or warning on stderr."""
     click.echo(line, err=True)
 
 
 def show(values: dict[str, Any], as_json: bool) -> None:
+    """Print a result on stdout, as JSON or as a table."""
     from fastsnn.runs.console import table
     from fastsnn.runs.folder import to_json
 
@@ -41,54 +46,70 @@ def show(values: dict[str, Any], as_json: bool) -> None:
 
 
 def given(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that the user has given."""
+    """Return the options given on the command line."""
     default = ParameterSource.DEFAULT
     return {name: v for name, v in options.items() if ctx.get_parameter_source(name) != default}
 
 
 header_option, threads_option, backend_option = map(setting, ("header", "threads", "backend"))
 target_option = click.option(
-    "--target", metavar="COLUMN", show_default="the columns that the model was trained on",
-    help="CSV column(s) with the true targets.",
+    "--target", metavar="COLUMN", show_default="the target columns of the model",
+    help="CSV target column(s): name, index from 0, or a comma-separated list.",
 )  # fmt: skip
 model_option = click.option(
-    "--model", "model_file", required=True, metavar="FILE",
-    help="model.safetensors, or the folder of a run.",
+    "--model", "model_file", required=True, metavar="FILE|DIR",
+    help="Model file (model.safetensors) or run folder.",
 )  # fmt: skip
 
 
 @click.group(
     cls=OneLine,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="First steps: fastsnn train",
+    epilog=examples("fastsnn train", "fastsnn train --data mnist --out runs/mnist"),
 )
 @click.version_option(__version__, prog_name="fastsnn")
 def main() -> None:
-    """Very deep self-normalizing networks (SELU, alpha-dropout) on fused CPU kernels."""
+    """Train and apply deep self-normalizing networks (SELU, alpha-dropout) on CPUs and GPUs.
+
+    Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 the command
+    failed, 2 usage error, 130 interrupted (Ctrl-C).
+    """
 
 
-@main.command()
+@main.command(
+    cls=Sections,
+    epilog=examples(
+        "fastsnn train --data table.csv --target price --epochs 50",
+        "fastsnn train --data mnist --layers 16 --optimizer adam --out runs/mnist",
+    ),
+)
 @settings(ROWS)
 @click.option(
-    "--out",
-    metavar="DIR",
-    show_default="the next free runs/DATA-N",
-    help="Folder for config.toml, metrics.jsonl, model.safetensors (best), last.safetensors.",
-)
+    "--out", metavar="DIR", show_default="the next free runs/DATA-N",
+    help="Run folder to write: config.toml, metrics.jsonl (one line per epoch), model.safetensors "
+    "(best epoch), last.safetensors (for --resume).",
+)  # fmt: skip
 @click.option(
-    "--resume",
-    "resuming",
-    is_flag=True,
-    show_default="off",
-    help="Continue the run in --out with its own options; --epochs may grow with the schedules "
-    f"{' and '.join(OPEN_ENDED)}.",
-)
+    "--resume", "resuming", is_flag=True, show_default="off",
+    help="Continue the run in --out with its stored options. --epochs may be changed with "
+    f"--schedule {' or '.join(OPEN_ENDED)}, --threads always.",
+)  # fmt: skip
 @json_option
 @click.pass_context
 def train(
     ctx: click.Context, /, out: str | None, resuming: bool, as_json: bool, **options: Any
 ) -> None:
-    """Train a network, evaluate the best epoch on the test set, and store it in a folder."""
+    """Train a network and store the model of the best epoch in a run folder.
+
+    Reads a data set and standardizes it. The best epoch has the highest validation accuracy
+    (classification) or AUC (multitask), or the lowest validation RMSE (regression with the loss
+    mse) or loss (other regression losses). Prints the main options, and the metrics of that epoch
+    on the training, validation and, if there is one, test set. A run that was interrupted continues
+    with --resume and gives bit-identical results.
+
+    Exit codes: 0 success, 1 failure (such as unusable data or a diverged training), 2 usage error,
+    130 interrupted.
+    """
     from fastsnn.runs import console
     from fastsnn.runs.folder import RunFolder
     from fastsnn.runs.run import resume, run
@@ -98,7 +119,7 @@ def train(
         raise click.UsageError("--resume needs the folder of the run: add --out DIR", ctx)
     if out is not None and not resuming and RunFolder(out).holds_run():
         raise click.UsageError(
-            f"--out {out}: there is a run in this folder already; add --resume to continue it, or "
+            f"--out {out}: this folder already contains a run; add --resume to continue it, or "
             "choose another folder", ctx,
         )  # fmt: skip
     shown = console.progress()
@@ -109,13 +130,13 @@ def train(
     }
     try:
         if resuming:
-            assert out is not None  # asked above
+            assert out is not None  # checked above
             result = resume(out, **more, **options)
         else:
             config = RunConfig(**options)
             if "bottleneck" in options and config.method != "resnet":
                 raise click.UsageError(
-                    "--bottleneck: only the method resnet has one; leave it out", ctx
+                    "--bottleneck: only --method resnet has one; leave it out", ctx
                 )
             result = run(config, out, **more)
     finally:
@@ -125,25 +146,44 @@ def train(
 
 
 # fmt: off
-@main.command()
+@main.command(
+    cls=Sections,
+    epilog=examples(
+        "fastsnn search --data digits --grid layers=4,8,16 --grid learning_rate=0.01,0.03,0.1",
+        "fastsnn search --data digits --sampler random --trials 20 "
+        "--range learning_rate=0.001:0.1:log",
+    ),
+)
 @settings(SHARED, searching=True)
-@click.option("--grid", "grids", multiple=True, metavar="NAME=V,V,...", show_default="none",
-              help="An option above and the values to try; several: all combinations.")
-@click.option("--range", "ranges", multiple=True, metavar="NAME=LOW:HIGH[:log]",
-              show_default="none", help="For random and optuna: numbers between; log: by ratio.")
-@click.option("--sampler", type=OneOf(["grid", "random", "optuna"]), default="grid",
-              show_default=True, help="All combinations, random ones, or Optuna's proposals (TPE).")
-@click.option("--trials", type=COUNT, metavar="N", show_default="all combinations of the grid",
-              help="Number of trainings, for the samplers random and optuna.")
-@click.option("--metric", metavar="NAME", show_default="accuracy, auc or rmse, by the task",
-              help="The validation figure to choose by; loss, r2, ...")
+@click.option("--grid", "grids", cls=Sectioned, section="Search", multiple=True,
+              metavar="NAME=V,V,...", show_default="none",
+              help="Option to search and the values to try: a network or training option, "
+              "standardize or seed. Repeat it for further options; all combinations are tried.")
+@click.option("--range", "ranges", cls=Sectioned, section="Search", multiple=True,
+              metavar="NAME=LOW:HIGH[:log]", show_default="none",
+              help="Numeric option and the interval to sample it from, with --sampler random or "
+              "optuna; :log samples it log-uniformly. Repeat it for further options.")
+@click.option("--sampler", cls=Sectioned, section="Search",
+              type=OneOf(["grid", "random", "optuna"]), default="grid", show_default=True,
+              help="Configurations to train: all combinations, random draws, or proposals of "
+              "Optuna's TPE sampler.")
+@click.option("--trials", cls=Sectioned, section="Search", type=COUNT, metavar="N",
+              show_default="all combinations of the grid",
+              help="Number of trainings with --sampler random or optuna.")
+@click.option("--metric", cls=Sectioned, section="Search", metavar="NAME",
+              show_default="accuracy, auc or rmse, by task",
+              help="Validation metric that ranks the trainings: loss, or accuracy "
+              "(classification), auc (multitask), rmse or r2 (regression).")
 @workers_option
-@click.option("--dask", metavar="ADDRESS", show_default="this process",
-              help="Dask scheduler whose workers train, tcp://HOST:PORT; local: processes here.")
+@click.option("--dask", cls=Sectioned, section="Search", metavar="ADDRESS",
+              show_default="threads of this process",
+              help="Train on the workers of the Dask scheduler at tcp://HOST:PORT; local starts "
+              "worker processes on this machine.")
 @click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",
-              help="Folder for trials.jsonl, a line per finished training.")
+              help="Folder to write: trials.jsonl, one line per finished training.")
 @click.option("--resume", is_flag=True, show_default="off",
-              help="Keep the finished trainings in --out; --grid and --trials may have grown.")
+              help="Continue the search in --out and keep its finished trainings. --grid may have "
+              "further values and --trials may be higher.")
 @json_option
 @click.pass_context
 # fmt: on
@@ -157,8 +197,12 @@ def search(
     resume: bool,
     **options: Any,
 ) -> None:
-    """Train with many combinations of options, several concurrently, and choose as the paper does:
-    by the validation figure, smoothed over 10 epochs, at the best epoch.
+    """Search hyperparameters: train many configurations concurrently and rank them.
+
+    Tries the options given with --grid and --range; all other options are fixed. The score of a
+    training is, as in the paper, its validation metric averaged over 10 epochs, at the best epoch.
+    Prints the best 10 trainings and the `fastsnn train` command of the winner. A search that was
+    interrupted continues with --resume.
     """
     from fastsnn.runs import console
     from fastsnn.search import command, progress, words
@@ -191,10 +235,11 @@ def search(
     show(result, as_json)
 
 
-@main.command()
+@main.command(epilog=examples("fastsnn evaluate --model runs/digits-1 --data digits"))
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
-              help="A name of `fastsnn data list` (its test part), or a labelled file.")
+              help="Name of a data set (see `fastsnn data list`), whose test set is used, or a "
+              "labelled file.")
 @target_option
 @header_option
 @threads_option
@@ -209,7 +254,11 @@ def evaluate(
     backend: str,
     as_json: bool,
 ) -> None:
-    """Compare a saved model's predictions with the truth."""
+    """Evaluate a saved model on labelled data.
+
+    Prints the number of rows and the metrics of the task: loss, and accuracy (classification), mean
+    AUC over the tasks (multitask), or RMSE in units of the target and R2 (regression).
+    """
     from fastsnn.runs import console, inference
 
     path, model = inference.load(model_file, backend)
@@ -218,12 +267,13 @@ def evaluate(
     show({"model": str(path), **figures}, as_json)
 
 
-@main.command()
+@main.command(epilog=examples("fastsnn predict --model runs/table-1 --data new.csv --out out.csv"))
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
-              help="A CSV or .npz file, or a name of `fastsnn data list`: its test part.")
+              help="CSV or .npz file, or the name of a data set (see `fastsnn data list`), whose "
+              "test set is used.")
 @header_option
-@click.option("--out", metavar="FILE.csv", show_default="stdout", help="Output file.")
+@click.option("--out", metavar="FILE", show_default="stdout", help="CSV file to write.")
 @threads_option
 @backend_option
 def predict(
@@ -234,10 +284,11 @@ def predict(
     threads: int | None,
     backend: str,
 ) -> None:
-    """Write predictions as CSV, a line for each row of the data.
+    """Predict with a saved model and write the predictions as CSV.
 
-    Classification: class and the probability of each, p_NAME. Several tasks: p_NAME of each.
-    Regression: the targets in their units.
+    Writes a header and one line per row of the data, in the same order. Classification: the most
+    probable class, and the probability p_NAME of each class. Multitask: the probability p_NAME of
+    each task. Regression: the targets in their original units.
     """
     from fastsnn.runs import console, inference
     from fastsnn.storage import files
@@ -253,14 +304,18 @@ def predict(
         report(f"{console.count(len(predictions), 'prediction')} in {out}")
 
 
-@main.command()
+@main.command(
+    epilog=examples("fastsnn diagnose --model runs/digits-1 --data digits --plot layers.png")
+)
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
-              help="A name of `fastsnn data list` (its test part), or a file, labelled or not.")
+              help="Name of a data set (see `fastsnn data list`), whose test set is used, or a "
+              "file. Gradients need labelled data.")
 @target_option
 @header_option
 @click.option("--plot", metavar="FILE", show_default="none",
-              help="Also draw outputs, moments and gradients over depth; .png, .svg, .pdf.")
+              help="Also plot outputs, moments, gradients and weights by layer to this .png, .svg "
+              "or .pdf file.")
 @threads_option
 @json_option
 def diagnose(
@@ -272,7 +327,12 @@ def diagnose(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Check every layer of a saved model, and print what is wrong."""
+    """Diagnose the layers of a saved model.
+
+    Sends up to 1,000 rows through the network. Prints the moments, weights, gradients and dead or
+    saturated units of each layer, and then the problems found, each with its cause or a remedy.
+    Problems do not change the exit code.
+    """
     from fastsnn.diagnose import plot as diagnose_plot
     from fastsnn.diagnose import show as diagnose_show
     from fastsnn.diagnose.measure import diagnose_model
@@ -289,38 +349,44 @@ def diagnose(
     show(values, True) if as_json else diagnose_show.show(found)
 
 
-@main.group("data")
+@main.group("data", epilog=examples("fastsnn data list", "fastsnn data fetch mnist"))
 def data_group() -> None:
-    """List and download the data sets that have a name."""
+    """List and download the named data sets."""
 
 
-@data_group.command("list")
+@data_group.command("list", epilog=examples("fastsnn data list"))
 @json_option
 def data_list(as_json: bool) -> None:
-    """Name, task, rows, features, classes, where each lies on this machine, terms."""
+    """List the named data sets.
+
+    Prints name, task, number of rows, features and classes, location on this machine, and terms of
+    use.
+    """
     from fastsnn.data.show import about, listing
 
     show({"data_sets": about()}, as_json) if as_json else listing(about())
 
 
-@data_group.command("fetch")
+@data_group.command("fetch", epilog=examples("fastsnn data fetch mnist"))
 @click.argument("name")
 @json_option
 def data_fetch(name: str, as_json: bool) -> None:
-    """Download the data set NAME into the per-user cache, checked, unless it is here already.
+    """Download the data set NAME into the per-user cache and verify it.
 
-    A download that was interrupted goes on where it stopped; a server that fails is followed by
-    the next one. FASTSNN_CACHE moves the cache.
+    NAME is one of the names that `fastsnn data list` prints. Nothing is downloaded if the files are
+    already on this machine. An interrupted download resumes where it stopped; if a server fails,
+    the next one is tried. The environment variable FASTSNN_CACHE selects another cache folder.
+    Prints the files, their source and terms of use.
     """
     from fastsnn.data.show import fetch
 
     show(fetch(name), as_json)
 
 
-@main.command()
+@main.command(epilog=examples("fastsnn info --json"))
 @json_option
 def info(as_json: bool) -> None:
-    """Versions, processor, threads and caches of this machine."""
+    """Show versions, processor, threads, GPU and cache folders of this machine."""
     from fastsnn.info import info as collect
 
     show(collect(), as_json)

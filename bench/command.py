@@ -4,15 +4,26 @@ import json
 
 import click
 
-from fastsnn.runs.options import Number, OneOf, Whole
+from fastsnn.runs.options import Number, OneOf, Whole, examples
 
 from . import output
-from .case import Case, CaseType
+from .case import CaseType
 from .gpu.cases import CASES as GPU_CASES
 from .gpu.cases import MODES as GPU_MODES
 from .gpu.cases import PEERS as GPU_PEERS
+from .options import (
+    NETWORK,
+    against_option,
+    cases_option,
+    equal_threads_option,
+    json_option,
+    plot_option,
+    rounds_option,
+    seconds_option,
+    threads_option,
+)
 
-# The networks of the targets; here, so that no measuring module is loaded for `fastsnn train`.
+# Default networks, defined here so that `fastsnn train` imports no benchmark module.
 STEP_CASES = (
     "4x64x32x0", "32x64x128x0.05", "32x64x128x0", "32x256x128x0.05", "32x256x128x0",
     "16x512x256x0.05", "8x1024x128x0.05", "32x256x1024x0.05",
@@ -20,65 +31,13 @@ STEP_CASES = (
 PREDICT_CASES = ("32x256x1", "32x256x16", "32x256x128", "8x64x1", "3x64x1x0x8")
 
 
-@click.group()
+@click.group(epilog=examples("fastsnn bench step --against torch --json step.json"))
 def bench():
-    """Measure speed against the machine's own peak and against peers."""
+    """Measure speed relative to the peak of the machine and to other libraries.
 
-
-def seconds_option(default):
-    return click.option(
-        "--seconds", type=Number(min=0, min_open=True), default=default,
-        show_default=True, metavar="X", help="Measured seconds for each system and case.",
-    )  # fmt: skip
-
-
-def cases_option(default):
-    return click.option(
-        "--case", "cases", type=CaseType(), multiple=True, show_default="a table of networks",
-        metavar="LxWxB[xRATE[xINPUTS]]",
-        callback=lambda ctx, option, given: given or tuple(map(Case.parse, default)),
-        help="A network: layers, width, batch, dropout rate. Can be given several times.",
-    )  # fmt: skip
-
-
-def against_option(known):
-    return click.option(
-        "--against", default="", show_default="none", metavar="NAMES",
-        help=f"Peers to measure beside, with commas between: {', '.join(known)}.",
-    )  # fmt: skip
-
-
-threads_option = click.option(
-    "--threads",
-    type=Whole(min=1),
-    metavar="N",
-    show_default="all processors",
-    help="Threads of every system; peers also run with one thread, and their better time counts.",
-)
-rounds_option = click.option(
-    "--rounds",
-    type=Whole(min=1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Number of rounds in which the systems take turns.",
-)
-json_option = click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False),
-    show_default="none",
-    metavar="FILE",
-    help="Also write the figures, the machine and the versions to this file.",
-)
-plot_option = click.option(
-    "--plot",
-    "plot_path",
-    type=click.Path(dir_okay=False),
-    show_default="none",
-    metavar="FILE.png",
-    help="Also draw the figures (needs matplotlib).",
-)
+    Each benchmark prints tables on stdout and progress on stderr. Libraries given with --against
+    must be installed. Stop other programs first: they slow down the measured systems.
+    """
 
 
 def _names(text):
@@ -90,7 +49,7 @@ def _report(line):
 
 
 def _end(result, json_path, text):
-    """Print, and write the JSON; returns the machine."""
+    """Print the tables, write the JSON file if requested, and return the machine's description."""
     from fastsnn import machine
     from fastsnn.storage import files
 
@@ -102,11 +61,11 @@ def _end(result, json_path, text):
     return described
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench step --against torch,jax --threads 2"))
 @cases_option(STEP_CASES)
 @click.option(
     "--optimizer", type=OneOf(["sgd", "adam", "both"]), default="sgd", show_default=True,
-    help="Optimizer of the steps.",
+    help="Optimizer of the training steps.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile", "jax"))
 @threads_option
@@ -115,7 +74,11 @@ def _end(result, json_path, text):
 @json_option
 @plot_option
 def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_path):
-    """Training steps: time, share of the machine's peak, speed-up over peers."""
+    """Measure training steps: time, share of the peak, speed-up over other libraries.
+
+    GFLOP/s count the matrix products of a step only. The speed-up compares with the fastest of the
+    other libraries.
+    """
     from fastsnn.engine import threads as processors
 
     from . import plot, show
@@ -133,12 +96,15 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
         plot.bars(plot_path, rows, described, "One training step")
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench parts --case 32x64x128x0.05"))
 @cases_option(STEP_CASES[1:6])
 @seconds_option(3.0)
 @json_option
 def parts(cases, seconds, json_path):
-    """Where the time of a step goes, on one thread."""
+    """Measure the parts of a training step on one thread.
+
+    Prints the share of each part in the time of a step: matrix products, dropout, loss, optimizer.
+    """
     from . import parts as measuring
     from . import show
 
@@ -147,19 +113,22 @@ def parts(cases, seconds, json_path):
     _end({"what": "parts", "rows": rows}, json_path, show.columns(show.parts(rows)))
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench predict --against torch,onnxruntime"))
 @cases_option(PREDICT_CASES)
 @against_option(("torch", "onnxruntime"))
 @click.option(
     "--threads", type=Whole(min=1), default=1, show_default=True, metavar="N",
-    help="Threads of every system.",
+    help="Number of CPU threads of each system.",
 )  # fmt: skip
 @seconds_option(2.0)
 @rounds_option
 @json_option
 @plot_option
 def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
-    """Predictions through the public call: time, and share of what the memory can give."""
+    """Measure predictions through the public API: time, share of the peak and of memory bandwidth.
+
+    The memory bandwidth is that of reading as many bytes as the weights have.
+    """
     from . import plot, show
     from . import predict as measuring
 
@@ -172,13 +141,16 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
         plot.bars(plot_path, rows, described, "One prediction")
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench kernels --seconds 0.2"))
 @against_option(("torch", "torch-compile", "jax", "onnxruntime"))
 @seconds_option(0.5)
 @json_option
 @plot_option
 def kernels(against, seconds, json_path, plot_path):
-    """Every kernel on one thread: time, rate, share of its roof, error against float64."""
+    """Measure each kernel on one thread: time, rate, share of its roofline bound, error.
+
+    The error is the largest difference from a float64 reference.
+    """
     from . import kernels as measuring
     from . import plot, show
 
@@ -190,17 +162,20 @@ def kernels(against, seconds, json_path, plot_path):
         plot.roofline(plot_path, found, described)
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench scaling --threads 1,2,4"))
 @click.option(
-    "--threads", default="", show_default="1, 2, 4, ... all processors", metavar="N,N",
-    help="Thread counts to compare.",
+    "--threads", default="", show_default="1, 2, 4, ... all processors", metavar="N,N,...",
+    help="Thread counts to measure.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile", "jax"))
 @seconds_option(2.0)
 @json_option
 @plot_option
 def scaling(threads, against, seconds, json_path, plot_path):
-    """How time grows with depth and batch, and throughput with threads and with trainers."""
+    """Measure how step time scales with depth and batch size, and throughput with threads.
+
+    Also measures concurrent trainers with one thread each.
+    """
     from fastsnn.engine import threads as processors
 
     from . import plot, show
@@ -210,7 +185,7 @@ def scaling(threads, against, seconds, json_path, plot_path):
     try:
         counts = tuple(map(processors.resolve, map(int, _names(threads))))
     except ValueError as error:
-        raise click.UsageError(f"--threads: numbers are required, got {threads!r}") from error
+        raise click.UsageError(f"--threads: whole numbers are required, got {threads!r}") from error
     if not counts:
         most = processors.available()
         counts = (*(2**i for i in range(most.bit_length()) if 2**i < most), most)
@@ -220,19 +195,23 @@ def scaling(threads, against, seconds, json_path, plot_path):
         plot.lines(plot_path, found, described)
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench grid --case 1x16x1 --case 64x1024x128"))
 @click.option(
-    "--case", "cases", type=CaseType(), multiple=True, show_default="all 64 cells",
-    metavar="LxWxB",
-    help="Only this cell. Can be given several times.",
+    "--case", "cases", type=CaseType(), multiple=True, show_default="all 64 networks of the grid",
+    metavar=NETWORK,
+    help="Network to measure: hidden layers, width, batch size, dropout probability (0 if not "
+    "given), inputs (784). Repeat it for further networks.",
 )  # fmt: skip
-@threads_option
+@equal_threads_option
 @seconds_option(0.6)
 @rounds_option
 @json_option
 @plot_option
 def grid(cases, threads, seconds, rounds, json_path, plot_path):
-    """Depth x width x batch against PyTorch eager: is any corner slower?"""
+    """Compare training steps with PyTorch eager over a grid of depths, widths and batch sizes.
+
+    Prints both times for each network and lists those for which PyTorch is faster.
+    """
     from fastsnn.engine import threads as processors
 
     from . import grid as measuring
@@ -246,20 +225,23 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
         plot.heat(plot_path, rows, described)
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench train --layers 16 --against torch"))
 @click.option(
     "--layers", type=Whole(min=1), default=32, show_default=True, metavar="N",
-    help="Hidden layers.",
+    help="Number of hidden layers.",
 )  # fmt: skip
 @click.option(
     "--epochs", type=Whole(min=1), show_default="as `fastsnn train`", metavar="N",
-    help="Epochs of every system.",
+    help="Number of epochs of each system.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile"))
-@threads_option
+@equal_threads_option
 @json_option
 def train(layers, epochs, against, threads, json_path):
-    """MNIST from process start to finish: seconds, memory, accuracy."""
+    """Measure a complete training on MNIST: seconds, memory, test accuracy.
+
+    The time is that of the whole process, from start to exit.
+    """
     from fastsnn.engine import threads as processors
 
     from . import show
@@ -270,18 +252,18 @@ def train(layers, epochs, against, threads, json_path):
     _end({"what": "train", "rows": rows}, json_path, show.columns(show.train(rows)))
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench search --workers 2"))
 @click.option(
     "--workers", type=Whole(min=1), show_default="all processors", metavar="N",
     help="Number of concurrent trainings.",
 )  # fmt: skip
 @click.option(
     "--epochs", type=Whole(min=1), default=10, show_default=True, metavar="N",
-    help="Epochs of every training.",
+    help="Number of epochs of each training.",
 )  # fmt: skip
 @json_option
 def search(workers, epochs, json_path):
-    """200 small trainings: are all processors busy?"""
+    """Measure a search of 200 small trainings: seconds and utilization of the processors."""
     from fastsnn.engine import threads as processors
 
     from . import search as measuring
@@ -292,22 +274,27 @@ def search(workers, epochs, json_path):
     _end({"what": "search", "rows": rows}, json_path, show.columns(measuring.table(rows)))
 
 
-@bench.command()
+@bench.command(epilog=examples("fastsnn bench gpu --precision tf32", "fastsnn bench gpu --check"))
 @cases_option(GPU_CASES)
 @click.option(
     "--precision", "modes", multiple=True, type=OneOf(GPU_MODES), default=GPU_MODES,
     show_default="all",
-    help="Arithmetic of the products. Can be given several times.",
+    help="Arithmetic of the matrix products. Repeat it for further ones.",
 )  # fmt: skip
 @against_option(GPU_PEERS)
 @click.option(
     "--check", "checking", is_flag=True, show_default="off",
-    help="Measure no times: compare results with the CPU's; run compute-sanitizer if installed.",
+    help="Do not measure; compare results with those of the CPU, and run compute-sanitizer if it "
+    "is installed.",
 )  # fmt: skip
 @seconds_option(1.0)
 @json_option
 def gpu(cases, modes, against, checking, seconds, json_path):
-    """Training steps with Adam on an NVIDIA GPU: time, share of the ceilings; or checks."""
+    """Measure or check training steps with Adam on an NVIDIA GPU.
+
+    Prints time and share of the peak arithmetic and memory throughput. Exit code 1 if a check
+    fails.
+    """
     from fastsnn.engine import backends
 
     from .gpu import everything, results
@@ -331,10 +318,12 @@ def gpu(cases, modes, against, checking, seconds, json_path):
         raise RuntimeError(f"bench gpu: {wrong} of {len(store.found['checks'])} checks failed")
 
 
-@click.command()
+@click.command(epilog=examples("fastsnn compare --case 32x64x128x0.05 --optimizer adam"))
 @click.option(
     "--case", type=CaseType(), default="8x64x128x0.05", show_default=True,
-    metavar="LxWxB[xRATE[xINPUTS]]", help="The network: layers, width, batch, dropout rate.",
+    metavar=NETWORK,
+    help="Network: hidden layers, width, batch size, dropout probability (0 if not given), inputs "
+    "(784).",
 )  # fmt: skip
 @click.option(
     "--optimizer", type=OneOf(["sgd", "adam"]), default="sgd", show_default=True,
@@ -342,20 +331,20 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 )  # fmt: skip
 @click.option(
     "--steps", type=Whole(min=1), default=10, show_default=True, metavar="N",
-    help="Number of updates whose losses are compared.",
+    help="Number of training steps whose losses are compared.",
 )  # fmt: skip
 @click.option(
     "--learning-rate", type=Number(min=0), show_default="0.05 for sgd, 0.0003 for adam",
-    metavar="X", help="Learning rate of these updates.",
+    metavar="X", help="Learning rate of the compared steps.",
 )  # fmt: skip
 @click.option(
     "--threads", type=Whole(min=1), show_default="all processors", metavar="N",
-    help="Threads of both systems.",
+    help="Number of CPU threads of both systems.",
 )  # fmt: skip
 @seconds_option(2.0)
 @click.option(
     "--seed", type=Whole(0, 2**63 - 1), default=0, show_default=True, metavar="N",
-    help="Seed of initial weights, batches and dropout masks.",
+    help="Random seed of initial weights, batches and dropout masks.",
 )  # fmt: skip
 @click.option(
     "--compile", "compiled", is_flag=True, show_default="off",
@@ -364,8 +353,11 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 @json_option
 @plot_option
 def compare(case, threads, json_path, plot_path, **options):
-    """The same network, starting weights and batches here and in PyTorch: losses, differences of
-    activations and gradients, mean and variance after alpha-dropout, time and memory.
+    """Compare training with PyTorch, given the same network, initial weights and batches.
+
+    Prints the losses of both and their differences, the differences of activations and gradients,
+    the mean and variance after alpha-dropout, and time and memory of a step. PyTorch must be
+    installed.
     """
     from fastsnn.engine import threads as processors
     from fastsnn.storage import files

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
+from sphinx import addnodes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, installed or not
 
@@ -47,6 +48,7 @@ python_display_short_literal_types = True
 # ---- theme
 html_theme = "furo"
 html_title = f"fastsnn {version}"
+pygments_dark_style = "github-dark"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
@@ -157,11 +159,16 @@ def examples(app, ctx, lines):
     lines[:] = "\n".join(lines).split("\n")
 
 
-def dashes(app, doctree):
-    """Sphinx separates a parameter from its description by two hyphens, for smartquotes."""
+def tidy(app, doctree):
+    """Sphinx separates a parameter from its description by two hyphens, for smartquotes; and takes
+    words in the description of a type, as in "list of layers", for names of objects.
+    """
     for text in list(doctree.findall(nodes.Text)):
         if text == " -- ":
             text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+    for reference in list(doctree.findall(addnodes.pending_xref)):
+        if reference.get("refspecific") and re.fullmatch(r"[a-z]\w*", reference["reftarget"]):
+            reference.replace_self(reference.children)
 
 
 def inline_math(self, node):
@@ -180,6 +187,6 @@ def setup(app):
     app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
     app.connect("autodoc-process-docstring", with_colons, priority=900)
     app.connect("autodoc-process-signature", without_private)
-    app.connect("doctree-read", dashes)
+    app.connect("doctree-read", tidy)
     app.connect("sphinx-click-process-options", compact)
     app.connect("sphinx-click-process-epilog", examples)

@@ -247,7 +247,7 @@ def test_live_display_on_a_terminal(folder):
 
 def test_a_bottleneck_is_of_resnet(folder):
     result = call("train", *SMALL, "--bottleneck", 0.3)
-    assert result.exit_code == 2 and "only the method resnet has one" in result.stderr
+    assert result.exit_code == 2 and "only --method resnet has one" in result.stderr
 
 
 def test_a_data_sets_task_is_fixed(folder):

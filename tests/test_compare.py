@@ -196,7 +196,7 @@ def test_help():
         "--case",
         "--optimizer [sgd|adam]",
         "--compile",
-        "--plot FILE.png",
+        "--plot FILE",
         "[default: 8x",
     ):
         assert word in text

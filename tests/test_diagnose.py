@@ -144,7 +144,7 @@ def test_untrained_networks_as_the_paper_builds_them_are_fine(digits, layers, se
 
 def test_a_trained_network_is_fine(trained, digits):
     assert not rules(trained, digits.test.x, digits.test.y)
-    assert diagnose_show.words(diagnose(trained, digits.test.x))[0].startswith("everything is fine")
+    assert diagnose_show.words(diagnose(trained, digits.test.x))[0].startswith("no problems found")
 
 
 @pytest.mark.parametrize("fixed_point", [(0.0, 2.0), (-0.1, 2.0)])
@@ -164,7 +164,7 @@ def test_relu_with_the_weights_of_selu_and_raw_inputs(raw_digits, digits):
     assert "mean 4.85 and variance 35.9" in found["inputs not standardized"].text
     weights = found["weights not normalized for the activation"]
     assert weights.layers == tuple(range(1, 17))
-    assert "in 16 of 16 layers it is about 1, what SELU needs" in weights.text
+    assert "in 16 of 16 layers it is about 1, the value that SELU requires" in weights.text
     assert 'init="he_normal"' in weights.text
     assert found["variance collapses"].layers[-1] == 16
     assert not rules(network(fs.ReLU(), init="he_normal"), digits.test.x, digits.test.y)
@@ -210,8 +210,8 @@ def test_deep_relu_networks_lose_the_rows(digits):
 @pytest.mark.parametrize(
     "activation, dropout, text",
     [
-        (fs.SELU(), fs.Dropout(0.1), "plain dropout behind SELU in 8 layers (1 to 8)"),
-        (fs.ReLU(), fs.AlphaDropout(0.1), "alpha dropout behind ReLU"),
+        (fs.SELU(), fs.Dropout(0.1), "plain dropout after SELU in 8 layers (1 to 8)"),
+        (fs.ReLU(), fs.AlphaDropout(0.1), "alpha dropout after ReLU"),
     ],
 )
 def test_dropout_that_does_not_fit(digits, activation, dropout, text):
@@ -282,7 +282,7 @@ def test_the_command_on_a_good_model(model_files, tmp_path):
     picture = tmp_path / "good.png"
     options = ("--model", model_files["good"], "--data", "digits", "--threads", 1)
     text = good("diagnose", *options, "--plot", picture)
-    assert "everything is fine: no rule complains about 17 layers" in text
+    assert "no problems found in 17 layers" in text
     assert sum("dense 64 selu alpha-dropout 0.02" in line for line in text.splitlines()) == 16
     assert picture.read_bytes().startswith(b"\x89PNG")
     found = json.loads(good("diagnose", *options, "--json"), parse_constant=lambda word: 1 / 0)
@@ -334,7 +334,7 @@ def test_files_with_and_without_labels(model_files, digits, raw_digits, tmp_path
     [
         (
             ("--data", "digits", "--plot", "x.gif"),
-            "--plot x.gif: a name that ends in .png, .svg, .pdf",
+            "--plot x.gif: a file name ending in .png, .svg, .pdf is required",
         ),
         (("--data", "digits", "--target", "a"), "its target is fixed"),
         (("--data", "nothing.csv"), "nothing.csv"),

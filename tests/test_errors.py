@@ -98,8 +98,8 @@ TRAIN = {
     "rate nan": ("--dropout nan", "rate must be in [0, 1), got nan"),
     "learning rate nan": ("--learning-rate nan", "learning_rate must be in [0, 1e+30), got nan"),
     "momentum": ("--optimizer adam --momentum 0.9", "only sgd"),
-    "no run": ("--resume --out full", "no run in this folder"),
-    "patience": ("--patience 2 --validation 0", "validation data are required"),
+    "no run": ("--resume --out full", "this folder contains no run"),
+    "patience": ("--patience 2 --validation 0", "requires validation data"),
     "unknown data": ("--data cifar", "must be one of digits, optdigits, mnist"),
     "missing file": ("--data nix.csv", "nix.csv: no such file"),
     "a folder": ("--data full.csv", "full.csv: no such file"),
@@ -123,7 +123,7 @@ TRAIN = {
     "npz nan": ("--data nan.npz", "must be a finite float32 number, is nan"),
     "npz uneven": ("--data uneven.npz", "same number of rows"),
     "npz target": ("--data good.npz --target 0", "leave the target out"),
-    "out is a file": ("--out good.csv/run", "could not be made (Not a directory)"),
+    "out is a file": ("--out good.csv/run", "could not be created (Not a directory)"),
     "diverged": ("--learning-rate 1e9", "training diverged in step"),
 }
 USE = {

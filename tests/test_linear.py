@@ -66,7 +66,7 @@ def test_a_network_that_loses_to_a_linear_fit_is_named(tmp_path):
 def test_without_features_to_fit_the_mean_is_the_yardstick(tmp_path, monkeypatch):
     monkeypatch.setattr(linear, "FEATURES", 2)
     [line] = warnings_of(tmp_path, layers=1, epochs=1, learning_rate=0.0)
-    assert "is below 0: the mean of the targets predicts better; try another --learning-r" in line
+    assert "is below 0, that of the mean of the targets; try another --learning-r" in line
 
 
 def test_the_linear_fit_is_that_of_least_squares(tmp_path, monkeypatch):

@@ -187,8 +187,8 @@ def told(seconds, said):
 
 def test_an_epoch_that_is_much_slower_says_why():
     (line,) = told([0.5, 0.6, 0.5, 9.0, 8.0, 0.5], [])
-    assert line.startswith("epoch 4 took 9 s, the ones before 0.5 s: this process had ")
-    assert "end other programs or give it fewer --threads" in line
+    assert line.startswith("warning: epoch 4 took 9 s, previous epochs 0.5 s: this process used ")
+    assert "stop other programs or reduce --threads" in line
     assert len(told([0.5, 9.0, 0.5, 9.0], [])) == 2
 
 

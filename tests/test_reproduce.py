@@ -77,7 +77,7 @@ def test_uci(place, monkeypatch):
     assert [line["set"] for line in lines] == sorted(paper_data.UCI_SETS)
     assert lines[1]["paper_snn"] == "0.9730" and lines[1]["set"] == "iris"
     assert found["statements"][0].startswith("SNN: mean accuracy ")
-    for part in ("-0.756", "random forest", "left out: epochs: 20", "117 not in this copy"):
+    for part in ("-0.756", "random forest", "from the paper: 20 epochs", "117 not available"):
         assert part in text
     assert tables.paper("uci", place / "paper-results").count("| SNN |") == 2
 
@@ -151,7 +151,9 @@ def test_htru2(place):
         assert len(row["folds"]) == 10 and row["auc"] == pytest.approx(np.mean(row["folds"]))
         assert row["auc"] > 0.8  # clouds two deviations apart
         assert row["deviation"] == pytest.approx(np.std(row["folds"], ddof=1))
-    assert "0.9803 +- 0.0100" in text and "the paper's: SNN > BatchNorm > naive Bayes" in text
+    assert (
+        "0.9803 +- 0.0100" in text and "ranking in the paper: SNN > BatchNorm > naive Bayes" in text
+    )
     assert "| naive Bayes |" in tables.paper("htru2", place / "paper-results")
 
 
@@ -170,7 +172,7 @@ def test_tox21(place):
         assert row["chosen"]["weight_decay"] == 1e-4
     assert found["rows"][0]["auc"] > 0.75  # labels are signs of sums of the features
     assert (place / "paper-results" / "tox21.png").stat().st_size > 10_000
-    assert "note: made-up features" in text and "(the paper, with its own features: 0.845)" in text
+    assert "note: made-up features" in text and "(paper, with other features: 0.845)" in text
     assert "![tox21](bench/results/paper/tox21.png)" in tables.paper(
         "tox21", place / "paper-results"
     )
@@ -196,16 +198,16 @@ def test_results_go_to_the_checkout(place):
 @pytest.mark.parametrize(
     "words, part",
     [
-        (("uci", "--methods", "snn,resnext"), "some of snn, msra, batchnorm"),
+        (("uci", "--methods", "snn,resnext"), "one or more of snn, msra, batchnorm"),
         (
             ("uci", "--seeds", "two"),
-            "a whole number, or several with commas between, is required, got 'two'",
+            "a whole number or a comma-separated list of them is required, got 'two'",
         ),
-        (("uci", "--seeds", "0"), "at least one is required"),
+        (("uci", "--seeds", "0"), "at least one seed is required"),
         (("uci", "--sets", "irish"), "must be one of the 121 UCI tasks; similar names: iris"),
         (("uci", "--sets", "wine"), "does not contain its wine_py.dat"),
-        (("uci", "--max-rows", "5"), "none of 4 data sets is so small"),
-        (("tox21", "--layers", "2,x"), "whole numbers with commas between are required, got '2,x'"),
+        (("uci", "--max-rows", "5"), "all 4 data sets have more rows"),
+        (("tox21", "--layers", "2,x"), "comma-separated whole numbers are required, got '2,x'"),
         (("tox21", "--layers", "0"), "numbers of at least 1"),
         (("tox21", "--layers", "5"), "none of the layers 5 is in this budget"),
         (("fig1-mnist", "--epochs", "0"), "a whole number of at least 1 is required, got '0'"),
@@ -283,8 +285,8 @@ def test_ctrl_c_says_how_to_continue(place, monkeypatch):
     monkeypatch.setattr("fastsnn.paper.run.run_uci", interrupted)
     result = call("reproduce", "uci", *TINY, "--work", "there")
     assert result.exit_code == 130 and result.stderr.splitlines()[-1] == (
-        "fastsnn: interrupted; there keeps the finished trainings; continue with the same command "
-        "and --resume"
+        "fastsnn: interrupted; finished trainings are stored in there; to continue, repeat the "
+        "command with --resume"
     )
     text = call("reproduce", "uci", *TINY, "--dry-run").stderr
-    assert "keeps" not in text.splitlines()[-1]
+    assert "stored" not in text.splitlines()[-1]

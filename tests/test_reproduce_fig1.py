@@ -142,10 +142,10 @@ def test_fig1(place):
         assert 0.5 < min(row["losses"]) <= max(row["losses"]) < 5  # log(4) is 1.4
         assert 0 <= row["validation_accuracy"] <= 1 and row["whole_set_loss"] > 0
     assert len(found["statements"]) == 3 and found["statements"][0] in text
-    assert "epochs: 2 (the paper: 2000)" in found["left_out"]
-    assert "hidden layers: without 8, 16, 32" in found["left_out"]
+    assert "2 epochs instead of 2,000" in found["left_out"]
+    assert "no networks with 8, 16, 32 hidden layers" in found["left_out"]
     assert (place / "paper-results" / "fig1-mnist.png").stat().st_size > 10_000
-    assert "training mode" in text and "![fig1-mnist]" in tables.paper(
+    assert "training-mode" in text and "![fig1-mnist]" in tables.paper(
         "fig1-mnist", place / "paper-results"
     )
 
@@ -195,7 +195,7 @@ def test_ctrl_c_ends_all_at_once(images, place):
 def test_fig1_refuses_what_is_not_its_own(images, place):
     fig1.Curve(images, "snn", 2, 0, place, 1).epoch(lambda: None)
     other = fig1.Images("mnist", seed=1)
-    with pytest.raises(ValueError, match="another network or other data"):
+    with pytest.raises(ValueError, match="another network or data set"):
         fig1.Curve(other, "snn", 2, 0, place, 1)
 
 
@@ -209,8 +209,10 @@ def test_statements_are_of_the_data():
         curve("snn", 16, [1.2, 0.6, 0.2]),
     ]  # fmt: skip
     below, ahead = fig1.statements(rows)
-    assert "8 layers, epoch 2: SNN 0.5 below" in below and "in 1 of 2 epochs" in below
-    assert "16 layers 0.2, 8 layers 0.3" in ahead and "ahead from epoch 3 on" in ahead
+    assert "8 layers, epoch 2: SNN loss 0.5, below" in below and "in 1 of 2 epochs" in below
+    assert (
+        "loss 0.2 with 16 layers, 0.3 with 8 layers" in ahead and "ahead from epoch 3 on" in ahead
+    )
     below, ahead = fig1.statements(
         [curve("snn", 8, [0.9, 0.7]), curve("batchnorm", 8, [1.0, 0.6]), curve("snn", 16, [1, 1])]
     )
@@ -219,7 +221,7 @@ def test_statements_are_of_the_data():
 
 def test_statements_take_means_over_seeds():
     rows = [curve("snn", 8, [0.2]), curve("snn", 8, [0.6]), curve("batchnorm", 8, [0.5])]
-    assert "SNN 0.4 below" in fig1.statements(rows)[0]
+    assert "SNN loss 0.4, below" in fig1.statements(rows)[0]
 
 
 def test_the_tutorials_data(monkeypatch):
@@ -260,7 +262,7 @@ def test_tutorial(place):
     again = result_of(*words, "--resume")
     assert again["runs"] == first["runs"]  # with their seconds: nothing was trained again
     text = good(*words, "--resume")
-    assert "92.04 %" in text and "epochs: 3 (the notebook: 20)" in text
+    assert "92.04 %" in text and "3 epochs instead of 20" in text
     assert "90.76 %" in tables.paper("tutorial-mnist", place / "paper-results")
 
 
@@ -279,7 +281,7 @@ def test_a_dry_run_trains_nothing(place, words, trainings):
     assert found["trainings"] == trainings and found["predicted_seconds"] >= 0
     assert not list(place.rglob("*.json*")) and not list(place.rglob("*.safetensors"))
     text = good("reproduce", *words, "--dry-run")
-    assert text.startswith(f"trainings: {trainings}\n") and "predicted: 0:0" in text
+    assert text.startswith(f"trainings: {trainings}\n") and "estimated time: 0:0" in text
 
 
 def test_every_experiment_has_a_dry_run():

@@ -87,7 +87,7 @@ def test_a_folder_removed_during_a_search(tmp_path):
         shutil.rmtree(folder, ignore_errors=True)
         return {"score": options["x"]}
 
-    with pytest.raises(RuntimeError, match=r"trials.jsonl: it was removed during the search"):
+    with pytest.raises(RuntimeError, match=r"trials.jsonl: the file was removed during the search"):
         search(trial, {"x": [1, 2]}, protocol=ModelSelection(metric="r2"), workers=1, folder=folder)
 
 

@@ -109,12 +109,12 @@ class Dataset:
 
     @property
     def n_features(self) -> int:
-        """Number of features: the input size of a network."""
+        """Number of features, the input size of a network."""
         return int(self.train.x.shape[1])
 
     @property
     def n_outputs(self) -> int:
-        """Number of classes, tasks or targets: the number of units of the last layer."""
+        """Number of classes, tasks or targets, the number of units of the last layer."""
         if self.class_names is not None:
             return len(self.class_names)
         return int(self.train.y.shape[1])

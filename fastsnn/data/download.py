@@ -21,7 +21,7 @@ DOWNLOAD_LIMIT = 4 << 30  # maximum bytes of a file whose size is not known
 MORE = " (if this is intended, set FASTSNN_DOWNLOAD_LIMIT to more bytes)"
 
 Progress = Callable[[str, int, int | None], None]
-"""Progress callback of a download: (file name, bytes so far, total bytes or None)."""
+"""Progress callback of a download, called with (file name, bytes so far, total bytes or None)."""
 
 
 def cache_folder() -> Path:

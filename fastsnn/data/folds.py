@@ -12,9 +12,9 @@ from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
 
 Prepare = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Preprocessing: (x of all rows, training rows) -> x of all rows.
+"""Preprocessing function, (x of all rows, training rows) -> x of all rows.
 
-Its statistics are computed from the training rows only.
+It computes its statistics from the training rows only.
 """
 
 

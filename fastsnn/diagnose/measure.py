@@ -1,4 +1,4 @@
-"""Measurements of a network on data, layer by layer: moments, weights, gradients, dead units.
+"""Layer-by-layer measurements of a network on data: moments, weights, gradients, dead units.
 
 >>> import fastsnn as fs
 >>> net = fs.mlp(input_size=20, output_size=3, layers=8, width=64, seed=0)
@@ -29,18 +29,25 @@ from fastsnn.network import Network
 from fastsnn.runs import inference
 from fastsnn.trainer import Trainer
 
-ROWS = 1000  # that are looked at
-SIGNAL_ROWS = 32  # whose gradients are taken one by one
-QUANTILES = (0.05, 0.95)  # of the units
-FLAT = 0.05  # a slope below this share of the activation's largest one is flat ...
-MOSTLY = 0.95  # ... and a unit is saturated if it is flat in this share of the rows
-BINS = 120
+ROWS = 1000  # maximum number of rows used
+SIGNAL_ROWS = 32  # maximum number of rows for per-row gradients
+QUANTILES = (0.05, 0.95)  # over the units of a layer
+FLAT = 0.05  # an activation is flat where its slope is below this fraction of its largest slope
+MOSTLY = 0.95  # a unit is saturated if it is flat in at least this fraction of the rows
+BINS = 120  # of the histograms
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """layers: input, every step, output. findings: what is wrong, most fundamental first; empty
-    where everything is fine. edges (b + 1,), counts (layers, b): histograms of the outputs.
+    """Result of a diagnosis.
+
+    Attributes
+    ----------
+    rows : number of rows used.
+    layers : reports of the input, of each layer and of the output, in order.
+    findings : problems, most fundamental first; empty if there are none.
+    edges, counts : (BINS + 1,) and (layers, BINS); histograms of the outputs, in fractions.
+    without_gradients : reason if gradients are missing, else None.
     """
 
     rows: int
@@ -48,10 +55,10 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     edges: np.ndarray
     counts: np.ndarray
-    without_gradients: str | None = None  # why they are missing
+    without_gradients: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without the histograms; what is not finite is None."""
+        """Return plain values for JSON, without the histograms; None for NaN and infinity."""
         return {
             "rows": self.rows,
             "fine": not self.findings,
@@ -77,19 +84,24 @@ def diagnose(
     threads: int | None = None,
     without_gradients: str = "the data have no labels",
 ) -> Diagnosis:
-    """Send rows through a network, in evaluation mode, and look at every layer.
+    """Measure all layers of a network on rows of data and report problems.
+
+    Outputs are those of evaluation mode; gradients are those of a training step, with dropout.
 
     Parameters
     ----------
-    x : (n, input_size) float32, as the network takes it (standardized, if that is what it is
-        used on). At most 1,000 rows are used, evenly spread.
-    y : labels or targets of the rows, as `Trainer.step` takes them; without them there are no
-        gradients. These are those of a step, dropout included.
-    task : "classification", "multitask" or "regression"; chooses the loss.
+    x : (n, input_size) float32, n >= 1
+        Network inputs, standardized like the training data. At most 1,000 evenly spaced rows are
+        used.
+    y : labels or targets of the rows, as for `Trainer.step`; None: gradients are not measured.
+    task : "classification", "multitask" or "regression"; determines the loss.
+    threads : number of CPU threads; None: all processors.
+    without_gradients : reason reported for missing gradients if y is None.
 
     Raises
     ------
-    ValueError, TypeError : for x, y that do not fit the network, NaN or infinity in x.
+    ValueError, TypeError : x or y do not fit the network, x has NaN or infinity, or task is
+        unknown.
     """
     if task not in SUGGESTED:
         raise ValueError(f"diagnose: task must be one of {', '.join(SUGGESTED)}; got {task!r}")
@@ -117,10 +129,10 @@ def diagnose(
             gradients = _norms(network, trainer.gradients(x, y))
             if not network.couples_rows:
                 signals = _signals(network, trainer, x, y)
-        except FloatingPointError as error:  # a network that is ill is what is looked for
+        except FloatingPointError as error:  # a finding, not a failure of the diagnosis
             gradients, signals, reason = {}, {}, str(error)
     reports = [LayerReport(0, "", "input", x.shape[1], "none", **_moments(x))]
-    # The end of a highway layer has the name of its beginning, and no tensors.
+    # The two nodes of a highway layer have the same name; only the first one has tensors.
     owners: dict[str, Node] = {}
     for i, node in enumerate(network.nodes):
         own = owners.setdefault(node.name, node) is node
@@ -147,8 +159,10 @@ def diagnose_model(
     progress: Progress | None = None,
     header: bool | None = None,
 ) -> Diagnosis:
-    """`diagnose` for a saved model on the rows that `inference.evaluate` takes: a data set's test
-    part, or a file. Where a file has not the model's labels, there are no gradients.
+    """Return `diagnose` of a saved model on the rows that `inference.evaluate` uses.
+
+    With labels, the findings also cover the model's metrics. Gradients are not measured if a file
+    has no labels of the model. The parameters are those of `inference.evaluate`.
     """
     y, reason = None, ""
     try:
@@ -178,12 +192,12 @@ def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None)
 
 
 def _evenly(n: int, most: int) -> np.ndarray:
-    """Indices of up to `most` of n rows, evenly spread, because files are often sorted."""
+    """Return indices of up to `most` of n rows, evenly spaced, because files are often sorted."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def _moments(h: np.ndarray) -> dict[str, Any]:
-    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are for the findings
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are reported as findings
         h = h.astype(np.float64)
         means, variances = h.mean(0), h.var(0)
         low, high = h.min(0), h.max(0)
@@ -218,8 +232,9 @@ def _words(node: Node, last: bool) -> str:
 
 
 def _saturated(node: Node, h: np.ndarray) -> float | None:
-    """Share of units whose activation is flat at their outputs in nearly all rows; None if the
-    slope does not follow from the output.
+    """Return the fraction of saturated units, given outputs h (rows, units).
+
+    None if the slope of the activation is not a function of its output.
     """
     if node.activation == "selu":
         alpha, lambda_ = theory.selu_constants(*node.fixed_point)
@@ -234,7 +249,7 @@ def _saturated(node: Node, h: np.ndarray) -> float | None:
 
 
 def _weights(network: Network) -> dict[str, np.ndarray]:
-    """The weights of every dense step, by its name; of normalized ones those that act."""
+    """Return {name: weights (units, fan_in)} of all dense layers, after weight normalization."""
     state = network.state_dict()
     weights = {}
     for node in network.nodes:
@@ -267,7 +282,7 @@ def _weight_report(node: Node, w: np.ndarray | None, inputs: LayerReport) -> dic
 
 
 def _norms(network: Network, gradients: dict[str, np.ndarray]) -> dict[str, float]:
-    """Norm of the gradient of each step's weights."""
+    """Return {name: norm of the gradient of a layer's weights}."""
     found = {}
     for node in network.nodes:
         parts = [gradients[k] for k in (node.weight, f"{node.weight}_g", f"{node.weight}_v")
@@ -278,7 +293,10 @@ def _norms(network: Network, gradients: dict[str, np.ndarray]) -> dict[str, floa
 
 
 def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Root mean square over rows of |d loss / d z|: a row's gradient of the bias is just that."""
+    """Return {name: root mean square over rows of |d loss / d z|}.
+
+    The gradient of the bias for a single row equals d loss / d z.
+    """
     squares: dict[str, float] = {}
     rows = _evenly(len(x), SIGNAL_ROWS)
     biases = {node.bias: node.name for node in network.nodes}
@@ -292,8 +310,9 @@ def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -
 
 
 def _histograms(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Edges that are even in asinh, fine near 0 and wide far away, and a histogram of each layer
-    in shares.
+    """Return edges (BINS + 1,) and histograms (layers, BINS) in fractions of each layer's outputs.
+
+    The edges are evenly spaced in asinh: narrow bins near 0, wide bins far from it.
     """
     finite = [h[np.isfinite(h)] for h in outputs]
     ends = [np.quantile(h, [0.002, 0.998]) for h in finite if h.size]

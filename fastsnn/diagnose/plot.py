@@ -1,4 +1,4 @@
-"""The picture of a diagnosis: where the outputs of every layer lie, and four courses beside it."""
+"""Plot of a diagnosis: output densities by layer, moments, gradients, weights and units."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fastsnn.theory import THEOREM1
 
 PICTURES = (".png", ".svg", ".pdf")
 RED, BLUE, GRAY = "#c1440e", "#2b5c8a", "0.55"
-LEAST = 1e-12  # what a 0 is drawn at, on axes that have none
+LEAST = 1e-12  # position of 0 on logarithmic axes
 
 
 def require(path: str) -> None:
-    """Raises ValueError for a name of no picture, RuntimeError where matplotlib is missing."""
+    """Raise ValueError for an unknown file suffix, RuntimeError if matplotlib is not installed."""
     if Path(path).suffix not in PICTURES:
-        raise ValueError(f"--plot {path}: a name that ends in {', '.join(PICTURES)} is required")
+        raise ValueError(f"--plot {path}: a file name ending in {', '.join(PICTURES)} is required")
     if importlib.util.find_spec("matplotlib") is None:
         raise RuntimeError("--plot needs matplotlib, which is not installed; pip install '.[plot]'")
 
 
 def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
-    """A file of the kind that its name ends in; replaced whole or not at all."""
+    """Write the plot atomically; the suffix of `path` sets the format."""
     require(path)
     import matplotlib
 
@@ -51,7 +51,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     last = len(diagnosis.layers) - 1
     for axes in panels.values():
         axes.set(xlabel=f"layer (0: input, {last}: output)", xlim=(-0.5, last + 0.5))
-        locator: Any = axes.xaxis.get_major_locator()  # one of whole numbers
+        locator: Any = axes.xaxis.get_major_locator()  # a MaxNLocator
         locator.set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     content = io.BytesIO()
@@ -61,7 +61,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
 
 
 def _density(axes: Any, diagnosis: Diagnosis) -> None:
-    """Shares of a layer's outputs, each column against its own highest."""
+    """Draw the distribution of each layer's outputs, scaled to its maximum."""
     shares = diagnosis.counts / np.maximum(diagnosis.counts.max(1, keepdims=True), LEAST)
     places = np.arange(len(shares) + 1) - 0.5
     axes.pcolormesh(places, diagnosis.edges, np.sqrt(shares.T), cmap="Greys", vmin=0, vmax=1.15)
@@ -70,13 +70,13 @@ def _density(axes: Any, diagnosis: Diagnosis) -> None:
         [getattr(report.unit_means, end) for report in diagnosis.layers] for end in ("low", "high")
     )
     axes.plot(numbers, low, color=BLUE, lw=1.2)
-    axes.plot(numbers, high, color=BLUE, lw=1.2, label="5 and 95 % of the units' means")
+    axes.plot(numbers, high, color=BLUE, lw=1.2, label="5 and 95 % quantiles of unit means")
     axes.plot(numbers, [r.mean for r in diagnosis.layers], ".-", color=RED, label="mean")
     axes.set_yscale("asinh", linear_width=1)
     axes.set_yticks(_ticks(diagnosis.edges), minor=False)
     axes.set_yticks([], minor=True)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.set(title="Outputs (darker: more of them)", ylim=diagnosis.edges[[0, -1]])
+    axes.set(title="Distribution of outputs", ylim=diagnosis.edges[[0, -1]])
     axes.legend(loc="upper right", fontsize=9)
 
 
@@ -93,7 +93,7 @@ def _moments(axes: Any, diagnosis: Diagnosis) -> None:
                       label="5 to 95 % of the units")  # fmt: skip
     axes.semilogy(numbers, [max(r.variance, LEAST) for r in diagnosis.layers], ".-", color=BLUE,
                   label="all rows and units")  # fmt: skip
-    axes.axhspan(*THEOREM1.variance, color="green", alpha=0.15, lw=0, label="theorem 1")
+    axes.axhspan(*THEOREM1.variance, color="green", alpha=0.15, lw=0, label="interval of theorem 1")
     low, high = axes.get_ylim()
     lowest = min(max(r.variance, LEAST) for r in diagnosis.layers)
     axes.set(title="Variance of the outputs", ylim=(min(max(low, lowest / 30), 0.1), max(high, 10)))
@@ -103,7 +103,7 @@ def _moments(axes: Any, diagnosis: Diagnosis) -> None:
 def _signal(axes: Any, diagnosis: Diagnosis) -> None:
     axes.set(title="Gradients", yscale="log")
     for name, color, label in (
-        ("signal", RED, "|d loss / d z| of a row"),
+        ("signal", RED, "|d loss / d z|, per row"),
         ("gradient", BLUE, "gradient of the weights"),
     ):
         points = [
@@ -114,7 +114,7 @@ def _signal(axes: Any, diagnosis: Diagnosis) -> None:
             axes.plot(*zip(*points, strict=True), ".-", color=color, label=label)
     if axes.lines:
         low, high = axes.get_ylim()
-        axes.set_ylim(min(low, high / 100), high)  # what is level shall look so
+        axes.set_ylim(min(low, high / 100), high)  # two decades, so that constant curves look flat
         axes.legend(loc="best", fontsize=8)
     else:
         axes.text(0.5, 0.5, f"none: {diagnosis.without_gradients}", transform=axes.transAxes,
@@ -125,7 +125,7 @@ def _weights(axes: Any, diagnosis: Diagnosis) -> None:
     shown = [report for report in diagnosis.layers if report.weight_square_sum is not None]
     numbers = [report.layer for report in shown]
     for name, color, label in (
-        ("weight_square_sum", BLUE, "squares"),
+        ("weight_square_sum", BLUE, "squared weights"),
         ("weight_sum", RED, "weights"),
     ):
         spreads = [getattr(report, name) for report in shown]
@@ -134,17 +134,17 @@ def _weights(axes: Any, diagnosis: Diagnosis) -> None:
         axes.plot(numbers, [s.mean for s in spreads], ".", color=color, label=f"sum of {label}")
     for target in (0, 1, 2):
         axes.axhline(target, color=GRAY, lw=0.7, zorder=0)
-    axes.set_title("Weights of a unit: mean, least and largest (SELU needs 0 and 1, ReLU 0 and 2)",
+    axes.set_title("Sums over a unit's weights: mean and range (SELU needs 0 and 1, ReLU 0 and 2)",
                    fontsize=10)  # fmt: skip
     axes.legend(loc="best", fontsize=8, ncols=2)
 
 
 def _units(axes: Any, diagnosis: Diagnosis) -> None:
     for name, color, label in (
-        ("kept", "green", "kept in theorem 1's means and variances"),
+        ("kept", "green", "mean and variance kept in the intervals of theorem 1"),
         ("theorem1", BLUE, "in the domain of theorem 1"),
         ("dead", "black", "dead"),
-        ("saturated", RED, "in a flat part of the activation"),
+        ("saturated", RED, "saturated"),
     ):
         points = [
             (report.layer, 100 * getattr(report, name))
@@ -152,5 +152,5 @@ def _units(axes: Any, diagnosis: Diagnosis) -> None:
         ]  # fmt: skip
         if points:
             axes.plot(*zip(*points, strict=True), ".-", color=color, label=label, lw=1)
-    axes.set(title="Units, % of a layer", ylim=(-3, 103))
+    axes.set(title="Units (% of a layer)", ylim=(-3, 103))
     axes.legend(loc="best", fontsize=8)

@@ -1,4 +1,4 @@
-"""The figures of one layer, which the rules judge."""
+"""Measurements of one layer, the input of the rules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Spread(NamedTuple):
-    """Over the units of a layer."""
+    """Mean, low and high value of a quantity over the units of a layer."""
 
     mean: float
     low: float
@@ -16,17 +16,27 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerReport:
-    """A step of the network; 0 is the input, the last one the output.
+    """Measurements of a layer. Fractions are in [0, 1]; None if a layer does not have a quantity.
 
-    name: of its tensors. what: in words. mean, variance: over all units and rows. unit_means,
-    unit_variances: over the rows, their mean and 5 and 95 % quantiles over the units. dead: share
-    of units with the same output for every row. saturated: share of those that are in a flat part
-    of their activation in 95 % of the rows. weight_sum, weight_square_sum: over a unit's weights;
-    mean, least and largest. theorem1: share of units in the domain of theorem 1, kept: share of
-    those that the moment map sends to its means and variances (SELU with fixed point (0, 1) on a
-    dense layer). gradient: norm of the weights' gradient over the rows as one batch. signal: root
-    mean square over rows, one by one, of the norm of d loss / d z. What a step does not have is
-    None.
+    Attributes
+    ----------
+    layer : position; 0 is the input, the last one the output.
+    name : prefix of the layer's tensors.
+    what : description in words.
+    units, activation : number of units, name of the activation.
+    mean, variance : over all units and rows.
+    unit_means, unit_variances : moments of each unit over the rows: mean, 5 % and 95 % quantiles
+        over the units.
+    dead : fraction of units with the same output for every row.
+    saturated : fraction of units in a flat part of their activation in 95 % of the rows.
+    weight_sum, weight_square_sum : sums over a unit's weights and their squares: mean, minimum and
+        maximum over the units.
+    theorem1 : fraction of units in the domain of theorem 1 (SELU with fixed point (0, 1) on a dense
+        layer).
+    kept : fraction of units whose output mean and variance, by the moment map, are in the intervals
+        of theorem 1.
+    gradient : norm of the gradient of the weights, with all rows as one batch.
+    signal : norm of d loss / d z for single rows, root mean square over the rows.
     """
 
     layer: int

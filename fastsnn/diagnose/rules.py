@@ -1,10 +1,11 @@
-"""From figures to words: what is wrong with a network, by plain rules with named thresholds.
+"""Rules that find problems of a network from its layer reports, with named thresholds.
 
-The thresholds lie between what networks show that learn well (digits, 2 to 32 layers, before and
-after training: variances from 0.45 to 5.7, means up to 0.6, sums of squares up to 1.3, at least
-18 % of the units that keep mean and variance, a signal that is at most 16 times larger in the first
-layer than at the output) and what those show that do not. Few units are in the domain of theorem 1
-in any of them (at most 13 %, in narrow networks often none): that alone is no finding.
+The thresholds separate networks that learn well from networks that do not. Networks of 2 to 32
+layers that learn digits well have, before and after training: variances from 0.45 to 5.7, means up
+to 0.6, sums of squared weights up to 1.3, at least 18 % of units that keep mean and variance, and a
+signal at most 16 times larger in the first layer than at the output. Few of their units are in the
+domain of theorem 1 (at most 13 %, in narrow networks often none), so that is not a finding by
+itself.
 """
 
 from __future__ import annotations
@@ -19,32 +20,34 @@ from fastsnn.engine.ops import OPS
 from fastsnn.network import Network
 from fastsnn.runs.console import count
 
-INPUT_MEAN = 0.25  # |mean| of all features
-INPUT_VARIANCE = (0.5, 2.0)  # of all features
-FEATURE_VARIANCE = 10.0  # 95 % of the features stay below it
-WEIGHT_FACTOR = 1.5  # between a layer's sums of squares and what its activation needs
-WEIGHT_LAYERS = 0.5  # share of the layers that must be so
-COLLAPSED, EXPLODED = 0.03, 100.0  # variance, as a multiple of what it should be
-OFF = 6.0  # factor between a SELU's variance and that of its fixed point ...
-OFF_LAYERS = 0.5  # ... in the last layer, or in more than this share of them
-KEPT = 0.1  # share of the units that keep mean and variance, over all layers
-DRIFT = 1.0  # of a layer's mean from where it should be, in standard deviations
-ALIKE = 0.7  # share of the variance that is between units, and not between rows
-DEAD, SATURATED = 0.25, 0.25  # shares of a layer's units
-VANISHED, BLOWN_UP = 0.03, 100.0  # signal in the first layer, as a multiple of the output's
-R2, AUC = 0.25, 0.6  # figures of a model below which it predicts little
-SKILL = 0.1  # share of the way from always the largest class to all right, likewise
+INPUT_MEAN = 0.25  # maximum |mean| over all features
+INPUT_VARIANCE = (0.5, 2.0)  # interval of the variance over all features
+FEATURE_VARIANCE = 10.0  # upper limit for 95 % of the feature variances
+WEIGHT_FACTOR = 1.5  # maximum ratio between actual and required sums of squared weights ...
+WEIGHT_LAYERS = 0.5  # ... in more than this fraction of the layers
+COLLAPSED, EXPLODED = 0.03, 100.0  # variance, relative to its target
+OFF = 6.0  # maximum ratio between a SELU layer's variance and that of its fixed point ...
+OFF_LAYERS = 0.5  # ... in the last layer, or in more than this fraction of the layers
+KEPT = 0.1  # minimum fraction of units that keep mean and variance, over all layers
+DRIFT = 1.0  # maximum distance of a layer's mean from its target, in standard deviations
+ALIKE = 0.7  # fraction of the variance that is between units instead of between rows
+DEAD, SATURATED = 0.25, 0.25  # maximum fractions of a layer's units
+VANISHED, BLOWN_UP = 0.03, 100.0  # signal in the first layer, relative to the output
+R2, AUC = 0.25, 0.6  # minimum metrics of a model
+SKILL = 0.1  # minimum accuracy: this fraction of the way from the largest class's share to 1
 
-# The sum of squares of its weights that an activation needs, and the `init` that gives it.
+# Sum of squared weights that an activation requires, and the `init` that gives it.
 NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
-Point = tuple[float, float]  # mean and variance that an activation keeps
+Point = tuple[float, float]  # mean and variance that an activation preserves
 NAMES = {"selu": "SELU", "relu": "ReLU", "none": "no activation"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """rule: its short name. layers: the numbers of the layers that it is about, 0 for the inputs.
-    text: what is wrong, what would be right, what to do.
+    """A problem of a network.
+
+    rule: name of the rule. layers: numbers of the affected layers, 0 for the inputs. text: the
+    problem, the expected value and a remedy.
     """
 
     rule: str
@@ -57,7 +60,7 @@ Rule = Callable[[LayerReport, Layers], Iterator[Finding]]
 
 
 def findings(network: Network, reports: Sequence[LayerReport]) -> list[Finding]:
-    """reports: input, every step, output."""
+    """Return the findings of all rules. reports: of the input, each layer and the output."""
     layers = list(zip(network.nodes, reports[1:], strict=True))
 
     def found(rules: Sequence[Rule]) -> list[Finding]:
@@ -73,7 +76,7 @@ def _finite(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         if not (math.isfinite(report.mean) and math.isfinite(report.variance)):
             yield Finding(
                 "not finite", (report.layer,),
-                f"layer {report.layer} gives infinity or NaN; take an earlier model, and a smaller "
+                f"layer {report.layer} outputs infinity or NaN; use an earlier model and a lower "
                 "learning rate",
             )  # fmt: skip
             return
@@ -87,13 +90,13 @@ def _inputs(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             "inputs not standardized", (0,),
             f"the inputs have mean {inputs.mean:.3g} and variance {inputs.variance:.3g} instead of "
             "0 and 1; standardize them (fastsnn.data.Standardizer, --standardize), and use data "
-            "like those of the training",
+            "like the training data",
         )  # fmt: skip
     elif features > FEATURE_VARIANCE:
         yield Finding(
             "inputs not standardized", (0,),
             f"5 % of the features have variances above {features:.3g} instead of 1; standardize "
-            "feature by feature, and look for outliers",
+            "per feature, and check the data for outliers",
         )  # fmt: skip
 
 
@@ -111,15 +114,15 @@ def _weights(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             continue
         typical = sorted(off)[len(off) // 2]
         others = [
-            f"what {_words(name)} needs" for name, (value, _) in NEEDED.items()
+            f"the value that {_words(name)} requires" for name, (value, _) in NEEDED.items()
             if value != needed and 1 / WEIGHT_FACTOR <= typical / value <= WEIGHT_FACTOR
         ]  # fmt: skip
         whose = f", {others[0]}" if others else ""
         yield Finding(
             "weights not normalized for the activation",
             tuple(r.layer for r, m in zip(reports, means, strict=True) if m in off),
-            f"{_words(activation)} needs weights whose squares sum to {needed:g}; in {len(off)} of "
-            f"{len(means)} layers it is about {typical:.3g}{whose}; start with "
+            f"{_words(activation)} requires a sum of squared weights of {needed:g} per unit; in "
+            f"{len(off)} of {len(means)} layers it is about {typical:.3g}{whose}; initialize with "
             f'Dense(..., init="{init}")',
         )  # fmt: skip
 
@@ -129,7 +132,7 @@ def _words(activation: str) -> str:
 
 
 def _followers(layers: Layers) -> list[str]:
-    """The kind of the next step; the output goes to nothing that changes its scale."""
+    """Return the op of each next layer. The output counts as followed by a dense one."""
     return [node.op for node, _ in layers[1:]] + ["dense"]
 
 
@@ -145,7 +148,7 @@ def _dropouts(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             numbers = tuple(number for number, _ in found)
             yield Finding(
                 "dropout does not fit the activation", numbers,
-                f"{kind} dropout behind {_words(found[0][1])} in {_places(numbers)} changes mean "
+                f"{kind} dropout after {_words(found[0][1])} in {_places(numbers)} changes mean "
                 f"or variance; use {wanted}",
             )  # fmt: skip
 
@@ -154,20 +157,20 @@ def _variance(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     collapsed = _tail(layers, lambda report, point: report.variance / point[1] < COLLAPSED)
     exploded = _tail(layers, lambda report, point: report.variance / point[1] > EXPLODED)
     for rule, way, tail in (
-        ("variance collapses", "down", collapsed),
-        ("variance explodes", "up", exploded),
+        ("variance collapses", "decreases", collapsed),
+        ("variance explodes", "increases", exploded),
     ):
         if tail:
             last, wanted = tail[-1].variance, _hidden(layers)[-1][1][1]
             yield Finding(
                 rule, _numbers(tail),
-                f"from layer {tail[0].layer} on the variance of the outputs goes {way}, to "
+                f"from layer {tail[0].layer} on, the variance of the outputs {way}, to "
                 f"{last:.3g} in layer {tail[-1].layer} instead of {wanted:g}",
             )  # fmt: skip
 
 
 def _off(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    """Variances that are off, but neither collapsed nor exploded."""
+    """Find variances that are neither near the fixed point nor collapsed nor exploded."""
     selus = [(r, point[1]) for r, point in _hidden(layers) if r.activation == "selu"]
     off = [(r, v) for r, v in selus if not 1 / OFF <= r.variance / v <= OFF]
     if off and (off[-1] == selus[-1] or len(off) > OFF_LAYERS * len(selus)):
@@ -175,9 +178,9 @@ def _off(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         numbers = _numbers([report for report, _ in off])
         yield Finding(
             "variance leaves the fixed point", numbers,
-            f"in {_places(numbers)} of {len(selus)} hidden ones the variance of the outputs is off "
-            f"by more than a factor of {OFF:g}: {worst.variance:.3g} in layer {worst.layer} "
-            f"instead of {wanted:g}; train with a lower learning rate, or fewer epochs",
+            f"in {_places(numbers)} of {len(selus)} hidden layers, the variance of the outputs is "
+            f"off by more than a factor of {OFF:g}: {worst.variance:.3g} in layer {worst.layer} "
+            f"instead of {wanted:g}; train with a lower learning rate or fewer epochs",
         )  # fmt: skip
 
 
@@ -189,29 +192,31 @@ def _kept(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     if kept < KEPT:
         yield Finding(
             "mean and variance are not kept", _numbers(r for _, r in layers if r.kept is not None),
-            f"the moment map sends {_beyond(kept, KEPT)} of the units to means near 0 and "
+            f"the moment map maps {_beyond(kept, KEPT)} of the units to means near 0 and "
             f"variances near 1, fewer than {_percent(KEPT)} over {count(len(shares), 'layer')} "
             f"({_percent(domain)} are in the domain of theorem 1); train with a lower learning "
-            "rate, or fewer epochs",
+            "rate or fewer epochs",
         )  # fmt: skip
 
 
 def of_figures(task: str, figures: dict[str, float], chance: float = 0.0) -> list[Finding]:
-    """Findings from figures of `fastsnn.metrics.evaluate`. chance: share of the largest class; 1 if
-    all rows are of one class.
+    """Return the findings on a model's metrics.
+
+    figures: from `fastsnn.metrics.evaluate`. chance: fraction of rows in the largest class, in
+    [0, 1]; 1 if there is a single class.
     """
     r2, auc = figures.get("r2", math.nan), figures.get("auc", math.nan)
     accuracy = figures.get("accuracy", math.nan)
     if r2 < R2:
-        text = f"r2 is {r2:.3g}, below {R2:g} (the mean of the targets: 0)"
+        text = f"r2 is {r2:.3g}, below {R2:g} (predicting the mean of the targets: 0)"
     elif auc < AUC:
         text = f"auc is {auc:.3g}, below {AUC:g} (chance: 0.5)"
     elif chance < 1 and (accuracy <= chance or accuracy < chance + SKILL * (1 - chance)):
         text = f"accuracy is {accuracy:.3g}; always predicting the largest class gives {chance:.3g}"
     else:
         return []
-    advice = "train longer, or with another --learning-rate, --layers or --dropout"
-    return [Finding("predicts little", (), f"{text}; if these are data like those of the training, "
+    advice = "train longer or with another --learning-rate, --layers or --dropout"
+    return [Finding("predicts little", (), f"{text}; if the data are like the training data, "
                     f"{advice}")]  # fmt: skip
 
 
@@ -224,7 +229,7 @@ def _drift(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         wanted = _hidden(layers)[-1][1][0]
         yield Finding(
             "means drift", _numbers(tail),
-            f"from layer {tail[0].layer} on units have a mean far from {wanted:g}, "
+            f"from layer {tail[0].layer} on, the mean of the outputs is far from {wanted:g}: "
             f"{tail[-1].mean:.3g} in layer {tail[-1].layer}",
         )  # fmt: skip
 
@@ -238,19 +243,19 @@ def _alike(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
         share = 1 - last.unit_variances.mean / last.variance
         yield Finding(
             "rows look alike", _numbers(tail),
-            f"from layer {tail[0].layer} on units differ from each other and hardly from row to "
-            f"row: in layer {last.layer} {_percent(share)} of the variance is between units",
+            f"from layer {tail[0].layer} on, outputs hardly differ between rows: in layer "
+            f"{last.layer}, {_percent(share)} of the variance is between units",
         )  # fmt: skip
 
 
 def _units(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     hidden = [report for report, _ in _hidden(layers) if report.activation != "none"]
-    # Half of ReLU is flat: its units count only where they are dead.
+    # ReLU is flat for half of its inputs: only its dead units count.
     bending = [report for report in hidden if report.activation != "relu"]
     for rule, reports, name, most, words in (
-        ("dead units", hidden, "dead", DEAD, "give the same output for every row"),
+        ("dead units", hidden, "dead", DEAD, "have the same output for every row"),
         ("saturated units", bending, "saturated", SATURATED,
-         "are in a flat part of their activation in nearly all rows"),
+         "are in a flat part of their activation for nearly all rows"),
     ):  # fmt: skip
         shares = {r.layer: getattr(r, name) for r in reports if (getattr(r, name) or 0) > most}
         if shares:
@@ -258,8 +263,8 @@ def _units(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             yield Finding(
                 rule, tuple(shares),
                 f"{_beyond(shares[worst], most)} of the units of layer {worst} {words}, more than "
-                f"{_percent(most)} in {_places(tuple(shares))}; look at the inputs and the "
-                "starting weights, and lower the learning rate",
+                f"{_percent(most)} in {_places(tuple(shares))}; check the inputs and the initial "
+                "weights, and lower the learning rate",
             )  # fmt: skip
 
 
@@ -268,13 +273,13 @@ def _constant(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
     if last.dead == 1:
         yield Finding(
             "outputs are constant", (last.layer,),
-            "every output is the same for all rows, so the network does not use its inputs; look "
-            "for dead layers before it, or start again with a lower learning rate",
+            "each output is the same for all rows, so the network ignores its inputs; check for "
+            "dead layers, or train again with a lower learning rate",
         )  # fmt: skip
 
 
 def _gradients(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
-    """By the signal; where rows are coupled and there is none, by the gradients of the weights."""
+    """Compare the signals; without signals (coupled rows), the gradients of the weights."""
     words = "d loss / d z"
     values = [(r.layer, r.signal) for _, r in layers if r.signal is not None]
     if not values:
@@ -299,20 +304,21 @@ RULES: tuple[Rule, ...] = (
     _finite, _inputs, _weights, _dropouts, _variance, _drift, _alike, _units, _constant,
     _gradients,
 )  # fmt: skip
-# These rules compare rows, so they cannot judge a single row or equal rows.
+# These rules compare rows, so they do not apply to a single row or equal rows.
 BETWEEN_ROWS = (_inputs, _drift, _alike, _units, _constant)
 ALL_ALIKE = Finding(
     "rows do not differ", (0,),
-    "all rows have the same inputs, so it cannot be judged which units are dead; give at least two "
-    "different rows, better some hundred",
+    "all rows have the same inputs, so dead units cannot be detected; give at least two different "
+    "rows, preferably several hundred",
 )  # fmt: skip
-# Milder signs, checked only if no other rule has found a cause.
+# Weaker symptoms, checked only if no other rule has a finding.
 FINER: tuple[Rule, ...] = (_off, _kept)
 
 
 def _hidden(layers: Layers) -> list[tuple[LayerReport, Point]]:
-    """(report, (mean, variance) that it should have) of the steps that a dense one follows: what
-    stands between, as the input of a normalization, may have any scale.
+    """Return (report, target mean and variance) of the layers that precede a dense layer.
+
+    Other layers, such as those before a normalization, may have any scale.
     """
     return [
         (report, node.fixed_point if node.activation == "selu" else (0.0, 1.0))
@@ -322,7 +328,7 @@ def _hidden(layers: Layers) -> list[tuple[LayerReport, Point]]:
 
 
 def _tail(layers: Layers, bad: Callable[[LayerReport, Point], bool]) -> list[LayerReport]:
-    """The reports of the last hidden layers without a gap that are bad."""
+    """Return the longest run of bad reports that ends with the last hidden layer."""
     tail: list[LayerReport] = []
     for report, point in reversed(_hidden(layers)):
         if not bad(report, point):
@@ -340,7 +346,7 @@ def _percent(share: float) -> str:
 
 
 def _beyond(share: float, bound: float) -> str:
-    """In percent, with enough digits to be on the same side of `bound` as `share` is."""
+    """Return `share` in percent, with enough digits to be on the same side of `bound`."""
     sign = 1 if share > bound else -1
     return next(
         text for digits in range(18)

@@ -1,4 +1,4 @@
-"""A diagnosis as a table and in words."""
+"""Console output of a diagnosis: table, legend, findings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fastsnn.diagnose.measure import Diagnosis
 from fastsnn.diagnose.report import Spread
 from fastsnn.runs.console import count, is_terminal
 
-WIDTH = 200  # where there is no terminal to ask
-WIDE = 185  # what all columns need; in less there are some of them
+WIDTH = 200  # columns, if stdout is not a terminal
+WIDE = 185  # width of the full table; narrower terminals get fewer columns
 
 
 def _range(spread: Spread) -> str:
@@ -38,7 +38,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
 
-# name, attribute of a report, how it reads in a wide table and in a narrow one (None: not there)
+# Header, attribute of a report, format in a wide and in a narrow table (None: no such column).
 COLUMNS: tuple[tuple[str, str, Callable[[Any], str], Callable[[Any], str] | None], ...] = (
     ("layer", "layer", str, str),
     ("step", "what", str, _short),
@@ -56,15 +56,15 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str], Callable[[Any], str] | None
     ("|dz|", "signal", _number, _number),
 )
 LEGEND = (
-    "unit means, unit variances: 5 to 95 % of the units; sum w, sum w^2: mean (least to largest); "
-    "thm 1: units in the domain of theorem 1; kept: units that the moment map keeps in its means "
-    "and variances; dead: units with one output for all rows; flat: units where the activation is "
-    "flat; |dW|: norm of the gradient; |dz|: of d loss / d z of a row"
+    "unit means, unit variances: 5th to 95th percentile; sum w, sum w^2: mean (minimum..maximum); "
+    "thm 1: units in the domain of theorem 1; kept: units whose mean and variance stay in the "
+    "intervals of theorem 1; dead: units with the same output for all rows; flat: saturated units; "
+    "|dW|: norm of the gradient of the weights; |dz|: norm of d loss / d z of a single row"
 )
 
 
 def show(diagnosis: Diagnosis, stream: TextIO | None = None) -> None:
-    """A line for each layer, what the columns are, and what was found, on stdout."""
+    """Print one line per layer, the legend and the findings, by default on stdout."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -91,12 +91,9 @@ def show(diagnosis: Diagnosis, stream: TextIO | None = None) -> None:
 
 
 def words(diagnosis: Diagnosis) -> list[str]:
-    """A line for each finding, or one that says that there is none."""
+    """Return one line per finding, or one line that reports none."""
     if diagnosis.findings:
         return [f"{finding.rule}: {finding.text}" for finding in diagnosis.findings]
     layers = count(len(diagnosis.layers) - 1, "layer")
-    unjudged = "; the predictions were not judged, without labels"
-    return [
-        f"everything is fine: no rule complains about {layers}"
-        f"{unjudged if diagnosis.without_gradients else ''}"
-    ]
+    unjudged = "; predictions were not evaluated, because there are no labels"
+    return [f"no problems found in {layers}{unjudged if diagnosis.without_gradients else ''}"]

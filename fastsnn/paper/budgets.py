@@ -1,7 +1,7 @@
-"""Budgets: the part of the paper's grids that is tried, a table for each experiment.
+"""Budgets: the parts of the paper's hyperparameter grids that are tried, for each experiment.
 
-`PAPER` is what the paper searches (appendix, tables of hyperparameters); a budget names what it has
-less of. What a budget leaves out is printed with every result, see `left_out`.
+`PAPER` holds the paper's grids (appendix, tables of hyperparameters); a budget lists its
+differences. The deviations from the paper are printed with each result, see `left_out`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastsnn.methods import EQUAL_WIDTHS, METHODS
+from fastsnn.paper.published import NAMES
+from fastsnn.runs.console import count
 
 BUDGETS = ("tiny", "small", "full")
 SHAPES = ("rectangular", "conic")
@@ -18,15 +20,21 @@ SHAPES = ("rectangular", "conic")
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid of trainings.
+    """A hyperparameter grid, and the settings of its trainings.
 
-    width, layers, learning_rate, shape, weight_decay: values for all methods. blocks, bottleneck:
-    layers and inner width of ResNet. dropout: values by method; none for those that are not named.
-    epochs: of every training. rows_per_epoch: an epoch, and with it the figure on the validation
-    rows, ends after at most so many training rows (None: all of them); the next one goes on behind
-    them. batch: rows of a step; fewer where an epoch has less than eight such batches.
-    validation_rows: most rows that an epoch is judged by. select_folds: folds whose validation rows
-    choose the configuration (None: each fold its own). seeds: trainings of what was chosen.
+    Parameters
+    ----------
+    width, layers, learning_rate, shape, weight_decay : values for all methods.
+    blocks, bottleneck : numbers of residual blocks and their inner widths, as fractions of `width`.
+    dropout : values by method; (0,) for methods that are not listed.
+    epochs : number of epochs of each training.
+    rows_per_epoch : maximum number of training rows per epoch; the next epoch continues with the
+        following rows of the shuffled order. None: all rows.
+    batch : mini-batch size; smaller if an epoch would have fewer than 8 steps.
+    validation_rows : maximum number of rows on which an epoch is evaluated. None: all.
+    select_folds : folds whose validation rows select the configuration for all folds. None: each
+        fold selects its own.
+    seeds : number of trainings of the selected configuration.
     """
 
     width: tuple[int, ...]
@@ -45,7 +53,7 @@ class Grid:
     seeds: int = 1
 
     def space(self, method: str) -> dict[str, tuple[Any, ...]]:
-        """The options of one method, for `fastsnn.search.grid`."""
+        """Return the search space of one method, for `fastsnn.search.grid`."""
         equal = method in EQUAL_WIDTHS
         space: dict[str, tuple[Any, ...]] = {
             "layers": self.blocks if method == "resnet" else self.layers,
@@ -123,61 +131,66 @@ BY_NAME = {
     },
 }  # fmt: skip
 
-# Figure 1: (layers, epochs); the tutorial: epochs.
+# Figure 1: (numbers of hidden layers, epochs). Tutorial: epochs.
 FIG1 = {"tiny": ((8,), 2), "small": ((8, 16, 32), 30), "full": ((8, 16, 32), 2000)}
 TUTORIAL = {"tiny": 1, "small": 20, "full": 20}
 
 
 def left_out(name: str, grid: Grid, methods: tuple[str, ...] = METHODS) -> list[str]:
-    """Deviations of a grid from the paper's experiment, a line for each."""
+    """Return the deviations of a grid from the paper's experiment, one line each."""
     paper, lines = PAPER[name], []
     for what, words in (
-        ("width", "units of a layer"), ("layers", "hidden layers"), ("blocks", "residual blocks"),
-        ("learning_rate", "learning rates"), ("shape", "shapes"), ("weight_decay", "L2"),
-        ("bottleneck", "bottlenecks of residual blocks"),
+        ("width", "width"), ("layers", "hidden layers"), ("blocks", "residual blocks"),
+        ("learning_rate", "learning rate"), ("shape", "shape"),
+        ("weight_decay", "L2 weight decay"), ("bottleneck", "bottleneck of residual blocks"),
     ):  # fmt: skip
         ours, theirs = getattr(grid, what), getattr(paper, what)
         if what in ("blocks", "bottleneck") and "resnet" not in methods:
             continue
         if ours != theirs:
-            lines.append(f"{words}: {_listed(ours)} (the paper: {_listed(theirs)})")
+            lines.append(f"{words} {_listed(ours)} instead of {_listed(theirs)}")
     for method in methods:
         ours, theirs = (g.dropout.get(method, (0.0,)) for g in (grid, paper))
         if ours != theirs:
-            lines.append(f"dropout of {method}: {_listed(ours)} (the paper: {_listed(theirs)})")
+            lines.append(f"{NAMES[method]} dropout {_listed(ours)} instead of {_listed(theirs)}")
     if grid.epochs != paper.epochs:
-        lines.append(f"epochs: {grid.epochs} (the paper: {paper.epochs})")
+        lines.append(instead("epoch", grid.epochs, paper.epochs))
     if grid.rows_per_epoch:
         lines.append(
-            f"an epoch ends after {grid.rows_per_epoch:,} training rows where there are more; the "
-            "next one goes on behind them"
+            f"at most {grid.rows_per_epoch:,} training rows per epoch; the next epoch continues "
+            "with the following rows"
         )
     if grid.validation_rows:
-        lines.append(f"an epoch is judged by at most {grid.validation_rows:,} validation rows")
+        lines.append(f"validation on at most {grid.validation_rows:,} rows")
     if grid.select_folds:
         folds = "fold" if len(grid.select_folds) == 1 else "folds"
         lines.append(
-            f"the configuration is chosen by the validation rows of {folds} "
-            f"{_listed(grid.select_folds)} for all folds"
+            f"hyperparameters selected on the validation rows of {folds} "
+            f"{_listed(grid.select_folds, 'and')}, for all folds"
         )
     if grid.seeds < paper.seeds:
-        lines.append(f"repeats: {grid.seeds} (the paper: {paper.seeds})")
-    lines += [
-        f"{name} in conic shape: its layers must be equally wide"
-        for name in methods if name == "highway" and "conic" in paper.shape
-    ]  # fmt: skip
+        lines.append(instead("repeat", grid.seeds, paper.seeds))
+    if "highway" in methods and "conic" in paper.shape:
+        lines.append("no conic Highway networks: Highway layers must have equal widths")
     if "resnet" in methods:
-        lines.append('residual blocks in "diavolo" form: rectangular ones only')
+        lines.append('rectangular residual blocks only, none in "diavolo" form')
     return lines
 
 
+def instead(noun: str, ours: int, theirs: int) -> str:
+    """Return a deviation in words, such as "30 epochs instead of 2,000"."""
+    return f"{count(ours, noun)} instead of {theirs:,}"
+
+
 def note(grid: Grid) -> str:
-    """The setting of a grid that the paper does not report: the batch size."""
+    """Return a note on the batch size, which the paper does not report."""
     return (
-        f"the paper does not say how large its batches are: {grid.batch} rows, fewer where an "
-        "epoch would have less than 8 steps"
+        f"the paper does not state its mini-batch size; here it is {grid.batch}, or less if an "
+        "epoch would have fewer than 8 steps"
     )
 
 
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+def _listed(values: Iterable[object], word: str = "or") -> str:
+    """Return values in words, such as "2, 4 or 8"."""
+    texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return f" {word} ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))

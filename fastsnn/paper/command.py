@@ -10,9 +10,9 @@ import click
 from fastsnn.checks.scalars import shown
 from fastsnn.methods import METHODS
 from fastsnn.paper.budgets import BUDGETS
-from fastsnn.runs.options import OneOf, Whole, json_option, workers_option
+from fastsnn.runs.options import OneOf, Whole, examples, json_option, workers_option
 
-if TYPE_CHECKING:  # imported by the command that runs
+if TYPE_CHECKING:  # at run time, imported by the command that needs it
     from fastsnn.paper.run import Request
 
 Parser = Callable[[click.Context, click.Parameter, str | None], tuple[Any, ...] | None]
@@ -21,10 +21,14 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 WORK = "runs/paper"
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
+DRY_RUN = {
+    "trainings": "trainings", "at_once": "concurrent trainings",
+    "predicted_seconds": "estimated seconds", "predicted": "estimated time",
+}  # fmt: skip
 
 
 class Resumable(click.Command):
-    """An experiment; an interruption says how to continue."""
+    """A command that runs an experiment. If interrupted, it reports how to continue."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -33,17 +37,21 @@ class Resumable(click.Command):
             if ctx.params["dry"]:
                 raise
             raise KeyboardInterrupt(
-                f"interrupted; {ctx.params['work'] or WORK} keeps the finished trainings; continue "
-                "with the same command and --resume"
+                f"interrupted; finished trainings are stored in {ctx.params['work'] or WORK}; "
+                "to continue, repeat the command with --resume"
             ) from None
 
 
-@click.group()
+@click.group(
+    epilog=examples("fastsnn reproduce htru2 --budget tiny", "fastsnn reproduce uci --resume")
+)
 def reproduce() -> None:
-    """Rerun the paper's experiments, and print ours beside the published figures.
+    """Rerun the experiments of the paper and compare the results with the published ones.
 
-    Results (NAME.json, with machine, versions and command; some NAME.png, NAME.csv) go to --out.
-    Every training is stored in --work as soon as it has finished: --resume continues after a kill.
+    Prints tables of both, and the deviations from the paper's setting. Writes NAME.json (results,
+    machine, versions, command), and for some experiments a plot (NAME.png) or a table (NAME.csv),
+    to --out. Each finished training is stored in --work, so that --resume continues after an
+    interruption. The paper is Klambauer et al. 2017, Self-Normalizing Neural Networks.
     """
 
 
@@ -51,7 +59,10 @@ reproduce.command_class = Resumable
 
 
 def listed(known: Sequence[Any] | None = None, kind: Callable[[str], Any] = str) -> Parser:
-    """A callback for words with commas between."""
+    """Return a click callback that parses a comma-separated list.
+
+    known: allowed values; None: any. kind: type of the values; integers must be at least 1.
+    """
 
     def parse(
         ctx: click.Context, option: click.Parameter, text: str | None
@@ -63,12 +74,12 @@ def listed(known: Sequence[Any] | None = None, kind: Callable[[str], Any] = str)
             values = tuple(dict.fromkeys(kind(word) for word in words))
         except ValueError as error:
             raise click.BadParameter(
-                f"whole numbers with commas between are required, got {shown(text)}"
+                f"comma-separated whole numbers are required, got {shown(text)}"
             ) from error
         wrong = [str(v) for v in values if known is not None and v not in known]
         if wrong or not values:
             raise click.BadParameter(
-                f"some of {', '.join(map(str, known or ()))} are required, got "
+                f"one or more of {', '.join(map(str, known or ()))} are required, got "
                 f"{', '.join(wrong) or 'nothing'}"
             )
         if kind is int and min(values) < 1:
@@ -79,35 +90,36 @@ def listed(known: Sequence[Any] | None = None, kind: Callable[[str], Any] = str)
 
 
 def seeds(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """ "3": the seeds 0, 1, 2; "5,7": these."""
+    """Parse --seeds: "3" means the seeds 0, 1, 2; "5,7" means the seeds 5 and 7."""
     if text is None:
         return None
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdigit() for word in words if word) or not words[0]:
         raise click.BadParameter(
-            f"a whole number, or several with commas between, is required, got {shown(text)}"
+            f"a whole number or a comma-separated list of them is required, got {shown(text)}"
         )
     if len(words) > 1:
         return tuple(dict.fromkeys(int(word) for word in words if word))
     if not int(words[0]):
-        raise click.BadParameter("at least one is required, got 0")
+        raise click.BadParameter("at least one seed is required, got 0")
     return tuple(range(int(words[0])))
 
 
 def shared(command: Decorated) -> Decorated:
-    """The options of every experiment."""
+    """Add the options that all experiments have."""
     for option in (
         json_option,
         click.option("--work", metavar="DIR", show_default=WORK,
-                     help="Where finished trainings are kept for --resume."),
-        click.option("--out", metavar="DIR", show_default="bench/results/paper where it is, else "
-                     "paper-results", help="Where results and pictures go."),
+                     help="Folder for finished trainings, which --resume reads."),
+        click.option("--out", metavar="DIR", show_default="bench/results/paper if it exists, else "
+                     "paper-results", help="Folder for results and plots."),
         click.option("--resume", is_flag=True, show_default="off",
-                     help="Keep the finished trainings in --work and run the others."),
-        click.option("--seeds", callback=seeds, metavar="N|A,B,...", show_default="of the budget",
-                     help="Number of repeats, or a list of seeds."),
+                     help="Continue: keep the finished trainings in --work and run the others."),
+        click.option("--seeds", callback=seeds, metavar="N|N,N,...", show_default="by --budget",
+                     help="Number of repeats (seeds 0, 1, ...), or a list of seeds."),
         click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
-                     help="How much of the paper's grid; what is left out is printed."),
+                     help="Size of the experiment: full as in the paper, small and tiny reduced. "
+                     "Deviations from the paper are printed."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -118,26 +130,26 @@ def methods_option(
 ) -> Callable[[Decorated], Decorated]:
     default = ",".join(default or known)
     return click.option(
-        "--methods", default=default, show_default=True, callback=listed(known), metavar="NAMES",
-        help=f"With commas between: {', '.join(known)}.",
+        "--methods", default=default, show_default=True, callback=listed(known),
+        metavar="NAME,NAME,...", help=f"Methods to train: {', '.join(known)}.",
     )  # fmt: skip
 
 
 dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
-    help="Only print the number of trainings and the predicted time.",
+    help="Only print the number of trainings and the estimated time.",
 )  # fmt: skip
 references_option = click.option(
     "--references", "with_references", is_flag=True, show_default="off",
-    help="Also train the classifiers of scikit-learn that the paper compares with.",
+    help="Also train the paper's reference classifiers with scikit-learn.",
 )  # fmt: skip
 layers_option = click.option(
-    "--layers", callback=listed(kind=int), metavar="N,N,...", show_default="of the budget",
-    help="Hidden layers, with commas between.",
+    "--layers", callback=listed(kind=int), metavar="N,N,...", show_default="by --budget",
+    help="Numbers of hidden layers (resnet: residual blocks).",
 )  # fmt: skip
 epochs_option = click.option(
-    "--epochs", type=Whole(min=1), metavar="N", show_default="of the budget",
-    help="Epochs of every training; more of them continue a resumed one.",
+    "--epochs", type=Whole(min=1), metavar="N", show_default="by --budget",
+    help="Number of epochs of each training.",
 )  # fmt: skip
 
 
@@ -163,12 +175,15 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
         click.echo(results.dumps(found))
     elif "what" in found:
         click.echo(show.text(found))
-    else:  # of a dry run
-        click.echo("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in found.items()))
+    else:  # the result of a dry run
+        click.echo("\n".join(f"{DRY_RUN[name]}: {value}" for name, value in found.items()))
 
 
 def _fig1(data: str) -> click.Command:
-    @reproduce.command(f"fig1-{data}")
+    @reproduce.command(f"fig1-{data}", epilog=examples(
+        f"fastsnn reproduce fig1-{data} --dry-run",
+        f"fastsnn reproduce fig1-{data} --layers 8,16 --epochs 100 --resume",
+    ))  # fmt: skip
     @methods_option(CURVES, ("snn", "batchnorm"))
     @layers_option
     @epochs_option
@@ -190,22 +205,29 @@ def _fig1(data: str) -> click.Command:
     return command
 
 
-_fig1("mnist").help = """Figure 1 on MNIST: training loss over the epochs, layers of 784 units.
+_fig1("mnist").help = """Reproduce figure 1 on MNIST: training loss by epoch, with 784 units per
+layer.
 
-An epoch of all six networks takes about 2.5 minutes on 2 processors; more --epochs with --resume
-continue the trainings, up to the paper's 2000 and beyond."""
-_fig1("cifar10").help = """Figure 1 on CIFAR-10: training loss over the epochs, layers of 3072
-units.
+Prints the final losses and writes the curves as JSON and PNG. An epoch of all six networks takes
+about 2.5 minutes on 2 processors. With --resume, a higher number of --epochs continues the finished
+trainings, up to the paper's 2,000 epochs and beyond."""
+_fig1("cifar10").help = """Reproduce figure 1 on CIFAR-10: training loss by epoch, with 3,072 units
+per layer.
 
-An epoch of all six networks takes about half an hour on 2 processors, and 5 GB of memory."""
+Prints the final losses and writes the curves as JSON and PNG. An epoch of all six networks takes
+about half an hour on 2 processors and needs 5 GB of memory. With --resume, a higher number of
+--epochs continues the finished trainings."""
 
 
-@reproduce.command()
+@reproduce.command(
+    epilog=examples("fastsnn reproduce uci --max-rows 1000 --methods snn,msra --budget tiny")
+)
 @methods_option(METHODS)
-@click.option("--sets", callback=listed(), metavar="NAMES", show_default="all in this copy",
-              help="UCI tasks, with commas between.")  # fmt: skip
+@click.option("--sets", callback=listed(), metavar="NAME,NAME,...",
+              show_default="all on this machine",
+              help="UCI data sets to run, named as in the paper.")  # fmt: skip
 @click.option("--max-rows", type=Whole(min=1), metavar="N", show_default="none",
-              help="Leave larger data sets out.")  # fmt: skip
+              help="Skip data sets with more rows.")  # fmt: skip
 @references_option
 @dry_option
 @workers_option
@@ -219,14 +241,17 @@ def uci(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """121 UCI tasks: mean accuracy, average rank differences, Wilcoxon tests."""
+    """Reproduce the comparison on 121 UCI data sets.
+
+    Prints mean accuracies, average rank differences and Wilcoxon tests; writes JSON and CSV.
+    """
     from fastsnn.paper import run
 
     request = _request("uci", **options)
     _show(run.run_uci(request, methods, sets, max_rows, with_references, dry), as_json)
 
 
-@reproduce.command()
+@reproduce.command(epilog=examples("fastsnn reproduce htru2 --methods snn,batchnorm"))
 @methods_option(METHODS)
 @references_option
 @dry_option
@@ -235,14 +260,17 @@ def uci(
 def htru2(
     methods: tuple[str, ...], with_references: bool, dry: bool, as_json: bool, **options: Any
 ) -> None:
-    """HTRU2, pulsars: area under the ROC curve over ten folds."""
+    """Reproduce the pulsar classification of HTRU2.
+
+    Prints the area under the ROC curve (AUC) over ten folds, and Wilcoxon tests; writes JSON.
+    """
     from fastsnn.paper import run
 
     request = _request("htru2", **options)
     _show(run.run_htru2(request, methods, with_references, dry), as_json)
 
 
-@reproduce.command()
+@reproduce.command(epilog=examples("fastsnn reproduce tox21 --layers 8 --methods snn"))
 @methods_option(METHODS)
 @layers_option
 @dry_option
@@ -255,17 +283,23 @@ def tox21(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Tox21: mean area under the ROC curve over 12 tasks, by depth."""
+    """Reproduce the toxicity prediction of Tox21 by depth.
+
+    Prints the mean area under the ROC curve (AUC) over 12 tasks for each method and depth; writes
+    JSON and PNG.
+    """
     from fastsnn.paper import run
 
     request = _request("tox21", **options)
     _show(run.run_tox21(request, methods, layers, dry), as_json)
 
 
-@reproduce.command("tutorial-mnist")
+@reproduce.command(
+    "tutorial-mnist", epilog=examples("fastsnn reproduce tutorial-mnist --methods selu")
+)
 @click.option("--methods", "networks", default=",".join(NETWORKS), show_default=True,
-              callback=listed(NETWORKS), metavar="NAMES",
-              help="With commas between: selu, relu.")  # fmt: skip
+              callback=listed(NETWORKS), metavar="NAME,NAME,...",
+              help=f"Activations to train: {', '.join(NETWORKS)}.")  # fmt: skip
 @epochs_option
 @dry_option
 @workers_option
@@ -273,7 +307,10 @@ def tox21(
 def tutorial_mnist(
     networks: tuple[str, ...], epochs: int | None, dry: bool, as_json: bool, **options: Any
 ) -> None:
-    """The authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU."""
+    """Reproduce the authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU.
+
+    Prints test accuracy, validation loss and time for each network; writes JSON.
+    """
     from fastsnn.paper import run
 
     request = _request("tutorial-mnist", **options)

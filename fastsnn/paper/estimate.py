@@ -1,4 +1,4 @@
-"""Estimated time of trainings: weights times rows, at the speed measured now."""
+"""Estimated time of trainings: weights times rows, at a measured speed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fastsnn.paper.budgets import Grid
 from fastsnn.paper.training import batch_size, build
 from fastsnn.trainer import Trainer
 
-PANEL = 32  # rows that a step computes at least, with the widest vectors
-LAYERS, WIDTH, ROWS = 4, 256, 256  # of what is measured
-STEP_S = 2e-4  # beside the products: Python, masks, small layers
-FORWARD = 0.4  # of a step's time
+PANEL = 32  # smallest number of rows that a step computes, with the widest vectors
+LAYERS, WIDTH, ROWS = 4, 256, 256  # of the measured training
+STEP_S = 2e-4  # seconds per step outside the matrix products: Python, masks, small layers
+FORWARD = 0.4  # time of a forward pass as a fraction of a step
 
 
 def weights(options: Mapping[str, Any], inputs: int, outputs: int) -> int:
-    """Number of weights of the network of these options, without biases and normalizations."""
+    """Return the number of weights of a network, without biases and normalizations."""
     method: str = options["method"]
     layers: int = options["layers"]
     width: int = options["width"]
@@ -37,16 +37,16 @@ def weights(options: Mapping[str, Any], inputs: int, outputs: int) -> int:
 
 
 class Speed:
-    """Seconds of a training on one thread, by a short measurement of each method."""
+    """Estimated seconds of a training on one thread, from a short measurement of each method."""
 
     def __init__(self, chosen: tuple[str, ...]) -> None:
-        self._seconds = {method: _measured(method) for method in chosen}  # of a weight and a row
+        self._seconds = {method: _measured(method) for method in chosen}  # per weight and row
 
     def seconds(
         self, options: Mapping[str, Any], inputs: int, outputs: int, rows: int, judged: int,
         grid: Grid,
     ) -> float:  # fmt: skip
-        """Seconds of one training on `rows` rows, judged on `judged` rows after each epoch."""
+        """Return the seconds of one training on `rows` rows, with `judged` validation rows."""
         rows = min(rows, grid.rows_per_epoch or rows)
         judged = min(judged, grid.validation_rows or judged)
         size = batch_size(rows, grid.batch)
@@ -56,14 +56,14 @@ class Speed:
         return grid.epochs * (steps * STEP_S + one * (computed + FORWARD * judged))
 
     def plain(self, options: Mapping[str, Any], weights: int, rows: float, judged: float) -> float:
-        """Seconds of one epoch over `rows` rows in full batches, with `judged` rows evaluated after
-        it.
+        """Return the seconds of one epoch over `rows` rows in full batches, followed by the
+        evaluation of `judged` rows.
         """
         return weights * self._seconds[options["method"]] * (rows + FORWARD * judged)
 
 
 def _measured(method: str) -> float:
-    """Seconds of a weight and a row in training, with batches of one panel."""
+    """Return the training seconds per weight and row, with batches of one panel."""
     options = {"method": method, "layers": LAYERS, "width": WIDTH, "dropout": 0.05, "seed": 0}
     network = build(options, WIDTH, 8)
     trainer = Trainer(network, optimizer=SGD(1e-3), threads=1)

@@ -1,10 +1,10 @@
-"""Figure 1: the training loss of 8, 16 and 32 layers, SNN against batch normalization.
+"""Figure 1: training loss of SNNs and of networks with batch normalization, 8, 16 and 32 layers.
 
-As in the authors' code: plain gradient descent, learning rate 1e-5 on the gradient summed over a
-batch of 128 (so 128e-5 on that of the mean loss), no dropout and no L2, features standardized one
-by one on the training part, layers as wide as the input, biases 0, batch normalization after the
-ReLU with TensorFlow's constants, an output layer by Glorot's uniform rule; a new order in each
-epoch, of which the last, smaller batch is left out.
+The setting is that of the authors' code: SGD without momentum, learning rate 1e-5 on the gradient
+summed over a mini-batch of 128 (128e-5 on the gradient of the mean), no dropout, no weight decay,
+inputs standardized per feature on the training rows, hidden layers as wide as the input, biases
+initialized to 0, batch normalization after the ReLU with TensorFlow's constants, and a
+Glorot-uniform output layer. Rows are shuffled in each epoch; the last, smaller batch is dropped.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper import published
+from fastsnn.paper.budgets import instead
 from fastsnn.paper.progress import OfCurves
 from fastsnn.trainer import Trainer
 
@@ -35,15 +36,22 @@ BATCH, RATE = 128, 128e-5
 METHODS = ("snn", "batchnorm")
 TENSORFLOW = BatchNorm(eps=1e-3, momentum=0.01)  # defaults of tf.layers.batch_normalization
 NOTES = [
-    "the loss of an epoch is the mean of its steps' losses, in training mode, each before its "
-    "update; the paper measures the whole training set in training mode at the start of each epoch "
-    "(whole_set_loss is that figure, after the last epoch)"
+    "the loss of an epoch is the mean of the training-mode losses of its steps, each taken before "
+    "the update; the paper plots the training-mode loss of the whole training set at the start of "
+    "each epoch (whole_set_loss is that loss after the last epoch)"
 ]
 
 
 class Images:
-    """Training and validation part of "mnist" (5/6 and 1/6 at random) or "cifar10" (the first four
-    batches and the fifth), as bytes that are standardized when a batch takes them.
+    """Training and validation rows of "mnist" or "cifar10", stored as bytes.
+
+    MNIST: a random 5/6 and 1/6 of the training images. CIFAR-10: batches 1 to 4 and batch 5. Rows
+    are standardized when a mini-batch takes them.
+
+    Attributes
+    ----------
+    x, held_x : (rows, features) inputs for training and validation.
+    y, held_y : (rows,) integer labels.
     """
 
     def __init__(self, name: str, seed: int = 0) -> None:
@@ -60,13 +68,14 @@ class Images:
 
 
 def network(method: str, layers: int, inputs: int, classes: int, seed: int) -> Network:
+    """Return the initialized network of a method, with `inputs` units per hidden layer."""
     hidden = [TENSORFLOW if isinstance(layer, BatchNorm) else layer
               for _ in range(layers) for layer in methods.HIDDEN[method](inputs, 0.0)]  # fmt: skip
     return Network([*hidden, Dense(classes, "glorot_uniform")], inputs, seed)
 
 
 class Curve:
-    """A training that can be continued: epoch after epoch, each on the disk when it has ended."""
+    """A resumable training; its state is written to disk after each epoch."""
 
     def __init__(
         self, images: Images, method: str, layers: int, seed: int, folder: Path, threads: int
@@ -94,7 +103,7 @@ class Curve:
             mean, self.images.inputs.mean
         ):
             raise ValueError(
-                f"{self.file}: it belongs to another network or other data; choose another --work"
+                f"{self.file}: it belongs to another network or data set; choose another --work"
             )
         return model, state, history, config
 
@@ -106,6 +115,7 @@ class Curve:
         return loss
 
     def epoch(self, after_batch: Callable[[], None]) -> None:
+        """Train one epoch, then write the state; `after_batch` is called after each step."""
         start, total = time.perf_counter(), 0.0
         order = shuffled(len(self.images.y), self.seed, len(self.history))
         for n in range(self.batches):
@@ -117,8 +127,9 @@ class Curve:
         checkpoint.save_training(self.file, self.model, self.trainer, self.history, {})
 
     def whole_set_loss(self) -> float:
-        """Mean training-mode loss of the whole training set, as the paper plots it; changes
-        nothing: a copy makes steps of size 0.
+        """Return the mean training-mode loss of the whole training set, which the paper plots.
+
+        The network does not change: a copy of it is trained with learning rate 0.
         """
         net = Network(self.model.network.layers, self.model.network.input_size)
         net.load_state_dict(self.model.network.state_dict())
@@ -127,6 +138,7 @@ class Curve:
         return float(np.mean([self._step(trainer, batch) for batch in rows]))
 
     def result(self, judged: bool = False) -> dict[str, Any]:
+        """Return the row of this training; judged: with validation accuracy and whole-set loss."""
         losses = [record["loss"] for record in self.history]
         found = {
             "method": self.method, "layers": self.layers, "seed": self.seed, "epochs": len(losses),
@@ -152,11 +164,11 @@ def run(
     keep: Callable[[list[dict[str, Any]]], object],
     processors: int,
 ) -> list[dict[str, Any]]:
-    """Train all networks in turns of an epoch, so that whenever it ends all have come as far;
-    `keep` gets what there is after each turn. Returns a result for each network.
+    """Train all networks, alternating after each epoch; return a result row for each.
 
-    As many networks as there are processors train concurrently: their threads need no barrier,
-    and the bits are the same.
+    All networks have then finished the same number of epochs whenever the run is interrupted.
+    `keep` is called with all rows after each round. Up to `processors` networks train concurrently,
+    which needs no barriers between threads and gives bit-identical results.
     """
     at_once = min(processors, len(methods) * len(layers) * len(seeds))
     curves = [Curve(images, m, d, s, folder, processors // at_once)
@@ -183,7 +195,7 @@ def run(
                 for one in turns:
                     one.result()
             except BaseException:
-                stop.set()  # an epoch can take minutes: none is ended
+                stop.set()  # an epoch can take minutes: stop after the current step
                 pool.shutdown(cancel_futures=True)
                 raise
             keep([curve.result() for curve in curves])
@@ -191,8 +203,10 @@ def run(
 
 
 def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Lines that compare our figure 1 with the paper's claims: the SNN below batch normalization at
-    each depth, deeper SNNs below shallower ones.
+    """Return lines that check the paper's claims on figure 1.
+
+    The claims: SNNs have a lower loss than batch normalization at each depth, and deeper SNNs a
+    lower loss than shallower ones.
     """
     lines = []
     losses: dict[tuple[str, int], list[list[float]]] = {}
@@ -207,9 +221,9 @@ def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
             snn, norm = _equally_long([mean["snn", layers], mean["batchnorm", layers]])
             below = snn < norm
             lines.append(
-                f"{layers} layers, epoch {len(snn)}: SNN {snn[-1]:.3g} "
-                f"{'below' if below[-1] else 'NOT below'} batch normalization {norm[-1]:.3g}; "
-                f"below in {below.sum()} of {len(below)} epochs"
+                f"{layers} layers, epoch {len(snn)}: SNN loss {snn[-1]:.3g}, "
+                f"{'below' if below[-1] else 'NOT below'} batch normalization with "
+                f"{norm[-1]:.3g}; below in {below.sum()} of {len(below)} epochs"
             )
     for shallow, deep in zip(depths, depths[1:], strict=False):
         if {("snn", shallow), ("snn", deep)} <= mean.keys():
@@ -218,8 +232,8 @@ def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
             since = len(ahead) - int(np.argmin(ahead[::-1])) if not ahead.all() else 0
             when = f"ahead from epoch {since + 1} on" if ahead[-1] else "NOT ahead"
             lines.append(
-                f"SNN, epoch {len(ahead)}: {deep} layers {second[-1]:.3g}, {shallow} layers "
-                f"{first[-1]:.3g}: the deeper one is {when}"
+                f"SNN, epoch {len(ahead)}: loss {second[-1]:.3g} with {deep} layers, "
+                f"{first[-1]:.3g} with {shallow} layers; the deeper network is {when}"
             )
     return lines
 
@@ -230,15 +244,13 @@ def _equally_long(curves: Sequence[Sequence[float] | np.ndarray]) -> np.ndarray:
 
 
 def left_out(name: str, methods: Sequence[str], layers: Sequence[int], epochs: int) -> list[str]:
+    """Return the deviations from the paper's figure 1, one line each."""
     found = published.FIG1[name]
     lines = []
     if epochs < published.FIG1_EPOCHS:
-        lines.append(f"epochs: {epochs} (the paper: {published.FIG1_EPOCHS})")
-    for what, ours, theirs in (
-        ("methods", methods, found),
-        ("hidden layers", layers, found["snn"]),
-    ):
-        missing = [str(one) for one in theirs if one not in ours]
-        if missing:
-            lines.append(f"{what}: without {', '.join(missing)}")
+        lines.append(instead("epoch", epochs, published.FIG1_EPOCHS))
+    if missing := [published.NAMES[one] for one in found if one not in methods]:
+        lines.append(f"no {', '.join(missing)} networks")
+    if absent := [str(one) for one in found["snn"] if one not in layers]:
+        lines.append(f"no networks with {', '.join(absent)} hidden layers")
     return lines

@@ -1,4 +1,4 @@
-"""HTRU2: pulsars among candidates, area under the ROC curve over ten folds."""
+"""HTRU2: pulsar classification, area under the ROC curve (AUC) over ten folds."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ TASK = Task("softmax_cross_entropy", 2, auc_of_second)
 
 
 def load() -> Folds:
+    """Return all rows with their folds."""
     return htru2.load()
 
 
 def units(folds: Folds, methods: Sequence[str], grid: Grid, seeds: Sequence[int]) -> list[Unit]:
-    """A unit for each method; every fold chooses its own configuration, as in the paper."""
+    """Return one unit per method; as in the paper, each fold selects its own configuration."""
     every = tuple(range(1, folds.n_folds + 1))
     found = []
     for method in methods:
@@ -40,6 +41,7 @@ def units(folds: Folds, methods: Sequence[str], grid: Grid, seeds: Sequence[int]
 
 
 def trial(folds: Folds, grid: Grid, protocol: ModelSelection) -> TrialFunction:
+    """Return the trial function of the search; its options name method, fold and seed."""
     parts = {fold: folds.parts(fold) for fold in range(1, folds.n_folds + 1)}
 
     def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
 
 
 def summary(outcomes: Sequence[Outcome], methods: Sequence[str], grid: Grid) -> dict[str, Any]:
-    """A row for each method: mean and deviation over the folds, p against the SNN."""
+    """Return one row per method: mean AUC, standard deviation over the folds, p against the SNN."""
     tests = {o.unit.key["method"]: o.tests() for o in outcomes}
     rows = []
     for outcome in outcomes:
@@ -90,28 +92,28 @@ def summary(outcomes: Sequence[Outcome], methods: Sequence[str], grid: Grid) -> 
     return {
         "methods": rows, "statements": statements(rows), "left_out": left_out("htru2", grid, known),
         "notes": [
-            "the paper does not say which rows are in which fold: here they are dealt out by class"
+            "the paper does not specify its folds; here they are stratified by class"
         ],
     }  # fmt: skip
 
 
 def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Lines that compare our table with the claims of the paper's."""
+    """Return lines that compare the table with the claims of the paper."""
     found = {row["method"]: row["auc"] for row in rows}
     lines = []
     if "snn" in found:
         snn = found["snn"]
-        lines.append(f"SNN {snn:.4f}: {'at least' if snn >= 0.977 else 'BELOW'} 0.977")
+        lines.append(f"SNN AUC {snn:.4f}, {'at least' if snn >= 0.977 else 'BELOW'} 0.977")
         for other in ("batchnorm", "resnet", "bayes"):
             if other in found:
                 above = snn > found[other]
                 lines.append(
-                    f"SNN {'above' if above else 'NOT above'} {published.NAMES[other]} by "
-                    f"{snn - found[other]:+.4f} (the paper: "
+                    f"SNN {'above' if above else 'NOT above'} {published.NAMES[other]}, "
+                    f"difference {snn - found[other]:+.4f} (paper: "
                     f"{published.HTRU2['snn'][0] - published.HTRU2[other][0]:+.4f})"
                 )
     order = sorted(found, key=lambda method: -found[method])
     theirs = sorted(found, key=lambda method: -published.HTRU2[method][0])
-    lines.append("order: " + " > ".join(published.NAMES[m] for m in order))
-    lines.append("the paper's: " + " > ".join(published.NAMES[m] for m in theirs))
+    lines.append("ranking: " + " > ".join(published.NAMES[m] for m in order))
+    lines.append("ranking in the paper: " + " > ".join(published.NAMES[m] for m in theirs))
     return lines

@@ -1,4 +1,4 @@
-"""Pictures of figure 1 and of Tox21; matplotlib is imported where it is used."""
+"""Plots of figure 1 and of Tox21. matplotlib is imported by the functions that use it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 
 
 def require() -> None:
-    """Raises RuntimeError where matplotlib is not installed."""
+    """Raise RuntimeError if matplotlib is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise RuntimeError(
-            "pictures need matplotlib, which is not installed; pip install '.[paper]'"
+            "plots need matplotlib, which is not installed; pip install '.[paper]'"
         ) from error
 
 
 def curves(path: Path, found: Mapping[str, Any], data: str) -> None:
-    """Training loss over the epochs, on a logarithmic axis; published end values as marks."""
+    """Plot training loss by epoch on a logarithmic axis; marks show the published final values."""
     from matplotlib.lines import Line2D
 
     figure, axes = picture.canvas(7.5, 4.8)
     depths = sorted({row["layers"] for row in found["curves"]})
     longest = max(row["epochs"] for row in found["curves"])
-    width = 1.5 if longest < 200 else 0.8  # of a line
+    width = 1.5 if longest < 200 else 0.8  # line width in points
     for row in found["curves"]:
         style = STYLES[depths.index(row["layers"]) % len(STYLES)]
         x, color = range(1, row["epochs"] + 1), COLORS[row["method"]]
@@ -64,7 +64,7 @@ def curves(path: Path, found: Mapping[str, Any], data: str) -> None:
 
 
 def depth(path: Path, found: Mapping[str, Any]) -> None:
-    """AUC over depth: ours with its deviation, the paper's dashed."""
+    """Plot AUC by depth: our means with standard deviations, and the paper's means, dashed."""
     figure, axes = picture.canvas(8, 4.8)
     methods = list(dict.fromkeys(row["method"] for row in found["rows"]))
     for i, method in enumerate(methods):

@@ -1,4 +1,4 @@
-"""Progress of a rerun of the paper on stderr: lines, and a live one on a terminal."""
+"""Progress of an experiment on stderr: lines of text, and a live display on a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFRESH_S = 0.2
 
 
 class Curve(Protocol):
-    """A training that is shown: `fig1.Curve`."""
+    """Interface of a displayed training, implemented by `fig1.Curve`."""
 
     method: str
     layers: int
@@ -26,11 +26,12 @@ class Curve(Protocol):
 
 
 def line(text: str) -> None:
+    """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 class OfStudy:
-    """`progress` of `Study.run`: trials done, time left."""
+    """Callback for `Study.run` that shows finished trials and the remaining time."""
 
     def __init__(self) -> None:
         self.what: str | None = None
@@ -41,7 +42,7 @@ class OfStudy:
             self.close()
             self.what, self.shown = what, of_searches.progress()
             line(f"{what}: {count(status.total, 'training')}")
-        self.shown(replace(status, best=None))  # the best of several data sets says nothing
+        self.shown(replace(status, best=None))  # scores of different data sets are not comparable
 
     def close(self) -> None:
         if self.shown is not None:
@@ -50,17 +51,17 @@ class OfStudy:
 
 
 class OfCurves:
-    """Progress of trainings that run in turns, some concurrently: a line after each
-    epoch, with the time left for all.
+    """Progress of alternating, partly concurrent trainings: one line per epoch, with the remaining
+    time of all trainings.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
-        self.live: Any = None  # of rich, on a terminal
+        self.live: Any = None  # rich.progress.Progress on a terminal
         self.lock = threading.Lock()
 
     def begin(self, work: Mapping[Curve, float], epochs: int, at_once: int) -> None:
-        """work: {curve: weights}, to guess the time of what has not been seen yet."""
+        """Start the display. work: {training: number of weights}, to estimate unmeasured times."""
         self.work, self.epochs, self.at_once = work, epochs, at_once
         self.last: dict[Curve, float] = {}
         self.tasks: dict[Curve, Any] = {}
@@ -116,7 +117,7 @@ def _bar(stream: TextIO) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    # No refresh by rich's own thread: it would take the interpreter away from the steps.
+    # No auto-refresh: rich's thread would compete with the steps for the interpreter lock.
     return Progress(
         TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
         console=Console(file=stream), auto_refresh=False, transient=True,

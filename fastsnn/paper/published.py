@@ -1,5 +1,5 @@
-"""Published figures of the paper and its authors' notebooks (Klambauer et al. 2017, arXiv
-1706.02515).
+"""Published results of the paper (Klambauer et al. 2017, arXiv 1706.02515) and of the authors'
+notebooks.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from importlib import resources
 from math import nan
 from typing import Any
 
-# The names of the paper's tables.
+# Names in the paper's tables.
 NAMES = {
     "snn": "SNN", "msra": "MSRAinit", "layernorm": "LayerNorm", "highway": "Highway",
     "resnet": "ResNet", "weightnorm": "WeightNorm", "batchnorm": "BatchNorm",
@@ -20,8 +20,8 @@ COLUMNS = {
     "weightnorm": "WN", "batchnorm": "BN",
 }  # fmt: skip
 
-# Figure 1: training loss after 2000 epochs, read off the plots of the authors' notebook, good to
-# about 15 %. {data: {method: {layers: loss}}}
+# Figure 1: training loss after 2000 epochs, read from the plots of the authors' notebook, accurate
+# to about 15 %. {data: {method: {layers: loss}}}
 FIG1_EPOCHS = 2000
 FIG1 = {
     "mnist": {
@@ -32,7 +32,7 @@ FIG1 = {
     },
 }  # fmt: skip
 
-# UCI, left half of the table: average rank difference over 121 sets, and p against the SNN.
+# UCI, left half of the table: average rank difference over 121 data sets, and p against the SNN.
 UCI_RANKS = {
     "snn": -0.756, "msra": -0.240, "layernorm": -0.198, "highway": 0.021, "resnet": 0.273,
     "weightnorm": 0.397, "batchnorm": 0.504,
@@ -46,7 +46,8 @@ UCI_DEPTH = {
     "highway": 5.9, "weightnorm": 3.8,
 }  # fmt: skip
 
-# HTRU2: AUC and its deviation over ten folds, p against the SNN. C4.5: the text says .949.
+# HTRU2: AUC and its standard deviation over ten folds, p against the SNN. C4.5 (tree): the paper's
+# text says .949.
 HTRU2 = {
     "snn": (0.9803, 0.010), "msra": (0.9791, 0.010), "weightnorm": (0.9786, 0.010),
     "highway": (0.9766, 0.009), "layernorm": (0.9762, 0.011), "batchnorm": (0.9760, 0.013),
@@ -57,7 +58,8 @@ HTRU2_P = {
     "batchnorm": 6.5e-2, "resnet": 6.8e-3,
 }  # fmt: skip
 
-# Tox21: mean AUC over 12 tasks and its deviation over 5 repeats, by layers (ResNet: blocks).
+# Tox21: mean AUC over 12 tasks and its standard deviation over 5 repeats, in %, by number of layers
+# (ResNet: blocks).
 TOX21_DEPTHS = (2, 3, 4, 6, 8, 16, 32)
 _TOX21 = """
 snn 83.7 .3 84.4 .5 84.2 .4 83.9 .5 84.5 .2 83.5 .5 82.5 .7
@@ -82,7 +84,7 @@ def _tox21() -> dict[str, dict[int, tuple[float, float]]]:
 
 TOX21 = _tox21()
 
-# The PyTorch tutorial on MNIST: test accuracy, and the validation figures after epochs 1 and 20.
+# The PyTorch tutorial on MNIST: test accuracy, validation figures after epochs 1 and 20, seconds.
 TUTORIAL: dict[str, dict[str, Any]] = {
     "selu": {
         "test_accuracy": 0.9204, "validation_loss": {1: 0.6669, 20: 0.2957},
@@ -96,7 +98,7 @@ TUTORIAL: dict[str, dict[str, Any]] = {
 
 
 def uci_accuracies() -> dict[str, dict[str, float]]:
-    """Table A11: {data set: {method: accuracy in [0, 1]}}, NaN where the paper has none."""
+    """Return table A11, {data set: {method: accuracy in [0, 1]}}; NaN if the paper gives none."""
     path = resources.files("fastsnn.paper") / "uci121_accuracy.csv"
     with path.open(encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))

@@ -1,4 +1,4 @@
-"""Classifiers that the paper has beside the networks, from scikit-learn."""
+"""The paper's reference classifiers, from scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from fastsnn.data.dataset import Split
 from fastsnn.metrics import roc_auc
 
-TREES = 500  # of a forest
-MOST_ROWS = 8000  # that a support vector machine is trained on: its time grows with their square
-# The options that are tried for each classifier; the validation rows choose.
+TREES = 500  # trees of a random forest
+MOST_ROWS = 8000  # training rows of a support vector machine; its time is quadratic in them
+# Hyperparameters tried for each classifier, selected on the validation rows.
 CLASSIFIERS: dict[str, dict[str, tuple[Any, ...]]] = {
     "forest": {},
     "svm": {"c": (1.0, 10.0, 100.0), "gamma": (0.1, 1.0)},
@@ -22,18 +22,20 @@ CLASSIFIERS: dict[str, dict[str, tuple[Any, ...]]] = {
 
 
 def require() -> None:
-    """Raises RuntimeError where scikit-learn is not installed."""
+    """Raise RuntimeError if scikit-learn is not installed."""
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise RuntimeError(
-            "references need scikit-learn, which is not installed; pip install '.[paper]'"
+            "--references needs scikit-learn, which is not installed; pip install '.[paper]'"
         ) from error
 
 
 def build(options: Mapping[str, Any]) -> Any:
-    """forest: TREES trees. svm: a Gaussian kernel, gamma in units of 1 / features. tree: by
-    information gain, which is what C4.5 goes by; leaves of at least 20 rows give its probabilities.
+    """Return the unfitted classifier of a trial's options.
+
+    forest: TREES trees. svm: Gaussian kernel, gamma in units of 1 / features. tree: splits by
+    information gain, as C4.5; leaves of at least 20 rows, so that they give probabilities.
     """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.naive_bayes import GaussianNB
@@ -52,6 +54,10 @@ def build(options: Mapping[str, Any]) -> Any:
 
 
 def fitted(options: Mapping[str, Any], part: Split) -> Any:
+    """Return the classifier fitted to the rows of `part`.
+
+    Raises FloatingPointError if these have a single class; a search records that as diverged.
+    """
     model = build({**options, "features": part.x.shape[1]})
     rows = np.arange(len(part))
     if options["method"] == "svm" and len(rows) > MOST_ROWS:
@@ -63,7 +69,7 @@ def fitted(options: Mapping[str, Any], part: Split) -> Any:
 
 
 def classify(options: Mapping[str, Any], parts: tuple[Split, Split, Split]) -> dict[str, float]:
-    """{"score": accuracy on the validation rows, "test": on the test rows}"""
+    """Return {"score": accuracy on the validation rows, "test": accuracy on the test rows}."""
     training, validation, held = parts
     model = fitted(options, training)
     score, test = (float((model.predict(p.x) == p.y).mean()) for p in (validation, held))
@@ -71,7 +77,7 @@ def classify(options: Mapping[str, Any], parts: tuple[Split, Split, Split]) -> d
 
 
 def detect(options: Mapping[str, Any], parts: tuple[Split, Split, Split]) -> dict[str, float]:
-    """Score and test figure by the area under the ROC curve, for two classes."""
+    """Return what `classify` does, with the area under the ROC curve of two classes."""
     training, validation, held = parts
     model = fitted(options, training)
     score, test = (roc_auc(_margin(model, p.features), p.y) for p in (validation, held))
@@ -87,7 +93,7 @@ def _margin(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def seconds(options: Mapping[str, Any], rows: int, features: int) -> float:
-    """About how long one takes: figures of scikit-learn on one processor, good to a factor of 2."""
+    """Return the estimated seconds of a fit on one processor, accurate to a factor of 2."""
     if options["method"] == "forest":
         return 0.6 + 1.5e-4 * rows * float(np.sqrt(features))
     if options["method"] == "svm":

@@ -1,4 +1,4 @@
-"""Stored results of an experiment, and the description of how they were measured."""
+"""Stored results of an experiment, with a description of the machine and versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from fastsnn import machine
 from fastsnn.storage import files
 
-STORED = Path("bench", "results", "paper")  # where it exists: a checkout
+STORED = Path("bench", "results", "paper")  # exists in a checkout of the repository
 ELSEWHERE = Path("paper-results")
 WORK = Path("runs", "paper")
 LIBRARIES = ("scipy", "scikit-learn", "rdkit", "pillow")
@@ -22,9 +22,7 @@ LIBRARIES = ("scipy", "scikit-learn", "rdkit", "pillow")
 
 @dataclass(frozen=True)
 class Place:
-    """Folders of one experiment: `out` for results and pictures, `work` for what a resumed run
-    needs. Both are made where they are missing.
-    """
+    """Folders of one experiment: `out` for results and plots, `work` for finished trainings."""
 
     name: str
     out: Path
@@ -32,6 +30,10 @@ class Place:
 
     @classmethod
     def of(cls, name: str, out: str | None = None, work: str | None = None) -> Place:
+        """Return the folders of --out and --work; missing ones are created.
+
+        Raises RuntimeError if one cannot be created.
+        """
         results = Path(out) if out else (STORED if STORED.is_dir() else ELSEWHERE)
         place = cls(name, results, Path(work or WORK) / name)
         for folder in (place.out, place.work):
@@ -45,15 +47,17 @@ class Place:
         return place
 
     def file(self, suffix: str) -> Path:
+        """Return the path of a result file; suffix: such as ".json"."""
         return self.out / f"{self.name}{suffix}"
 
     def write(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """NAME.json, with the machine, the versions and the command; returns what it holds."""
+        """Write NAME.json, with the machine, the versions and the command; return its content."""
         whole = {"machine": described(), "what": self.name, **_finite(result)}
         files.replace(self.file(".json"), f"{dumps(whole)}\n".encode())
         return whole
 
     def write_csv(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write NAME.csv; all rows have the keys of the first one."""
         text = io.StringIO()
         table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         table.writeheader()
@@ -62,6 +66,7 @@ class Place:
 
 
 def described() -> dict[str, Any]:
+    """Return `machine.describe()` with the versions of this package's optional libraries."""
     found: dict[str, Any] = machine.describe()
     for name in LIBRARIES:
         try:
@@ -72,7 +77,7 @@ def described() -> dict[str, Any]:
 
 
 def dumps(values: Mapping[str, Any]) -> str:
-    """JSON of an entry per line, and a line for each element of a list of objects."""
+    """Return JSON with one line per entry, and one per element of a list of objects."""
     lines = []
     for name, value in values.items():
         text = json.dumps(value, allow_nan=False)
@@ -84,7 +89,7 @@ def dumps(values: Mapping[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """With None for NaN, and texts for the keys."""
+    """Return the value with None for NaN, and with str keys."""
     if isinstance(value, Mapping):
         return {str(name): _finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""From the words of `fastsnn reproduce` to results: data, trainings, files, pictures."""
+"""Execution of `fastsnn reproduce`: data, trainings, result files, plots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastsnn.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Request:
-    """The request that all experiments take. seeds: None takes as many as the budget has."""
+    """Options that all experiments share. seeds: None selects the number of the budget."""
 
     budget: str
     seeds: tuple[int, ...] | None
@@ -30,9 +30,11 @@ class Request:
     workers: int | None
 
     def seeds_of(self, number: int) -> tuple[int, ...]:
+        """Return the seeds: those requested, else 0, ..., number - 1."""
         return tuple(range(number)) if self.seeds is None else self.seeds
 
     def grid(self, name: str) -> Grid:
+        """Return the grid of an experiment for this budget and number of seeds."""
         grid = budgets.BY_NAME[name][self.budget]
         return replace(grid, seeds=len(self.seeds_of(grid.seeds)))
 
@@ -41,6 +43,7 @@ def run_fig1(
     request: Request, name: str, methods: Sequence[str], layers: Sequence[int] | None,
     epochs: int | None, dry: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
+    """Run figure 1 on the data set `name` and return the stored result, or that of a dry run."""
     plots.require()
     start, place = time.perf_counter(), request.place
     of_budget = budgets.FIG1[request.budget]
@@ -48,7 +51,7 @@ def run_fig1(
     seeds = request.seeds_of(1)
     if not (request.resume or dry) and any(place.work.glob("*.safetensors")):
         raise ValueError(
-            f"{place.work}: there are trainings in this folder already; continue them with "
+            f"{place.work}: this folder already contains trainings; continue them with "
             "--resume, or choose another folder with --work"
         )
     images = fig1.Images(name)
@@ -57,7 +60,7 @@ def run_fig1(
         speed, width, classes = _speed(methods), images.x.shape[1], len(images.classes)
         networks = [{"method": m, "layers": d, "width": width} for m in methods for d in layers]
         sizes = [weights(one, width, classes) for one in networks]
-        whole = 1 + 1 / epochs  # one last pass over the training rows; held-back rows once
+        whole = 1 + 1 / epochs  # plus one final pass over the training rows
         seconds = sum(
             epochs * speed.plain(one, size, whole * len(images.y), len(images.held_y) / epochs)
             for one, size in zip(networks, sizes, strict=True)
@@ -72,7 +75,7 @@ def run_fig1(
              "statements": fig1.statements(curves),
              "left_out": fig1.left_out(name, methods, layers, min(c["epochs"] for c in curves)),
              "notes": [*([images.note] if images.note else []), *fig1.NOTES],
-             **_times(start, sum(c["seconds"] for c in curves), f"{at_once} at once")}
+             **_times(start, sum(c["seconds"] for c in curves), f"{at_once} concurrently")}
         )  # fmt: skip
         plots.curves(place.file(".png"), result, name)
         return result
@@ -84,7 +87,8 @@ def run_fig1(
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted; {place.work} keeps the finished epochs: continue with --resume"
+            f"interrupted; finished epochs are stored in {place.work}; to continue, repeat the "
+            "command with --resume"
         ) from None
     finally:
         shown.close()
@@ -95,6 +99,7 @@ def run_uci(
     request: Request, methods: Sequence[str], sets: Sequence[str] | None, max_rows: int | None,
     with_references: bool, dry: bool,
 ) -> dict[str, Any]:  # fmt: skip
+    """Run the UCI experiment and return the stored result, or that of a dry run."""
     start, grid = time.perf_counter(), request.grid("uci")
     names = uci.sets(sets, max_rows)
     every = [*methods, *(("forest", "svm", "bayes") if with_references else ())]
@@ -113,6 +118,7 @@ def run_uci(
 def run_htru2(
     request: Request, methods: Sequence[str], with_references: bool, dry: bool
 ) -> dict[str, Any]:
+    """Run the HTRU2 experiment and return the stored result, or that of a dry run."""
     start, grid = time.perf_counter(), request.grid("htru2")
     every = [*methods, *(htru2.REFERENCES if with_references else ())]
     if with_references:
@@ -129,6 +135,7 @@ def run_htru2(
 def run_tox21(
     request: Request, methods: Sequence[str], layers: Sequence[int] | None, dry: bool
 ) -> dict[str, Any]:
+    """Run the Tox21 experiment and return the stored result, or that of a dry run."""
     plots.require()
     start, grid = time.perf_counter(), request.grid("tox21")
     folds = tox21.load()
@@ -146,6 +153,7 @@ def run_tox21(
 def run_tutorial(
     request: Request, networks: Sequence[str], epochs: int | None, dry: bool = False
 ) -> dict[str, Any]:
+    """Run the MNIST tutorial and return the stored result, or that of a dry run."""
     start = time.perf_counter()
     epochs = epochs or budgets.TUTORIAL[request.budget]
     seeds, shown = request.seeds_of(1), progress.OfStudy()
@@ -176,14 +184,14 @@ def run_tutorial(
 
 
 def predicted(request: Request, study: Study, units: Sequence[Unit]) -> dict[str, Any]:
-    """The result of a dry run: trainings and time, predicted from a speed measured now."""
+    """Return the result of a dry run: number of trainings, time estimated from a measurement."""
     workers = request.workers or processors.available()
     trainings = sum(len(unit.choosing()) + _repeats(unit) for unit in units)
     return _prediction(trainings, workers, study.cost_of(units))
 
 
 def _prediction(trainings: int, at_once: int, seconds: float) -> dict[str, Any]:
-    """The result of a dry run. seconds: of all trainings, one after another."""
+    """Return the result of a dry run. seconds: total of all trainings on one thread each."""
     seconds /= max(at_once, 1)
     return {"trainings": trainings, "at_once": at_once, "predicted_seconds": round(seconds),
             "predicted": clock(seconds)}  # fmt: skip
@@ -208,8 +216,8 @@ def _how(request: Request) -> dict[str, Any]:
 def _shown(study: Study, units: Sequence[Unit], request: Request) -> list[Outcome]:
     forecast = predicted(request, study, units)
     progress.line(
-        f"{count(forecast['trainings'], 'training')}, {forecast['at_once']} concurrently: about "
-        f"{forecast['predicted']} for all of them"
+        f"{count(forecast['trainings'], 'training')}, {forecast['at_once']} concurrently; "
+        f"estimated time {forecast['predicted']}"
     )
     shown = progress.OfStudy()
     try:
@@ -222,7 +230,7 @@ def _written(
     request: Request, start: float, outcomes: Sequence[Outcome], summary: dict[str, Any], grid: Grid
 ) -> dict[str, Any]:
     notes = [*summary.get("notes", ()), budgets.note(grid)]
-    at_once = f"{request.workers or processors.available()} at once, each on one thread"
+    at_once = f"{request.workers or processors.available()} concurrently, each on one thread"
     return request.place.write(
         {"budget": request.budget, "seeds": list(request.seeds_of(grid.seeds)), **summary,
          "notes": notes, **_times(start, sum(one.seconds for one in outcomes), at_once)}

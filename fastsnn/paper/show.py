@@ -1,7 +1,7 @@
-"""Our results beside the published ones, as tables and lines of text.
+"""Results of an experiment next to the published ones, as tables and lines of text.
 
-Each function takes a result as it is stored, and gives a list of tables (rows of cells, the first
-one the header) and a list of lines. The terminal and the documents show the same.
+Each function takes a stored result and returns (tables, lines). A table is a list of rows of cells,
+the first row the header. The terminal and the documents show the same tables and lines.
 """
 
 from __future__ import annotations
@@ -13,28 +13,32 @@ from fastsnn.paper.published import NAMES
 from fastsnn.runs.console import clock, columns
 
 Table = list[list[str]]
-MOST_LISTED = 6  # names in a line
+MOST_LISTED = 6  # names per line
 
 
 def figure(value: float | None, digits: int = 4, sign: bool = False) -> str:
+    """Return a number with fixed decimals, "-" for None; sign: also with a leading +."""
     if value is None:
         return "-"
     return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
 
 
 def with_deviation(value: float | None, deviation: float | None, digits: int) -> str:
+    """Return mean and standard deviation, such as "0.9803 +- 0.0100"."""
     if value is None:
         return "-"
     return figure(value, digits) + ("" if deviation is None else f" +- {deviation:.{digits}f}")
 
 
 def probability(value: float | None) -> str:
+    """Return a p-value, "-" for None."""
     return "-" if value is None else f"{value:.1e}" if value < 0.01 else f"{value:.3f}"
 
 
 def fig1(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
-    rows = [["network", "layers", "seed", "epochs", "loss", "in the whole set", "validation",
-             "published, 2000 epochs", "an epoch"]]  # fmt: skip
+    """Return one row per network: final losses, validation accuracy, published loss, time."""
+    rows = [["network", "layers", "seed", "epochs", "loss", "whole-set loss",
+             "validation accuracy", "published, 2000 epochs", "time per epoch"]]  # fmt: skip
     for row in found["curves"]:
         accuracy = row.get("validation_accuracy")
         rows.append(
@@ -51,15 +55,16 @@ def _small(value: float | None) -> str:
 
 
 def uci(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
-    means = [["method", "sets", "mean accuracy", "the paper", "difference", "layers", "the paper"]]
+    """Return a table of mean accuracies and one of rank differences, one row per method."""
+    means = [["method", "sets", "mean accuracy", "paper", "difference", "layers", "paper"]]
     for row in found["methods"]:
         means.append(
             [NAMES[row["method"]], str(row["sets"]), figure(row["accuracy"]), figure(row["paper"]),
              figure(row["difference"], sign=True), figure(row["layers"], 1),
              figure(row["paper_layers"], 1)]
         )  # fmt: skip
-    ranks = [["method", "sets", "rank difference", "the paper, same sets", "published, 121 sets",
-              "p", "the paper, same sets", "published p"]]  # fmt: skip
+    ranks = [["method", "sets", "rank difference", "paper, same sets", "published, 121 sets",
+              "p", "paper, same sets", "published p"]]  # fmt: skip
     for row in found["ranks"]:
         ranks.append(
             [NAMES[row["method"]], str(row["sets"]), figure(row["difference"], 3, True),
@@ -68,17 +73,21 @@ def uci(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
              probability(row["published_p"])]
         )  # fmt: skip
     lines = [f"{found['sets']} data sets"]
-    for what, words in (("missing", "not in this copy"), ("not_run", "not run")):
+    for what, words in (("missing", "not available"), ("not_run", "skipped")):
         if found[what]:
             names = ", ".join(found[what][:MOST_LISTED])
             more = ", ..." if len(found[what]) > MOST_LISTED else ""
             lines[0] += f"; {len(found[what])} {words} ({names}{more})"
-    lines += [*found["statements"], "p: one-sided Wilcoxon signed-rank test, SNN above the method"]
+    lines += [
+        *found["statements"],
+        "p: one-sided Wilcoxon signed-rank test that the SNN is better than the method",
+    ]
     return [means, *([ranks] if found["ranks"] else [])], lines
 
 
 def htru2(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
-    rows = [["method", "AUC, 10 folds", "the paper", "difference", "p", "published p"]]
+    """Return one row per method: AUC, published AUC, p-values."""
+    rows = [["method", "AUC, 10 folds", "paper", "difference", "p", "published p"]]
     for row in found["methods"]:
         rows.append(
             [NAMES[row["method"]], with_deviation(row["auc"], row["deviation"], 4),
@@ -90,13 +99,13 @@ def htru2(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
 
 
 def tox21(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
-    """Methods down, depths across; under each figure the paper's."""
+    """Return two rows per method, our AUC and the paper's, with one column per depth."""
     known = {(row["method"], row["layers"]): row for row in found["rows"]}
     depths = sorted({layers for _, layers in known})
     rows = [["method", "", *map(str, depths)]]
     for method in dict.fromkeys(row["method"] for row in found["rows"]):
         for name, value, deviation in (
-            ("ours", "auc", "deviation"), ("the paper", "paper", "paper_deviation")
+            ("ours", "auc", "deviation"), ("paper", "paper", "paper_deviation")
         ):  # fmt: skip
             cells = [known.get((method, layers)) for layers in depths]
             rows.append(
@@ -107,8 +116,9 @@ def tox21(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
 
 
 def tutorial_mnist(found: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
-    rows = [["network", "seeds", "test accuracy", "the notebook", "difference",
-             "validation loss, epoch 1 / 20", "the notebook", "s", "the notebook"]]  # fmt: skip
+    """Return one row per network: accuracy, losses and time, each next to the notebook's."""
+    rows = [["network", "seeds", "test accuracy", "notebook", "difference",
+             "validation loss, epoch 1 / 20", "notebook", "seconds", "notebook"]]  # fmt: skip
     for row in found["networks"]:
         rows.append(
             [row["network"].upper().replace("RELU", "ReLU"), str(row["seeds"]),
@@ -130,18 +140,18 @@ SHOWN: dict[str, Callable[[Mapping[str, Any]], tuple[list[Table], list[str]]]] =
 
 
 def footer(found: Mapping[str, Any]) -> list[str]:
-    """Budget, seeds, time; what must be said; what was left out."""
+    """Return the last lines of an output: budget, seeds, times, notes, deviations."""
     lines = [
-        f"budget {found['budget']}; seeds {', '.join(map(str, found['seeds']))}; all trainings "
-        f"together {clock(found['training_seconds'])} ({found['at_once']}), this call "
+        f"budget {found['budget']}; seeds {', '.join(map(str, found['seeds']))}; training time "
+        f"{clock(found['training_seconds'])} in total ({found['at_once']}), this command "
         f"{clock(found['seconds'])}"
     ]
     lines += [f"note: {note}" for note in found["notes"]]
-    return lines + [f"left out: {line}" for line in found["left_out"]]
+    return lines + [f"deviation from the paper: {line}" for line in found["left_out"]]
 
 
 def text(found: Mapping[str, Any]) -> str:
-    """For the terminal."""
+    """Return the output for a terminal."""
     tables, lines = SHOWN[found["what"]](found)
     blocks = [columns(table) for table in tables]
     return "\n\n".join([*blocks, "\n".join(lines), "\n".join(footer(found))]).replace(

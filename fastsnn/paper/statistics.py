@@ -1,4 +1,4 @@
-"""Ranks over data sets and paired tests, as the paper takes them."""
+"""Ranks over data sets and paired tests, as defined in the paper."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """Rank of each method on each data set, 1 for the highest value; equal ones share their mean.
+    """Return the rank of each method on each data set; 1 is the highest value, ties share the mean.
 
     values (sets, methods) -> (sets, methods) float64.
     """
@@ -22,10 +22,10 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def rank_differences(values: np.ndarray) -> np.ndarray:
-    """Average rank of each method minus the mean rank (methods + 1) / 2; below 0 is better.
+    """Return the average rank of each method minus the mean rank (methods + 1) / 2, (methods,).
 
-    The figure of table "UCI" (Klambauer et al. 2017, section "Experiments"). values (sets,
-    methods), without NaN.
+    Negative values are better than average. Klambauer et al. 2017, section "Experiments", table
+    "UCI". values (sets, methods): without NaN, else ValueError.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or not len(values) or np.isnan(values).any():
@@ -37,12 +37,12 @@ def rank_differences(values: np.ndarray) -> np.ndarray:
 
 
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
-    """p of the paired Wilcoxon signed-rank test, one-sided: is `first` higher than `second`?
+    """Return p of the one-sided paired Wilcoxon signed-rank test of `first` > `second`, in [0, 1].
 
-    One-sided, because the paper's own table of accuracies gives its p-values so, and its p-values
-    of ten folds are multiples of 1 / 1024. Pairs without difference are left out; without any other
-    pair p is 1. Exact up to 50 pairs without ties, else by the normal distribution with a
-    correction for continuity.
+    One-sided, because this reproduces the paper's p-values from its table of accuracies, and its
+    p-values for ten folds are multiples of 1 / 1024. Equal pairs are dropped; p is 1 if all are
+    equal. Exact up to 50 pairs without ties, otherwise by the normal approximation with continuity
+    correction. Raises RuntimeError without SciPy.
     """
     try:
         from scipy import stats
@@ -58,6 +58,6 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
-    """Mean, and deviation of a sample (divided by n - 1; NaN for a single value)."""
+    """Return mean and sample standard deviation (n - 1 in the denominator; NaN for one value)."""
     sample = np.asarray(list(values), np.float64)
     return float(sample.mean()), float(sample.std(ddof=1)) if len(sample) > 1 else nan

@@ -1,9 +1,9 @@
-"""Grid, choice, repeats: what the experiments on UCI, HTRU2 and Tox21 have in common.
+"""Studies: grid search and repeats, shared by the experiments on UCI, HTRU2 and Tox21.
 
-First every configuration is trained on the folds that choose, then the chosen one on all other
-folds and seeds; where that diverges, the next best one. All go through `fastsnn.search`: K
-concurrent single-threaded trainings, each on the disk when it has finished, so that a killed study
-resumes.
+First, every configuration is trained on the selection folds. Then the best one is trained on all
+other folds and seeds; if it diverges, the next best one. All trainings go through `fastsnn.search`,
+single-threaded and concurrently. Each is stored when it finishes, so that a killed study can be
+resumed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ from fastsnn.search.workers import TrialFunction
 
 Options = dict[str, Any]
 OnStatus = Callable[[str, Status], None]
-CHOOSE, REPEAT = "choose", "repeat"  # folders of the two halves
+CHOOSE, REPEAT = "choose", "repeat"  # folders of the two stages
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A part of a study with a configuration of its own: `key` are the options of all its
-    trainings (such as the data set and the method), `configurations` the others that are tried.
-    folds: those that exist; select: those that choose, None for each fold its own; seeds: of the
-    chosen one, the first one chooses.
+    """Part of a study for which one configuration is selected.
+
+    Parameters
+    ----------
+    key : options shared by all its trainings, such as data set and method.
+    configurations : the other options, to be tried.
+    folds : folds of the data set.
+    select : folds whose validation rows select the configuration. None: each fold selects its own.
+    seeds : seeds of the selected configuration; the selection uses the first one.
     """
 
     key: Options
@@ -38,18 +43,22 @@ class Unit:
     seeds: tuple[int, ...] = (0,)
 
     def choosing(self) -> list[Options]:
+        """Return the options of the trainings that select the configuration."""
         folds = self.select or self.folds
         return [self.options(one, f, self.seeds[0]) for one in self.configurations for f in folds]
 
     def options(self, configuration: Options, fold: int, seed: int) -> Options:
+        """Return the options of one training."""
         return {**self.key, **configuration, "fold": fold, "seed": seed}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a unit: the configuration of each fold, and the trainings of the chosen ones by
-    fold and seed; both empty where every configuration diverged. seconds: of all its trainings,
-    including those that were not chosen.
+    """Result of a unit.
+
+    chosen: {fold: selected configuration}. trials: its trainings, by fold and seed. Both are empty
+    if every configuration diverged. seconds: total of all trainings, including those that were not
+    selected.
     """
 
     unit: Unit
@@ -58,8 +67,9 @@ class Outcome:
     seconds: float
 
     def tests(self) -> list[float]:
-        """The test figure of each fold, the mean over its seeds. Where every configuration
-        diverged before it could be judged, that counts as 0.
+        """Return the test figure of each fold, averaged over its seeds.
+
+        A fold counts as 0 if every configuration diverged before it could be evaluated.
         """
         found: dict[int, list[float]] = {fold: [] for fold in self.chosen}
         for trial in self.trials:
@@ -69,7 +79,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Study:
-    """Settings of all trainings of a study: `trial` and other arguments of `fastsnn.search`."""
+    """Settings shared by all trainings of a study: `trial` and other arguments of a search."""
 
     trial: TrialFunction
     protocol: ModelSelection
@@ -80,7 +90,7 @@ class Study:
     workers: int | None = None
 
     def run(self, units: Sequence[Unit], progress: OnStatus | None = None) -> list[Outcome]:
-        """`progress(what, status)`, see `fastsnn.search.search`."""
+        """Run all trainings; progress(stage, status) is called as in `fastsnn.search.search`."""
         tried = self._search(CHOOSE, [o for u in units for o in u.choosing()], progress)
         ranked = [self._rank(unit, tried) for unit in units]
         found, level = dict(tried), 0
@@ -90,7 +100,7 @@ class Study:
             missing = [o for options in wanted for o in options if _key(o) not in found]
             if not missing:
                 break
-            new += missing  # the whole list: a search is resumed by growing it
+            new += missing  # the whole list, because a search is resumed with a longer list
             found |= self._search(REPEAT, new, progress, self.resume or level > 0)
             level += 1
         outcomes = []
@@ -117,8 +127,8 @@ class Study:
         return {_key(trial.options): trial for trial in found.trials}
 
     def _rank(self, unit: Unit, tried: Mapping[str, Trial]) -> dict[int, list[Options]]:
-        """{fold: configurations, the best first, those that diverged left out}; empty where all
-        have diverged on the folds that choose.
+        """Return {fold: configurations without diverged ones, best first}; empty if all diverged on
+        the selection folds.
         """
         ranked: dict[int, list[Options]] = {}
         for fold in unit.folds:
@@ -132,7 +142,7 @@ class Study:
         return ranked
 
     def cost_of(self, units: Sequence[Unit]) -> float:
-        """Cost of all trainings, if the chosen ones cost the mean of those that are tried."""
+        """Return the cost of all trainings, with the mean cost for those not yet selected."""
         total = 0.0
         for unit in units:
             costs = [self.cost(options) for options in unit.choosing()]
@@ -146,9 +156,10 @@ class Study:
 def _repeats(
     unit: Unit, ranked: Mapping[int, Sequence[Options]], found: Mapping[str, Trial]
 ) -> Iterator[Options]:
-    """The trainings of each fold and seed: of the best configuration; where that is known to have
-    diverged before it could be judged, of the next one. Divergence shows in the training rows: the
-    test rows have no say.
+    """Yield the options of each fold and seed, with the best configuration.
+
+    If that one diverged before it could be evaluated, the next best one takes its place. Divergence
+    is observed on training rows, so the test rows do not influence the selection.
     """
     for fold, configurations in ranked.items():
         for seed in unit.seeds:
@@ -161,7 +172,7 @@ def _repeats(
 
 
 def _joined(trials: Sequence[Trial], number: int) -> Trial:
-    """One configuration's trials on the folds that choose, as one: the mean of their scores."""
+    """Return one trial for a configuration, with the mean score over the selection folds."""
     scores = [score for trial in trials if (score := trial.score) is not None]
     mean = None if len(scores) < len(trials) else sum(scores) / len(scores)
     return Trial(number, trials[0].options, {"score": mean})

@@ -1,4 +1,4 @@
-"""Tox21: mean area under the ROC curve over 12 tasks, by depth."""
+"""Tox21: mean area under the ROC curve (AUC) over 12 tasks, by depth."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fastsnn.search import ModelSelection
 from fastsnn.search import grid as combinations
 from fastsnn.search.workers import Report, TrialFunction
 
-FOLD = 1  # the authors' own: validation on CVfold 5, 291 compounds of the leaderboard
+FOLD = 1  # the authors' split: validation on CVfold 5, the 291 leaderboard compounds
 NOT_FLAT = 0.02  # AUC; the paper's SNN loses 0.02 from its best depth to 32 layers
 
 
 def load() -> Folds:
-    """The data, with the progress of downloads and of computed features on stderr."""
+    """Load the data; progress of downloads and of feature computation goes to stderr."""
     progress = Downloads()
     try:
         return tox21.load(progress=progress)
@@ -36,7 +36,7 @@ def load() -> Folds:
 def units(
     methods: Sequence[str], grid: Grid, seeds: Sequence[int], depths: Sequence[int] | None = None
 ) -> list[Unit]:
-    """A unit for each method and depth, so that each gets its own learning rate, dropout, ..."""
+    """Return one unit per method and depth; each selects its own learning rate, dropout, ..."""
     found = []
     for method in methods:
         for configurations in _by_depth(combinations(grid.space(method))).values():
@@ -49,7 +49,7 @@ def units(
         known = sorted({*grid.layers, *grid.blocks})
         raise ValueError(
             f"tox21: none of the layers {', '.join(map(str, depths or ()))} is in this budget, "
-            f"which has {', '.join(map(str, known))}; choose some of them"
+            f"which has {', '.join(map(str, known))}; choose from these"
         )
     return found
 
@@ -91,7 +91,7 @@ def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
 def summary(
     outcomes: Sequence[Outcome], folds: Folds, methods: Sequence[str], grid: Grid
 ) -> dict[str, Any]:
-    """A row for each method and depth: mean and deviation over the seeds, and of each task."""
+    """Return one row per method and depth: mean and standard deviation of the AUC, AUC by task."""
     rows = []
     for outcome in outcomes:
         method, layers = outcome.unit.key["method"], outcome.unit.key["layers"]
@@ -108,7 +108,7 @@ def summary(
              "seconds": round(outcome.seconds, 1)}
         )  # fmt: skip
     notes = [] if folds.note is None else [folds.note]
-    notes.append("validation: CVfold 5, 291 compounds of the challenge's leaderboard")
+    notes.append("validation set: CVfold 5, the 291 compounds of the challenge's leaderboard")
     return {
         "rows": rows, "task_names": list(folds.target_names or ()), "statements": statements(rows),
         "notes": notes, "left_out": left_out("tox21", grid, tuple(methods)),
@@ -116,14 +116,14 @@ def summary(
 
 
 def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The shape of the paper's table: who falls with depth, and the SNN at depth 8."""
+    """Return lines on the paper's claims: the SNN with 8 layers, and which methods degrade."""
     lines = []
     found = {(row["method"], row["layers"]): row["auc"] for row in rows if row["auc"] == row["auc"]}
     if ("snn", 8) in found:
         value = found["snn", 8]
         lines.append(
-            f"SNN with 8 layers {value:.3f}: {'at least' if value >= 0.81 else 'BELOW'} 0.81 "
-            f"(the paper, with its own features: {published.TOX21['snn'][8][0]:.3f})"
+            f"SNN with 8 layers: AUC {value:.3f}, {'at least' if value >= 0.81 else 'BELOW'} 0.81 "
+            f"(paper, with other features: {published.TOX21['snn'][8][0]:.3f})"
         )
     for method in dict.fromkeys(row["method"] for row in rows):
         depths = sorted(layers for name, layers in found if name == method)
@@ -135,12 +135,12 @@ def statements(rows: Sequence[dict[str, Any]]) -> list[str]:
         theirs = [d for d in depths if d in paper]
         text = (
             f"{published.NAMES[method]}: best with {best} layers, {fall:.3f} lower with "
-            f"{depths[-1]}: {'falls' if fall > NOT_FLAT else 'flat'}"
+            f"{depths[-1]}: {'degrades with depth' if fall > NOT_FLAT else 'stable'}"
         )
         if theirs:
             top = max(theirs, key=lambda layers: paper[layers][0])
             text += (
-                f" (the paper: best with {top}, {paper[top][0] - paper[theirs[-1]][0]:.3f} lower "
+                f" (paper: best with {top}, {paper[top][0] - paper[theirs[-1]][0]:.3f} lower "
                 f"with {theirs[-1]})"
             )
         lines.append(text)

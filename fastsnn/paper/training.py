@@ -1,6 +1,4 @@
-"""One training as all experiments make it: SGD, the figure of each epoch, the chosen epoch's
-network judged on the test rows.
-"""
+"""Training shared by all experiments: SGD, validation after each epoch, test of the best epoch."""
 
 from __future__ import annotations
 
@@ -19,14 +17,16 @@ from fastsnn.paper.budgets import Grid
 from fastsnn.search import BestEpoch, ModelSelection
 from fastsnn.trainer import Trainer
 
-LEAST_STEPS = 8  # of an epoch, where there are rows enough for such batches
+LEAST_STEPS = 8  # steps per epoch, unless batches would have less than 8 rows
 NETWORK = ("layers", "width", "dropout", "shape", "bottleneck")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A learning task: loss, number of outputs, and `judge(z, y)`, a figure in [0, 1] of raw
-    outputs, of which more is better.
+    """A learning task.
+
+    loss: name of the loss. outputs: number of outputs. judge(z, y): metric in [0, 1] of raw outputs
+    z and labels y; higher is better.
     """
 
     loss: str
@@ -35,33 +35,37 @@ class Task:
 
 
 def accuracy(z: np.ndarray, y: np.ndarray) -> float:
+    """Return the accuracy in [0, 1] of raw outputs z (n, classes) and labels y (n,)."""
     return float((z.argmax(axis=1) == y).mean())
 
 
 def auc_of_second(z: np.ndarray, y: np.ndarray) -> float:
-    """Area under the ROC curve of class 1 of two."""
+    """Return the area under the ROC curve of class 1; z (n, 2), y (n,) in {0, 1}."""
     return roc_auc(z[:, 1] - z[:, 0], y)
 
 
 def mean_auc(z: np.ndarray, y: np.ndarray) -> float:
-    """Mean over the tasks that have both labels; NaN in y is a missing label."""
+    """Return the mean of `aucs` over the tasks that have both labels; NaN if there are none."""
     areas = aucs(z, y)
     return float(np.nanmean(areas)) if np.isfinite(areas).any() else float("nan")
 
 
 def aucs(z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Area of each task, NaN where it has labels of one kind only."""
+    """Return the area under the ROC curve of each task, (tasks,).
+
+    z, y (n, tasks); NaN in y is a missing label. A task without both labels has NaN.
+    """
     labelled = ~np.isnan(y)
     return np.array([roc_auc(z[l, j], y[l, j]) for j, l in enumerate(labelled.T)])
 
 
 def batch_size(rows: int, batch: int) -> int:
-    """`batch`, or less for an epoch of so few rows that it would have less than 8 steps."""
+    """Return `batch`, or less if an epoch of `rows` rows would have fewer than 8 steps."""
     return max(1, min(batch, max(8, -(-rows // LEAST_STEPS)), rows))
 
 
 def build(options: Mapping[str, Any], inputs: int, outputs: int) -> Network:
-    """The network of a trial's options."""
+    """Return the network of a trial's options."""
     chosen = {name: options[name] for name in NETWORK if name in options}
     return methods.network(options["method"], inputs, outputs, seed=options["seed"], **chosen)
 
@@ -75,12 +79,25 @@ def train(
     report: Callable[[float], None],
     test: Mapping[str, Callable[[np.ndarray, np.ndarray], Any]] | None = None,
 ) -> dict[str, Any]:
-    """Train on one thread by `options`: method, seed, learning_rate, and what `build` takes.
+    """Train a network on one thread and evaluate its best epoch on the test rows.
 
-    Returns "score" (the smoothed validation figure), "epoch" (the chosen one), and figures of its
-    network on the test rows: "test", by the task's own judge, and those of `test`. A training that
-    diverges after the first full window of the protocol counts as far as it came ("diverged": in
-    which epoch); before that FloatingPointError is raised.
+    Parameters
+    ----------
+    options : method, seed, learning_rate, weight_decay (optional), and the options of `build`.
+    parts : training, validation and test rows, standardized.
+    test : further metrics of the test rows, {name: function(z, y)}.
+
+    Returns
+    -------
+    dict
+        "score": smoothed validation metric of the best epoch; "epoch": its number, from 1; "test":
+        metric of its network on the test rows; "diverged": epoch in which the training diverged, or
+        None; and the metrics of `test`.
+
+    Raises
+    ------
+    FloatingPointError : the training diverged before the first full smoothing window. Later
+        divergence ends the training, and the epochs before it count.
     """
     training, validation, held = parts
     network = build(options, training.x.shape[1], task.outputs)
@@ -113,7 +130,10 @@ def train(
 
 
 def rows_of_epochs(n: int, most: int | None, seed: int) -> Iterator[np.ndarray]:
-    """The rows of each epoch, for ever: all n in a new order, or the next `most` of such orders."""
+    """Yield the rows of each epoch without end: n shuffled rows, or the next `most` of them.
+
+    Yields index arrays. If n > most, epochs are consecutive pieces of concatenated shuffles.
+    """
     generator = np.random.Generator(np.random.Philox(key=seed))
     if most is None or n <= most:
         while True:
@@ -127,7 +147,7 @@ def rows_of_epochs(n: int, most: int | None, seed: int) -> Iterator[np.ndarray]:
 
 
 def _first(part: Split, most: int | None, seed: int) -> Split:
-    """The part, or `most` rows of it, drawn once."""
+    """Return the part, or a random sample of `most` of its rows."""
     if most is None or len(part) <= most:
         return part
     rows = np.random.Generator(np.random.Philox(key=seed)).permutation(len(part))[:most]

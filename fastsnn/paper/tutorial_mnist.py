@@ -1,9 +1,10 @@
 """The authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU.
 
-As in the notebook: SGD 1e-3, dropout 0.05, batches of 128 of which the last, smaller one is left
-out, pixels minus 0.1307 over 0.3081, its own 50,000 and 10,000 rows; after 20 epochs the network of
-the best validation accuracy is judged on the test images. The ReLU network begins as PyTorch's
-Linear does, with weights and biases uniform within +-1 / sqrt(fan-in).
+The setting is that of the notebook: SGD with learning rate 1e-3, dropout 0.05, mini-batches of 128
+without the last, smaller one, pixels standardized as (pixel - 0.1307) / 0.3081, and its split into
+50,000 training and 10,000 validation rows. After 20 epochs the network with the best validation
+accuracy is evaluated on the test images. The ReLU network is initialized like PyTorch's Linear:
+weights and biases are uniform in [-1 / sqrt(fan-in), 1 / sqrt(fan-in)].
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fastsnn.layers import SELU, AlphaDropout, Dense, Dropout, ReLU
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD
 from fastsnn.paper import published
+from fastsnn.paper.budgets import instead
 from fastsnn.search import ModelSelection, Trial, search
 from fastsnn.search.workers import Report, TrialFunction
 from fastsnn.selection import BestWeights, improves
@@ -33,7 +35,7 @@ TUTORIAL_EPOCHS = 20
 
 
 class Images:
-    """MNIST as the notebook takes it."""
+    """MNIST with the notebook's standardization and split."""
 
     def __init__(self) -> None:
         table = data.read_named("mnist")
@@ -53,6 +55,7 @@ class Images:
 
 
 def network(kind: str, inputs: int, outputs: int, seed: int) -> Network:
+    """Return the initialized network; kind: "selu" or "relu"."""
     activation, dropout = (SELU(), AlphaDropout) if kind == "selu" else (ReLU(), Dropout)
     layers = [layer for units in HIDDEN for layer in (Dense(units), activation, dropout(DROPOUT))]
     net = Network([*layers, Dense(outputs)], inputs, seed)
@@ -68,8 +71,10 @@ def network(kind: str, inputs: int, outputs: int, seed: int) -> Network:
 
 
 def trial(images: Images, epochs: int) -> TrialFunction:
-    """The trial function of `fastsnn.search`: options name the network and the seed; figures of
-    each epoch, and those of the best one's network on the test images.
+    """Return the trial function of `fastsnn.search`.
+
+    Its options name the network and the seed. Its result has the figures of each epoch, and the
+    test accuracy of the network of the best epoch.
     """
     x, y = images.train
 
@@ -105,7 +110,7 @@ def _judged(net: Network, x: ByteRows, y: np.ndarray) -> dict[str, float]:
 def run(
     images: Images, networks: Sequence[str], seeds: Sequence[int], epochs: int, **more: Any
 ) -> list[Trial]:
-    """more: folder, resume, workers, progress of `fastsnn.search.search`."""
+    """Train all networks with all seeds; `more`: other arguments of `fastsnn.search.search`."""
     options = [{"network": kind, "seed": seed} for kind in networks for seed in seeds]
     about = {"experiment": "tutorial-mnist", "epochs": epochs}
     return search(
@@ -114,6 +119,7 @@ def run(
 
 
 def summary(trials: Sequence[Trial], epochs: int) -> dict[str, Any]:
+    """Return the stored result: one row per network, and the trainings."""
     rows = []
     for kind in dict.fromkeys(one.options["network"] for one in trials):
         own = [one for one in trials if one.options["network"] == kind]
@@ -137,7 +143,7 @@ def summary(trials: Sequence[Trial], epochs: int) -> dict[str, Any]:
         | {"seconds": one.seconds, "history": one.figures["history"]}
         for one in trials
     ]  # fmt: skip
-    lines = [f"epochs: {epochs} (the notebook: {TUTORIAL_EPOCHS})"]
+    lines = [instead("epoch", epochs, TUTORIAL_EPOCHS)]
     return {
         "networks": rows, "left_out": lines[: epochs < TUTORIAL_EPOCHS], "runs": runs,
         "notes": ["each network is trained on one thread"],

@@ -1,4 +1,4 @@
-"""121 UCI tasks: seven methods over the given folds, ranks and paired tests."""
+"""121 UCI data sets: seven methods on the published folds, ranks and paired tests."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _loading = Lock()
 
 
 def sets(chosen: Sequence[str] | None, max_rows: int | None) -> list[str]:
-    """The data sets to run: those of the copy at hand, or some of them."""
+    """Return the names of the data sets to run: those on this machine, or a selection of them."""
     there = uci.names()
     found = list(chosen or there)
     for name in found:
         if name not in there:
-            uci.load(name)  # says what is wrong with it
+            uci.load(name)  # raises with the reason
     small = [name for name in found if SHAPES[name].rows <= (max_rows or np.inf)]
     if not small:
-        raise ValueError(f"--max-rows {max_rows}: none of {len(found)} data sets is so small")
+        raise ValueError(f"--max-rows {max_rows}: all {len(found)} data sets have more rows")
     return small
 
 
 def parts(name: str, fold: int) -> tuple[Split, Split, Split]:
-    """(training, validation, test) rows, standardized."""
-    with _loading:  # whoever comes second finds it loaded
+    """Return (training, validation, test) rows, standardized."""
+    with _loading:  # the first thread loads, the others use its result
         return _folds(name).parts(fold)
 
 
@@ -53,7 +53,7 @@ def _folds(name: str) -> Folds:
 
 
 def trial(grid: Grid, protocol: ModelSelection) -> TrialFunction:
-    """The trial function of the search: options name the set, the fold and the method."""
+    """Return the trial function of the search; its options name data set, fold and method."""
 
     def run(options: Mapping[str, Any], report: Report) -> dict[str, Any]:
         data = parts(options["set"], options["fold"])
@@ -68,6 +68,7 @@ def trial(grid: Grid, protocol: ModelSelection) -> TrialFunction:
 def units(
     names: Sequence[str], methods: Sequence[str], grid: Grid, seeds: Sequence[int]
 ) -> list[Unit]:
+    """Return one unit per data set and method."""
     found = []
     for name in names:
         for method in methods:
@@ -82,11 +83,11 @@ def units(
 
 
 def cost(grid: Grid, speed: Speed) -> Callable[[dict[str, Any]], float]:
-    """Seconds of a trial on one thread."""
+    """Return the cost of a trial: its estimated seconds on one thread."""
 
     def seconds(options: Mapping[str, Any]) -> float:
         shape = SHAPES[options["set"]]
-        # 25 % of the rows are for tests, 15 % of the others for validation.
+        # 25 % of the rows are test rows, 15 % of the others validation rows.
         rows, judged = round(0.64 * shape.rows), round(0.11 * shape.rows)
         if options["method"] in references.CLASSIFIERS:
             return references.seconds(options, rows, shape.features)
@@ -107,7 +108,7 @@ def study(grid: Grid, speed: Speed, **more: Any) -> Study:
 def summary(
     outcomes: Sequence[Outcome], methods: Sequence[str], grid: Grid, chosen: Sequence[str]
 ) -> dict[str, Any]:
-    """All that is shown: a row for each set and method, and the comparison with the paper."""
+    """Return the stored result: a row per data set and method, and comparisons with the paper."""
     paper = published.uci_accuracies()
     rows = []
     for outcome in outcomes:
@@ -132,7 +133,7 @@ def summary(
 
 
 def flat(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each data set: our accuracy and the paper's, method by method."""
+    """Return one row per data set: for each method, the accuracy here and in the paper."""
     found = {(row["set"], row["method"]): row for row in rows}
     lines = []
     for name in dict.fromkeys(row["set"] for row in rows):
@@ -153,7 +154,7 @@ def _rounded(value: float | None) -> str:
 def table_of(
     rows: Sequence[dict[str, Any]], methods: Sequence[str], figure: str
 ) -> tuple[list[str], np.ndarray]:
-    """(sets, values (sets, methods)) of the sets that have a figure for every method."""
+    """Return (sets, values (sets, methods)) of the data sets with a figure for every method."""
     found = {(row["set"], row["method"]): row[figure] for row in rows}
     names = list(dict.fromkeys(row["set"] for row in rows))
     values = {name: [found.get((name, m)) for m in methods] for name in names}
@@ -162,7 +163,7 @@ def table_of(
 
 
 def compared(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[str, Any]]:
-    """Mean accuracy of each method, and the paper's over the same sets."""
+    """Return the mean accuracy of each method, and the paper's mean over the same data sets."""
     found = []
     for method in methods:
         own = [row for row in rows if row["method"] == method and not isnan(row["accuracy"])]
@@ -179,8 +180,10 @@ def compared(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dic
 
 
 def ranked(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[str, Any]]:
-    """Average rank differences and p against the SNN: ours, the paper's over the same sets, and
-    as published over all 121.
+    """Return one row per method: average rank difference and p against the SNN.
+
+    Each is given for this run, for the paper's accuracies on the same data sets, and as published
+    for all 121.
     """
     names, ours = table_of(rows, methods, "accuracy")
     same, theirs = table_of([row for row in rows if row["set"] in names], methods, "paper")
@@ -205,16 +208,16 @@ def ranked(rows: Sequence[dict[str, Any]], methods: Sequence[str]) -> list[dict[
 
 
 def statements(means: Sequence[dict[str, Any]], ranks: Sequence[dict[str, Any]]) -> list[str]:
-    """Lines that compare our table with the claims of the paper's."""
+    """Return lines that compare the table with the claims of the paper."""
     lines = []
     for row in means:
         if row["method"] == "snn" and not isnan(row["difference"]):
             far = row["difference"] < -0.01
             lines.append(
-                f"SNN: mean accuracy {row['accuracy']:.4f}, the paper's {row['paper']:.4f} over "
-                f"the same {row['sets']} sets: {'MORE' if far else 'not more'} than 0.01 below"
+                f"SNN: mean accuracy {row['accuracy']:.4f}, in the paper {row['paper']:.4f} over "
+                f"the same {row['sets']} data sets: {'MORE THAN' if far else 'at most'} 0.01 below"
             )
-    for words, figure in (("order by rank", "difference"), ("the paper's", "published")):
+    for words, figure in (("ranking", "difference"), ("ranking in the paper", "published")):
         order = sorted((row for row in ranks if not isnan(row[figure])), key=lambda r: r[figure])
         if order:
             names = [published.NAMES[row["method"]] for row in order]

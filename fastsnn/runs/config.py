@@ -1,8 +1,8 @@
-"""The options of a training run, a row for each, and their file config.toml.
+"""Options of a training run, one row each, and their file config.toml.
 
-To add an option, add its row to `RunConfig` and use the field where it belongs: type, default,
-range and help text give the checks here, the options of `fastsnn train` and `fastsnn search`, and
-the rules of a resumed run.
+To add an option, add its row to `RunConfig` and read the field where it is needed. The checks
+below, the options of `fastsnn train` and `fastsnn search`, and the rules of a resumed run follow
+from the row.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, def
 from fastsnn.runs.row import Row, option, rows_of
 from fastsnn.schedules import SCHEDULES
 
-# Schedules whose rates do not depend on the length of the training: it may change on the way.
+# Schedules whose rates do not depend on the number of epochs, so that a resumed run may change it.
 OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
 
 
@@ -42,7 +42,7 @@ def _optimizers(which: Callable[[type[Optimizer]], bool]) -> list[str]:
 
 
 def _takes(name: str) -> list[str]:
-    """The optimizers that have a field of this name."""
+    """Return the optimizers that have a field of this name."""
     return _optimizers(lambda kind: name in _fields(kind))
 
 
@@ -59,69 +59,84 @@ _L2 = [name for name in _takes("weight_decay") if not _decoupled(OPTIMIZERS[name
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that decides what a run computes (and `threads`, which changes no bit of it).
+    """Options that determine the result of a run, and `threads`, which does not change it.
 
-    layers (hidden ones), dropout, epochs, batch_size, learning_rate, weight_decay: None takes what
-    is best known for the task, the depth, the number of rows and the optimizer, see `settled`.
-    target, header, task, validation, standardize: see `fastsnn.data.load`. patience: epochs without
-    a better validation figure before the run stops; 0 never stops. threads: None takes all
-    processors.
+    The fields are the options of `fastsnn train`, with the same ranges. None for layers, dropout,
+    epochs, batch_size, learning_rate or weight_decay selects a default by task, depth, number of
+    rows and optimizer, see `settled`. target, header, task, validation, standardize: see
+    `fastsnn.data.load`.
+
+    Raises
+    ------
+    ValueError, TypeError : a value is out of range or of the wrong type.
     """
 
     data: str = option(
-        "digits", "A name of `fastsnn data list` (digits, mnist, uci/iris, ...), or a file: .csv, "
-        ".tsv, .txt, .data, these with .gz, or .npz.",
+        "digits", "Name of a data set (see `fastsnn data list`), or a file: .csv, .tsv, .txt or "
+        ".data, optionally with .gz, or .npz with the arrays x and y.", section="Data",
         metavar="NAME|FILE", search="shared", changeable=True,
     )  # fmt: skip
     target: str | None = option(
-        None, "CSV column(s) to predict: a name, an index from 0, or several with commas.",
-        metavar="COLUMN", default_text="the last column", search="shared",
+        None, "CSV target column(s): name, index from 0, or a comma-separated list.",
+        section="Data", metavar="COLUMN", default_text="the last column", search="shared",
     )  # fmt: skip
     header: bool | None = option(
-        None, "Line 1 of a CSV file holds the column names, or does not.", search="shared",
-        default_text="words are a header, numbers are not, anything else is refused",
+        None, "Read line 1 of a CSV file as column names, or as data.", section="Data",
+        search="shared",
+        default_text="detected: text is a header, numbers are data, a mix is an error",
     )  # fmt: skip
     task: str = option(
-        "auto", "Task; auto infers it from the target.", choices=("auto", *TASKS), search="shared"
-    )
+        "auto", "Learning task; auto infers it from the target column(s).", section="Data",
+        choices=("auto", *TASKS), search="shared",
+    )  # fmt: skip
+    validation: float = option(
+        0.1, "Fraction of the training rows held out to select the best epoch; 0 holds out none "
+        "and keeps the last epoch.", section="Data",
+        low=0, high=1, brackets="[)", search="shared", searched=SEARCH_VALIDATION,
+    )  # fmt: skip
+    standardize: str = option(
+        "auto", "Standardize the inputs to mean 0 and variance 1, per feature or over all "
+        "features; auto: all for images, else feature.", section="Data",
+        choices=("auto", *PER),
+    )  # fmt: skip
     method: str = option(
-        "snn", "snn: SELU and alpha-dropout; or what the paper compares it with.",
-        choices=tuple(METHODS),
+        "snn", "Type of network: snn (SELU, alpha-dropout), or one of the paper's baselines.",
+        section="Network", choices=tuple(METHODS),
     )  # fmt: skip
     layers: int | None = option(
-        None, "Hidden layers (resnet: blocks); the output layer comes on top.",
-        low=1, most=MOST_LAYERS, default_text=BY_RULE["layers"], settled=True,
+        None, "Number of hidden layers (resnet: residual blocks), excluding the output layer.",
+        section="Network", low=1, most=MOST_LAYERS, default_text=BY_RULE["layers"], settled=True,
     )  # fmt: skip
-    width: int = option(256, "Units per hidden layer.", low=1, most=MOST_UNITS)
+    width: int = option(
+        256, "Number of units per hidden layer.", section="Network", low=1, most=MOST_UNITS
+    )
     shape: str = option(
-        "rectangular", "conic: widths fall geometrically to the number of outputs.",
+        "rectangular", "Widths of the hidden layers: all equal (rectangular), or decreasing "
+        "geometrically to the number of outputs (conic).", section="Network",
         choices=tuple(SHAPES),
     )  # fmt: skip
     bottleneck: float = option(
-        0.5, "resnet: units inside a block, as a fraction of the width.",
-        low=0, high=1, brackets="(]",
+        0.5, "Units inside a residual block as a fraction of --width; resnet only.",
+        section="Network", low=0, high=1, brackets="(]",
     )  # fmt: skip
     dropout: float | None = option(
-        None, "Dropout probability of the hidden layers.", low=0, high=1, brackets="[)",
-        check=AlphaDropout, default_text=BY_RULE["dropout"], settled=True,
-    )  # fmt: skip
-    epochs: int | None = option(
-        None, "Number of epochs.", low=1, most=10**9, default_text=BY_RULE["epochs"],
-        settled=True, searched=SEARCH_EPOCHS, changeable=True,
-    )  # fmt: skip
-    batch_size: int | None = option(
-        None, "Mini-batch size.", low=1, most=MOST_UNITS, default_text=BY_RULE["batch_size"],
+        None, "Dropout probability of the hidden layers.", section="Network",
+        low=0, high=1, brackets="[)", check=AlphaDropout, default_text=BY_RULE["dropout"],
         settled=True,
     )  # fmt: skip
     loss: str | None = option(
-        None, f"Loss: {', '.join(LOSSES)}; with a parameter as in {EXAMPLES}.",
+        None, f"Loss function: {', '.join(LOSSES)}. A parameter follows a colon: {EXAMPLES}.",
         metavar="NAME[:X]", check=loss_of,
-        default_text="by the task: softmax_cross_entropy, sigmoid_cross_entropy or mse",
+        default_text="by task: softmax_cross_entropy, sigmoid_cross_entropy or mse",
     )  # fmt: skip
     optimizer: str = option("sgd", "Optimizer.", choices=tuple(OPTIMIZERS))
     learning_rate: float | None = option(
         None, "Peak learning rate of the schedule.", low=0, optimizer=True,
         default_text=BY_RULE["learning_rate"], settled=True,
+    )  # fmt: skip
+    schedule: str = option(
+        "cosine", f"Learning-rate schedule; all except {_and(OPEN_ENDED)} depend on --epochs.",
+        choices=tuple(SCHEDULES),
     )  # fmt: skip
     momentum: float = option(
         0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}.",
@@ -132,33 +147,34 @@ class RunConfig:
         f"{_and(_optimizers(_decoupled))}.",
         low=0, optimizer=True, default_text=BY_RULE["weight_decay"], settled=True,
     )  # fmt: skip
-    schedule: str = option("cosine", "Learning-rate schedule.", choices=tuple(SCHEDULES))
+    batch_size: int | None = option(
+        None, "Mini-batch size.", low=1, most=MOST_UNITS, default_text=BY_RULE["batch_size"],
+        settled=True,
+    )  # fmt: skip
+    epochs: int | None = option(
+        None, "Number of epochs.", low=1, most=10**9, default_text=BY_RULE["epochs"],
+        settled=True, searched=SEARCH_EPOCHS, changeable=True,
+    )  # fmt: skip
     patience: int = option(
-        0, "Early stopping: epochs without a better validation figure; 0: never.",
-        low=0, most=MOST_UNITS, search="absent",
-    )  # fmt: skip
-    validation: float = option(
-        0.1, "Fraction of the training rows held out to choose the best epoch; 0: none.",
-        low=0, high=1, brackets="[)", search="shared", searched=SEARCH_VALIDATION,
-    )  # fmt: skip
-    standardize: str = option(
-        "auto", "Give the inputs mean 0 and variance 1: each feature, or all together; auto: all "
-        "for images, else feature.", choices=("auto", *PER),
+        0, "Early stopping: number of epochs without an improvement of the validation metric "
+        "after which training stops; 0 disables it.", low=0, most=MOST_UNITS, search="absent",
     )  # fmt: skip
     seed: int = option(
-        0, "Seed of initial weights, dropout, shuffling and split.",
-        low=0, high=2**64 - 1, check=check.seed,
+        0, "Random seed of initial weights, dropout, shuffling and the validation split.",
+        section="Execution", low=0, high=2**64 - 1, check=check.seed,
     )  # fmt: skip
     threads: int | None = option(
-        None, "Number of threads; the results have the same bits with any number.", low=1,
-        check=processors.resolve, default_text="all processors", search="absent", changeable=True,
+        None, "Number of CPU threads; results are bit-identical for any number.",
+        section="Execution", low=1, check=processors.resolve, default_text="all processors",
+        search="absent", changeable=True,
     )  # fmt: skip
     backend: str = option(
-        "cpu", "Device that runs the network.", choices=tuple(BACKENDS), search="absent"
-    )
+        "cpu", "Device: the CPU, or an NVIDIA GPU (cuda).", section="Execution",
+        choices=tuple(BACKENDS), search="absent",
+    )  # fmt: skip
     precision: str = option(
-        "float32", "Matrix products with the backend cuda; tf32 and bf16 use tensor cores.",
-        choices=tuple(PRECISIONS), search="absent",
+        "float32", "Arithmetic of matrix products with --backend cuda; tf32 and bf16 use tensor "
+        "cores.", section="Execution", choices=tuple(PRECISIONS), search="absent",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -172,15 +188,16 @@ class RunConfig:
         self.made_optimizer()
         if self.precision != "float32" and self.backend != "cuda":
             raise ValueError(
-                f"precision: only the backend cuda knows {self.precision}, got backend "
+                f"precision: {self.precision} is available with backend cuda only, got backend "
                 f"{self.backend}; leave it out"
             )
 
     def made_optimizer(self) -> Optimizer:
-        """The optimizer with those options that it has. An option of None that is settled later
-        counts as 0, another takes the optimizer's own default.
+        """Return the optimizer, constructed from the options that are fields of its class.
 
-        Raises ValueError for a number out of range, and for one that another optimizer has.
+        An option that is None counts as 0 if it is settled later; otherwise the optimizer's own
+        default applies. Raises ValueError for a number out of range, and for an option that the
+        optimizer does not have.
         """
         kind = OPTIMIZERS[self.optimizer]
         given: dict[str, Any] = {
@@ -199,8 +216,8 @@ class RunConfig:
         return kind(**given)
 
     def made_loss(self, task: str) -> Loss:
-        """The loss, by default the one that the task suggests. Raises ValueError for a loss of
-        another task.
+        """Return the loss; by default the one for the task. Raises ValueError for a loss of another
+        task.
         """
         loss = suggested(task) if self.loss is None else loss_of(self.loss)
         if loss.task != task:
@@ -211,9 +228,13 @@ class RunConfig:
         return loss
 
     def settled(self, rows: int, task: str, independent: float | None = None) -> RunConfig:
-        """A copy that has a value for every option that is None, by the task and the rows.
+        """Return a copy in which every option that is None and depends on the data has a value.
 
-        independent: number of independent features, see `fastsnn.runs.independent`; None: many.
+        Parameters
+        ----------
+        rows : number of training rows.
+        task : "classification", "multitask" or "regression".
+        independent : number of independent features, see `fastsnn.runs.independent`; None: many.
         """
         known = defaults(
             rows, task, independent, method=self.method, layers=self.layers, width=self.width,
@@ -224,7 +245,7 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> RunConfig:
-        """The inverse of `to_dict`. Raises ValueError or TypeError for anything else."""
+        """Return the configuration of a `to_dict`. Raises ValueError or TypeError otherwise."""
         if not isinstance(options, dict):
             raise TypeError(
                 f"options: a dict of names and values is required, got {shown(options)}"
@@ -242,15 +263,26 @@ class RunConfig:
                 raise ValueError(f"{name}: a value is required, got None")
 
     def absolute(self) -> RunConfig:
-        """With the whole path of a data file, so that a run can be resumed from anywhere."""
+        """Return a copy with an absolute data path, so that a run can be resumed from anywhere."""
         if not is_table(self.data):
             return self
         return dataclasses.replace(self, data=os.path.abspath(self.data))
 
     def changed(self, options: dict[str, Any], epochs_behind: int, where: str) -> RunConfig:
-        """For a resumed run. New values are allowed for the rows that are `changeable`: threads,
-        data (the same in another place), and epochs with a schedule of `OPEN_ENDED`; else
-        ValueError.
+        """Return the configuration of a resumed run, with new values of `options`.
+
+        Rows that are `changeable` may differ: threads, data (the same rows at another path), and
+        epochs with a schedule of `OPEN_ENDED`.
+
+        Parameters
+        ----------
+        options : given options by name.
+        epochs_behind : number of finished epochs.
+        where : start of error messages.
+
+        Raises
+        ------
+        ValueError : any other option differs.
         """
         new = dataclasses.replace(self, **options).absolute()
         for name in options:
@@ -280,13 +312,14 @@ class RunConfig:
         return new
 
     def to_dict(self) -> dict[str, Any]:
-        """Without the options that are None, which TOML cannot write."""
+        """Return the options by name, without those that are None, which TOML cannot express."""
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
 
     def to_toml(self) -> bytes:
+        """Return the content of config.toml."""
         import tomli_w
 
-        head = "# Options of this run, to read: a resumed run takes those in last.safetensors.\n"
+        head = "# Options of this run. A resumed run reads them from last.safetensors instead.\n"
         return (head + tomli_w.dumps(self.to_dict())).encode()
 
 
@@ -294,7 +327,7 @@ ROWS: dict[str, Row] = rows_of(RunConfig)
 
 
 def _typed(name: str, kind: Any, value: Any) -> Any:
-    """The value as a plain number or text of the field's type. Raises TypeError or ValueError."""
+    """Return the value as a plain number or str of the field's type; TypeError or ValueError."""
     value = plain(value)
     if kind in (float, float | None) and type(value) is int and is_finite(value):
         value = float(value)

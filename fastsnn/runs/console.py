@@ -1,4 +1,4 @@
-"""Display of a run: a line per epoch, a live line on a terminal, tables of results."""
+"""Console output of a run: one line per epoch, a live line on a terminal, tables of results."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any, TextIO
 from fastsnn.data.show import track
 from fastsnn.trainer import Trainer
 
-REFRESH_S = 0.2  # of the live line; a step takes 0.1 to 30 ms
+REFRESH_S = 0.2  # refresh interval of the live line; a step takes 0.1 to 30 ms
 FIGURES = ("accuracy", "auc", "r2", "rmse")
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """True if a live display makes sense there."""
+    """Return True if the stream is a terminal that can show a live display."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def progress(stream: TextIO | None = None) -> LineProgress:
-    """Callback for `Trainer.fit` that shows progress on stderr."""
+    """Return a callback for `Trainer.fit` that shows progress on a stream, by default stderr."""
     stream = stream or sys.stderr
     return LiveProgress(stream) if is_terminal(stream) else LineProgress(stream)
 
 
 class DownloadLine:
-    """Progress of downloads: a line when each begins. `track` shows that of other long work."""
+    """Progress of downloads: one line at the start of each. `track` shows other long work."""
 
     track = staticmethod(track)
 
@@ -44,7 +44,7 @@ class DownloadLine:
 
 
 class LineProgress:
-    """A line after each epoch."""
+    """Callback that prints one line after each epoch."""
 
     def __init__(self, stream: TextIO):
         self.stream = stream
@@ -63,8 +63,9 @@ class LineProgress:
 
 
 class LiveProgress(LineProgress):
-    """Prints the lines of `LineProgress` and, below them, one that moves: epoch, batches, loss,
-    speed, time left.
+    """Callback that prints the lines of `LineProgress` and a live line below them.
+
+    The live line shows epoch, progress in the epoch, mean loss, samples per second, time left.
     """
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
@@ -74,9 +75,9 @@ class LiveProgress(LineProgress):
         super().on_fit_start(trainer, epochs, batches)
         self.batches, self.figure = batches, ""
         self.start = time.perf_counter()
-        self.done = self.samples = 0  # batches of this fit, samples of this epoch
+        self.done = self.samples = 0  # batches in this fit, samples in this epoch
         self.losses, self.shown = 0.0, 0.0
-        # No refresh by rich's own thread: it would take the interpreter away from the steps.
+        # No auto-refresh: rich's thread would compete with the steps for the interpreter lock.
         self.live = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=20),
@@ -128,7 +129,7 @@ class LiveProgress(LineProgress):
 
 
 def main_figure(record: dict[str, Any]) -> tuple[str, float]:
-    """("accuracy", 0.97): the main validation figure of an epoch, or ("", nan)."""
+    """Return name and value of an epoch's main validation metric; ("", nan) without one."""
     for name in FIGURES:
         if f"validation_{name}" in record:
             return name, record[f"validation_{name}"]
@@ -136,16 +137,17 @@ def main_figure(record: dict[str, Any]) -> tuple[str, float]:
 
 
 def epoch_line(record: dict[str, Any], epochs: int) -> str:
+    """Return the line of one epoch: training loss, validation metrics, samples per second."""
     figures = {
         name.removeprefix("validation_"): value
         for name, value in record.items()
         if name.startswith("validation_") and not isnan(value)
     }
-    loss = figures.pop("loss", None)  # the other names say by themselves what they are
+    loss = figures.pop("loss", None)  # labelled "validation loss"; the other names are unique
     words = [
         f"epoch {record['epoch']:{len(str(epochs))}}/{epochs}",
         f"loss {number(record['train_loss'])}",
-        *([] if loss is None else [f"validation {number(loss)}"]),
+        *([] if loss is None else [f"validation loss {number(loss)}"]),
         *(f"{name} {number(value)}" for name, value in figures.items()),
         f"{record['samples_per_second']:,.0f} samples/s",
     ]
@@ -153,7 +155,7 @@ def epoch_line(record: dict[str, Any], epochs: int) -> str:
 
 
 def table(values: dict[str, Any], stream: TextIO | None = None) -> None:
-    """Names and values in two columns on stdout."""
+    """Print names and values in two columns, by default on stdout."""
     stream = stream or sys.stdout
     rows = [(label(name), cell(name, value)) for name, value in values.items()]
     if not is_terminal(stream):
@@ -175,7 +177,10 @@ def table(values: dict[str, Any], stream: TextIO | None = None) -> None:
 
 
 def columns(rows: list[list[str]]) -> str:
-    """Rows, the first of them the header, in columns: text to the left, numbers to the right."""
+    """Return rows of cells as aligned columns: text to the left, numbers to the right.
+
+    rows: all of the same length, the first one the header.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = [not any(c.isdigit() for c in rows[-1][i][:1]) for i in range(len(widths))]
     lines = [
@@ -189,23 +194,24 @@ def columns(rows: list[list[str]]) -> str:
 
 
 def label(name: str) -> str:
-    """A name in words; the name of an environment variable stays as it is."""
+    """Return a name in words; names of environment variables are unchanged."""
     return name if name.isupper() else name.replace("_", " ")
 
 
 def cell(name: str, value: object) -> str:
-    """`text`, but seconds are rounded to a tenth: 10 us to read a cache are 0 seconds."""
+    """Return `text` of a value; seconds are rounded to a tenth."""
     if name.endswith("seconds") and isinstance(value, float) and not isnan(value):
         return f"{value:,.1f}" if value >= 0.05 else "0"
     return text(value)
 
 
 def count(n: int, noun: str) -> str:
-    """ "1 row", "2 rows", "10,000 rows"."""
+    """Return a number with its noun: "1 row", "2 rows", "10,000 rows"."""
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def text(value: object) -> str:
+    """Return a value for a table; "-" for None."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -218,6 +224,7 @@ def text(value: object) -> str:
 
 
 def number(value: float) -> str:
+    """Return a float with three to four significant digits or decimals; "-" for NaN."""
     if isnan(value):
         return "-"
     if abs(value) >= 1e15:
@@ -231,6 +238,7 @@ def number(value: float) -> str:
 
 
 def clock(seconds: float) -> str:
+    """Return a duration as M:SS or H:MM:SS."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

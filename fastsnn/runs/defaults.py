@@ -1,6 +1,7 @@
-"""Defaults of a training run that depend on the task, the rows, the depth and the optimizer.
+"""Defaults of a training run that depend on task, rows, depth and optimizer.
 
-They were measured with sgd; of another optimizer only `run_learning_rate` is known.
+The rules were measured with sgd. Other optimizers use their `run_learning_rate` and their class's
+weight decay.
 """
 
 from __future__ import annotations
@@ -10,27 +11,29 @@ from typing import Any
 from fastsnn.optimizers import OPTIMIZERS
 
 MEASURED = "sgd"  # the optimizer for which the rules of rates and decays were measured
-# Fewer training rows than this are few: they want smaller batches and more epochs.
+# Below this number of training rows, smaller batches and more epochs work better.
 FEW_ROWS = 5000
 BATCH_SIZE, BATCH_SIZE_FEW = 128, 32
 EPOCHS, EPOCHS_FEW, EPOCHS_MOST = 22, 40, 400
-STEPS_FEW = 1600  # number of steps, if that makes EPOCHS_FEW to EPOCHS_MOST epochs
-# Learning rate of networks of up to LAYERS hidden layers, with few rows; that of sgd falls with the
-# root of the depth beyond.
+STEPS_FEW = 1600  # steps of a run with few rows, clipped to EPOCHS_FEW .. EPOCHS_MOST epochs
+# Learning rate with few rows and up to LAYERS hidden layers; above LAYERS that of sgd falls with
+# the square root of the depth.
 RATE_FEW, LAYERS = 0.01, 32
 # Regression. SELU's slope is above 1 near 0, so each layer makes the function of the initial
-# weights rougher: 32 layers cannot learn even a linear function from few rows; 4 layers can.
+# weights rougher: 32 layers fail to learn even a linear function from few rows; 4 layers succeed.
 LAYERS_REGRESSION = 4
-# The gradient of a squared error has no bound and grows with depth. These are half of the rates at
-# which sgd diverges on rows 40 deviations out; such rows weigh more in smaller batches.
+# The gradient of a squared error is unbounded and grows with depth. These are half of the rates at
+# which sgd diverges on rows 40 standard deviations from the mean, which weigh more in smaller
+# batches.
 RATE_REGRESSION, RATE_REGRESSION_FEW, RATE_POWER = 0.01, 0.005, 2 / 3
-# Weight decay of sgd for regression: this divided by the rows, like the weight of a prior.
+# Weight decay of sgd for regression: DECAY_REGRESSION / rows, like the weight of a prior.
 DECAY_REGRESSION, DECAY_MOST = 10, 0.1
-# Each layer adds the noise of its dropout, so rate x layers is bounded. Regression tolerates none:
-# noise that hardly changes which class is largest is an error of a predicted number.
+# Each layer adds dropout noise, so rate x layers is bounded. Regression tolerates none: noise that
+# rarely changes the largest class directly adds to the error of a predicted number.
 DROPOUT_OF_ALL, DROPOUT_MOST = 0.5, 0.05
-# Few independent features make all rows move an output the same way, and so does a wide layer:
-# above this times the features, up to FEATURES_FEW, x WIDTH / width, sgd diverges or nearly does.
+# With few independent features, or a wide layer, all rows move an output in the same direction.
+# Above RATE_OF_FEATURE * features (at most FEATURES_FEW) * WIDTH / width, sgd is close to
+# divergence.
 RATE_OF_FEATURE, FEATURES_FEW, WIDTH = 0.001, 10, 256
 # Epochs and validation fraction of the paper's searches.
 SEARCH_EPOCHS, SEARCH_VALIDATION = 100, 0.15
@@ -47,7 +50,7 @@ def _decay(optimizer: str) -> float:
 
 
 def _others() -> str:
-    """ "adam, adamw: 0.0001": the learning rates of the other optimizers."""
+    """Return the learning rates of the other optimizers, such as "adam, adamw: 0.0001"."""
     names: dict[float, list[str]] = {}
     for name in OPTIMIZERS:
         if name != MEASURED:
@@ -55,18 +58,19 @@ def _others() -> str:
     return "; ".join(f"{', '.join(of)}: {rate}" for rate, of in names.items())
 
 
-# How these defaults read in a help text.
+# Defaults as shown in help texts.
 BY_RULE = {
     "layers": f"{LAYERS}; regression: {LAYERS_REGRESSION}",
-    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for regression and for other "
-    "methods than snn",
-    "epochs": f"{EPOCHS}; below {FEW_ROWS:,} rows {EPOCHS_FEW} to {EPOCHS_MOST}",
-    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} rows {BATCH_SIZE_FEW}",
-    "learning_rate": f"{_rate(MEASURED)}, below {FEW_ROWS:,} rows {RATE_FEW}, less above {LAYERS} "
-    f"layers; regression: {RATE_REGRESSION}, below {FEW_ROWS:,} rows {RATE_REGRESSION_FEW}, less "
-    f"above {LAYERS_REGRESSION} layers or {WIDTH} units, and below {FEATURES_FEW} independent "
-    f"features; {_others()}",
-    "weight_decay": f"0; regression: {DECAY_REGRESSION} / rows, at most {DECAY_MOST}; "
+    "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for regression and for "
+    "methods other than snn",
+    "epochs": f"{EPOCHS}; below {FEW_ROWS:,} training rows: {EPOCHS_FEW} to {EPOCHS_MOST}",
+    "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} training rows: {BATCH_SIZE_FEW}",
+    "learning_rate": f"{MEASURED}: {_rate(MEASURED)}, or {RATE_FEW} below {FEW_ROWS:,} training "
+    f"rows, lower above {LAYERS} layers; {MEASURED} for regression: {RATE_REGRESSION}, or "
+    f"{RATE_REGRESSION_FEW} below {FEW_ROWS:,} training rows, lower above {LAYERS_REGRESSION} "
+    f"layers, above {WIDTH} units or below {FEATURES_FEW} independent features; {_others()}",
+    "weight_decay": f"{MEASURED}: 0, or {DECAY_REGRESSION} / training rows, at most {DECAY_MOST}, "
+    "for regression; "
     + "; ".join(f"{name}: {_decay(name):g}" for name in OPTIMIZERS if name != MEASURED),
 }
 
@@ -81,11 +85,15 @@ def defaults(
     width: int,
     optimizer: str,
 ) -> dict[str, Any]:
-    """A value for each option of `BY_RULE`.
+    """Return a value for each option of `BY_RULE`.
 
-    rows: of the training part. independent: number of independent features, see
-    `fastsnn.runs.independent`; None: many. The others are options of the run; layers None: the
-    default.
+    Parameters
+    ----------
+    rows : number of training rows.
+    task : "classification", "multitask" or "regression".
+    independent : number of independent features, see `fastsnn.runs.independent`; None: at least
+        FEATURES_FEW.
+    method, layers, width, optimizer : options of the run; layers None: its default.
     """
     few, regression, measured = rows < FEW_ROWS, task == "regression", optimizer == MEASURED
     layers = layers or (LAYERS_REGRESSION if regression else LAYERS)

@@ -1,4 +1,4 @@
-"""The folder of a training run: its files, and who may write them."""
+"""Run folders: the files of a training run, and the lock on them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ FILES = ("config.toml", "metrics.jsonl", "model.safetensors", "last.safetensors"
 
 
 class RunFolder:
-    """config.toml (the options), metrics.jsonl (a line per epoch), model.safetensors (the best so
-    far) and last.safetensors (all that a resumed run needs).
+    """Files of a run.
+
+    config.toml: options. metrics.jsonl: metrics, one line per epoch. model.safetensors: model of
+    the best epoch so far. last.safetensors: state for a resumed run.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -27,7 +29,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str] | None, name: str) -> RunFolder:
-        """Make the folder `path`, by default the next free runs/NAME-1, runs/NAME-2, ..."""
+        """Create the folder `path`, by default the next free of runs/NAME-1, runs/NAME-2, ...
+
+        Raises RuntimeError if it cannot be created.
+        """
         try:
             if path is not None:
                 Path(path).mkdir(parents=True, exist_ok=True)
@@ -44,28 +49,33 @@ class RunFolder:
                         raise
         except OSError as error:
             raise RuntimeError(
-                f"{path}: a folder for the run is required, and it could not be made "
-                f"({error.strerror}); choose another with --out"
+                f"{path}: the run folder could not be created ({error.strerror}); choose another "
+                "with --out"
             ) from error
 
     def holds_run(self) -> bool:
+        """Return True if the folder contains any file of a run."""
         return any((self.path / name).exists() for name in FILES)
 
     def require_none(self) -> None:
+        """Raise ValueError if the folder contains a run."""
         if self.holds_run():
             raise ValueError(
-                f"{self.path}: there is a run in this folder already; continue it with --resume, "
-                "or choose another folder with --out"
+                f"{self.path}: this folder already contains a run; continue it with --resume, or "
+                "choose another folder with --out"
             )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training into this folder; the lock dies with the process."""
+        """Lock the folder against other processes; the lock ends with the process.
+
+        Raises RuntimeError if another process holds the lock, or if locking fails.
+        """
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except OSError as error:
             raise RuntimeError(
-                f"{self.path}: the run's folder could not be opened ({error.strerror}); choose "
+                f"{self.path}: the run folder could not be opened ({error.strerror}); choose "
                 "another with --out"
             ) from error
         try:
@@ -80,31 +90,31 @@ class RunFolder:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RuntimeError(
-                f"{self.path}: another process is training into this folder; wait for it, or "
+                f"{self.path}: another process writes to this run folder; wait for it, or "
                 "choose another folder with --out"
             ) from None
-        except OSError as error:  # a file system without locks
+        except OSError as error:  # the file system does not support locks
             raise RuntimeError(
-                f"{self.path}: the folder could not be locked ({error.strerror}); choose another "
-                "with --out"
+                f"{self.path}: the run folder could not be locked ({error.strerror}); choose "
+                "another with --out"
             ) from error
 
     def write_metrics(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Replace metrics.jsonl: one line per epoch."""
         files.replace(self.metrics, "".join(f"{to_json(r)}\n" for r in history).encode())
 
     def require_model(self) -> None:
-        """Raise RuntimeError if the best model, which this run has written, no longer exists."""
+        """Raise RuntimeError if the model file that this run wrote no longer exists."""
         if not self.model.is_file():
             raise RuntimeError(
-                f"{self.model}: it was removed or moved during the run; start another run, and "
-                "leave its folder in place"
+                f"{self.model}: this file was removed or moved during the run; start another run, "
+                "and leave its folder in place"
             )
 
     def discard_without_model(self) -> None:
         """Remove the files of a run that has no model yet, and the folder if it is then empty.
 
-        It is called while a failed run ends: an OSError here (the folder may be gone, too) would
-        hide the error that ended the run.
+        Called after a failure: an OSError is ignored, because it would hide the original error.
         """
         with suppress(OSError):
             if not self.model.exists():
@@ -119,7 +129,7 @@ class RunFolder:
 
 
 def to_json(values: Mapping[str, Any]) -> str:
-    """Strict JSON: null for what is no finite number."""
+    """Return strict JSON, with null for NaN and infinity."""
     return json.dumps(
         {
             name: None if isinstance(value, float) and not isfinite(value) else value

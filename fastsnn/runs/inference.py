@@ -1,4 +1,4 @@
-"""A saved model on other data: its figures there, and its predictions as CSV."""
+"""Evaluation of a saved model on other data, and its predictions as CSV."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fastsnn.data.table import require_no_header
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.model import Model
 
-SMALL = 2.0**-10  # standard deviations
+SMALL = 2.0**-10  # in standard deviations, see `_decimals`
 
 
 def load(path: str | os.PathLike[str], backend: str = "cpu") -> tuple[Path, Model]:
-    """(file, model) of a model file, or of the folder of a run. backend: where it predicts."""
+    """Return (path, model) of a model file or run folder. backend: device of its predictions."""
     path = checkpoint.file_of(path)
     model = checkpoint.load_model(path)
     if backend == "cuda":
@@ -39,8 +39,21 @@ def evaluate(
     progress: Progress | None = None,
     header: bool | None = None,
 ) -> dict[str, Any]:
-    """Figures of the model on a data set's test part, or on a labelled file (its test part, if it
-    has one). target, header: as in `read_table`; by default the model's own target columns.
+    """Return the metrics of a model on a named data set or a labelled file; test rows, if present.
+
+    Parameters
+    ----------
+    name : name of a data set, or path of a file.
+    target, header : as in `read_table`; by default the target columns of the model.
+
+    Returns
+    -------
+    dict
+        "data", "task", "rows" (number of rows), the metrics, and "note" if the data have one.
+
+    Raises
+    ------
+    ValueError : the data do not fit the model, or are not readable.
     """
     table, rows = labelled(model, name, target, progress, header)
     figures = model.judge_raw(np.asarray(rows.x), rows.y, threads)
@@ -55,8 +68,9 @@ def labelled(
     progress: Progress | None = None,
     header: bool | None = None,
 ) -> tuple[Table, Split]:
-    """The data to judge a model by, and the rows of them that `evaluate` takes, as they are: not
-    yet standardized. Raises ValueError for data that the model is not made for.
+    """Return (table, rows): the data, and the rows of it that `evaluate` uses.
+
+    The rows are not standardized. Raises ValueError for data that do not fit the model.
     """
     if is_named(name):
         if target is not None:
@@ -81,8 +95,9 @@ def labelled(
 def features(
     model: Model, name: str, progress: Progress | None = None, header: bool | None = None
 ) -> np.ndarray:
-    """The inputs of a file, or of a data set's test part, as they are: not yet standardized.
-    header: as in `read_table`.
+    """Return the inputs (n, features) of a file, or of a named data set's test rows.
+
+    They are not standardized. header: as in `read_table`.
     """
     if not is_named(name):
         return read_features(
@@ -103,25 +118,30 @@ def predict(
     progress: Progress | None = None,
     header: bool | None = None,
 ) -> np.ndarray:
-    """`Model.predict` for the rows of a file, or of a data set's test part; header: as in
-    `read_table`.
+    """Return `Model.predict` for the rows of a file, or for a named data set's test rows.
+
+    header: as in `read_table`.
     """
     return model.predict(features(model, name, progress, header), threads)
 
 
 def _had_no_header(model: Model) -> bool | None:
-    """False for a model trained on a CSV file, else None: how to read an unclear line 1. A model
-    with feature names recognizes its header by them; without names, there was no header.
+    """Return how to read an ambiguous line 1 of a CSV file: False (as data), or None.
+
+    A model with feature names recognizes its header by them; if a model that was trained on a CSV
+    file has none, that file had no header.
     """
     return None if model.target_names is None else False
 
 
 def _for_names(model: Model, name: str, header: bool | None) -> bool | None:
-    """`header` for a file whose targets are the model's own. A column that is called "0" beside
-    columns with other names is not the first one: only a header can identify it.
+    """Return `header` for a file that is searched for the model's own target columns.
+
+    A target named "0" among columns with other names is not the first column; only a header can
+    identify it.
     """
     features = model.feature_names
-    assert model.target_names is not None  # its caller has asked
+    assert model.target_names is not None  # checked by the caller
     numbered = any(map(_is_index, model.target_names))
     if header or not numbered or features is None or all(map(_is_index, features)):
         return header
@@ -138,11 +158,12 @@ def _is_index(name: str) -> bool:
 
 
 def to_csv(model: Model, predictions: np.ndarray) -> str:
-    """A header, and a line for each row in order. Numbers have as many digits as the float32
-    outputs of the network; those of a regression are in the units of its targets.
+    """Return predictions (n, outputs) as CSV: a header, and one line per row in order.
 
-    classification: class, p_NAME for each class. multitask: p_NAME for each task. regression: the
-    targets by name. Without names: numbers from 0, of targets those of their columns.
+    Columns by task: classification: class, and p_NAME for each class. multitask: p_NAME for each
+    task. regression: the targets by name, in their original units. Classes and tasks without names
+    are numbered from 0; unnamed targets are y_N, N the index of their column. Numbers have as many
+    digits as the float32 outputs of the network.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -168,9 +189,10 @@ def to_csv(model: Model, predictions: np.ndarray) -> str:
 
 
 def _decimals(predictions: np.ndarray, targets: Standardizer) -> np.ndarray:
-    """Decimals (n, targets) that float64 predictions need so that rounding keeps the network's
-    float32 output, a number of standard deviations from the mean; outputs below SMALL count as
-    SMALL.
+    """Return the number of decimals (n, targets) that preserve the float32 network outputs.
+
+    predictions (n, targets) float64, in original units. A network output is a number of standard
+    deviations from the mean; outputs below SMALL in magnitude count as SMALL.
     """
     z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
     with np.errstate(invalid="ignore", over="ignore"):  # outputs that are not finite
@@ -185,8 +207,8 @@ def _require_fitting(model: Model, name: str, table: Table, rows: Split) -> None
     if table.task != model.task or table.class_names != model.class_names:
         raise ValueError(
             f"{name}: the model was trained for {_purpose(model.task, model.class_names)}, the "
-            f"data are for {_purpose(table.task, table.class_names)}; give data like those it "
-            "was trained on"
+            f"data are for {_purpose(table.task, table.class_names)}; give data like the training "
+            "data"
         )
     if model.task != "classification" and rows.y.shape[1] != outputs:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Files that a run keeps after each epoch."""
+"""Callback that evaluates each epoch and writes the files of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastsnn.trainer import Trainer
 
 
 class Keeper:
-    """Judges each epoch on the validation data, in their units, and writes the files of the run."""
+    """Callback that evaluates each epoch on the validation rows and writes the run's files."""
 
     def __init__(
         self, folder: RunFolder, config: RunConfig, dataset: Dataset, model: Model, threads: int
@@ -24,8 +24,8 @@ class Keeper:
         self.folder, self.config, self.dataset = folder, config, dataset
         self.model, self.threads = model, threads
         self.loss = config.made_loss(model.task)
-        self.saved = 0  # epochs
-        self.held_x: Placed | None = None  # validation rows, placed
+        self.saved = 0  # number of epochs in the files
+        self.held_x: Placed | None = None  # inputs of the validation rows, placed for prediction
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
         if self.dataset.validation is not None:
@@ -36,7 +36,7 @@ class Keeper:
         if held is not None:
             figures = self.model.judge(held, self.threads, self.held_x, self.loss)
             history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
-        # In this order: a kill between the two costs an epoch, which gives the same bits again.
+        # The model first: after a kill between the two, resuming repeats the epoch bit for bit.
         if best_of_run(history, self.model.task, self.loss) == len(history) - 1:
             self.model.save(self.folder.model)
         options = self.config.to_dict()
@@ -46,7 +46,7 @@ class Keeper:
         return self.finished(history)
 
     def finished(self, history: Sequence[Mapping[str, Any]]) -> bool:
-        """True if the run has all its epochs, or has waited `patience` of them for a better one."""
+        """Return True after the last epoch, or after `patience` epochs without an improvement."""
         waited = len(history) - 1 - best_of_run(history, self.model.task, self.loss)
         patience = self.config.patience
         assert self.config.epochs is not None  # the options are settled

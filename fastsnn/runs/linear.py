@@ -1,4 +1,4 @@
-"""Least squares as a baseline for regression: a network that predicts worse has learned little."""
+"""Least-squares baseline for regression, and warnings if the network predicts worse."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from fastsnn.engine.byterows import ByteRows
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.console import count
 
-ROWS, FEATURES = 20_000, 500  # at most, for half a second; of more rows an even sample
-FEWEST = 5  # validation rows that can choose an epoch
-MARGIN = 0.02  # in r2; a smaller difference is noise, even on linear data
+ROWS, FEATURES = 20_000, 500  # limits, so that the fit takes half a second; rows are sampled evenly
+FEWEST = 5  # minimum number of validation rows for the choice of an epoch
+MARGIN = 0.02  # r2; smaller differences are noise, even on linear data
 
 
 def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str | None:
-    """A warning if the best epoch's validation r2 is below that of a linear fit or of the mean,
-    with the options to try; else None. Not with a loss whose best epoch is not chosen by that.
-    figures: of the best epoch.
+    """Return a warning if the validation r2 is below that of a linear fit or of the mean.
+
+    The warning names the options to try. None if there is nothing to report, or if the loss selects
+    the best epoch by another metric. figures: metrics of the best epoch.
     """
     r2: float = figures.get("validation_r2", float("nan"))
     assert config.layers is not None  # the options are settled
@@ -31,7 +32,7 @@ def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str 
     if fit is not None and r2 < fit - MARGIN:
         than = f"below that of a linear fit, {fit:.3f}"
     elif r2 < 0:
-        than = "below 0: the mean of the targets predicts better"
+        than = "below 0, that of the mean of the targets"
     else:
         return _too_few(dataset)
     tries = [
@@ -41,8 +42,8 @@ def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str 
         "more --epochs",
     ]
     return (
-        f"warning: the best validation r2, {r2:.3f}, is {than}; try {', '.join(tries)}, or "
-        "fastsnn search over them"
+        f"warning: the best validation r2, {r2:.3f}, is {than}; try {', '.join(tries)}, or search "
+        "these options with fastsnn search"
     )
 
 
@@ -51,22 +52,23 @@ def _too_few(dataset: Dataset) -> str | None:
     if dataset.task != "regression" or held is None or len(held) >= FEWEST:
         return None
     return (
-        f"warning: {count(len(held), 'validation row')} chose the best epoch, too few to judge by; "
-        "try a larger --validation, or --validation 0 for the last epoch"
+        f"warning: the best epoch was selected on {count(len(held), 'validation row')}, too few to "
+        "be reliable; try a larger --validation, or --validation 0 to keep the last epoch"
     )
 
 
 def validation_r2(dataset: Dataset) -> float | None:
-    """r2 on the validation rows of the least-squares fit to the training rows; None without
-    validation rows, and with more than FEATURES features.
+    """Return the r2 on the validation rows of a least-squares fit to the training rows.
+
+    None without validation rows, and with more than FEATURES features.
     """
     if dataset.validation is None or dataset.n_features > FEATURES:
         return None
     n = len(dataset.train)
     rows = np.unique(np.linspace(0, n - 1, min(n, ROWS)).round().astype(np.int64))
     x, y = _terms(dataset.train.x, rows), dataset.train.y[rows].astype(np.float64)
-    # Normal equations take a tenth of the time of a decomposition of x and are accurate enough for
-    # a baseline. lstsq, because columns may be linearly dependent.
+    # Normal equations take a tenth of the time of a decomposition of x, with sufficient accuracy.
+    # lstsq instead of solve, because columns may be linearly dependent.
     w = np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0]
     held = dataset.validation
     scale = None if dataset.targets is None else dataset.targets.scale
@@ -76,6 +78,6 @@ def validation_r2(dataset: Dataset) -> float | None:
 
 
 def _terms(x: np.ndarray | ByteRows, rows: np.ndarray) -> np.ndarray:
-    """The features and a column of ones, (len(rows), features + 1) float64."""
+    """Return the features and a column of ones, (len(rows), features + 1) float64."""
     x = x.take(rows) if isinstance(x, ByteRows) else x[rows]
     return np.column_stack([x, np.ones(len(rows))])

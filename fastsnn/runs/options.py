@@ -1,7 +1,7 @@
-"""The command line's parts: option types, the options of `RunConfig`, and the command group.
+"""Building blocks of the command line: option types, options of `RunConfig`, command classes.
 
-Errors say what is required, in one line, and suggest an option for an unknown one. Besides
-`fastsnn.paper.command` the only file of the package that imports click.
+Errors are one line that says what is required, and suggest an option for an unknown one. Only this
+file and `fastsnn.paper.command` import click within the package.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import click
 from fastsnn.checks.scalars import shown
 from fastsnn.runs.config import ROWS, RunConfig
 
-LONGEST = 60  # letters of an option that a hint repeats
-CLOSE, ALIKE = 3, 0.55  # most suggestions; the least similarity ratio of difflib
-INTERRUPTED = 130  # as shells count: 128 + SIGINT
+LONGEST = 60  # characters of an option that a hint repeats
+CLOSE, ALIKE = 3, 0.55  # most suggestions; lowest similarity ratio of difflib
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 FAILURES = (ValueError, TypeError, RuntimeError, OSError, FloatingPointError, MemoryError)
 
-# Names of options in other programs, and ours; used if the command has such an option.
+# Option names of other programs and their names here; used if the command has such an option.
 SYNONYMS = {
     "lr": ("learning-rate",), "eta": ("learning-rate",), "learning-rate-init": ("learning-rate",),
     "wd": ("weight-decay",), "l2": ("weight-decay",), "bs": ("batch-size",),
@@ -47,7 +47,7 @@ SYNONYMS = {
 
 
 class Whole(click.IntRange):
-    """A whole number in a range."""
+    """An integer in a range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -67,7 +67,7 @@ class Number(click.FloatRange):
 
 
 class OneOf(click.Choice[str]):
-    """One of some words."""
+    """One of a list of words."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -77,17 +77,48 @@ class OneOf(click.Choice[str]):
             self.fail(words + _several(value, param, ctx), param, ctx)
 
 
+class Sectioned(click.Option):
+    """An option with the heading under which `Sections` lists it."""
+
+    def __init__(self, *args: Any, section: str = "Output", **more: Any):
+        super().__init__(*args, **more)
+        self.section = section
+
+
+class Sections(click.Command):
+    """A command whose `--help` lists the options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(param, "section", "Output"), []).append(record)
+        for name, records in sections.items():
+            with formatter.section(f"{name} options"):
+                formatter.write_dl(records)
+
+
+def examples(*lines: str) -> str:
+    """Return the epilog of a command's `--help`: examples, one line each, not rewrapped."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(
+        f"  {line}" for line in lines
+    )])  # fmt: skip
+
+
 json_option = click.option(
-    "--json", "as_json", is_flag=True, show_default="off", help="One JSON object on stdout."
-)
+    "--json", "as_json", is_flag=True, show_default="off",
+    help="Print one JSON object on stdout instead of a table.",
+)  # fmt: skip
 workers_option = click.option(
-    "--workers", type=Whole(min=1), metavar="N", show_default="all processors",
-    help="Number of concurrent trainings, each on one thread. Changes no result.",
+    "--workers", cls=Sectioned, section="Search", type=Whole(min=1), metavar="N",
+    show_default="all processors",
+    help="Number of concurrent trainings, each on one thread; does not change results.",
 )  # fmt: skip
 
 
 def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:
-    """The decorator that gives a command the option of a field of `RunConfig`, from its row."""
+    """Return the decorator that adds the option of a field of `RunConfig` to a command."""
     row, flag = ROWS[name], f"--{name.replace('_', '-')}"
     kind, metavar = type_of(name), row.metavar
     if isinstance(kind, click.IntRange | click.FloatRange):
@@ -96,13 +127,17 @@ def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:
     if is_flag:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
     return click.option(
-        flag, name, type=None if is_flag else kind, metavar=metavar, help=row.help,
+        flag, name, cls=Sectioned, section=row.section, type=None if is_flag else kind,
+        metavar=metavar, help=row.help,
         default=getattr(RunConfig, name), show_default=show_default or row.default_text or True,
     )  # fmt: skip
 
 
 def settings(names: Iterable[str], searching: bool = False) -> Callable[[Any], Any]:
-    """`setting` of each name, in this order; `searching` shows the defaults of a search."""
+    """Return the decorator that adds several options of `RunConfig`, in this order.
+
+    searching: show the defaults of `fastsnn search`.
+    """
 
     def decorate(command: Any) -> Any:
         for name in reversed(list(names)):
@@ -114,7 +149,7 @@ def settings(names: Iterable[str], searching: bool = False) -> Callable[[Any], A
 
 
 def type_of(name: str) -> Any:
-    """The click type of a field of `RunConfig`."""
+    """Return the click type of a field of `RunConfig`."""
     row, kind = ROWS[name], get_type_hints(RunConfig)[name]
     if row.choices:
         return OneOf(list(row.choices))
@@ -144,7 +179,7 @@ def _required(
 
 
 def _several(value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-    """A hint to `fastsnn search` if several values were given."""
+    """Return a hint to `fastsnn search` if the value is a comma-separated list, else ""."""
     command = None if ctx is None else ctx.info_name
     if param is None or command not in ("train", "search") or "," not in str(value):
         return ""
@@ -155,10 +190,10 @@ def _several(value: object, param: click.Parameter | None, ctx: click.Context | 
 
 
 def no_such_option(error: click.NoSuchOption) -> str:
-    """The message with suggestions: the option for a synonym, else options with that prefix, else
-    options with a similar spelling.
+    """Return the error message with suggestions: the option of a synonym, else options with that
+    prefix, else options of similar spelling.
 
-    click compares names with their dashes, which makes all short names similar.
+    click itself compares names including their dashes, which makes all short names similar.
     """
     known = {
         name.lstrip("-")
@@ -177,7 +212,10 @@ def no_such_option(error: click.NoSuchOption) -> str:
 
 
 class OneLine(click.Group):
-    """Every failure is one line on stderr: exit code 2 for usage, 1 for the run, 130 for Ctrl-C."""
+    """A command group that reports each failure as one line on stderr.
+
+    Exit codes: 0 success, 1 the command failed, 2 usage error, 130 interrupted (Ctrl-C).
+    """
 
     def main(
         self,
@@ -190,7 +228,7 @@ class OneLine(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         for name in ("stdout", "stderr"):
-            if getattr(sys, name) is None:  # closed by the caller: the output is not wanted
+            if getattr(sys, name) is None:  # closed by the caller: discard the output
                 setattr(sys, name, open(os.devnull, "w"))
         try:
             code = super().main(args, prog_name, complete_var, False, **extra)
@@ -209,7 +247,7 @@ class OneLine(click.Group):
         except click.Abort as error:
             complain(f"fastsnn: {str(error.__cause__ or '') or 'interrupted'}")
             code = INTERRUPTED
-        except OSError as error:  # of --help and --version: the disk is full
+        except OSError as error:  # while --help or --version print, such as a full disk
             complain(f"fastsnn: {error}")
             code = 1
         code = code if isinstance(code, int) else 0
@@ -219,7 +257,7 @@ class OneLine(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            raise  # click ends quietly: the reader of the pipe has gone
+            raise  # the reader closed the pipe: click exits without a message
         except FAILURES as error:
             if isinstance(error, click.exceptions.Exit | click.Abort):
                 raise
@@ -232,13 +270,15 @@ class OneLine(click.Group):
 
 
 def _flushed(complained: bool) -> bool:
-    """True if stdout has taken all that was written. Else its buffer is discarded: Python would try
-    again when it ends, and exit with code 120.
+    """Flush stdout; return False if that fails.
+
+    In that case stdout is redirected to the null device. Otherwise Python would flush again at exit
+    and end with code 120. complained: True if an error was already reported.
     """
     try:
         sys.stdout.flush()
     except OSError as error:
-        if not complained and not isinstance(error, BrokenPipeError):  # as click, quietly
+        if not complained and not isinstance(error, BrokenPipeError):  # like click, no message
             complain(f"fastsnn: {error}")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -248,4 +288,5 @@ def _flushed(complained: bool) -> bool:
 
 
 def complain(line: str) -> None:
+    """Print an error message on stderr, joined to one line."""
     click.echo("; ".join(part.strip() for part in line.splitlines() if part.strip()), err=True)

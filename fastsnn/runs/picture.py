@@ -1,4 +1,4 @@
-"""Pictures as files; matplotlib is imported where it is used."""
+"""Plots as files. matplotlib is imported by the functions that use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOTS_PER_INCH = 150
 
 
 def canvas(width: float, height: float) -> tuple[Any, Any]:
-    """(figure, axes) of matplotlib, of this size in inches, for files alone."""
+    """Return a matplotlib (figure, axes) of this size in inches, without a window."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -23,8 +23,9 @@ def canvas(width: float, height: float) -> tuple[Any, Any]:
 
 
 def save(figure: Any, path: Path, machine: Mapping[str, Any]) -> None:
-    """Write the figure, with the machine and the date below it, in the format that the name of the
-    file ends in; the file is replaced whole or not at all. machine: see `fastsnn.machine.describe`.
+    """Write the figure atomically, with machine and date below it; the suffix sets the format.
+
+    machine: see `fastsnn.machine.describe`.
     """
     from matplotlib import pyplot
 

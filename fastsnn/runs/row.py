@@ -1,4 +1,4 @@
-"""The row of a command-line option: range, help text and rules of one field of `RunConfig`.
+"""Row: range, help text and rules of one command-line option, a field of `RunConfig`.
 
 The checks of a configuration, the options of `fastsnn train` and `fastsnn search`, and the rules of
 a resumed run follow from these rows.
@@ -14,27 +14,35 @@ from typing import Any, Literal
 from fastsnn.checks.scalars import shown
 
 ROW = "row"  # key in the metadata of a dataclass field
+Section = Literal["Data", "Network", "Training", "Execution"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One option.
+    """Declaration of one option.
 
-    help: its line in `--help`. metavar: what stands for its value there; N and X for numbers.
-    choices: the words that are allowed. low, high, brackets: range of a number, as `--help` shows
-    it. most: the largest whole number that is supported; a larger one would exhaust the memory.
-    check: called with a value other than None, raises ValueError or TypeError; used for ranges
-    that another module decides.
-
-    default_text: what `--help` shows as the default where None stands for it. settled: True if the
-    default depends on the task and the data, see `fastsnn.runs.defaults`. search: "tried" for an
-    option of which a search may try several values, "shared" for one that all its trainings share,
-    "absent" for one that `fastsnn search` does not have. searched: its default in a search, if that
-    is another one. changeable: a resumed run may change it. optimizer: it is an
-    argument of those optimizers that have a field of this name, whose classes check its range.
+    Parameters
+    ----------
+    help : line in `--help`.
+    section : heading in `--help`.
+    metavar : placeholder of the value in `--help`; numbers always have N (int) or X (float).
+    choices : allowed words; empty: any.
+    low, high, brackets : range of a number, as `--help` shows it.
+    most : largest supported integer; a larger one would exhaust the memory.
+    check : function called with each value other than None; raises ValueError or TypeError. For
+        ranges that another module defines.
+    default_text : default shown in `--help` if the default is None.
+    settled : True if the default depends on the task and the data, see `fastsnn.runs.defaults`.
+    search : "tried": a search may try several values; "shared": one value for all trainings of a
+        search; "absent": not an option of `fastsnn search`.
+    searched : default in a search, if it differs.
+    changeable : True if a resumed run may change the value.
+    optimizer : True for an argument of the optimizers that have a field of this name; their classes
+        check its range.
     """
 
     help: str
+    section: Section = "Training"
     metavar: str | None = None
     choices: tuple[str, ...] = ()
     low: float | None = None
@@ -50,7 +58,7 @@ class Row:
     optimizer: bool = False
 
     def require(self, name: str, value: Any) -> None:
-        """Raise ValueError, in one line, for a value of the right type that is not allowed."""
+        """Raise ValueError, with a one-line message, for a value out of range."""
         if self.choices and value not in self.choices:
             raise ValueError(
                 f"{name}: must be one of {', '.join(self.choices)}; got {shown(value)}"
@@ -73,10 +81,10 @@ class Row:
 
 
 def option(default: Any, help: str, **more: Any) -> Any:
-    """A dataclass field with its row; `more` are the other fields of `Row`."""
+    """Return a dataclass field with its row; `more` are the other fields of `Row`."""
     return dataclasses.field(default=default, metadata={ROW: Row(help=help, **more)})
 
 
 def rows_of(config: type) -> dict[str, Row]:
-    """{name: row} of a configuration's fields, in their order."""
+    """Return {name: row} of a configuration's fields, in declaration order."""
     return {field.name: field.metadata[ROW] for field in dataclasses.fields(config)}

@@ -1,4 +1,4 @@
-"""A training run from its options to a folder with the best model; can be killed and resumed."""
+"""Training runs: from options to a run folder with the best model, resumable after a kill."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ from fastsnn.trainer import Trainer
 log = logging.getLogger("fastsnn")
 Report = Callable[[str], None]
 
-OFFSET = 1e4  # standard deviations; float32 keeps fewer than 3 digits of data with a larger mean
+OFFSET = 1e4  # standard deviations; with a larger mean, float32 data keep fewer than 3 digits
 LOST = (
-    "note: version 0.1 started this run; it rounds data to float32 before standardization, and a "
-    f"mean is more than {OFFSET:g} standard deviations from 0, so digits are lost; start a new run"
+    "note: this run was started by version 0.1, which rounds data to float32 before "
+    f"standardization; a mean is more than {OFFSET:g} standard deviations from 0, so digits are "
+    "lost; start a new run"
 )
 
 
@@ -49,24 +50,27 @@ def run(
     callbacks: Iterable[object] = (),
     progress: data.Progress | None = None,
 ) -> dict[str, Any]:
-    """Train by `config` into the folder `out`, by default the next free one under runs/.
+    """Train with the options `config` and write the run to a folder.
 
     Parameters
     ----------
-    report : called with a line of text where something is worth knowing.
-    callbacks : more of them for `Trainer.fit`.
-    progress : of a download, see `fastsnn.data.load`.
+    out : run folder; by default the next free runs/DATA-N.
+    report : function of one line of text, called with notes and warnings.
+    callbacks : further callbacks for `Trainer.fit`.
+    progress : callback for downloads, see `fastsnn.data.load`.
 
     Returns
     -------
     dict
-        Options and sizes of the run, and the figures of the best model: those of its epoch, and
-        "test_*" if there is a test set. "seconds" is the time of this call.
+        The main options and sizes, and the metrics of the best epoch: "train_NAME",
+        "validation_NAME", and "test_NAME" if there is a test set. "seconds" is the duration of this
+        call.
 
     Raises
     ------
-    ValueError, TypeError : options or data are not usable, or `out` holds a run already.
-    RuntimeError : files cannot be written. FloatingPointError : the training diverged.
+    ValueError, TypeError : options or data are not usable, or `out` already contains a run.
+    RuntimeError : files cannot be written.
+    FloatingPointError : the training diverged.
     """
     start = time.perf_counter()
     if out is not None:
@@ -83,12 +87,12 @@ def run(
             files.replace(folder.config, config.to_toml())
             return _finish(folder, config, dataset, model, trainer, [], report, callbacks, start)
         except Exception:
-            folder.discard_without_model()  # no epoch was finished: there is nothing to keep
+            folder.discard_without_model()  # only if no epoch was finished
             raise
 
 
 def build(config: RunConfig, dataset: data.Dataset) -> tuple[Model, Trainer, schedules.Schedule]:
-    """(model, trainer, schedule) of settled options, before the first step."""
+    """Return (model, trainer, schedule) for settled options, before the first step."""
     assert config.layers is not None and config.dropout is not None  # they are settled
     network = methods.network(
         config.method, dataset.n_features, dataset.n_outputs, config.layers, config.width,
@@ -105,27 +109,28 @@ def resume(
     progress: data.Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Continue the run in the folder `out` with the options stored there; returns what `run` does.
+    """Continue the run in folder `out` with its stored options; return what `run` returns.
 
-    The result has the bits of a run that was never stopped. `options` may only repeat the stored
-    ones, but for those that `RunConfig.changed` allows.
+    The result is bit-identical to that of an uninterrupted run. `options` must repeat the stored
+    ones, except for those that `RunConfig.changed` allows. Raises as `run` does, and ValueError if
+    the folder contains no run or if the data have changed.
     """
     start = time.perf_counter()
     folder = RunFolder(out)
     if not folder.holds_run():
         raise ValueError(
-            f"{out}: there is no run in this folder to resume; start one without --resume"
+            f"{out}: this folder contains no run to resume; start one without --resume"
         )
     with folder.locked():
         if not folder.last.exists():
             raise ValueError(
-                f"{folder.last}: it is needed to resume, and is not there; start another run"
+                f"{folder.last}: this file is required to resume, but is missing; start another run"
             )
         model, state, history, config = load_run(folder.last)
         config = config.changed(options, len(history), f"{out}")
-        # A run of version 0.1 continues in float32 and with its figures, to the same bits as there.
+        # A run of version 0.1 continues with data in float32, bit-identically to that version.
         scaled = model.targets or model.inputs
-        assert scaled is not None  # every model has the latter
+        assert scaled is not None  # every model of a run has input statistics
         dtype = scaled.mean.dtype.type
         dataset = _load(_as_trained(config, model), progress, dtype, model.class_names)
         _require_same(dataset, model, config, history)
@@ -166,14 +171,14 @@ def _finish(
                 history=history,
             )  # fmt: skip
     except FloatingPointError as error:
-        kept = "no epoch was finished, so there is no model"
+        kept = "no epoch was finished, so no model was stored"
         if history:
             chosen = best_of_run(history, model.task, keeper.loss) + 1
-            kept = f"{folder.model} keeps the best model, of epoch {chosen}"
+            kept = f"the best model, of epoch {chosen}, is stored in {folder.model}"
         raise FloatingPointError(f"{error}; {kept}") from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted; {folder.last} keeps the state after epoch {keeper.saved}, "
+            f"interrupted; the state after epoch {keeper.saved} is stored in {folder.last}; "
             f"continue with: fastsnn train --resume --out {folder.path}"
         ) from None
     result = _result(folder, config, dataset, trainer, history, compile_s, start)
@@ -224,8 +229,10 @@ def _result(
 
 @contextmanager
 def _kernels_meanwhile(config: RunConfig) -> Iterator[None]:
-    """Take compiled kernels from the cache during other work; what must be compiled waits, so that
-    errors in the data are reported immediately.
+    """Load compiled kernels from the cache in a thread while the data are read.
+
+    Kernels that are not in the cache are compiled later, so that errors in the data are reported
+    first.
     """
     threads = processors.resolve(config.threads)
     if config.backend != "cpu" or not cpu.compiled(threads):
@@ -240,8 +247,10 @@ def _kernels_meanwhile(config: RunConfig) -> Iterator[None]:
 
 
 def _as_trained(config: RunConfig, model: Model) -> RunConfig:
-    """The options for reading the data again: a run keeps its task, and what it made of line 1,
-    even if this version has other rules.
+    """Return the options with which to read the data again.
+
+    A resumed run keeps its task and its reading of line 1, even if this version detects them
+    differently.
     """
     if is_named(config.data):
         return config
@@ -265,8 +274,8 @@ def _load(
         )  # fmt: skip
     if config.patience and dataset.validation is None:
         raise ValueError(
-            f"patience: validation data are required to stop early, got patience {config.patience} "
-            "and none of them; give a --validation above 0"
+            f"patience: early stopping requires validation data, got patience {config.patience} "
+            "and no validation data; give a --validation above 0"
         )
     return dataset
 
@@ -285,8 +294,9 @@ def _schedule(config: RunConfig, dataset: data.Dataset) -> schedules.Schedule:
 
 
 def _loses(model: Model) -> bool:
-    """True if rounding to float32 cost a run of version 0.1 most digits of its data. Bytes, whose
-    means are below 256, are exact.
+    """Return True if a run of version 0.1 lost most digits of its data by rounding to float32.
+
+    Bytes, whose means are below 256, are exact.
     """
     parts = [part for part in (model.inputs, model.targets) if part is not None]
     return any(
@@ -318,7 +328,7 @@ def _require_same(
     if not same:
         raise ValueError(
             f"{config.data}: the data are not those that the run was started with; "
-            "bring them back, or start another run"
+            "restore them, or start another run"
         )
 
 
@@ -340,5 +350,5 @@ def _describe(
         f"{note}"
         f"{count(config.layers, hidden)} of {config.width}, "
         f"{count(model.network.n_parameters, 'parameter')}; {count(trainer.threads, 'thread')}; "
-        f"into {folder.path}"
+        f"output in {folder.path}"
     )

@@ -1,4 +1,4 @@
-"""A warning when epochs become much slower than before, with the cause and a remedy."""
+"""Warning about epochs that are much slower than the previous ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from fastsnn.engine import threads as processors
 from fastsnn.runs.console import count
 from fastsnn.trainer import Trainer
 
-TIMES = 10  # such an epoch takes this many times the median before it
-LEAST_S = 1.0  # shorter epochs are never reported
+TIMES = 10  # slow: longer than this many times the median of the previous epochs
+LEAST_S = 1.0  # seconds; shorter epochs are never reported
 
 
 class SlowEpochs:
-    """Callback for `Trainer.fit`: reports the first of consecutive epochs that take more than
-    TIMES as long as the ones before.
-    """
+    """Callback for `Trainer.fit` that reports slow epochs, the first of consecutive ones only."""
 
     def __init__(self, report: Callable[[str], None]):
         self.report = report
@@ -43,12 +41,13 @@ class SlowEpochs:
 
 
 def _line(epoch: int, seconds: float, usual: float, share: float, threads: int) -> str:
-    cause = f"this process had {100 * share:.0f} % of a processor"
+    cause = f"this process used {100 * share:.0f} % of a processor"
     if hasattr(os, "getloadavg"):
         load, available = os.getloadavg()[0], count(processors.available(), "processor")
-        cause += f", the load is {load:.1f} on {available}"
-    fewer = " or give it fewer --threads" if threads > 1 else ""
+        cause += f", the system load is {load:.1f} on {available}"
+    fewer = " or reduce --threads" if threads > 1 else ""
     return (
-        f"epoch {epoch} took {seconds:.3g} s, the ones before {usual:.3g} s: {cause}; end other "
-        f"programs{fewer} (if none is busy: memory may be short, or the machine was asleep)"
+        f"warning: epoch {epoch} took {seconds:.3g} s, previous epochs {usual:.3g} s: {cause}; "
+        f"stop other programs{fewer} (if none is busy, memory may be short or the machine was "
+        "suspended)"
     )

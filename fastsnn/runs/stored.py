@@ -1,4 +1,4 @@
-"""The state of a run of `fastsnn train` in its `last.safetensors`, checked."""
+"""Loading and validation of `last.safetensors`, the state of a run of `fastsnn train`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ State = tuple[dict[str, np.ndarray], dict[str, Any]]
 def load_run(
     path: str | os.PathLike[str],
 ) -> tuple[Model, State, list[dict[str, Any]], RunConfig]:
-    """(model, trainer state, history, settled options) of a `last.safetensors`. Raises ValueError
-    as `checkpoint.load_training`, and for options and figures that do not fit together.
+    """Return (model, trainer state, history, settled options) of a `last.safetensors`.
+
+    Raises ValueError like `checkpoint.load_training`, and for inconsistent options, state and
+    history.
     """
     model, state, history, options = checkpoint.load_training(path)
     with modelfile.fitting(modelfile.printable(path)):
@@ -35,7 +37,7 @@ def load_run(
 
 
 def _require_state(arrays: Mapping[str, np.ndarray], config: RunConfig, n_tensors: int) -> None:
-    """Check that the trainer's arrays are those of the optimizer in the options."""
+    """Raise ValueError if the number of state arrays does not fit the optimizer."""
     wanted = config.made_optimizer()._n_state * n_tensors
     if len(arrays) != wanted:
         raise ValueError(
@@ -45,7 +47,7 @@ def _require_state(arrays: Mapping[str, np.ndarray], config: RunConfig, n_tensor
 
 
 def _require_figures(records: list[dict[str, Any]], task: str) -> None:
-    """Check that the history has all figures that resuming needs."""
+    """Raise ValueError if the history lacks a metric that resuming needs."""
     needed = ["train_loss", *MEASURED]
     if records and any(name.startswith("validation_") for name in records[0]):
         needed += ["validation_loss", f"validation_{MAIN[task]}"]

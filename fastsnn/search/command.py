@@ -100,7 +100,7 @@ def search_runs(
     report(
         f"{Path(config.data).name}: {dataset.task}, rows: {len(dataset.train):,} train, "
         f"{len(held_back(dataset)):,} validation"
-        f"{f' ({dataset.found})' if dataset.found else ''}; into {folder}"
+        f"{f' ({dataset.found})' if dataset.found else ''}; output in {folder}"
     )
     try:
         found = search(
@@ -159,6 +159,7 @@ def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str)
 
 
 def _require_measured(dataset: Dataset, metric: str) -> None:
+    """Raise ValueError if the task has no such metric."""
     held = held_back(dataset)
     constant = np.zeros((len(held), dataset.n_outputs), np.float32)
     known = metrics.evaluate(dataset.task, constant, held.y)

@@ -160,7 +160,7 @@ class Journal:
         try:
             if not os.fstat(self._file).st_nlink:
                 raise RuntimeError(
-                    f"{self.path}: was removed during the search, and its trials are lost; "
+                    f"{self.path}: the file was removed during the search, and its trials are lost; "
                     "start another search, and do not remove its folder"
                 )
             while line:
