@@ -66,7 +66,7 @@ class Bed:
         program.run_backward(
             e.losses, self._program(), self._buffers(), Batch(e.rows, 0, self.batch),
             Targets(labels, targets, NO_NUMBERS, NO_NUMBERS), Part(first, last, *ONE_PART), MASKS,
-            Loss(loss.code, np.float32(loss.parameter), scale),
+            Loss(loss._code, np.float32(loss._parameter), scale),
         )  # fmt: skip
 
     def weights(self, update, hyper, parameters=None):

@@ -1,14 +1,18 @@
-"""fastsnn: very deep self-normalizing networks on fused kernels, without a framework.
+"""fastsnn: deep self-normalizing networks (SELU, LeCun-normal weights, alpha-dropout; Klambauer et
+al. 2017) on fused Numba kernels for CPU and CUDA.
 
-import fastsnn as fs
-net = fs.mlp(input_size=784, output_size=10, layers=32, width=256, dropout=0.01)
-trainer = fs.Trainer(net, optimizer=fs.SGD(learning_rate=0.01))
-history = trainer.fit(x, y, epochs=10, batch_size=128, validation_data=(xv, yv))
-net.save("model.safetensors")
+::
+
+    import fastsnn as fs
+
+    net = fs.mlp(input_size=784, output_size=10, layers=32, width=256, dropout=0.01)
+    trainer = fs.Trainer(net, optimizer=fs.SGD(learning_rate=0.01))
+    history = trainer.fit(x, y, epochs=10, batch_size=128, validation_data=(x_val, y_val))
+    net.save("model.safetensors")
 """
 
+import typing as _typing
 from pathlib import Path as _Path
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if not (
     _Path(__file__).parent / "kernels"
@@ -34,7 +38,7 @@ __all__ = [
     "schedules", *layers.__all__, *losses.__all__, *optimizers.__all__,
 ]  # fmt: skip
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:  # type checkers report the old names
     __getattr__ = _renamed(
         __name__, {old: f"fastsnn.schedules.{new}" for old, new in schedules.NAMES_0_1.items()}
     )

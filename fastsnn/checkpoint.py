@@ -1,4 +1,4 @@
-"""Models and trainings as files, see `fastsnn.storage.modelfile` for the format."""
+"""Files of networks, models and trainings; `fastsnn.storage.modelfile` documents the format."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def save_training(
     history: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
 ) -> None:
-    """Write all that a resumed training needs. config: options of the run, ready for JSON."""
+    """Write all that a resumed training needs. config: options of the run, ready for JSON.
+
+    Raises FloatingPointError for NaN and infinity, before anything is written.
+    """
     layers, sizes, tensors, description = model._contents()
     state, numbers = trainer.state_dict()
     tensors |= {f"trainer.{name}": array for name, array in state.items()}
@@ -49,24 +52,64 @@ def save_training(
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """The network of a file. Raises ValueError for a file that is none of ours, damaged or of a
-    newer format. path: a file, or the folder of a run.
+    """Return the network of a file.
+
+    Parameters
+    ----------
+    path : str or path
+        A file written by `Network.save` or `Model.save`, or the folder of a run of `fastsnn train`.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or fastsnn did not write it, or it is damaged, or its format is
+        newer than this version. Its description is checked against its size before memory is
+        allocated.
+    RuntimeError
+        If the system refuses to read it.
     """
     file = file_of(path)
     return _network(modelfile.printable(file), *modelfile.read(file))
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """The model of a file that training or `Model.save` wrote, or of the folder of a run. Raises
-    ValueError, as `load`.
+    """Return the model of a file.
+
+    Parameters
+    ----------
+    path : str or path
+        A file written by `Model.save` or `fastsnn train`, or the folder of a run, whose
+        `model.safetensors` holds the best epoch.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError
+        As `load`; and for the file of a network alone, written by `Network.save`.
+    RuntimeError
+        If the system refuses to read it.
+
+    Examples
+    --------
+    ::
+
+        model = fs.load_model("runs/digits-1")
+        probabilities = model.predict(features)
     """
     file = file_of(path)
     return _model(modelfile.printable(file), *modelfile.read(file))
 
 
 def file_of(path: str | os.PathLike[str]) -> Path:
-    """The file itself, or the model file in the folder of a run. Raises ValueError for a folder
-    without it.
+    """Return the path of a file itself, or of the model file in the folder of a run. Raises
+    ValueError for a folder without one.
     """
     path = Path(path)
     if not os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
@@ -83,7 +126,9 @@ def file_of(path: str | os.PathLike[str]) -> Path:
 def load_training(
     path: str | os.PathLike[str],
 ) -> tuple[Model, tuple[Arrays, dict[str, Any]], Records, dict[str, Any]]:
-    """(model, trainer state (arrays, numbers), history, config) of a `last.safetensors`."""
+    """Return (model, (arrays, numbers), history, config) of a `last.safetensors`, where arrays and
+    numbers are the arguments of `Trainer.load_state_dict`. Raises ValueError, as `load`.
+    """
     tensors, description = modelfile.read(path)
     name = modelfile.printable(path)
     if "trainer" not in description:
@@ -98,7 +143,7 @@ def load_training(
 
 
 def trained(network: Network) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors that an optimizer changes, by their names in `state_dict`."""
+    """Return the shapes of the tensors that an optimizer updates, by name."""
     return {
         name: shape
         for name, (_, shape) in network.layout.tensors.items()

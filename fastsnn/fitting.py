@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -44,7 +44,7 @@ class Callback:
     """
 
     def on_fit_start(self, trainer: Any, epochs: int, batches: int) -> None:
-        """Receive the start of `fit`, after its arguments have been checked.
+        """Called at the start of `fit`, after its arguments have been checked.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class Callback:
         """
 
     def on_batch_end(self, trainer: Any, samples: int, loss: float) -> None:
-        """Receive the end of an update.
+        """Called after each update.
 
         A callback with this method limits single-threaded training on the CPU to one update per
         native call. With ``backend="cuda"`` it is called later, for up to 64 updates in a row.
@@ -70,8 +70,8 @@ class Callback:
             Mean loss of the mini-batch before the update.
         """
 
-    def on_epoch_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> bool | None:
-        """Receive the end of an epoch.
+    def on_epoch_end(self, trainer: Any, history: list[dict[str, Any]]) -> bool | None:
+        """Called after each epoch.
 
         Parameters
         ----------
@@ -86,8 +86,8 @@ class Callback:
         """
         return None
 
-    def on_fit_end(self, trainer: Any, history: Sequence[Mapping[str, Any]]) -> None:
-        """Receive the end of `fit`; not called if an exception ends it.
+    def on_fit_end(self, trainer: Any, history: list[dict[str, Any]]) -> None:
+        """Called at the end of `fit`, unless an exception ends it.
 
         Parameters
         ----------
@@ -251,7 +251,7 @@ def _epoch(
 
 
 def _has(callback: object, name: str) -> bool:
-    """True unless the method is missing, or inherited from `Callback`, where it does nothing."""
+    """Return True unless the method is missing, or the one of `Callback`, which does nothing."""
     return hasattr(callback, name) and getattr(type(callback), name, None) is not getattr(
         Callback, name
     )

@@ -1,4 +1,4 @@
-"""Versions, processor, threads and caches of this machine."""
+"""`info`: versions, processor, threads and caches of this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bf16", "neon", "sv
 
 
 def info() -> dict[str, Any]:
-    """Names and plain values, ready for JSON."""
+    """Return a dict ready for JSON, which `fastsnn info` prints: versions, processor, vector width
+    in float32 lanes, threads, CUDA devices, folders and sizes (bytes) of the caches.
+    """
     n_threads = threads.available()
     folder = jit.CACHE_FOLDER
     features = shape.host_features()
@@ -52,7 +54,7 @@ def info() -> dict[str, Any]:
 
 
 def cache_bytes() -> tuple[int, int]:
-    """Sizes of the processor's first- and second-level caches."""
+    """Return the sizes in bytes of the first- and second-level data caches of one core."""
     first, second = caches.cache_bytes()
     return first, second
 
@@ -74,7 +76,7 @@ def _threading_layer(n_threads: int) -> str:
 
 
 def _size(folder: Path | None) -> int | None:
-    """Bytes of the files in a folder; None where this user may not look."""
+    """Return the bytes of all files in a folder; None if it cannot be read."""
     if folder is None:
         return 0
     try:

@@ -1,4 +1,8 @@
-"""The layers of a network, as the user writes them: frozen descriptions, no arrays.
+"""Layers: frozen descriptions without arrays, from which `Network` is built.
+
+In the formulas, x is the input of a layer, z the output of a Dense, n a unit, K the fan-in and N
+the number of units. Tensors are named "INDEX.weight", "INDEX.bias", ..., with the layer's index in
+the network's list, as in ``torch.nn.Sequential``.
 
 To add one: its class, and its name in `__all__`. An activation also names its row in
 `fastsnn.kernels.activations`.
@@ -9,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
 from fastsnn.checks.scalars import FLOAT32_MAX, integer, number, plain, shown
+from fastsnn.deprecated import Renamed
 from fastsnn.theory.fixed_points import selu_constants
 
 __all__ = [  # in the order of error messages
@@ -23,16 +28,16 @@ class Layer:
 
 
 class Activation(Layer):
-    """y[n] = f(z[n]), unit by unit. It follows a Dense, or its normalization."""
+    """The base class of activations, y[n] = f(z[n]). One follows a Dense or its normalization."""
 
-    def kernel(self) -> str:
-        """The name of f in `fastsnn.kernels.activations`."""
+    def _kernel(self) -> str:
+        """Return the name of f in `fastsnn.kernels.activations`."""
         raise NotImplementedError
+
+    kernel = Renamed("_kernel")
 
 
 INITS = ("lecun_normal", "he_normal", "glorot_uniform")
-
-
 MOST_LAYERS = 100_000  # the list of layers is built before any memory check
 MOST_UNITS = 2**53  # float64 holds such counts exactly, and int64 their bytes
 
@@ -44,21 +49,28 @@ def _require_init(where: str, init: object) -> None:
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """y[n] = b[n] + sum_k w[n, k] x[k]      weight (units, fan_in), bias (units,)
+    """Fully connected layer, ``torch.nn.Linear``::
 
-    With `weight_norm`, w[n, k] = g[n] v[n, k] / |v[n]| (Salimans & Kingma 2016), and in the place
-    of the weight stand weight_g (units, 1) and weight_v (units, fan_in).
+        y[n] = b[n] + sum_k w[n, k] x[k]
+
+    Tensors: "weight" (units, fan_in) and "bias" (units,). With `weight_norm`
+    (``torch.nn.utils.parametrizations.weight_norm``; Salimans & Kingma 2016)::
+
+        w[n, k] = g[n] v[n, k] / norm(v[n])
+
+    and the tensors are "weight_g" (units, 1), "weight_v" (units, fan_in) and "bias" (units,).
 
     Parameters
     ----------
     units : int >= 1
         Number of outputs.
     init : {"lecun_normal", "he_normal", "glorot_uniform"}
-        Starting weights: N(0, 1 / fan_in), which SELU needs (Klambauer et al. 2017, section
-        "Initialization"); N(0, 2 / fan_in), for ReLU (He et al. 2015, "MSRA"); uniform within
-        +-sqrt(6 / (fan_in + units)) (Glorot & Bengio 2010). Biases start at 0.
+        Distribution of the initial weights. "lecun_normal": N(0, 1 / fan_in), variance 1 / fan_in,
+        which SELU needs (Klambauer et al. 2017, section "Initialization"). "he_normal":
+        N(0, 2 / fan_in), for ReLU (He et al. 2015). "glorot_uniform": uniform in
+        [-r, r], r = sqrt(6 / (fan_in + units)) (Glorot & Bengio 2010). Biases start at 0.
     weight_norm : bool
-        Length and direction of each unit's weights as parameters of their own.
+        Train length g and direction v of each unit's weights as separate parameters.
     """
 
     units: int
@@ -78,17 +90,25 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class SELU(Activation):
-    """lambda z for z > 0, else lambda alpha (exp(z) - 1)   (Klambauer et al. 2017, eq. 2)
+    """Scaled exponential linear unit (Klambauer et al. 2017, eq. 2), ``torch.nn.SELU``::
+
+        y = lambda z                        if z > 0
+        y = lambda alpha (exp(z) - 1)       else
+
+    For the default fixed point, alpha = 1.67326324 and lambda = 1.05070099.
 
     Parameters
     ----------
-    fixed_point : (mean, variance)
-        Mean and variance that activations converge to over many layers. alpha and lambda are solved
-        for, see `fastsnn.theory.selu_constants`, which raises ValueError for a pair that cannot be
-        reached.
-        The fixed point holds for units whose weights sum to 0 and their squares to 1. Drawn weights
-        sum to about +-1, so a mean that is not small beside the deviation drives the variance up
-        over many layers.
+    fixed_point : tuple of 2 floats
+        Mean and variance > 0 that activations converge to over many layers. alpha and
+        lambda are computed by `fastsnn.theory.selu_constants`. The fixed point holds for units
+        whose weights sum to 0 and their squares to 1. Random weights sum to about +-1: variance
+        grows from layer to layer unless mean^2 is much smaller than variance.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `fixed_point` is not a pair of numbers, or no SELU in float32 has this fixed point.
     """
 
     fixed_point: tuple[float, float] = (0.0, 1.0)
@@ -114,34 +134,38 @@ class SELU(Activation):
             )
         object.__setattr__(self, "fixed_point", (mean, variance))
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "selu"
 
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """max(z, 0)"""
+    """Rectified linear unit, ``torch.nn.ReLU``: y = max(z, 0). Use `Dense` with "he_normal"."""
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "relu"
 
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """tanh(z)"""
+    """Hyperbolic tangent, ``torch.nn.Tanh``: y = tanh(z)."""
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "tanh"
 
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """z Phi(z), Phi the distribution function of N(0, 1)   (Hendrycks & Gimpel 2016)
+    """Gaussian error linear unit (Hendrycks & Gimpel 2016), ``torch.nn.GELU``. With the cumulative
+    distribution function Phi of N(0, 1)::
+
+        y = z Phi(z)                                                         "none"
+        y = z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2                "tanh"
 
     Parameters
     ----------
     approximate : {"none", "tanh"}
-        "tanh": z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 instead, within 5e-4 of it.
+        "tanh" differs from "none" by less than 5e-4.
     """
 
     approximate: str = "none"
@@ -151,24 +175,25 @@ class GELU(Activation):
             given = shown(self.approximate)
             raise ValueError(f"GELU: approximate must be one of none, tanh; got {given}")
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "gelu" if self.approximate == "none" else "gelu_tanh"
 
 
 @dataclass(frozen=True)
 class Mish(Activation):
-    """z tanh(log(1 + exp(z)))   (Misra 2019)"""
+    """Mish (Misra 2019), ``torch.nn.Mish``: y = z tanh(log(1 + exp(z)))."""
 
-    def kernel(self) -> str:
+    def _kernel(self) -> str:
         return "mish"
 
 
 @dataclass(frozen=True)
 class Dropping(Layer):
-    """The base class of both dropouts."""
+    """The base class of dropouts. One follows each Dense at most, after activation and norm."""
 
     rate: float
-    dropout: ClassVar[str]  # its name in a `Node`
+    _dropout: ClassVar[str]  # its name in a `Node`
+    dropout = Renamed("_dropout")
 
     def __post_init__(self) -> None:
         where, rate = type(self).__name__, plain(self.rate)
@@ -183,48 +208,58 @@ class Dropping(Layer):
 
 
 class AlphaDropout(Dropping):
-    """Dropout that keeps mean 0 and variance 1, or the other fixed point of the SELU before it
-    (Klambauer et al. 2017, section "New Dropout Technique").
+    """Dropout that keeps mean and variance at the fixed point of the SELU before it (Klambauer et
+    al. 2017, section "New Dropout Technique"), ``torch.nn.AlphaDropout``.
 
-    With probability `rate` an element becomes ALPHA_PRIME = -lambda alpha; every element is then
-    mapped to affine_a * x + affine_b. With q = 1 - rate:
+    In training, each element becomes alpha' = -lambda alpha = -1.7581 with probability `rate`;
+    every element x is then mapped to affine_a x + affine_b. With q = 1 - rate, for mean 0 and
+    variance 1::
 
-        affine_a = (q + ALPHA_PRIME**2 q (1 - q)) ** -0.5
-        affine_b = -affine_a (1 - q) ALPHA_PRIME
+        affine_a = (q + alpha'^2 q (1 - q))^(-1/2)
+        affine_b = -affine_a (1 - q) alpha'
 
-    and the general form, of the appendix, for another fixed point. In training only. The rate is
-    rounded to a multiple of 1/65536 (the generator gives 16 bits an element).
+    and for a fixed point with mean m and variance v (appendix)::
+
+        affine_a = sqrt(v / (q ((1 - q) (alpha' - m)^2 + v)))
+        affine_b = m - affine_a (q m + (1 - q) alpha')
+
+    In evaluation mode the layer is the identity. Masks are a function of the trainer's seed, the
+    step, the layer, the unit and the row's index in the mini-batch (Philox4x32-10). The rate is
+    rounded to a multiple of 1/65536, because each element uses 16 random bits.
 
     Parameters
     ----------
     rate : float in [0, 1)
-        Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
+        Probability of dropping an element, not of keeping it; PyTorch's `p`. 0 makes the layer the
+        identity.
     """
 
-    dropout = "alpha"
+    _dropout = "alpha"
 
 
 class Dropout(Dropping):
-    """Plain dropout: with probability `rate` an element becomes 0, the others are divided by
-    1 - rate.
+    """Dropout (Srivastava et al. 2014), ``torch.nn.Dropout``. After SELU use `AlphaDropout`.
 
-    For comparisons with ReLU and tanh; a SELU network wants `AlphaDropout`.
+    In training, each element becomes 0 with probability `rate`; the others are divided by
+    1 - rate. In evaluation mode the layer is the identity. Masks are those of `AlphaDropout`.
 
     Parameters
     ----------
     rate : float in [0, 1)
-        Probability of dropping an element (not of keeping it). 0 makes the layer the identity.
+        Probability of dropping an element, not of keeping it; PyTorch's `p`. 0 makes the layer the
+        identity.
     """
 
-    dropout = "plain"
+    _dropout = "plain"
 
 
 @dataclass(frozen=True)
 class Normalizing(Layer):
-    """The base class of normalizations."""
+    """The base class of normalizations. One follows a Dense or its activation."""
 
     eps: float = 1e-5
-    op: ClassVar[str]  # its name in a `Node`
+    _op: ClassVar[str]  # its name in a `Node`
+    op = Renamed("_op")
 
     def __post_init__(self) -> None:
         where = type(self).__name__
@@ -235,52 +270,64 @@ class Normalizing(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Normalizing):
-    """y = weight (x - mean) / sqrt(variance + eps) + bias, unit by unit over the rows of the batch
-    (Ioffe & Szegedy 2015).
+    """Batch normalization (Ioffe & Szegedy 2015), ``torch.nn.BatchNorm1d``. Unit by unit, over the
+    rows of the mini-batch::
 
-    It stands directly after a Dense, or after its activation. In training mean and variance are
-    those of the batch, which needs at least 2 rows; in evaluation the running ones, which each step
-    moves by `momentum` towards the batch's (the variance by its unbiased form, as in PyTorch).
-    Tensors weight, bias, running_mean, running_var, all (units,).
+        y = weight (x - mean) / sqrt(variance + eps) + bias
+
+    In training, mean and (biased) variance are those of the mini-batch, which needs at least 2
+    rows. Each step updates the running ones, which are used in evaluation mode::
+
+        running_mean = (1 - momentum) running_mean + momentum mean
+        running_var = (1 - momentum) running_var + momentum (unbiased variance)
+
+    Tensors: "weight", "bias", "running_mean" and "running_var", all (units,).
 
     Parameters
     ----------
     eps : float in (0, 1]
+        Added to the variance.
     momentum : float in (0, 1]
+        Weight of the mini-batch in the running statistics.
     """
 
     momentum: float = 0.1
-    op = "batch_norm"
+    _op = "batch_norm"
 
 
 @dataclass(frozen=True)
 class LayerNorm(Normalizing):
-    """y = weight (x - mean) / sqrt(variance + eps) + bias, row by row over the units (Ba et al.
-    2016).
+    """Layer normalization (Ba et al. 2016), ``torch.nn.LayerNorm``. Row by row, with mean and
+    (biased) variance over the units::
 
-    It stands directly after a Dense, or after its activation. Tensors weight, bias (units,).
+        y = weight (x - mean) / sqrt(variance + eps) + bias
+
+    Tensors: "weight" and "bias", both (units,).
 
     Parameters
     ----------
     eps : float in (0, 1]
+        Added to the variance.
     """
 
-    op = "layer_norm"
+    _op = "layer_norm"
 
 
 @dataclass(frozen=True)
 class Highway(Layer):
-    """y = t relu(z) + (1 - t) x,   z = w x + b,   t = sigmoid(w_t x + b_t)   (Srivastava et al.
-    2015)
+    """Highway layer (Srivastava et al. 2015), with as many outputs as inputs::
 
-    As many outputs as inputs, so a layer must stand before it. Tensors weight (2 units, units) and
-    bias (2 units,): w over w_t, b over b_t.
+        y = t relu(w x + b) + (1 - t) x,      t = sigmoid(u x + c)
+
+    It needs a layer before it. Tensors: "weight" (2 units, units), w above u, and "bias"
+    (2 units,), b before c.
 
     Parameters
     ----------
-    init : as for `Dense`, of both halves of the weight.
+    init : {"lecun_normal", "he_normal", "glorot_uniform"}
+        Distribution of the initial w and u, see `Dense`.
     gate_bias : float
-        Where b_t starts; below 0 the layer begins by carrying x.
+        Initial value of c. Below 0 the layer starts close to the identity.
     """
 
     init: str = "he_normal"
@@ -296,15 +343,17 @@ class Highway(Layer):
 
 @dataclass(frozen=True)
 class Residual(Layer):
-    """y = x + F(x), F a list of layers with as many outputs as inputs (He et al. 2016).
+    """Residual block (He et al. 2016): y = x + F(x), where F is a list of layers with as many
+    outputs as inputs.
 
-    F begins with a Dense and ends with a Dense or a normalization; what follows in the outer list
-    (an activation, a dropout) acts on the sum. A layer must stand before it. Tensors are named by
-    both indices: "3.0.weight" is the weight of layer 0 of F, layer 3 of the network.
+    F begins with a Dense and ends with a Dense or a normalization. An activation or a dropout that
+    follows the block acts on the sum. The block needs a layer before it. Tensors have both indices
+    in their names: "3.0.weight" is the weight of layer 0 of F, where F is layer 3 of the network.
 
     Parameters
     ----------
-    layers : sequence of layers
+    layers : list or tuple of layers
+        The layers of F, without another Residual.
     """
 
     layers: Sequence["Layer"]
@@ -319,7 +368,7 @@ LAYERS: dict[str, type[Layer]] = {name: globals()[name] for name in __all__}
 
 
 def describe(layer: Layer) -> dict[str, Any]:
-    """A layer as numbers, words and lists."""
+    """Return a layer as a dict of numbers, words and lists, ready for JSON."""
     values = {entry.name: getattr(layer, entry.name) for entry in fields(layer)}
     if isinstance(layer, Residual):
         values["layers"] = [describe(inner) for inner in layer.layers]
@@ -327,8 +376,8 @@ def describe(layer: Layer) -> dict[str, Any]:
 
 
 def from_description(values: dict[str, Any], inside: bool = False) -> Layer:
-    """The inverse of `describe`. inside: the layer is in the list of a Residual, which may not hold
-    another Residual.
+    """Return the layer that `describe` described. inside: it is in the list of a Residual, where no
+    other Residual is allowed.
 
     Raises TypeError or ValueError for anything else.
     """

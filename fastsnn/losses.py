@@ -1,8 +1,9 @@
 """Losses: frozen descriptions. Pass one to `Trainer(loss=)`, or its name, such as "huber:0.5".
 
 In the formulas, z are the network's raw outputs and y the targets. A loss is a mean over the
-labelled entries: over rows for classes, over all entries of y (n, outputs) otherwise. Training
-computes it in the kernels; `Loss.value` computes it in float64 for evaluation.
+labelled entries: over rows for classes, over all entries of y (n, outputs) otherwise. With sample
+weights w it is the weighted mean, sum_i w_i loss_i / sum_i w_i. Training computes it in the
+kernels; `Loss.value` computes it in float64 for evaluation, without weights.
 
 To add one: a class here with its value, listed in `__all__`, and a row in `kernels/losses.py`.
 """
@@ -17,6 +18,7 @@ import numpy as np
 
 from fastsnn.checks import inputs as check
 from fastsnn.checks.scalars import FLOAT32_MAX, number, shown
+from fastsnn.deprecated import Renamed
 from fastsnn.kernels import losses as kernels
 
 __all__ = ["MSE", "Huber", "Quantile", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
@@ -41,20 +43,22 @@ class Loss:
     task: ClassVar[str]
 
     @cached_property  # each step needs it
-    def code(self) -> int:
+    def _code(self) -> int:
         """Number of the row in `kernels/losses.py`."""
         code: int = kernels.CODES[self.name]
         return code
 
     @cached_property
-    def parameter(self) -> float:
+    def _parameter(self) -> float:
         """The parameter; 0.0 if the loss has none. Kernels round it to float32."""
         return float(getattr(self, fields(self)[0].name)) if fields(self) else 0.0
+
+    code, parameter = Renamed("_code"), Renamed("_parameter")
 
     @property
     def spec(self) -> str:
         """Name, with the parameter unless it is the default: "huber", "huber:0.5"."""
-        return self.name if self == type(self)() else f"{self.name}:{self.parameter!r}"
+        return self.name if self == type(self)() else f"{self.name}:{self._parameter!r}"
 
     @property
     def takes_classes(self) -> bool:
@@ -128,8 +132,9 @@ class SoftmaxCrossEntropy(Loss):
 
     Examples
     --------
+    >>> import fastsnn as fs
     >>> z = np.log([[0.25, 0.75], [0.5, 0.5]])
-    >>> round(SoftmaxCrossEntropy().value(z, np.array([1, 0])), 4)  # (-ln 0.75 - ln 0.5) / 2
+    >>> round(fs.SoftmaxCrossEntropy().value(z, np.array([1, 0])), 4)  # (-ln 0.75 - ln 0.5) / 2
     0.4904
     """
 
@@ -142,6 +147,7 @@ class SoftmaxCrossEntropy(Loss):
         self._set("label_smoothing", 0, 1, "[)")
 
     def value(self, z: np.ndarray, y: np.ndarray) -> float:
+        """Return the mean loss in float64 for raw outputs z (n, classes) and classes y (n,)."""
         log_p = log_softmax(z)
         own = float(-log_p[np.arange(len(z)), y].mean())
         if not self.label_smoothing:
@@ -207,7 +213,8 @@ class Huber(Loss):
 
     Examples
     --------
-    >>> Huber(delta=1.0).value(np.array([[0.5], [3.0]]), np.zeros((2, 1)))  # (0.125 + 2.5) / 2
+    >>> import fastsnn as fs
+    >>> fs.Huber(delta=1.0).value(np.array([[0.5], [3.0]]), np.zeros((2, 1)))  # (0.125 + 2.5) / 2
     1.3125
     """
 
@@ -243,7 +250,8 @@ class Quantile(Loss):
 
     Examples
     --------
-    >>> round(Quantile(q=0.9).value(np.zeros((2, 1)), np.array([[1.0], [-1.0]])), 4)
+    >>> import fastsnn as fs
+    >>> round(fs.Quantile(q=0.9).value(np.zeros((2, 1)), np.array([[1.0], [-1.0]])), 4)
     0.5
     """
 

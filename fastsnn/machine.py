@@ -1,4 +1,4 @@
-"""The machine, the versions and the date of a measurement, to be stored with its figures."""
+"""Description of the machine, to be stored with measurements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ PEERS = ("torch", "jax", "jaxlib", "onnxruntime")
 
 
 def describe(command: list[str] | None = None) -> dict[str, Any]:
-    """Processor, versions, date and the command, ready for JSON; no path of this machine."""
+    """Return processor, versions, date and command as a dict ready for JSON, without local paths.
+
+    command: arguments of `fastsnn`; default: those of this process.
+    """
     known = info()
     first, second = cache_bytes()
     versions = {name: known[name] for name in ("fastsnn", "python", "numba", "llvmlite", "numpy")}

@@ -1,6 +1,4 @@
-"""The networks of the paper's comparisons, by name (Klambauer et al. 2017, section
-"Experiments").
-"""
+"""Networks that the paper compares, by name (Klambauer et al. 2017, section "Experiments")."""
 
 from collections.abc import Callable
 
@@ -20,6 +18,8 @@ from fastsnn.layers import (
     Residual,
 )
 from fastsnn.network import Network
+
+__all__ = ["METHODS", "SHAPES", "network", "widths"]
 
 SHAPES = ("rectangular", "conic")
 HE = "he_normal"
@@ -59,7 +59,7 @@ def _dropout(kind: type[AlphaDropout] | type[Dropout], rate: float) -> list[Laye
     return [kind(rate)] if rate else []
 
 
-# What one hidden layer is. Highway layers and residual blocks need a layer before them.
+# Layers that make one hidden layer. Highway layers and residual blocks need a layer before them.
 HIDDEN: dict[str, Callable[[int, float], list[Layer]]] = {
     "snn": _snn,
     "msra": _msra,
@@ -74,8 +74,23 @@ EQUAL_WIDTHS = ("highway", "resnet")
 
 
 def widths(shape: str, layers: int, width: int, output_size: int) -> list[int]:
-    """Units of the hidden layers: all `width`, or (conic) from `width` in a geometric progression
-    that the output size ends.
+    """Return the units of each hidden layer.
+
+    Parameters
+    ----------
+    shape : {"rectangular", "conic"}
+        "rectangular": all layers have `width` units. "conic": a geometric progression that begins
+        with `width` and would reach `output_size` with the output layer.
+    layers, width, output_size : int >= 1
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> widths("conic", layers=3, width=64, output_size=8)
+    [64, 32, 16]
     """
     if not isinstance(shape, str) or shape not in SHAPES:
         raise ValueError(f"shape: must be one of {', '.join(SHAPES)}; got {shown(shape)}")
@@ -97,23 +112,46 @@ def network(
     bottleneck: float = 0.5,
     seed: int = 0,
 ) -> Network:
-    """A network of one of the paper's methods.
+    """Return a network of one of the paper's methods.
 
     Parameters
     ----------
     method : {"snn", "msra", "batchnorm", "layernorm", "weightnorm", "highway", "resnet"}
-        SELU with alpha-dropout; ReLU with He's initialization ("MSRAinit"); that with batch
-        normalization after the ReLU, with layer normalization before it, with weight
-        normalization; highway layers; residual blocks of two layers with batch normalization, as
-        He et al. build them. All but "snn" take plain dropout.
+        Kind of the hidden layers:
+
+        - "snn": Dense (LeCun-normal), SELU, alpha-dropout
+        - "msra": Dense (He-normal), ReLU, dropout
+        - "batchnorm": Dense, ReLU, batch normalization, dropout
+        - "layernorm": Dense, layer normalization, ReLU, dropout
+        - "weightnorm": Dense with weight normalization, ReLU, dropout
+        - "highway": highway layer, dropout
+        - "resnet": residual block of two Dense layers with batch normalization, ReLU, dropout
+    input_size : int >= 1
+        Features of a row.
+    output_size : int >= 1
+        Raw outputs: number of classes, tasks or targets.
     layers : int >= 1
-        Hidden layers. resnet: blocks, after a first layer; highway: of which the first is a plain
-        ReLU layer that brings the input to `width`.
+        Hidden layers. highway: the first one is an "msra" layer, which changes the width. resnet:
+        number of blocks, after an "msra" layer.
+    width : int >= 1
+        Units of a hidden layer; of the first one if the shape is "conic".
+    dropout : float in [0, 1)
+        Probability of dropping a unit; 0 omits the dropout layers.
     shape : {"rectangular", "conic"}
-        Conic: widths fall geometrically to the output size; not for highway and resnet, which need
-        equal ones.
+        See `widths`. highway and resnet support "rectangular" only.
     bottleneck : float in (0, 1]
-        resnet: units inside a block, as a part of `width`.
+        resnet: units inside a block as a fraction of `width`.
+    seed : int in [0, 2**64)
+        Seed of the initial weights.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments of another type or out of range.
     """
     if not isinstance(method, str) or method not in HIDDEN:
         raise ValueError(f"method: must be one of {', '.join(METHODS)}; got {shown(method)}")

@@ -1,28 +1,44 @@
-"""Figures that judge a model, by name, computed from raw outputs."""
+"""Figures of merit of a model, computed from its raw outputs in float64."""
 
 import numpy as np
 
 from fastsnn.losses import Loss, suggested
 
-# Watched by early stopping and by the choice of the best model, and whether more is better.
+# The figure that chooses the best epoch, by task.
 MAIN = {"classification": "accuracy", "multitask": "auc", "regression": "rmse"}
 LARGER_IS_BETTER = {"accuracy": True, "auc": True, "r2": True, "rmse": False, "loss": False}
 
 
 def main_of(loss: Loss) -> str:
-    """The figure by which a run with this loss chooses its best epoch: that of the task. A
-    regression with another loss than the suggested one takes that loss, since the predictions that
-    minimize it may have a large root mean square error.
+    """Return the name of the figure that chooses the best epoch of a run with this loss.
+
+    It is the main figure of the task, `MAIN`. For a regression with another loss than the mean
+    squared error it is "loss", because predictions that minimize that loss may have a large root
+    mean squared error.
     """
     other = loss.task == "regression" and loss != suggested(loss.task)
     return "loss" if other else MAIN[loss.task]
 
 
 def roc_auc(score: np.ndarray, label: np.ndarray) -> float:
-    """Area under the ROC curve: the probability that a positive scores above a negative, ties
-    counted half.
+    """Return the area under the ROC curve: the probability that a random positive has a higher
+    score than a random negative, where ties count half.
 
-    NaN where one of the two classes is missing.
+    Parameters
+    ----------
+    score : (n,) array
+    label : (n,) array
+        Positive if > 0.5.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN if one of the two classes is missing.
+
+    Examples
+    --------
+    >>> roc_auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+    0.75
     """
     positive = label > 0.5
     n_positive, n_negative = positive.sum(), (~positive).sum()
@@ -42,13 +58,38 @@ def evaluate(
     units: tuple[np.ndarray, np.ndarray] | None = None,
     loss: Loss | None = None,
 ) -> dict[str, float]:
-    """Figures for raw outputs z (n, outputs) and labels y, by the task.
+    """Return the figures of a task for raw outputs and labels.
 
-    classification: loss, accuracy in [0, 1]. multitask: loss, auc (mean over the tasks that have
-    both labels). regression: loss, rmse and r2. These two are in the units before standardization
-    with `units`, (predictions, truth), both (n, outputs) float64, or with `scale` (outputs,),
-    which is less accurate because y was rounded. loss: the one that was trained; by default the one
-    that the task suggests.
+    Parameters
+    ----------
+    task : {"classification", "multitask", "regression"}
+    z : (n, outputs) array
+        Raw outputs of the network.
+    y : array
+        classification: (n,) classes. multitask: (n, outputs) labels in [0, 1], NaN where missing.
+        regression: (n, outputs) targets, standardized like the outputs.
+    scale : (outputs,) array, optional
+        Regression: standard deviation of the targets before standardization; "rmse" is then in
+        their units.
+    units : tuple of 2 (n, outputs) float64 arrays, optional
+        Regression: predictions and truth in the units before standardization, for "rmse" and "r2".
+        More accurate than `scale`, because y was rounded to float32.
+    loss : Loss, optional
+        Default: the loss of the task.
+
+    Returns
+    -------
+    dict of str to float
+        "loss": mean loss. classification: "accuracy", share of rows whose largest output is that of
+        their class. multitask: "auc", mean of `roc_auc` over the tasks with both labels.
+        regression: "rmse", root of the mean squared error over all entries; "r2", 1 minus the sum
+        of squared errors over that of deviations from the column's mean (NaN for constant targets).
+
+    Examples
+    --------
+    >>> figures = evaluate("classification", np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
+    >>> figures["accuracy"], round(figures["loss"], 4)
+    (0.5, 0.7201)
     """
     figures = {"loss": (loss or suggested(task)).value(z, y)}
     if task == "classification":

@@ -1,4 +1,4 @@
-"""A network with what it needs to be used on raw data: standardization, task, names."""
+"""`Model`: a network with all that predictions from raw data need."""
 
 from __future__ import annotations
 
@@ -27,21 +27,41 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network with its standardization, its task and its names, as `model.safetensors` holds it.
+    """A trained network with standardization, task and names: raw features in, predictions out.
+
+    A run of `fastsnn train` stores one in `model.safetensors`; `fastsnn.load_model` reads it. Any
+    number of threads may call `predict` and `evaluate` concurrently.
 
     Parameters
     ----------
     network : Network
-    task : "classification", "multitask" or "regression"
-    inputs : Standardizer of the features, optional
-        Without it, features are not standardized.
-    targets : Standardizer of the targets, optional
-        For regression only; without it, outputs are in the units of the targets.
-    class_names, feature_names, target_names : tuples of str, optional
+    task : {"classification", "multitask", "regression"}
+        One of several classes; several binary labels; numbers.
+    inputs : Standardizer, optional
+        Standardization of the features. Default: none.
+    targets : Standardizer, optional
+        Standardization of the targets of a regression. Default: the network predicts in the units
+        of the targets.
+    class_names : tuple of str, optional
+        Names of the outputs of a classification.
+    feature_names : tuple of str, optional
+        Names of the features, by which `predict` finds the columns of a data frame.
+    target_names : tuple of str, optional
+        Names of the outputs of a multitask network or a regression.
 
     Raises
     ------
-    ValueError, TypeError : if the parts do not match.
+    TypeError, ValueError
+        For parts of another type, and sizes that differ from the network's.
+
+    Examples
+    --------
+    >>> import fastsnn as fs
+    >>> x = np.array([[1.0, 200.0], [3.0, 100.0], [2.0, 150.0]])
+    >>> inputs = fs.data.Standardizer.fit(x)
+    >>> model = fs.Model(fs.mlp(2, 3, layers=2, width=8), "classification", inputs)
+    >>> model.predict(x).shape
+    (3, 3)
     """
 
     network: Network
@@ -93,7 +113,14 @@ class Model:
 
     @classmethod
     def of(cls, network: Network, dataset: Dataset) -> Model:
-        """The model of a network trained on a `fastsnn.data.Dataset`."""
+        """Return the model of a network that was trained on a dataset.
+
+        Parameters
+        ----------
+        network : Network
+        dataset : fastsnn.data.Dataset
+            Gives the task, the standardization and the names.
+        """
         return cls(
             network, dataset.task, dataset.inputs, dataset.targets, dataset.class_names,
             dataset.feature_names, dataset.target_names,
@@ -108,8 +135,21 @@ class Model:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write network, standardization, task and names to a safetensors file, replaced
-        atomically. `fastsnn.load_model` and the command line read it.
+        """Write network, standardization, task and names to a safetensors file.
+
+        An existing file is replaced atomically. `fastsnn.load_model` and the command line
+        (``fastsnn predict --model PATH``) read it.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        FloatingPointError
+            If a parameter is NaN or infinite. Nothing is written.
+        RuntimeError
+            If the system refuses to write the file. An existing file is kept.
         """
         modelfile.write(path, *self._contents())
 
@@ -124,25 +164,30 @@ class Model:
         return network.layers, (network.input_size, network.output_size), tensors, description
 
     def predict(self, x: object, threads: int | None = None) -> np.ndarray:
-        """Predictions for raw features.
+        """Return predictions for raw features, which are standardized first.
 
         Parameters
         ----------
-        x : (n, features)
-            An array of any type of numbers or a list of rows, by position; or a data frame, of
-            which the columns are taken by name where the model has `feature_names`: others are
-            ignored, missing ones refused. uint8, float32 and float64 are taken without a copy.
+        x : (n, features) array, list of rows, or data frame
+            Numbers of any real dtype, in the units of the training data. If the model has
+            `feature_names`, the columns of a data frame are found by name, in any order, and other
+            columns are ignored. uint8, float32 and float64 are used without a copy.
+        threads : int >= 1, optional
+            CPU threads. Default: all processors of this process. With 1, no thread pool is used.
 
         Returns
         -------
-        classification: probabilities (n, classes) float32, their argmax the class. multitask:
-        probabilities (n, tasks) float32. regression: values (n, targets) in the units of the data,
-        float64 (float32 for a model of version 0.1).
+        array
+            classification: probabilities (n, classes) float32; the class is
+            ``argmax(axis=1)``, its name ``class_names[...]``. multitask: probabilities (n, tasks)
+            float32 of label 1. regression: values (n, targets) float64 in the units of the training
+            data (float32 for models of version 0.1 and models without `targets`).
 
         Raises
         ------
-        ValueError, TypeError : with row and column, for NaN, infinity, text, masked entries,
-            complex numbers and missing columns.
+        TypeError, ValueError
+            For NaN and infinity (with row and column), text, masked entries, complex numbers,
+            another number of features, and missing columns.
         """
         z = self.network.forward(self._standardized(x), threads)
         if self.task == "classification":
@@ -153,18 +198,31 @@ class Model:
         return z if self.targets is None else self.targets.inverse_transform(z)
 
     def evaluate(self, x: object, y: object, threads: int | None = None) -> dict[str, float]:
-        """Figures (`fastsnn.metrics.evaluate`) on raw features and labels.
+        """Return figures on raw features and labels.
 
         Parameters
         ----------
-        x : as for `predict`.
-        y : classification: the class numbers (n,), or text: the class names. Integers are refused
-            where they may be meant as names, too (names "3", "5", "7"). multitask: (n, tasks) of 0,
-            1 and NaN (missing). regression: (n, targets) in the units of the data.
+        x : (n, features) array, list of rows, or data frame
+            Raw features, as for `predict`.
+        y : array
+            classification: (n,) class numbers from 0, or class names (text). Integers are refused
+            if they could also be names: if the model has the names "3", "5" and "7", give text.
+            multitask: (n, tasks) of 0, 1 and NaN (missing). regression: (n, targets), or (n,) for
+            one target, in the units of the training data.
+        threads : int >= 1, optional
+            As for `predict`.
+
+        Returns
+        -------
+        dict of str to float
+            "loss" (mean loss of the task: softmax or sigmoid cross-entropy, or the mean squared
+            error of standardized targets), and "accuracy" in [0, 1]; or "auc" in [0, 1]; or "rmse"
+            in the units of the training data and "r2". See `fastsnn.metrics.evaluate`.
 
         Raises
         ------
-        ValueError, TypeError : with the row, for labels that the model does not have.
+        TypeError, ValueError
+            As `predict`; and for labels that the model does not have, with the row.
         """
         x = self._standardized(x)
         outputs = self.network.output_size
@@ -181,10 +239,23 @@ class Model:
         x: Placed | None = None,
         loss: Loss | None = None,
     ) -> dict[str, float]:
-        """Figures on a part of a `fastsnn.data.Dataset`, whose features are standardized already.
+        """Return figures on a part of a `fastsnn.data.Dataset`, which is standardized already.
 
-        x: the part's features on a device, if they have been placed there. loss: of the figure
-        "loss"; by default the one that the task suggests.
+        Parameters
+        ----------
+        part : fastsnn.data.Split
+            For example ``dataset.test``.
+        threads : int >= 1, optional
+            As for `predict`.
+        x : optional
+            Features of the part on a device, if they were placed there.
+        loss : Loss, optional
+            Loss of the figure "loss". Default: that of the task.
+
+        Returns
+        -------
+        dict of str to float
+            As `evaluate`.
         """
         z = self.network.forward(part.x if x is None else x, threads)
         scale = units = None
@@ -197,7 +268,9 @@ class Model:
     def judge_raw(
         self, x: np.ndarray, y: np.ndarray, threads: int | None = None
     ) -> dict[str, float]:
-        """Figures on a part of a `fastsnn.data.Table` that was read with the model's names."""
+        """Return figures on raw x and y of a `fastsnn.data.Table` that was read with the model's
+        names, as `evaluate` does.
+        """
         return self.judge(self._part(self._standardized(x), y), threads)
 
     def _part(self, x: np.ndarray | ByteRows, y: np.ndarray) -> Split:

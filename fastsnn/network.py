@@ -1,4 +1,4 @@
-"""A network: its layers, its parameters in one flat buffer, prediction."""
+"""`Network`: layers, parameters in one flat buffer, predictions. `mlp` builds a plain one."""
 
 from __future__ import annotations
 
@@ -21,59 +21,86 @@ from fastsnn.storage import modelfile
 
 
 class Network:
-    """Layers one after another, and their parameters; every Dense with the activation and the
-    dropout after it is one fused node.
+    """A feed-forward network: layers and their parameters (float32).
+
+    Copies and pickles are networks of their own with equal parameters. Any number of threads may
+    call `forward` concurrently.
 
     Parameters
     ----------
-    layers : sequence of layers, see `fastsnn.layers`
-        Dense first and last; an activation, a normalization and a dropout may follow each Dense but
-        the last.
+    layers : sequence of layers
+        Layers of `fastsnn.layers`. The first and the last are a `Dense`; the last gives the raw
+        outputs. Each other Dense may be followed by an activation, a normalization (before or after
+        the activation) and a dropout.
     input_size : int >= 1
-        Features of a row.
+        Number of features of a row.
     seed : int in [0, 2**64)
-        Seed of the starting weights, see `fastsnn.engine.initialize.initialize`.
+        Seed of the initial weights. The weights of the i-th layer with weights come from
+        ``numpy.random.Generator(numpy.random.Philox(key=seed + i * 2**64))``, row by row.
+
+    Attributes
+    ----------
+    layers : tuple of layers
+    input_size, output_size : int
+        Features of a row, and units of the last Dense.
 
     Raises
     ------
-    ValueError, TypeError
-        For layers in an order that has no meaning, and for sizes out of range.
+    TypeError, ValueError
+        For other objects than layers, an order of layers that is not supported, and sizes out of
+        range.
+
+    Examples
+    --------
+    >>> import fastsnn as fs
+    >>> net = fs.Network([fs.Dense(256), fs.SELU(), fs.AlphaDropout(0.05), fs.Dense(10)], 784)
+    >>> net.forward(np.zeros((3, 784))).shape
+    (3, 10)
+    >>> {name: tensor.shape for name, tensor in net.state_dict().items()}
+    {'0.weight': (256, 784), '0.bias': (256,), '3.weight': (10, 256), '3.bias': (10,)}
     """
 
-    def __init__(
+    def __init__(self, layers: Sequence[Layer], input_size: int, seed: int = 0):
+        self._build(layers, input_size, seed)
+
+    def _build(
         self,
         layers: Sequence[Layer],
         input_size: int,
         seed: int = 0,
-        *,
-        _arrays: Mapping[str, np.ndarray] | None = None,
-    ):
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Set all attributes; the parameters are `arrays`, a state dict, or drawn by `seed`."""
         self.layers = tuple(layers)
         self.input_size = input_size = check.integer(input_size, "Network: input_size", 1)
         self.nodes = graph.fuse(self.layers, input_size)
         self.output_size = self.nodes[-1].fan_out
         self.layout = parameter_layout(self.nodes)
-        if _arrays is not None:
-            require_fit(self.layout.tensors, _arrays)  # before anything is allocated
+        if arrays is not None:
+            require_fit(self.layout.tensors, arrays)  # before anything is allocated
         self.buffer = Parameters(self.layout)
         self._predictor = Predictor(self.nodes, self.buffer)
-        if _arrays is None:
+        if arrays is None:
             seed = check.seed(seed)
             self.buffer.fill(lambda tensors: initialize.initialize(self.nodes, tensors, seed))
         else:
-            self.load_state_dict(_arrays)
+            self.load_state_dict(arrays)
 
     @classmethod
     def _of(
         cls, layers: Sequence[Layer], input_size: int, arrays: Mapping[str, np.ndarray]
     ) -> Network:
-        """A network with the parameters of a state dict; no weights are drawn for it."""
-        return cls(layers, input_size, _arrays=arrays)
+        """Return a network with the parameters of a state dict, without initializing weights."""
+        network = cls.__new__(cls)
+        network._build(layers, input_size, arrays=arrays)
+        return network
 
     @property
     def parameters(self) -> np.ndarray:
-        """All tensors in one flat buffer, read-only: `load_state_dict` writes them, and
-        `buffer.snapshot` copies them and `buffer.restore` writes the copy back.
+        """All tensors in one flat float32 array, read-only.
+
+        To write them, use `load_state_dict`; or ``buffer.snapshot()``, which returns a copy, and
+        ``buffer.restore(copy)``.
         """
         return self.buffer.host
 
@@ -81,14 +108,25 @@ class Network:
 
     @property
     def device(self) -> str:
-        """The backend of `forward` and `activations`: "cpu" or "cuda"."""
+        """Backend of `forward` and `activations`: "cpu" or "cuda"."""
         return self._predictor.backend
 
     def to_device(self, backend: str = "cuda") -> Network:
-        """Predict on an NVIDIA GPU from now on; returns the network. Everything else stays as it
-        is: state dicts and files are read and written as before.
+        """Predict on an NVIDIA GPU from now on. State dicts and files do not change.
 
-        Raises RuntimeError, in one line, where there is no GPU, driver, package or memory.
+        Parameters
+        ----------
+        backend : {"cuda"}
+
+        Returns
+        -------
+        Network
+            This network.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no GPU, driver, package or memory.
         """
         if backend != "cuda":
             raise ValueError(f'to_device: backend must be "cuda", got {backend!r}')
@@ -96,17 +134,21 @@ class Network:
         return self
 
     def to_host(self) -> Network:
-        """Predict on the CPU again; the GPU's memory is free once no trainer uses it."""
+        """Predict on the CPU from now on, and return this network.
+
+        The memory of the GPU is freed as soon as no trainer uses it.
+        """
         self._predictor.move_to("cpu")
         return self
 
     @property
     def couples_rows(self) -> bool:
-        """True if in training a row's outputs depend on the other rows of the batch."""
+        """True if a row's outputs in training depend on other rows (batch normalization)."""
         return any(node.couples_rows for node in self.nodes)
 
     @property
     def n_parameters(self) -> int:
+        """Number of elements of all tensors, running statistics included."""
         return len(self.buffer)
 
     def __repr__(self) -> str:
@@ -119,20 +161,42 @@ class Network:
         return {"layers": self.layers, "input_size": self.input_size, "arrays": self.state_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Network.__init__(self, state["layers"], state["input_size"], _arrays=state["arrays"])
+        self._build(state["layers"], state["input_size"], arrays=state["arrays"])
 
     def forward(self, x: ArrayLike | Placed, threads: int | None = None) -> np.ndarray:
-        """Raw outputs in evaluation mode: x (n, input_size) -> (n, output_size) float32. An x of
-        another type is converted to float32.
+        """Return the raw outputs in evaluation mode (without dropout): logits or values.
 
-        A row's outputs depend neither on the other rows nor on `threads` (default: all processors;
-        1 touches no threading layer, and may be called from many Python threads concurrently; on a
-        GPU it means nothing). NaN or infinity in x give NaN.
+        A row's outputs depend neither on the other rows nor on `threads`, to the bit.
+
+        Parameters
+        ----------
+        x : (n, input_size) array
+            Standardized features. float32 in C order is used without a copy; float64, integers,
+            lists and data frames are converted to float32. NaN or infinity in a row give NaN.
+        threads : int >= 1, optional
+            CPU threads. Default: all processors of this process. With 1, no thread pool is used:
+            prefer it in a service that calls `forward` from threads of its own. Not used on a GPU.
+
+        Returns
+        -------
+        (n, output_size) float32 array
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another shape, text, objects or complex numbers, no rows, and numbers beyond
+            float32.
+
+        Notes
+        -----
+        Up to 4 rows are multiplied with a copy of the weights in another layout, which is made when
+        the same parameters predict so few rows a second time and dropped when they change. It
+        doubles the memory of the network.
         """
         return self._predictor.forward(x, threads)
 
     def _placed(self, x: np.ndarray | ByteRows) -> Placed:
-        """Prepare x for many calls of `forward`: on a GPU, a copy of its rows there."""
+        """Return x prepared for many calls of `forward`: on a GPU, a copy of its rows there."""
         return self._predictor.place(x)
 
     placed = Renamed("_placed")
@@ -140,29 +204,71 @@ class Network:
     def activations(
         self, x: ArrayLike, training: bool = False, seed: int = 0, step: int = 0
     ) -> list[np.ndarray]:
-        """Outputs of the hidden nodes for x (n, input_size): a list of (n, units) float32, from the
-        first to the last.
+        """Return the outputs of the hidden layers.
 
-        With `training`, after dropout with the masks of a trainer with this seed at this step, rows
-        of x counted as the samples of one batch.
+        A Dense with its activation and dropout counts as one layer, a normalization as another one.
+
+        Parameters
+        ----------
+        x : (n, input_size) array
+            Standardized features, as for `forward`.
+        training : bool
+            True: apply dropout, and the statistics of these rows in batch normalization.
+        seed, step : int
+            With `training`: dropout masks of update number `step` (from 0) of a trainer with this
+            seed, where x is the mini-batch.
+
+        Returns
+        -------
+        list of (n, units) float32 array
+            From the first hidden layer to the last.
         """
         return self._predictor.activations(x, training, check.seed(seed), step)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of the parameters: "{index in the list}.weight" (units, fan_in) and ".bias"
-        (units,), float32.
+        """Return copies of the tensors by name, as ``torch.nn.Sequential`` of the same modules.
+
+        Returns
+        -------
+        dict of str to float32 array
+            "0.weight" (units, fan_in), "0.bias" (units,), ...: the index of a layer in the list,
+            and the name of a tensor, see `fastsnn.layers`.
         """
         return self.buffer.state_dict()
 
     def load_state_dict(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take parameters over, all or none. Raises ValueError for missing or unknown names,
-        shapes, non-finite numbers.
+        """Copy tensors into the network, all or none.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            As `state_dict` returns it; other real dtypes are converted to float32.
+
+        Raises
+        ------
+        ValueError
+            For missing or unknown names, other shapes, and numbers that are not real or not finite.
         """
         self.buffer.load(arrays)
         self._predictor.engine.expect_predictions()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file, replaced atomically."""
+        """Write the network to a safetensors file. `fastsnn.load` reads it.
+
+        An existing file is replaced atomically. To include standardization and names, save a
+        `Model`.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        FloatingPointError
+            If a parameter is NaN or infinite. Nothing is written.
+        RuntimeError
+            If the system refuses to write the file. An existing file is kept.
+        """
         sizes = self.input_size, self.output_size
         modelfile.write(path, self.layers, sizes, self.state_dict(), {})
 
@@ -175,8 +281,41 @@ def mlp(
     dropout: float = 0.0,
     seed: int = 0,
 ) -> Network:
-    """`layers` hidden layers of Dense(width), SELU and, with dropout > 0, AlphaDropout; and
-    Dense(output_size).
+    """Return a self-normalizing network with equally wide hidden layers.
+
+    Each hidden layer is `Dense(width)`, `SELU()` and, if `dropout` > 0, `AlphaDropout(dropout)`.
+    The last layer is `Dense(output_size)`. Weights are LeCun-normal (Klambauer et al. 2017).
+
+    Parameters
+    ----------
+    input_size : int >= 1
+        Features of a row. Standardize them to mean 0 and variance 1.
+    output_size : int >= 1
+        Raw outputs: number of classes, tasks or targets.
+    layers : int >= 1
+        Hidden layers; the output layer is not counted. Up to 100,000.
+    width : int >= 1
+        Units of each hidden layer.
+    dropout : float in [0, 1)
+        Probability of dropping a unit. 0 omits the dropout layers.
+    seed : int in [0, 2**64)
+        Seed of the initial weights.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments of another type or out of range.
+
+    Examples
+    --------
+    >>> import fastsnn as fs
+    >>> net = fs.mlp(input_size=4, output_size=3, layers=32, width=64, dropout=0.01)
+    >>> len(net.layers), net.n_parameters
+    (97, 129475)
     """
     layers = check.integer(layers, "mlp: layers", 1, MOST_LAYERS)
     width = check.integer(width, "mlp: width", 1, MOST_UNITS)

@@ -3,7 +3,8 @@
 In the formulas, p is a parameter, g its gradient of the mean loss, and t the number of the update,
 from 1. All parameters are updated alike, biases included. Weight decay means L2 regularization
 added to the gradient (``g + weight_decay * p``), unless the class says that it is decoupled.
-Updates are computed in float32.
+Updates are computed in float32. Options of another type or out of range raise TypeError or
+ValueError.
 
 Each class names a row of `kernels/updates.py`, which has the formula of one element, and computes
 the scalars of an update. To add one: a row there if no formula fits, a class here, and its name in
@@ -37,7 +38,8 @@ def _check(optimizer: Optimizer, **ranges: tuple[float, float]) -> None:
 
 
 class Optimizer:
-    """The base class of optimizers. Each is a frozen dataclass.
+    """The base class of optimizers. Each is a frozen dataclass, whose options are checked: those of
+    another type or out of range raise TypeError or ValueError.
 
     Attributes
     ----------
@@ -107,8 +109,6 @@ class SGD(Optimizer):
     nesterov : bool
         Nesterov momentum (Sutskever et al. 2013); needs momentum > 0.
     weight_decay : float >= 0
-
-    Options of another type or out of range raise TypeError or ValueError.
     """
 
     run_learning_rate: ClassVar[float] = 0.04
@@ -155,8 +155,6 @@ class Adam(Optimizer):
     eps : float >= 0
         Added to the denominator.
     weight_decay : float >= 0
-
-    Options of another type or out of range raise TypeError or ValueError.
     """
 
     run_learning_rate: ClassVar[float] = 1e-4
@@ -208,8 +206,6 @@ class AdamW(Adam):
         Added to the denominator.
     weight_decay : float >= 0
         Decoupled from the gradient. The learning rate includes the schedule's factor.
-
-    Options of another type or out of range raise TypeError or ValueError.
     """
 
     decoupled: ClassVar[bool] = True
@@ -240,8 +236,6 @@ class RMSprop(Optimizer):
         Added to the denominator.
     weight_decay : float >= 0
     momentum : float in [0, 1)
-
-    Options of another type or out of range raise TypeError or ValueError.
     """
 
     learning_rate: float = 1e-2
@@ -288,8 +282,6 @@ class Lion(Optimizer):
         Decay rate of the running mean of gradients.
     weight_decay : float >= 0
         Decoupled from the gradient. The learning rate includes the schedule's factor.
-
-    Options of another type or out of range raise TypeError or ValueError.
     """
 
     learning_rate: float = 1e-4
@@ -336,8 +328,6 @@ class NAdam(Optimizer):
         Added to the denominator.
     weight_decay : float >= 0
     momentum_decay : float >= 0
-
-    Options of another type or out of range raise TypeError or ValueError.
     """
 
     learning_rate: float = 2e-3

@@ -73,7 +73,10 @@ class Schedule:
 class Constant(Schedule):
     """A constant learning rate: the factor is 1.
 
-    >>> Constant().factor(step=7, n_steps=10, history=[])
+    Examples
+    --------
+    >>> import fastsnn as fs
+    >>> fs.schedules.Constant().factor(step=7, n_steps=10, history=[])
     1.0
     """
 
@@ -99,7 +102,8 @@ class StepDecay(Schedule):
 
     Examples
     --------
-    >>> [StepDecay(every=0.5).factor(step, 4, []) for step in range(4)]
+    >>> import fastsnn as fs
+    >>> [fs.schedules.StepDecay(every=0.5).factor(step, 4, []) for step in range(4)]
     [1.0, 1.0, 0.1, 0.1]
     """
 
@@ -135,7 +139,9 @@ class CosineDecay(Schedule):
 
     Examples
     --------
-    >>> [round(CosineDecay(warmup=0).factor(step, 4, []), 2) for step in range(4)]
+    >>> import fastsnn as fs
+    >>> schedule = fs.schedules.CosineDecay(warmup=0)
+    >>> [round(schedule.factor(step, 4, []), 2) for step in range(4)]
     [1.0, 0.85, 0.5, 0.15]
     """
 
@@ -174,8 +180,9 @@ class ReduceOnPlateau(Schedule):
 
     Examples
     --------
+    >>> import fastsnn as fs
     >>> history = [{"validation_loss": loss} for loss in (1.0, 0.9, 0.9, 0.95)]
-    >>> ReduceOnPlateau(patience=2).factor(40, 100, history)
+    >>> fs.schedules.ReduceOnPlateau(patience=2).factor(40, 100, history)
     0.5
     """
 
@@ -248,7 +255,9 @@ class OneCycle(Schedule):
 
     Examples
     --------
-    >>> [round(OneCycle(warmup=0.5, start=0.2, end=0).factor(step, 4, []), 2) for step in range(4)]
+    >>> import fastsnn as fs
+    >>> schedule = fs.schedules.OneCycle(warmup=0.5, start=0.2, end=0)
+    >>> [round(schedule.factor(step, 4, []), 2) for step in range(4)]
     [0.2, 1.0, 0.5, 0.0]
     """
 
@@ -277,8 +286,10 @@ class LogCosine(Schedule):
 
     Examples
     --------
-    >>> [round(LogCosine().factor(step, 15, []), 2) for step in (0, 1, 2, 3, 5, 7)]
-    [0.0, 0.0, 0.75, 0.0, 0.95, 0.0]
+    >>> import fastsnn as fs
+    >>> schedule = fs.schedules.LogCosine()
+    >>> [round(schedule.factor(step, 15, []), 2) for step in (0, 1, 2, 3, 5, 7)]
+    [0.0, 0.0, 0.93, 0.0, 0.93, 0.0]
     """
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:

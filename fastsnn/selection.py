@@ -1,8 +1,8 @@
-"""The choice of the best epoch: which it is, what counts as an improvement, its weights put back.
+"""Choice of the best epoch: comparison of figures, and the copy of the best weights.
 
-A figure of an epoch's record is named "PART_FIGURE", such as "validation_accuracy"; whether more of
-it is better is known by `metrics.LARGER_IS_BETTER`. NaN is a figure that could not be measured: any
-number is better.
+Keys of an epoch's record have the form "PART_FIGURE", such as "validation_accuracy".
+`metrics.LARGER_IS_BETTER` says which figures are maximized. NaN means that a figure could not be
+measured; any number is better.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def larger_is_better(monitor: str, where: str = "monitor") -> bool:
-    """True if more of a figure is better. Raises TypeError or ValueError for an unknown name."""
+    """Return True if a figure is maximized, False if it is minimized.
+
+    monitor: key of a record, "PART_FIGURE". Raises TypeError or ValueError for an unknown figure.
+    """
     if not isinstance(monitor, str):
         raise TypeError(f"{where} must be the name of a figure, got {shown(monitor)}")
     figure = monitor.rsplit("_", 1)[-1]
@@ -34,19 +37,21 @@ def larger_is_better(monitor: str, where: str = "monitor") -> bool:
 
 
 def beats(value: float, best: float, larger: bool) -> bool:
-    """True if a value is better than the best so far; an equal one is not."""
+    """Return True if a value is better than the best so far; an equal one is not."""
     if isnan(best):
         return not isnan(value)
     return value > best if larger else value < best
 
 
 def improves(monitor: str, value: float, best: float) -> bool:
-    """`beats` for a figure by its name."""
+    """Return `beats` for the key of a record."""
     return beats(value, best, larger_is_better(monitor))
 
 
 def best_index(values: Sequence[float], larger: bool, ties: Sequence[float] | None = None) -> int:
-    """Index of the best value; among equals the one with the lowest of `ties`, then the first."""
+    """Return the index of the best value; among equal ones that with the lowest of `ties`, then the
+    first.
+    """
     sign = -1 if larger else 1
 
     def rank(i: int) -> tuple[bool, float, float]:
@@ -56,8 +61,8 @@ def best_index(values: Sequence[float], larger: bool, ties: Sequence[float] | No
 
 
 def best_epoch(history: Records, monitor: str) -> int:
-    """Index of the best record by `monitor`; among equals the one of the lowest loss, then the
-    first. Raises ValueError where it is not measured.
+    """Return the index of the best record by `monitor`; among equal ones that with the lowest loss
+    of the same part, then the first. Raises ValueError if the records have no such key.
     """
     if monitor not in history[0] or monitor.rsplit("_", 1)[-1] not in LARGER_IS_BETTER:
         known = [name for name in history[0] if name.rsplit("_", 1)[-1] in LARGER_IS_BETTER]
@@ -71,10 +76,10 @@ def best_epoch(history: Records, monitor: str) -> int:
 
 
 def monitor_of(history: Records, task: str, loss: Loss | None = None) -> str | None:
-    """The figure that chooses the best epoch of a run with this loss, by default the one that the
-    task suggests; None without validation data.
+    """Return the key of the records that chooses the best epoch of a run with this loss (default:
+    that of the task), or None without validation data.
 
-    The loss where the task's own figure cannot be measured (AUC with labels of one kind).
+    It is "validation_loss" if the main figure cannot be measured (AUC with one kind of label).
     """
     name = f"validation_{main_of(loss or suggested(task))}"
     if name not in history[0]:
@@ -83,26 +88,29 @@ def monitor_of(history: Records, task: str, loss: Loss | None = None) -> str | N
 
 
 def best_of_run(history: Records, task: str, loss: Loss | None = None) -> int:
-    """Index of the best epoch of a run; the last one without validation data. See `monitor_of`."""
+    """Return the index of the best epoch of a run by `monitor_of`; without validation data, that of
+    the last epoch.
+    """
     name = monitor_of(history, task, loss)
     return len(history) - 1 if name is None else best_epoch(history, name)
 
 
 class BestWeights:
-    """A copy of a network's parameters at the best epoch so far."""
+    """Copy of a network's parameters at the best epoch so far."""
 
     def __init__(self) -> None:
         self._copy: np.ndarray | None = None
 
     def forget(self) -> None:
+        """Drop the copy."""
         self._copy = None
 
     def keep(self, parameters: Parameters) -> None:
-        """Copy the parameters as they are now."""
+        """Copy the current parameters."""
         self._copy = parameters.snapshot()
 
     def restore(self, parameters: Parameters) -> bool:
-        """Put the copy back and drop it; False, and nothing happens, if there is none."""
+        """Write the copy back and drop it. Return False, and change nothing, if there is none."""
         if self._copy is None:
             return False
         parameters.restore(self._copy)

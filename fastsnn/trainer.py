@@ -1,5 +1,7 @@
 """`Trainer`: steps, epochs, gradients, evaluation, state."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
@@ -80,10 +82,10 @@ class Trainer:
 
     Examples
     --------
+    >>> import fastsnn as fs
     >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype(np.float32)
     >>> y = (x[:, 0] > 0).astype(int)
-    >>> from fastsnn import mlp
-    >>> trainer = Trainer(mlp(4, 2, layers=2, width=16), optimizer=SGD(0.1))
+    >>> trainer = fs.Trainer(fs.mlp(4, 2, layers=2, width=16), optimizer=fs.SGD(0.1))
     >>> history = trainer.fit(x, y, epochs=20, batch_size=32)
     >>> len(history), trainer.evaluate(x, y)["accuracy"] > 0.95
     (20, True)
@@ -92,8 +94,10 @@ class Trainer:
     network, loss = Checked[Network](), Checked[str | Loss]()
     threads, backend, precision = Checked[int](), Checked[str](), Checked[str]()
     seed = Checked(lambda self, value: check.seed(value))
-    step_count = Checked(lambda self, value: check.integer(value, "step_count", 0, MOST_STEPS))
-
+    step_count = Checked(
+        lambda self, value: check.integer(value, "step_count", 0, MOST_STEPS),
+        "Updates so far. Dropout masks are a function of it.",
+    )
     optimizer = Checked(lambda self, value: successor(value, self.__dict__.get("optimizer")))
     class_weight = Checked(
         lambda self, value: check.class_weight(value, self._loss, self.network.output_size)
@@ -133,9 +137,7 @@ class Trainer:
 
     @exclusive
     def __getstate__(self) -> dict[str, Any]:
-        """Return the arguments and the state, from which `__setstate__` builds an equal trainer,
-        without buffers and compiled code.
-        """
+        """Return arguments and state, without buffers and compiled code."""
         arguments = {
             name: getattr(self, name)
             for name in ("network", "loss", "optimizer", "seed", "backend", "precision")
@@ -160,7 +162,7 @@ class Trainer:
         y : (n,) array of int, or (n, outputs) array
             Classes, or targets, as the loss requires, see `Trainer`.
         sample_weight : (n,) array, optional
-            Weights >= 0: row i's loss is multiplied by ``sample_weight[i]``. Default: 1.
+            Weights w >= 0 of the rows: the loss is sum_i w_i loss_i / sum_i w_i. Default: 1.
 
         Returns
         -------
@@ -298,8 +300,8 @@ class Trainer:
             Number of the last epoch, earlier epochs in `history` included.
         batch_size : int >= 1
             Rows of a mini-batch.
-        validation_data : (x, y), optional
-            Data that are evaluated after each epoch.
+        validation_data : tuple, optional
+            (x, y) that are evaluated after each epoch.
         callbacks : list of objects, optional
             Called in this order, see `fastsnn.callbacks.Callback` for the four methods:
             ``on_fit_start(trainer, epochs, batches)``, ``on_batch_end(trainer, samples, loss)``,
@@ -308,7 +310,7 @@ class Trainer:
         schedule : Schedule, optional
             One of `fastsnn.schedules`. Default: a constant learning rate.
         sample_weight : (n,) array, optional
-            Weights >= 0: row i's loss is multiplied by ``sample_weight[i]``. Default: 1.
+            Weights w >= 0 of the rows: the loss is sum_i w_i loss_i / sum_i w_i. Default: 1.
         history : list of dict, optional
             Records of earlier epochs, to resume a training. New records are appended to it.
 
@@ -322,8 +324,8 @@ class Trainer:
             - "learning_rate": learning rate of the epoch's last update
             - "seconds": duration of the updates, in seconds, without the evaluation
             - "samples_per_second": rows per second
-            - "validation_loss" and other figures of `evaluate` with the prefix "validation_", if
-              there are validation data
+            - "validation_loss", "validation_accuracy", ...: the figures of `evaluate`, if there are
+              validation data
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The version, written once: in pyproject.toml."""
+"""The version of the package, which is written in pyproject.toml alone."""
 
 import importlib.metadata
 import tomllib
@@ -7,7 +7,7 @@ from pathlib import Path
 
 def _version() -> str:
     project = Path(__file__).parents[1] / "pyproject.toml"
-    if project.is_file():  # a checkout: its own file, whatever else is installed
+    if project.is_file():  # a checkout: its own version, even if another one is installed
         version: str = tomllib.loads(project.read_text())["project"]["version"]
         return version
     return importlib.metadata.version("fastsnn")

@@ -286,7 +286,7 @@ def test_divergence_is_where_the_cpu_s_is():
 
 def test_an_unknown_loss_is_refused():
     class Unknown(fs.MSE):
-        code = 99
+        _code = 99
 
     x, y = data()[0], np.zeros((21, 4), np.float32)
     trainer = CudaTrainer(network(), Unknown())

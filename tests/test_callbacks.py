@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
+from fastsnn.callbacks import Callback
 from fastsnn.selection import best_epoch
 
 
@@ -52,6 +53,35 @@ def test_callbacks_in_order():
     epoch = ["batch", "batch", "epoch", "second"]
     assert kinds == ["start", *epoch, *epoch, "end"]
     assert events[0] == ("start", 5, 2) and events[-1] == ("end", 2)
+
+
+class Ends(Callback):
+    """Has one of the four methods; inherits three that do nothing."""
+
+    def on_epoch_end(self, trainer, history):
+        return len(history) == 2
+
+
+@pytest.mark.parametrize(
+    "derived, watched", [(Ends(), False), (fs.EarlyStopping(), False), (Log([]), True)]
+)
+def test_methods_inherited_from_callback_cost_nothing(derived, watched, monkeypatch):
+    """Only a method `on_batch_end` of its own limits a training to one step per native call."""
+    trainer, asked = trainer_of(), set()
+    several = trainer._engine.steps_at_once
+
+    def steps_at_once(samples, is_watched):
+        asked.add(is_watched)
+        return several(samples, is_watched)
+
+    monkeypatch.setattr(trainer._engine, "steps_at_once", steps_at_once)
+    x, y = problem()
+    trainer.fit(x, y, 3, 10, validation_data=(x, y), callbacks=[derived])
+    assert asked == {watched}
+
+
+def test_a_callback_may_derive_from_callback():
+    assert len(trainer_of().fit(*problem(), 5, callbacks=[Callback(), Ends()])) == 2
 
 
 class Script:

@@ -22,7 +22,8 @@ NAMES = {
     "fs": fs, "np": np, "schedules": schedules, "search": search, "theory": theory, "X": X,
     "protocol": protocol, "fixed_points": fixed_points, "s": Standardizer.fit(X),
     "Standardizer": Standardizer, "net": fs.mlp(2, 2, layers=1, width=4),
-    "adam": fs.Adam(0.25), "make": type("Copy", (), {}),
+    "adam": fs.Adam(0.25), "huber": fs.Huber(0.5), "selu": fs.SELU(), "norm": fs.BatchNorm(),
+    "dropout": fs.AlphaDropout(0.5), "make": type("Copy", (), {}),
 }  # fmt: skip
 # (a name of version 0.1 in use, the same today)
 RENAMED = [
@@ -56,6 +57,11 @@ RENAMED = [
     ("adam.update", "adam._update"),
     ("adam.state", "adam._state"),
     ("adam.n_state", "adam._n_state"),
+    ("selu.kernel()", "selu._kernel()"),
+    ("dropout.dropout", "dropout._dropout"),
+    ("norm.op", "norm._op"),
+    ("huber.code", "huber._code"),
+    ("huber.parameter", "huber._parameter"),
 ]
 
 

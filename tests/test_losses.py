@@ -46,7 +46,7 @@ def bits(trainer):
 
 def test_every_loss_of_the_kernels_is_described():
     assert set(kernels.LOSSES) == set(losses.LOSSES) == set(oracle.LOSSES)
-    assert [kind().code for kind in losses.LOSSES.values()] == list(range(len(ALL)))
+    assert [kind()._code for kind in losses.LOSSES.values()] == list(range(len(ALL)))
     assert {type(loss).__name__ for loss in ALL} == set(losses.__all__) <= set(fs.__all__)
 
 
@@ -166,7 +166,7 @@ def test_a_code_that_kernels_do_not_know_is_refused(code):
     class Unknown(fs.MSE):
         pass
 
-    Unknown.code = code
+    Unknown._code = code
     trainer = trainer_of(Unknown(), threads=1)
     before = bits(trainer)
     for call in (trainer.step, trainer.gradients):

@@ -15,8 +15,10 @@ class Checked(Generic[T]):
     descriptor has no ``__get__``, so reading the attribute is as fast as reading any other.
     """
 
-    def __init__(self, check: Callable[[Any, Any], T] | None = None) -> None:
+    def __init__(self, check: Callable[[Any, Any], T] | None = None, doc: str = "") -> None:
         self.check = check
+        when = "checked when it is set" if check else "cannot be changed"
+        self.__doc__ = doc or f"The parameter of this name; {when}."
 
     def __set_name__(self, kind: type, name: str) -> None:
         self.name = name

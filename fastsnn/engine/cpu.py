@@ -115,14 +115,14 @@ class TrainingEngine(Interface):
         """Reserve the buffers and write the job of the first step."""
         first_row, sizes, step, seed, loss, update, _, _ = steps
         updates.require(update)
-        require_loss(loss.code)
+        require_loss(loss._code)
         samples = max(sizes)
         self.reserve(samples)
-        self.parameter = np.float32(loss.parameter)
+        self.parameter = np.float32(loss._parameter)
         job = self.job
         job[regions.FIRST_ROW], job[regions.SAMPLES] = first_row, samples
         job[regions.STEP], job[regions.SEED] = step & 0xFFFFFFFF, signed64(seed)
-        job[regions.LOSS], job[regions.UPDATE] = loss.code, update
+        job[regions.LOSS], job[regions.UPDATE] = loss._code, update
         job[regions.THREADS] = threads = processors.resolve(self.threads)
         job[regions.SPLIT] = self._shares_panels(samples, threads)
 

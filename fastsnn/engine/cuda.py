@@ -140,13 +140,13 @@ class TrainingEngine(Interface):
         data = self._data(batch)
         jobs = np.zeros((len(sizes), modules.job.JOB), np.int64)
         scalars = np.zeros((len(sizes), modules.job.HYPERS), np.float32)
-        numbers = require_loss(loss.code).targets == NUMBERS
+        numbers = require_loss(loss._code).targets == NUMBERS
         outputs = self.nodes[-1].fan_out if numbers else 1
         for i, (size, hyper) in enumerate(zip(sizes, hypers, strict=True)):
             jobs[i, modules.job.FIRST_ROW], first_row = first_row, first_row + size
             jobs[i, modules.job.STEP] = (step + i) & 0xFFFFFFFF
             scalars[i, : len(hyper)] = hyper
-            scalars[i, modules.job.PARAMETER] = loss.parameter
+            scalars[i, modules.job.PARAMETER] = loss._parameter
             scalars[i, modules.job.SCALE] = 1 / (size * outputs)
         jobs[:, modules.job.SEED] = modules.dropout.signed64(seed)
         scalars[:, modules.job.LIMIT] = limit
@@ -154,7 +154,7 @@ class TrainingEngine(Interface):
         modules.device.write(self.hypers, 0, scalars.reshape(-1))
         modules.device.write(self.slots, 0, np.zeros(modules.job.SLOTS, np.int64))
         for size in sizes:
-            self._launches(params, data, size, loss.code, update, state).run()
+            self._launches(params, data, size, loss._code, update, state).run()
         count, columns = len(sizes), modules.job.HYPERS
         scalars = modules.device.read(self.hypers).reshape(-1, columns)
         overflows = scalars[:count, modules.job.OVERFLOW]

@@ -123,7 +123,7 @@ class _Builder:
                 f"{where}: an activation must follow its Dense directly, or its normalization"
             )
         self.group.add("activation")
-        self._change(activation=layer.kernel())
+        self._change(activation=layer._kernel())
         if isinstance(layer, SELU):
             self._change(fixed_point=layer.fixed_point)
 
@@ -134,14 +134,14 @@ class _Builder:
             )
         self.group.add("norm")
         momentum = getattr(layer, "momentum", 0.0)
-        self._node(name, self.width, op=layer.op, eps=layer.eps, momentum=momentum)
+        self._node(name, self.width, op=layer._op, eps=layer.eps, momentum=momentum)
 
     def _dropout(self, layer: Dropping, where: str) -> None:
         if "dropout" in self.group:
             raise ValueError(f"{where}: at most one dropout per Dense; remove one of the two")
         _warn_about_dropout(where, self._last_activation(), layer)
         self.group.add("dropout")
-        self._change(dropout=layer.dropout, rate=float(layer.rate), site=self.sites)
+        self._change(dropout=layer._dropout, rate=float(layer.rate), site=self.sites)
         self.sites += 1
 
     def _last_activation(self) -> str:

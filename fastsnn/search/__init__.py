@@ -7,15 +7,16 @@
 ({'x': 2}, 0)
 """
 
-from typing import TYPE_CHECKING
+import typing as _typing
 
-from fastsnn.deprecated import renamed
+from fastsnn.deprecated import renamed as _renamed
 from fastsnn.search.loop import Found, search
-from fastsnn.search.protocol import NAMES_0_1, BestEpoch, ModelSelection
+from fastsnn.search.protocol import NAMES_0_1 as _NAMES_0_1
+from fastsnn.search.protocol import BestEpoch, ModelSelection
 from fastsnn.search.space import Range, grid
 from fastsnn.search.trial import Trial
 
 __all__ = ["BestEpoch", "Found", "ModelSelection", "Range", "Trial", "grid", "search"]
 
-if not TYPE_CHECKING:
-    __getattr__ = renamed(__name__, NAMES_0_1)
+if not _typing.TYPE_CHECKING:  # type checkers report the old names
+    __getattr__ = _renamed(__name__, _NAMES_0_1)

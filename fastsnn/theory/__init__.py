@@ -1,14 +1,18 @@
-"""The theory of self-normalizing networks as a tool (Klambauer et al. 2017): how mean and variance
-go through a layer, where they come to rest, SELUs for other fixed points, theorems 1 to 3 checked.
+"""Theory of self-normalizing networks (Klambauer et al. 2017): the map of mean and variance through
+a layer, its Jacobian and fixed points, SELU parameters for other fixed points, and numerical checks
+of theorems 1 to 3. Everything is computed in float64.
+
+Notation: a unit with weights w_i has `weight_sum` = sum_i w_i (the paper's omega) and
+`weight_square_sum` = sum_i w_i^2 (tau). `mean` and `variance` (mu and nu) are those of its inputs.
 
 >>> m, v = moment_map(0.05, 1.4)  # of a unit's inputs -> of its outputs
 >>> round(m, 4), round(v, 4)
 (0.036, 1.3)
 """
 
-from typing import TYPE_CHECKING
+import typing as _typing
 
-from fastsnn.deprecated import renamed
+from fastsnn.deprecated import renamed as _renamed
 from fastsnn.theory.fixed_points import fixed_point, selu_constants
 from fastsnn.theory.moments import (
     ALPHA,
@@ -37,5 +41,5 @@ __all__ = [
     "jacobian", "moment_map", "selu_constants", "spectral_norm", "spectral_radius",
 ]  # fmt: skip
 
-if not TYPE_CHECKING:
-    __getattr__ = renamed(__name__, {"solve": "fastsnn.theory.selu_constants"})
+if not _typing.TYPE_CHECKING:  # type checkers report the old names
+    __getattr__ = _renamed(__name__, {"solve": "fastsnn.theory.selu_constants"})

@@ -1,4 +1,4 @@
-"""Fixed points of the moment map: where layer after layer leads to, and SELUs made for one."""
+"""Fixed points of the moment map, and SELU parameters for a given fixed point."""
 
 from __future__ import annotations
 
@@ -34,25 +34,33 @@ def fixed_point(
     lambda_: float = LAMBDA,
     start: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[Any, Any]:  # floats, or arrays, as given
-    """The attracting fixed point of `moment_map` that iterating it from `start` leads to.
+    """Return the attracting fixed point of `moment_map` that iteration from `start` leads to.
 
-    Iteration, then Newton's method on (mean, variance) - moment_map(mean, variance). Klambauer et
-    al. 2017, definition 1 and theorem 1.
+    Klambauer et al. 2017, definition 1 and theorem 1. The map is iterated; then Newton's method
+    solves (mean, variance) = moment_map(mean, variance).
 
     Parameters
     ----------
-    weight_sum, weight_square_sum : numbers or arrays, broadcast together
-    start : (mean, variance > 0)
+    weight_sum, weight_square_sum : float or array, broadcast together
+        Sums of a unit's weights and of their squares, see `moment_map`.
+    alpha, lambda_ : float
+        Parameters of SELU, see `moment_map`.
+    start : tuple of 2 floats
+        Mean and variance > 0.
 
     Returns
     -------
-    (mean, variance) : floats, or arrays of the common shape; to about 1e-13
+    mean, variance : float, or float64 array of the common shape
+        With errors of about 1e-13.
 
     Raises
     ------
-    ValueError : the variance collapses to 0 or grows without bound, or what is found does not
-        attract (an eigenvalue of the Jacobian of 1 or more).
+    ValueError
+        If the variance collapses to 0 or grows without bound, or if the fixed point found is not
+        attracting (its Jacobian has an absolute eigenvalue of 1 or more).
 
+    Examples
+    --------
     >>> m, v = fixed_point(0.05, 1.1)
     >>> round(m, 5), round(v, 5)
     (0.05143, 1.40447)
@@ -105,7 +113,7 @@ def _pair(start: Any) -> tuple[float, float]:
 
 
 def _step(d_m: np.ndarray, d_v: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """In units of the deviation and of the variance."""
+    """Return the larger relative change: of m in standard deviations, of v in variances."""
     step: np.ndarray = np.maximum(np.abs(d_m) / np.sqrt(v), np.abs(d_v) / v)
     return step
 
@@ -132,41 +140,61 @@ def _require_between(v: np.ndarray, w: np.ndarray, t: np.ndarray) -> None:
 def selu_constants(
     mean: float, variance: float, weight_sum: float = 0.0, weight_square_sum: float = 1.0
 ) -> tuple[float, float]:
-    """(alpha, lambda_) of the SELU for which (mean, variance) is a fixed point of `moment_map`.
+    """Return alpha and lambda of the SELU for which (mean, variance) is a fixed point.
 
-    Klambauer et al. 2017, appendix A5. With k = mean weight_sum, s = variance weight_square_sum
-    and z ~ N(k, s):
+    Klambauer et al. 2017, appendix A5. With k = mean * weight_sum, s = variance * weight_square_sum
+    and expectations over z ~ N(k, s), restricted to one side of 0::
 
-        A = E[z; z > 0]    B = E[1 - exp(z); z <= 0]
-        S = E[z^2; z > 0]  C = E[(1 - exp(z))^2; z <= 0]
+        A = E[z; z > 0]        B = E[1 - exp(z); z <= 0]
+        S = E[z^2; z > 0]      C = E[(1 - exp(z))^2; z <= 0]
 
-    the two conditions are lambda A - lambda alpha B = mean, a line, and lambda^2 S + (lambda
-    alpha)^2 C = variance + mean^2, an ellipse. On the ellipse's quarter with lambda > 0 and
-    alpha > 0 the mean rises from -B sqrt((variance + mean^2) / C) to A sqrt((variance + mean^2) /
-    S): there is one solution for a mean between these, and none for another. With the weights of
-    the default, weight_sum = 0 and weight_square_sum = 1, so
+    (mean, variance) is a fixed point of `moment_map` if::
 
-        -sqrt(variance) B / sqrt(C - B^2) < mean < sqrt(variance / (pi - 1)) = 0.683 sqrt(variance)
+        lambda A - lambda alpha B = mean                                     (a line)
+        lambda^2 S + (lambda alpha)^2 C = variance + mean^2                  (an ellipse)
 
-    can be reached, where the factor on the left goes from 0.683 for small variances to 1 for large
-    ones.
+    On the quarter of the ellipse with lambda > 0 and alpha > 0, the left side of the first equation
+    rises from -B sqrt((variance + mean^2) / C) to A sqrt((variance + mean^2) / S). So there is one
+    solution for a mean between these bounds, and none otherwise.
 
-    For weight_sum = 0 all of them attract. The eigenvalues are 0 and t dv~/ds = Cov(f, z f') /
-    variance for f = selu and t = weight_square_sum. With h = z f' - f, which is 0 for z > 0 and
-    lambda alpha (1 - (1 - z) exp(z)) else, that is 1 + Cov(f, h) / variance. f rises and h falls
-    with z: Cov(f, h) < 0. And 0 <= h <= -f for z <= 0, with f's means on the two equally probable
-    sides of 0 having opposite signs, gives Var(h) <= E[f^2; z <= 0] < 4 Var(f), so Cov(f, h) >
-    -2 variance. The eigenvalue lies between -1 and 1.
+    Parameters
+    ----------
+    mean : float
+        For the default weights, above -sqrt(variance) B / sqrt(C - B^2) and below
+        sqrt(variance / (pi - 1)) = 0.683 sqrt(variance). The lower bound is -0.683 sqrt(variance)
+        for small variances and tends to -sqrt(variance) for large ones.
+    variance : float in [1e-100, 1e100]
+    weight_sum : float
+        Sum of a unit's weights. Default: 0, its expectation for LeCun-normal weights.
+    weight_square_sum : float in [1e-100, 1e100]
+        Sum of their squares. Default: 1, its expectation for LeCun-normal weights.
 
-    The authors' published solver lets z itself have this mean and variance, which is weight_sum =
-    1; its example (-0.1, 2) needs that. With weights as they are drawn, of sum 0 in the mean, such
-    a network comes to rest elsewhere, for that example at (0.016, 2.223), unless the mean is 0,
-    where the two are the same.
+    Returns
+    -------
+    alpha, lambda_ : float
 
     Raises
     ------
-    ValueError : variance or weight_square_sum not positive and finite; a mean out of reach.
+    TypeError, ValueError
+        For arguments of another type or out of range, and a mean that no SELU reaches.
 
+    Notes
+    -----
+    The authors' published solver lets z itself have this mean and variance, which is
+    ``weight_sum=1``; its example (-0.1, 2) needs that. With random weights, whose sum is 0 on
+    average, a network with those parameters converges to (0.016, 2.223) instead. For mean 0 both
+    solutions are the same.
+
+    For weight_sum = 0 all these fixed points attract. The eigenvalues of the Jacobian are 0 and
+    weight_square_sum dv~/ds = Cov(f, z f') / variance for f = selu. With h = z f' - f, which is 0
+    for z > 0 and lambda alpha (1 - (1 - z) exp(z)) else, the second one is
+    1 + Cov(f, h) / variance. f rises and h falls with z, hence Cov(f, h) < 0. For z <= 0,
+    0 <= h <= -f; and the means of f over the two sides of 0, which are equally probable, have
+    opposite signs. So Var(h) <= E[f^2; z <= 0] < 4 Var(f), and Cov(f, h) > -2 variance. The
+    eigenvalue lies between -1 and 1.
+
+    Examples
+    --------
     >>> alpha, lambda_ = selu_constants(0.0, 2.0)
     >>> round(alpha, 8), round(lambda_, 8)
     (1.97125575, 1.06070908)
@@ -216,7 +244,7 @@ def _solvable(value: object, name: str, positive: bool = False) -> float:
 
 
 def _sides(mean: float, variance: float) -> list[float]:
-    """E[z; z > 0], E[1 - exp(z); z <= 0], and those of the squares, for z of these moments."""
+    """Return A, B, S and C of `selu_constants` for z ~ N(mean, variance)."""
     k, s = np.array([mean]), np.array([variance])
     if s[0] < gaussian.SMALL:
         total = np.zeros(4)

@@ -1,4 +1,4 @@
-"""Integrals of a Gaussian z ~ N(k, s) over one side of 0: what all moments of SELU are made of."""
+"""Integrals over one side of 0 for a Gaussian z ~ N(k, s); the moments of SELU are sums of them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 SMALL = 0.01  # below this s, differences of the closed forms would lose more than two digits
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
-_FAR = 9.0  # standard deviations; the density there is 1e-18
+_FAR = 9.0  # standard deviations; the density is 1e-18 there
 _SPACING = 0.5  # of the sum for erfcx; its error is exp(-(pi / _SPACING)^2) = 7e-18
 
 
 class Half(NamedTuple):
-    """For z ~ N(k, s), arrays of one dimension.
+    """Integrals for z ~ N(k, s), as one-dimensional arrays.
 
-    positive = P(z > 0); negative = P(z <= 0); density = phi(k / sqrt(s)), the standard normal
+    positive = P(z > 0); negative = P(z <= 0); density = phi(k / sqrt(s)), phi the standard normal
     density; exp1 = E[exp(z); z <= 0]; exp2 = E[exp(2 z); z <= 0]
     """
 
@@ -29,11 +29,11 @@ class Half(NamedTuple):
 
 
 def half(k: np.ndarray, s: np.ndarray) -> Half:
-    """The five integrals for k (n,), |k| <= 1e100, and s (n,), 0 < s <= 1e200.
+    """Return the five integrals for k (n,), abs(k) <= 1e100, and s (n,), 0 < s <= 1e200.
 
     E[exp(n z); z <= 0] = exp(n k + n^2 s / 2) erfc((k + n s) / sqrt(2 s)) / 2. Where the argument
-    is positive, the product is exp(-k^2 / (2 s)) erfcx(argument) / 2: neither factor overflows, or
-    vanishes before the product does.
+    is positive, the product is exp(-k^2 / (2 s)) erfcx(argument) / 2: neither factor overflows, and
+    neither underflows before the product does.
     """
     deviation = np.sqrt(s)
     r = k / deviation
@@ -59,16 +59,16 @@ def _exp_erfc(
 
 
 def erfc(x: np.ndarray) -> np.ndarray:
-    """The complementary error function of an array."""
+    """Return the complementary error function of an array."""
     return np.fromiter(map(math.erfc, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
 
 
 def erfcx(x: np.ndarray) -> np.ndarray:
-    """exp(x^2) erfc(x) for x >= 0, to a few units of the last digit.
+    """Return exp(x^2) erfc(x) for x >= 0, to a few units in the last place.
 
-    From x = 2 on the trapezoidal sum of (x / pi) integral exp(-t^2) / (x^2 + t^2) dt, whose error
-    falls with exp(-(pi / h)^2), and the term of its pole while that is nearer (Chiarella and
-    Reichel 1968, "On the evaluation of integrals related to the error function").
+    From x = 2, it is the trapezoidal sum of (x / pi) integral exp(-t^2) / (x^2 + t^2) dt with step
+    h, whose error falls with exp(-(pi / h)^2); the residue of the pole is added for x < pi / h
+    (Chiarella & Reichel 1968, "On the evaluation of integrals related to the error function").
     """
     out = np.empty_like(x)
     near = x < 2
@@ -90,15 +90,16 @@ def erfcx(x: np.ndarray) -> np.ndarray:
 
 
 def nodes(k: np.ndarray, s: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Gauss-Legendre on both sides of 0: (z - k, z, weight) for each of 96 nodes; s may be 0.
+    """Yield (z - k, z, weight) for the 96 nodes of Gauss-Legendre quadrature, 48 on each side of 0;
+    s may be 0.
 
-    Exact to rounding for functions that are smooth on each side, within a deviation of 0.1 or so:
-    what `half` cannot give for a small s, where its terms nearly cancel.
+    Exact to rounding for functions that are smooth on each side, for standard deviations up to 0.1
+    or so. `half` is inaccurate for small s, where its terms nearly cancel.
     """
     deviation = np.sqrt(s)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         kink = np.where(s > 0, np.clip(-k / deviation, -_FAR, _FAR), np.copysign(_FAR, -k))
-    # Rounding must not carry a node over to the other side.
+    # Rounding must not move a node to the other side.
     for low, high, on_its_side in ((-_FAR, kink, np.minimum), (kink, _FAR, np.maximum)):
         middle, reach = 0.5 * (low + high), 0.5 * (high - low)
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):

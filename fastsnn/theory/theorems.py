@@ -1,8 +1,8 @@
 """Theorems 1 to 3 of Klambauer et al. 2017, checked on grids over their domains.
 
-The appendix proves them with bounds between the points of a grid; here the grid alone is looked at,
-corners and edges included. That is evidence and no proof, but for other constants or other domains
-it is found in a second.
+The paper's appendix proves them by bounds between the points of a grid. These functions evaluate
+the points alone, corners and edges included. That is evidence, not a proof; it takes about a
+second, also for other constants and domains.
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ Grid = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # the axes, see `_
 
 @dataclass(frozen=True)
 class Domain:
-    """Intervals (low, high) of the inputs' mean and variance and of the sums over a unit's weights.
+    """Intervals of mean, variance, weight_sum and weight_square_sum, see `moment_map`.
 
-    Raises TypeError or ValueError unless each is a pair of finite numbers with low <= high.
+    Parameters
+    ----------
+    mean, weight_sum, variance, weight_square_sum : tuple of 2 floats
+        (low, high) with low <= high; both ends belong to the interval.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else than such pairs.
     """
 
     mean: Interval
@@ -47,6 +55,7 @@ class Domain:
                 raise ValueError(f"Domain: {name} must be (low, high), got {shown(given)}")
 
     def axes(self, n: int) -> list[np.ndarray]:
+        """Return `n` equally spaced values of mean, variance, weight_sum, weight_square_sum."""
         intervals = (self.mean, self.variance, self.weight_sum, self.weight_square_sum)
         return [np.linspace(*interval, n) for interval in intervals]
 
@@ -54,6 +63,7 @@ class Domain:
         self, mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike,
         weight_square_sum: ArrayLike,
     ) -> np.ndarray:  # fmt: skip
+        """Return True where all four are inside (bool, common shape); NaN is outside."""
         inside = [
             (array >= low) & (array <= high)
             for array, (low, high) in (
@@ -68,7 +78,7 @@ class Domain:
 
 THEOREM1 = Domain((-0.1, 0.1), (-0.1, 0.1), (0.8, 1.5), (0.95, 1.1))
 THEOREM2 = Domain((-1.0, 1.0), (-0.1, 0.1), (3.0, 16.0), (0.8, 1.25))
-# The main text begins the variances at 0.02, appendix A2.3 at 0.05: the wider one is taken.
+# The interval of variances starts at 0.02 in the main text, at 0.05 in appendix A2.3.
 THEOREM3 = (
     Domain((-0.1, 0.1), (-0.1, 0.1), (0.02, 0.16), (0.8, 1.25)),
     Domain((-0.1, 0.1), (-0.1, 0.1), (0.02, 0.24), (0.9, 1.25)),
@@ -77,11 +87,20 @@ THEOREM3 = (
 
 @dataclass(frozen=True)
 class Check:
-    """Result of a check of a theorem on a grid.
+    """Result of the check of a theorem on a grid.
 
-    points: of the grid. holds: the theorem's statement at every one of them. margin: the least
-    distance to a violation, negative where there is one; where: the (mean, variance, weight_sum,
-    weight_square_sum) of it. means, variances: the least and the largest of the image.
+    Attributes
+    ----------
+    points : int
+        Points of the grid.
+    holds : bool
+        True if the theorem's statement holds at every point.
+    margin : float
+        Smallest distance to a violation; negative if there is one.
+    where : tuple of 4 floats
+        The point with this margin: mean, variance, weight_sum, weight_square_sum.
+    means, variances : tuple of 2 floats
+        Smallest and largest mean and variance in the image of the grid.
     """
 
     points: int
@@ -94,12 +113,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Check1(Check):
-    """Theorem 1: also the largest spectral norm of the Jacobian, the intervals of the fixed points
-    over the weights, and the paper's bounds of the variances.
+    """Result of `check_theorem1`: a `Check` with more attributes.
 
-    variance_bounds are made of the least and the largest second moment, less the largest and the
-    least squared mean: this is how the paper comes to [0.80009, 1.48617], somewhat wider than the
-    image itself.
+    Attributes
+    ----------
+    norm : float
+        Largest spectral norm of the Jacobian on the grid.
+    fixed_means, fixed_variances : tuple of 2 floats
+        Intervals (low, high) of the fixed points over the weights; NaN if one was not found.
+    variance_bounds : tuple of 2 floats
+        (smallest second moment - largest squared mean, largest second moment - smallest squared
+        mean). The paper's interval [0.80009, 1.48617] is computed this way; it is wider than
+        `variances`.
     """
 
     norm: float
@@ -111,8 +136,19 @@ class Check1(Check):
 def in_theorem1_domain(
     mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike, weight_square_sum: ArrayLike
 ) -> np.ndarray:
-    """True if a unit is in the domain of theorem 1, a boolean array of the common shape: mean and
-    weight_sum in [-0.1, 0.1], variance in [0.8, 1.5], weight_square_sum in [0.95, 1.1]. NaN is not.
+    """Return True where a unit is in the domain of theorem 1.
+
+    The domain: mean and weight_sum in [-0.1, 0.1], variance in [0.8, 1.5], weight_square_sum in
+    [0.95, 1.1].
+
+    Parameters
+    ----------
+    mean, variance, weight_sum, weight_square_sum : float or array, broadcast together
+
+    Returns
+    -------
+    bool array of the common shape
+        False for NaN.
     """
     return THEOREM1.contains(mean, variance, weight_sum, weight_square_sum)
 
@@ -120,15 +156,38 @@ def in_theorem1_domain(
 def check_theorem1(
     points: int = POINTS, domain: Domain = THEOREM1, alpha: float = ALPHA, lambda_: float = LAMBDA
 ) -> Check1:
-    """Theorem 1: one fixed point for all weights of the domain, and it attracts.
+    """Check theorem 1: every unit of the domain has one fixed point, and it attracts.
 
-    That follows from two facts, which are looked at: the domain's means and variances are mapped
-    into themselves, and the largest singular value of the Jacobian is below 1, so the map is a
-    contraction (appendix A3). margin is the least of the distances to the edges and of 1 - that
-    value; where no fixed point is found, the intervals of fixed points are NaN and holds is false.
-    The paper says: means in [-0.03106, 0.06773], variances in [0.80009, 1.48617].
+    That follows from two facts, which are checked on the grid. The means and variances of the
+    domain are mapped into themselves. The largest singular value of the Jacobian is below 1, so the
+    map is a contraction (appendix A3). The paper states the image: means in [-0.03106, 0.06773],
+    variances in [0.80009, 1.48617].
 
-    points : approximate number of points in the grid, at least 16.
+    Parameters
+    ----------
+    points : int in [16, 100_000_000]
+        Approximate number of points in the grid; about 100 bytes of memory each.
+    domain : Domain
+        Default: `THEOREM1`.
+    alpha, lambda_ : float
+        Parameters of SELU, see `moment_map`.
+
+    Returns
+    -------
+    Check1
+        `margin` is the smallest of the distances to the edges of the domain and of 1 - norm. If a
+        fixed point is not found, its intervals are NaN and `holds` is False.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments of another type or out of range.
+
+    Examples
+    --------
+    >>> check = check_theorem1(points=10_000)
+    >>> check.holds, round(check.norm, 4)
+    (True, 0.8976)
     """
     grid, size = _grid(points, domain)
     m, v = moment_map(*grid, alpha, lambda_)
@@ -154,9 +213,17 @@ def check_theorem1(
 def check_theorem2(
     points: int = POINTS, domain: Domain = THEOREM2, alpha: float = ALPHA, lambda_: float = LAMBDA
 ) -> Check:
-    """Theorem 2: large variances decrease, v~ < v, so fixed points have variances below 3.
+    """Check theorem 2: variances from 3 to 16 decrease, v~ < v, so no fixed point has one of them.
 
-    margin is the least v - v~. points: approximate number in the grid, at least 16.
+    Parameters
+    ----------
+    points, domain, alpha, lambda_
+        As for `check_theorem1`. The default domain is `THEOREM2`.
+
+    Returns
+    -------
+    Check
+        `margin` is the smallest v - v~.
     """
     grid, size = _grid(points, domain)
     m, v = moment_map(*grid, alpha, lambda_)
@@ -167,10 +234,20 @@ def check_theorem3(
     points: int = POINTS, domains: tuple[Domain, ...] = THEOREM3,
     alpha: float = ALPHA, lambda_: float = LAMBDA,
 ) -> tuple[Check, ...]:  # fmt: skip
-    """Theorem 3: small variances increase, v~ > v, so fixed points have variances above 0.16, or
-    above 0.24 where weight_square_sum is at least 0.9. A check for each of the two domains.
+    """Check theorem 3: small variances increase, v~ > v. So fixed points have variances above 0.16,
+    or above 0.24 if weight_square_sum is at least 0.9.
 
-    margin is the least v~ - v. points: approximate number in each grid, at least 16.
+    Parameters
+    ----------
+    points, alpha, lambda_
+        As for `check_theorem1`, with `points` in each grid.
+    domains : tuple of Domain
+        Default: the two domains of the theorem, `THEOREM3`.
+
+    Returns
+    -------
+    tuple of Check
+        One for each domain; `margin` is the smallest v~ - v.
     """
     checks = []
     for domain in [domains] if isinstance(domains, Domain) else domains:
@@ -181,9 +258,7 @@ def check_theorem3(
 
 
 def _grid(points: float, domain: Domain) -> tuple[Grid, int]:
-    """Axes that broadcast to a grid of four dimensions with equal numbers of points, and its
-    size.
-    """
+    """Return four axes of equal length, which broadcast to a grid, and the size of the grid."""
     points = number(points, "points")
     if not 16 <= points <= MOST_POINTS:
         wanted = "at least 16" if points < 16 else f"at most {MOST_POINTS:,}"
