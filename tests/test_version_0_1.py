@@ -96,9 +96,11 @@ def goes_on_to_the_same_bits(name, task, tmp_path):
     old, new = described(end)["history"], checkpoint.load_training(folder / "last.safetensors")[2]
     assert len(old) == len(new) == epochs
     for a, b in zip(old, new, strict=True):
-        assert {k: v for k, v in a.items() if k not in TIMES} == {
-            k: v for k, v in b.items() if k not in TIMES
-        }
+        assert a.keys() == b.keys()
+        for key in a.keys() - TIMES:
+            # Losses go through the logarithm of the system where they were computed.
+            exact = a[key] if "loss" not in key else pytest.approx(a[key], rel=1e-6)
+            assert b[key] == exact, key
     return new
 
 
