@@ -10,7 +10,7 @@ START = time.perf_counter()
 import click  # noqa: E402
 from click.core import ParameterSource  # noqa: E402
 
-from fastsnn import __version__  # noqa: E402
+from fastsnn import __version__, metrics  # noqa: E402
 from fastsnn.bench.command import bench, compare  # noqa: E402
 from fastsnn.paper.command import reproduce  # noqa: E402
 from fastsnn.runs.config import OPEN_ENDED, ROWS, RunConfig  # noqa: E402
@@ -101,11 +101,9 @@ def train(
 ) -> None:
     """Train a network and store the model of the best epoch in a run folder.
 
-    Reads a data set and standardizes it. The best epoch has the highest validation accuracy
-    (classification) or AUC (multitask), or the lowest validation RMSE (regression with the loss
-    mse) or loss (other regression losses). Prints the main options, and the metrics of that epoch
-    on the training, validation and, if there is one, test set. A run that was interrupted continues
-    with --resume and gives bit-identical results.
+    Reads a data set and standardizes it. The best epoch has the best validation --metric. Prints
+    the main options, and the metrics of that epoch on the training, validation and test set. A run
+    that was interrupted continues with --resume and gives bit-identical results.
 
     Exit codes: 0 success, 1 failure (such as unusable data or a diverged training), 2 usage error,
     130 interrupted.
@@ -172,8 +170,7 @@ def train(
               help="Number of trainings with --sampler random or optuna.")
 @click.option("--metric", cls=Sectioned, section="Search", metavar="NAME",
               show_default="accuracy, auc or rmse, by task",
-              help="Validation metric that ranks the trainings: loss, or accuracy "
-              "(classification), auc (multitask), rmse or r2 (regression).")
+              help=f"Validation metric that ranks the trainings: {metrics.WORDS}.")
 @workers_option
 @click.option("--dask", cls=Sectioned, section="Search", metavar="ADDRESS",
               show_default="threads of this process",
@@ -242,6 +239,8 @@ def search(
               "labelled file.")
 @target_option
 @header_option
+@click.option("--metric", "names", multiple=True, metavar="NAME", show_default="all of the task",
+              help="Metric to print, such as f1 or pinball:0.9. Repeat it for further metrics.")
 @threads_option
 @backend_option
 @json_option
@@ -250,20 +249,21 @@ def evaluate(
     data: str,
     target: str | None,
     header: bool | None,
+    names: tuple[str, ...],
     threads: int | None,
     backend: str,
     as_json: bool,
 ) -> None:
     """Evaluate a saved model on labelled data.
 
-    Prints the number of rows and the metrics of the task: loss, and accuracy (classification), mean
-    AUC over the tasks (multitask), or RMSE in units of the target and R2 (regression).
+    Prints the number of rows, the loss and the metrics of the task, in units of the target. A
+    metric that is not defined for these rows is "-", and the reason is printed.
     """
     from fastsnn.runs import console, inference
 
     path, model = inference.load(model_file, backend)
     progress = console.DownloadLine(report)
-    figures = inference.evaluate(model, data, target, threads, progress, header)
+    figures = inference.evaluate(model, data, target, threads, progress, header, names or None)
     show({"model": str(path), **figures}, as_json)
 
 

@@ -14,7 +14,7 @@ __all__ = ["Callback", "EarlyStopping"]
 
 
 class EarlyStopping(Callback):
-    """Stop the training when a figure no longer improves, and restore the best weights.
+    """Stop the training when a metric no longer improves, and restore the best weights.
 
     The best epoch has the best `monitor`; among equal ones it is the one with the lowest loss of
     the same data, then the first. NaN is worse than any number.
@@ -23,7 +23,8 @@ class EarlyStopping(Callback):
     ----------
     monitor : str
         Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
-        "train_loss". Its last word says whether smaller or larger is better. Keys that begin with
+        "train_loss", or "validation_" and any metric of the task, which is then evaluated after
+        each epoch. The metric says whether smaller or larger is better. Keys that begin with
         "validation" need ``fit(validation_data=)``.
     patience : int >= 1, or None
         Stop after this number of epochs in a row without an improvement. None never stops, and

@@ -172,7 +172,8 @@ class ReduceOnPlateau(Schedule):
     ----------
     monitor : str
         Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
-        "train_loss". Its last word says whether smaller or larger is better.
+        "train_loss", or "validation_" and any metric of the task. The metric says whether smaller
+        or larger is better.
     patience : int >= 1
         Epochs without an improvement before the learning rate is reduced.
     gamma : float in (0, 1)
