@@ -10,7 +10,7 @@ START = time.perf_counter()
 import click  # noqa: E402
 from click.core import ParameterSource  # noqa: E402
 
-from fastsnn import __version__, metrics  # noqa: E402
+from fastsnn import __version__  # noqa: E402
 from fastsnn.bench.command import bench, compare  # noqa: E402
 from fastsnn.paper.command import reproduce  # noqa: E402
 from fastsnn.runs.config import OPEN_ENDED, ROWS, RunConfig  # noqa: E402
@@ -168,9 +168,6 @@ def train(
 @click.option("--trials", cls=Sectioned, section="Search", type=COUNT, metavar="N",
               show_default="all combinations of the grid",
               help="Number of trainings with --sampler random or optuna.")
-@click.option("--metric", cls=Sectioned, section="Search", metavar="NAME",
-              show_default="accuracy, auc or rmse, by task",
-              help=f"Validation metric that ranks the trainings: {metrics.WORDS}.")
 @workers_option
 @click.option("--dask", cls=Sectioned, section="Search", metavar="ADDRESS",
               show_default="threads of this process",
@@ -221,8 +218,8 @@ def search(
     shown = progress.progress()
     try:
         result = command.search_runs(
-            fixed, space, out=out, resume=resume, report=report, progress=shown,
-            download=console.DownloadLine(report), **options,
+            fixed, space, metric=fixed.pop("metric", None), out=out, resume=resume,
+            report=report, progress=shown, download=console.DownloadLine(report), **options,
         )  # fmt: skip
     finally:
         shown.close()

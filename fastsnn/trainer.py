@@ -355,8 +355,7 @@ class Trainer:
 
         Returns
         -------
-        dict of str to float
-            "loss" and the metrics, see `fastsnn.metrics.evaluate`.
+        dict of str to float: "loss" and the metrics, see `fastsnn.metrics.evaluate`.
         """
         rows = batches.checked(self.network, self._loss, x, y)
         return self._figures(rows.x, rows.y, names, sample_weight)

@@ -3,6 +3,8 @@ the figures of each task worked out by hand.
 """
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -153,3 +155,13 @@ def test_losses_of_large_outputs_stay_finite(z):
     )
     labels = np.array([[0, np.nan]], np.float32)
     assert loss_of("sigmoid_cross_entropy").value(outputs, labels) == pytest.approx(max(z, 0))
+
+
+def test_the_guide_has_a_row_for_each_metric():
+    page = (Path(__file__).parents[1] / "docs" / "howto" / "metrics.md").read_text()
+    for task in metrics.MAIN:
+        section = page.split(f"**{task.capitalize()}.**")[1].split("**")[0].split("\n## ")[0]
+        rows = re.findall(r"^\| `(\w+)` \| (larger|smaller) \|", section, re.M)
+        expected = [m for m in metrics.METRICS if m.task == task]
+        words = {True: "larger", False: "smaller"}
+        assert rows == [(m.name, words[m.larger_is_better]) for m in expected]

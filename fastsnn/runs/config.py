@@ -157,8 +157,8 @@ class RunConfig:
         settled=True, searched=SEARCH_EPOCHS, changeable=True,
     )  # fmt: skip
     metric: str | None = option(
-        None, f"Validation metric that selects the best epoch: {metrics.WORDS}.",
-        metavar="NAME", check=metrics.require, search="absent",
+        None, "Validation metric that selects the best epoch and ranks the trainings of a search: "
+        f"{metrics.WORDS}.", metavar="NAME", check=metrics.require, search="shared",
         default_text="by task: accuracy, auc, rmse; regression with another loss than mse: loss",
     )  # fmt: skip
     patience: int = option(
