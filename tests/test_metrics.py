@@ -160,7 +160,7 @@ def test_losses_of_large_outputs_stay_finite(z):
 def test_the_guide_has_a_row_for_each_metric():
     page = (Path(__file__).parents[1] / "docs" / "howto" / "metrics.md").read_text()
     for task in metrics.MAIN:
-        section = page.split(f"**{task.capitalize()}.**")[1].split("**")[0].split("\n## ")[0]
+        section = page.split(f"**{task.capitalize()}.**")[1].split("\n## ")[0].split("\n**")[0]
         rows = re.findall(r"^\| `(\w+)` \| (larger|smaller) \|", section, re.M)
         expected = [m for m in metrics.METRICS if m.task == task]
         words = {True: "larger", False: "smaller"}
