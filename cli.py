@@ -101,11 +101,11 @@ def train(
 ) -> None:
     """Train a network and store the model of the best epoch.
 
-    Reads a data set, standardizes it, and writes a run folder. The best epoch has the highest validation accuracy
-    (classification) or AUC (multitask), or the lowest validation RMSE (regression with the loss
-    mse) or loss (other regression losses). Prints the main options, and the metrics of that epoch
-    on the training, validation and, if there is one, test set. An interrupted run
-    continues with --resume; its results are bit-identical to those of an uninterrupted run.
+    Reads a data set, standardizes it, and writes a run folder. The best epoch has the highest
+    validation accuracy (classification) or AUC (multitask), or the lowest validation RMSE
+    (regression with the loss mse) or loss (other regression losses). Prints the main options, and
+    the metrics of that epoch on the training, validation and test sets. An interrupted run
+    continues with --resume; its results are bit-identical to those of an uninterrupted one.
 
     Exit codes: 0 success, 1 failure (such as unusable data or a diverged training), 2 usage error,
     130 interrupted.
@@ -199,10 +199,10 @@ def search(
 ) -> None:
     """Search hyperparameters and rank the trained configurations.
 
-    Trains many configurations concurrently. Tries the options given with --grid and --range; all other options are fixed. The score of a
-    training is the best moving average of its validation metric over 10 epochs, as in the paper.
-    Prints the best 10 trainings and the `fastsnn train` command of the winner. An interrupted
-    search continues with --resume.
+    Trains many configurations concurrently. Tries the options given with --grid and --range; all
+    other options are fixed. The score of a training is the best moving average of its validation
+    metric over 10 epochs, as in the paper. Prints the best 10 trainings and the `fastsnn train`
+    command of the winner. An interrupted search continues with --resume.
     """
     from fastsnn.runs import console
     from fastsnn.search import command, progress, words

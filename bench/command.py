@@ -213,7 +213,8 @@ def scaling(threads, against, seconds, json_path, plot_path):
 def grid(cases, threads, seconds, rounds, json_path, plot_path):
     """Compare training steps with PyTorch eager over many sizes.
 
-    The grid combines depths, widths and batch sizes. Prints both times for each network and lists those for which PyTorch is faster.
+    The grid combines depths, widths and batch sizes. Prints both times for each network and lists
+    those for which PyTorch is faster.
     """
     from fastsnn.engine import threads as processors
 

@@ -40,7 +40,7 @@ def save_training(
     history: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
 ) -> None:
-    """Write all that a resumed training needs. config: options of the run, ready for JSON.
+    """Write the state from which a training is resumed. config: options of the run, ready for JSON.
 
     Raises FloatingPointError for NaN and infinity, before anything is written.
     """

@@ -29,7 +29,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Loss:
-    """The base class of losses. A loss has at most one field, its parameter.
+    """Base class of losses. A loss has at most one field, its parameter.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Loss:
 
     @property
     def spec(self) -> str:
-        """Name, with the parameter unless it is the default: "huber", "huber:0.5"."""
+        """Name, with the parameter unless it is the default, such as "huber" or "huber:0.5"."""
         return self.name if self == type(self)() else f"{self.name}:{self._parameter!r}"
 
     @property
@@ -320,7 +320,7 @@ def check_targets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (labels, targets) as kernels take them; the array that the loss does not use is empty.
 
-    Raises TypeError or ValueError for another shape, type or range than the loss needs.
+    Raises TypeError or ValueError for a shape, type or range that the loss does not accept.
     """
     loss = loss_of(loss)
     if loss.takes_classes:

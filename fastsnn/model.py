@@ -52,7 +52,7 @@ class Model:
     Raises
     ------
     TypeError, ValueError
-        For parts of another type, and sizes that differ from the network's.
+        If an argument has the wrong type, or a size that differs from the network's.
 
     Examples
     --------
@@ -198,7 +198,7 @@ class Model:
         return z if self.targets is None else self.targets.inverse_transform(z)
 
     def evaluate(self, x: object, y: object, threads: int | None = None) -> dict[str, float]:
-        """Return figures on raw features and labels.
+        """Return the metrics on raw features and labels.
 
         Parameters
         ----------
@@ -239,7 +239,7 @@ class Model:
         x: Placed | None = None,
         loss: Loss | None = None,
     ) -> dict[str, float]:
-        """Return figures on a part of a `fastsnn.data.Dataset`, which is standardized already.
+        """Return the metrics on a part of a `fastsnn.data.Dataset`, which is already standardized.
 
         Parameters
         ----------
@@ -248,9 +248,9 @@ class Model:
         threads : int >= 1, optional
             As for `predict`.
         x : optional
-            Features of the part on a device, if they were placed there.
+            Features of the part in device memory, if they were copied there.
         loss : Loss, optional
-            Loss of the figure "loss". Default: that of the task.
+            Loss that is reported as "loss". Default: that of the task.
 
         Returns
         -------
@@ -268,8 +268,9 @@ class Model:
     def judge_raw(
         self, x: np.ndarray, y: np.ndarray, threads: int | None = None
     ) -> dict[str, float]:
-        """Return figures on raw x and y of a `fastsnn.data.Table` that was read with the model's
-        names, as `evaluate` does.
+        """Return the metrics on raw x and y of a `fastsnn.data.Table`, as `evaluate` does.
+
+        The table was read with the names of the model.
         """
         return self.judge(self._part(self._standardized(x), y), threads)
 

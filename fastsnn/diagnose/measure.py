@@ -100,8 +100,8 @@ def diagnose(
 
     Raises
     ------
-    ValueError, TypeError : x or y do not fit the network, x has NaN or infinity, or task is
-        unknown.
+    ValueError, TypeError
+        X or y do not fit the network, x has NaN or infinity, or task is unknown.
     """
     if task not in SUGGESTED:
         raise ValueError(f"diagnose: task must be one of {', '.join(SUGGESTED)}; got {task!r}")
@@ -293,7 +293,7 @@ def _norms(network: Network, gradients: dict[str, np.ndarray]) -> dict[str, floa
 
 
 def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return {name: root mean square over rows of |d loss / d z|}.
+    """Return {name: root mean square over rows of ``|d loss / d z|``}.
 
     The gradient of the bias for a single row equals d loss / d z.
     """

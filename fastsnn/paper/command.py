@@ -48,10 +48,11 @@ class Resumable(click.Command):
 def reproduce() -> None:
     """Rerun the experiments of the paper and compare the results.
 
-    Prints the published and the new results, and the deviations from the paper's setting. Writes NAME.json (results,
-    machine, versions, command), and for some experiments a plot (NAME.png) or a table (NAME.csv),
-    to --out. Each finished training is stored in --work, so that --resume continues after an
-    interruption. The paper is Klambauer et al. 2017, Self-Normalizing Neural Networks.
+    Prints the published and the new results, and the deviations from the paper's setting. Writes
+    NAME.json (results, machine, versions, command), and for some experiments a plot (NAME.png) or a
+    table (NAME.csv), to --out. Each finished training is stored in --work, so that --resume
+    continues after an interruption. The paper is Klambauer et al. 2017, Self-Normalizing Neural
+    Networks.
     """
 
 
@@ -207,14 +208,14 @@ def _fig1(data: str) -> click.Command:
 
 _fig1("mnist").help = """Reproduce figure 1 on MNIST: training loss by epoch.
 
-The layers have 784 units. Prints the final losses and writes the curves as JSON and PNG. An epoch of the six default networks takes
-about 2.5 minutes on 2 processors. With --resume, a higher number of --epochs continues the finished
-trainings, up to the paper's 2,000 epochs and beyond."""
+The layers have 784 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
+of the six default networks takes about 2.5 minutes on 2 processors. With --resume, a higher number
+of --epochs continues the finished trainings, up to the paper's 2,000 epochs and beyond."""
 _fig1("cifar10").help = """Reproduce figure 1 on CIFAR-10: training loss by epoch.
 
-The layers have 3,072 units. Prints the final losses and writes the curves as JSON and PNG. An epoch of the six default networks takes
-about half an hour on 2 processors and needs 5 GB of memory. With --resume, a higher number of
---epochs continues the finished trainings."""
+The layers have 3,072 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
+of the six default networks takes about half an hour on 2 processors and needs 5 GB of memory. With
+--resume, a higher number of --epochs continues the finished trainings."""
 
 
 @reproduce.command(
@@ -307,7 +308,8 @@ def tutorial_mnist(
 ) -> None:
     """Reproduce the authors' PyTorch tutorial on MNIST.
 
-    The network is 784-512-256-10, with SELU or ReLU. Prints test accuracy, validation loss and time for each network; writes JSON.
+    The network is 784-512-256-10, with SELU or ReLU. Prints test accuracy, validation loss and time
+    for each network; writes JSON.
     """
     from fastsnn.paper import run
 

@@ -68,7 +68,8 @@ class RunConfig:
 
     Raises
     ------
-    ValueError, TypeError : a value is out of range or of the wrong type.
+    ValueError, TypeError
+        A value is out of range or of the wrong type.
     """
 
     data: str = option(
@@ -282,7 +283,8 @@ class RunConfig:
 
         Raises
         ------
-        ValueError : any other option differs.
+        ValueError
+            Any other option differs.
         """
         new = dataclasses.replace(self, **options).absolute()
         for name in options:

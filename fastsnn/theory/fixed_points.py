@@ -176,7 +176,7 @@ def selu_constants(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range, and a mean that no SELU reaches.
+        If an argument has the wrong type or is out of range, or if no SELU reaches the mean.
 
     Notes
     -----

@@ -63,7 +63,10 @@ class Domain:
         self, mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike,
         weight_square_sum: ArrayLike,
     ) -> np.ndarray:  # fmt: skip
-        """Return True where all four are inside (bool, common shape); NaN is outside."""
+        """Return True where all four arguments are inside the domain.
+
+        The result is bool, of their broadcast shape. NaN is outside.
+        """
         inside = [
             (array >= low) & (array <= high)
             for array, (low, high) in (
@@ -181,7 +184,7 @@ def check_theorem1(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
