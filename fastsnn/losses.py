@@ -100,7 +100,7 @@ class Loss:
         Returns
         -------
         float
-            Mean over rows (classes) or over the labelled entries (targets); 0.0 without any.
+            Mean over rows (classes) or over the labelled entries (targets); 0.0 if there are none.
         """
         z, y = z.astype(np.float64), y.astype(np.float64).reshape(z.shape)
         each = self._each(z, y)

@@ -36,7 +36,7 @@ class Model:
     ----------
     network : Network
     task : {"classification", "multitask", "regression"}
-        One of several classes; several binary labels; numbers.
+        Kind of target: one of several classes, several binary labels, or numbers.
     inputs : Standardizer, optional
         Standardization of the features. Default: none.
     targets : Standardizer, optional
@@ -187,7 +187,7 @@ class Model:
         ------
         TypeError, ValueError
             For NaN and infinity (with row and column), text, masked entries, complex numbers,
-            another number of features, and missing columns.
+            a wrong number of features, and missing columns.
         """
         z = self.network.forward(self._standardized(x), threads)
         if self.task == "classification":

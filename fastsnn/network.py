@@ -166,7 +166,7 @@ class Network:
     def forward(self, x: ArrayLike | Placed, threads: int | None = None) -> np.ndarray:
         """Return the raw outputs in evaluation mode (without dropout): logits or values.
 
-        A row's outputs depend neither on the other rows nor on `threads`, to the bit.
+        The outputs of a row are bit-identical for any other rows and any `threads`.
 
         Parameters
         ----------
@@ -184,14 +184,14 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            For another shape, text, objects or complex numbers, no rows, and numbers beyond
+            For a wrong shape, text, objects or complex numbers, no rows, and numbers beyond
             float32.
 
         Notes
         -----
-        Up to 4 rows are multiplied with a copy of the weights in another layout, which is made when
-        the same parameters predict so few rows a second time and dropped when they change. It
-        doubles the memory of the network.
+        Batches of at most 4 rows use a copy of the weights in another layout. It is made the second
+        time that the same parameters predict such a batch, and dropped when they change. It doubles
+        the memory of the network.
         """
         return self._predictor.forward(x, threads)
 

@@ -89,7 +89,8 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Step decay: a factor `gamma` at equal intervals (PyTorch's StepLR, in fractions)::
+    """Step decay: multiplication by `gamma` at equal intervals. PyTorch's StepLR, with `every` as a
+    fraction of the training instead of a number of steps::
 
         factor = gamma ** floor(step / (every * n_steps))
 
@@ -162,8 +163,8 @@ class CosineDecay(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Reduction by a factor `gamma` whenever `monitor` has not improved for `patience` epochs
-    (PyTorch's ReduceLROnPlateau with threshold=0 and cooldown=0).
+    """Reduction of the learning rate by a factor `gamma` whenever `monitor` has not improved for
+    `patience` epochs (PyTorch's ReduceLROnPlateau with threshold=0 and cooldown=0).
 
     The counter starts again after each reduction and after each improvement. Any change for the
     better is an improvement; an equal value and NaN are not.

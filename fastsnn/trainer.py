@@ -37,7 +37,7 @@ class Trainer:
     """Trains a network by mini-batch gradient descent.
 
     Calls from several threads run one after another. Copies (`copy.deepcopy`) and pickles continue
-    from the state of the original, with a network of their own; `copy.copy` shares the network.
+    from the state of the original, with an independent network; `copy.copy` shares the network.
     The attributes `optimizer`, `class_weight`, `seed` and `step_count` may be set between steps; a
     new optimizer needs as many arrays of state as the old one. The other attributes are fixed.
 

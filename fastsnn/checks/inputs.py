@@ -104,7 +104,7 @@ def targets(
     """Return targets from an array or list of numbers as float32 (n, n_outputs).
 
     With `missing`, each must be in [0, 1] or NaN (no label); otherwise, finite. Raises ValueError
-    for other values and another shape, TypeError for values that are not numbers.
+    for other values and a wrong shape, TypeError for values that are not numbers.
     """
     if type(y) is not np.ndarray or y.dtype != np.float32 or not y.dtype.isnative:
         y = float32(arrays.of_numbers(y, where), where)
