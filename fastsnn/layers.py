@@ -140,7 +140,7 @@ class SELU(Activation):
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """Rectified linear unit, ``torch.nn.ReLU``: y = max(z, 0). Initialize its `Dense` with "he_normal"."""
+    """Rectified linear unit, ``torch.nn.ReLU``: y = max(z, 0). Its Dense needs init "he_normal"."""
 
     def _kernel(self) -> str:
         return "relu"

@@ -290,7 +290,7 @@ def suggested(task: str) -> Loss:
 
 def loss_of(value: object, where: str = "loss") -> Loss:
     """Return the loss for a name, or for a name and parameter: "huber", "huber:0.5". A `Loss` is
-    returned as it is.
+    returned unchanged.
 
     Raises ValueError for an unknown name or class and for a parameter out of range.
     """

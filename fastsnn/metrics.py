@@ -82,8 +82,9 @@ def evaluate(
     dict of str to float
         "loss": mean loss. classification: "accuracy", share of rows whose largest output is that of
         their class. multitask: "auc", mean of `roc_auc` over the tasks with both labels.
-        regression: "rmse", root of the mean squared error over all entries; "r2", 1 minus the sum
-        of squared errors over that of deviations from the column's mean (NaN for constant targets).
+        regression: "rmse", root of the mean squared error over all entries; "r2", 1 minus the
+        ratio of the sum of squared errors to that of squared deviations from the column means (NaN
+        for constant targets).
 
     Examples
     --------

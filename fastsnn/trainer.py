@@ -34,7 +34,7 @@ EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
 class Trainer:
-    """Trains a network by mini-batch gradient descent.
+    """Training of a network by mini-batch gradient descent.
 
     Calls from several threads run one after another. Copies (`copy.deepcopy`) and pickles continue
     from the state of the original, with an independent network; `copy.copy` shares the network.
@@ -53,9 +53,9 @@ class Trainer:
     optimizer : Optimizer, optional
         One of `fastsnn.optimizers`. Default: ``SGD(learning_rate=0.01)``.
     threads : int >= 1, optional
-        CPU threads. Default: all processors of this process. The results do not depend on it, to
-        the bit. With 1, no thread pool is used, and several trainers may train in threads of their
-        own.
+        CPU threads. Default: all processors of this process. Results are bit-identical for any
+        number. With 1, no thread pool is used, so several trainers may train concurrently in
+        threads of the caller.
     seed : int in [0, 2**64)
         Seed of the dropout masks and of the order of the rows.
     backend : {"cpu", "cuda"}

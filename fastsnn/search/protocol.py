@@ -178,8 +178,8 @@ class BestEpoch:
 
     It copies the parameters whenever the smoothed "validation_METRIC" of the history improves, and
     restores the best copy at the end of the training. Test metrics are thus those of the selected
-    network, without training again. A callback that adds the metric to the history must precede
-    this one.
+    network, and no retraining is needed. A callback that adds the metric to the history must
+    precede this one.
 
     Parameters
     ----------

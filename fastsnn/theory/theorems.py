@@ -34,7 +34,7 @@ class Domain:
     Raises
     ------
     TypeError, ValueError
-        For anything else than such pairs.
+        If an argument is not such a pair.
     """
 
     mean: Interval
