@@ -76,8 +76,8 @@ def _end(result, json_path, text):
 def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_path):
     """Measure time, throughput and speed-up of training steps.
 
-    Prints GFLOP/s, which count the matrix products of a step only, their share of the machine's
-    peak, and the speed-up over the fastest of the other libraries.
+    Prints the time of a step, GFLOP/s (matrix products only), their share of the machine's peak,
+    and the speed-up over the fastest of the other libraries.
     """
     from fastsnn.engine import threads as processors
 
@@ -127,8 +127,8 @@ def parts(cases, seconds, json_path):
 def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
     """Measure predictions through the public API.
 
-    Prints time, share of the peak arithmetic throughput and share of the memory bandwidth, which
-    is measured by reading an array of the size of the weights.
+    Prints time, GFLOP/s, share of the peak arithmetic throughput, and share of the memory
+    bandwidth, which is measured by reading an array of the size of the weights.
     """
     from . import plot, show
     from . import predict as measuring
@@ -176,8 +176,8 @@ def kernels(against, seconds, json_path, plot_path):
 def scaling(threads, against, seconds, json_path, plot_path):
     """Measure scaling with depth, batch size and threads.
 
-    Prints the time of a step by depth and batch size, and the throughput by number of threads, also
-    that of concurrent trainers with one thread each.
+    Prints the time of a step by depth and batch size, the speed-up by number of threads, and the
+    throughput of concurrent trainers with one thread each.
     """
     from fastsnn.engine import threads as processors
 

@@ -376,8 +376,8 @@ def describe(layer: Layer) -> dict[str, Any]:
 
 
 def from_description(values: dict[str, Any], inside: bool = False) -> Layer:
-    """Return the layer that `describe` described. inside: it is in the list of a Residual, where no
-    other Residual is allowed.
+    """Return the layer of a description, the inverse of `describe`. inside: True if the layer is in
+    the list of a Residual, where no other Residual is allowed.
 
     Raises TypeError or ValueError for anything else.
     """

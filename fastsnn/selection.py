@@ -102,7 +102,7 @@ class BestWeights:
         self._copy: np.ndarray | None = None
 
     def forget(self) -> None:
-        """Drop the copy."""
+        """Discard the copy."""
         self._copy = None
 
     def keep(self, parameters: Parameters) -> None:

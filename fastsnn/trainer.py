@@ -172,12 +172,12 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            For a wrong shape, dtype or range, an empty batch, NaN or infinity in `x`. Nothing is
-            changed.
+            For a wrong shape, dtype or range, no rows, NaN or infinity in `x`. Nothing is changed.
         FloatingPointError
-            The training has diverged. The loss is not finite: the parameters are those before this
-            step. Or it exceeds a million times the first loss (or 1, if that is larger). Or the
-            update would overflow float32: parameters that would overflow keep their values.
+            The training has diverged: the loss is not finite (no parameter is changed); or it
+            exceeds a million times the first loss, or 1 if that is larger (the update has been
+            made); or the update would overflow float32 (parameters that would overflow keep their
+            values).
         """
         batch = self._batch(x, y, sample_weight)
         sizes, rates = (len(batch.x),), (self.optimizer.learning_rate,)

@@ -114,8 +114,8 @@ class ModelSelection:
     def best_epoch(self, curve: Sequence[float]) -> tuple[int, float]:
         """Return (epoch, smoothed value) of the best epoch, counted from 1.
 
-        Of equal values, the first epoch is selected. If no window is finite, (last epoch, NaN) is
-        returned. curve: metric of each epoch, (epochs,). Raises ValueError if it is empty.
+        Among equal values, the first epoch is selected. If no window is finite, (last epoch, NaN)
+        is returned. curve: metric of each epoch, (epochs,). Raises ValueError if it is empty.
         """
         smooth = self.smooth(curve)
         if np.isnan(smooth).all():
