@@ -119,7 +119,7 @@ class Model:
         ----------
         network : Network
         dataset : fastsnn.data.Dataset
-            Gives the task, the standardization and the names.
+            Data set that defines the task, the standardization and the names.
         """
         return cls(
             network, dataset.task, dataset.inputs, dataset.targets, dataset.class_names,

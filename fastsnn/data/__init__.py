@@ -119,7 +119,7 @@ def load(
     TypeError
         `target`, `validation` or `seed` has an invalid type.
     FileNotFoundError
-        The file does not exist, or a named data set cannot be downloaded.
+        The file does not exist, or a named data set is not on this machine and has no download.
     RuntimeError
         A download failed on every mirror, or an optional dependency is not installed.
 

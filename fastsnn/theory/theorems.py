@@ -216,7 +216,9 @@ def check_theorem1(
 def check_theorem2(
     points: int = POINTS, domain: Domain = THEOREM2, alpha: float = ALPHA, lambda_: float = LAMBDA
 ) -> Check:
-    """Check theorem 2: variances from 3 to 16 decrease, v~ < v, so no fixed point has such a variance.
+    """Check theorem 2: variances from 3 to 16 decrease, v~ < v.
+
+    So no fixed point has such a variance.
 
     Parameters
     ----------
