@@ -149,7 +149,7 @@ class Model:
         FloatingPointError
             If a parameter is NaN or infinite. Nothing is written.
         RuntimeError
-            If the system refuses to write the file. An existing file is kept.
+            If the file cannot be written. An existing file is kept.
         """
         modelfile.write(path, *self._contents())
 
@@ -205,7 +205,7 @@ class Model:
         x : (n, features) array, list of rows, or data frame
             Raw features, as for `predict`.
         y : array
-            classification: (n,) class numbers from 0, or class names (text). Integers are refused
+            classification: (n,) class numbers from 0, or class names (text). Integers are rejected
             if they could also be names: if the model has the names "3", "5" and "7", give text.
             multitask: (n, tasks) of 0, 1 and NaN (missing). regression: (n, targets), or (n,) for
             one target, in the units of the training data.

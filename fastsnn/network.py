@@ -267,7 +267,7 @@ class Network:
         FloatingPointError
             If a parameter is NaN or infinite. Nothing is written.
         RuntimeError
-            If the system refuses to write the file. An existing file is kept.
+            If the file cannot be written. An existing file is kept.
         """
         sizes = self.input_size, self.output_size
         modelfile.write(path, self.layers, sizes, self.state_dict(), {})

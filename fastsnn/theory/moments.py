@@ -205,7 +205,7 @@ def spectral_norm(matrix: ArrayLike) -> np.ndarray:
 def spectral_radius(matrix: ArrayLike) -> np.ndarray:
     """Return the largest absolute eigenvalue of matrices (..., 2, 2).
 
-    Of a `jacobian` at a fixed point, it is below 1 if the fixed point is attracting.
+    For a `jacobian` at a fixed point, it is below 1 if the fixed point is attracting.
     """
     a, b, c, d = _entries(matrix)
     with np.errstate(over="ignore", invalid="ignore"):  # entries above 1e150
