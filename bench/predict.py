@@ -1,4 +1,4 @@
-"""Predictions through the public call: microseconds, and what limits them."""
+"""Predictions through the public call: microseconds, and the limiting resource."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ def measure(
     cases: tuple[Case, ...], peers: tuple[str, ...], threads: int, seconds: float, rounds: int,
     report: versus.Report,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A row for each case. "of_peak": of the arithmetic; "of_memory": of the speed at which so many
-    bytes as the weights have can be read on this machine, from whichever cache holds them.
+    """Return a row for each case.
+
+    "of_peak": share of the arithmetic peak. "of_memory": share of the bandwidth at which this
+    machine reads as many bytes as the weights have, from the smallest cache that holds them.
     """
     versus.require(peers, systems.OF_PREDICTION)
     rows = []

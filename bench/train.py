@@ -1,4 +1,4 @@
-"""MNIST from process start to finish: seconds, memory, accuracy, and the same in PyTorch."""
+"""MNIST from process start to finish: seconds, memory and accuracy, here and in PyTorch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODES = {"torch": "eager", "torch-compile": "compile"}
 def measure(
     layers: int, epochs: int | None, peers: tuple[str, ...], threads: int, report: versus.Report
 ) -> list[dict[str, Any]]:
-    """A row for each system. Seconds are those of the whole process."""
+    """Return a row for each system. Seconds are those of the whole process."""
     versus.require(peers, tuple(MODES))
     report("fastsnn")
     rows = [_fastsnn(layers, epochs, threads)]
@@ -50,13 +50,13 @@ def _fastsnn(layers, epochs, threads):
         command = [sys.executable, "-m", "fastsnn", *map(str, words)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
             printed = run.stdout.read()
-            _, status, used = os.wait4(run.pid, 0)  # its memory, not that of the largest child
+            _, status, used = os.wait4(run.pid, 0)  # memory of this process alone
             run.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - start
     if run.returncode:
         raise RuntimeError(f"fastsnn {' '.join(map(str, words))}: exit code {run.returncode}")
     result, memory = json.loads(printed), used.ru_maxrss / 1024
-    if memory <= child.peak_memory_mib():  # Linux starts a child's figure at its parent's
+    if memory <= child.peak_memory_mib():  # on Linux a child's figure starts at its parent's
         raise RuntimeError("bench train: this process is larger than the one that it measures")
     return {
         "system": "fastsnn", "seconds": seconds, "peak_memory_mib": memory,
