@@ -1,5 +1,5 @@
-"""Conversion at the edge: what is no float32 array becomes one, once, and with the same results;
-weights of classes in all their forms; NumPy's numbers where Python's are.
+"""Conversion at the edge: arrays are converted to float32 once, with the same results; class
+weights in all their forms; NumPy's numbers in place of Python's.
 """
 
 import numpy as np
