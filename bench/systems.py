@@ -1,4 +1,4 @@
-"""The same step and prediction in fastsnn and in its peers, which are imported on use."""
+"""One step and one prediction, in fastsnn and in each peer; peers are imported on use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fastsnn data list` and `fetch`: what is where, downloads from a local server, terms."""
+"""`fastsnn data list` and `fetch`: locations, downloads from a local server, terms."""
 
 import ast
 import dataclasses
@@ -44,7 +44,7 @@ ARCHIVE = archive()
 
 @pytest.fixture
 def small(monkeypatch):
-    """A server with a little HTRU2: small(checksum) makes it the one that is fetched."""
+    """Serve a small HTRU2: small(checksum) makes it the file that is fetched."""
     with serving({"/b/htru2.zip": ARCHIVE, "/c/htru2.zip": ARCHIVE[:-9] + b"x"}) as server:
 
         def use(checksum, *mirrors):
@@ -258,7 +258,7 @@ def test_downloads_on_a_terminal_have_one_moving_line(monkeypatch):
 
 
 def constants(name):
-    """The texts in a file of fastsnn/data."""
+    """Return the string constants in a file of fastsnn/data."""
     source = Path(data.__file__).with_name(name).read_text()
     return {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
 

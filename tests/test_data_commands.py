@@ -1,4 +1,6 @@
-"""Tables on the command line: the line about a run reports what was found; resuming keeps it."""
+"""Tables on the command line: the line about a run reports how the table was read; a resumed run
+keeps it.
+"""
 
 import numpy as np
 import pytest
@@ -91,7 +93,7 @@ def test_header_is_for_files(folder, words):
 def test_a_run_keeps_its_task_and_its_class_names(folder, monkeypatch):
     rows = [[i % 7, i % 11, i % 100] for i in range(400)]
     path = write_table(folder / "t.csv", "aby", rows)
-    with monkeypatch.context() as other:  # another version's rule
+    with monkeypatch.context() as other:  # the rule of another version
         other.setattr(targets, "MANY_CLASSES", 100)
         assert result_of("train", *CALM, "--data", path, "--out", "run")["task"] == "classification"
     found = result_of("train", "--resume", "--out", "run", "--epochs", 3)

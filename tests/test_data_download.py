@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that fails in every way a mirror can."""
+"""Downloads from a local server that fails in every way a mirror can."""
 
 import hashlib
 import threading
@@ -15,7 +15,9 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """/whole ignores ranges, /ranges honours them, /cut breaks off half way, /wrong lies."""
+    """/whole ignores ranges, /ranges honours them, /cut breaks off half way, /wrong sends other
+    bytes.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -36,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        if self.path == "/ranges":  # a server may declare so what it sends unchanged
+        if self.path == "/ranges":  # a server may declare this for contents that it sends unchanged
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(data[start : len(data) // 2 if self.path == "/cut" else None])

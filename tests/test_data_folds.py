@@ -1,4 +1,4 @@
-"""Folds: which rows are for what, and that no figure comes from rows to be judged by."""
+"""Folds: the use of each row; no figure is computed from validation or test rows."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,8 @@ def test_parts_are_standardized_by_the_training_rows():
     rows = f.rows(1)
     mean, deviation = X[rows[0]].mean(axis=0), X[rows[0]].std(axis=0)
     for part, index in zip(f.parts(1), rows, strict=True):
-        # Differences of numbers below 600 over deviations above 90: a few roundings of float32.
+        # Differences of numbers below 600 divided by deviations above 90: a few roundings of
+        # float32.
         np.testing.assert_allclose(part.x, (X[index] - mean) / deviation, rtol=1e-5, atol=1e-6)
         assert part.y.tolist() == Y[index].tolist()
     changed = X.copy()

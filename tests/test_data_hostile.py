@@ -1,4 +1,4 @@
-"""Files that are damaged, of another type than their name says, or crafted to fill the memory."""
+"""Files that are damaged, of another type than their suffix, or crafted to fill the memory."""
 
 import gzip
 import io

@@ -95,7 +95,7 @@ def test_an_unruly_mirror(mirrors, tmp_path, name, old):
     error = refusal(mirrors, tmp_path, name)
     assert error.startswith("f.gz: could not be downloaded") and len(error) < 700
     assert MIRRORS[name][1] in error
-    assert len(mirrors.seen) <= 3  # where it stopped, from the start, and no more
+    assert len(mirrors.seen) <= 3  # the interrupted one, one from the start, and no more
     assert get(mirrors, tmp_path, name, "good").read_bytes() == CONTENT
 
 
@@ -119,7 +119,7 @@ def test_redirects_that_never_end(tmp_path):
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 256000\r\n\r\n"])
 def test_a_byte_now_and_then(tmp_path, monkeypatch, head):
-    """Neither the time limit for the next bytes nor an end of the content ever comes."""
+    """Neither the time limit for the next bytes nor the end of the content is ever reached."""
     monkeypatch.setattr(transfer, "WINDOW_S", 0.3)
 
     def drip(start):

@@ -1,4 +1,4 @@
-"""Extras of pyproject.toml: those that messages name exist; dev is light."""
+"""Extras of pyproject.toml: those that messages name exist; dev is small."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ FOLDERS = ("fastsnn", "kernels", "bench", "tests")
 
 
 def packages(extra):
-    """All packages that pip installs for an extra, including extras of extras."""
+    """Return all packages that pip installs for an extra, including extras of extras."""
     for line in EXTRAS[extra]:
         name, more = re.match(r"([\w-]+)(?:\[([\w,-]+)\])?", line).groups()
         if name == "fastsnn":
@@ -21,7 +21,7 @@ def packages(extra):
 
 
 def told():
-    """(file, package, extras) of each "pip install" with extras in a text."""
+    """Return (file, package, extras) of each "pip install" with extras in a text."""
     files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     for path in [*files, ROOT / "cli.py", ROOT / "bench/README.md", ROOT / ".ci/run"]:
         for line in path.read_text().splitlines():

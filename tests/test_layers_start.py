@@ -1,4 +1,4 @@
-"""What networks of the newer layers begin with, and which lists of layers have no meaning."""
+"""Initial tensors of networks with the newer layers, and lists of layers that are invalid."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ def start(layers, input_size=4, seed=0):
     return fs.Network(layers, input_size, seed).state_dict()
 
 
-# Starting tensors
+# Initial tensors
 
 
 def assert_moments(w, variance, kurtosis):
-    """Mean 0 and this variance, within 5 standard errors."""
+    """Require mean 0 and this variance, within 5 standard errors."""
     z = w.astype(np.float64) / np.sqrt(variance)
     assert abs(z.mean()) < 5 / np.sqrt(z.size)
     assert abs((z**2).mean() - 1) < 5 * np.sqrt((kurtosis - 1) / z.size)
@@ -89,13 +89,13 @@ def test_weight_normalization_starts_as_without():
         np.testing.assert_allclose(ours[f"{name}_g"], lengths, rtol=2**-24)
     x = np.random.default_rng(1).normal(size=(40, 30)).astype(np.float32)
     expected = plain.forward(x)
-    # two roundings of each weight on top of those of the products: less than another product
+    # two roundings of each weight in addition to those of the products: less than another product
     limit = tolerance.forward(2 * 3, 50) * np.abs(expected).max()
     np.testing.assert_allclose(net.forward(x), expected, rtol=0, atol=limit)
 
 
 def test_the_documented_stream_of_starting_weights():
-    """Weights are counted from layer to layer, those of highways and of inner layers too."""
+    """Weights are counted from layer to layer, including those of highways and of inner layers."""
     layers = [
         Dense(6, weight_norm=True), BN, Highway("he_normal"), Residual([D, LN, Dense(6)]),
         Dense(3, "glorot_uniform"),
@@ -190,7 +190,7 @@ def test_bottlenecks_out_of_range(bottleneck):
     assert str(caught.value) == f"resnet: bottleneck must be in (0, 1], got {bottleneck}"
 
 
-# Layers with arguments that are none
+# Layers with invalid arguments
 
 
 @pytest.mark.parametrize("make", [lambda init: Dense(3, init), Highway])

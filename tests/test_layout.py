@@ -1,6 +1,6 @@
-"""House rules: what may be imported from outside, what is shipped, where compile flags stand.
+"""House rules: third-party imports, contents of the package, files with compile flags.
 
-Imports inside fastsnn are the subject of test_imports.py.
+test_imports.py tests imports inside fastsnn.
 """
 
 import ast
@@ -33,15 +33,15 @@ KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
 COMMAND_LINE = {"paper/command.py", "runs/options.py"}  # the files of the package that import click
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
-# Imported where they are used, if installed.
+# Imported on use, if installed.
 PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
-# What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
+# Imports of features that not everyone uses, and their extras in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
     "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13", "scipy": "paper",
     "sklearn": "paper",
 }  # fmt: skip
-# Imported at their first use.
+# Imported on first use.
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}
 NOT_LOADED = {
     "click", "rich", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
@@ -62,8 +62,10 @@ def parsed(path):
 
 
 def absolute(path, node):
-    """The module of a `from ... import`. kernels/ and bench/ name what lies in the same tree by
-    relative imports, which an editor resolves in a bare checkout.
+    """Return the module of a `from ... import`.
+
+    kernels/ and bench/ use relative imports for their own modules, which an editor resolves in a
+    bare checkout.
     """
     folder = path.parent.relative_to(ROOT).parts
     package = folder if folder[:1] == ("fastsnn",) else ("fastsnn", *folder)
@@ -78,7 +80,9 @@ def absolute(path, node):
 
 
 def imports(path, functions=True):
-    """(module, name or None, line) of each import; without `functions` only those of the module."""
+    """Yield (module, name or None, line) of each import; without `functions` only those of the
+    module.
+    """
     nodes = [parsed(path)]
     while nodes:
         node = nodes.pop()
@@ -93,13 +97,13 @@ def imports(path, functions=True):
 
 
 def outside(path, **options):
-    """Imports from beyond the standard library and fastsnn: {package: line}."""
+    """Return imports from outside of the standard library and fastsnn: {package: line}."""
     found = {module.split(".")[0]: line for module, _, line in imports(path, **options)}
     return {m: line for m, line in found.items() if m not in {*sys.stdlib_module_names, "fastsnn"}}
 
 
 def inside(path):
-    """The modules of fastsnn that it imports: "fastsnn.kernels.jit", ..."""
+    """Return the modules of fastsnn that it imports: "fastsnn.kernels.jit", ..."""
     for module, name, _ in imports(path):
         if module == "fastsnn":
             yield f"fastsnn.{name}" if name else module
@@ -223,13 +227,13 @@ def test_dependencies_are_those_that_are_imported():
     used = set()
     for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py"]:
         used |= outside(path).keys()
-    used -= {"urllib3", *OPTIONAL}  # requests brings the first
+    used -= {"urllib3", *OPTIONAL}  # urllib3: a dependency of requests
     assert declared == used and "requests" in declared
     assert set(OPTIONAL.values()) <= project()["project"]["optional-dependencies"].keys()
 
 
 def mentions(path):
-    """Every name that a file speaks: variables, attributes, keywords, imported names."""
+    """Return every name in a file: variables, attributes, keywords, imported names."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Name):
             yield node.id, node.lineno
@@ -257,7 +261,7 @@ def test_no_matrix_product_of_a_library(path):
     assert not {(name, line) for name, line in mentions(path) if name in PRODUCTS}
 
 
-# Where compile flags stand: for the CPU, for CUDA.
+# Files with compile flags: for the CPU, for CUDA.
 COMPILE = {KERNELS / "jit.py", KERNELS / "cuda" / "code.py"}
 BUT_JIT = [path for path in sources(PACKAGE) + sources(KERNELS) if path not in COMPILE]
 
@@ -307,7 +311,7 @@ def assert_flags(dispatcher):
 
 
 def test_a_parallel_loop_needs_an_entry():
-    """`prange` in a helper would be a plain loop, in a serial entry too."""
+    """`prange` in a helper would be a plain loop, also in a serial entry."""
     for path in sources(KERNELS):
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef):

@@ -1,4 +1,4 @@
-"""A command-line option is one row of `RunConfig`: what follows from the row alone."""
+"""A command-line option is one row of `RunConfig`; everything else follows from the row."""
 
 import ast
 import dataclasses
@@ -114,7 +114,7 @@ def test_an_option_of_some_optimizers_may_have_any_default(monkeypatch):
 
 
 def test_an_optimizer_without_a_field_refuses_it(monkeypatch):
-    """One whose class has neither decay nor momentum trains with the rate alone."""
+    """An optimizer whose class has neither decay nor momentum trains with the rate alone."""
 
     @dataclass(frozen=True)
     class Plain:
@@ -135,7 +135,9 @@ def test_an_optimizer_without_a_field_refuses_it(monkeypatch):
 
 
 def test_runs_name_no_optimizer():
-    """Beside the default, and the one for which the rules of `defaults` were measured."""
+    """Exceptions: the default, and the optimizer for which the rules of `defaults` were
+    measured.
+    """
     found = set()
     for path in (ROOT / "fastsnn" / "runs").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

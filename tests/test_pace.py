@@ -10,8 +10,10 @@ from fastsnn.runs import slow
 
 
 def simulate(load, steps, rows=128, seconds=2.3e-3, threads=2, seed=0, **options):
-    """(total seconds, those of one thread, [whether a step had one thread]) on a machine where
-    load(time) gives (factor with one thread, factor with all threads, noise).
+    """Simulate steps on a machine with a given load.
+
+    load(time) gives (factor with one thread, factor with all threads, noise). Returns (total
+    seconds, those of one thread, [whether a step used one thread]).
     """
     rng = np.random.default_rng(seed)
     used, now, alone_total, choices = Pace(**options), 0.0, 0.0, []
@@ -125,7 +127,7 @@ def test_long_predictions_are_never_slowed_down():
 
 @pytest.fixture
 def regions(monkeypatch):
-    """The processors of each parallel region."""
+    """Record the number of processors of each parallel region."""
     seen, region = [], pace.processors.region
 
     def watched(threads):

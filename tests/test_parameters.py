@@ -64,7 +64,7 @@ def test_restoring_callbacks_leave_no_stale_prediction():
 
 
 def test_a_load_while_weights_are_derived(monkeypatch):
-    """The derived weights are of the old parameters then, and are computed again."""
+    """The derived weights then belong to the old parameters, and are computed again."""
     net, x = weight_normalized(), features()
     two = {name: tensor * 0.5 for name, tensor in net.state_dict().items()}
     real = backend.directions.derive_weights
@@ -165,7 +165,7 @@ def test_updates_are_counted_and_derived_tensors_are_up_to_date_after_them():
     made = buffer.update(3, derived.append, lambda flat, losses: (losses, False), [1.0, 2.0])
     assert made == ([1.0, 2.0], False) and buffer.version == version + 2
     buffer.current(derived.append)
-    assert len(derived) == 1  # by `update`, whose engine has kept them so
+    assert len(derived) == 1  # by `update`, whose engine has kept them current
 
 
 def test_an_interrupted_update_counts_as_all_its_steps():

@@ -21,7 +21,7 @@ TINY = dict(layers=1, width=8, epochs=2, batch_size=128, threads=1)
 
 
 class After:
-    """A callback that does something after an epoch."""
+    """A callback that calls a function after an epoch."""
 
     def __init__(self, epoch, what):
         self.epoch, self.what = epoch, what

@@ -71,7 +71,7 @@ def test_finished_trials_are_not_run_again(tmp_path, kept):
 
 @pytest.mark.parametrize("cut", [1, 20, 10_000])
 def test_a_line_without_its_end_is_run_again(tmp_path, cut):
-    """What a power cut may leave; the longest cut leaves a part of the very first line."""
+    """A power cut may leave such a line; the longest cut leaves a part of the very first line."""
     whole = search(hill, SPACE, workers=1, folder=tmp_path)
     content = (tmp_path / NAME).read_bytes()
     (tmp_path / NAME).write_bytes(content[: max(5, len(content) - cut)])
@@ -127,7 +127,7 @@ def test_long_trials_begin_first():
 
 
 def test_workers_run_at_once():
-    """Both trials must be there before either goes on."""
+    """Each trial waits until both have started."""
     meet = threading.Barrier(2, timeout=30)
 
     def trial(options, report):
@@ -173,7 +173,7 @@ def test_a_failing_trial_ends_the_search_and_loses_nothing(tmp_path):
 
 
 def test_an_interrupted_search_stops_its_trials(tmp_path):
-    """Ctrl-C arrives in the main thread while trials run: they leave at their next report."""
+    """Ctrl-C arrives in the main thread while trials run: they stop at their next report."""
     left = []
 
     def trial(options, report):
@@ -245,7 +245,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
         patch.setattr(journal.os, "write", full)
         words = r"trials.jsonl: could not be written \(No space left on device\); free some"
         raises(RuntimeError, words, {"x": [1, 2, 3]}, workers=1, folder=tmp_path)
-    assert len((tmp_path / NAME).read_bytes().splitlines()) == 3  # the last one is torn
+    assert len((tmp_path / NAME).read_bytes().splitlines()) == 3  # the last one is incomplete
     raises(ValueError, "this folder already contains a search", {"x": [1]}, folder=tmp_path)
     done = []
     search(counted(done), {"x": [1, 2, 3]}, folder=tmp_path, resume=True)

@@ -1,4 +1,4 @@
-"""Devices, pipes, closed streams and odd names: nothing is replaced that is no file, nothing hangs
+"""Devices, pipes, closed streams and odd names: only regular files are replaced, nothing hangs,
 and nothing ends in a traceback.
 """
 
@@ -43,7 +43,7 @@ def test_a_device_is_not_replaced(tmp_path):
 
 
 def test_a_link_to_an_open_stream_is_not_replaced(tmp_path):
-    """As /dev/stdout: it leads to a file where a shell has redirected it, or nowhere."""
+    """Such a link, like /dev/stdout, points to a file if a shell has redirected it, or nowhere."""
     with open(tmp_path / "redirected", "wb") as file:
         for name, descriptor in (("open", file.fileno()), ("closed", 10**6)):
             link = tmp_path / name

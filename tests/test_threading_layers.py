@@ -1,4 +1,6 @@
-"""Every threading layer of Numba serves many Python threads at once, and gives the same bits."""
+"""Every threading layer of Numba serves many Python threads concurrently, and gives the same
+bits.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,6 @@
-"""What may be set on a trainer, and arrays that change while it trains: checked, or refused."""
+"""Attributes that are set on a trainer, and arrays that change during training: checked, or
+refused.
+"""
 
 import copy
 import warnings
@@ -20,7 +22,7 @@ def trainer(loss="softmax_cross_entropy", **given):
 
 
 class After:
-    """A callback that does something after each epoch."""
+    """A callback that calls a function after each epoch."""
 
     def __init__(self, action):
         self.action = action

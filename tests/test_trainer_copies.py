@@ -1,4 +1,6 @@
-"""Trainers that are copied, pickled, and used by several threads; data that change meanwhile."""
+"""Trainers that are copied, pickled, and used by several threads; data that change in the
+meantime.
+"""
 
 import copy
 import os
@@ -124,7 +126,7 @@ def test_classes_that_change_during_a_fit_are_those_that_were_checked(dtype):
 
     class Change:
         def on_batch_end(self, trainer, samples, loss):
-            y[:] = 10**9  # far outside every array
+            y[:] = 10**9  # far outside of every array
 
     changed, same = trainer_of(), trainer_of()
     kept = y.copy()
