@@ -264,7 +264,7 @@ def table(layers, inputs, samples, training=True):
     return device_plan(net.nodes, net.layout, samples, training)
 
 
-def test_what_does_not_fit():
+def test_networks_that_do_not_fit_use_the_wide_schedule():
     assert choice.fitting_block(table(dense(64, 64), 500, 8).table, passes.BLOCKS)
     for layers in (
         dense(64, 65),
@@ -285,7 +285,7 @@ def test_what_does_not_fit():
         (32, 256, 4096, False), (16, 1024, 4096, False), (2, 257, 8, False), (1, 256, 1, True),
     ],
 )  # fmt: skip
-def test_what_pays(layers, width, samples, expected):
+def test_the_estimate_chooses_the_schedule(layers, width, samples, expected):
     """The estimate is for the blocks of a GPU; it has not been measured on hardware."""
     program = table(dense(*[width] * layers, 10), width, samples).table
     assert bool(choice.narrow_block(program, samples, True, passes.ON_DEVICE)) is expected

@@ -38,7 +38,7 @@ ENGINE = (
 LAYERS = (
     "everything", "layer_norm-before-tanh", "weight_norm-selu", "selu-norms-0.0-2.0-0.05",
     "residual-dropout", "far-from-0", "batch_norm-3x7",
-    "batch_norm-behind-gelu", "blocks-gelu_tanh", "residual-mish",
+    "batch_norm-after-gelu", "blocks-gelu_tanh", "residual-mish",
     "sigmoid_cross_entropy-12-missing-class-sample",
 )  # fmt: skip
 
@@ -270,7 +270,7 @@ def test_the_second_step_reuses_arrays_and_launches():
     assert engine.launches == launches and engine.acts is acts
 
 
-def test_divergence_is_where_the_cpu_s_is():
+def test_divergence_is_at_the_cpu_s_step():
     """Many steps are queued: nothing is updated after the one that diverges."""
     x, y = data(40)
     x[25] = 1e4
@@ -351,7 +351,7 @@ def test_commands_on_a_saved_model(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("first, then", [("cpu", "cuda"), ("cuda", "cpu")])
-def test_a_training_goes_on_elsewhere(first, then):
+def test_a_training_continues_on_the_other_backend(first, then):
     x, y = data()
     straight = fs.Trainer(network(), optimizer=fs.Adam(), seed=4)
     for _ in range(4):

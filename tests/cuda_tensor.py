@@ -140,7 +140,7 @@ def as_word(t, terms):
 
 
 @every_tile
-def test_words_are_stored_where_they_are_loaded(t):
+def test_words_are_stored_at_the_offsets_of_their_loads(t):
     for right in (False, True):
         given = operand(t, right, 1)
         expected = np.zeros(len(given) * t.depth, np.uint32)

@@ -205,7 +205,7 @@ def _alone():
         yield f"weight_norm-{name}", (WN(17), *act, WN(11), *act)
         for norm, layer in (("batch_norm", BN()), ("layer_norm", LN())):
             yield f"{norm}-before-{name}", (D(17), layer, *act, D(15), layer, *act)
-            yield f"{norm}-behind-{name}", (D(17), *act, layer, D(15), *act, layer)
+            yield f"{norm}-after-{name}", (D(17), *act, layer, D(15), *act, layer)
         yield f"residual-{name}", (D(17), RES(D(17)), *act)
         block = RES(D(9), BN(), R, D(17), BN())
         yield f"blocks-{name}", (D(17), *act, block, *act, block, *act)

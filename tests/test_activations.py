@@ -100,14 +100,14 @@ def test_slope_is_a_difference_quotient(name):
     np.testing.assert_allclose(oracle.activate(z, name)[1], (above - below) / (2 * h), 0, 1e-9)
 
 
-def test_masks_are_made_again_where_the_slope_does_not_tell():
+def test_masks_are_recomputed_if_the_slope_at_a_dropped_value_is_not_0():
     needed = {
         (name, dropout): activations.needs_mask(name, dropout)
         for name in activations.ACTIVATIONS
         for dropout in ("alpha", "plain")
     }
-    told = {key for key, needs in needed.items() if not needs}
-    assert told == {("selu", "alpha"), ("relu", "alpha"), ("relu", "plain")}
+    without = {key for key, needs in needed.items() if not needs}
+    assert without == {("selu", "alpha"), ("relu", "alpha"), ("relu", "plain")}
 
 
 def test_an_unknown_activation_is_refused_when_the_plan_is_made():

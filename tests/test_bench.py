@@ -272,7 +272,7 @@ def test_columns():
 
 
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md"])
-def test_documents_show_what_was_measured(name):
+def test_documents_show_the_stored_results(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "<!-- " in text and tables.filled(ROOT / name) == text
 

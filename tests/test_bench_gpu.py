@@ -97,16 +97,16 @@ def test_a_worker_that_does_not_start():
     assert "No module named" in kept[0][1]["error"]
 
 
-def test_what_is_compiled_in_the_background(monkeypatch):
+def test_warming_compiles_every_mode_and_compiled_peer(monkeypatch):
     """Kernels of each arithmetic, and the peers that compile; no result is kept."""
-    asked, given = [], ("torch-graphs", "torch-whole-graph", "torch")
-    monkeypatch.setattr(runner, "run", lambda module, tasks, *more: asked.append((module, tasks)))
+    started, given = [], ("torch-graphs", "torch-whole-graph", "torch")
+    monkeypatch.setattr(runner, "run", lambda module, tasks, *more: started.append((module, tasks)))
     everything.Warming(["a", "b"], ("float32", "bf16"), given, 0.0).end()
     modes = [[["warm", case, mode] for case in "ab"] for mode in ("float32", "bf16")]
     graphs = [[*task, "torch-graphs"] for tasks in modes for task in tasks]
     ours, peers = everything.WORKERS["ours"], everything.WORKERS["peers"]
     expected = [*((ours, tasks) for tasks in modes), (peers, graphs)]
-    assert sorted(asked) == sorted(expected)
+    assert sorted(started) == sorted(expected)
 
 
 # Rows, tables and text from the results.
@@ -152,7 +152,7 @@ def test_text():
     assert results.steps_table(alone)[1][-1] == "-"
 
 
-def test_a_second_call_does_what_is_missing(tmp_path):
+def test_a_second_call_runs_missing_tasks(tmp_path):
     path = tmp_path / "gpu.json"
     store = results.Store(path)
     store.keep("checks", ["a", "b"], {})
@@ -287,7 +287,7 @@ def test_the_sanitizer(tmp_path, monkeypatch):
     assert "took more than" in sanitize.run("memcheck", ["float32"], 0.5)["error"]
 
 
-def test_the_command_says_what_is_missing():
+def test_an_unknown_peer_is_refused_in_one_line():
     result = call("bench", "gpu", "--against", "jax")
     assert result.exit_code != 0 and len(result.stderr.strip().splitlines()) == 1
 

@@ -85,7 +85,7 @@ def test_new_folders_are_private_whatever_the_umask_is(places):
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_a_folder_that_others_may_write_is_left_aside(places, tmp_path, monkeypatch, mode, level):
+def test_a_folder_that_others_may_write_is_not_used(places, tmp_path, monkeypatch, mode, level):
     """Parametrized: the folder itself, the named one, and a parent."""
     _, fallback = places
     monkeypatch.setenv("FASTSNN_CACHE", str(tmp_path / "above" / "own"))
@@ -110,7 +110,7 @@ def test_a_parent_with_the_sticky_bit_may_be_open(places):
 
 @as_root
 @pytest.mark.parametrize("level", [0, 1])
-def test_a_folder_of_somebody_else_is_left_aside(places, level):
+def test_a_folder_of_another_user_is_not_used(places, level):
     own, fallback = places
     own.mkdir(parents=True, mode=0o700)
     os.chown([own, own.parent][level], STRANGER, -1)
@@ -194,7 +194,7 @@ def read_only(places, monkeypatch):
     monkeypatch.undo()
 
 
-def test_an_empty_read_only_folder_is_left_aside(read_only):
+def test_an_empty_read_only_folder_is_not_used(read_only):
     own, fallback = read_only
     assert paths() == [fallback] and "Read-only file system" in found().refused[0]
 
@@ -285,7 +285,7 @@ def foreign_folder(path):
 
 @pytest.mark.parametrize("change", [foreign, open_to_all, linked, open_folder, foreign_folder])
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
-def test_what_changes_after_the_import_is_not_run(entry, tmp_path, caplog, change, suffix):
+def test_entries_changed_after_the_import_are_not_run(entry, tmp_path, caplog, change, suffix):
     if "foreign" in change.__name__ and os.getuid():
         pytest.skip("only root can give files away")
     folder = tmp_path / "cache"

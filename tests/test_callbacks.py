@@ -67,17 +67,17 @@ class Ends(Callback):
 )
 def test_methods_inherited_from_callback_cost_nothing(derived, watched, monkeypatch):
     """Only an overridden `on_batch_end` limits a training to one step per native call."""
-    trainer, asked = trainer_of(), set()
+    trainer, queried = trainer_of(), set()
     several = trainer._engine.steps_at_once
 
     def steps_at_once(samples, is_watched):
-        asked.add(is_watched)
+        queried.add(is_watched)
         return several(samples, is_watched)
 
     monkeypatch.setattr(trainer._engine, "steps_at_once", steps_at_once)
     x, y = problem()
     trainer.fit(x, y, 3, 10, validation_data=(x, y), callbacks=[derived])
-    assert asked == {watched}
+    assert queried == {watched}
 
 
 def test_a_callback_may_derive_from_callback():
@@ -117,7 +117,7 @@ def test_early_stopping(values, patience, stops_after, best):
     assert best_epoch(history, "validation_loss") == best - 1
 
 
-def test_early_stopping_of_what_should_grow():
+def test_early_stopping_of_a_figure_to_maximize():
     trainer = trainer_of()
     script = Script([0.1, 0.5, 0.4, 0.3], "validation_accuracy")
     stopping = fs.EarlyStopping("validation_accuracy", patience=2)
@@ -147,7 +147,7 @@ def test_early_stopping_restores_all_of_the_best_weights():
     assert trainer.evaluate(xv, yv)["loss"] == history[best]["validation_loss"]
 
 
-def test_early_stopping_says_what_it_misses():
+def test_early_stopping_names_the_missing_figure():
     with pytest.raises(ValueError, match="monitor: one of train_loss is required, got 'validat"):
         trainer_of().fit(*problem(), epochs=2, callbacks=[fs.EarlyStopping()])
     with pytest.raises(ValueError, match="EarlyStopping: patience must be at least 1, got 0"):

@@ -149,6 +149,6 @@ def test_numpy_numbers_are_numbers():
         lambda: fs.EarlyStopping(patience=2.5),
     ],
 )
-def test_what_is_no_whole_number(call):
+def test_integers_are_required(call):
     with pytest.raises(TypeError, match="must be an int, got"):
         call()

@@ -64,7 +64,7 @@ def same(one, two):
         assert a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes(), name
 
 
-def test_a_network_comes_back(tmp_path):
+def test_a_network_survives_a_round_trip(tmp_path):
     net = trained("classification")[0].network
     net.save(tmp_path / "n.safetensors")
     found = fs.load(tmp_path / "n.safetensors")
@@ -75,7 +75,7 @@ def test_a_network_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_model_comes_back(tmp_path, task):
+def test_a_model_survives_a_round_trip(tmp_path, task):
     model, raw, *_ = trained(task)
     path = tmp_path / "m.safetensors"
     model.save(path)
@@ -93,13 +93,13 @@ def test_a_model_comes_back(tmp_path, task):
 
 
 @pytest.mark.parametrize("optimizer", [fs.SGD(0.01), fs.SGD(0.01, momentum=0.9), fs.AdamW(0.01)])
-def test_a_training_comes_back(tmp_path, optimizer):
+def test_a_training_survives_a_round_trip(tmp_path, optimizer):
     model, _, trainer, history, (x, y) = trained("multitask", optimizer)
     path = tmp_path / "last.safetensors"
     config = {"seed": 2**64 - 1, "rate": 0.1, "name": "ä", "threads": None}
     checkpoint.save_training(path, model, trainer, history, config)
-    found, state, behind, options = checkpoint.load_training(path)
-    assert behind == history and options == config
+    found, state, records, options = checkpoint.load_training(path)
+    assert records == history and options == config
     again = fs.Trainer(found.network, trainer.loss, optimizer, threads=1, seed=3)
     again.load_state_dict(*state)
     for _ in range(3):
@@ -274,7 +274,7 @@ def test_a_failed_writing_keeps_the_file(written, monkeypatch, step):
     assert os.listdir(written.parent) == [written.name]
 
 
-def test_where_no_file_can_be(tmp_path):
+def test_paths_that_cannot_be_written(tmp_path):
     net = new_model()[0].network
     with pytest.raises(RuntimeError, match=r"No such file or directory.*another folder"):
         net.save(tmp_path / "absent" / "n.safetensors")

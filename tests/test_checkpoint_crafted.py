@@ -66,7 +66,7 @@ DESCRIPTIONS = {
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_descriptions_that_make_no_sense(name, tmp_path):
+def test_invalid_descriptions(name, tmp_path):
     changes, text = DESCRIPTIONS[name]
     assert text in said(tmp_path / "m", described(**changes))
 
@@ -118,7 +118,7 @@ STANDARDIZERS = {
 
 
 @pytest.mark.parametrize("name", STANDARDIZERS)
-def test_numbers_that_make_no_sense(name, tmp_path):
+def test_invalid_numbers(name, tmp_path):
     tensor, change, text = STANDARDIZERS[name]
     assert text in said(tmp_path / "m", rescaled(tensor, **change))
 
@@ -182,7 +182,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_headers_that_make_no_sense(name, tmp_path):
+def test_invalid_headers(name, tmp_path):
     data, text = HEADERS[name]
     for reader in (fs.load, fs.load_model, checkpoint.load_training):
         assert text in said(tmp_path / "m", data, reader)

@@ -184,7 +184,7 @@ def test_a_folder_that_is_not_there(monkeypatch, tmp_path, option, name):
     assert os.listdir(tmp_path) == []
 
 
-def test_words_that_make_no_sense(monkeypatch, tmp_path):
+def test_invalid_options(monkeypatch, tmp_path):
     missing(monkeypatch)
     result = call("compare", "--case", "8x64")
     assert result.exit_code == 2 and "'--case': 8x64: a case is" in result.stderr

@@ -49,7 +49,7 @@ def test_every_operation_is_rounded_as_written(compiled):
     assert names(f for f in compiled if f["flushed"]) == []
 
 
-def test_parameters_are_what_a_launch_hands_over(compiled):
+def test_parameters_match_the_arguments_of_a_launch(compiled):
     """There is one for each argument: an address and an integer of 64 bits, a float32."""
     kinds = {"int64": "u64", "float32": "f32"}
     for f in compiled:

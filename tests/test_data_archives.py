@@ -298,7 +298,7 @@ def test_pixels_that_no_integer_holds(tmp_path):
 # ---- helpers
 
 
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_not_files(tmp_path):
     assert "must be a file, is a folder" in message(read_bytes, tmp_path)
     os.mkfifo(tmp_path / "pipe")
     assert "must be a regular file, is a pipe" in message(read_bytes, tmp_path / "pipe")
@@ -320,7 +320,7 @@ def test_every_exception_of_a_library_is_one_line():
         assert error.isprintable() and error.endswith("; copy or download it again")
 
 
-def test_what_the_machine_refuses_is_no_damage():
+def test_errors_of_the_machine_are_not_damage():
     for given, raised in (
         (PermissionError(13, "no"), PermissionError), (MemoryError(), RuntimeError),
         (KeyboardInterrupt(), KeyboardInterrupt),

@@ -29,7 +29,7 @@ def spectrum(folder, rows=40):
     )
 
 
-def test_what_was_found_is_said(folder):
+def test_the_detected_format_is_reported(folder):
     path = spectrum(folder)
     result = call("train", *SMALL, "--data", path, "--header", "--out", "run")
     assert "(header; delimiter ','; classification: text targets)" in result.stderr
@@ -65,7 +65,7 @@ def test_a_model_without_names_takes_an_unclear_line_as_a_row(folder, words, row
     assert result_of("evaluate", "--model", "run", "--data", "e.csv", *words)["rows"] == rows
 
 
-def test_a_model_of_arrays_cannot_tell(folder):
+def test_an_unclear_header_is_refused_for_a_model_of_arrays(folder):
     np.savez("t.npz", x=np.arange(40.0).reshape(20, 2), y=np.arange(20) % 2)
     good("train", *SMALL, "--data", "t.npz", "--out", "run")
     write_table(folder / "x.csv", ("0", "1"), [[2.5, 1.5]] * 6)

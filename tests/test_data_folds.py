@@ -40,18 +40,18 @@ def test_parts_are_standardized_by_the_training_rows():
     assert np.array_equal(folds(x=changed).parts(1)[0].x, f.parts(1)[0].x)
 
 
-def test_a_rule_of_the_data_set_is_told_the_training_rows():
-    told = []
+def test_a_rule_of_the_data_set_gets_the_training_rows():
+    given = []
 
     def prepare(x, rows):
-        told.append(rows.tolist())
+        given.append(rows.tolist())
         return x[:, :1] + 1
 
     f = folds(prepare=prepare, feature_names=("p", "q", "r"))
     assert [part.x[:, 0].tolist() for part in f.parts(2)[1:]] == [[], [325, 442]]
     table = f.table(1)
     assert table.train.x[:, 0].tolist() == [37, 82, 145, 325, 442] and table.feature_names is None
-    assert told == [[0, 1, 2, 3, 4, 5], [2, 3, 4, 6, 7]]
+    assert given == [[0, 1, 2, 3, 4, 5], [2, 3, 4, 6, 7]]
 
 
 def test_the_table_of_a_fold_is_as_in_the_files():
@@ -77,7 +77,7 @@ def test_folds_are_counted_from_1(fold):
         ({"test": ~VALIDATION}, "fold 1 must have training and test rows"),
     ],
 )
-def test_what_does_not_fit_together(changes, part):
+def test_inconsistent_arrays(changes, part):
     assert part in message(folds, **changes)
 
 

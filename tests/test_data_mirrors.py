@@ -136,7 +136,7 @@ def test_a_byte_now_and_then(tmp_path, monkeypatch, head):
             assert not thread.is_alive()
 
 
-def test_a_slow_mirror_that_goes_on_is_good(tmp_path, monkeypatch):
+def test_a_slow_mirror_that_makes_progress_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "WINDOW_S", 0.2)
     monkeypatch.setattr(transfer, "LEAST_BYTES", 1)
     pieces = [CONTENT[i : i + 16_000] for i in range(0, len(CONTENT), 16_000)]
@@ -168,7 +168,7 @@ def test_a_part_that_is_larger_than_the_file(tmp_path):
 # ---- limits
 
 
-def test_the_limit_where_no_size_is_known(tmp_path, monkeypatch):
+def test_the_limit_for_an_unknown_size(tmp_path, monkeypatch):
     monkeypatch.setenv("FASTSNN_DOWNLOAD_LIMIT", "100000")
     with serving({"/good": CONTENT}) as server:
         error = refusal(server, tmp_path, "good", size=None)

@@ -137,7 +137,7 @@ def test_values_whose_squares_leave_float64(size, rng):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_what_float32_cannot_hold_is_refused_by_its_place(dtype):
+def test_values_outside_of_float32_are_refused_by_position(dtype):
     x = np.zeros((3000, 3))
     x[:, 1] = np.linspace(0, 1e-30, 3000)
     s = Standardizer.fit(x, dtype=dtype)
@@ -166,7 +166,7 @@ def test_bytes_stay_in_float32(rng):
         assert np.array_equal(s.transform(x), y)
 
 
-def test_units_come_back_in_float64(rng):
+def test_inverse_transform_is_in_float64(rng):
     y = 1.7e9 + rng.normal(0, 22, (500, 1))
     s = Standardizer.fit(y)
     back = s.inverse_transform(s.transform(y))
@@ -184,7 +184,7 @@ def test_units_come_back_in_float64(rng):
         (np.array([0, np.nan, 0]), np.ones(3), "finite means"),
     ],
 )
-def test_what_is_no_standardizer(mean, scale, part):
+def test_invalid_standardizers(mean, scale, part):
     with pytest.raises(ValueError) as error:
         Standardizer(mean, scale)
     assert part in str(error.value)
@@ -196,7 +196,7 @@ def test_a_standardizer_has_one_type(mean):
         Standardizer(mean, np.ones(3))
 
 
-def test_standardizer_says_what_it_is():
+def test_repr_of_a_standardizer():
     assert repr(Standardizer.fit(np.array([[1.0, 5.0], [3.0, 6.0]]))) == (
         "Standardizer(2 features, float64, mean [2, 5.5], scale [1, 0.5])"
     )

@@ -145,7 +145,7 @@ def test_content_that_cannot_be(put, changes, part):
     assert part in message(archive.load, "iris")
 
 
-def test_the_catalogue_names_what_is_here_and_what_is_not(put):
+def test_the_catalogue_lists_present_and_missing_sets(put):
     put(members())
     about = catalogue.entry("uci").about()
     assert about["tasks"] == ["iris"] and about["missing"] == archive.missing()

@@ -119,7 +119,7 @@ def test_the_warning_names_the_line_of_a_script(tmp_path):
     assert f"{script}:3: DeprecationWarning: fastsnn.Cosine is deprecated" in run.stderr
 
 
-def test_what_was_pickled_with_an_old_name():
+def test_pickles_with_an_old_name_load():
     for old, new in (
         (b"cfastsnn.schedules\nCosine\n.", schedules.CosineDecay),
         (b"cfastsnn.search.protocol\nProtocol\n.", search.ModelSelection),

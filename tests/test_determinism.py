@@ -80,7 +80,7 @@ def test_seeds_change_bits():
     assert not np.array_equal(states[0], states[2])
 
 
-def test_a_row_is_predicted_alike_in_any_company():
+def test_a_prediction_does_not_depend_on_the_other_rows():
     net = new_trainer().network
     x, _ = problem(9 * PANEL + 5)
     whole = net.forward(x, threads=1)
@@ -105,12 +105,12 @@ def test_a_resumed_training_ends_with_the_same_bits(optimizer):
             return len(history) == 2
 
     first = new_trainer(optimizer, threads=1)
-    behind = first.fit(x, y, epochs=5, batch_size=50, schedule=schedule, callbacks=[Stop()])
-    assert len(behind) == 2
+    records = first.fit(x, y, epochs=5, batch_size=50, schedule=schedule, callbacks=[Stop()])
+    assert len(records) == 2
     second = new_trainer(optimizer, threads=2)
     second.network.load_state_dict(first.network.state_dict())
     second.load_state_dict(*first.state_dict())
-    continued = second.fit(x, y, epochs=5, batch_size=50, schedule=schedule, history=behind)
+    continued = second.fit(x, y, epochs=5, batch_size=50, schedule=schedule, history=records)
     assert [r["train_loss"] for r in continued] == [r["train_loss"] for r in history]
     assert_same(bits(second), bits(whole))
 

@@ -293,7 +293,7 @@ def test_the_command_on_a_good_model(model_files, tmp_path):
     assert found["layers"][0]["what"] == "input" and found["layers"][0]["gradient"] is None
 
 
-def test_the_command_names_what_is_broken(model_files, tmp_path):
+def test_the_command_names_the_fault(model_files, tmp_path):
     picture = tmp_path / "bad.svg"
     options = ("--model", model_files["bad"], "--data", "digits", "--threads", 1)
     text = good("diagnose", *options, "--plot", picture)
@@ -345,7 +345,7 @@ def test_files_with_and_without_labels(model_files, digits, raw_digits, tmp_path
         (("--data", "optdigits.txt"), "optdigits.txt"),
     ],
 )
-def test_one_line_for_what_is_wrong(model_files, options, text):
+def test_bad_arguments_are_refused_in_one_line(model_files, options, text):
     result = call("diagnose", "--model", model_files["good"], *options)
     assert result.exit_code == 1 and text in result.stderr and result.stderr.count("\n") == 1
 

@@ -125,7 +125,7 @@ def test_public_names_are_documented_once():
                 assert f"{module}.{name}" in found
 
 
-def test_what_is_documented_is_there():
+def test_documented_names_exist():
     for name in documented():
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name

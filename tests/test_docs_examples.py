@@ -83,7 +83,7 @@ def test_examples(page, tmp_path, data_folder):
     assert done.returncode == 0, done.stderr
 
 
-def test_all_pages_are_looked_at():
+def test_all_pages_are_covered():
     assert {"README.md", "index.md"} <= {page.name for page in RUN}
 
 

@@ -42,7 +42,7 @@ def test_large_variances_fall_and_small_ones_rise_as_theorems_2_and_3_say(pictur
     assert (steps > 0).all()
 
 
-def test_quantiles_of_selu_come_back_and_those_of_the_others_do_not(pictures):
+def test_quantiles_of_selu_map_back_and_those_of_the_others_do_not(pictures):
     """The quantiles of selu(z), z normal, map back to those of z, because selu is increasing."""
     normal = np.array([-2.3263, -0.6745, 0.0, 0.6745, 2.3263])
     fixed = theory.LAMBDA * np.where(normal > 0, normal, theory.ALPHA * np.expm1(normal))

@@ -20,7 +20,7 @@ def packages(extra):
             yield name
 
 
-def told():
+def advised():
     """Return (file, package, extras) of each "pip install" with extras in a text."""
     files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     for path in [*files, ROOT / "cli.py", ROOT / "bench/README.md", ROOT / ".ci/run"]:
@@ -31,7 +31,7 @@ def told():
 
 
 def test_messages_install_from_the_checkout_an_extra_that_exists():
-    seen = list(told())
+    seen = list(advised())
     assert len(seen) > 15
     for path, what, extras in seen:
         assert what == ".", f"{path}: fastsnn is not on an index: pip install '.{extras}'"

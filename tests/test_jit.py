@@ -112,14 +112,14 @@ def test_a_damaged_entry_is_dropped(cache, name):
     assert run(cache)[1:] == ("right", "")  # the next process finds a valid entry
 
 
-def test_a_lost_file_is_compiled_anew(cache):
+def test_a_lost_file_is_compiled_again(cache):
     for path in entries(cache, ".nbc"):
         path.unlink()
     assert run(cache)[1] == "right"
     assert entries(cache, ".nbc") and run(cache)[1:] == ("right", "")
 
 
-def test_where_nothing_can_be_written(tmp_path):
+def test_no_folder_can_be_written(tmp_path):
     """Kernels are compiled for this process alone; a file has the path of each folder."""
     (tmp_path / "cache").write_text("")
     temporary = tmp_path / "temporary"
@@ -132,7 +132,7 @@ def test_where_nothing_can_be_written(tmp_path):
     assert sorted(os.listdir(temporary)) == [f"fastsnn-{os.getuid()}"]
 
 
-def test_the_name_tells_sources_and_version(monkeypatch):
+def test_the_name_depends_on_sources_and_versions(monkeypatch):
     name = jit._sources_hash()
     assert re.fullmatch(r"[0-9a-f]{16}", name) and name == jit._sources_hash()
     monkeypatch.setattr(jit.numba, "__version__", "0.0")
@@ -160,27 +160,27 @@ def test_an_entry_has_one_signature(entry, tmp_path):
     assert len(entry.dispatcher.signatures) == 1
 
 
-def test_loading_is_told_once(entry):
-    told = []
-    seconds = jit.load(entry, report=told.append)
-    assert len(told) == 2 and told[1] == f"fastsnn: compiled in {seconds:.1f} s"
-    jit.load(entry, report=told.append)
-    jit.load(jit.entry(jit.INT, jit.INT)(triple), report=told.append)  # from the cache
-    assert len(told) == 2
+def test_loading_is_reported_once(entry):
+    lines = []
+    seconds = jit.load(entry, report=lines.append)
+    assert len(lines) == 2 and lines[1] == f"fastsnn: compiled in {seconds:.1f} s"
+    jit.load(entry, report=lines.append)
+    jit.load(jit.entry(jit.INT, jit.INT)(triple), report=lines.append)  # from the cache
+    assert len(lines) == 2
 
 
 def test_a_process_reports_one_compilation(entry, monkeypatch):
     """`also` is compiled with the first entries; a long further compilation has one line."""
-    told = []
+    lines = []
     more = jit.entry(jit.INT, jit.INT)(lambda x: 4 * x)
-    jit.load(entry, also=(more,), report=told.append)
-    assert len(told) == 2 and more.address
+    jit.load(entry, also=(more,), report=lines.append)
+    assert len(lines) == 2 and more.address
     another = jit.entry(jit.INT, jit.INT)(lambda x: 5 * x)
-    jit.load(another, also=(jit.entry(jit.INT, jit.INT)(lambda x: 6 * x),), report=told.append)
-    assert len(told) == 2
+    jit.load(another, also=(jit.entry(jit.INT, jit.INT)(lambda x: 6 * x),), report=lines.append)
+    assert len(lines) == 2
     monkeypatch.setattr(jit, "LONG", 0.0)
-    jit.load(jit.entry(jit.INT, jit.INT)(lambda x: 7 * x), report=told.append)
-    assert re.fullmatch(r"fastsnn: further kernels took \d+\.\d s", told[2]) and len(told) == 3
+    jit.load(jit.entry(jit.INT, jit.INT)(lambda x: 7 * x), report=lines.append)
+    assert re.fullmatch(r"fastsnn: further kernels took \d+\.\d s", lines[2]) and len(lines) == 3
 
 
 def test_an_interrupted_load_can_be_repeated(entry, monkeypatch):
@@ -255,7 +255,7 @@ def test_one_bit_of_the_compiled_code(cache):
         assert result == "right" and "damaged" in said and run(cache)[1:] == ("right", "")
 
 
-def test_another_processor_compiles_anew_and_says_so(cache, monkeypatch):
+def test_another_processor_compiles_again_and_reports_it(cache, monkeypatch):
     """Machines may share a home folder; the index of a kernel holds the code of all of them."""
     monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "")

@@ -88,7 +88,7 @@ def test_evaluation(case):
         assert len(hidden) == len(net.nodes) - 1
         for h, name in zip(hidden, ends(net.nodes, trace), strict=True):
             if name:
-                assert_within(h, trace[name], f"behind layer {name}")
+                assert_within(h, trace[name], f"after layer {name}")
     value = oracle.loss_of(case.loss)(expected.outputs[0], y)[0]
     # each output changes the mean by at most twice its error, and mse by more
     size = max(1, np.abs(expected.outputs[0]).max(), value)
@@ -163,7 +163,7 @@ def test_the_bounds_mean_something():
         assert expected.last_outputs[1] < 1e-3, case.name
 
 
-def test_the_oracle_knows_every_layer():
+def test_the_oracle_has_every_layer():
     kinds = {type(layer).__name__ for case in CASES for layer in case.layers()}
     assert kinds == set(fs.layers.LAYERS)
     of_one_function = Activation, Dropping  # each

@@ -64,7 +64,7 @@ def all_bits(trainer):
 
 
 @each_network
-def test_a_row_is_predicted_alike_in_any_company(name):
+def test_a_prediction_does_not_depend_on_the_other_rows(name):
     """Batches of up to 5 rows, repeatedly, and of more rows than a thread takes in one slice."""
     net = trained(name).network
     x, _ = problem(2 * PREDICT_PANELS * PANEL + PANEL + 5)
@@ -117,13 +117,13 @@ def test_a_resumed_training_ends_with_the_same_bits(name, optimizer):
             return len(history) == 1
 
     first = fs.Trainer(network(name), optimizer=optimizer, threads=1)
-    behind = first.fit(x, y, epochs=3, batch_size=40, callbacks=[Stop()])
+    records = first.fit(x, y, epochs=3, batch_size=40, callbacks=[Stop()])
     second = fs.Trainer(network(name, seed=8), optimizer=optimizer, threads=2)
     second.network.load_state_dict(first.network.state_dict())
     arrays, numbers = first.state_dict()
     assert arrays and not any("running" in tensor for tensor in arrays)
     second.load_state_dict(arrays, numbers)
-    second.fit(x, y, epochs=3, batch_size=40, history=behind)
+    second.fit(x, y, epochs=3, batch_size=40, history=records)
     assert all_bits(second) == all_bits(whole)
 
 

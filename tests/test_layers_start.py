@@ -264,13 +264,13 @@ ORDERS = {
     "highway first": ([HW, D], "layer 0 (Highway): " + FIRST),
     "residual first": ([RES, D], "layer 0 (Residual): " + FIRST),
     "activations around a norm": ([D, SELU, BN, RELU, D], "layer 3 (ReLU): " + FOLLOW),
-    "activation behind dropout": ([D, BN, DROP, RELU, D], "layer 3 (ReLU): " + FOLLOW),
-    "activation behind highway": ([D, HW, RELU, D], "layer 2 (ReLU): " + FOLLOW),
+    "activation after dropout": ([D, BN, DROP, RELU, D], "layer 3 (ReLU): " + FOLLOW),
+    "activation after highway": ([D, HW, RELU, D], "layer 2 (ReLU): " + FOLLOW),
     "two norms": ([D, BN, LN, D], "layer 2 (LayerNorm): " + ONE_NORM),
     "norms around an activation": ([D, BN, RELU, BN, D], "layer 3 (BatchNorm): " + ONE_NORM),
-    "norm behind dropout": ([D, RELU, DROP, LN, D], "layer 3 (LayerNorm): " + ONE_NORM),
-    "norm behind highway": ([D, HW, BN, D], "layer 2 (BatchNorm): " + ONE_NORM),
-    "norm behind the norm inside": (
+    "norm after dropout": ([D, RELU, DROP, LN, D], "layer 3 (LayerNorm): " + ONE_NORM),
+    "norm after highway": ([D, HW, BN, D], "layer 2 (BatchNorm): " + ONE_NORM),
+    "norm after the norm inside": (
         [D, Residual([D, LN]), BN, D],
         "layer 2 (BatchNorm): " + ONE_NORM,
     ),
@@ -278,7 +278,7 @@ ORDERS = {
         [D, RELU, BN, DROP, DROP, D],
         "layer 4 (Dropout): at most one dropout per Dense; remove one of the two",
     ),
-    "two dropouts behind highway": (
+    "two dropouts after highway": (
         [D, HW, DROP, DROP, D],
         "layer 3 (Dropout): at most one dropout per Dense; remove one of the two",
     ),
@@ -312,7 +312,7 @@ def test_orders_of_layers(name):
     assert str(caught.value) == text
 
 
-def test_what_is_no_layer():
+def test_objects_that_are_not_layers():
     for layers, text in (
         ([D, 3, D], f"layer 1 (int): {KNOWN}3"),
         ([D, Residual([D, 3, D]), D], f"layer 1.1 (int): {KNOWN}3"),
@@ -335,7 +335,7 @@ def test_pairs_that_do_not_fit_warn():
         fs.Network(layers, 3)
 
 
-def test_what_no_layer_can_start_with():
+def test_invalid_starting_values():
     with pytest.raises(ValueError, match="Highway: gate_bias must be finite, got nan"):
         Highway(gate_bias=float("nan"))
     with pytest.raises(TypeError, match="Residual: a list of layers is required, got 5"):

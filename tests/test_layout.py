@@ -112,14 +112,14 @@ def inside(path):
 
 
 @pytest.mark.parametrize("path", sources(KERNELS), ids=name_of)
-def test_what_kernels_import_from_outside(path):
+def test_third_party_imports_of_kernels(path):
     more = {"cuda"} if path.parent.name == "cuda" else set()
     assert outside(path).keys() <= KERNELS_MAY_IMPORT | more
     assert outside(path, functions=False).keys() <= KERNELS_MAY_IMPORT
 
 
 @pytest.mark.parametrize("path", sources(PACKAGE), ids=name_of)
-def test_what_the_package_imports_from_outside(path):
+def test_third_party_imports_of_the_package(path):
     place = str(path.relative_to(PACKAGE))
     more = {"click"} if place in COMMAND_LINE else set()
     assert outside(path).keys() <= PACKAGE_MAY_IMPORT | IN_FUNCTIONS | more
@@ -131,7 +131,7 @@ def test_what_the_package_imports_from_outside(path):
 
 
 @pytest.mark.parametrize("path", sources(BENCH), ids=name_of)
-def test_what_bench_imports_from_outside(path):
+def test_third_party_imports_of_bench(path):
     assert outside(path).keys() <= BENCH_MAY_IMPORT | IN_FUNCTIONS | PEERS
     assert not outside(path, functions=False).keys() & (IN_FUNCTIONS | PEERS)
 
@@ -155,7 +155,7 @@ def project():
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def test_the_package_list_is_what_lies_on_disk():
+def test_the_package_list_matches_the_folders():
     settings = project()["tool"]["setuptools"]
     assert settings["package-dir"] == {
         "fastsnn": "fastsnn", "fastsnn.bench": "bench", "fastsnn.kernels": "kernels",
@@ -173,7 +173,7 @@ def dotted(path, folder):
     return "".join(f".{part}" for part in path.parent.relative_to(folder).parts)
 
 
-def test_package_data_is_what_lies_on_disk():
+def test_package_data_matches_the_files():
     data = project()["tool"]["setuptools"]["package-data"]
     folders = {
         "fastsnn": PACKAGE, "fastsnn.bench": BENCH, "fastsnn.paper": PACKAGE / "paper",
@@ -209,7 +209,7 @@ def test_files_are_short():
     assert not long
 
 
-def test_the_version_stands_in_one_place():
+def test_the_version_is_in_one_place():
     version = project()["project"]["version"]
     assert fastsnn.__version__ == version
     for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py", ROOT / "setup.py"]:
@@ -267,7 +267,7 @@ BUT_JIT = [path for path in sources(PACKAGE) + sources(KERNELS) if path not in C
 
 
 @pytest.mark.parametrize("path", BUT_JIT, ids=name_of)
-def test_compile_flags_stand_in_jit(path):
+def test_compile_flags_are_in_jit(path):
     assert not {(name, line) for name, line in mentions(path) if name in COMPILERS}
     for module, name, line in imports(path):
         assert (module, name) != ("numba", "jit"), line
@@ -286,7 +286,7 @@ def all_modules():
                 yield importlib.import_module(".".join([package, *parts]))
 
 
-def test_what_python_calls_is_an_entry():
+def test_kernels_called_by_python_are_entries():
     """Kernels that Python calls are `jit.entry`s; helpers have the same flags, and no `prange`."""
     entries = set()
     for module in all_modules():

@@ -151,7 +151,7 @@ def test_the_quantile_of_constants_is_found_and_stays():
 
 
 @each_loss
-def test_class_weights_where_they_have_a_meaning(loss):
+def test_class_weights_are_for_losses_of_classes(loss):
     if loss.takes_classes or loss.allows_missing:
         trainer_of(loss, class_weight=[1, 2, 3])
         return
@@ -162,7 +162,7 @@ def test_class_weights_where_they_have_a_meaning(loss):
 
 
 @pytest.mark.parametrize("code", [-1, len(ALL), 99])
-def test_a_code_that_kernels_do_not_know_is_refused(code):
+def test_a_code_without_a_kernel_is_refused(code):
     class Unknown(fs.MSE):
         pass
 

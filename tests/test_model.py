@@ -224,7 +224,7 @@ def test_errors_are_measured_against_the_values_of_the_file():
     assert np.isnan(m.evaluate(X, constant)["r2"])
 
 
-def test_predictions_as_text_keep_what_the_network_said():
+def test_predictions_as_text_keep_the_precision_of_float32():
     m = model("regression")
     predicted = m.predict(X)
     lines = inference.to_csv(m, predicted).splitlines()
@@ -324,7 +324,7 @@ def test_a_target_with_a_number_as_its_name_is_no_index(tmp_path):
     assert inference.evaluate(m, path, "3", header=False)["rmse"] == right
 
 
-def test_what_the_validation_part_lacks_is_said():
+def test_missing_validation_rows_are_reported():
     labels = np.repeat([0, 1, 2], [60, 29, 1])
     table = Table("classification", Split(X, labels), None, None, ("p", "q", "r"), NAMES, None, "n")
     dataset = assemble("t", table, 0.2, 0, "feature")

@@ -198,7 +198,7 @@ def test_numpy_scalars_are_numbers(make, value):
     assert repr(found) == repr(make(value.item())), "Python's own numbers are kept"
 
 
-def test_what_is_refused_by_name():
+def test_values_refused_by_name():
     """Values that once raised other errors, and their messages."""
     for make, text in (
         (lambda: fs.SGD(10**400), "SGD: learning_rate must be in [0, 1e+30), got 1000"),

@@ -67,13 +67,13 @@ def test_a_new_option_is_a_row(monkeypatch):
     assert list(mode.type.choices) == ["plain", "fancy"] and mode.help == "Mode."
 
 
-def test_a_row_says_what_it_knows():
+def test_unknown_attributes_of_a_row_are_refused():
     with pytest.raises(TypeError, match="colour"):
         option(1, "An option.", colour="red")
     assert Row(help="An option.").search == "tried"
 
 
-def test_a_resumed_run_changes_what_a_row_allows():
+def test_options_that_a_resumed_run_may_change():
     assert {name for name, row in ROWS.items() if row.changeable} == {"data", "epochs", "threads"}
     assert OPEN_ENDED == ("constant", "plateau")
     assert not getattr(schedules.CosineDecay, "open_ended", False)

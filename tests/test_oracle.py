@@ -152,7 +152,7 @@ def test_affine_map_of_alpha_dropout(rate, a, b):
     assert second == pytest.approx(1, rel=1e-14)
 
 
-def test_the_output_tells_the_slope():
+def test_the_slope_follows_from_the_output():
     """selu'(z) = y + lambda alpha for z <= 0, so the dropped value has slope 0."""
     z = np.linspace(-30, -0.01, 1000)
     y, slope = oracle.activate(z, "selu")

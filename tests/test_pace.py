@@ -177,7 +177,7 @@ class Trained:
     threads = 2
 
 
-def told(seconds, said):
+def warnings_of(seconds, said):
     watch = slow.SlowEpochs(said.append)
     watch.on_fit_start(Trained, len(seconds), 1)
     history = []
@@ -188,12 +188,12 @@ def told(seconds, said):
 
 
 def test_an_epoch_that_is_much_slower_says_why():
-    (line,) = told([0.5, 0.6, 0.5, 9.0, 8.0, 0.5], [])
+    (line,) = warnings_of([0.5, 0.6, 0.5, 9.0, 8.0, 0.5], [])
     assert line.startswith("warning: epoch 4 took 9 s, previous epochs 0.5 s: this process used ")
     assert "stop other programs or reduce --threads" in line
-    assert len(told([0.5, 9.0, 0.5, 9.0], [])) == 2
+    assert len(warnings_of([0.5, 9.0, 0.5, 9.0], [])) == 2
 
 
 @pytest.mark.parametrize("seconds", [[9.0], [9.0, 1.0, 9.0], [0.01, 0.02, 0.9], [1.0, 1.0, 9.9]])
 def test_no_line_about_usual_epochs(seconds):
-    assert told(seconds, []) == []
+    assert warnings_of(seconds, []) == []

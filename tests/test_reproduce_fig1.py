@@ -162,11 +162,11 @@ def test_fig1_is_continued(place):
     for one, other in zip(whole["curves"], parts["curves"], strict=True):
         for name in ("losses", "whole_set_loss", "validation_accuracy"):
             assert one[name] == other[name]
-    stands = result_of(*words, "--epochs", 4, "--resume")
-    assert stands["training_seconds"] == parts["training_seconds"]  # nothing was left to do
+    again = result_of(*words, "--epochs", 4, "--resume")
+    assert again["training_seconds"] == parts["training_seconds"]  # nothing was left to do
 
 
-def test_the_number_at_once_changes_nothing(place, monkeypatch):
+def test_the_number_of_concurrent_trainings_changes_nothing(place, monkeypatch):
     needs("matplotlib")
     found = []
     for n in (1, 3):
@@ -176,7 +176,7 @@ def test_the_number_at_once_changes_nothing(place, monkeypatch):
     assert one == three and found[0]["at_once"] != found[1]["at_once"]
 
 
-def test_ctrl_c_ends_all_at_once(images, place):
+def test_ctrl_c_ends_all_trainings_immediately(images, place):
     """No concurrently trained network continues to the end of its epoch."""
 
     class Interrupted:
@@ -192,7 +192,7 @@ def test_ctrl_c_ends_all_at_once(images, place):
     assert not list(place.glob("*.safetensors"))
 
 
-def test_fig1_refuses_what_is_not_its_own(images, place):
+def test_fig1_refuses_foreign_results(images, place):
     fig1.Curve(images, "snn", 2, 0, place, 1).epoch(lambda: None)
     other = fig1.Images("mnist", seed=1)
     with pytest.raises(ValueError, match="another network or data set"):

@@ -162,7 +162,7 @@ def test_one_fold_chooses_for_all(tmp_path):
     assert calls == 3  # fold 2 of the other configuration is never trained
 
 
-def test_seeds_repeat_what_was_chosen(tmp_path):
+def test_seeds_repeat_the_chosen_configuration(tmp_path):
     found, calls = outcome(tmp_path, TABLE, select=(1, 2), seeds=(0, 4))
     # Means of the two folds are equal, 0.75: the first configuration wins.
     assert found.chosen[1] == {"x": 1} and calls == 4 + 2
@@ -187,7 +187,7 @@ def test_ties_are_the_protocols(tmp_path):
     assert found.chosen[1] == configurations[3]
 
 
-def test_what_diverges(tmp_path):
+def test_diverged_trainings(tmp_path):
     """If all diverge, there is nothing to choose. In a repeat, the next best takes the place; a
     fold counts 0 if none is left.
     """
@@ -222,7 +222,7 @@ def test_budgets_are_parts_of_the_paper(name, budget):
         assert all("Highway" in line or "residual" in line for line in lines)
 
 
-def test_what_is_left_out():
+def test_deviations_from_the_paper_are_listed():
     lines = budgets.left_out("uci", BY_NAME["uci"]["small"], ("snn",))
     assert "hidden layers 2 or 8 instead of 2, 3, 4, 8, 16 or 32" in lines
     assert not any("residual" in line or "dropout" in line for line in lines)

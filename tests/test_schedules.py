@@ -136,7 +136,7 @@ def test_plateau(values, patience, expected):
     assert factors(schedule, 3, records(*values)) == [expected] * 3
 
 
-def test_plateau_knows_which_way_is_better():
+def test_plateau_of_figures_to_minimize_and_maximize():
     rising = records(0.1, 0.2, 0.3, monitor="validation_accuracy")
     assert fs.schedules.ReduceOnPlateau("validation_accuracy", patience=1).factor(0, 9, rising) == 1
     assert (
@@ -159,7 +159,7 @@ def test_smaller_is_better(name):
     assert not improves(name, 1.0, 1.0)
 
 
-def test_plateau_says_what_it_misses():
+def test_plateau_names_the_missing_figure():
     with pytest.raises(
         ValueError, match="ReduceOnPlateau: .*train_loss.*'validation_loss'.*validation"
     ):

@@ -90,7 +90,7 @@ def test_a_grid_may_grow(tmp_path):
     assert more.trials == search(hill, {"x": [0, 1, 2, 3]}).trials
 
 
-def test_resuming_where_there_is_nothing_begins(tmp_path):
+def test_resuming_without_a_journal_starts_a_search(tmp_path):
     assert len(search(hill, {"x": [1, 2]}, folder=tmp_path / "new", resume=True).trials) == 2
 
 
@@ -126,18 +126,18 @@ def test_long_trials_begin_first():
     assert costs == sorted(costs, reverse=True) and len(set(costs)) == 6
 
 
-def test_workers_run_at_once():
+def test_workers_run_concurrently():
     """Each trial waits until both have started."""
-    meet = threading.Barrier(2, timeout=30)
+    barrier = threading.Barrier(2, timeout=30)
 
     def trial(options, report):
-        meet.wait()
+        barrier.wait()
         return {"score": options["x"]}
 
     assert len(search(trial, {"x": [1, 2, 3, 4]}, workers=2).trials) == 4
 
 
-def test_figures_come_back_as_they_are_stored(tmp_path):
+def test_figures_are_returned_as_stored(tmp_path):
     def trial(options, report):
         area = np.float32(0.1) if options["x"] else np.nan
         return {"score": area, "curve": np.arange(3.0), "pair": (1, np.inf)}
@@ -151,7 +151,7 @@ def test_figures_come_back_as_they_are_stored(tmp_path):
     assert again.trials == found.trials
 
 
-def test_progress_tells_done_left_and_best():
+def test_progress_reports_done_left_and_best():
     seen = []
     search(hill, SPACE, workers=2, progress=seen.append)
     assert seen[-1].done == seen[-1].total == 20 and seen[-1].seconds_left == 0

@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_winner_is_what_its_command_trains(folder):
+def test_the_printed_command_trains_the_winner(folder):
     """The protocol, applied to the epochs that `fastsnn train` writes, finds the same epoch and
     score: the bits are the same.
     """

@@ -103,14 +103,14 @@ def test_a_relative_cache_in_a_folder_that_is_gone(tmp_path, monkeypatch):
     assert found.refused == ("relative cannot be used (No such file or directory)",)
 
 
-def test_data_and_kernels_lie_in_one_cache(tmp_path, monkeypatch):
+def test_data_and_kernels_share_a_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("FASTSNN_CACHE", "~/cache")
     assert download.cache_folder() == tmp_path / "cache"
     assert cachefolder.find("kernels-0").target == tmp_path / "cache" / "kernels-0"
 
 
-def test_a_cache_that_cannot_be_looked_at(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_read(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 

@@ -229,7 +229,7 @@ def test_the_forward_pass_stays_in_float32():
     assert len(fused) >= shape.ROWS * shape.VECTORS  # the accumulators of one tile
 
 
-def test_the_pattern_knows_float64():
+def test_the_pattern_matches_float64():
     for line in ("vaddpd", "vmulsd", "vfmadd231pd", "vcvtps2pd", "addsd", "vfnmadd213sd"):
         assert re.findall(DOUBLE, f"\t{line}\t%xmm0, %xmm1\n", re.M), line
     for line in ("vaddps", "vmovapd", "vunpcklpd", "vfmadd231ps"):

@@ -150,7 +150,7 @@ def test_scalars_give_floats_and_arrays_are_broadcast():
     ],
 )
 @pytest.mark.parametrize("function", [theory.moment_map, theory.jacobian])
-def test_what_is_out_of_range_is_refused(function, arguments, text):
+def test_arguments_out_of_range_are_refused(function, arguments, text):
     with pytest.raises(ValueError, match=text.replace("+", r"\+")):
         function(*arguments)
 

@@ -126,7 +126,7 @@ def test_the_reach_is_exact(variance):
         ((-100.0, 1.0, 1.0), "leave pre-activations of one sign"),
     ],
 )
-def test_what_no_selu_can_reach(arguments, text):
+def test_unreachable_fixed_points_are_refused(arguments, text):
     with pytest.raises(ValueError, match=text):
         theory.selu_constants(*arguments)
 

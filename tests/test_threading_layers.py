@@ -38,7 +38,7 @@ def _serve(layer):
     return done.stdout.split()
 
 
-def test_many_python_threads_at_once():
+def test_many_concurrent_python_threads():
     used, count, *bits = _serve("omp")
     assert (used, count, len(bits)) == ("omp", "120", 1)
     assert _serve("workqueue") == ["workqueue", "120", *bits]

@@ -94,7 +94,7 @@ def test_no_count(count):
     assert str(caught.value) == f"threads: an int >= 1 or None is required, got {count!r}"
 
 
-def test_where_threads_are_given():
+def test_invalid_thread_counts_are_refused():
     net = fs.mlp(3, 2, layers=1, width=4)
     with pytest.raises(ValueError, match="threads: at least 1"):
         fs.Trainer(net, threads=0)

@@ -36,7 +36,7 @@ COPIES = {
 @pytest.mark.parametrize(
     "optimizer", [fs.SGD(0.1), fs.SGD(0.1, momentum=0.9), fs.Adam(0.01)], ids=repr
 )
-def test_a_copy_goes_on_by_itself(duplicate, optimizer):
+def test_a_copy_continues_independently(duplicate, optimizer):
     x, y = problem()
     one = trainer_of(optimizer, class_weight=np.float32([1, 2]))
     for _ in range(3):

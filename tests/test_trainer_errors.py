@@ -368,7 +368,7 @@ def test_network_state(name):
     ],
     ids=["an array", "x alone", "one callback", "a text", "a class", "the base class"],
 )
-def test_what_fit_takes_beside_rows(options, text):
+def test_invalid_options_of_fit(options, text):
     with pytest.raises(TypeError) as caught:
         fs.Trainer(network()).fit(X, Y, epochs=1, **options)
     assert text in str(caught.value)

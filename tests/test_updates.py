@@ -107,7 +107,7 @@ def test_product_of_nadam(beta1, momentum_decay):
 
 
 @each_optimizer
-def test_training_goes_on_from_a_state_or_a_pickle_with_the_same_bits(optimizer):
+def test_training_continues_from_a_state_or_a_pickle_with_the_same_bits(optimizer):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 3
     layers = [fs.Dense(7, weight_norm=True), fs.BatchNorm(), fs.SELU(), fs.Dense(3)]

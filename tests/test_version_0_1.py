@@ -77,7 +77,7 @@ def test_saved_again_it_is_the_same(task, tmp_path):
 each_run = pytest.mark.parametrize("name", version_0_1.RUNS)
 
 
-def goes_on_to_the_same_bits(name, task, tmp_path):
+def continues_with_the_same_bits(name, task, tmp_path):
     """Require that a resumed run ends with the tensors, history and learning rates of version
     0.1.
 
@@ -108,15 +108,15 @@ def goes_on_to_the_same_bits(name, task, tmp_path):
 
 
 @each_task
-def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
+def test_a_run_continues_with_the_same_bits(task, tmp_path):
     """Its standardization stays in float32, and its figures are those of version 0.1."""
-    goes_on_to_the_same_bits(task, task, tmp_path)
+    continues_with_the_same_bits(task, task, tmp_path)
 
 
 @each_run
-def test_a_run_of_each_method_goes_on_to_the_same_bits(name, tmp_path):
+def test_a_run_of_each_method_continues_with_the_same_bits(name, tmp_path):
     task, options = version_0_1.RUNS[name]
-    history = goes_on_to_the_same_bits(name, task, tmp_path)
+    history = continues_with_the_same_bits(name, task, tmp_path)
     rates = [record["learning_rate"] for record in history]
     assert (min(rates) < max(rates)) == (options["schedule"] != "constant")
 
@@ -131,7 +131,7 @@ def test_a_model_of_each_method_predicts_the_same_bits(name):
         assert predicted.dtype == expected.dtype and np.array_equal(predicted, expected)
 
 
-def test_the_runs_cover_what_version_0_1_could_train_with():
+def test_the_runs_cover_the_options_of_version_0_1():
     runs = version_0_1.RUNS
     options = [options for _, options in runs.values()]
     assert set(runs) == {
@@ -161,7 +161,7 @@ def test_rows_of_a_class_of_one_row_are_held_back_as_in_version_0_1():
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_a_run_keeps_what_it_made_of_line_1(header, tmp_path):
+def test_a_run_keeps_its_reading_of_line_1(header, tmp_path):
     """Version 0.1 had other rules, and no option for it."""
     rows = "".join(f"{i % 7},{i % 3},{i % 5},{'pq'[i % 2]}\n" for i in range(40))
     data = tmp_path / "t.csv"
