@@ -75,7 +75,7 @@ def main(threads, loops, seconds, rounds, adapt, child):
         return
     cases = [(1, "with pace"), *((threads, mode) for mode in MODES)]
     print("ms per step: median, mean")
-    for name, count in (("quiet", 0), (f"beside {loops} busy loops", loops)):
+    for name, count in (("quiet", 0), (f"with {loops} busy loops", loops)):
         others = [subprocess.Popen([sys.executable, "-c", "while 1: pass"]) for _ in range(count)]
         try:
             found = {case: [] for case in cases}

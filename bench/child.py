@@ -30,7 +30,7 @@ def run(module: str, request: dict, threads: int) -> dict:
     )  # fmt: skip
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        reason = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise RuntimeError(f"{module} {request}: exit code {done.returncode}: {reason}")
     return json.loads(lines[-1])
 

@@ -154,8 +154,8 @@ def speed(
     for number in range(ROUNDS):
         for system in systems:
             report(f"time of a step: {system}, round {number + 1} of {ROUNDS}")
-            asked = request | {"what": "time", "system": system}
-            found = child.run(TWIN, asked, request["threads"])
+            timing = request | {"what": "time", "system": system}
+            found = child.run(TWIN, timing, request["threads"])
             times[system] += found["times"]
             memory[system] = max(memory[system], found["peak_memory_mib"])
     return {s: timing.spread(times[s]) | {"peak_memory_mib": memory[s]} for s in systems}
@@ -171,17 +171,17 @@ def worst(result: dict[str, Any], *names: str, of: str = "relative") -> tuple[fl
 
 
 def verdict(result: dict[str, Any]) -> str:
-    words = []
+    parts = []
     for what, names in (
         ("activations", ["activations"]), ("gradients", ["weight_gradients", "bias_gradients"]),
     ):  # fmt: skip
         largest, place = worst(result, *names)
         single, _ = worst(result, *names, of="relative_of_torch_float32")
-        words.append(f"{what} {largest:.1e} ({place}; PyTorch's own float32: {single:.1e})")
+        parts.append(f"{what} {largest:.1e} ({place}; PyTorch's own float32: {single:.1e})")
     loss = max(step["relative"] for step in result["losses"])
     ours, theirs = result["systems"]["fastsnn"], result["systems"]["torch"]
     return (
-        f"largest relative difference: {', '.join(words)}; losses agree to {loss:.1e}; fastsnn "
+        f"largest relative difference: {', '.join(parts)}; losses agree to {loss:.1e}; fastsnn "
         f"takes {ours['median_s'] / theirs['median_s']:.2f} of PyTorch's time and "
         f"{ours['peak_memory_mib'] / theirs['peak_memory_mib']:.2f} of its memory"
     )

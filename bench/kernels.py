@@ -158,11 +158,11 @@ def _peers(names: tuple[str, ...], seconds: float, report) -> dict[str, dict[str
     found = {}
     for name in names:
         report(f"kernels in {name}")
-        asked = {
+        request = {
             "system": name, "widths": list(WIDTHS), "batch": BATCH, "rate": RATE,
             "elements": ELEMENTS, "seconds": seconds,
         }  # fmt: skip
-        found[name] = child.run("fastsnn.bench.kernel_peers", asked, 1)
+        found[name] = child.run("fastsnn.bench.kernel_peers", request, 1)
     return found
 
 

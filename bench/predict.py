@@ -22,8 +22,8 @@ def measure(
     for case in cases:
         found = versus.times("predict", case, peers, threads, seconds, rounds, report=report)
         nbytes = case.weight_bytes()
-        asked = {"what": "read", "nbytes": nbytes, "threads": threads}
-        found["memory_gb_s"] = child.run(versus.WORKER, asked, threads)["gb_s"]
+        request = {"what": "read", "nbytes": nbytes, "threads": threads}
+        found["memory_gb_s"] = child.run(versus.WORKER, request, threads)["gb_s"]
         for figures in found["systems"].values():
             figures["gflops"] = case.predict_flops() / figures["median_s"] / 1e9
             figures["gb_s"] = nbytes / figures["median_s"] / 1e9

@@ -57,11 +57,11 @@ def growth(
     medians = _times(cases, threads, seconds)
     others = {}
     for peer in peers:
-        asked = {
+        request = {
             "what": "step", "system": peer, "cases": list(map(str, cases)), "optimizer": "sgd",
             "threads": threads, "seconds": seconds, "least": 5,
         }  # fmt: skip
-        found = child.run(versus.WORKER, asked, threads)["times"]
+        found = child.run(versus.WORKER, request, threads)["times"]
         others[peer] = [timing.spread(found[str(case)])["median_s"] for case in cases]
     return {"of": name, "base": str(BASE), "sizes": list(sizes), "median_s": medians,
             "peers": others, **fit(list(sizes), medians)}  # fmt: skip
@@ -132,5 +132,5 @@ def measure(
     over = over_threads(
         (BASE, Case(32, 256, 128, 0.05), Case(8, 1024, 128, 0.05)), threads, seconds
     )
-    report(f"{most} trainers at once")
+    report(f"{most} concurrent trainers")
     return {"depth": depth, "batch": batch, "threads": over, "many": many_trainers(most, seconds)}

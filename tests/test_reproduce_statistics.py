@@ -39,7 +39,7 @@ def test_the_table_is_the_transcribed_one():
     data = shared_data()
     path = None if data is None else data.parent / "paper" / "uci121_accuracy.csv"
     if path is None or not path.exists():
-        pytest.skip("needs the transcription of table A11 in the shared data")
+        pytest.skip("needs the transcription of table A11 next to the shared data")
     with path.open() as handle:
         rows = list(csv.DictReader(handle))
     ours = published.uci_accuracies()

@@ -88,7 +88,7 @@ def graph(tiny, mode):
     finally:
         device.recording = True
     plain_ones = [run.is_graph for _, run in without._engine.launches.values()]
-    require(not any(plain_ones), "a graph although they are switched off")
+    require(not any(plain_ones), "a graph was used although graphs are switched off")
     same(with_graph.network.state_dict(), without.network.state_dict(), "weights")
     return {"graphs": sum(graphs), "steps": with_graph.step_count}
 
@@ -109,9 +109,9 @@ def files(tiny):
         require(contents[0] == contents[1], "the files differ")
         back = fs.load(paths[1]).to_device()
     outputs = made.network.forward(x)
-    require(np.array_equal(outputs, back.forward(x)), "a network that came back predicts otherwise")
+    require(np.array_equal(outputs, back.forward(x)), "predictions differ after a round trip")
     difference = float(np.abs(outputs - on_cpu.forward(x)).max())
-    require(difference < 1e-4, f"the CPU predicts otherwise, by {difference:.2g}")
+    require(difference < 1e-4, f"predictions on the CPU differ by {difference:.2g}")
     return {"bytes": len(contents[0]), "difference": difference}
 
 

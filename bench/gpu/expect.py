@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def require(condition, words):
+def require(condition, message):
     if not condition:
-        raise AssertionError(words)
+        raise AssertionError(message)
 
 
 def same(one, two, what):

@@ -36,6 +36,7 @@ class Store:
             self.found |= json.loads(path.read_text())
 
     def missing(self, part: str, tasks: list[list[str]]) -> list[list[str]]:
+        """Return the tasks without a result, failed ones included; record all as planned."""
         known = self.found[part]
         self.planned += [(part, " ".join(task)) for task in tasks]
         return [t for t in tasks if "error" in known.get(" ".join(t), {"error": "not there"})]
@@ -58,6 +59,7 @@ class Store:
 
 
 def good(found: Found, part: str, *task: str) -> dict | None:
+    """Return the result of a task, or None if it is missing, failed or left out."""
     result = found[part].get(" ".join(task))
     return result if result and "error" not in result and "left_out" not in result else None
 
@@ -66,11 +68,11 @@ def rows(found: Found) -> list[Found]:
     """Return a row for each measured case and mode, with figures of the peers and the ceilings."""
     made = []
     copy = good(found, "peers", "copy")
-    for words in found["ours"]:
-        ours = good(found, "ours", words)
+    for task in found["ours"]:
+        ours = good(found, "ours", task)
         if not ours or "kernels" not in ours:
             continue
-        case_text, mode = words.split()
+        case_text, mode = task.split()
         case = Case.parse(case_text)
         product = good(found, "peers", "product", mode)
         peers = {n: p for n in PEERS if (p := good(found, "peers", case_text, mode, n))}

@@ -33,8 +33,8 @@ def serve(perform: Callable[[Task, dict], dict]) -> None:
         try:
             result = perform(task, request)
         except Exception as error:
-            words = " ".join(str(error).split())
-            child.answer({"error": f"{type(error).__name__}: {words}"[:500]})
+            message = " ".join(str(error).split())
+            child.answer({"error": f"{type(error).__name__}: {message}"[:500]})
             sys.exit(FAILED)
         child.answer(result)
 
@@ -58,9 +58,9 @@ def run(
     left = list(tasks)
     while left and time.monotonic() < until:
         before = len(left)
-        words = _one_process(module, left, request, keep, until, most)
+        message = _one_process(module, left, request, keep, until, most)
         if len(left) == before and time.monotonic() < until:  # it died before its first task
-            keep(left.pop(0), {"error": f"{module} did not start: {words}"})
+            keep(left.pop(0), {"error": f"{module} did not start: {message}"})
 
 
 def _one_process(module, left, request, keep, until, most):
@@ -100,10 +100,10 @@ def _one_process(module, left, request, keep, until, most):
             if line is None:
                 process.wait()
                 threads[1].join()
-                words = " ".join(" ".join(errors).split()[-40:]) or "without a word"
+                message = " ".join(" ".join(errors).split()[-40:]) or "no output"
                 if running is not None:
-                    keep(left.pop(0), {"error": f"died, exit code {process.returncode}: {words}"})
-                return words
+                    keep(left.pop(0), {"error": f"died, exit code {process.returncode}: {message}"})
+                return message
             try:
                 said = json.loads(line)
             except ValueError:  # output of a library

@@ -53,8 +53,8 @@ def run(tool: str, modes, seconds: float) -> dict:
     lines = [line for line in done.stdout.splitlines() if line.startswith("=========")]
     summary = next((line for line in lines[::-1] if "SUMMARY" in line), "").lstrip("= ")
     if done.returncode or DONE not in done.stdout or not summary:
-        words = " ".join([*lines[:12], *done.stderr.split()[-40:]])
-        return {"error": f"{tool}: exit code {done.returncode}: {summary} {words}"[:1500]}
+        output = " ".join([*lines[:12], *done.stderr.split()[-40:]])
+        return {"error": f"{tool}: exit code {done.returncode}: {summary} {output}"[:1500]}
     return {"summary": summary}
 
 
