@@ -154,8 +154,8 @@ def speed(
     for number in range(ROUNDS):
         for system in systems:
             report(f"time of a step: {system}, round {number + 1} of {ROUNDS}")
-            timing = request | {"what": "time", "system": system}
-            found = child.run(TWIN, timing, request["threads"])
+            timed = request | {"what": "time", "system": system}
+            found = child.run(TWIN, timed, request["threads"])
             times[system] += found["times"]
             memory[system] = max(memory[system], found["peak_memory_mib"])
     return {s: timing.spread(times[s]) | {"peak_memory_mib": memory[s]} for s in systems}
