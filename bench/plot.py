@@ -1,4 +1,4 @@
-"""Pictures of what was measured; matplotlib is imported where it is used."""
+"""Figures of the measurements; matplotlib is imported on use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _label(row):
 
 
 def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: str) -> None:
-    """Samples a second of each system, as multiples of fastsnn's best peer or of fastsnn itself."""
+    """Draw samples per second of each system, relative to fastsnn's best peer or to fastsnn."""
     labels = [_label(row) for row in rows]
     systems = [s for s in NAMES if any(s in r["systems"] for r in rows)]
     figure, axes = canvas(max(6.5, 0.55 + 1.05 * len(rows)), 4.2)
@@ -46,7 +46,7 @@ def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: 
 
 
 def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
-    """Share of the roof of each kernel: its arithmetic or its memory, whichever limits it."""
+    """Draw each kernel's share of its roof: arithmetic or memory, whichever limits it."""
     rows = found["rows"][::-1]
     figure, axes = canvas(8.5, 1 + 0.23 * len(rows))
     names = [f"{r['kernel']}  [{r['shape']}]" for r in rows]
@@ -68,7 +68,7 @@ def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None
 
 
 def lines(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
-    """Time of a step over depth and over batch, with the fitted lines."""
+    """Draw the time of a step over depth and over batch, with the fitted lines."""
     figure, axes = canvas(7, 4.2)
     for name, color in (("depth", "#c1272d"), ("batch", "#4477aa")):
         part = found[name]
@@ -93,7 +93,7 @@ def lines(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
 
 
 def heat(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
-    """Speed-up over PyTorch eager: a row for each depth and width, a column for each batch."""
+    """Draw the speed-up over PyTorch eager: a row per depth and width, a column per batch."""
     from matplotlib import colors
 
     sizes = [tuple(map(int, r["case"].split("x")[:3])) for r in rows]

@@ -1,5 +1,5 @@
-"""Milder signs that `fastsnn diagnose` names where no other rule has found a cause, and digits that
-make its sentences true.
+"""Milder findings that `fastsnn diagnose` reports if no other rule has found a cause, and the
+number of digits in its sentences.
 """
 
 import json
@@ -23,7 +23,7 @@ def digits():
 
 
 def test_a_variance_that_leaves_the_fixed_point(digits):
-    """7 instead of 1 in the last hidden layer, where nothing collapses and nothing explodes."""
+    """The variance of the last hidden layer is 7 instead of 1, without collapse or explosion."""
     net = network(fs.SELU())
     state = net.state_dict()
     state["14.weight"] *= 4
@@ -37,7 +37,7 @@ def test_a_variance_that_leaves_the_fixed_point(digits):
 
 
 def test_units_that_do_not_keep_mean_and_variance(digits):
-    """Sums of squares of 1.39, which no other rule names."""
+    """Sums of squares of 1.39 are reported by no other rule."""
     net = scaled(network(fs.SELU(), layers=20), 1.18)
     found = diagnose(net, digits.test.x, digits.test.y)
     assert all(layer.variance < 6 for layer in found.layers[1:21])
@@ -53,7 +53,7 @@ def test_units_that_do_not_keep_mean_and_variance(digits):
      (0.0996, 0.1, "9.96 %"), (0.04, 0.1, "4 %"), (1.0, 0.25, "100 %"), (0.0, 0.1, "0 %")],
 )  # fmt: skip
 def test_a_share_next_to_its_bound_has_the_digits_it_needs(share, bound, text):
-    """ "25 % of the units ..., more than 25 %" says nothing."""
+    """A text like "25 % of the units ..., more than 25 %" would contradict itself."""
     assert diagnose_rules._beyond(share, bound) == text
 
 

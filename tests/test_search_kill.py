@@ -52,14 +52,14 @@ def without_times(result):
 
 
 def records(folder):
-    """Options of the finished trials as JSON, in the order of the file; a torn line is not one."""
+    """Return the options of finished trials as JSON, in file order, without an incomplete line."""
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     return [json.dumps(json.loads(line)["options"]) for line in lines[1:] if line.endswith("\n")]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The search that nobody stopped, with one worker."""
+    """Return the uninterrupted search with one worker."""
     folder = tmp_path_factory.mktemp("whole")
     return without_times(result_of(*SEARCH, "--workers", 1, "--out", folder))
 

@@ -1,5 +1,6 @@
-"""What a network and a trainer refuse: where, what is required, what was given; and that nothing
-has changed then.
+"""Input that a network or a trainer refuses: messages, and an unchanged state.
+
+Each message states the place, the requirement and the given value.
 """
 
 import numpy as np
@@ -137,7 +138,7 @@ def refused(error, text, call, *arguments, **keywords):
 
 
 def refused_by_all(error, text, x, y, loss="softmax_cross_entropy", **keywords):
-    """By each method that takes a batch; none of them changes a thing."""
+    """Require that each method that takes a batch refuses it and changes nothing."""
     t = trainer(loss, optimizer=fs.Adam())
     good_y = Y if loss == "softmax_cross_entropy" else TARGETS
     t.step(X, good_y)
@@ -167,7 +168,7 @@ def test_features_that_are_no_numbers(name):
     x, text = NOT_FINITE[name]
     refused_by_all(ValueError, f"x: finite numbers are required, {text}", x, Y)
     rows = ~np.isfinite(x).all(axis=1)
-    assert (np.isnan(network().forward(x)).all(axis=1) == rows).all()  # and says so in the output
+    assert (np.isnan(network().forward(x)).all(axis=1) == rows).all()  # and the output shows it
 
 
 @pytest.mark.parametrize("name", BAD_LABELS)
@@ -367,7 +368,7 @@ def test_network_state(name):
     ],
     ids=["an array", "x alone", "one callback", "a text", "a class", "the base class"],
 )
-def test_what_fit_takes_beside_rows(options, text):
+def test_invalid_options_of_fit(options, text):
     with pytest.raises(TypeError) as caught:
         fs.Trainer(network()).fit(X, Y, epochs=1, **options)
     assert text in str(caught.value)
