@@ -6,7 +6,6 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
-from sphinx import addnodes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, installed or not
 
@@ -37,10 +36,15 @@ default_role = "literal"  # single backticks in docstrings are code
 
 # ---- docstrings
 napoleon_google_docstring = False
+napoleon_use_param = False  # one entry for "mean, variance : float"
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {"ArrayLike": "ArrayLike", "DTypeLike": "DTypeLike"}
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {
+    name: name for name in ("ArrayLike", "Features", "Placed", "TrialFunction")
+}
 autodoc_default_options = {"members": True}
 maximum_signature_line_length = 88
 python_display_short_literal_types = True
@@ -68,10 +72,6 @@ html_theme_options = {
 
 CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(\w?)")
 COLON = "\N{RATIO}"  # for a while
-ARRAY_LIKE = (
-    "_Buffer | _SupportsArray[dtype[Any]] | _NestedSequence[_SupportsArray[dtype[Any]]] | complex "
-    "| bytes | str | _NestedSequence[complex | bytes | str]"
-)
 MARKUP = re.compile(r"``.*?``(?:\\ )?|:\w+:``.*?``|\|(?=\S)|(?<=\w)_(?!\w)")
 
 
@@ -111,7 +111,6 @@ def with_colons(app, what, name, obj, options, lines):
 def without_private(app, what, name, obj, options, signature, returns):
     """Leave out keywords for internal use, which begin with an underscore; name type aliases."""
     signature = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature or "")
-    signature = signature.replace(ARRAY_LIKE, "ArrayLike")
     return re.sub(r", \*, _\w+: .*\)$", ")", signature) or None, returns
 
 
@@ -159,16 +158,11 @@ def examples(app, ctx, lines):
     lines[:] = "\n".join(lines).split("\n")
 
 
-def tidy(app, doctree):
-    """Sphinx separates a parameter from its description by two hyphens, for smartquotes; and takes
-    words in the description of a type, as in "list of layers", for names of objects.
-    """
+def dashes(app, doctree):
+    """Napoleon separates a parameter from its description by two hyphens, for smartquotes."""
     for text in list(doctree.findall(nodes.Text)):
-        if text == " -- ":
-            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
-    for reference in list(doctree.findall(addnodes.pending_xref)):
-        if reference.get("refspecific") and re.fullmatch(r"[a-z]\w*", reference["reftarget"]):
-            reference.replace_self(reference.children)
+        if isinstance(text.parent, nodes.paragraph):
+            text.parent.replace(text, nodes.Text(re.sub(r"(^| )-- ", " \N{EN DASH} ", text)))
 
 
 def inline_math(self, node):
@@ -187,6 +181,6 @@ def setup(app):
     app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
     app.connect("autodoc-process-docstring", with_colons, priority=900)
     app.connect("autodoc-process-signature", without_private)
-    app.connect("doctree-read", tidy)
+    app.connect("doctree-read", dashes)
     app.connect("sphinx-click-process-options", compact)
     app.connect("sphinx-click-process-epilog", examples)
