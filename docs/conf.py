@@ -42,9 +42,7 @@ napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autodoc_type_aliases = {
-    name: name for name in ("ArrayLike", "Features", "Placed", "TrialFunction")
-}
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "Features", "Placed", "TrialFunction")}
 autodoc_default_options = {"members": True}
 maximum_signature_line_length = 88
 python_display_short_literal_types = True
