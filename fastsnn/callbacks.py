@@ -14,24 +14,24 @@ __all__ = ["Callback", "EarlyStopping"]
 
 
 class EarlyStopping(Callback):
-    """Stop the training when a figure no longer improves, and restore the best weights.
+    """Callback that stops training when a metric stops improving, and restores the best weights.
 
-    The best epoch has the best `monitor`; among equal ones it is the one with the lowest loss of
-    the same data, then the first. NaN is worse than any number.
+    The best epoch has the best value of `monitor`. Ties are broken by the lower loss on the same
+    data, then by the earlier epoch. NaN is worse than any number.
 
     Parameters
     ----------
     monitor : str
         Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
-        "train_loss". Its last word says whether smaller or larger is better. Keys that begin with
-        "validation" need ``fit(validation_data=)``.
+        "train_loss". Accuracy, AUC and R2 are maximized; loss and RMSE are minimized. Keys that
+        begin with "validation" need ``fit(validation_data=)``.
     patience : int >= 1, or None
-        Stop after this number of epochs in a row without an improvement. None never stops, and
-        only restores the best weights.
+        Number of consecutive epochs without an improvement after which training stops. None: never
+        stop; only restore the best weights.
     restore_best : bool
-        True: at the end of `fit`, the network gets the parameters of the best epoch of this call.
-        If ``fit(history=)`` continues a training and the best epoch is an earlier one, the network
-        keeps its last parameters. False: it always does.
+        True: at the end of `fit`, restore the parameters of the best epoch of this call. If
+        ``fit(history=)`` continues a training and the best epoch is an earlier one, the network
+        keeps its last parameters. False: it always keeps its last parameters.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class EarlyStopping(Callback):
         self._best = BestWeights()
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
-        """Forget the weights of an earlier `fit`."""
+        """Discard the weights that an earlier `fit` stored."""
         self._best.forget()
 
     def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> bool:

@@ -29,7 +29,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Loss:
-    """The base class of losses. A loss has at most one field, its parameter.
+    """Base class of losses. A loss has at most one field, its parameter.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Loss:
 
     @property
     def spec(self) -> str:
-        """Name, with the parameter unless it is the default: "huber", "huber:0.5"."""
+        """Name, with the parameter unless it is the default, such as "huber" or "huber:0.5"."""
         return self.name if self == type(self)() else f"{self.name}:{self._parameter!r}"
 
     @property
@@ -100,7 +100,7 @@ class Loss:
         Returns
         -------
         float
-            Mean over rows (classes) or over the labelled entries (targets); 0.0 without any.
+            Mean over rows (classes) or over the labelled entries (targets); 0.0 if there are none.
         """
         z, y = z.astype(np.float64), y.astype(np.float64).reshape(z.shape)
         each = self._each(z, y)
@@ -290,7 +290,7 @@ def suggested(task: str) -> Loss:
 
 def loss_of(value: object, where: str = "loss") -> Loss:
     """Return the loss for a name, or for a name and parameter: "huber", "huber:0.5". A `Loss` is
-    returned as it is.
+    returned unchanged.
 
     Raises ValueError for an unknown name or class and for a parameter out of range.
     """
@@ -320,7 +320,7 @@ def check_targets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (labels, targets) as kernels take them; the array that the loss does not use is empty.
 
-    Raises TypeError or ValueError for another shape, type or range than the loss needs.
+    Raises TypeError or ValueError for a shape, type or range that the loss does not accept.
     """
     loss = loss_of(loss)
     if loss.takes_classes:

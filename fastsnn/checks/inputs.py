@@ -70,7 +70,7 @@ def byte_rows(x: Rows, width: int, where: str = "x") -> Rows:
 def labels(y: object, n: int, n_classes: int, where: str = "y") -> np.ndarray:
     """Return integer class numbers from an array or a list as int64 (n,).
 
-    Their range is checked by `fastsnn.engine.batch`. Raises ValueError for another shape, TypeError
+    Their range is checked by `fastsnn.engine.batch`. Raises ValueError for a wrong shape, TypeError
     for values that are not integers.
     """
     if type(y) is not np.ndarray:
@@ -104,7 +104,7 @@ def targets(
     """Return targets from an array or list of numbers as float32 (n, n_outputs).
 
     With `missing`, each must be in [0, 1] or NaN (no label); otherwise, finite. Raises ValueError
-    for other values and another shape, TypeError for values that are not numbers.
+    for other values and a wrong shape, TypeError for values that are not numbers.
     """
     if type(y) is not np.ndarray or y.dtype != np.float32 or not y.dtype.isnative:
         y = float32(arrays.of_numbers(y, where), where)
@@ -128,7 +128,7 @@ def targets(
 def weights(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Return weights as float32 of this shape; None gives an empty array, which stands for 1.
 
-    Raises ValueError for weights that are negative or not finite, and for another shape.
+    Raises ValueError for weights that are negative or not finite, and for a wrong shape.
     """
     if values is None:
         return NO_NUMBERS

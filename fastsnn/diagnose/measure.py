@@ -43,11 +43,16 @@ class Diagnosis:
 
     Attributes
     ----------
-    rows : number of rows used.
-    layers : reports of the input, of each layer and of the output, in order.
-    findings : problems, most fundamental first; empty if there are none.
-    edges, counts : (BINS + 1,) and (layers, BINS); histograms of the outputs, in fractions.
-    without_gradients : reason if gradients are missing, else None.
+    rows : int
+        Number of rows used.
+    layers : tuple of LayerReport
+        Reports of the input, of each layer and of the output, in order.
+    findings : tuple of Finding
+        Problems, most fundamental first; empty if there are none.
+    edges, counts : numpy.ndarray
+        Histograms of the outputs: bin edges (BINS + 1,), and fractions (layers, BINS).
+    without_gradients : str or None
+        Reason if gradients are missing, else None.
     """
 
     rows: int
@@ -90,18 +95,28 @@ def diagnose(
 
     Parameters
     ----------
+    network : Network
+        Not changed.
     x : (n, input_size) float32, n >= 1
         Network inputs, standardized like the training data. At most 1,000 evenly spaced rows are
         used.
-    y : labels or targets of the rows, as for `Trainer.step`; None: gradients are not measured.
-    task : "classification", "multitask" or "regression"; determines the loss.
-    threads : number of CPU threads; None: all processors.
-    without_gradients : reason reported for missing gradients if y is None.
+    y : array, optional
+        Labels or targets of the rows, as for `Trainer.step`. Default: gradients are not measured.
+    task : {"classification", "multitask", "regression"}
+        Task of the network; determines the loss.
+    threads : int >= 1, optional
+        CPU threads. Default: all processors.
+    without_gradients : str
+        Reason to report for missing gradients if y is None.
+
+    Returns
+    -------
+    Diagnosis
 
     Raises
     ------
-    ValueError, TypeError : x or y do not fit the network, x has NaN or infinity, or task is
-        unknown.
+    ValueError, TypeError
+        If x or y do not fit the network, x has NaN or infinity, or task is unknown.
     """
     if task not in SUGGESTED:
         raise ValueError(f"diagnose: task must be one of {', '.join(SUGGESTED)}; got {task!r}")
@@ -293,7 +308,7 @@ def _norms(network: Network, gradients: dict[str, np.ndarray]) -> dict[str, floa
 
 
 def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return {name: root mean square over rows of |d loss / d z|}.
+    """Return {name: root mean square over rows of ``|d loss / d z|``}.
 
     The gradient of the bias for a single row equals d loss / d z.
     """

@@ -18,8 +18,8 @@ class Batch(NamedTuple):
     """Features, targets and weights of the rows of one or more steps. A whole data set is also a
     batch: its steps take their rows in the order of `index`.
 
-    The order of the fields is that of the kernels' arguments; arrays are C-contiguous. Of `labels`
-    and `targets`, the one that the loss does not use is empty; empty weights mean 1.
+    The order of the fields is that of the kernels' arguments; arrays are C-contiguous. If the loss
+    does not use `labels` or `targets`, that array is empty; empty weights mean 1.
     """
 
     x: Any  # (m, features) float32; ByteRows; or the result of the engine's `place` for either
