@@ -62,9 +62,9 @@ def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None
     rows = found["rows"]
     figure, axes = canvas(WIDTH, 1.5 + 0.24 * len(rows))
     kinds = [
-        (COLORS["fastsnn"], f"of {found['peak_gflops']:.0f} GFLOP/s, the peak of multiply-adds",
+        (COLORS["fastsnn"], f"share of {found['peak_gflops']:.0f} GFLOP/s, the peak of multiply-adds",
          [(i, r) for i, r in enumerate(rows) if r["gflops"]]),
-        (COLORS["torch"], "of the memory bandwidth for as many bytes",
+        (COLORS["torch"], "share of the memory bandwidth of reading as many bytes",
          [(i, r) for i, r in enumerate(rows) if not r["gflops"]]),
     ]  # fmt: skip
     for color, label, group in kinds:
@@ -81,7 +81,7 @@ def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None
     axes.set_yticks(range(len(rows)), names, fontsize=SMALL - 1)
     axes.set_xlim(0, 101)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel("share (%), one thread")
+    axes.set_xlabel("share on one thread (%)")
     figure.legend(fontsize=SMALL, loc="outside upper center", frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     save(figure, path, machine)

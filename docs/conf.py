@@ -68,57 +68,10 @@ html_theme_options = {
 }
 
 
-CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(\w?)")
-COLON = "\N{RATIO}"  # for a while
-MARKUP = re.compile(r"``.*?``(?:\\ )?|:\w+:``.*?``|\|(?=\S)|(?<=\w)_(?!\w)")
-
-
-def readable(app, what, name, obj, options, lines):
-    """Docstrings are plain text first. Make `x` a literal, also in `x`s; make | and a trailing _
-    characters, and a formula on indented lines a literal block.
-    """
-    if what in ("property", "attribute"):  # napoleon takes "Text: more" for a type
-        lines[:] = [re.sub(r":(?= )", COLON, line) for line in lines]
-    text = CODE.sub(_literal, "\n".join(lines))
-    made, literal, section = [], False, ""
-    for line, after in zip(text.split("\n"), [*text.split("\n")[1:], ""], strict=True):
-        indented = line.startswith("  ")
-        if line and re.fullmatch("-{3,}", after):
-            section = line
-        if line.startswith(">>>") and section not in ("", "Examples"):
-            made += ["Examples", "--------"]  # at the end of another section, without a heading
-            section = "Examples"
-        last = next((row for row in reversed(made) if row), "")
-        if literal := (literal and (indented or not line)) or last.endswith("::"):
-            pass
-        elif indented and not section and made and not made[-1] and last[:1] not in " *-":
-            made += ["::", ""]
-            literal = True
-        if section in ("Raises", "Warns") and (entry := re.fullmatch(r"(\w[\w, ]*) : (.+)", line)):
-            made.append(entry[1])
-            line = f"    {entry[2]}"
-        plain = literal or line.lstrip().startswith((">>>", "..."))
-        made.append(line if plain else MARKUP.sub(_escaped, line))
-    lines[:] = made
-
-
-def with_colons(app, what, name, obj, options, lines):
-    lines[:] = [line.replace(COLON, ":") for line in lines]
-
-
 def without_private(app, what, name, obj, options, signature, returns):
     """Leave out keywords for internal use, which begin with an underscore; name type aliases."""
     signature = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature or "")
     return re.sub(r", \*, _\w+: .*\)$", ")", signature) or None, returns
-
-
-def _literal(found):
-    code, after = found.groups()
-    return f"``{' '.join(code.split())}``" + (f"\\ {after}" if after else "")
-
-
-def _escaped(found):
-    return f"\\{found[0]}" if found[0] in "|_" else found[0]
 
 
 def compact(app, ctx, lines):
@@ -159,7 +112,7 @@ def examples(app, ctx, lines):
 def dashes(app, doctree):
     """Napoleon separates a parameter from its description by two hyphens, for smartquotes."""
     for text in list(doctree.findall(nodes.Text)):
-        if isinstance(text.parent, nodes.paragraph):
+        if isinstance(text.parent, (nodes.paragraph, nodes.inline)):
             text.parent.replace(text, nodes.Text(re.sub(r"(^| )-- ", " \N{EN DASH} ", text)))
 
 
@@ -176,8 +129,6 @@ def block_math(self, node):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
-    app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
-    app.connect("autodoc-process-docstring", with_colons, priority=900)
     app.connect("autodoc-process-signature", without_private)
     app.connect("doctree-read", dashes)
     app.connect("sphinx-click-process-options", compact)
