@@ -108,7 +108,7 @@ class Network:
 
     @property
     def device(self) -> str:
-        """Backend of `forward` and `activations` ("cpu" or "cuda")."""
+        """Backend of `forward` and `activations`, "cpu" or "cuda"."""
         return self._predictor.backend
 
     def to_device(self, backend: str = "cuda") -> Network:
