@@ -61,8 +61,9 @@ def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None
     """Draw each kernel's share of the limit that applies to it: arithmetic or memory."""
     rows = found["rows"]
     figure, axes = canvas(WIDTH, 1.5 + 0.24 * len(rows))
+    peak = f"{found['peak_gflops']:.0f} GFLOP/s"
     kinds = [
-        (COLORS["fastsnn"], f"share of {found['peak_gflops']:.0f} GFLOP/s, the peak of multiply-adds",
+        (COLORS["fastsnn"], f"share of {peak}, the peak of multiply-adds",
          [(i, r) for i, r in enumerate(rows) if r["gflops"]]),
         (COLORS["torch"], "share of the memory bandwidth of reading as many bytes",
          [(i, r) for i, r in enumerate(rows) if not r["gflops"]]),
