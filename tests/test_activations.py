@@ -179,4 +179,4 @@ def test_diagnosis(hidden):
     assert all(np.isfinite(layer.variance) for layer in found.layers)
     assert all(layer.saturated is None for layer in found.layers)
     (finding,) = [f for f in found.findings if "dropout" in f.rule]
-    assert f"behind {hidden._kernel()} in" in finding.text
+    assert f"after {hidden._kernel()} in" in finding.text

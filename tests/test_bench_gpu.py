@@ -77,14 +77,14 @@ def test_tasks_share_a_process_until_one_fails(tasks):
 
 def test_a_task_that_hangs(tasks):
     start = time.monotonic()
-    kept = tasks("hangs", "a", most=4)
-    assert kept[0] == ("hangs", {"error": "took more than 4 s"}) and kept[1][1]["task"] == "a"
-    assert time.monotonic() - start < 40
+    kept = tasks("hangs", "a", most=10)
+    assert kept[0] == ("hangs", {"error": "took more than 10 s"}) and kept[1][1]["task"] == "a"
+    assert time.monotonic() - start < 60
 
 
 def test_the_end_of_the_time(tasks):
     """Tasks that are not finished then are left out: another call can run them."""
-    kept = tasks("a", "hangs", "b", until=time.monotonic() + 5)
+    kept = tasks("a", "hangs", "b", until=time.monotonic() + 12)
     assert [word for word, _ in kept] == ["a"]
     assert tasks("a", until=time.monotonic() - 1) == []
 

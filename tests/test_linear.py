@@ -138,7 +138,9 @@ def test_the_rate_falls_for_few_features_and_wide_layers():
     assert rate(1, "classification") == 0.04
 
 
-@pytest.mark.parametrize("rows, words", [(12, "1 validation row chose"), (25, "2 validation rows")])
+@pytest.mark.parametrize(
+    "rows, words", [(12, "selected on 1 validation row,"), (25, "2 validation rows")]
+)
 def test_too_few_validation_rows_are_named(tmp_path, rows, words):
     path, _, _ = table(tmp_path, rows)
     said = []

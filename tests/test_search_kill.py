@@ -106,4 +106,4 @@ def test_a_folder_is_not_taken_twice(tmp_path, whole):
     assert again.exit_code == 1 and "this folder already contains a search" in again.stderr
     other = call(*words, "--resume", "--batch-size", 8)
     assert other.exit_code == 1
-    assert "the search was started with batch_size None, got 8; leave it" in other.stderr
+    assert "the search was started with batch_size None, got 8; use the same value" in other.stderr
