@@ -111,6 +111,11 @@ def diagnose(
         y = arrays.of_anything(y, "y")
         if y.ndim == 0 or len(y) != len(x):
             raise ValueError(f"y: a row for each of x is required, {len(x)}, got shape {y.shape}")
+        if task == "classification" and y.dtype.kind == "f":
+            raise TypeError(
+                f"y: integer classes are required, got {y.dtype}; for a regression give "
+                'task="regression", for several labels per row task="multitask"'
+            )
         y = y[chosen]
     x = x[chosen]
     if not np.isfinite(x).all():
