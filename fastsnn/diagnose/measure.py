@@ -45,7 +45,7 @@ class Diagnosis:
     ----------
     rows : number of rows used.
     layers : reports of the input, of each layer and of the output, in order.
-    findings : problems, most fundamental first; empty if there are none.
+    findings : problems, most fundamental first, or notes; empty if there are none.
     edges, counts : (BINS + 1,) and (layers, BINS); histograms of the outputs, in fractions.
     without_gradients : reason if gradients are missing, else None.
     """
@@ -57,11 +57,16 @@ class Diagnosis:
     counts: np.ndarray
     without_gradients: str | None = None
 
+    @property
+    def fine(self) -> bool:
+        """True if no finding is a problem."""
+        return all(finding.severity == "note" for finding in self.findings)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without the histograms; None for NaN and infinity."""
         return {
             "rows": self.rows,
-            "fine": not self.findings,
+            "fine": self.fine,
             "findings": [asdict(finding) for finding in self.findings],
             "without_gradients": self.without_gradients,
             "layers": [_plain(asdict(layer)) for layer in self.layers],
