@@ -52,7 +52,7 @@ def test_units_that_do_not_keep_mean_and_variance(digits):
 
 
 def test_a_well_trained_network_has_no_problem(digits):
-    """After 60 epochs at a high learning rate its variances are far from 1, and it predicts well."""
+    """After 60 epochs at a high learning rate, variances are far from 1, and it predicts well."""
     net = fs.mlp(64, 10, layers=8, width=64, dropout=0.02, seed=0)
     trainer = fs.Trainer(net, optimizer=fs.SGD(0.05), threads=1)
     trainer.fit(digits.train.x, digits.train.y, epochs=60, batch_size=32)

@@ -1,6 +1,7 @@
 """Figure 1 and the tutorial on MNIST: the settings, to the step; resuming; what is said of them."""
 
 import json
+import sys
 import time
 
 import numpy as np
