@@ -69,7 +69,7 @@ def of_numbers(x: object, where: str, names: Sequence[str] | None = None) -> np.
     at = next((i for i, v in enumerate(y.flat[:SEARCHED]) if not isinstance(v, Real)), None)
     if at is None:
         raise TypeError(f"{where}: numbers are required, got {kind}; {remedy}")
-    odd, index = y.flat[at], np.unravel_index(at, y.shape)
+    odd, index = y.flat[at], [int(i) for i in np.unravel_index(at, y.shape)]
     if y.dtype.kind == "O":
         if y.ndim != 2 or names is None or len(names) != y.shape[1]:
             names = None
