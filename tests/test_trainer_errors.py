@@ -61,6 +61,7 @@ NOT_FINITE = {
 }
 CLASSES = "y: integer classes are required, got "
 REGRESSION = 'for a regression give Trainer(loss="mse")'
+COLUMN = "y: shape (8,) is required, one class per row of x, got (8, 1)"
 RANGE = "y: classes in [0, 3) are required, got "
 BAD_LABELS = {
     "nothing": (None, TypeError, CLASSES + "object"),
@@ -77,11 +78,7 @@ BAD_LABELS = {
         f"{CLASSES}float32; {REGRESSION}; for classes use y.astype(numpy.int64)",
     ),
     "bool": (Y > 0, TypeError, CLASSES + "bool; for classes use y.astype"),
-    "fractions": (
-        Y + 0.5,
-        TypeError,
-        f"{CLASSES}float64; {REGRESSION}; 0.5 is not a class number",
-    ),
+    "fractions": (Y + 0.5, TypeError, f"{CLASSES}float64; {REGRESSION}; 0.5 is not a class numb"),
     "missing": (
         altered(Y.astype(float), 3, NAN),
         TypeError,
@@ -93,16 +90,8 @@ BAD_LABELS = {
         f'(8, 3); {REGRESSION}; for several labels per row give Trainer(loss="sigmoid_cross_entropy'
         '"); convert one-hot rows to class numbers with y.argmax(axis=1)',
     ),
-    "column": (
-        Y[:, None],
-        ValueError,
-        f"one class per row of x, got (8, 1); {REGRESSION}; for classes use y.ravel()",
-    ),
-    "numbers": (
-        Y[:, None] + 0.5,
-        ValueError,
-        f"one class per row of x, got (8, 1); {REGRESSION}; for classes use y.ravel()",
-    ),
+    "column": (Y[:, None], ValueError, f"{COLUMN}; {REGRESSION}; for classes use y.ravel()"),
+    "numbers": (Y[:, None] + 0.5, ValueError, f"{COLUMN}; {REGRESSION}; for classes use y.ravel()"),
     "short": (Y[1:], ValueError, "y: shape (8,) is required, one class per row of x, got (7,)"),
     "too large": (altered(Y, 4, 3), ValueError, RANGE + "3 in row 4; give the last Dense"),
     "negative": (altered(Y, 7, -1), ValueError, RANGE + "-1 in row 7"),
