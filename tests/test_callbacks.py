@@ -68,13 +68,13 @@ class Ends(Callback):
 def test_methods_inherited_from_callback_cost_nothing(derived, watched, monkeypatch):
     """Only a method `on_batch_end` of its own limits a training to one step per native call."""
     trainer, asked = trainer_of(), set()
-    several = trainer._engine.steps_at_once
+    several = trainer._engine.steps_per_call
 
-    def steps_at_once(samples, is_watched):
+    def steps_per_call(samples, is_watched):
         asked.add(is_watched)
         return several(samples, is_watched)
 
-    monkeypatch.setattr(trainer._engine, "steps_at_once", steps_at_once)
+    monkeypatch.setattr(trainer._engine, "steps_per_call", steps_per_call)
     x, y = problem()
     trainer.fit(x, y, 3, 10, validation_data=(x, y), callbacks=[derived])
     assert asked == {watched}
