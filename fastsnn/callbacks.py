@@ -33,6 +33,12 @@ class EarlyStopping(Callback):
         ``fit(history=)`` continues a training and the best epoch is an earlier one, the network
         keeps its last parameters. False: it always keeps its last parameters.
 
+    Attributes
+    ----------
+    best_epoch : int >= 1, or None
+        Number of the best epoch, as in ``record["epoch"]``; its record is
+        ``history[best_epoch - 1]``. None before the end of the first epoch.
+
     Raises
     ------
     TypeError, ValueError
@@ -45,6 +51,7 @@ class EarlyStopping(Callback):
 
         stop = fs.EarlyStopping("validation_accuracy", patience=5)
         trainer.fit(x, y, epochs=100, validation_data=(x_val, y_val), callbacks=[stop])
+        stop.best_epoch
     """
 
     def __init__(
@@ -56,15 +63,18 @@ class EarlyStopping(Callback):
         if patience is not None:
             patience = integer(patience, "EarlyStopping: patience", 1)
         self.monitor, self.patience, self.restore_best = monitor, patience, restore_best
+        self.best_epoch: int | None = None
         self._best = BestWeights()
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
-        """Discard the weights that an earlier `fit` stored."""
+        """Discard the weights and the best epoch of an earlier `fit`."""
+        self.best_epoch = None
         self._best.forget()
 
     def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> bool:
         """Copy the weights if the epoch is the best one; return True to stop."""
         best = best_epoch(history, self.monitor)
+        self.best_epoch = best + 1
         if best == len(history) - 1 and self.restore_best:
             self._best.keep(trainer.network.buffer)
         return self.patience is not None and len(history) - 1 - best >= self.patience

@@ -25,6 +25,11 @@ __all__ = ["MSE", "Huber", "Quantile", "SigmoidCrossEntropy", "SoftmaxCrossEntro
 
 
 SMALLEST = float(np.finfo(np.float32).tiny)
+# Remedies for targets that belong to another task.
+REGRESSION = 'for a regression give Trainer(loss="mse")'
+MULTITASK = 'for several labels per row give Trainer(loss="sigmoid_cross_entropy")'
+CLASSES = 'for classes give Trainer(loss="softmax_cross_entropy")'
+COLUMNS = "give the last Dense as many units as y has columns"
 
 
 @dataclass(frozen=True)
@@ -324,8 +329,9 @@ def check_targets(
     """
     loss = loss_of(loss)
     if loss.takes_classes:
-        return check.labels(y, n, n_outputs), check.NO_TARGETS
-    return check.NO_INTEGERS, check.targets(y, n, n_outputs, missing=loss.allows_missing)
+        return check.labels(y, n, n_outputs, "y", (REGRESSION, MULTITASK)), check.NO_TARGETS
+    targets = check.targets(y, n, n_outputs, "y", loss.allows_missing, (CLASSES, COLUMNS))
+    return check.NO_INTEGERS, targets
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:

@@ -228,13 +228,13 @@ class Trainer:
         self._engine.reserve(len(rows.x))
         return Batch(rows.x, self._engine.rows, rows.labels, rows.targets, *weights)
 
-    def load_kernels(self, report: Callable[[str], None] = log.warning) -> float:
+    def load_kernels(self, report: Callable[[str], None] | None = None) -> float:
         """Compile the kernels of a step, or load them from the cache, and return the seconds that
         this took; 0.0 if they are loaded already. `step` and `fit` call this method.
 
-        report: called with a line of text if kernels must be compiled.
+        report: called with a line of text if kernels must be compiled. Default: a log entry.
         """
-        seconds = 0.0 if self._loaded else self._engine.load(report)
+        seconds = 0.0 if self._loaded else self._engine.load(report or log.warning)
         self._loaded = True
         return seconds
 
@@ -324,8 +324,8 @@ class Trainer:
             - "learning_rate": learning rate of the epoch's last update
             - "seconds": duration of the updates, in seconds, without the evaluation
             - "samples_per_second": rows per second
-            - "validation_loss", "validation_accuracy", ...: the metrics of `evaluate`, if there are
-              validation data
+            - "validation_loss", "validation_accuracy", ...: the metrics of `evaluate`, in the units
+              of `y`, if there are validation data
 
         Raises
         ------
@@ -354,8 +354,8 @@ class Trainer:
         -------
         dict of str to float
             "loss"; for classes "accuracy" in [0, 1]; for sigmoid labels "auc", the mean area under
-            the ROC curve over the tasks that have both labels; for regressions "rmse" and "r2".
-            See `fastsnn.metrics.evaluate`.
+            the ROC curve over the tasks that have both labels; for regressions "r2", and "rmse" in
+            the units of `y` (standardized, if `y` is; `Model.evaluate` uses those of the data).
         """
         rows = batches.checked(self.network, self._loss, x, y)
         return self._figures(rows.x, rows.y)

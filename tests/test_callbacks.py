@@ -115,6 +115,19 @@ def test_early_stopping(values, patience, stops_after, best):
     history = trainer.fit(*problem(), epochs=6, callbacks=[Script(values), stopping])
     assert len(history) == stops_after and trainer.network.parameters[0] == best
     assert best_epoch(history, "validation_loss") == best - 1
+    assert stopping.best_epoch == best == history[best - 1]["epoch"]
+
+
+def test_the_best_epoch_belongs_to_the_last_fit():
+    stopping = fs.EarlyStopping("validation_loss")
+    assert stopping.best_epoch is None
+    trainer, script = trainer_of(), Script([3, 1, 2, 0.5])
+    history = trainer.fit(*problem(), epochs=3, callbacks=[script, stopping])
+    assert stopping.best_epoch == 2
+    trainer.fit(*problem(), epochs=4, callbacks=[script, stopping], history=history)
+    assert stopping.best_epoch == 4 == history[-1]["epoch"]
+    stopping.on_fit_start(trainer, 1, 1)
+    assert stopping.best_epoch is None
 
 
 def test_early_stopping_of_a_figure_to_maximize():

@@ -79,6 +79,7 @@ def test_ways_to_start(how, folder):
     info = json.loads(out)
     assert info["fastsnn"] == __version__ and info["threads"] >= 1
     assert info["panel_samples"] == 2 * info["vector_width"]
+    assert {info["kernels_compiled"], info["kernels_compiled_1_thread"]} <= {True, False}
 
 
 def test_train_prints_one_json_object(folder):

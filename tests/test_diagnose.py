@@ -261,11 +261,12 @@ def test_the_papers_other_networks(digits, method, tmp_path):
         ({"x": np.zeros((3, 5), np.float32)}, "the network has 64 inputs, got 5 features"),
         ({"task": "ranking"}, "task must be one of classification"),
         ({"y": np.array([99])}, r"classes in \[0, 10\) are required, got 99"),
+        ({"y": np.array([0.5])}, 'got float64; for a regression give task="regression"'),
     ],
 )
 def test_bad_input(change, text):
     arguments = {"x": np.zeros((1, 64), np.float32), "y": None} | change
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises((ValueError, TypeError), match=text):
         diagnose(network(fs.SELU(), layers=1), **arguments)
 
 

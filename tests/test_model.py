@@ -2,6 +2,8 @@
 refusals.
 """
 
+import re
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,48 @@ def test_features_that_are_refused(name):
             call()
         assert part in str(caught.value) and "\n" not in str(caught.value)
         assert len(str(caught.value)) < 500
+
+
+ROWS = [{"a": 1.0, "b": 2.0}, {"b": 5.0, "a": 4.0}]
+RECORDS = {
+    "rows": (
+        ROWS,
+        "a list of dict; give [[row[name] for name in model.feature_names] for row in x]",
+    ),
+    "columns": (
+        {"b": [2.0, 5.0], "a": [1.0, 4.0]},
+        "a dict of columns; give numpy.stack([x[name] for name in model.feature_names], axis=1)",
+    ),
+    "row": (ROWS[0], "got dict; give [[x[name] for name in model.feature_names]]"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_dicts_are_refused_with_the_expression_that_converts_them(name):
+    model = fs.Model(fs.mlp(2, 2, layers=1, width=8), "classification", feature_names=("a", "b"))
+    x, text = RECORDS[name]
+    with pytest.raises(TypeError, match=re.escape(text)):
+        model.predict(x)
+    given = eval(text.split("give ")[1], {"x": x, "model": model, "numpy": np})
+    wanted = model.predict([[1, 2], [4, 5]])[: len(given)]
+    assert np.array_equal(model.predict(given), wanted)
+    with pytest.raises(TypeError, match=r"\[name\] for name in names\]"):
+        model.network.forward(x)
+
+
+@pytest.mark.parametrize(
+    "x, text",
+    [
+        ([[1, 2], [3, None]], "got None in row 1, column 'b'; fill in missing values"),
+        ([[1, 2], ["red", 4]], "got 'red' in row 1, column 'a'; encode text as numbers"),
+        ([[1, 2, None]], "got None in row 0, column 2; fill in missing values"),
+        ([1, None], "got None in row 1; fill in missing values"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_named(x, text):
+    model = fs.Model(fs.mlp(2, 2, layers=1, width=8), "classification", feature_names=("a", "b"))
+    with pytest.raises(TypeError, match=re.escape(f"x: numbers are required, {text}")):
+        model.predict(x)
 
 
 def test_classes_by_name_or_number():

@@ -131,7 +131,7 @@ def test_a_dry_run_counts(place):
     words = ("reproduce", "uci", *TINY, "--sets", "lenses,zoo", "--methods", "snn,msra")
     found = result_of(*words, "--dry-run", "--seeds", 2)
     assert found["predicted_seconds"] >= 0 and found["trainings"] == 2 * 2 * 4 * 2
-    assert not (place / "paper-results" / "uci.json").exists()
+    assert not (place / "paper-results").exists() and not (place / "runs").exists()
     good(*words, "--seeds", 2)
     lines = sum(
         path.read_text().count("\n") - 1

@@ -48,7 +48,7 @@ class Diagnosis:
     layers : tuple of LayerReport
         Reports of the input, of each layer and of the output, in order.
     findings : tuple of Finding
-        Problems, most fundamental first; empty if there are none.
+        Problems, most fundamental first, or notes; empty if there are none.
     edges, counts : numpy.ndarray
         Histograms of the outputs: bin edges (BINS + 1,), and fractions (layers, BINS).
     without_gradients : str or None
@@ -62,11 +62,16 @@ class Diagnosis:
     counts: np.ndarray
     without_gradients: str | None = None
 
+    @property
+    def fine(self) -> bool:
+        """True if no finding is a problem."""
+        return all(finding.severity == "note" for finding in self.findings)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without the histograms; None for NaN and infinity."""
         return {
             "rows": self.rows,
-            "fine": not self.findings,
+            "fine": self.fine,
             "findings": [asdict(finding) for finding in self.findings],
             "without_gradients": self.without_gradients,
             "layers": [_plain(asdict(layer)) for layer in self.layers],
@@ -126,6 +131,11 @@ def diagnose(
         y = arrays.of_anything(y, "y")
         if y.ndim == 0 or len(y) != len(x):
             raise ValueError(f"y: a row for each of x is required, {len(x)}, got shape {y.shape}")
+        if task == "classification" and y.dtype.kind == "f":
+            raise TypeError(
+                f"y: integer classes are required, got {y.dtype}; for a regression give "
+                'task="regression", for several labels per row task="multitask"'
+            )
         y = y[chosen]
     x = x[chosen]
     if not np.isfinite(x).all():

@@ -95,7 +95,9 @@ def require_good(x: np.ndarray | ByteRows, labels: np.ndarray, n_classes: int) -
         )
     if found == checks.OUT_OF_RANGE:
         row = np.argwhere((labels < 0) | (labels >= n_classes))[0, 0]
+        regression = 'for a regression give Trainer(loss="mse"); for classes '
         raise ValueError(
             f"y: classes in [0, {n_classes}) are required, got {labels[row]} in row {row}; "
+            f"{regression if n_classes == 1 else ''}"
             "give the last Dense as many units as there are classes, and number them from 0"
         )
