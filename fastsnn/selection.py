@@ -27,7 +27,7 @@ def larger_is_better(monitor: str, where: str = "monitor") -> bool:
     monitor: key of a record, "PART_METRIC". Raises TypeError or ValueError for an unknown metric.
     """
     if not isinstance(monitor, str):
-        raise TypeError(f"{where} must be the name of a figure, got {shown(monitor)}")
+        raise TypeError(f"{where} must be the name of a metric, got {shown(monitor)}")
     metric = _metric(monitor)
     if metric is None:
         raise ValueError(
@@ -77,7 +77,7 @@ def best_epoch(history: Records, monitor: str) -> int:
         known = [name for name in history[-1] if _metric(name)]
         raise ValueError(
             f"monitor: one of {', '.join(known)} is required, got {monitor!r}; "
-            "figures that begin with validation_ need validation_data, and a metric of the task"
+            "metrics that begin with validation_ need validation_data, and a metric of the task"
         )
     loss = f"{monitor.partition(':')[0].removesuffix(metric)}loss"
     values = [record.get(monitor, nan) for record in history]
@@ -116,7 +116,7 @@ class BestWeights:
         self._copy: np.ndarray | None = None
 
     def forget(self) -> None:
-        """Drop the copy."""
+        """Discard the copy."""
         self._copy = None
 
     def keep(self, parameters: Parameters) -> None:

@@ -56,7 +56,8 @@ def evaluate(
 
     Raises
     ------
-    ValueError : the data do not fit the model, or are not readable.
+    ValueError
+        The data do not fit the model, or are not readable.
     """
     names = None if names is None else list(names)
     for metric in names or ():
