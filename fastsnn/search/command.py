@@ -90,11 +90,12 @@ def search_runs(
     fixed["data"] = config.data
     _require_usable(fixed, space, sampler)
     dataset = load(config, download)
+    if metric is not None:
+        metrics.require(metric, dataset.task)
     protocol = replace(
         base, epochs=cast(int, config.epochs), validation=config.validation, maximize=None,
         metric=metric or metrics.main_of(config.made_loss(dataset.task)),
     )  # fmt: skip
-    metrics.require(protocol.metric, dataset.task)
     cpu.load_kernels(1, report=report)
     folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
