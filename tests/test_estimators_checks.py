@@ -10,8 +10,10 @@ from fastsnn.estimators import SNNClassifier, SNNRegressor  # noqa: E402
 
 # Small, because a check trains up to ten networks; all other parameters are the defaults.
 SMALL = {"layers": 2, "width": 16, "max_iter": 20, "n_jobs": 1}
+CHECKS = parametrize_with_checks([SNNClassifier(**SMALL), SNNRegressor(**SMALL)])
 
 
-@parametrize_with_checks([SNNClassifier(**SMALL), SNNRegressor(**SMALL)])
+# Before version 1.7 the checks are a generator, which pytest 9 refuses.
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), ids=CHECKS.kwargs["ids"])
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)

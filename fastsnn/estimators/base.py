@@ -82,6 +82,14 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         "precision": [StrOptions({"float32", "tf32", "bf16"})],
     }
 
+    _y_numeric: ClassVar[bool]  # True if targets are numbers
+    # Set by the training.
+    model_: Model
+    n_iter_: int
+    n_outputs_: int
+    _history: list[dict[str, Any]]
+    _state: State | None
+
     def _train(
         self, X: Any, y: Any, sample_weight: Any, partial: bool, classes: Any = None
     ) -> BaseSNN:
@@ -102,7 +110,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             if not isinstance(seed, Integral):
                 seed = check_random_state(seed).randint(2**31 - 1)
             self._seed = int(seed)
-            self._state: State | None = None
+            self._state = None
         data, held = self._split(given, encoded, task)
         data = rows.merged(data, options.merge_limit(self))
         model = self._new_model(data, task, names) if fresh else self.model_
@@ -115,7 +123,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             y_numeric=self._y_numeric,
         )  # fmt: skip
         self._require_finite(x)
-        return x, y
+        return x, (y.toarray() if hasattr(y, "toarray") else y)  # a sparse indicator matrix
 
     def _require_finite(self, x: np.ndarray) -> None:
         if np.isfinite(x).all():
@@ -156,7 +164,8 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _new_model(self, data: Rows, task: str, names: tuple[str, ...] | None) -> Model:
         widths = options.widths_of(self)
         dropout = options.dropout_of(self, task, len(data.x))
-        inputs = targets = None
+        zeros, ones = np.zeros(data.x.shape[1]), np.ones(data.x.shape[1])
+        inputs, targets = Standardizer(zeros, ones), None
         if self.standardize:
             inputs = rows.standardizer(data.x, data.weight)
             if task == "regression":
@@ -180,6 +189,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             schedule = Constant()
         elif before:
             schedule = options.Later(schedule, before, epochs)
+        weight = None if data.weight is None else data.weight / data.weight.mean()
         work = 3.0 * settings.batch_size * model.network.n_parameters
         trainer = Trainer(
             model.network, options.loss_for(self, task), settings.optimizer,
@@ -199,7 +209,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         try:
             trainer.fit(
                 x, y, epochs, settings.batch_size, validation, [*callbacks, *filter(None, [shown])],
-                schedule, data.weight, history,
+                schedule, weight, history,
             )  # fmt: skip
         finally:
             if shown is not None:
@@ -233,7 +243,9 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         x = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite=False)
         self._require_finite(x)
         x = self.model_.inputs.transform(x, names=self.model_.feature_names)
-        return self.model_.network.forward(x, threads_of(self.n_jobs))
+        network = self.model_.network
+        threads = threads_of(self.n_jobs, float(len(x)) * network.n_parameters)
+        return network.forward(x, threads)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes, with the network as the bytes of a model file."""

@@ -14,9 +14,9 @@ SERIAL_WORK = 4e6
 def threads_of(n_jobs: int | None, work: float = float("inf")) -> int:
     """Return the number of CPU threads for `n_jobs`; it changes no bit of a result.
 
-    None: all processors of this process, or one if `work`, the multiply-adds of an update, is at
-    most SERIAL_WORK. Negative: all but ``-1 - n_jobs``, as in joblib. In a worker of joblib it is
-    1: the other workers use the other processors. Raises ValueError for 0.
+    None: all processors of this process, or one if `work`, the multiply-adds of an update or a
+    prediction, is at most SERIAL_WORK. Negative: all but ``-1 - n_jobs``, as in joblib. In a worker
+    of joblib it is 1: the other workers use the other processors. Raises ValueError for 0.
     """
     if n_jobs == 0:
         raise ValueError("n_jobs: a number other than 0 is required, got 0; None takes all")

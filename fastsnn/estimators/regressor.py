@@ -16,7 +16,120 @@ from fastsnn.schedules import Schedule
 
 
 class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-learn has no types
-    """DOC"""
+    """Self-normalizing network for regression, with scikit-learn's interface.
+
+    Handles one or several targets. Inputs and targets are standardized by default; predictions are
+    in the units of the targets. `X` must be dense and finite: encode text, and impute gaps.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, optional
+        Units of each hidden layer. Default: `layers` times `width`.
+    layers : int >= 1
+        Hidden layers, if `hidden_layer_sizes` is None. Deeper
+        networks are harder to train on numbers.
+    width : int >= 1
+        Units of each hidden layer, if `hidden_layer_sizes` is None.
+    dropout_rate : float in [0, 1) or "auto"
+        Probability of dropping a unit (alpha-dropout). "auto": 0, because
+        its noise adds to the error of a predicted number.
+    loss : str, Loss or "auto"
+        "auto": "mse". Others: "huber", "quantile". A parameter follows a colon, as in
+        "quantile:0.9"; with `standardize`, "huber:0.5" is in standard deviations of the targets.
+    solver : {"sgd", "adam", "adamw", "rmsprop", "lion", "nadam"} or Optimizer
+        Optimizer. An instance, such as ``fastsnn.Adam(1e-3, beta1=0.8)``, is used as it is; the
+        next two parameters, `nesterovs_momentum` and `weight_decay` are then ignored.
+    learning_rate_init : float > 0 or "auto"
+        Peak learning rate. "auto" is the rule of ``fastsnn train``, by optimizer, task, rows and
+        depth.
+    momentum : float in [0, 1)
+        Momentum of "sgd" and "rmsprop".
+    nesterovs_momentum : bool
+        Nesterov momentum of "sgd"; needs `momentum` > 0.
+    weight_decay : float >= 0 or "auto"
+        Added to the gradient as ``weight_decay * parameter``, or decoupled for "adamw" and "lion".
+        It is not divided by the number of rows, unlike `alpha` of scikit-learn's networks. "auto"
+        is the rule of ``fastsnn train``.
+    schedule : {"constant", "step", "cosine", "plateau", "onecycle", "logcosine"} or Schedule
+        Schedule of the learning rate over the epochs of a `fit`, see `fastsnn.schedules`.
+        `partial_fit` does not use it. "plateau" monitors the validation loss with
+        `early_stopping`, else the training loss.
+    batch_size : int >= 1 or "auto"
+        Rows of a mini-batch. "auto": 128, below 5,000 rows 32.
+    max_iter : int >= 1 or "auto"
+        Epochs. "auto": 22; below 5,000 rows as many as 1,600 updates need, from 40 to 400.
+    early_stopping : bool
+        Hold back a validation part, stop when its score no longer improves, and use the weights
+        of the best epoch.
+    validation_fraction : float in (0, 1)
+        Share of the rows in the validation part.
+    n_iter_no_change : int >= 1 or numpy.inf
+        Epochs in a row without an improvement before the training stops. Used with
+        `early_stopping` alone.
+    scoring : str, callable or None
+        Score of the validation part: the name of one of scikit-learn's scorers, a callable
+        ``scorer(estimator, X, y)``, "loss" (the negative, unweighted loss), or None, that of the
+        method `score`.
+    standardize : bool
+        Standardize features and targets to mean 0 and variance 1, which self-normalizing networks
+        require, by the training rows and their weights.
+    warm_start : bool
+        True: `fit` trains the network of the previous call for `max_iter` further epochs. The
+        standardization and the sizes of the network are kept.
+    random_state : int, RandomState or None
+        An int is the seed of the initial weights, the dropout masks, the order of the rows and the
+        validation part, as in `mlp` and `Trainer`. The same int gives the same bits.
+    n_jobs : int or None
+        CPU threads; no result depends on it. None: all processors, or one for small networks.
+        -1: all processors. In a worker of joblib, as in ``GridSearchCV(n_jobs=2)``, it is 1.
+    verbose : bool or int
+        Show the progress on stderr: a line per epoch, and on a terminal a live line.
+    backend : {"cpu", "cuda"}
+        Where to train and predict, see `Trainer`.
+    precision : {"float32", "tf32", "bf16"}
+        Precision of matrix products with ``backend="cuda"``.
+
+    Attributes
+    ----------
+    model_ : Model
+        Network, standardization and names. ``model_.save(path)`` writes a model file for
+        `load_model` and the command line.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, with dropout.
+    validation_scores_ : list of float or None
+        Score of each epoch with `early_stopping`; larger is better.
+    best_validation_score_ : float or None
+        The best of them in the last call.
+    n_iter_ : int
+        Epochs trained, those of earlier calls with `warm_start` or `partial_fit` included.
+    best_iteration_ : int
+        Epoch whose weights are used, from 1: the best with `early_stopping`, else the last.
+    n_outputs_ : int
+        Outputs of the network.
+    n_features_in_ : int
+        Features of a row.
+    feature_names_in_ : (n_features,) array of str
+        Names of the features, if `X` was a data frame with text as column names.
+
+    Notes
+    -----
+    If there are at most `batch_size` distinct rows (for "auto" 32), each update uses all of them.
+    Equal rows are then merged and sorted, and the result depends, to the bit, neither on the order
+    of the rows nor on whether a row has weight 2 or occurs twice.
+
+    Pickles hold the network as the bytes of a model file; reading one runs no code of the network.
+    They hold the state of the optimizer, too, after `partial_fit` or with `warm_start`, so that
+    training continues with the same bits.
+
+    Examples
+    --------
+    >>> import fastsnn as fs
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> snn = fs.SNNRegressor(layers=2, width=16, random_state=0).fit(X, y)
+    >>> snn.predict(X[:2]).shape, snn.score(X, y) > 0.5
+    ((2,), True)
+    """
 
     _y_numeric = True
 
@@ -125,6 +238,11 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         targets = self.model_.targets
         y = z.astype(np.float64) if targets is None else targets.inverse_transform(z)
         return y[:, 0] if self._flat else y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def _encode(self, given: Rows, fresh: bool, classes: Any) -> tuple[str, np.ndarray]:
         """Return the task, and the targets as (n, outputs) float64."""
