@@ -241,6 +241,8 @@ def test_data_frames():
     assert text.predict(X)[0].startswith("digit")
     both = regressor().fit(XR, pd.DataFrame(Y2, columns=["a", "b"]))
     assert both.model_.target_names == ("a", "b")
+    scored = classifier(early_stopping=True, scoring="balanced_accuracy")
+    assert scored.fit(pd.DataFrame(X).rename(columns=str), DIGITS).feature_names_in_[63] == "63"
 
 
 # ---- what is refused

@@ -233,6 +233,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             return lambda record: record["validation_accuracy"]
         view = object.__new__(type(self))  # predicts with the weights of the moment
         view.__dict__.update(self.__dict__, model_=model)
+        view.__dict__.pop("feature_names_in_", None)  # the held rows are an array
         scorer = check_scoring(view, scoring=self.scoring)
         weight = {} if held.weight is None else {"sample_weight": held.weight}
         return lambda record: scorer(view, held.x, held.y, **weight)
