@@ -111,7 +111,7 @@ def test_a_worker_of_joblib_uses_one_thread(backend, n_jobs):
     grid = {"learning_rate_init": [0.05, 0.1]}
     scoring = {"threads": threads_in_worker, "accuracy": "accuracy"}
     options = {"cv": 2, "scoring": scoring, "refit": "accuracy"}
-    with joblib.parallel_config(backend):
+    with joblib.parallel_backend(backend):
         search = GridSearchCV(snn, grid, n_jobs=2, **options).fit(X, DIGITS)
     assert search.cv_results_["mean_test_threads"].tolist() == [1, 1]
     alone = GridSearchCV(snn, grid, **options).fit(X, DIGITS)
@@ -130,7 +130,7 @@ def test_fit_in_a_worker_trains_on_one_thread(monkeypatch):
 
     monkeypatch.setattr(base, "Trainer", Recorded)
     snn = clone(SNN).set_params(n_jobs=3)
-    with joblib.parallel_config("threading"):
+    with joblib.parallel_backend("threading"):
         cross_val_score(snn, X, DIGITS, cv=2, n_jobs=2)
     assert seen == [(1, False)] * 2
     snn.fit(X, DIGITS)

@@ -34,24 +34,27 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         Probability of dropping a unit (alpha-dropout). "auto": 0, because
         its noise adds to the error of a predicted number.
     loss : str, Loss or "auto"
-        "auto": "mse". Others: "huber", "quantile". A parameter follows a colon, as in
-        "quantile:0.9"; with `standardize`, "huber:0.5" is in standard deviations of the targets.
-    solver : {"sgd", "adam", "adamw", "rmsprop", "lion", "nadam"} or Optimizer
-        Optimizer. An instance, such as ``fastsnn.Adam(1e-3, beta1=0.8)``, is used as it is; the
-        next two parameters, `nesterovs_momentum` and `weight_decay` are then ignored.
+        "auto": "mse". A name or an instance of a class of `fastsnn.losses` for regressions. A
+        parameter follows a colon, as in ``fastsnn train --loss``; with `standardize`, thresholds
+        are in standard deviations of the targets.
+    solver : str or Optimizer
+        Optimizer: a class of `fastsnn.optimizers` in lower case, such as "sgd" or "adam". An
+        instance, such as ``fastsnn.Adam(1e-3, beta1=0.8)``, is used as it is; `learning_rate_init`,
+        `momentum`, `nesterovs_momentum` and `weight_decay` are then ignored.
     learning_rate_init : float > 0 or "auto"
         Peak learning rate. "auto" is the rule of ``fastsnn train``, by optimizer, task, rows and
         depth.
     momentum : float in [0, 1)
-        Momentum of "sgd" and "rmsprop".
+        Momentum of those optimizers that have one, such as "sgd".
     nesterovs_momentum : bool
         Nesterov momentum of "sgd"; needs `momentum` > 0.
     weight_decay : float >= 0 or "auto"
-        Added to the gradient as ``weight_decay * parameter``, or decoupled for "adamw" and "lion".
-        It is not divided by the number of rows, unlike `alpha` of scikit-learn's networks. "auto"
-        is the rule of ``fastsnn train``.
-    schedule : {"constant", "step", "cosine", "plateau", "onecycle", "logcosine"} or Schedule
-        Schedule of the learning rate over the epochs of a `fit`, see `fastsnn.schedules`.
+        Added to the gradient as ``weight_decay * parameter``, or decoupled, as the class of the
+        optimizer says. It is not divided by the number of rows, unlike `alpha` of scikit-learn's
+        networks. "auto" is the rule of ``fastsnn train``.
+    schedule : str or Schedule
+        Schedule of the learning rate over the epochs of a `fit`: a name of the command line, such
+        as "constant" or "cosine", or an instance of a class of `fastsnn.schedules`.
         `partial_fit` does not use it. "plateau" monitors the validation loss with
         `early_stopping`, else the training loss.
     batch_size : int >= 1 or "auto"
