@@ -127,6 +127,10 @@ def test_weights_are_repetitions_if_each_update_uses_all_rows():
         weighted = make().fit(x[order], y[order], weight[order])
         repeated = make().fit(x.repeat(weight, axis=0), y.repeat(weight))
         assert (weighted.predict(x) == repeated.predict(x)).all()
+        fractions = rng.uniform(size=75).reshape(3, 25)
+        each = make().fit(np.tile(x, (3, 1)), np.tile(y, 3), fractions.ravel())
+        other = make().fit(np.tile(x, (3, 1)), np.tile(y, 3), fractions[::-1].ravel())
+        assert (each.predict(x) == other.predict(x)).all()
         assert (weighted.model_.network.parameters == repeated.model_.network.parameters).all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
@@ -44,20 +45,19 @@ def merged(rows: Rows, most: int) -> Rows:
     `most` is the batch size: each update then uses all rows, so the result of a training depends
     neither on the order of the rows nor on whether a row has weight 2 or occurs twice.
     """
-    # + 0.0: -0.0 equals 0.0
-    parts = [np.asarray(part, np.float64).reshape(len(part), -1) for part in (rows.x, rows.y)]
-    totals: dict[bytes, float] = {}
+    weights: dict[bytes, list[float]] = {}
     first: dict[bytes, int] = {}
     for i in range(len(rows.x)):
-        key = b"".join((part[i] + 0.0).tobytes() for part in parts)
-        if key not in totals:
-            if len(totals) == most:
+        # + 0.0: -0.0 equals 0.0
+        key = b"".join((part[i].astype(np.float64) + 0.0).tobytes() for part in (rows.x, rows.y))
+        if key not in weights:
+            if len(weights) == most:
                 return rows
-            totals[key], first[key] = 0.0, i
-        totals[key] += 1.0 if rows.weight is None else float(rows.weight[i])
-    order = sorted(totals)
+            weights[key], first[key] = [], i
+        weights[key].append(1.0 if rows.weight is None else float(rows.weight[i]))
+    order = sorted(weights)
     index = np.array([first[key] for key in order])
-    weight = np.array([totals[key] for key in order])
+    weight = np.array([fsum(weights[key]) for key in order])  # exact, so in any order
     return weighted(rows.x[index], rows.y[index], weight, "")
 
 
