@@ -99,13 +99,13 @@ def main() -> None:
 def train(
     ctx: click.Context, /, out: str | None, resuming: bool, as_json: bool, **options: Any
 ) -> None:
-    """Train a network and store the model of the best epoch in a run folder.
+    """Train a network and store the model of the best epoch.
 
-    Reads a data set and standardizes it. The best epoch has the highest validation accuracy
-    (classification) or AUC (multitask), or the lowest validation RMSE (regression with the loss
-    mse) or loss (other regression losses). Prints the main options, and the metrics of that epoch
-    on the training, validation and, if there is one, test set. A run that was interrupted continues
-    with --resume and gives bit-identical results.
+    Reads a data set, standardizes it, and writes a run folder. The best epoch has the highest
+    validation accuracy (classification) or AUC (multitask), or the lowest validation RMSE
+    (regression with the loss mse) or loss (other regression losses). Prints the main options, and
+    the metrics of that epoch on the training, validation and test sets. An interrupted run
+    continues with --resume; its results are bit-identical to those of an uninterrupted one.
 
     Exit codes: 0 success, 1 failure (such as unusable data or a diverged training), 2 usage error,
     130 interrupted.
@@ -157,12 +157,12 @@ def train(
 @settings(SHARED, searching=True)
 @click.option("--grid", "grids", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=V,V,...", show_default="none",
-              help="Option to search and the values to try: a network or training option, "
-              "standardize or seed. Repeat it for further options; all combinations are tried.")
+              help="Option to search, and its values. Searchable: network and training options, "
+              "standardize, seed. Repeatable; all combinations are tried.")
 @click.option("--range", "ranges", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=LOW:HIGH[:log]", show_default="none",
               help="Numeric option and the interval to sample it from, with --sampler random or "
-              "optuna; :log samples it log-uniformly. Repeat it for further options.")
+              "optuna; :log samples it log-uniformly. Repeatable.")
 @click.option("--sampler", cls=Sectioned, section="Search",
               type=OneOf(["grid", "random", "optuna"]), default="grid", show_default=True,
               help="Configurations to train: all combinations, random draws, or proposals of "
@@ -182,8 +182,8 @@ def train(
 @click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",
               help="Folder to write: trials.jsonl, one line per finished training.")
 @click.option("--resume", is_flag=True, show_default="off",
-              help="Continue the search in --out and keep its finished trainings. --grid may have "
-              "further values and --trials may be higher.")
+              help="Continue the search in --out and keep its finished trainings. --grid may add "
+              "values and --trials may be raised.")
 @json_option
 @click.pass_context
 # fmt: on
@@ -197,12 +197,12 @@ def search(
     resume: bool,
     **options: Any,
 ) -> None:
-    """Search hyperparameters: train many configurations concurrently and rank them.
+    """Search hyperparameters and rank the trained configurations.
 
-    Tries the options given with --grid and --range; all other options are fixed. The score of a
-    training is, as in the paper, its validation metric averaged over 10 epochs, at the best epoch.
-    Prints the best 10 trainings and the `fastsnn train` command of the winner. A search that was
-    interrupted continues with --resume.
+    Trains many configurations concurrently. Tries the options given with --grid and --range; all
+    other options are fixed. The score of a training is the best moving average of its validation
+    metric over 10 epochs, as in the paper. Prints the best 10 trainings and the `fastsnn train`
+    command of the winner. An interrupted search continues with --resume.
     """
     from fastsnn.runs import console
     from fastsnn.search import command, progress, words
@@ -329,7 +329,7 @@ def diagnose(
 ) -> None:
     """Diagnose the layers of a saved model.
 
-    Sends up to 1,000 rows through the network. Prints the moments, weights, gradients and dead or
+    Runs up to 1,000 rows through the network. Prints the moments, weights, gradients and dead or
     saturated units of each layer, and then the problems found, each with its cause or a remedy.
     Problems do not change the exit code.
     """
@@ -386,7 +386,7 @@ def data_fetch(name: str, as_json: bool) -> None:
 @main.command(epilog=examples("fastsnn info --json"))
 @json_option
 def info(as_json: bool) -> None:
-    """Show versions, processor, threads, GPU and cache folders of this machine."""
+    """Show versions, processor, threads, GPU and cache folders."""
     from fastsnn.info import info as collect
 
     show(collect(), as_json)

@@ -1,4 +1,4 @@
-"""Kernels of a training step called one by one, over the buffers of a real network."""
+"""Kernels of a training step, called one by one on the buffers of a real network."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ONE_PART = 0, 0, 1  # split, part, parts: one part runs everything
 
 
 class Bed:
-    """`layers` hidden layers of `width` units over `inputs` inputs (by default as many), and
-    `outputs` outputs; one thread.
+    """A network and one batch: `layers` hidden layers of `width` units and `outputs` outputs.
 
-    x: (batch, inputs); y: classes, or targets (batch, outputs).
+    The number of inputs is `inputs`, by default `width`. One thread. x: (batch, inputs); y:
+    classes, or targets (batch, outputs).
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class Bed:
         )  # fmt: skip
 
     def everything(self):
-        """Forward and backward, from the start: layer r's dz is then `hidden(r)`."""
+        """Run forward and backward from the start; `hidden(r)` then returns dz of layer r."""
         self.forward(0, self.layers + 1)
         self.backward(0, self.layers)
 
     def hidden(self, r):
-        """(batch, units) of layer r, as it lies in the buffer."""
+        """Return layer r from its buffer, (batch, units)."""
         return self.engine.plan.hidden(r, self.engine.acts, self.batch)
 
     def tensors(self, flat=None):
-        """(weight, bias) of each layer in float64."""
+        """Return (weight, bias) of each layer in float64."""
         views = self.network.layout.views(self.flat if flat is None else flat)
         return [
             (views[n.weight].astype(np.float64), views[n.bias].astype(np.float64))

@@ -1,8 +1,8 @@
 """Time of training steps on a busy machine: `python -m fastsnn.bench.busy`.
 
-Each figure is the median of three rounds, each in a process of its own: of the median step, and of
-the mean step, in which rare slow steps count. "plain" uses neither the short spinning of
-`kernels/pool.py` nor the adaptive thread count of `fastsnn/engine/pace.py`.
+Each figure is the median of three rounds, and each round runs in a separate process. The median
+step and the mean step are reported; rare slow steps raise only the mean. "plain" uses neither the
+short spinning of `kernels/pool.py` nor the adaptive thread count of `fastsnn/engine/pace.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MODES = {
 
 
 def steps(threads: int, seconds: float, adapt: bool) -> list[float]:
-    """Time steps of a network of 32 layers x 64 units on 128 rows for about `seconds`; returns the
+    """Time steps of a network of 32 layers x 64 units on 128 rows for about `seconds`; return the
     seconds of each.
     """
     pace.ADAPT = adapt
@@ -69,13 +69,13 @@ def _round(threads, seconds, mode):
 @click.option("--adapt/--no-adapt", default=True, hidden=True)
 @click.option("--child", is_flag=True, hidden=True)
 def main(threads, loops, seconds, rounds, adapt, child):
-    """Print milliseconds per training step, on the machine as it is and beside busy loops."""
+    """Print milliseconds per training step, on the quiet machine and with busy loops running."""
     if child:
         print(json.dumps(steps(threads, seconds, adapt)))
         return
     cases = [(1, "with pace"), *((threads, mode) for mode in MODES)]
     print("ms per step: median, mean")
-    for name, count in (("quiet", 0), (f"beside {loops} busy loops", loops)):
+    for name, count in (("quiet", 0), (f"with {loops} busy loops", loops)):
         others = [subprocess.Popen([sys.executable, "-c", "while 1: pass"]) for _ in range(count)]
         try:
             found = {case: [] for case in cases}

@@ -1,4 +1,4 @@
-"""The networks that are measured: a case is LAYERSxWIDTHxBATCHxRATE.
+"""The measured networks: a case is LAYERSxWIDTHxBATCHxRATE.
 
 LAYERS hidden layers of WIDTH units (dense, SELU, alpha-dropout that drops with probability RATE),
 784 inputs, 10 classes, softmax cross-entropy, float32, random data.
@@ -24,7 +24,10 @@ class Case:
 
     @classmethod
     def parse(cls, text: str) -> Case:
-        """Raises ValueError: "32x256x128x0.05", and xINPUTS behind it if these are not 784."""
+        """Parse "32x256x128x0.05", followed by xINPUTS if the number of inputs is not 784.
+
+        Raises ValueError if the text is not a case.
+        """
         parts = text.split("x")
         try:
             numbers = [*map(int, parts[:3]), *map(float, parts[3:4]), *map(int, parts[4:])]
@@ -47,12 +50,12 @@ class Case:
 
     @property
     def weights(self) -> list[int]:
-        """Numbers in the weight matrices."""
+        """Return the number of elements in the weight matrices."""
         return [a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False)]
 
     def step_flops(self) -> int:
-        """Floating-point operations of a step's three products; the first layer has no input
-        gradient.
+        """Return the floating-point operations of a step's three products. The first layer has no
+        input gradient.
         """
         return 2 * self.batch * (3 * sum(self.weights) - self.weights[0])
 
@@ -60,7 +63,7 @@ class Case:
         return 2 * self.batch * sum(self.weights)
 
     def weight_bytes(self) -> int:
-        """Bytes of the weights and biases: what a prediction must read at least."""
+        """Return the bytes of the weights and biases: the least that a prediction must read."""
         return 4 * (sum(self.weights) + sum(self.sizes[1:]))
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:

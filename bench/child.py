@@ -1,4 +1,4 @@
-"""A measurement in a process of its own: nothing it imports or allocates disturbs another one."""
+"""Measurements in separate processes: imports and allocations of one do not affect another."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ THREAD_SETTINGS = (
 
 
 def run(module: str, request: dict, threads: int) -> dict:
-    """What `python -m MODULE` prints as its last line, a JSON object, for `request` on stdin.
+    """Run `python -m MODULE` with `request` on stdin; return the JSON object of its last line.
 
-    Raises RuntimeError with the end of its stderr where it fails.
+    Raises RuntimeError with the end of its stderr if it fails.
     """
     environment = os.environ | dict.fromkeys(THREAD_SETTINGS, str(threads))
-    here = str(Path(fastsnn.__file__).parents[1])  # a bare checkout is on nobody's path
+    here = str(Path(fastsnn.__file__).parents[1])  # a bare checkout is not on the path
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-m", module],
@@ -30,25 +30,25 @@ def run(module: str, request: dict, threads: int) -> dict:
     )  # fmt: skip
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        reason = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise RuntimeError(f"{module} {request}: exit code {done.returncode}: {reason}")
     return json.loads(lines[-1])
 
 
 def request() -> dict:
-    """In the child: what was asked for."""
+    """Return the request; for the child process."""
     return json.load(sys.stdin)
 
 
 def answer(result: dict) -> None:
-    """In the child: the last line."""
+    """Print the result as the last line; for the child process."""
     print(json.dumps(result), flush=True)
 
 
 def peak_memory_mib() -> float:
-    """Largest resident memory of this process so far.
+    """Return the peak resident memory of this process in MiB.
 
-    Not ru_maxrss: Linux hands that of the parent on to its children.
+    ru_maxrss is not used: on Linux a child inherits the figure of its parent.
     """
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024

@@ -33,7 +33,7 @@ PREDICT_CASES = ("32x256x1", "32x256x16", "32x256x128", "8x64x1", "3x64x1x0x8")
 
 @click.group(epilog=examples("fastsnn bench step --against torch --json step.json"))
 def bench():
-    """Measure speed relative to the peak of the machine and to other libraries.
+    """Measure speed against the machine's peak and other libraries.
 
     Each benchmark prints tables on stdout and progress on stderr. Libraries given with --against
     must be installed. Stop other programs first: they slow down the measured systems.
@@ -74,10 +74,10 @@ def _end(result, json_path, text):
 @json_option
 @plot_option
 def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_path):
-    """Measure training steps: time, share of the peak, speed-up over other libraries.
+    """Measure time, throughput and speed-up of training steps.
 
-    GFLOP/s count the matrix products of a step only. The speed-up compares with the fastest of the
-    other libraries.
+    Prints the time of a step, GFLOP/s (matrix products only), their share of the machine's peak,
+    and the speed-up over the fastest of the other libraries.
     """
     from fastsnn.engine import threads as processors
 
@@ -125,9 +125,10 @@ def parts(cases, seconds, json_path):
 @json_option
 @plot_option
 def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
-    """Measure predictions through the public API: time, share of the peak and of memory bandwidth.
+    """Measure predictions through the public API.
 
-    The memory bandwidth is that of reading as many bytes as the weights have.
+    Prints time, GFLOP/s, share of the peak arithmetic throughput, and share of the memory
+    bandwidth, which is measured by reading an array of the size of the weights.
     """
     from . import plot, show
     from . import predict as measuring
@@ -147,9 +148,10 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
 @json_option
 @plot_option
 def kernels(against, seconds, json_path, plot_path):
-    """Measure each kernel on one thread: time, rate, share of its roofline bound, error.
+    """Measure each kernel on one thread.
 
-    The error is the largest difference from a float64 reference.
+    Prints time, rate, share of the roofline bound, and error: the largest difference from a
+    float64 reference.
     """
     from . import kernels as measuring
     from . import plot, show
@@ -172,9 +174,10 @@ def kernels(against, seconds, json_path, plot_path):
 @json_option
 @plot_option
 def scaling(threads, against, seconds, json_path, plot_path):
-    """Measure how step time scales with depth and batch size, and throughput with threads.
+    """Measure scaling with depth, batch size and threads.
 
-    Also measures concurrent trainers with one thread each.
+    Prints the time of a step by depth and batch size, the speed-up by number of threads, and the
+    throughput of concurrent trainers with one thread each.
     """
     from fastsnn.engine import threads as processors
 
@@ -200,7 +203,7 @@ def scaling(threads, against, seconds, json_path, plot_path):
     "--case", "cases", type=CaseType(), multiple=True, show_default="all 64 networks of the grid",
     metavar=NETWORK,
     help="Network to measure: hidden layers, width, batch size, dropout probability (0 if not "
-    "given), inputs (784). Repeat it for further networks.",
+    "given), inputs (784). Repeatable.",
 )  # fmt: skip
 @equal_threads_option
 @seconds_option(0.6)
@@ -208,9 +211,10 @@ def scaling(threads, against, seconds, json_path, plot_path):
 @json_option
 @plot_option
 def grid(cases, threads, seconds, rounds, json_path, plot_path):
-    """Compare training steps with PyTorch eager over a grid of depths, widths and batch sizes.
+    """Compare training steps with PyTorch eager over many sizes.
 
-    Prints both times for each network and lists those for which PyTorch is faster.
+    The grid combines depths, widths and batch sizes. Prints both times for each network and lists
+    those for which PyTorch is faster.
     """
     from fastsnn.engine import threads as processors
 
@@ -238,9 +242,10 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
 @equal_threads_option
 @json_option
 def train(layers, epochs, against, threads, json_path):
-    """Measure a complete training on MNIST: seconds, memory, test accuracy.
+    """Measure a complete training on MNIST.
 
-    The time is that of the whole process, from start to exit.
+    Prints seconds, memory and test accuracy. The time is that of the whole process, from start to
+    exit.
     """
     from fastsnn.engine import threads as processors
 
@@ -263,7 +268,10 @@ def train(layers, epochs, against, threads, json_path):
 )  # fmt: skip
 @json_option
 def search(workers, epochs, json_path):
-    """Measure a search of 200 small trainings: seconds and utilization of the processors."""
+    """Measure a search of 200 small trainings.
+
+    Prints seconds and utilization of the processors.
+    """
     from fastsnn.engine import threads as processors
 
     from . import search as measuring
@@ -279,7 +287,7 @@ def search(workers, epochs, json_path):
 @click.option(
     "--precision", "modes", multiple=True, type=OneOf(GPU_MODES), default=GPU_MODES,
     show_default="all",
-    help="Arithmetic of the matrix products. Repeat it for further ones.",
+    help="Arithmetic of the matrix products. Repeatable.",
 )  # fmt: skip
 @against_option(GPU_PEERS)
 @click.option(
@@ -353,11 +361,11 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 @json_option
 @plot_option
 def compare(case, threads, json_path, plot_path, **options):
-    """Compare training with PyTorch, given the same network, initial weights and batches.
+    """Compare training with PyTorch, step by step.
 
-    Prints the losses of both and their differences, the differences of activations and gradients,
-    the mean and variance after alpha-dropout, and time and memory of a step. PyTorch must be
-    installed.
+    Both start from the same network and initial weights and train on the same batches. Prints the
+    losses of both and their differences, the differences of activations and gradients, the mean and
+    variance after alpha-dropout, and time and memory of a step. PyTorch must be installed.
     """
     from fastsnn.engine import threads as processors
     from fastsnn.storage import files

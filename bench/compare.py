@@ -1,7 +1,7 @@
-"""fastsnn beside PyTorch: the same network, starting weights, batches and masks in both.
+"""Comparison with PyTorch: the same network, starting weights, batches and masks in both.
 
-The reference is PyTorch in float64, whose rounding does not count; how far PyTorch's own float32
-stands from it is the yardstick for how far fastsnn does.
+The reference is PyTorch in float64, whose rounding is negligible. The error of PyTorch in float32
+against this reference is the yardstick for the error of fastsnn.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .case import CLASSES, Case
 from .compare_twin import affine
 
 TWIN = "fastsnn.bench.compare_twin"
-ROUNDS = 3  # of processes that take turns, so that a drift of the machine hits all of them
-BATCHES = 2  # they come again and again: the losses fall
+ROUNDS = 3  # processes alternate, so that a drift of the machine affects all of them
+BATCHES = 2  # used in turn, so that the losses decrease
 LEARNING_RATE = {"sgd": 0.05, "adam": 3e-4}
 
 
 def require() -> None:
-    """Raises RuntimeError before anything is measured."""
+    """Raise RuntimeError before anything is measured if PyTorch is missing."""
     if importlib.util.find_spec("torch") is None:
         raise RuntimeError("compare: PyTorch is not installed; pip install torch==2.13.0")
 
@@ -44,7 +44,7 @@ def compare(
     compiled: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Everything that `fastsnn compare` shows, ready for JSON; `seconds` of timing a system."""
+    """Return the result of `fastsnn compare`, ready for JSON. `seconds`: time spent per system."""
     learning_rate = LEARNING_RATE[optimizer] if learning_rate is None else learning_rate
     request = {
         "case": str(case), "optimizer": optimizer, "learning_rate": learning_rate, "steps": steps,
@@ -68,7 +68,7 @@ def compare(
 
 
 def _write_inputs(folder, case, seed):
-    """Starting weights by the names of a state_dict, x (batches, batch, inputs), y (batches,
+    """Write starting weights (names of a state_dict), x (batches, batch, inputs), y (batches,
     batch).
     """
     net = fs.mlp(case.inputs, CLASSES, case.layers, case.width, case.rate, seed)
@@ -79,7 +79,7 @@ def _write_inputs(folder, case, seed):
 
 
 def parity(request: dict[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
-    """Losses of each step, and differences, mean and variance of each layer."""
+    """Return the losses of each step, and differences, mean and variance of each layer."""
     arrays = {}
     for system in ("fastsnn", "torch"):
         report(f"{request['steps']} steps: {system}")
@@ -127,8 +127,9 @@ def parity(request: dict[str, Any], report: Callable[[str], None]) -> dict[str, 
 
 
 def other_side(ours, theirs, k: int, b: float) -> dict[str, int]:
-    """How many inputs of layer k's SELU are on the other side of 0 than in float64: there the slope
-    is another number, and so are the gradients of this layer and of those before.
+    """Count inputs of layer k's SELU whose sign differs from float64.
+
+    The slope differs there, and so do the gradients of this layer and of earlier layers.
     """
     side = theirs[f"side.{k}"]
     signs = {
@@ -139,7 +140,7 @@ def other_side(ours, theirs, k: int, b: float) -> dict[str, int]:
 
 
 def relative(found, reference) -> float:
-    """The largest difference, as a part of the largest magnitude of the reference."""
+    """Return the largest difference relative to the largest magnitude of the reference."""
     largest = float(np.abs(reference).max())
     return float(np.abs(found - reference).max()) / (largest or 1.0)
 
@@ -147,21 +148,21 @@ def relative(found, reference) -> float:
 def speed(
     request: dict[str, Any], systems: list[str], report: Callable[[str], None]
 ) -> dict[str, dict[str, float]]:
-    """Time of a step in seconds and largest memory in MiB of each system."""
+    """Return the time of a step in seconds and the peak memory in MiB of each system."""
     times: dict[str, list[float]] = {system: [] for system in systems}
     memory = dict.fromkeys(systems, 0.0)
     for number in range(ROUNDS):
         for system in systems:
             report(f"time of a step: {system}, round {number + 1} of {ROUNDS}")
-            asked = request | {"what": "time", "system": system}
-            found = child.run(TWIN, asked, request["threads"])
+            timed = request | {"what": "time", "system": system}
+            found = child.run(TWIN, timed, request["threads"])
             times[system] += found["times"]
             memory[system] = max(memory[system], found["peak_memory_mib"])
     return {s: timing.spread(times[s]) | {"peak_memory_mib": memory[s]} for s in systems}
 
 
 def worst(result: dict[str, Any], *names: str, of: str = "relative") -> tuple[float, str]:
-    """The largest relative difference of these tensors, and its layer in words."""
+    """Return the largest relative difference of these tensors, and a description of its layer."""
     largest, layer = max(
         ((layer[name][of], layer["layer"]) for layer in result["layers"] for name in names),
         key=lambda pair: pair[0],
@@ -170,17 +171,17 @@ def worst(result: dict[str, Any], *names: str, of: str = "relative") -> tuple[fl
 
 
 def verdict(result: dict[str, Any]) -> str:
-    words = []
+    parts = []
     for what, names in (
         ("activations", ["activations"]), ("gradients", ["weight_gradients", "bias_gradients"]),
     ):  # fmt: skip
         largest, place = worst(result, *names)
         single, _ = worst(result, *names, of="relative_of_torch_float32")
-        words.append(f"{what} {largest:.1e} ({place}; PyTorch's own float32: {single:.1e})")
+        parts.append(f"{what} {largest:.1e} ({place}; PyTorch's own float32: {single:.1e})")
     loss = max(step["relative"] for step in result["losses"])
     ours, theirs = result["systems"]["fastsnn"], result["systems"]["torch"]
     return (
-        f"largest relative difference: {', '.join(words)}; losses agree to {loss:.1e}; fastsnn "
+        f"largest relative difference: {', '.join(parts)}; losses agree to {loss:.1e}; fastsnn "
         f"takes {ours['median_s'] / theirs['median_s']:.2f} of PyTorch's time and "
         f"{ours['peak_memory_mib'] / theirs['peak_memory_mib']:.2f} of its memory"
     )

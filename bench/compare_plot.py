@@ -1,4 +1,4 @@
-"""The picture of `fastsnn compare`."""
+"""The figure of `fastsnn compare`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from fastsnn.storage import files
 from .compare_table import NAMES, dropout
 
 OURS, THEIRS, COMPILED = "#c1440e", "#2b5c8a", "#7fa6c9"
-LEAST = 1e-9  # below float32's rounding: where a difference of 0 is drawn
+LEAST = 1e-9  # below float32's rounding: a difference of 0 is drawn here
 
 
 def draw(result: dict[str, Any], path: str) -> None:
-    """Four panels in a file of the kind that its name ends in; replaced whole or not at all."""
+    """Draw four panels; the suffix of the path selects the format. The file is replaced
+    atomically.
+    """
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""What `fastsnn compare` prints."""
+"""Tables of `fastsnn compare`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fastsnn.runs.console import is_terminal, table
 from .case import Case
 
 NAMES = {"fastsnn": "fastsnn", "torch": "PyTorch", "torch-compile": "PyTorch, compiled"}
-MOST_ROWS = 24  # of losses; the JSON file has them all
+MOST_ROWS = 24  # of losses; the JSON file has all of them
 Row = tuple[str, ...]
 
 
 def show(result: dict[str, Any], stream: TextIO | None = None) -> None:
-    """The result of `compare` as tables, and last its verdict."""
+    """Print the result of `compare` as tables, followed by the verdict."""
     stream = stream or sys.stdout
     machine = result["machine"]
     shown = {name: result[name] for name in ("case", "optimizer", "learning_rate", "threads")}
@@ -98,7 +98,7 @@ def _speed(result):
 
 
 def _other_side(result):
-    """A line where a slope of SELU is another number, because its input is nearly 0."""
+    """Return a line on slopes of SELU that differ because the input is nearly 0."""
     count = {"fastsnn": 0, "torch_float32": 0}
     places = []
     for layer in result["layers"][:-1]:

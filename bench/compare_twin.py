@@ -1,9 +1,10 @@
-"""One side of `fastsnn compare`, in a process of its own: `python -m fastsnn.bench.compare_twin`.
+"""One side of `fastsnn compare`, in a separate process: `python -m fastsnn.bench.compare_twin`.
 
-A request {"what": "parity" | "time", "system": "fastsnn" | "torch" | "torch-compile", "folder",
-"case", "optimizer", "learning_rate", "steps", "threads", "seconds", "seed"} on stdin. Both sides
-read starting weights and batches from FOLDER/inputs.npz. Parity leaves arrays in FOLDER/SYSTEM.npz;
-time is answered by the seconds of each step and the largest memory of the process, in MiB.
+The request on stdin is {"what": "parity" | "time", "system": "fastsnn" | "torch" | "torch-compile",
+"folder", "case", "optimizer", "learning_rate", "steps", "threads", "seconds", "seed"}. Both sides
+read starting weights and batches from FOLDER/inputs.npz. "parity" writes arrays to
+FOLDER/SYSTEM.npz; "time" answers with the seconds of each step and the peak memory of the process
+in MiB.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from . import child, timing
 from .case import CLASSES, Case
 
 DRAWS = 16  # masks over which mean and variance after dropout are averaged
-TIMED_RATE = 1e-6  # the same work, and thousands of steps on one batch go nowhere
-ALPHA_PRIME = 1.7580993408473766  # PyTorch's, without the sign
+TIMED_RATE = 1e-6  # the same work, but thousands of steps on one batch change almost nothing
+ALPHA_PRIME = 1.7580993408473766  # PyTorch's value, without the sign
 Arrays = dict[str, np.ndarray]
 
 
@@ -45,7 +46,7 @@ def main():
 
 
 def moments(hidden: list[np.ndarray]) -> np.ndarray:
-    """(2, layers): mean and variance over the rows and units of each layer."""
+    """Return mean and variance over the rows and units of each layer, (2, layers)."""
     return np.array([[h.mean(dtype=np.float64), h.var(dtype=np.float64)] for h in hidden]).T
 
 
@@ -59,10 +60,13 @@ def _trainer(case, weights, request, learning_rate):
 
 
 def fastsnn_parity(case: Case, weights: Arrays, x, y, request: dict[str, Any]) -> Arrays:
-    """Of the first step "activation.{layer}" (batch, units) from 1, "gradient.{parameter}",
-    "outputs" (batch, classes) without dropout; "moments" (2, layers); "losses" (steps,).
+    """Return the arrays of a few steps of fastsnn, by name.
 
-    weights by the names of a state_dict   x (batches, batch, inputs)   y (batches, batch)
+    "activation.{layer}" (batch, units), with layers counted from 1, and "gradient.{parameter}" are
+    from the first step; "outputs" (batch, classes) are without dropout; "moments" (2, layers);
+    "losses" (steps,).
+
+    weights: names of a state_dict   x (batches, batch, inputs)   y (batches, batch)
     """
     trainer = _trainer(case, weights, request, request["learning_rate"])
     net, seed = trainer.network, request["seed"]
@@ -78,10 +82,11 @@ def fastsnn_parity(case: Case, weights: Arrays, x, y, request: dict[str, Any]) -
 
 
 def torch_parity(case: Case, weights: Arrays, x, y, request: dict[str, Any]) -> Arrays:
-    """What `fastsnn_parity` gives, in PyTorch with the same masks: in float64 under the same names,
-    and in float32 under "float32." and the name. "moments" are those of torch.nn.AlphaDropout with
-    PyTorch's own generator; "side.{layer}" (batch, units) are signs of what goes into SELU, 0 where
-    dropped.
+    """Return the arrays of `fastsnn_parity` from PyTorch with the same masks.
+
+    Float64 arrays have the same names, float32 arrays the prefix "float32.". "moments" are from
+    torch.nn.AlphaDropout with PyTorch's own generator. "side.{layer}" (batch, units) is the sign of
+    the input of SELU, 0 where dropped.
     """
     import torch
 
@@ -113,7 +118,7 @@ def _torch_run(torch, case, weights, x, y, request, dtype):
         outputs = model.eval()(inputs[0])
     found, losses = {"outputs": outputs.numpy()}, []
     for k, (h, z) in enumerate(blocks, 1):
-        kept = h.numpy() != h.numpy().min() if case.rate else True  # nothing is below the dropped
+        kept = h.numpy() != h.numpy().min() if case.rate else True  # others are larger
         found[f"activation.{k}"] = h.numpy()
         found[f"side.{k}"] = np.sign(z.numpy()).astype(np.int8) * kept
     model.train()
@@ -132,14 +137,14 @@ def _torch_run(torch, case, weights, x, y, request, dtype):
 
 
 def affine(rate: float) -> tuple[float, float]:
-    """(a, b) of alpha-dropout, a y + b for the kept, in PyTorch's own form."""
-    p = min(round(rate * 65536), 65535) / 65536  # what 16-bit numbers below a threshold give
+    """Return (a, b) of alpha-dropout, which maps a kept y to a y + b, by PyTorch's formula."""
+    p = min(round(rate * 65536), 65535) / 65536  # the rate of 16-bit numbers below a threshold
     a = ((ALPHA_PRIME**2 * p + 1) * (1 - p)) ** -0.5
     return a, ALPHA_PRIME * a * p
 
 
 def masked_alpha_dropout(torch, rate: float, seed: int, site: int):
-    """torch.nn.AlphaDropout that drops what fastsnn drops in its update number `step`."""
+    """Return a torch.nn.AlphaDropout that uses fastsnn's masks of update number `step`."""
     a, b = affine(rate)
 
     class MaskedAlphaDropout(torch.nn.Module):
@@ -155,18 +160,18 @@ def masked_alpha_dropout(torch, rate: float, seed: int, site: int):
 
 
 def _sequential(torch, case: Case, weights: Arrays, dropout: Callable[[int], Any]):
-    """torch.nn.Sequential of the modules of `fastsnn.mlp`, in training mode."""
+    """Return a torch.nn.Sequential of the modules of `fastsnn.mlp`, in training mode."""
     modules = [torch.nn.Linear(case.sizes[0], case.sizes[1]), torch.nn.SELU()]
     for site, (fan_in, units) in enumerate(zip(case.sizes[1:-1], case.sizes[2:], strict=True)):
         modules += [dropout(site)] if case.rate else []
         modules += [torch.nn.Linear(fan_in, units), torch.nn.SELU()]
-    model = torch.nn.Sequential(*modules[:-1])  # the outputs are raw
+    model = torch.nn.Sequential(*modules[:-1])  # raw outputs
     model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
     return model.train()
 
 
 def _blocks(model, h):
-    """(output after dropout, input of SELU) of each hidden layer."""
+    """Return (output after dropout, input of SELU) of each hidden layer."""
     found, z = [], None
     for module in model:
         if type(module).__name__ == "Linear":
@@ -195,7 +200,7 @@ def _timed_torch(case, weights, x, y, request):
     torch.set_num_threads(request["threads"])
     model = _sequential(torch, case, weights, lambda site: torch.nn.AlphaDropout(case.rate))
     run = torch.compile(model) if request["system"] == "torch-compile" else model
-    # fused: the fastest of PyTorch's forms of Adam
+    # fused: the fastest implementation of Adam in PyTorch
     update = _optimizer(torch, model, request | {"learning_rate": TIMED_RATE}, fused=True)
     loss_of, inputs, labels = torch.nn.CrossEntropyLoss(), torch.from_numpy(x), torch.from_numpy(y)
 
@@ -204,7 +209,7 @@ def _timed_torch(case, weights, x, y, request):
         loss = loss_of(run(inputs), labels)
         loss.backward()
         update.step()
-        return loss.item()  # as fastsnn's step returns it
+        return loss.item()  # fastsnn's step also returns the loss
 
     return call
 

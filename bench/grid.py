@@ -1,4 +1,4 @@
-"""Every corner of depth, width and batch against PyTorch eager: where is fastsnn slower?"""
+"""Speed-up over PyTorch eager for every corner of depth, width and batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def cells() -> list[Case]:
 def measure(
     cases: list[Case], threads: int, seconds: float, rounds: int, report: versus.Report
 ) -> list[dict[str, Any]]:
-    """A row for each case; fastsnn and PyTorch eager take turns width by width."""
+    """Return a row for each case; fastsnn and PyTorch eager alternate, width by width."""
     versus.require(("torch",), ("torch",))
     seen: dict[tuple[str, str], list[float]] = {}
     groups = sorted({(case.layers, case.width) for case in cases})

@@ -1,7 +1,8 @@
-"""What kernels do, in a peer: `python -m fastsnn.bench.kernel_peers`, the request on stdin.
+"""The work of fastsnn's kernels in a peer: `python -m fastsnn.bench.kernel_peers`.
 
-A request {"system", "widths", "batch", "rate", "elements", "seconds"} is answered by the median
-seconds of each kernel that the peer has, as "NAME|SHAPE" of `kernels.py`. One thread, float32.
+The request {"system", "widths", "batch", "rate", "elements", "seconds"} on stdin is answered by the
+median seconds of each kernel that the peer has, as "NAME|SHAPE" of `kernels.py`. One thread,
+float32.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def _onnxruntime(request):
 
 def main():
     request = child.request()
-    if hasattr(os, "sched_setaffinity"):  # JAX does not let its threads be counted
+    if hasattr(os, "sched_setaffinity"):  # JAX has no option for its number of threads
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     system = request["system"]
     make = {"jax": _jax, "onnxruntime": _onnxruntime}.get(system)

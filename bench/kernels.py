@@ -1,4 +1,4 @@
-"""Every kernel in one row: time, rate, share of what the machine can do, error against float64."""
+"""Every kernel in one row: time, rate, share of the machine's peak, error against float64."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .bed import SEED, STEP, Bed
 WIDTHS = (64, 256, 1024)
 BATCH = 128
 RATE = 0.05
-ELEMENTS = 1 << 18  # of the kernels that go over arrays: in the second-level cache
+ELEMENTS = 1 << 18  # of elementwise kernels: fits the L2 cache
 
 
 def _row(name, shape, call, seconds, error, flops=0, nbytes=0):
@@ -33,7 +33,9 @@ def _row(name, shape, call, seconds, error, flops=0, nbytes=0):
 
 
 def _products(width: int, seconds: float) -> Iterator[dict[str, Any]]:
-    """Forward, input gradient, weight gradient of a dense layer, with what is fused into them."""
+    """Products of a dense layer: forward, input gradient, weight gradient, and the work fused
+    into them.
+    """
     flops = 2 * BATCH * width * width
     shape = f"{BATCH} x {width} x {width}"
     for rate in (0.0, RATE):
@@ -69,7 +71,7 @@ def _products(width: int, seconds: float) -> Iterator[dict[str, Any]]:
         "weight gradient alone", shape, lambda: bed.weights(optimizer.STORE, ()), seconds,
         reference.error(found, gradient), 2 * BATCH * total,
     )  # fmt: skip
-    # Where a gradient is nearly 0, Adam divides its error by itself: judge the update alone.
+    # Where a gradient is nearly 0, Adam divides its error by itself: check the update alone.
     for name, rule in (("SGD", optimizers.SGD(0.1)), ("Adam", optimizers.Adam(0.1))):
         new = bed.network.buffer.snapshot()
         bed.engine.state[:] = 0
@@ -120,7 +122,7 @@ def _others(seconds: float) -> Iterator[dict[str, Any]]:
         _, wanted = reference.losses(loss, bed.hidden(2).astype(np.float64), bed.y)
         bed.backward(0, 1)
         error = reference.error(bed.hidden(2), wanted)
-        # Called again and again it takes its own gradient for outputs: numbers stay tame.
+        # Repeated calls use their own gradient as outputs: values stay bounded.
         yield _row(loss.replace("_", " "), f"{BATCH} x {outputs}",
                    lambda bed=bed: bed.backward(0, 1), seconds, error,
                    nbytes=8 * BATCH * outputs)  # fmt: skip
@@ -141,7 +143,7 @@ def _others(seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def _first_panels(bed):
-    """Wrong numbers among the input panels."""
+    """Count wrong elements of the input panels."""
     row = bed.engine.plan.table[0]
     from ..kernels.program import X_AT, X_STRIDE
 
@@ -152,21 +154,23 @@ def _first_panels(bed):
 
 
 def _peers(names: tuple[str, ...], seconds: float, report) -> dict[str, dict[str, float]]:
-    """Median seconds of "kernel|shape" in each peer that has it."""
+    """Return the median seconds of "kernel|shape" in each peer that has it."""
     found = {}
     for name in names:
         report(f"kernels in {name}")
-        asked = {
+        request = {
             "system": name, "widths": list(WIDTHS), "batch": BATCH, "rate": RATE,
             "elements": ELEMENTS, "seconds": seconds,
         }  # fmt: skip
-        found[name] = child.run("fastsnn.bench.kernel_peers", asked, 1)
+        found[name] = child.run("fastsnn.bench.kernel_peers", request, 1)
     return found
 
 
 def measure(seconds: float, report, peers: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Rows of all kernels on one thread. "share": of the machine's own peak of multiply-adds, or of
-    the speed at which it reads so many bytes; "peers": median seconds of the same work elsewhere.
+    """Return rows of all kernels on one thread.
+
+    "share": of the measured peak of multiply-adds, or of the bandwidth at which the machine reads
+    the same number of bytes. "peers": median seconds of the same work in the peers.
     """
     versus.require(peers, kernel_peers.KNOWN)
     rows, peaks = [], []

@@ -25,7 +25,7 @@ def cases_option(default):
         metavar=NETWORK,
         callback=lambda ctx, option, given: given or tuple(map(Case.parse, default)),
         help="Network to measure: hidden layers, width, batch size, dropout probability (0 if not "
-        "given), inputs (784). Repeat it for further networks.",
+        "given), inputs (784). Repeatable.",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where figures and pictures go: what cannot be written is told of before anything is measured."""
+"""Output paths, checked before anything is measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def require(json_path: str | None = None, plot_path: str | None = None) -> None:
-    """Raises RuntimeError, or ValueError for a picture of unknown kind."""
+    """Raise RuntimeError if a file cannot be written, ValueError for a figure of unknown format."""
     if plot_path is not None:
         if Path(plot_path).suffix not in PICTURES:
             raise ValueError(f"--plot {plot_path}: a name that ends in {', '.join(PICTURES)}")

@@ -1,4 +1,4 @@
-"""Where the time of a step goes: its parts, called one after another on one thread."""
+"""Time of the parts of a step, called one after another on one thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from .case import Case
 
 
 def measure(cases: tuple[Case, ...], seconds: float, report) -> list[dict[str, Any]]:
-    """A row for each case: seconds of each part, and of the multiply-adds alone at peak speed."""
+    """Return a row for each case: seconds of each part, and of the multiply-adds alone at peak
+    speed.
+    """
     rows = []
     for case in cases:
         report(f"{case}: parts of a step")
@@ -27,7 +29,7 @@ def _parts(case, seconds):
     plain = Bed(case.width, case.batch, 0.0, layers=case.layers, inputs=case.inputs)
     rule = optimizers.SGD(0.0)
     stages = bed.layers + 1
-    # In the order of a step: each finds the data that the one before it left in the caches.
+    # In the order of a step: each part reads the data that the previous one left in the caches.
     sequence = {
         "rows to panels": lambda: bed.forward(0, 1),
         "forward": lambda: bed.forward(1, stages),

@@ -1,4 +1,4 @@
-"""What this machine can do at most: arithmetic held in registers, and reading of memory."""
+"""The machine's peak rates: arithmetic in registers, and reading memory."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ from ..kernels.cpu.code import fold, vector_code
 from ..kernels.cpu.shape import LANES
 from ..kernels.emit import I64, Value, at, fma, load, splat, store
 
-CHAINS = 12  # independent sums: more than a multiply-add takes cycles, times units
+CHAINS = 12  # independent sums: more than the latency of a multiply-add in cycles, times units
 ROUNDS = 500_000
 SHORTEST = 0.02  # seconds of one measurement
 
@@ -68,14 +68,14 @@ def _reads(out, x, rounds, repeats):
 
 
 def _compiled(function, threads):
-    """For one thread without a threading layer: its other threads would be waited for."""
+    """Compile the function, for one thread without a threading layer."""
     if threads > 1:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     return numba.njit(function, parallel=threads > 1)
 
 
 def peak_gflops(threads: int, repeats: int = 5) -> float:
-    """GFLOP/s of fused multiply-adds on `threads` threads, the best of `repeats`: a ceiling."""
+    """Return GFLOP/s of fused multiply-adds on `threads` threads: the best of `repeats`."""
     out = np.full(threads, 1e-3, np.float32)
     run = _compiled(_multiply_adds, threads)
     run(out, 1)
@@ -89,13 +89,14 @@ def peak_gflops(threads: int, repeats: int = 5) -> float:
 
 
 def read_gb_s(nbytes: int, threads: int, repeats: int = 7) -> float:
-    """Median GB/s (1e9 bytes) at which `nbytes` bytes are read again and again: from whichever
-    cache holds so many, or from memory.
+    """Return the median GB/s (1e9 bytes) of repeated reads of `nbytes` bytes.
+
+    They come from the smallest cache that holds them, or from memory.
     """
     step = CHAINS * LANES
     rounds = max(1, nbytes // 4 // threads // step)
     x = aligned_zeros(rounds * step * threads)
-    x[:] = 1  # fresh memory is one page of zeros
+    x[:] = 1  # untouched memory is mapped to a single page of zeros
     out = np.zeros(threads, np.float32)
     run = _compiled(_reads, threads)
     run(out, x, rounds, 1)

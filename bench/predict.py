@@ -1,4 +1,4 @@
-"""Predictions through the public call: microseconds, and what limits them."""
+"""Predictions through the public call: microseconds, and the limiting resource."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ def measure(
     cases: tuple[Case, ...], peers: tuple[str, ...], threads: int, seconds: float, rounds: int,
     report: versus.Report,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A row for each case. "of_peak": of the arithmetic; "of_memory": of the speed at which so many
-    bytes as the weights have can be read on this machine, from whichever cache holds them.
+    """Return a row for each case.
+
+    "of_peak": share of the arithmetic peak. "of_memory": share of the bandwidth at which this
+    machine reads as many bytes as the weights have, from the smallest cache that holds them.
     """
     versus.require(peers, systems.OF_PREDICTION)
     rows = []
     for case in cases:
         found = versus.times("predict", case, peers, threads, seconds, rounds, report=report)
         nbytes = case.weight_bytes()
-        asked = {"what": "read", "nbytes": nbytes, "threads": threads}
-        found["memory_gb_s"] = child.run(versus.WORKER, asked, threads)["gb_s"]
+        request = {"what": "read", "nbytes": nbytes, "threads": threads}
+        found["memory_gb_s"] = child.run(versus.WORKER, request, threads)["gb_s"]
         for figures in found["systems"].values():
             figures["gflops"] = case.predict_flops() / figures["median_s"] / 1e9
             figures["gb_s"] = nbytes / figures["median_s"] / 1e9

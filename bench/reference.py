@@ -1,4 +1,4 @@
-"""What kernels should compute, in float64 NumPy; shares no code with them."""
+"""Reference of the kernels in float64 NumPy; shares no code with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def selu_slope(z):
 
 
 def alpha_dropout(y, dropped):
-    """Klambauer et al. 2017; the rate is the one that 16-bit numbers below a threshold give."""
+    """Return alpha-dropout, Klambauer et al. 2017; the rate is that of 16-bit numbers below a
+    threshold.
+    """
     value, rate = -LAMBDA * ALPHA, round(dropped["rate"] * 65536) / 65536
     q = 1 - rate
     a = (q + value**2 * q * rate) ** -0.5
@@ -24,7 +26,9 @@ def alpha_dropout(y, dropped):
 
 
 def philox_mask(seed, step, site, samples, units, rate):
-    """(samples, units): 16-bit numbers of Philox4x32-10 below the threshold; Salmon et al. 2011."""
+    """Return a mask (samples, units): 16-bit numbers of Philox4x32-10 below the threshold; Salmon
+    et al. 2011.
+    """
     low = np.uint64(0xFFFFFFFF)
     shape = -(-samples // 8), units
     block, unit = np.meshgrid(*map(np.arange, shape), indexing="ij")
@@ -42,7 +46,7 @@ def philox_mask(seed, step, site, samples, units, rate):
 
 
 def losses(kind, z, y):
-    """(mean loss, its gradient) for raw outputs z; y: classes, or targets (n, outputs)."""
+    """Return (mean loss, its gradient) for raw outputs z; y: classes, or targets (n, outputs)."""
     if kind == "mse":
         return ((z - y) ** 2).mean(), 2 * (z - y) / z.size
     if kind == "sigmoid_cross_entropy":
@@ -55,5 +59,5 @@ def losses(kind, z, y):
 
 
 def error(found, wanted) -> float:
-    """The largest difference, relative to the largest magnitude."""
+    """Return the largest difference relative to the largest magnitude."""
     return float(np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1e-300))

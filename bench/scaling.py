@@ -1,4 +1,4 @@
-"""How the time of a step grows with depth and batch, and how throughput grows with threads."""
+"""Time of a step over depth and batch, and throughput over threads."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .case import CLASSES, Case
 DEPTHS = (8, 16, 32, 64, 128, 256)
 BATCHES = (32, 64, 128, 256, 512, 1024)
 BASE = Case(32, 64, 128, 0.05)
-SMALL = Case(8, 64, 128, 0.05)  # what a search trains, one network a core
-STEPS = 40  # of an epoch of the many trainers
+SMALL = Case(8, 64, 128, 0.05)  # a typical trial of a search: one network per core
+STEPS = 40  # of an epoch of the concurrent trainers
 
 
 def _times(cases: list[Case], threads: int, seconds: float, rounds: int = 3) -> list[float]:
-    """Median seconds of a step of each case; the rounds alternate between the cases."""
+    """Return the median seconds of a step of each case; the rounds alternate between the cases."""
     calls = [systems.step("fastsnn", case, "sgd", threads) for case in cases]
     taken: list[list[float]] = [[] for _ in cases]
     for _ in range(rounds):
@@ -32,8 +32,9 @@ def _times(cases: list[Case], threads: int, seconds: float, rounds: int = 3) -> 
 
 
 def fit(sizes: list[int], seconds: list[float]) -> dict[str, float]:
-    """Least squares of relative errors: seconds = start + slope * size; "exponent" is the slope of
-    the logarithms. A line has worst_deviation near 0.
+    """Fit seconds = start + slope * size by least squares of relative errors.
+
+    "exponent" is the slope of the logarithms. worst_deviation is near 0 if the fit is linear.
     """
     x, y = np.array(sizes, float), np.array(seconds)
     columns = np.stack([1 / y, x / y], 1)
@@ -49,23 +50,25 @@ def fit(sizes: list[int], seconds: list[float]) -> dict[str, float]:
 def growth(
     name: str, sizes: tuple[int, ...], threads: int, seconds: float, peers: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Steps of BASE with another number of `layers`, or another `batch`; in the peers, too."""
+    """Time steps of BASE with other numbers of `layers`, or other sizes of `batch`; also in the
+    peers.
+    """
     cases = [replace(BASE, **{name: size}) for size in sizes]
     medians = _times(cases, threads, seconds)
     others = {}
     for peer in peers:
-        asked = {
+        request = {
             "what": "step", "system": peer, "cases": list(map(str, cases)), "optimizer": "sgd",
             "threads": threads, "seconds": seconds, "least": 5,
         }  # fmt: skip
-        found = child.run(versus.WORKER, asked, threads)["times"]
+        found = child.run(versus.WORKER, request, threads)["times"]
         others[peer] = [timing.spread(found[str(case)])["median_s"] for case in cases]
     return {"of": name, "base": str(BASE), "sizes": list(sizes), "median_s": medians,
             "peers": others, **fit(list(sizes), medians)}  # fmt: skip
 
 
 def over_threads(cases: tuple[Case, ...], threads: tuple[int, ...], seconds: float) -> list[dict]:
-    """Speed-up of one trainer over its own single thread."""
+    """Return the speed-up of one trainer over its own single thread."""
     rows = []
     for case in cases:
         medians = [_times([case], t, seconds)[0] for t in threads]
@@ -77,9 +80,9 @@ def over_threads(cases: tuple[Case, ...], threads: tuple[int, ...], seconds: flo
 
 
 def many_trainers(count: int, seconds: float, rounds: int = 5) -> dict[str, Any]:
-    """`count` trainers in so many Python threads, each with threads=1, against one of them alone.
+    """Time `count` trainers in as many Python threads, each with threads=1, and one of them alone.
 
-    "efficiency" 1: together they train `count` times as many samples a second.
+    "efficiency" 1: together they train `count` times as many samples per second.
     """
     rng = np.random.default_rng(0)
     rows = SMALL.batch * STEPS
@@ -129,5 +132,5 @@ def measure(
     over = over_threads(
         (BASE, Case(32, 256, 128, 0.05), Case(8, 1024, 128, 0.05)), threads, seconds
     )
-    report(f"{most} trainers at once")
+    report(f"{most} concurrent trainers")
     return {"depth": depth, "batch": batch, "threads": over, "many": many_trainers(most, seconds)}

@@ -19,18 +19,18 @@ SPACE = {
 
 
 def measure(workers: int, epochs: int, report: versus.Report) -> list[dict[str, Any]]:
-    """A row for each way to run them: one worker, threads, and processes where dask is installed.
-    All must find the same, to the bit. Seconds include the start of the processes.
+    """Return a row for each executor: one worker, threads, and processes if dask is installed.
 
-    busy: seconds of the processors, of those that the workers had. It is low, too, where somebody
-    else uses them.
+    All must find the same results, to the bit. Seconds include the start of the processes. busy:
+    processor time divided by the time available to the workers. It also drops when other programs
+    use the processors.
     """
     protocol = ModelSelection(epochs=epochs)
     trial = RunTrial({"epochs": epochs, "validation": protocol.validation}, protocol)
     ways = [("one worker", 1, None), (f"{workers} threads", workers, None)]
     if importlib.util.find_spec("distributed"):
         ways.append((f"{workers} processes", workers, "local"))
-    search(trial, {name: values[:1] for name, values in SPACE.items()})  # compiled, data loaded
+    search(trial, {name: values[:1] for name, values in SPACE.items()})  # compile, load data
     rows, results = [], []
     for name, count, dask in ways:
         report(name)

@@ -1,4 +1,4 @@
-"""Training steps: milliseconds, the share of the machine's peak, and the peers beside."""
+"""Training steps: milliseconds, share of the machine's peak, and the same in the peers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def measure(
     cases: tuple[Case, ...], optimizers: tuple[str, ...], peers: tuple[str, ...], threads: int,
     seconds: float, rounds: int, report: versus.Report,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A row for each case and optimizer. GFLOP/s count the three matrix products alone."""
+    """Return a row for each case and optimizer. GFLOP/s count only the three matrix products."""
     versus.require(peers, systems.OF_STEP)
     rows = []
     for case in cases:

@@ -1,4 +1,4 @@
-"""The same step and the same prediction in fastsnn and in its peers, imported where used."""
+"""One step and one prediction, in fastsnn and in each peer; peers are imported on use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .case import CLASSES, Case
 
 SGD_RATE, ADAM_RATE = 1e-3, 1e-4
-# Where each of them is to be found on PyPI.
+# Names on PyPI.
 PACKAGES = {
     "torch": "torch==2.13.0", "torch-compile": "torch==2.13.0", "jax": "jax",
     "onnxruntime": "onnxruntime onnx torch==2.13.0",
@@ -23,7 +23,7 @@ OF_PREDICTION = ("torch", "onnxruntime")
 
 
 def step(system: str, case: Case, optimizer: str, threads: int) -> Callable[[], object]:
-    """A call that makes one training step."""
+    """Return a call that runs one training step."""
     make = {
         "fastsnn": _step_fastsnn, "torch": _step_torch, "torch-compile": _step_torch_compile,
         "jax": _step_jax,
@@ -32,7 +32,7 @@ def step(system: str, case: Case, optimizer: str, threads: int) -> Callable[[], 
 
 
 def prediction(system: str, case: Case, threads: int) -> Callable[[], object]:
-    """A call that predicts one batch."""
+    """Return a call that predicts one batch."""
     make = {"fastsnn": _predict_fastsnn, "torch": _predict_torch, "onnxruntime": _predict_onnx}
     return make[system](case, threads)
 
@@ -59,7 +59,7 @@ def _predict_fastsnn(case, threads):
 
 
 def torch_network(case: Case, threads: int):
-    """torch.nn.Sequential of the same modules, with LeCun-normal weights."""
+    """Return a torch.nn.Sequential of the same modules, with LeCun-normal weights."""
     import torch
 
     torch.set_num_threads(threads)
@@ -72,7 +72,7 @@ def torch_network(case: Case, threads: int):
         modules += [dense, torch.nn.SELU()]
         if case.rate:
             modules.append(torch.nn.AlphaDropout(case.rate))
-    return torch.nn.Sequential(*modules[: -2 if case.rate else -1])  # the outputs are raw
+    return torch.nn.Sequential(*modules[: -2 if case.rate else -1])  # raw outputs
 
 
 def _step_torch(case, optimizer, threads, compiled=False):

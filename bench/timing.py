@@ -1,4 +1,4 @@
-"""How times are taken: after a warm-up, many calls, medians."""
+"""Timing: a warm-up, many calls, medians."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WARM_UP, LEAST = 3, 8
 
 
 def times(call: Callable[[], object], seconds: float, least: int = LEAST) -> list[float]:
-    """Seconds of each of at least `least` calls within about `seconds` seconds."""
+    """Return the seconds of each of at least `least` calls within about `seconds` seconds."""
     for _ in range(WARM_UP):
         call()
     taken, end = [], time.perf_counter() + seconds
@@ -22,7 +22,7 @@ def times(call: Callable[[], object], seconds: float, least: int = LEAST) -> lis
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """The median, and the tenth and ninetieth of a hundred: how noisy the machine was."""
+    """Return the median and the 10th and 90th percentile: the noise of the machine."""
     ordered = sorted(values)
     return {
         "median_s": statistics.median(ordered),

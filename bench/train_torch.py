@@ -1,7 +1,7 @@
 """`fastsnn train --data mnist` in PyTorch: the same data, network, starting weights and schedule.
 
-`python -m fastsnn.bench.train_torch`, the request {"mode": "eager" | "compile", "threads",
-"layers", "epochs"} on stdin; answers with the test accuracy and the seconds of each epoch.
+`python -m fastsnn.bench.train_torch` reads the request {"mode": "eager" | "compile", "threads",
+"layers", "epochs"} from stdin and answers with the test accuracy and the seconds of each epoch.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def main():
             value = loss(run(x[chosen]), y[chosen])
             value.backward()
             optimizer.step()
-            value.item()  # a training looks at its loss: to see a divergence, to show progress
-        _evaluate(net, dataset.validation, torch)  # as fastsnn does, to choose the best epoch
+            value.item()  # a training reads its loss, to detect divergence and show progress
+        _evaluate(net, dataset.validation, torch)  # as in fastsnn, to choose the best epoch
         seconds.append(time.perf_counter() - start)
     child.answer(
         {

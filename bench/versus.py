@@ -1,4 +1,4 @@
-"""Several systems side by side: processes that take turns, so that a drift hits all of them."""
+"""Several systems in alternating processes, so that a drift of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Report = Callable[[str], None]
 
 
 def require(names: tuple[str, ...], known: tuple[str, ...]) -> None:
-    """Raises ValueError for a peer that is not known here, RuntimeError for one not installed."""
+    """Raise ValueError for an unknown peer, RuntimeError for one that is not installed."""
     for name in names:
         if name not in known:
             raise ValueError(f"--against: one of {', '.join(known)} is required, got {name!r}")
@@ -36,10 +36,11 @@ def times(
     optimizer: str = "sgd",
     report: Report = lambda line: None,
 ) -> dict[str, Any]:
-    """Figures of fastsnn and of each peer for one case; and "peak_gflops" of the same minutes.
+    """Return the figures of fastsnn and of each peer for one case, and "peak_gflops" measured with
+    them.
 
-    A peer runs with `threads` threads and with one, which suits some of them better on small
-    networks: its better median counts.
+    A peer runs with `threads` threads and with one, which is faster in some of them on small
+    networks: the better median counts.
     """
     runs = [("fastsnn", threads)]
     runs += [(name, t) for name in peers for t in sorted({threads, 1}, reverse=True)]
@@ -74,8 +75,9 @@ def times(
 
 
 def set_shares(rows: list[dict[str, Any]]) -> None:
-    """Each system's share of the highest peak that this machine showed during all rows: a peak that
-    was measured while the machine was busy with something else is none.
+    """Set each system's share of the highest peak that this machine reached in any row.
+
+    A peak measured while the machine was busy with other programs is too low.
     """
     highest = max(row["peak_gflops"] for row in rows)
     for row in rows:

@@ -1,7 +1,8 @@
-"""One system in a process of its own: `python -m fastsnn.bench.worker`, the request on stdin.
+"""One system in a separate process: `python -m fastsnn.bench.worker`.
 
-A request {"what": "step" | "predict" | "peak" | "read", "system", "case" or "cases", "optimizer",
-"threads", "seconds", "least", "nbytes"} is answered by the times of each case, or by a rate.
+The request {"what": "step" | "predict" | "peak" | "read", "system", "case" or "cases", "optimizer",
+"threads", "seconds", "least", "nbytes"} on stdin is answered by the times of each case, or by a
+rate.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
-from sphinx import addnodes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, installed or not
 
@@ -37,10 +36,13 @@ default_role = "literal"  # single backticks in docstrings are code
 
 # ---- docstrings
 napoleon_google_docstring = False
+napoleon_use_param = False  # one entry for "mean, variance : float"
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {"ArrayLike": "ArrayLike", "DTypeLike": "DTypeLike"}
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "Features", "Placed", "TrialFunction")}
 autodoc_default_options = {"members": True}
 maximum_signature_line_length = 88
 python_display_short_literal_types = True
@@ -66,62 +68,10 @@ html_theme_options = {
 }
 
 
-CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(\w?)")
-COLON = "\N{RATIO}"  # for a while
-ARRAY_LIKE = (
-    "_Buffer | _SupportsArray[dtype[Any]] | _NestedSequence[_SupportsArray[dtype[Any]]] | complex "
-    "| bytes | str | _NestedSequence[complex | bytes | str]"
-)
-MARKUP = re.compile(r"``.*?``(?:\\ )?|:\w+:``.*?``|\|(?=\S)|(?<=\w)_(?!\w)")
-
-
-def readable(app, what, name, obj, options, lines):
-    """Docstrings are plain text first. Make `x` a literal, also in `x`s; make | and a trailing _
-    characters, and a formula on indented lines a literal block.
-    """
-    if what in ("property", "attribute"):  # napoleon takes "Text: more" for a type
-        lines[:] = [re.sub(r":(?= )", COLON, line) for line in lines]
-    text = CODE.sub(_literal, "\n".join(lines))
-    made, literal, section = [], False, ""
-    for line, after in zip(text.split("\n"), [*text.split("\n")[1:], ""], strict=True):
-        indented = line.startswith("  ")
-        if line and re.fullmatch("-{3,}", after):
-            section = line
-        if line.startswith(">>>") and section not in ("", "Examples"):
-            made += ["Examples", "--------"]  # at the end of another section, without a heading
-            section = "Examples"
-        last = next((row for row in reversed(made) if row), "")
-        if literal := (literal and (indented or not line)) or last.endswith("::"):
-            pass
-        elif indented and not section and made and not made[-1] and last[:1] not in " *-":
-            made += ["::", ""]
-            literal = True
-        if section in ("Raises", "Warns") and (entry := re.fullmatch(r"(\w[\w, ]*) : (.+)", line)):
-            made.append(entry[1])
-            line = f"    {entry[2]}"
-        plain = literal or line.lstrip().startswith((">>>", "..."))
-        made.append(line if plain else MARKUP.sub(_escaped, line))
-    lines[:] = made
-
-
-def with_colons(app, what, name, obj, options, lines):
-    lines[:] = [line.replace(COLON, ":") for line in lines]
-
-
 def without_private(app, what, name, obj, options, signature, returns):
     """Leave out keywords for internal use, which begin with an underscore; name type aliases."""
     signature = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature or "")
-    signature = signature.replace(ARRAY_LIKE, "ArrayLike")
     return re.sub(r", \*, _\w+: .*\)$", ")", signature) or None, returns
-
-
-def _literal(found):
-    code, after = found.groups()
-    return f"``{' '.join(code.split())}``" + (f"\\ {after}" if after else "")
-
-
-def _escaped(found):
-    return f"\\{found[0]}" if found[0] in "|_" else found[0]
 
 
 def compact(app, ctx, lines):
@@ -159,16 +109,11 @@ def examples(app, ctx, lines):
     lines[:] = "\n".join(lines).split("\n")
 
 
-def tidy(app, doctree):
-    """Sphinx separates a parameter from its description by two hyphens, for smartquotes; and takes
-    words in the description of a type, as in "list of layers", for names of objects.
-    """
+def dashes(app, doctree):
+    """Napoleon separates a parameter from its description by two hyphens, for smartquotes."""
     for text in list(doctree.findall(nodes.Text)):
-        if text == " -- ":
-            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
-    for reference in list(doctree.findall(addnodes.pending_xref)):
-        if reference.get("refspecific") and re.fullmatch(r"[a-z]\w*", reference["reftarget"]):
-            reference.replace_self(reference.children)
+        if isinstance(text.parent, (nodes.paragraph, nodes.inline)):
+            text.parent.replace(text, nodes.Text(re.sub(r"(^| )-- ", " \N{EN DASH} ", text)))
 
 
 def inline_math(self, node):
@@ -184,9 +129,7 @@ def block_math(self, node):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
-    app.connect("autodoc-process-docstring", readable, priority=100)  # before napoleon
-    app.connect("autodoc-process-docstring", with_colons, priority=900)
     app.connect("autodoc-process-signature", without_private)
-    app.connect("doctree-read", tidy)
+    app.connect("doctree-read", dashes)
     app.connect("sphinx-click-process-options", compact)
     app.connect("sphinx-click-process-epilog", examples)

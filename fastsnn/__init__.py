@@ -17,7 +17,7 @@ from pathlib import Path as _Path
 
 if not (
     _Path(__file__).parent / "kernels"
-).is_dir():  # a bare checkout: kernels/, bench/ and cli.py lie beside
+).is_dir():  # a bare checkout: kernels/, bench/ and cli.py are in the root
     __path__.append(str(_Path(__file__).parents[1]))
 
 # Layers, losses and optimizers are listed in their own module's `__all__` alone.

@@ -14,24 +14,30 @@ __all__ = ["Callback", "EarlyStopping"]
 
 
 class EarlyStopping(Callback):
-    """Stop the training when a figure no longer improves, and restore the best weights.
+    """Callback that stops training when a metric stops improving, and restores the best weights.
 
-    The best epoch has the best `monitor`; among equal ones it is the one with the lowest loss of
-    the same data, then the first. NaN is worse than any number.
+    The best epoch has the best value of `monitor`. Ties are broken by the lower loss on the same
+    data, then by the earlier epoch. NaN is worse than any number.
 
     Parameters
     ----------
     monitor : str
         Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
-        "train_loss". Its last word says whether smaller or larger is better. Keys that begin with
-        "validation" need ``fit(validation_data=)``.
+        "train_loss". Accuracy, AUC and R2 are maximized; loss and RMSE are minimized. Keys that
+        begin with "validation" need ``fit(validation_data=)``.
     patience : int >= 1, or None
-        Stop after this number of epochs in a row without an improvement. None never stops, and
-        only restores the best weights.
+        Number of consecutive epochs without an improvement after which training stops. None: never
+        stop; only restore the best weights.
     restore_best : bool
-        True: at the end of `fit`, the network gets the parameters of the best epoch of this call.
-        If ``fit(history=)`` continues a training and the best epoch is an earlier one, the network
-        keeps its last parameters. False: it always does.
+        True: at the end of `fit`, restore the parameters of the best epoch of this call. If
+        ``fit(history=)`` continues a training and the best epoch is an earlier one, the network
+        keeps its last parameters. False: it always keeps its last parameters.
+
+    Attributes
+    ----------
+    best_epoch : int >= 1, or None
+        Number of the best epoch, as in ``record["epoch"]``; its record is
+        ``history[best_epoch - 1]``. None before the end of the first epoch.
 
     Raises
     ------
@@ -45,6 +51,7 @@ class EarlyStopping(Callback):
 
         stop = fs.EarlyStopping("validation_accuracy", patience=5)
         trainer.fit(x, y, epochs=100, validation_data=(x_val, y_val), callbacks=[stop])
+        stop.best_epoch
     """
 
     def __init__(
@@ -56,15 +63,18 @@ class EarlyStopping(Callback):
         if patience is not None:
             patience = integer(patience, "EarlyStopping: patience", 1)
         self.monitor, self.patience, self.restore_best = monitor, patience, restore_best
+        self.best_epoch: int | None = None
         self._best = BestWeights()
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
-        """Forget the weights of an earlier `fit`."""
+        """Discard the weights and the best epoch of an earlier `fit`."""
+        self.best_epoch = None
         self._best.forget()
 
     def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> bool:
         """Copy the weights if the epoch is the best one; return True to stop."""
         best = best_epoch(history, self.monitor)
+        self.best_epoch = best + 1
         if best == len(history) - 1 and self.restore_best:
             self._best.keep(trainer.network.buffer)
         return self.patience is not None and len(history) - 1 - best >= self.patience

@@ -42,7 +42,7 @@ def save_training(
     history: Sequence[Mapping[str, Any]],
     config: Mapping[str, Any],
 ) -> None:
-    """Write all that a resumed training needs. config: options of the run, ready for JSON.
+    """Write the state from which a training is resumed. config: options of the run, ready for JSON.
 
     Raises FloatingPointError for NaN and infinity, before anything is written.
     """
@@ -101,7 +101,7 @@ def load(path: str | os.PathLike[str]) -> Network:
         newer than this version. Its description is checked against its size before memory is
         allocated.
     RuntimeError
-        If the system refuses to read it.
+        If the file cannot be read.
     """
     file = file_of(path)
     return _network(modelfile.printable(file), *modelfile.read(file))
@@ -125,7 +125,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     ValueError
         As `load`; and for the file of a network alone, written by `Network.save`.
     RuntimeError
-        If the system refuses to read it.
+        If the file cannot be read.
 
     Examples
     --------

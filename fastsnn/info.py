@@ -23,7 +23,8 @@ FEATURES = ("sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bf16", "neon", "sv
 
 def info() -> dict[str, Any]:
     """Return a dict ready for JSON, which `fastsnn info` prints: versions, processor, vector width
-    in float32 lanes, threads, CUDA devices, folders and sizes (bytes) of the caches.
+    in float32 lanes, threads, CUDA devices, folders and sizes (bytes) of the caches, and True if
+    the kernels of training are in the cache, for `threads` and for one thread.
     """
     n_threads = threads.available()
     folder = jit.CACHE_FOLDER
@@ -47,6 +48,7 @@ def info() -> dict[str, Any]:
         "kernel_cache": None if folder is None else str(folder),
         "kernel_cache_bytes": _size(folder),
         "kernels_compiled": cpu.compiled(n_threads),
+        "kernels_compiled_1_thread": cpu.compiled(1),
         "data_cache": str(cache_folder()),
         "data_cache_bytes": _size(cache_folder() / "mnist"),
         "FASTSNN_DATA": os.environ.get("FASTSNN_DATA"),

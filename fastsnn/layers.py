@@ -24,11 +24,11 @@ __all__ = [  # in the order of error messages
 
 @dataclass(frozen=True)
 class Layer:
-    """The base class of all layers."""
+    """Base class of all layers."""
 
 
 class Activation(Layer):
-    """The base class of activations, y[n] = f(z[n]). One follows a Dense or its normalization."""
+    """Base class of activations, y[n] = f(z[n]). It follows a Dense or its normalization."""
 
     def _kernel(self) -> str:
         """Return the name of f in `fastsnn.kernels.activations`."""
@@ -101,9 +101,9 @@ class SELU(Activation):
     ----------
     fixed_point : tuple of 2 floats
         Mean and variance > 0 that activations converge to over many layers. alpha and
-        lambda are computed by `fastsnn.theory.selu_constants`. The fixed point holds for units
-        whose weights sum to 0 and their squares to 1. Random weights sum to about +-1: variance
-        grows from layer to layer unless mean^2 is much smaller than variance.
+        lambda are computed by `fastsnn.theory.selu_constants`. It is exact for units whose
+        weights have sum 0 and sum of squares 1. Random weights have a sum of about +-1, so the
+        variance grows from layer to layer unless mean^2 is much smaller than variance.
 
     Raises
     ------
@@ -140,7 +140,7 @@ class SELU(Activation):
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """Rectified linear unit, ``torch.nn.ReLU``: y = max(z, 0). Use `Dense` with "he_normal"."""
+    """Rectified linear unit, ``torch.nn.ReLU``: y = max(z, 0). Its Dense needs init "he_normal"."""
 
     def _kernel(self) -> str:
         return "relu"
@@ -189,7 +189,7 @@ class Mish(Activation):
 
 @dataclass(frozen=True)
 class Dropping(Layer):
-    """The base class of dropouts. One follows each Dense at most, after activation and norm."""
+    """Base class of dropouts. Each Dense has at most one, after activation and norm."""
 
     rate: float
     _dropout: ClassVar[str]  # its name in a `Node`
@@ -255,7 +255,7 @@ class Dropout(Dropping):
 
 @dataclass(frozen=True)
 class Normalizing(Layer):
-    """The base class of normalizations. One follows a Dense or its activation."""
+    """Base class of normalizations. It follows a Dense or its activation."""
 
     eps: float = 1e-5
     _op: ClassVar[str]  # its name in a `Node`
@@ -319,7 +319,7 @@ class Highway(Layer):
 
         y = t relu(w x + b) + (1 - t) x,      t = sigmoid(u x + c)
 
-    It needs a layer before it. Tensors: "weight" (2 units, units), w above u, and "bias"
+    It needs a layer before it. Tensors: "weight" (2 units, units), w stacked on u, and "bias"
     (2 units,), b before c.
 
     Parameters
@@ -376,8 +376,8 @@ def describe(layer: Layer) -> dict[str, Any]:
 
 
 def from_description(values: dict[str, Any], inside: bool = False) -> Layer:
-    """Return the layer that `describe` described. inside: it is in the list of a Residual, where no
-    other Residual is allowed.
+    """Return the layer of a description, the inverse of `describe`. inside: True if the layer is in
+    the list of a Residual, where no other Residual is allowed.
 
     Raises TypeError or ValueError for anything else.
     """

@@ -25,11 +25,16 @@ __all__ = ["MSE", "Huber", "Quantile", "SigmoidCrossEntropy", "SoftmaxCrossEntro
 
 
 SMALLEST = float(np.finfo(np.float32).tiny)
+# Remedies for targets that belong to another task.
+REGRESSION = 'for a regression give Trainer(loss="mse")'
+MULTITASK = 'for several labels per row give Trainer(loss="sigmoid_cross_entropy")'
+CLASSES = 'for classes give Trainer(loss="softmax_cross_entropy")'
+COLUMNS = "give the last Dense as many units as y has columns"
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The base class of losses. A loss has at most one field, its parameter.
+    """Base class of losses. A loss has at most one field, its parameter.
 
     Attributes
     ----------
@@ -57,7 +62,7 @@ class Loss:
 
     @property
     def spec(self) -> str:
-        """Name, with the parameter unless it is the default: "huber", "huber:0.5"."""
+        """Name, with the parameter unless it is the default, such as "huber" or "huber:0.5"."""
         return self.name if self == type(self)() else f"{self.name}:{self._parameter!r}"
 
     @property
@@ -100,7 +105,7 @@ class Loss:
         Returns
         -------
         float
-            Mean over rows (classes) or over the labelled entries (targets); 0.0 without any.
+            Mean over rows (classes) or over the labelled entries (targets); 0.0 if there are none.
         """
         z, y = z.astype(np.float64), y.astype(np.float64).reshape(z.shape)
         each = self._each(z, y)
@@ -290,7 +295,7 @@ def suggested(task: str) -> Loss:
 
 def loss_of(value: object, where: str = "loss") -> Loss:
     """Return the loss for a name, or for a name and parameter: "huber", "huber:0.5". A `Loss` is
-    returned as it is.
+    returned unchanged.
 
     Raises ValueError for an unknown name or class and for a parameter out of range.
     """
@@ -320,12 +325,13 @@ def check_targets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (labels, targets) as kernels take them; the array that the loss does not use is empty.
 
-    Raises TypeError or ValueError for another shape, type or range than the loss needs.
+    Raises TypeError or ValueError for a shape, type or range that the loss does not accept.
     """
     loss = loss_of(loss)
     if loss.takes_classes:
-        return check.labels(y, n, n_outputs), check.NO_TARGETS
-    return check.NO_INTEGERS, check.targets(y, n, n_outputs, missing=loss.allows_missing)
+        return check.labels(y, n, n_outputs, "y", (REGRESSION, MULTITASK)), check.NO_TARGETS
+    targets = check.targets(y, n, n_outputs, "y", loss.allows_missing, (CLASSES, COLUMNS))
+    return check.NO_INTEGERS, targets
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ EQUAL_WIDTHS = ("highway", "resnet")
 
 
 def widths(shape: str, layers: int, width: int, output_size: int) -> list[int]:
-    """Return the units of each hidden layer.
+    """Return the number of units of each hidden layer.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def network(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range.
+        If an argument has the wrong type or is out of range.
     """
     if not isinstance(method, str) or method not in HIDDEN:
         raise ValueError(f"method: must be one of {', '.join(METHODS)}; got {shown(method)}")

@@ -1,18 +1,18 @@
-"""Figures of merit of a model, computed from its raw outputs in float64."""
+"""Metrics of a model, computed from its raw outputs in float64."""
 
 import numpy as np
 
 from fastsnn.losses import Loss, suggested
 
-# The figure that chooses the best epoch, by task.
+# The metric that selects the best epoch, by task.
 MAIN = {"classification": "accuracy", "multitask": "auc", "regression": "rmse"}
 LARGER_IS_BETTER = {"accuracy": True, "auc": True, "r2": True, "rmse": False, "loss": False}
 
 
 def main_of(loss: Loss) -> str:
-    """Return the name of the figure that chooses the best epoch of a run with this loss.
+    """Return the name of the metric that selects the best epoch of a run with this loss.
 
-    It is the main figure of the task, `MAIN`. For a regression with another loss than the mean
+    It is the main metric of the task, `MAIN`. For a regression with a loss other than the mean
     squared error it is "loss", because predictions that minimize that loss may have a large root
     mean squared error.
     """
@@ -58,7 +58,7 @@ def evaluate(
     units: tuple[np.ndarray, np.ndarray] | None = None,
     loss: Loss | None = None,
 ) -> dict[str, float]:
-    """Return the figures of a task for raw outputs and labels.
+    """Return the metrics of a task for raw outputs and labels.
 
     Parameters
     ----------
@@ -82,8 +82,9 @@ def evaluate(
     dict of str to float
         "loss": mean loss. classification: "accuracy", share of rows whose largest output is that of
         their class. multitask: "auc", mean of `roc_auc` over the tasks with both labels.
-        regression: "rmse", root of the mean squared error over all entries; "r2", 1 minus the sum
-        of squared errors over that of deviations from the column's mean (NaN for constant targets).
+        regression: "rmse", root of the mean squared error over all entries; "r2", 1 minus the
+        ratio of the sum of squared errors to that of squared deviations from the column means (NaN
+        for constant targets).
 
     Examples
     --------

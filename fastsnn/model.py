@@ -36,7 +36,7 @@ class Model:
     ----------
     network : Network
     task : {"classification", "multitask", "regression"}
-        One of several classes; several binary labels; numbers.
+        Kind of target: one of several classes, several binary labels, or numbers.
     inputs : Standardizer, optional
         Standardization of the features. Default: none.
     targets : Standardizer, optional
@@ -52,7 +52,7 @@ class Model:
     Raises
     ------
     TypeError, ValueError
-        For parts of another type, and sizes that differ from the network's.
+        If an argument has the wrong type, or a size that differs from the network's.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class Model:
         ----------
         network : Network
         dataset : fastsnn.data.Dataset
-            Gives the task, the standardization and the names.
+            Data set that defines the task, the standardization and the names.
         """
         return cls(
             network, dataset.task, dataset.inputs, dataset.targets, dataset.class_names,
@@ -149,7 +149,7 @@ class Model:
         FloatingPointError
             If a parameter is NaN or infinite. Nothing is written.
         RuntimeError
-            If the system refuses to write the file. An existing file is kept.
+            If the file cannot be written. An existing file is kept.
         """
         modelfile.write(path, *self._contents())
 
@@ -187,7 +187,7 @@ class Model:
         ------
         TypeError, ValueError
             For NaN and infinity (with row and column), text, masked entries, complex numbers,
-            another number of features, and missing columns.
+            a wrong number of features, and missing columns.
         """
         z = self.network.forward(self._standardized(x), threads)
         if self.task == "classification":
@@ -198,14 +198,14 @@ class Model:
         return z if self.targets is None else self.targets.inverse_transform(z)
 
     def evaluate(self, x: object, y: object, threads: int | None = None) -> dict[str, float]:
-        """Return figures on raw features and labels.
+        """Return the metrics on raw features and labels.
 
         Parameters
         ----------
         x : (n, features) array, list of rows, or data frame
             Raw features, as for `predict`.
         y : array
-            classification: (n,) class numbers from 0, or class names (text). Integers are refused
+            classification: (n,) class numbers from 0, or class names (text). Integers are rejected
             if they could also be names: if the model has the names "3", "5" and "7", give text.
             multitask: (n, tasks) of 0, 1 and NaN (missing). regression: (n, targets), or (n,) for
             one target, in the units of the training data.
@@ -239,7 +239,7 @@ class Model:
         x: Placed | None = None,
         loss: Loss | None = None,
     ) -> dict[str, float]:
-        """Return figures on a part of a `fastsnn.data.Dataset`, which is standardized already.
+        """Return the metrics on a part of a `fastsnn.data.Dataset`, which is already standardized.
 
         Parameters
         ----------
@@ -248,9 +248,9 @@ class Model:
         threads : int >= 1, optional
             As for `predict`.
         x : optional
-            Features of the part on a device, if they were placed there.
+            Features of the part in device memory, if they were copied there.
         loss : Loss, optional
-            Loss of the figure "loss". Default: that of the task.
+            Loss that is reported as "loss". Default: that of the task.
 
         Returns
         -------
@@ -268,8 +268,9 @@ class Model:
     def judge_raw(
         self, x: np.ndarray, y: np.ndarray, threads: int | None = None
     ) -> dict[str, float]:
-        """Return figures on raw x and y of a `fastsnn.data.Table` that was read with the model's
-        names, as `evaluate` does.
+        """Return the metrics on raw x and y of a `fastsnn.data.Table`, as `evaluate` does.
+
+        The table was read with the names of the model.
         """
         return self.judge(self._part(self._standardized(x), y), threads)
 

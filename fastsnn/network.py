@@ -23,15 +23,15 @@ from fastsnn.storage import modelfile
 class Network:
     """A feed-forward network: layers and their parameters (float32).
 
-    Copies and pickles are networks of their own with equal parameters. Any number of threads may
+    Copies and pickles are independent networks with equal parameters. Any number of threads may
     call `forward` concurrently.
 
     Parameters
     ----------
     layers : sequence of layers
-        Layers of `fastsnn.layers`. The first and the last are a `Dense`; the last gives the raw
-        outputs. Each other Dense may be followed by an activation, a normalization (before or after
-        the activation) and a dropout.
+        Layers of `fastsnn.layers`. The first and the last must be a `Dense`; the last returns the
+        raw outputs. Each other Dense may be followed by an activation, a normalization (before or
+        after the activation) and a dropout.
     input_size : int >= 1
         Number of features of a row.
     seed : int in [0, 2**64)
@@ -47,7 +47,7 @@ class Network:
     Raises
     ------
     TypeError, ValueError
-        For other objects than layers, an order of layers that is not supported, and sizes out of
+        If an entry is not a layer, the order of the layers is not supported, or a size is out of
         range.
 
     Examples
@@ -108,7 +108,7 @@ class Network:
 
     @property
     def device(self) -> str:
-        """Backend of `forward` and `activations`: "cpu" or "cuda"."""
+        """Backend of `forward` and `activations`, "cpu" or "cuda"."""
         return self._predictor.backend
 
     def to_device(self, backend: str = "cuda") -> Network:
@@ -134,7 +134,7 @@ class Network:
         return self
 
     def to_host(self) -> Network:
-        """Predict on the CPU from now on, and return this network.
+        """Switch prediction to the CPU, and return this network.
 
         The memory of the GPU is freed as soon as no trainer uses it.
         """
@@ -166,7 +166,7 @@ class Network:
     def forward(self, x: ArrayLike | Placed, threads: int | None = None) -> np.ndarray:
         """Return the raw outputs in evaluation mode (without dropout): logits or values.
 
-        A row's outputs depend neither on the other rows nor on `threads`, to the bit.
+        The outputs of a row are bit-identical for any other rows and any `threads`.
 
         Parameters
         ----------
@@ -184,14 +184,14 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            For another shape, text, objects or complex numbers, no rows, and numbers beyond
+            For a wrong shape, text, objects or complex numbers, no rows, and numbers beyond
             float32.
 
         Notes
         -----
-        Up to 4 rows are multiplied with a copy of the weights in another layout, which is made when
-        the same parameters predict so few rows a second time and dropped when they change. It
-        doubles the memory of the network.
+        Batches of at most 4 rows use a copy of the weights in another layout. It is made the second
+        time that the same parameters predict such a batch, and dropped when they change. It doubles
+        the memory of the network.
         """
         return self._predictor.forward(x, threads)
 
@@ -226,7 +226,7 @@ class Network:
         return self._predictor.activations(x, training, check.seed(seed), step)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of the tensors by name, as ``torch.nn.Sequential`` of the same modules.
+        """Return copies of the tensors, named as in a ``torch.nn.Sequential`` of the same modules.
 
         Returns
         -------
@@ -247,7 +247,7 @@ class Network:
         Raises
         ------
         ValueError
-            For missing or unknown names, other shapes, and numbers that are not real or not finite.
+            For missing or unknown names, other shapes, and values that are not real and finite.
         """
         self.buffer.load(arrays)
         self._predictor.engine.expect_predictions()
@@ -267,7 +267,7 @@ class Network:
         FloatingPointError
             If a parameter is NaN or infinite. Nothing is written.
         RuntimeError
-            If the system refuses to write the file. An existing file is kept.
+            If the file cannot be written. An existing file is kept.
         """
         sizes = self.input_size, self.output_size
         modelfile.write(path, self.layers, sizes, self.state_dict(), {})
@@ -308,7 +308,7 @@ def mlp(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------

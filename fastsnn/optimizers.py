@@ -3,8 +3,7 @@
 In the formulas, p is a parameter, g its gradient of the mean loss, and t the number of the update,
 from 1. All parameters are updated alike, biases included. Weight decay means L2 regularization
 added to the gradient (``g + weight_decay * p``), unless the class says that it is decoupled.
-Updates are computed in float32. Options of another type or out of range raise TypeError or
-ValueError.
+Updates are computed in float32. Wrong options raise TypeError or ValueError.
 
 Each class names a row of `kernels/updates.py`, which has the formula of one element, and computes
 the scalars of an update. To add one: a row there if no formula fits, a class here, and its name in
@@ -38,8 +37,8 @@ def _check(optimizer: Optimizer, **ranges: tuple[float, float]) -> None:
 
 
 class Optimizer:
-    """The base class of optimizers. Each is a frozen dataclass, whose options are checked: those of
-    another type or out of range raise TypeError or ValueError.
+    """Base class of optimizers. Each is a frozen dataclass that checks its options: a wrong type
+    raises TypeError, a value out of range ValueError.
 
     Attributes
     ----------
@@ -105,10 +104,13 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
+        Step size, multiplied by the factor of the schedule.
     momentum : float in [0, 1)
+        Decay rate of the momentum buffer m; 0 disables it.
     nesterov : bool
         Nesterov momentum (Sutskever et al. 2013); needs momentum > 0.
     weight_decay : float >= 0
+        L2 penalty, added to the gradient.
     """
 
     run_learning_rate: ClassVar[float] = 0.04
@@ -150,11 +152,13 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
+        Step size, multiplied by the factor of the schedule.
     beta1, beta2 : float in [0, 1)
         Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
     eps : float >= 0
         Added to the denominator.
     weight_decay : float >= 0
+        L2 penalty, added to the gradient.
     """
 
     run_learning_rate: ClassVar[float] = 1e-4
@@ -200,6 +204,7 @@ class AdamW(Adam):
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
+        Step size, multiplied by the factor of the schedule.
     beta1, beta2 : float in [0, 1)
         Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
     eps : float >= 0
@@ -230,12 +235,15 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
+        Step size, multiplied by the factor of the schedule.
     alpha : float in [0, 1)
         Decay rate of the running mean of squared gradients.
     eps : float >= 0
         Added to the denominator.
     weight_decay : float >= 0
+        L2 penalty, added to the gradient.
     momentum : float in [0, 1)
+        Decay rate of the momentum buffer; 0 disables it.
     """
 
     learning_rate: float = 1e-2
@@ -276,6 +284,7 @@ class Lion(Optimizer):
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
+        Step size, multiplied by the factor of the schedule.
     beta1 : float in [0, 1)
         Weight of m in the direction of the update.
     beta2 : float in [0, 1)
@@ -322,12 +331,15 @@ class NAdam(Optimizer):
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
+        Step size, multiplied by the factor of the schedule.
     beta1, beta2 : float in [0, 1)
         Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
     eps : float >= 0
         Added to the denominator.
     weight_decay : float >= 0
+        L2 penalty, added to the gradient.
     momentum_decay : float >= 0
+        Exponent in mu[t].
     """
 
     learning_rate: float = 2e-3

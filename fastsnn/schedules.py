@@ -38,7 +38,7 @@ def _fractions(schedule: Schedule, **ends: str) -> None:
 
 
 class Schedule:
-    """The base class of schedules. Each is a frozen dataclass whose options all have defaults.
+    """Base class of schedules. Each is a frozen dataclass whose options all have defaults.
 
     `Trainer.fit` accepts any object with a method `factor`; deriving from this class is optional.
 
@@ -89,7 +89,8 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Multiply the learning rate by `gamma` at equal intervals (PyTorch's StepLR, as fractions)::
+    """Step decay: multiplication by `gamma` at equal intervals. PyTorch's StepLR, with `every` as a
+    fraction of the training instead of a number of steps::
 
         factor = gamma ** floor(step / (every * n_steps))
 
@@ -135,7 +136,7 @@ class CosineDecay(Schedule):
     warmup : float in [0, 1)
         Length of the warm-up as a fraction of the whole training.
     floor : float in [0, 1)
-        Factor that the cosine ends at.
+        Final factor of the cosine.
 
     Examples
     --------
@@ -162,8 +163,8 @@ class CosineDecay(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Multiply the learning rate by `gamma` whenever `monitor` has not improved for `patience`
-    epochs (PyTorch's ReduceLROnPlateau with threshold=0 and cooldown=0).
+    """Reduction of the learning rate by a factor `gamma` whenever `monitor` has not improved for
+    `patience` epochs (PyTorch's ReduceLROnPlateau with threshold=0 and cooldown=0).
 
     The counter starts again after each reduction and after each improvement. Any change for the
     better is an improvement; an equal value and NaN are not.
@@ -172,7 +173,7 @@ class ReduceOnPlateau(Schedule):
     ----------
     monitor : str
         Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
-        "train_loss". Its last word says whether smaller or larger is better.
+        "train_loss". Accuracy, AUC and R2 are maximized; loss and RMSE are minimized.
     patience : int >= 1
         Epochs without an improvement before the learning rate is reduced.
     gamma : float in (0, 1)
@@ -212,7 +213,7 @@ class ReduceOnPlateau(Schedule):
         Raises
         ------
         ValueError
-            If a record lacks `monitor`: a validation figure needs `validation_data`.
+            If a record lacks `monitor`: a validation metric needs `validation_data`.
         """
         factor, waited = 1.0, 0
         best: float | None = None

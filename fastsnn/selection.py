@@ -1,7 +1,7 @@
 """Choice of the best epoch: comparison of figures, and the copy of the best weights.
 
 Keys of an epoch's record have the form "PART_FIGURE", such as "validation_accuracy".
-`metrics.LARGER_IS_BETTER` says which figures are maximized. NaN means that a figure could not be
+`metrics.LARGER_IS_BETTER` says which metrics are maximized. NaN means that a metric could not be
 measured; any number is better.
 """
 
@@ -22,12 +22,12 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def larger_is_better(monitor: str, where: str = "monitor") -> bool:
-    """Return True if a figure is maximized, False if it is minimized.
+    """Return True if a metric is maximized, False if it is minimized.
 
-    monitor: key of a record, "PART_FIGURE". Raises TypeError or ValueError for an unknown figure.
+    monitor: key of a record, "PART_METRIC". Raises TypeError or ValueError for an unknown metric.
     """
     if not isinstance(monitor, str):
-        raise TypeError(f"{where} must be the name of a figure, got {shown(monitor)}")
+        raise TypeError(f"{where} must be the name of a metric, got {shown(monitor)}")
     figure = monitor.rsplit("_", 1)[-1]
     if figure not in LARGER_IS_BETTER:
         raise ValueError(
@@ -68,7 +68,7 @@ def best_epoch(history: Records, monitor: str) -> int:
         known = [name for name in history[0] if name.rsplit("_", 1)[-1] in LARGER_IS_BETTER]
         raise ValueError(
             f"monitor: one of {', '.join(known)} is required, got {monitor!r}; "
-            "figures that begin with validation_ need validation_data"
+            "metrics that begin with validation_ need validation_data"
         )
     loss = f"{monitor.rsplit('_', 1)[0]}_loss"
     values = [record[monitor] for record in history]
@@ -79,7 +79,7 @@ def monitor_of(history: Records, task: str, loss: Loss | None = None) -> str | N
     """Return the key of the records that chooses the best epoch of a run with this loss (default:
     that of the task), or None without validation data.
 
-    It is "validation_loss" if the main figure cannot be measured (AUC with one kind of label).
+    It is "validation_loss" if the main metric cannot be measured (AUC with one kind of label).
     """
     name = f"validation_{main_of(loss or suggested(task))}"
     if name not in history[0]:
@@ -102,7 +102,7 @@ class BestWeights:
         self._copy: np.ndarray | None = None
 
     def forget(self) -> None:
-        """Drop the copy."""
+        """Discard the copy."""
         self._copy = None
 
     def keep(self, parameters: Parameters) -> None:

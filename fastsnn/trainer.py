@@ -34,10 +34,10 @@ EXPLODED = 1e6  # times the first loss: such a training does not come back
 
 
 class Trainer:
-    """Trains a network by mini-batch gradient descent.
+    """Training of a network by mini-batch gradient descent.
 
     Calls from several threads run one after another. Copies (`copy.deepcopy`) and pickles continue
-    from the state of the original, with a network of their own; `copy.copy` shares the network.
+    from the state of the original, with an independent network; `copy.copy` shares the network.
     The attributes `optimizer`, `class_weight`, `seed` and `step_count` may be set between steps; a
     new optimizer needs as many arrays of state as the old one. The other attributes are fixed.
 
@@ -53,9 +53,9 @@ class Trainer:
     optimizer : Optimizer, optional
         One of `fastsnn.optimizers`. Default: ``SGD(learning_rate=0.01)``.
     threads : int >= 1, optional
-        CPU threads. Default: all processors of this process. The results do not depend on it, to
-        the bit. With 1, no thread pool is used, and several trainers may train in threads of their
-        own.
+        CPU threads. Default: all processors of this process. Results are bit-identical for any
+        number. With 1, no thread pool is used, so several trainers may train concurrently in
+        threads of the caller.
     seed : int in [0, 2**64)
         Seed of the dropout masks and of the order of the rows.
     backend : {"cpu", "cuda"}
@@ -76,7 +76,7 @@ class Trainer:
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range.
+        If an argument has the wrong type or is out of range.
     RuntimeError
         If the backend cannot be used: no GPU, driver, package or memory.
 
@@ -152,7 +152,7 @@ class Trainer:
 
     @exclusive
     def step(self, x: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Update the parameters by one mini-batch, and return its loss before the update.
+        """Update the parameters with one mini-batch, and return its loss before the update.
 
         Parameters
         ----------
@@ -172,12 +172,12 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            For another shape, dtype or range, an empty batch, NaN or infinity in `x`. Nothing is
-            changed.
+            For a wrong shape, dtype or range, no rows, NaN or infinity in `x`. Nothing is changed.
         FloatingPointError
-            The training has diverged. The loss is not finite: the parameters are those before this
-            step. Or it exceeds a million times the first loss (or 1, if that is larger). Or the
-            update would overflow float32: parameters that would overflow keep their values.
+            The training has diverged: the loss is not finite (no parameter is changed); or it
+            exceeds a million times the first loss, or 1 if that is larger (the update has been
+            made); or the update would overflow float32 (parameters that would overflow keep their
+            values).
         """
         batch = self._batch(x, y, sample_weight)
         sizes, rates = (len(batch.x),), (self.optimizer.learning_rate,)
@@ -228,13 +228,13 @@ class Trainer:
         self._engine.reserve(len(rows.x))
         return Batch(rows.x, self._engine.rows, rows.labels, rows.targets, *weights)
 
-    def load_kernels(self, report: Callable[[str], None] = log.warning) -> float:
+    def load_kernels(self, report: Callable[[str], None] | None = None) -> float:
         """Compile the kernels of a step, or load them from the cache, and return the seconds that
-        this took; 0.0 if it was done before. `step` and `fit` do it, too.
+        this took; 0.0 if they are loaded already. `step` and `fit` call this method.
 
-        report: called with a line of text if kernels must be compiled.
+        report: called with a line of text if kernels must be compiled. Default: a log entry.
         """
-        seconds = 0.0 if self._loaded else self._engine.load(report)
+        seconds = 0.0 if self._loaded else self._engine.load(report or log.warning)
         self._loaded = True
         return seconds
 
@@ -324,13 +324,13 @@ class Trainer:
             - "learning_rate": learning rate of the epoch's last update
             - "seconds": duration of the updates, in seconds, without the evaluation
             - "samples_per_second": rows per second
-            - "validation_loss", "validation_accuracy", ...: the figures of `evaluate`, if there are
-              validation data
+            - "validation_loss", "validation_accuracy", ...: the metrics of `evaluate`, in the units
+              of `y`, if there are validation data
 
         Raises
         ------
         TypeError, ValueError
-            For arguments of another type, shape or range, and NaN or infinity in `x`.
+            If an argument has the wrong type, shape or range, or `x` contains NaN or infinity.
         FloatingPointError
             The training has diverged, see `step`.
         """
@@ -342,7 +342,7 @@ class Trainer:
         return history
 
     def evaluate(self, x: Features, y: ArrayLike) -> dict[str, float]:
-        """Return the loss and other figures in evaluation mode (without dropout), unweighted.
+        """Return the loss and other metrics in evaluation mode (without dropout), unweighted.
 
         Parameters
         ----------
@@ -354,8 +354,8 @@ class Trainer:
         -------
         dict of str to float
             "loss"; for classes "accuracy" in [0, 1]; for sigmoid labels "auc", the mean area under
-            the ROC curve over the tasks that have both labels; for regressions "rmse" and "r2".
-            See `fastsnn.metrics.evaluate`.
+            the ROC curve over the tasks that have both labels; for regressions "r2", and "rmse" in
+            the units of `y` (standardized, if `y` is; `Model.evaluate` uses those of the data).
         """
         rows = batches.checked(self.network, self._loss, x, y)
         return self._figures(rows.x, rows.y)
@@ -366,7 +366,7 @@ class Trainer:
 
     @exclusive
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
-        """Return the state that a resumed training needs, without the network's parameters.
+        """Return the state from which to resume training, without the network's parameters.
 
         Returns
         -------
@@ -387,7 +387,7 @@ class Trainer:
 
     @exclusive
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> None:
-        """Load what `state_dict` returned, all or nothing. Raises TypeError or ValueError for other
+        """Load the result of `state_dict`, all or nothing. Raises TypeError or ValueError for wrong
         names, shapes or types, and for numbers that are not finite.
         """
         views = self._state_views()

@@ -162,7 +162,7 @@ def _compile(entries, report):
 
 def _purpose():
     if CACHE.target is not None:
-        return "machine (once; up to half a minute)"
+        return "machine (once; about a minute, longer on a busy machine)"
     reasons = "; ".join(CACHE.refused) or "no folder can be written"
     return f"process alone ({reasons}; FASTSNN_CACHE can name a folder to keep them in)"
 

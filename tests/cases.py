@@ -1,6 +1,6 @@
-"""The table of networks, losses and optimizers that the engine is compared with the oracle on.
+"""The networks, losses and optimizers for which the engine is compared with the oracle.
 
-To add one: a line in `_table`. Ids are unique. Everything is drawn from the case's own seed.
+To add one: a line in `_table`. Ids are unique. All numbers are drawn from the case's own seed.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ import fastsnn as fs
 
 NUMBERS = "mse", "huber", "quantile"  # losses whose targets are any numbers
 
-# By their names in fastsnn.kernels.activations.
+# Keys: names in fastsnn.kernels.activations.
 LAYERS = {
     "selu": fs.SELU(), "relu": fs.ReLU(), "tanh": fs.Tanh(), "gelu": fs.GELU(),
     "gelu_tanh": fs.GELU("tanh"), "mish": fs.Mish(),
 }  # fmt: skip
-# Times the variance of LeCun's weights, so that signals do not fade.
+# Factor on the variance of LeCun's weights, so that signals do not fade.
 GAINS = {"relu": 2, "gelu": 2, "gelu_tanh": 2, "mish": 2}
 
 
@@ -43,11 +43,13 @@ class Case:
         return max(self.sizes)
 
     def of_hidden(self, k):
-        """(activation, dropout, rate) of block k."""
+        """Return (activation, dropout, rate) of block k."""
         return self.hidden[k % len(self.hidden)] if k < self.depth - 1 else ("none", "none", 0.0)
 
     def blocks(self):
-        """Float32 numbers in float64. Biases are not 0: behind a dead layer that is a kink."""
+        """Return blocks of float32 numbers in float64. Biases are not 0: after a dead layer, 0
+        is a kink.
+        """
         rng = np.random.default_rng(self.seed)
         blocks = []
         for k, (K, N) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
@@ -59,7 +61,7 @@ class Case:
         return blocks
 
     def batch_of(self, blocks, step, masks):
-        """x, y, sample weights for a step; rows too near a kink are drawn again."""
+        """Return x, y and sample weights for a step; rows too close to a kink are drawn again."""
         rng = np.random.default_rng((self.seed, step))
         y = self.labels(rng)
         weight = None
@@ -114,12 +116,12 @@ class Case:
 
 
 def single(x):
-    """Rounded to float32, in float64."""
+    """Round to float32; return float64."""
     return x.astype(np.float32).astype(np.float64)
 
 
 def layers(fs, case):
-    """The network as fastsnn's list of layers, and the index of each Dense in it."""
+    """Return the network as a list of fastsnn's layers, and the index of each Dense in it."""
     dropout = {"alpha": fs.AlphaDropout, "plain": fs.Dropout}
     result, dense = [], []
     for k, units in enumerate(case.sizes[1:]):

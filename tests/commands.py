@@ -1,4 +1,4 @@
-"""The command line in a test: called in this process, or started as one of its own."""
+"""The command line in a test: called in this process, or started in a new one."""
 
 import json
 import os
@@ -15,24 +15,24 @@ SMALL = ("--layers", 2, "--width", 16, "--epochs", 2, "--batch-size", 64, "--thr
 
 
 def call(*words):
-    """`fastsnn WORDS` -> click's result with exit_code, stdout, stderr."""
+    """Run `fastsnn WORDS`; return click's result with exit_code, stdout, stderr."""
     return CliRunner().invoke(fastsnn.cli.main, [str(word) for word in words], prog_name="fastsnn")
 
 
 def good(*words) -> str:
-    """stdout of a command that must succeed."""
+    """Return the stdout of a command that must succeed."""
     result = call(*words)
     assert result.exit_code == 0, result.stderr
     return result.stdout
 
 
 def result_of(*words) -> dict:
-    """The one JSON object of a command; NaN and infinity are no JSON."""
+    """Return the only JSON object that a command prints; NaN and infinity are not valid JSON."""
     return json.loads(good(*words, "--json"), parse_constant=lambda word: 1 / 0)
 
 
 def start(*words, how=("-m", "fastsnn"), env=None, **more) -> subprocess.Popen:
-    """`python HOW WORDS` as a process of its own; HOW may be ("-c", code)."""
+    """Start `python HOW WORDS` as a new process; HOW may be ("-c", code)."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
     return subprocess.Popen(
         [sys.executable, *how, *map(str, words)],

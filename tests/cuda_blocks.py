@@ -82,8 +82,9 @@ def bank_accesses(places, width):
 
 @pytest.mark.parametrize("on_device", shape.ON_DEVICE, ids=lambda t: t.name)
 def test_no_bank_conflicts(on_device):
-    """When operands are stored to shared memory, K-major or not, and when they are loaded. A warp
-    moves 128 bytes at a time: vectors of 4 by 8 threads.
+    """Operands are stored to shared memory, K-major or not, and loaded without bank conflicts.
+
+    A warp moves 128 bytes at a time: vectors of 4 by 8 threads.
     """
     t = on_device
     for k_major in (False, True):

@@ -168,7 +168,7 @@ def different(one, two):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_bits_are_the_wide_schedule_s_and_the_cpu_s(name):
-    """For both orders of the threads of a block: no barrier is missing."""
+    """Results are equal for both orders of the threads of a block: no barrier is missing."""
     given = NETWORKS[name]
     cpu, _ = results(fs.Trainer, *given)
     with schedule(False):
@@ -197,7 +197,7 @@ def test_bits_are_the_cpu_s_with_the_blocks_of_a_gpu(block, monkeypatch):
 
 
 def test_fit():
-    """Batches of 8, 8 and 5 from a data set on the device."""
+    """`fit` runs batches of 8, 8 and 5 from a data set on the device."""
     x, y, _, _ = batch(21, 7, 4, "softmax_cross_entropy", "")
     states = []
     for make in (fs.Trainer, CudaTrainer):
@@ -220,7 +220,7 @@ def test_a_loss_that_is_not_finite_updates_nothing():
 
 
 def test_rows_are_independent():
-    """Also of a row in the same block whose outputs are not finite."""
+    """They are also independent of a row in the same block whose outputs are not finite."""
     net = fs.Network([fs.Dense(11), fs.Dense(9), fs.Dense(3)], 5, seed=3).to_device()
     x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
     with schedule(True):
@@ -233,7 +233,9 @@ def test_rows_are_independent():
 
 @pytest.mark.parametrize("block", passes.ON_DEVICE, ids=lambda b: str(b.columns))
 def test_no_bank_conflicts(block):
-    """When weights are stored to shared memory, in both directions; each float has one address."""
+    """Weights are stored to shared memory without bank conflicts, in both directions; each float
+    has one address.
+    """
     _, store_weights = narrow_product.weights_code(block)
     descriptors = np.zeros(passes.DESCRIPTOR, np.int64)
     for forward in (True, False):
@@ -262,7 +264,7 @@ def table(layers, inputs, samples, training=True):
     return device_plan(net.nodes, net.layout, samples, training)
 
 
-def test_what_does_not_fit():
+def test_networks_that_do_not_fit_use_the_wide_schedule():
     assert choice.fitting_block(table(dense(64, 64), 500, 8).table, passes.BLOCKS)
     for layers in (
         dense(64, 65),
@@ -283,8 +285,8 @@ def test_what_does_not_fit():
         (32, 256, 4096, False), (16, 1024, 4096, False), (2, 257, 8, False), (1, 256, 1, True),
     ],
 )  # fmt: skip
-def test_what_pays(layers, width, samples, expected):
-    """The estimate for the blocks of a GPU, not yet measured on hardware."""
+def test_the_estimate_chooses_the_schedule(layers, width, samples, expected):
+    """The estimate is for the blocks of a GPU; it has not been measured on hardware."""
     program = table(dense(*[width] * layers, 10), width, samples).table
     assert bool(choice.narrow_block(program, samples, True, passes.ON_DEVICE)) is expected
 

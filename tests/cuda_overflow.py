@@ -24,7 +24,7 @@ def state(trainer):
 
 @each_optimizer
 def test_sample_weights_whose_sum_has_no_reciprocal(optimizer):
-    """Earlier steps are made, and the parameters keep the same bits as on the CPU."""
+    """Earlier steps are applied, and the parameters keep the same bits as on the CPU."""
     x, y = problem()
     weight = np.ones(12)
     weight[shuffled(12, 0, 0)[8:]] = 1e-45

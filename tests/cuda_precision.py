@@ -111,7 +111,7 @@ def test_layer_by_layer(mode, n, width, activation, dropout):
             mask = oracle.drop_mask(1, 0, i, n, len(w), RATE)
             made, slope = oracle.activate(z, activation)
             made, kept = oracle.drop(made, block, mask)
-            near(h, made, len(w[0]), 2 * (size + 1))  # 2: the steepest way through
+            near(h, made, len(w[0]), 2 * (size + 1))  # 2: the largest slope
             above, dz_above = state[f"{names[i + 1]}.weight"].astype(np.float64), layers[i + 1][2]
             dh, size = product(dz_above, above.T)
             # The side of the kink is the same; 0 is exact, where ReLUs have left nothing.

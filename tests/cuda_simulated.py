@@ -38,14 +38,14 @@ ENGINE = (
 LAYERS = (
     "everything", "layer_norm-before-tanh", "weight_norm-selu", "selu-norms-0.0-2.0-0.05",
     "residual-dropout", "far-from-0", "batch_norm-3x7",
-    "batch_norm-behind-gelu", "blocks-gelu_tanh", "residual-mish",
+    "batch_norm-after-gelu", "blocks-gelu_tanh", "residual-mish",
     "sigmoid_cross_entropy-12-missing-class-sample",
 )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def in_turns():
-    """Also faster than concurrent threads."""
+    """Serialize simulated threads. It is also faster than concurrent threads."""
     with turns():
         yield
 
@@ -141,7 +141,7 @@ def test_bits_are_the_cpu_s(optimizer):
 
 @pytest.mark.parametrize("on_device", shape.ON_DEVICE, ids=lambda t: t.name)
 def test_bits_are_the_cpu_s_with_the_tiles_of_a_gpu(on_device, monkeypatch):
-    """More than one of the smallest tiles in each direction, one of the others; threads run from
+    """Each direction has several of the smallest tile and one of the others; threads run from
     the last to the first.
     """
     monkeypatch.setitem(shape.TILES, "float32", (on_device,))
@@ -208,7 +208,7 @@ def byte_rows(n=21):
 
 @pytest.mark.parametrize("make", [lambda: data()[0], byte_rows], ids=["floats", "bytes"])
 def test_fit(make):
-    """Batches of 8, 8 and 5 from a data set on the device, and calls of callbacks."""
+    """Train with batches of 8, 8 and 5 from a data set on the device, and with callbacks."""
 
     class Watch:
         def __init__(self):
@@ -237,7 +237,7 @@ def test_fit(make):
 
 
 def test_validation_data_are_copied_to_the_device_once(monkeypatch):
-    """As floats and as bytes, in more than one chunk."""
+    """They are copied as floats or as bytes, in several chunks."""
     monkeypatch.setattr(cuda_predict, "CHUNK", 8)
     x, y = data()
     written, write = [], kernels().device.write
@@ -270,8 +270,8 @@ def test_the_second_step_reuses_arrays_and_launches():
     assert engine.launches == launches and engine.acts is acts
 
 
-def test_divergence_is_where_the_cpu_s_is():
-    """Many steps are queued: after the one that diverges nothing is updated."""
+def test_divergence_is_at_the_cpu_s_step():
+    """Many steps are queued: nothing is updated after the one that diverges."""
     x, y = data(40)
     x[25] = 1e4
     found = []
@@ -351,7 +351,7 @@ def test_commands_on_a_saved_model(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("first, then", [("cpu", "cuda"), ("cuda", "cpu")])
-def test_a_training_goes_on_elsewhere(first, then):
+def test_a_training_continues_on_the_other_backend(first, then):
     x, y = data()
     straight = fs.Trainer(network(), optimizer=fs.Adam(), seed=4)
     for _ in range(4):

@@ -18,7 +18,7 @@ from fastsnn.kernels.cuda.code import device_code, device_value
 from fastsnn.kernels.emit import I64, Value, at, load, store
 
 MODES = "tf32", "bf16"
-BITS = {"tf32": 11, "bf16": 8}  # significant ones; the unit roundoff is 2^-BITS
+BITS = {"tf32": 11, "bf16": 8}  # significant bits; the unit roundoff is 2^-BITS
 TILES = [t for mode in MODES for t in shape.TENSOR[mode]]
 every_tile = pytest.mark.parametrize("t", TILES, ids=lambda t: t.name)
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -45,7 +45,7 @@ def rounded(x, mode):
     """
     x, bits = np.asarray(x, np.float64), BITS[mode]
     _, exponent = np.frexp(x)
-    last = np.ldexp(1.0, np.maximum(exponent, -125) - bits)  # denormal numbers are equally far
+    last = np.ldexp(1.0, np.maximum(exponent, -125) - bits)  # constant for denormal numbers
     with np.errstate(invalid="ignore"):
         steps = x / last
         load_full = np.rint(steps) if mode == "bf16" else np.trunc(steps + np.copysign(0.5, steps))
@@ -140,7 +140,7 @@ def as_word(t, terms):
 
 
 @every_tile
-def test_words_are_stored_where_they_are_loaded(t):
+def test_words_are_stored_at_the_offsets_of_their_loads(t):
     for right in (False, True):
         given = operand(t, right, 1)
         expected = np.zeros(len(given) * t.depth, np.uint32)
@@ -252,7 +252,7 @@ def mma(t, a, b):
 @every_tile
 @pytest.mark.parametrize("k_major", [(True, True), (True, False), (False, False)])
 def test_instructions_give_the_product(t, k_major):
-    """For the three products of a layer, from global memory to the accumulators."""
+    """This holds for the three products of a layer, from global memory to the accumulators."""
     a, b = operand(t, False, 2), operand(t, True, 3)
     shared, _ = copied(t, False, k_major[0], a)
     shared[t.right_offset :] = copied(t, True, k_major[1], b)[0][: t.buffer - t.right_offset]

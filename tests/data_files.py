@@ -1,4 +1,4 @@
-"""Small data files for a test, and the one line of a refusal."""
+"""Small data files for tests, and the one-line message of a refusal."""
 
 import gzip
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ def write_file(folder: Path, content: str | bytes, name="t.csv", encoding="utf-8
 
 
 def column(values: Iterable) -> str:
-    """A CSV file with these cells, quoted, as the target y."""
+    """Write a CSV file with these cells, quoted, as the target y."""
     return "x,y\n" + "".join(f'{i},"{value}"\n' for i, value in enumerate(values))
 
 

@@ -1,6 +1,6 @@
-"""Each update of fastsnn through an optimizer, for tests of what all of them have in common.
+"""One optimizer for each update of fastsnn, for tests of what all of them have in common.
 
-To add one: a line in EACH, beside those in cases.py, layer_cases.py and test_torch.py.
+To add one: a line in EACH, and one in each of cases.py, layer_cases.py and test_torch.py.
 """
 
 import fastsnn as fs

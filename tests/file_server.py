@@ -1,4 +1,4 @@
-"""A server on this machine with a few files, for tests of downloads."""
+"""A local server with a few files, for tests of downloads."""
 
 import threading
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def unruly(self, answer, start):
-        """Send what `answer` yields, byte for byte, until the server closes."""
+        """Send the bytes that `answer` yields until the server closes."""
         try:
             for data in answer(start):
                 self.wfile.write(data)
                 if self.server.closing.wait(self.server.pause_s):
                     break
         except OSError:
-            pass  # the client has had enough
+            pass  # the client has closed the connection
 
     def log_message(self, *arguments):
         pass
@@ -39,9 +39,11 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(files):
-    """files: {"/path": bytes, or a function of the first byte that yields an answer, head and all}.
+    """Serve files: {"/path": bytes, or a function of the first byte that yields an answer with
+    header}.
 
-    The server has .url, .seen: [(path, first byte), ...], and .pause_s: between pieces of answers.
+    The server has .url, .seen: [(path, first byte), ...], and .pause_s: seconds between pieces of
+    answers.
     """
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = False  # so that closing the server waits for its threads

@@ -1,7 +1,7 @@
-"""Mean and variance of selu(z), z ~ N(k, s), by brute force: imports numpy only.
+"""Mean and variance of selu(z), z ~ N(k, s), by numerical integration; imports numpy only.
 
-Gauss-Legendre with 40 nodes in each of 40 pieces of every stretch on which the integrand is smooth:
-below z = -50, where SELU is constant to 22 digits, from there to the kink at 0, and above.
+Gauss-Legendre with 40 nodes in each of 40 pieces of every interval on which the integrand is
+smooth: below z = -50, where SELU is constant to 22 digits, from there to the kink at 0, and above.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ def selu(z, alpha, lambda_):
 
 
 def nodes(k, s):
-    """z, z - k and weights (sum 1)."""
+    """Return z, z - k and weights (sum 1)."""
     deviation = np.sqrt(s)
     inner = np.clip(np.array([-50 - k, -k]) / deviation, -FAR, FAR)
     low, high = np.array([-FAR, *inner]), np.array([*inner, FAR])
@@ -27,7 +27,7 @@ def nodes(k, s):
 
 
 def moments(k, s, alpha, lambda_):
-    """(mean, variance), around selu(k): on k's side of 0, without a difference of near numbers."""
+    """Return (mean, variance), relative to selu(k) on k's side of 0, to avoid cancellation."""
     z, step, weights = nodes(k, s)
     center = selu(k, alpha, lambda_)
     d = selu(z, alpha, lambda_) - center
@@ -42,7 +42,7 @@ def moments(k, s, alpha, lambda_):
 
 
 def variance_of_squares(k, s, alpha, lambda_):
-    """Var((selu(z) - E selu(z))^2)"""
+    """Return Var((selu(z) - E selu(z))^2)."""
     z, _, weights = nodes(k, s)
     f = selu(z, alpha, lambda_)
     squares = (f - (weights * f).sum()) ** 2

@@ -1,10 +1,11 @@
-"""Ten losses of a small fixed network for each optimizer and each loss: PyTorch 2.13.0 in float64.
+"""Ten losses of a small fixed network for each optimizer and each loss: PyTorch 2.13.0 in
+float64.
 
-The network is Dense(16) SELU Dense(16) SELU Dense(3) on 6 inputs, 20 rows, the whole data in every
-step. Parameters and data come from integers by operations that IEEE 754 rounds correctly, and are
-then rounded to float32: they are the same everywhere, to the bit.
+The network is Dense(16) SELU Dense(16) SELU Dense(3) on 6 inputs and 20 rows; every step uses all
+rows. Parameters and data are computed from integers by operations that IEEE 754 rounds correctly,
+and are then rounded to float32: they are the same on every machine, to the bit.
 
-To make the literals again: `recompute(name)` for every name of RUNS, which needs torch.
+To regenerate the literals: `recompute(name)` for every name of RUNS; requires torch.
 """
 
 import numpy as np
@@ -42,13 +43,13 @@ RUNS = {
 
 
 def fixed_numbers(n, start):
-    """n float32 numbers in (-1, 1) of mean about 0."""
+    """Return n float32 numbers in (-1, 1) of mean about 0."""
     k = np.arange(start, start + n, dtype=np.int64)
     return ((k * 7919 + k * k * 104729) % 2003 - 1001).astype(np.float64) / 1002
 
 
 def fixed_parameters():
-    """[(w, b), ...] in float32; variance of the weights about 1 / K."""
+    """Return [(w, b), ...] in float32; the variance of the weights is about 1 / K."""
     result = []
     for i, (K, N) in enumerate(zip(SIZES[:-1], SIZES[1:], strict=True)):
         w = fixed_numbers(N * K, 1000 * i + 1).reshape(N, K) * np.sqrt(3 / K)
@@ -63,7 +64,7 @@ def fixed_inputs():
 
 
 def fixed_labels(loss):
-    """Classes, or targets with one of seven missing, or numbers."""
+    """Return classes, or targets with one of seven missing, or numbers."""
     k = np.arange(N_ROWS * SIZES[-1]).reshape(N_ROWS, -1)
     if loss == "softmax_cross_entropy":
         return (np.arange(N_ROWS) * 7 // 3) % SIZES[-1]
@@ -73,8 +74,9 @@ def fixed_labels(loss):
 
 
 def torch_loss(torch, loss, weight, reduction="mean"):
-    """PyTorch's loss function of (outputs, labels); missing labels are masked out. reduction: of
-    losses of numbers.
+    """Return PyTorch's loss function of (outputs, labels); missing labels are masked out.
+
+    reduction: that of losses of numbers.
     """
     name, _, parameter = loss.partition(":")
     if name == "softmax_cross_entropy":
@@ -101,8 +103,8 @@ def torch_loss(torch, loss, weight, reduction="mean"):
 
 
 def torch_optimizer(torch, parameters, name, arguments):
-    """PyTorch's optimizer under this project's names of the arguments; where the names differ, a
-    line here.
+    """Return PyTorch's optimizer for this project's argument names; a line here where names
+    differ.
     """
     arguments = dict(arguments)
     if "learning_rate" in arguments:
@@ -113,7 +115,7 @@ def torch_optimizer(torch, parameters, name, arguments):
 
 
 def recompute(name):
-    """The ten losses before each update, by PyTorch in float64."""
+    """Return the ten losses before each update, by PyTorch in float64."""
     import torch
 
     before = torch.get_default_dtype()

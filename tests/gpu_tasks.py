@@ -1,4 +1,4 @@
-"""A worker for test_bench_gpu.py: its tasks end well, fail, die, hang, or say something else."""
+"""A worker for test_bench_gpu.py: its tasks succeed, fail, die, hang, or print something else."""
 
 import os
 import sys

@@ -1,11 +1,11 @@
-"""The contracts on imports in pyproject.toml, and a drawing of what imports what.
+"""The import contracts in pyproject.toml, and a drawing of the imports.
 
     python tests/imports.py            # check the contracts; the exit code of lint-imports
     python tests/imports.py --draw     # print the drawing, as Mermaid text
     python tests/imports.py --write    # put it into ARCHITECTURE.md
 
-`kernels/`, `bench/` and `cli.py` lie beside `fastsnn/` in a checkout and inside it when installed.
-import-linter and grimp see one package, so a temporary folder gets the installed layout. They read
+`kernels/`, `bench/` and `cli.py` are next to `fastsnn/` in a checkout and inside it when installed.
+import-linter and grimp see one package, so a temporary folder gets the installed layout. They parse
 the files and import none.
 """
 
@@ -29,7 +29,7 @@ BESIDE = ("kernels", "bench")  # folders that install into fastsnn/
 
 
 def assemble(folder: Path) -> None:
-    """Copy the Python files of the checkout to `folder`/fastsnn as they are installed."""
+    """Copy the Python files of the checkout to `folder`/fastsnn in the installed layout."""
     python = shutil.ignore_patterns("__pycache__", "results")
     shutil.copytree(ROOT / "fastsnn", folder / "fastsnn", ignore=python)
     for name in BESIDE:
@@ -38,7 +38,7 @@ def assemble(folder: Path) -> None:
 
 
 def lint() -> subprocess.CompletedProcess[str]:
-    """`lint-imports` on the assembled package."""
+    """Run `lint-imports` on the assembled package."""
     code = "import sys; from importlinter.cli import lint_imports_command as c; c()"
     with tempfile.TemporaryDirectory() as folder:
         assemble(Path(folder))
@@ -49,8 +49,9 @@ def lint() -> subprocess.CompletedProcess[str]:
 
 
 def nodes() -> dict[str, tuple[int, str]]:
-    """{module of fastsnn: (line of the contract on layers, label)}; the files of a line share one
-    node, a folder has its own.
+    """Return {module of fastsnn: (line of the contract on layers, label)}.
+
+    The files of a line share one node; a folder has its own.
     """
     contracts = tomllib.loads(PROJECT.read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (c["layers"] for c in contracts if c.get("containers") == ["fastsnn"])
@@ -70,13 +71,15 @@ def nodes() -> dict[str, tuple[int, str]]:
 
 
 def path_of(module: str) -> Path:
-    """The path of a module of fastsnn in the checkout, without suffix."""
+    """Return the path of a module of fastsnn in the checkout, without suffix."""
     return (ROOT if module in ("cli", *BESIDE) else ROOT / "fastsnn") / module
 
 
 def draw() -> str:
-    """Which part imports which, as Mermaid text. An arrow that follows from others is left out: if
-    a imports b and b imports c, a -> c is not drawn. An import that does not point down always is.
+    """Return the imports between the parts as Mermaid text.
+
+    An arrow that follows from others is omitted: if a imports b and b imports c, a -> c is not
+    drawn. An import that does not point down is always drawn.
     """
     import grimp
 

@@ -1,8 +1,8 @@
-"""The table of networks with normalizations, weight normalization, highway layers and residual
-blocks that the engine is compared with layer_oracle.py on.
+"""Networks with normalizations, weight normalization, highway layers and residual blocks.
 
-To add one: a line in the table. A layer is (name in fastsnn.layers, its arguments); the last Dense
-is added. Ids are unique. Everything is drawn from the case's own seed.
+The engine is compared with layer_oracle.py on these cases. To add one: a line in the table. A layer
+is (name in fastsnn.layers, its arguments); the last Dense is added. Ids are unique. All numbers are
+drawn from the case's own seed.
 """
 
 from dataclasses import dataclass
@@ -79,7 +79,9 @@ class Case:
         return [_described(spec) for spec in self.specs]
 
     def oracle_layers(self):
-        """Float32 numbers in float64. Scales and biases of normalizations are not 1 and 0."""
+        """Return layers of float32 numbers in float64. Scales of normalizations are not 1,
+        biases not 0.
+        """
         return _Drawn(self.seed, self.inputs).layers(self.specs)
 
     def rows(self, rng, n):
@@ -87,7 +89,7 @@ class Case:
         return (x + 300 if "shifted" in self.options else x).astype(np.float32)
 
     def labels(self, rng):
-        """y and sample weights."""
+        """Return y and sample weights."""
         shape = self.batch, self.outputs
         weight = None
         if "sample" in self.options:
@@ -115,7 +117,7 @@ def _described(spec):
 
 
 class _Drawn:
-    """The oracle's layers of a list, with tensors from a stream."""
+    """The oracle's layers for a list, with tensors from a stream."""
 
     def __init__(self, seed, width):
         self.rng, self.width, self.before = np.random.default_rng(seed), width, "nothing"
@@ -130,7 +132,9 @@ class _Drawn:
         return single(self.rng.uniform(low, high, self.width))
 
     def weight(self, units):
-        """Between LeCun's and He's: outputs neither fade nor grow fast."""
+        """Return weights with a variance between LeCun's and He's: outputs neither fade nor grow
+        fast.
+        """
         return self.normal(units, self.width, scale=np.sqrt(1.4 / self.width))
 
     def layer(self, kind, arguments):
@@ -190,18 +194,18 @@ class _Drawn:
 
 
 def single(x):
-    """Rounded to float32, in float64."""
+    """Round to float32; return float64."""
     return x.astype(np.float32).astype(np.float64)
 
 
 def _alone():
-    """Each kind of layer, in front of and behind each activation."""
+    """Return networks with each kind of layer before and after each activation."""
     for name, act in (("none", ()), *((name, (spec,)) for name, spec in ACTIVATIONS.items())):
         yield f"dense-{name}", (D(17), *act)
         yield f"weight_norm-{name}", (WN(17), *act, WN(11), *act)
         for norm, layer in (("batch_norm", BN()), ("layer_norm", LN())):
             yield f"{norm}-before-{name}", (D(17), layer, *act, D(15), layer, *act)
-            yield f"{norm}-behind-{name}", (D(17), *act, layer, D(15), *act, layer)
+            yield f"{norm}-after-{name}", (D(17), *act, layer, D(15), *act, layer)
         yield f"residual-{name}", (D(17), RES(D(17)), *act)
         block = RES(D(9), BN(), R, D(17), BN())
         yield f"blocks-{name}", (D(17), *act, block, *act, block, *act)
@@ -259,7 +263,7 @@ def _shapes():
 
 
 def _methods():
-    """What the paper compares, layer by layer."""
+    """Return the networks of the paper's comparison, layer by layer."""
 
     def sizes(shape):
         return (20, 20, 20) if shape == "rectangular" else (20, 12, 7)  # ratio (4 / 20)^(1 / 3)
@@ -287,7 +291,7 @@ def _methods():
 
 def _deep():
     for depth in (1, 4, 8, 16):
-        # with ReLU gradients grow from layer to layer, and errors with them
+        # gradients, and their errors, grow from layer to layer with ReLU
         yield f"batch_norm-{depth}", (D(16), R if depth < 16 else T, BN()) * depth
         yield f"layer_norm-{depth}", (D(16), LN(), R) * depth
         yield f"weight_norm-{depth}", (WN(16), T) * depth
@@ -342,12 +346,12 @@ def _table():
         for name, hidden in group():
             yield Case(name, hidden)
     for name, hidden, batch in _shapes():
-        rate = 1e-3 if batch < 4 else 0.01  # two rows may be nearly alike
+        rate = 1e-3 if batch < 4 else 0.01  # two rows may be nearly equal
         yield Case(name, hidden, batch, arguments=(("learning_rate", rate),), steps=2)
     for method, shape, rate, hidden in _methods():
         name = "-".join((method, shape, str(rate)))
         yield Case(name, hidden, method=(method, shape, rate), steps=3)
-    # a variance that is a difference of means of squares would be wrong in the third digit here
+    # a variance computed as a difference of means of squares would be wrong in the third digit here
     shifted, layers = frozenset({"shifted"}), (D(17), BN(), R, D(9), LN(), R)
     yield Case("far-from-0", layers, options=shifted, steps=2, arguments=(("learning_rate", 1e-6),))
     for name, hidden in _deep():

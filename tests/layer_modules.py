@@ -1,7 +1,7 @@
-"""The networks of layer_cases.py as modules of PyTorch, in float64. Imports torch where it is used.
+"""The networks of layer_cases.py as modules of PyTorch, in float64; torch is imported on use.
 
-State dicts have fastsnn's names, but for weight_norm's parametrization, and for the counter of
-batches that BatchNorm1d keeps and does not use.
+State dicts have fastsnn's names, except for weight_norm's parametrization and the batch counter
+that BatchNorm1d keeps and does not use.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ WEIGHT_NORM = {
 
 
 def activations(torch):
-    """Their modules, by fastsnn's names in kernels/activations.py."""
+    """Return their modules, by fastsnn's names in kernels/activations.py."""
     nn = torch.nn
     return {
         "selu": nn.SELU, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU,
@@ -51,7 +51,7 @@ def classes(torch):
 
 
 def sequence(torch, specs, width, old_names=False):
-    """(modules, width behind them)"""
+    """Return (modules, output width)."""
     nn, made = torch.nn, []
     Highway, Residual, SELU = classes(torch)
     for name, arguments in specs:
@@ -81,7 +81,7 @@ def sequence(torch, specs, width, old_names=False):
 
 
 def modules(torch, case, state, old_names=False):
-    """A torch.nn.Sequential of the case with these tensors."""
+    """Return a torch.nn.Sequential of the case with these tensors."""
     model = torch.nn.Sequential(*sequence(torch, case.specs, case.inputs, old_names)[0]).double()
     load(torch, model, state)
     return model
@@ -94,7 +94,7 @@ def ours(name):
 
 
 def load(torch, model, state):
-    """All of its tensors from a state dict of fastsnn, and nothing left over."""
+    """Load all tensors of a state dict of fastsnn; require that none is left over."""
     wanted = {name for name in model.state_dict() if not name.endswith("num_batches_tracked")}
     assert {ours(name) for name in wanted} == state.keys()
     tensors = {name: torch.from_numpy(np.array(state[ours(name)])).double() for name in wanted}
@@ -104,7 +104,7 @@ def load(torch, model, state):
 
 
 def state_dict(model):
-    """Arrays under fastsnn's names."""
+    """Return arrays under fastsnn's names."""
     return {
         ours(name): p.detach().numpy().copy()
         for name, p in model.state_dict().items()

@@ -1,13 +1,14 @@
-"""The reference for normalizations, weight normalization, highway layers and residual blocks:
+"""The reference for normalizations, weight normalization, highway layers and residual blocks.
+
 float64 NumPy in the slowest obvious form. Imports numpy, and masks and losses of oracle.py.
 
-A network is a list of layers, place by place the one that the user writes. Each kind of layer is
-one function: from its input to its output, and to the function that takes the gradient of the loss
-back, from that output to that input and to the layer's tensors, by the names of a state dict.
+A network is the user's list of layers. Each kind of layer is one function: it maps its input to its
+output and to a backward function, which maps the gradient of the loss with respect to the output to
+those with respect to the input and to the layer's tensors, by the names of a state dict.
 
 Letters: n rows, K fan-in, N fan-out; `dv` is the gradient of the loss with respect to v.
-`rounded(value, terms, size)` stands wherever float32 rounds; `exact` leaves the value as it is, and
-layer_tolerance.py has the one that does not.
+`rounded(value, terms, size)` is called wherever float32 rounds. `exact` returns the value
+unchanged; layer_tolerance.py has the version that adds an error.
 """
 
 import math
@@ -19,7 +20,7 @@ import oracle
 
 @dataclass
 class Dense:
-    """w (N, K)   b (N,)   g (N, 1): with it the weights are g w / |w|, row by row"""
+    """w (N, K)   b (N,)   g (N, 1): if given, the weights are g w / |w|, row by row"""
 
     w: np.ndarray
     b: np.ndarray
@@ -35,7 +36,9 @@ class Activation:
 
 @dataclass
 class Dropout:
-    """kind alpha: `value` is put in, and mean and variance of the activations are kept."""
+    """kind alpha: a dropped element becomes `value`; mean and variance of the activations are
+    kept.
+    """
 
     kind: str  # alpha, plain
     rate: float
@@ -67,7 +70,7 @@ class LayerNorm:
 
 @dataclass
 class Highway:
-    """w (2N, N), b (2N,): of the ReLU, and below it of the gate"""
+    """w (2N, N), b (2N,): rows of the ReLU, followed by rows of the gate"""
 
     w: np.ndarray
     b: np.ndarray
@@ -79,7 +82,7 @@ class Residual:
 
 
 def tensors(layers, prefix=""):
-    """The state dict: the arrays themselves by name."""
+    """Return the state dict: the arrays themselves by name."""
     found = {}
     for i, layer in enumerate(layers):
         at = f"{prefix}{i}."
@@ -98,17 +101,19 @@ def tensors(layers, prefix=""):
 
 
 def parameters(layers):
-    """What has gradients."""
+    """Return the tensors that have gradients."""
     return {name: p for name, p in tensors(layers).items() if ".running_" not in name}
 
 
 def selu_constants(mean, variance):
-    """alpha and lambda for which z ~ N(0, variance) gives selu(z) this mean and variance:
-    Klambauer et al. 2017, appendix, other fixed points, for weights of sum 0 and of squares 1.
+    """Return alpha and lambda for which z ~ N(0, variance) gives selu(z) this mean and variance.
+
+    Klambauer et al. 2017, appendix, other fixed points, for weights with sum 0 and sum of squares
+    1.
 
     With p, p2 the first two moments of max(z, 0), e, e2 those of min(exp(z) - 1, 0):
         mean = lambda (p + alpha e)      variance + mean^2 = lambda^2 (p2 + alpha^2 e2)
-    The quotient of the first and the root of the second falls with alpha: bisection.
+    The quotient of the first and the root of the second decreases with alpha: bisection.
     """
     s = math.sqrt(variance)
     below = [math.erfc(k * s / math.sqrt(2)) / 2 for k in (1, 2)]  # of N(0, 1), below -k s
@@ -127,7 +132,7 @@ def selu_constants(mean, variance):
 
 
 def affine(layer):
-    """a and b of a dropout layer, section "New Dropout Technique" and its appendix."""
+    """Return a and b of a dropout layer, section "New Dropout Technique" and its appendix."""
     q, m, v = 1 - oracle.effective_rate(layer.rate), layer.mean, layer.variance
     if layer.kind == "plain":
         return 1 / q, 0.0
@@ -141,7 +146,7 @@ def exact(value, terms=0, size=None):
 
 @dataclass
 class Run:
-    """One pass, and what it leaves: outputs by layer, what stands at kinks, statistics."""
+    """One pass and its records: outputs by layer, inputs of functions with kinks, statistics."""
 
     training: bool = False
     seed: int = 0
@@ -158,7 +163,7 @@ def root(squares):
 
 
 def product(h, w, b, r):
-    """z = h w^T + b, and its way back."""
+    """Compute z = h w^T + b; return it with its backward function."""
     z = r(h @ w.T + b, w.shape[1], lambda: root(h**2 @ (w**2).T + b**2))
 
     def back(dz):
@@ -213,12 +218,14 @@ def dropout(layer, y, run, name):
     a, b = affine(layer)
     r, value = run.rounded, layer.value if layer.kind == "alpha" else 0.0
     h = r(a * np.where(mask, value, y) + b, size=lambda: np.abs(a * y) + abs(b))
-    # what is dropped has slope 0 to about 1e-7, where outputs tell it
+    # a dropped value has slope 0 to about 1e-7 if the slope is computed from outputs
     return h, lambda dh: (r(dh * np.where(mask, 0.0, a), size=lambda: 2 * np.abs(a * dh)), {})
 
 
 def normalize(layer, x, axis, r):
-    """y = weight (x - mean) / sqrt(variance + eps) + bias; mean and variance over the axis."""
+    """Compute y = weight (x - mean) / sqrt(variance + eps) + bias; mean and variance over the
+    axis.
+    """
     n = x.shape[axis]
 
     def mean_of(v):
@@ -262,7 +269,7 @@ def layer_norm(layer, x, run, name):
 
 
 def highway(layer, x, run, name):
-    """y = t relu(z) + (1 - t) x"""
+    """Compute y = t relu(z) + (1 - t) x."""
     r, N = run.rounded, len(layer.w) // 2
     both, product_back = product(x, layer.w, layer.b, r)
     z = both[:, :N]
@@ -283,7 +290,7 @@ def highway(layer, x, run, name):
 
 
 def residual(layer, x, run, name):
-    """y = x + F(x)"""
+    """Compute y = x + F(x)."""
     r = run.rounded
     added, inner_back = through(layer.layers, x, run, name + ".")
 
@@ -301,7 +308,7 @@ FUNCTIONS = {
 
 
 def through(layers, h, run, prefix=""):
-    """All layers, one after another: the output, and the way back to input and tensors."""
+    """Run all layers in order; return the output and the backward function to input and tensors."""
     backs = []
     for i, layer in enumerate(layers):
         h, back = FUNCTIONS[type(layer)](layer, h, run, f"{prefix}{i}")
@@ -319,23 +326,27 @@ def through(layers, h, run, prefix=""):
 
 
 def evaluate(layers, x, rounded=exact):
-    """Outputs with running statistics and without dropout, and the run."""
+    """Return outputs with running statistics and without dropout, and the run."""
     run = Run(rounded=rounded)
     return through(layers, np.asarray(x, np.float64), run)[0], run
 
 
 def train(layers, x, y, loss, seed=0, step=0, weights=(None, None), rounded=exact):
-    """loss, gradients by name, outputs, run; changes nothing. `weights`: of classes, of samples."""
+    """Return loss, gradients by name, outputs, run; nothing is changed. `weights`: classes,
+    samples.
+    """
     run = Run(True, seed, step, rounded)
     out, back = through(layers, np.asarray(x, np.float64), run)
     value, d_out = oracle.loss_of(loss)(out, y, *weights)
-    # a probability less 1 is wrong by what the probability is wrong by
+    # a probability minus 1 has the error of the probability
     d_out = rounded(d_out, size=lambda: np.abs(d_out).max())
     return value, back(d_out)[1], out, run
 
 
 def move_statistics(run):
-    """After a step: running = (1 - momentum) running + momentum (that of the batch)."""
+    """Update after a step: running = (1 - momentum) running + momentum (statistics of the
+    batch).
+    """
     for layer, mean, variance in run.statistics:
         for running, new in ((layer.running_mean, mean), (layer.running_var, variance)):
             moved = (1 - layer.momentum) * running + layer.momentum * new

@@ -1,29 +1,31 @@
-"""How far float32 may stand from layer_oracle.py: the oracle runs again, with every operation wrong
-by a random error of the size that its rounding has in float32.
+"""Error bounds of float32 against layer_oracle.py, from runs of the oracle with random errors.
 
-tolerance.py hands errors on by formula, which holds while every block multiplies them by about 1.
-A normalization does not: it divides by sqrt(variance + eps), so that an error of x counts as many
-times more as x is larger than its deviation, whether that is a unit which hardly varies over the
-batch or the two rows of a batch of two; on the way back it takes a mean and a projection away, and
-of a batch of two leaves eps / variance of what came. Weight normalization projects too, a bias in
-front of a batch normalization has gradient 0 with all its roundings, and Adam makes of that noise
-whole steps. No formula is near all of these. So only the local errors are put in by formula, and
-what becomes of them, through layers, projections, losses and updates, is the oracle's own doing.
+The oracle runs again, and every operation gets a random error of the size of its rounding in
+float32.
 
-u = 2^-24. Local errors, standard deviations, `terms` and `size` as `rounded` of the oracle gets
-them:
+tolerance.py propagates errors by formula, which holds while every block multiplies them by about 1.
+A normalization does not: it divides by sqrt(variance + eps), so an error of x grows by the ratio of
+x to its deviation. That ratio is large if a unit hardly varies over the batch, or if the batch has
+two rows. The backward pass subtracts a mean and a projection; with two rows only eps / variance of
+the gradient remains. Weight normalization projects, too; a bias before a batch normalization has
+gradient 0 with all its roundings, and Adam turns this noise into whole steps. No formula is close
+to all of these. So only local errors are given by formula; the oracle itself propagates them
+through layers, projections, losses and updates.
+
+u = 2^-24. Local errors are standard deviations; `terms` and `size` are the arguments of the
+oracle's `rounded`:
 
     sum of K terms      u sqrt(K / 6) (root of the sum of their squares, or |sum| if larger): see
                         tolerance.py; partial sums of size s sqrt(k), each rounded to u / sqrt(3).
                         With terms of one sign partial sums are k |sum| / K, together
                         u sqrt(K) |sum| / 3, which is less than u sqrt(K / 6) |sum|.
     mean, variance      the same, over n rows or N units, divided by them
-    all that is left    2 u, of the largest number that takes part: roundings of a few operations,
-                        2 ulp of exponentials, 2 u absolute of slopes that outputs tell
+    all others          2 u of the largest operand: roundings of a few operations, 2 ulp of
+                        exponentials, 2 u absolute of slopes computed from outputs
 
-RUNS such runs give a sample of the errors of each tensor; their largest one, times SAFETY as in
-tolerance.py, is the bound for all of the tensor. No element counts for itself: of one number RUNS
-samples say little. The same runs tell how near to a kink is too near.
+RUNS such runs give a sample of the errors of each tensor. The largest error, times SAFETY as in
+tolerance.py, is the bound for the whole tensor. There is no bound per element: RUNS samples of one
+number say little. The same runs determine the margin around kinks.
 """
 
 import functools
@@ -40,7 +42,9 @@ FEW = 4  # under the root: 2 u
 
 
 class Roundings:
-    """Puts an error on a value; `terms`: of the sum that it is, `size`: of the largest part."""
+    """Adds an error to a value; `terms`: length of its sum, `size`: magnitude of the largest
+    part.
+    """
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
@@ -86,7 +90,7 @@ class Training:
 
 @dataclass
 class Reference:
-    """What the oracle says of a case; a pair is (expected, limit of the error)."""
+    """The oracle's results for a case; a pair is (expected, bound of the error)."""
 
     batches: list = field(default_factory=list)  # (x, y, sample weights) of each step
     start: dict = field(default_factory=dict)  # state dict
@@ -100,7 +104,7 @@ class Reference:
 
 
 def limit_of(expected, others):
-    """SAFETY times the largest error of the runs."""
+    """Return SAFETY times the largest error of the runs."""
     return SAFETY * max(np.abs(other - expected).max() for other in others)
 
 
@@ -114,7 +118,7 @@ def pairs(expected, others):
 
 @functools.cache
 def reference(name):
-    """The steps of training of the case of this name, exact and RUNS times with roundings."""
+    """Return the training steps of the case of this name, exact and RUNS times with roundings."""
     case = layer_cases.BY_NAME[name]
     one, *others = everyone = [
         Training(case, layer_oracle.exact),
@@ -142,15 +146,16 @@ def reference(name):
 
 
 def _before(result, everyone, x):
-    """Evaluation of the network as it starts."""
+    """Evaluate the network before training."""
     (out, run), *rest = [training.evaluate(x) for training in everyone]
     result.outputs = pair(out, [o for o, _ in rest])
     result.trace = pairs(dict(run.trace), [dict(other.trace) for _, other in rest])
 
 
 def _batch(case, step, everyone):
-    """Rows too near a kink are drawn again: float32 may be on the other side of it, where the slope
-    is another number altogether.
+    """Return a batch; rows too close to a kink are drawn again.
+
+    float32 may be on the other side of the kink, where the slope differs.
     """
     rng = np.random.default_rng((case.seed, step))
     y, weight = case.labels(rng)

@@ -19,7 +19,7 @@ ALPHA_PRIME = -1.7580993408473768599402175208123  # -lambda alpha
 
 @dataclass
 class Block:
-    """w (N, K)   b (N,)   activation: of ACTIVATIONS   dropout: none, alpha, plain"""
+    """w (N, K)   b (N,)   activation: one of ACTIVATIONS   dropout: none, alpha, plain"""
 
     w: np.ndarray
     b: np.ndarray
@@ -32,7 +32,7 @@ class Block:
 
 
 def philox4x32_10(counter, key):
-    """The four words for every counter.
+    """Return the four words for every counter.
 
     counter (..., 4), key (2,): integers below 2**32   returns (..., 4) uint32
     """
@@ -58,14 +58,14 @@ def threshold(rate):
 
 
 def effective_rate(rate):
-    """The probability of dropping that 16-bit numbers can give."""
+    """Return the drop probability rounded to 16 bits."""
     return threshold(rate) / 65536
 
 
 def drop_mask(seed, step, site, n_samples, n_units, rate):
-    """True where dropped, (n_samples, n_units).
+    """Return True where dropped, (n_samples, n_units).
 
-    site: number of the dropout layer, step: updates so far. The eight samples of a block have the
+    site: number of the dropout layer, step: updates so far. The eight samples of a block use the
     16-bit halves of its four words, low half first.
     """
     n_blocks = -(-n_samples // 8)
@@ -83,9 +83,9 @@ def drop_mask(seed, step, site, n_samples, n_units, rate):
 
 
 def drop_masks(blocks, seed, step, n):
-    """A mask for each block, None for those without dropout.
+    """Return a mask for each block, None for those without dropout.
 
-    Dropout layers are numbered 0, 1, 2, ... in order, those of rate 0 included.
+    Dropout layers are numbered 0, 1, 2, ... in order, including those of rate 0.
     """
     masks, site = [], 0
     for block in blocks:
@@ -115,7 +115,7 @@ def tanh(z):
 
 
 def gelu(z):
-    tail = np.vectorize(math.erfc, otypes=[float])(-z / np.sqrt(2)) / 2  # of the normal law, to z
+    tail = np.vectorize(math.erfc, otypes=[float])(-z / np.sqrt(2)) / 2  # the normal CDF
     return z * tail, tail + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
 
 
@@ -131,7 +131,7 @@ def mish(z):
     return z * w, w + z * gate / np.cosh(np.minimum(soft, 300)) ** 2
 
 
-# By their names in fastsnn.kernels.activations: y and dy/dz of z.
+# By their names in fastsnn.kernels.activations: y and dy/dz as functions of z.
 ACTIVATIONS = {
     "none": lambda z: (z, np.ones_like(z)),
     "selu": selu,
@@ -145,19 +145,19 @@ KINKED = ("selu", "relu")  # the slope jumps at z = 0
 
 
 def activate(z, activation):
-    """y and dy/dz."""
+    """Return y and dy/dz."""
     return ACTIVATIONS[activation](z)
 
 
 def alpha_affine(rate):
-    """a and b that keep mean 0 and variance 1, section "New Dropout Technique"."""
+    """Return a and b that keep mean 0 and variance 1, section "New Dropout Technique"."""
     q = 1 - effective_rate(rate)
     a = (q + ALPHA_PRIME**2 * q * (1 - q)) ** -0.5
     return a, -a * (1 - q) * ALPHA_PRIME
 
 
 def drop(y, block, mask):
-    """h and dh/dy."""
+    """Return h and dh/dy."""
     if mask is None or block.dropout == "none":
         return y, np.ones_like(y)
     if block.dropout == "plain":
@@ -168,9 +168,10 @@ def drop(y, block, mask):
 
 
 def forward(blocks, x, masks=None):
-    """Three lists: what goes into each block and last the network's output; pre-activations; dh/dz.
+    """Return three lists: the input of each block, followed by the network's output;
+    pre-activations; dh/dz.
 
-    masks: one for each block (None: no dropout there), or None for evaluation.
+    masks: one for each block (None: no dropout in it), or None for evaluation.
     """
     h, zs, slopes = [np.asarray(x, np.float64)], [], []
     for block, mask in zip(blocks, masks or [None] * len(blocks), strict=True):
@@ -184,11 +185,12 @@ def forward(blocks, x, masks=None):
 
 
 def backward(blocks, x, masks, d_out):
-    """Gradients of all parameters and their scales: two lists in the order of `parameters`.
+    """Return gradients of all parameters and their scales: two lists in the order of
+    `parameters`.
 
-    d_out (n, N): d loss / d output. A gradient is a sum over the rows; its scale is its magnitude,
-    or the root of the sum of the squares of the terms where that is larger: the size it would have
-    if they did not happen to cancel, and so what its rounding error is to be compared with.
+    d_out (n, N): d loss / d output. A gradient is a sum over the rows. Its scale is its magnitude,
+    or the root of the sum of the squares of the terms if that is larger: its size if the terms did
+    not cancel. Rounding errors are compared with the scale.
     """
     h, _, slopes = forward(blocks, x, masks)
     gradients, scales, dh = [], [], d_out
@@ -208,10 +210,11 @@ def backward(blocks, x, masks, d_out):
 
 
 def softmax_cross_entropy(z, y, class_weight=None, sample_weight=None, parameter=0.0):
-    """sum_i w_i (-log softmax(z_i)[y_i]) / sum_i w_i,   w_i = class_weight[y_i] sample_weight[i]
+    """Return loss and gradient of sum_i w_i (-log softmax(z_i)[y_i]) / sum_i w_i.
 
-    With label smoothing e (the parameter) the target of class c is e / N + (1 - e)[c = y_i], and
-    its loss counts class_weight[c]; the mean divides by the same sum of w_i.
+    w_i = class_weight[y_i] sample_weight[i]. With label smoothing e (the parameter) the target of
+    class c is e / N + (1 - e)[c = y_i], and its loss is multiplied by class_weight[c]; the mean
+    divides by the same sum of w_i.
     """
     n = len(z)
     w = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
@@ -230,10 +233,10 @@ def softmax_cross_entropy(z, y, class_weight=None, sample_weight=None, parameter
 
 
 def sigmoid_cross_entropy(z, t, class_weight=None, sample_weight=None):
-    """sum_ij w_i l_ij / sum_ij w_i over the labelled entries; NaN in t: not labelled.
+    """Return loss and gradient of sum_ij w_i l_ij / sum_ij w_i over the labelled entries.
 
-    l = -c t log sigmoid(z) - (1 - t) log sigmoid(-z), c the class_weight of the task (PyTorch's
-    pos_weight). Nothing labelled: the loss and its gradient are 0.
+    NaN in t: not labelled. l = -c t log sigmoid(z) - (1 - t) log sigmoid(-z), c the class_weight of
+    the task (PyTorch's pos_weight). Without labels the loss and its gradient are 0.
     """
     n = len(z)
     t = np.asarray(t, np.float64)
@@ -251,7 +254,7 @@ def sigmoid_cross_entropy(z, t, class_weight=None, sample_weight=None):
 
 
 def mse(z, t, class_weight=None, sample_weight=None):
-    """sum_ij w_i (z_ij - t_ij)^2 / sum_ij w_i"""
+    """Return loss and gradient of sum_ij w_i (z_ij - t_ij)^2 / sum_ij w_i."""
     w = np.ones(len(z)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     w = np.broadcast_to(w[:, None], z.shape)
     d = z - t
@@ -259,8 +262,9 @@ def mse(z, t, class_weight=None, sample_weight=None):
 
 
 def huber(z, t, class_weight=None, sample_weight=None, parameter=1.0):
-    """sum_ij w_i l_ij / sum_ij w_i with d = z - t: l = d^2 / 2 for |d| <= delta (the parameter),
-    else delta (|d| - delta / 2)
+    """Return loss and gradient of sum_ij w_i l_ij / sum_ij w_i with d = z - t.
+
+    l = d^2 / 2 for |d| <= delta (the parameter), else delta (|d| - delta / 2).
     """
     w = np.ones(len(z)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     w = np.broadcast_to(w[:, None], z.shape)
@@ -271,7 +275,10 @@ def huber(z, t, class_weight=None, sample_weight=None, parameter=1.0):
 
 
 def quantile(z, t, class_weight=None, sample_weight=None, parameter=0.5):
-    """sum_ij w_i max(q d_ij, (q - 1) d_ij) / sum_ij w_i with d = t - z, q the parameter"""
+    """Return loss and gradient of sum_ij w_i max(q d_ij, (q - 1) d_ij) / sum_ij w_i.
+
+    d = t - z; q is the parameter.
+    """
     w = np.ones(len(z)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     w = np.broadcast_to(w[:, None], z.shape)
     d = t - z
@@ -281,7 +288,7 @@ def quantile(z, t, class_weight=None, sample_weight=None, parameter=0.5):
 
 
 def loss_kinks(spec, z, t):
-    """Distance of each output (n, N) to a jump of the loss's slope. Huber's slope has none."""
+    """Return the distance of each output (n, N) to a jump of the loss's slope. Huber's has none."""
     return np.abs(z - t) if spec.startswith("quantile") else np.full(z.shape, np.inf)
 
 
@@ -291,13 +298,13 @@ LOSSES = {
 
 
 def loss_of(spec):
-    """The function of a loss by its name, or by name and parameter: "huber:0.5"."""
+    """Return the function of a loss by its name, or by name and parameter: "huber:0.5"."""
     name, _, parameter = spec.partition(":")
     return partial(LOSSES[name], parameter=float(parameter)) if parameter else LOSSES[name]
 
 
 def loss_and_gradients(blocks, x, y, loss, masks=None, class_weight=None, sample_weight=None):
-    """loss, gradients, scales: see `backward`."""
+    """Return loss, gradients, scales: see `backward`."""
     out = forward(blocks, x, masks)[0][-1]
     value, d_out = loss_of(loss)(out, y, class_weight, sample_weight)
     return value, *backward(blocks, x, masks, d_out)

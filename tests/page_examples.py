@@ -1,16 +1,16 @@
 """Run the examples of a page of the documentation, in order: `python page_examples.py PAGE`.
 
-It works in the current folder, which should be empty. Fences:
+They run in the current folder, which should be empty. Fences:
 
     ```python   run in one namespace, which is `__main__`
-    ```shell    commands, run by bash; `fastsnn` is the one of this checkout
-    ```text     directly after one of these: what it prints, all of it
+    ```shell    commands, run by bash; `fastsnn` is that of this checkout
+    ```text     directly after one of these: its complete output
 
-Without a text fence each line that Python prints is promised by a comment: `print(x)  # 3`. In
-promised output `...` stands for any text. A comment on the line before a fence changes how it runs,
+Without a text fence, a comment states each line that Python prints: `print(x)  # 3`. In expected
+output `...` matches any text. A comment on the line before a fence changes how it runs:
 `% NAME: VALUE` in docs, `<!-- NAME: VALUE -->` in a README:
 
-    skip: REASON    not run; REASON is one of SKIPPED, or "needs PACKAGE" where it is not installed
+    skip: REASON    not run; REASON is one of SKIPPED, or "needs PACKAGE" if it is not installed
     fails: CODE     the last command of a shell fence ends with this exit code
 """
 
@@ -43,13 +43,13 @@ class Example:
     line: int  # of the first line of the code, from 1
     language: str
     code: str
-    output: str | None  # promised by a text fence
+    output: str | None  # expected output from a text fence
     skip: str | None
     fails: int
 
 
 class Wrong(Exception):
-    """An example does something else than the page says."""
+    """An example does not do what the page says."""
 
 
 def examples(page: Path) -> list[Example]:
@@ -130,7 +130,7 @@ def commands_first(folder: Path) -> None:
 
 
 def take_small_mnist() -> None:
-    """Let the checksums be those of the MNIST in $FASTSNN_DATA, of which the tests have a part."""
+    """Replace the published checksums by those of the MNIST subset in $FASTSNN_DATA."""
     from fastsnn.data import mnist
 
     for name in mnist.SHA256:
@@ -147,7 +147,7 @@ def command() -> None:
 
 
 def run(page: Path) -> int:
-    """Run all examples; print what is wrong; return 1 if something is."""
+    """Run all examples; print failures; return 1 if there are any."""
     sys.path[:1] = ["", str(ROOT)]  # as in an interactive session
     if '"mnist"' in page.read_text(encoding="utf-8"):
         take_small_mnist()

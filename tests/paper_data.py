@@ -1,4 +1,4 @@
-"""Small data in the form of those that the paper's experiments read."""
+"""Small data in the formats that the paper's experiments read."""
 
 import io
 import zipfile
@@ -15,14 +15,14 @@ UCI_SETS = ("iris", "lenses", "balloons", "zoo")
 
 
 def classes(generator, rows, features, n):
-    """(x, y): a cloud of points for each class."""
+    """Return (x, y): a cloud of points for each class."""
     y = np.arange(rows) % n
     centres = generator.normal(size=(n, features)) * 2
     return centres[y] + generator.normal(size=(rows, features)), y
 
 
 def uci_archive(folder: Path, names=UCI_SETS) -> Path:
-    """`folder`/uci121/data_py.zip with made-up numbers for some of the tasks."""
+    """Write `folder`/uci121/data_py.zip with made-up numbers for some of the tasks."""
     generator = np.random.default_rng(0)
     (folder / "uci121").mkdir(parents=True)
     with zipfile.ZipFile(folder / "uci121" / "data_py.zip", "w") as archive:
@@ -41,7 +41,7 @@ def uci_archive(folder: Path, names=UCI_SETS) -> Path:
 
 
 def folds(n=240, k=10) -> Folds:
-    """Two classes in k folds, as HTRU2."""
+    """Return two classes in k folds, like HTRU2."""
     x, y = classes(np.random.default_rng(1), n, 8, 2)
     number = np.arange(n) // 2 % k
     test = number[:, None] == np.arange(k)
@@ -51,7 +51,7 @@ def folds(n=240, k=10) -> Folds:
 
 
 def multitask(n=300, tasks=3) -> Folds:
-    """Several 0/1 tasks with missing labels, as Tox21."""
+    """Return several 0/1 tasks with missing labels, like Tox21."""
     generator = np.random.default_rng(2)
     x = generator.normal(size=(n, 10)).astype(np.float32)
     y = (x @ generator.normal(size=(10, tasks)) > 0).astype(np.float32)
@@ -64,7 +64,7 @@ def multitask(n=300, tasks=3) -> Folds:
 
 
 def images(name="mnist", n=600, n_test=150) -> Table:
-    """Bytes of 5 x 5 pixels, of which one is always 0, in 4 classes."""
+    """Return bytes of 5 x 5 pixels in 4 classes; one pixel is always 0."""
     x, y = classes(np.random.default_rng(3), n + n_test, 25, 4)
     x = np.clip(128 + 20 * x, 0, 255).astype(np.uint8)
     x[:, 7] = 0

@@ -1,10 +1,12 @@
-"""Trial functions without a training, for workers of every kind; they import nothing."""
+"""Trial functions without training, for all kinds of workers; they import nothing."""
 
 import time
 
 
 def hill(options, report):
-    """Highest at x = 2, width = 40, kind b; takes a moment that has no order."""
+    """Return a score that is highest at x = 2, width = 40, kind b; durations are in random
+    order.
+    """
     report(0.5)
     time.sleep(0.001 * (hash(str(sorted(options.items()))) % 5))
     if options["x"] > 8:
@@ -14,7 +16,7 @@ def hill(options, report):
 
 
 def counted(done):
-    """`hill` that also appends the options of each call to the list `done`."""
+    """Return `hill` that also appends the options of each call to the list `done`."""
 
     def trial(options, report):
         done.append(options)

@@ -21,12 +21,12 @@ from fastsnn.kernels.cpu.shape import LANES
 INPUTS = [name for name in activations.ACTIVATIONS if activations.keeps_input(name)]
 FAR = np.float32(40).view(np.uint32)  # beyond, functions are 0 or z, and slopes 0 or 1
 U = 2.0**-24
-# Bounds: y within RELATIVE |y| + LEAST, dy/dz within ABSOLUTE. An operation is wrong by U at most,
-# an exponential by 4 U (2 ulp), a polynomial with positive terms by 4 U.
+# Bounds: y within RELATIVE |y| + LEAST, dy/dz within ABSOLUTE. An operation has an error of at most
+# U, an exponential 4 U (2 ulp), a polynomial with positive terms 4 U.
 RELATIVE = {
     "gelu": 17 * U,  # exponential and its correction 5, polynomials 8, coefficients 1, the rest 3
     "gelu_tanh": 9 * U,  # exponential 4, sum, quotient, two products; 1 for the constants
-    "mish": 10 * U,  # n / d falls with e no faster than e: exponential 4, n 2, d 2, the rest 2
+    "mish": 10 * U,  # n / d decreases with e no faster than e: exponential 4, n 2, d 2, the rest 2
 }
 LEAST = {
     "gelu": 2.0**-144,  # |z| <= 15 times the rounding of a denormal number
@@ -38,7 +38,7 @@ ABSOLUTE = {"gelu": 5 * U, "gelu_tanh": 6 * U, "mish": 6 * U}
 
 @functools.cache
 def compiled(name):
-    """(y, dy/dz) of an array whose length is a multiple of LANES."""
+    """Return (y, dy/dz) of an array whose length is a multiple of LANES."""
     row = activations.ACTIVATIONS[name]
     y_code, slope_code = (_map_code(lambda z, f=f: f(z), LANES) for f in (row.function, row.slope))
 
@@ -58,7 +58,9 @@ def compiled(name):
 
 
 def numbers(every=5003):
-    """Float32 numbers of both signs up to FAR, evenly by their bits; the step is odd."""
+    """Return float32 numbers of both signs up to FAR, evenly spaced in their bits; the step is
+    odd.
+    """
     positive = np.arange(0, FAR, every, dtype=np.uint32)
     return np.concatenate([positive, positive | np.uint32(1 << 31)]).view(np.float32)
 
@@ -74,7 +76,7 @@ def test_bounds(name):
     error = np.abs(slope - exact_slope)
     i = error.argmax()
     assert error[i] <= ABSOLUTE[name], f"slope({z[i]!r}) = {slope[i]!r}, and not {exact_slope[i]!r}"
-    assert error[i] > U / 4  # or nothing was compared
+    assert error[i] > U / 4  # else nothing was compared
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -98,14 +100,14 @@ def test_slope_is_a_difference_quotient(name):
     np.testing.assert_allclose(oracle.activate(z, name)[1], (above - below) / (2 * h), 0, 1e-9)
 
 
-def test_masks_are_made_again_where_the_slope_does_not_tell():
+def test_masks_are_recomputed_if_the_slope_at_a_dropped_value_is_not_0():
     needed = {
         (name, dropout): activations.needs_mask(name, dropout)
         for name in activations.ACTIVATIONS
         for dropout in ("alpha", "plain")
     }
-    told = {key for key, needs in needed.items() if not needs}
-    assert told == {("selu", "alpha"), ("relu", "alpha"), ("relu", "plain")}
+    without = {key for key, needs in needed.items() if not needs}
+    assert without == {("selu", "alpha"), ("relu", "alpha"), ("relu", "plain")}
 
 
 def test_an_unknown_activation_is_refused_when_the_plan_is_made():
@@ -117,7 +119,7 @@ def test_an_unknown_activation_is_refused_when_the_plan_is_made():
 
 
 def test_only_training_keeps_pre_activations():
-    """And only of activations whose slope needs them."""
+    """They are kept only for activations whose slope needs them."""
     kinds = list(activations.ACTIVATIONS)
     nodes = [graph.Node(str(i), 8, 8, activation=kind) for i, kind in enumerate([*kinds, "none"])]
     layout = parameter_layout(nodes)
@@ -148,7 +150,7 @@ def test_a_saved_network_predicts_the_same_bits(hidden, tmp_path):
     again = fs.load(tmp_path / "net.safetensors")
     assert again.layers == net.layers
     assert np.array_equal(again.forward(x), net.forward(x))
-    for row in range(2):  # one by one: another kernel
+    for row in range(2):  # single rows use another kernel
         assert np.array_equal(net.forward(x[row : row + 1])[0], net.forward(x)[row])
 
 
@@ -177,4 +179,4 @@ def test_diagnosis(hidden):
     assert all(np.isfinite(layer.variance) for layer in found.layers)
     assert all(layer.saturated is None for layer in found.layers)
     (finding,) = [f for f in found.findings if "dropout" in f.rule]
-    assert f"behind {hidden._kernel()} in" in finding.text
+    assert f"after {hidden._kernel()} in" in finding.text

@@ -1,4 +1,4 @@
-"""docs/adding.md: the files that a new concept touches are these, and no more than agreed."""
+"""docs/adding.md lists exactly the files that a new concept changes, and no more than agreed."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ MOST = {
     "An activation": 4, "A loss": 4, "An optimizer": 4, "A schedule": 1, "A layer": 6,
     "A data set": 2, "A command-line option": 2,
 }  # fmt: skip
-# The words that name, in code, each concept that was added as the document says.
+# Identifiers, in code, of each concept that was added as the document describes.
 ADDED = {
     "An activation": [("GELU", "gelu", "gelu_tanh"), ("Mish", "mish")],
     "A loss": [("Huber", "huber"), ("Quantile", "quantile")],
@@ -28,7 +28,7 @@ ADDED = {
 
 
 def files_of(concept):
-    """The first column of the table of a section."""
+    """Return the first column of the table of a section."""
     section = DOCUMENT.split(f"\n## {concept}\n")[1].split("\n## ")[0]
     rows = [line.split("|")[1].strip(" `") for line in section.splitlines() if line.startswith("|")]
     return [name for name in rows if not name.startswith("--") and name != "file"]
@@ -53,7 +53,7 @@ def test_only_these_files_name_it(concept, words):
 
 
 def test_all_that_was_added_is_in_the_tables():
-    """So that the words above are those of the code."""
+    """The identifiers above occur in the code."""
     of = {concept: {words[-1] for words in each} for concept, each in ADDED.items()}
     assert of["An activation"] <= activations.CODES.keys()
     assert of["A loss"] <= losses.CODES.keys()

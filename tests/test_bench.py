@@ -1,4 +1,4 @@
-"""The bench runs, and its figures are well-formed. No time is judged."""
+"""The benchmarks run and their figures are well-formed. Times are not checked."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def is_picture(path):
 
 
 def written(path):
-    """The JSON of a command: finite numbers, and where and when they were taken."""
+    """Return the JSON of a command; require finite numbers, a time and a machine."""
     found = json.loads(path.read_text(), parse_constant=lambda word: 1 / 0)
     machine = found["machine"]
     assert {"cpu", "date", "command", "versions", "processors"} <= machine.keys()
@@ -121,7 +121,7 @@ def test_kernels_and_scaling_against_pytorch(tmp_path, monkeypatch):
 @pytest.mark.torch
 @pytest.mark.parametrize("rate", [0.0, 0.3])
 def test_the_twin_is_the_same_network(rate):
-    """Modules one by one, and the number of parameters: what is timed is the same work."""
+    """Modules and the number of parameters are equal, so the same work is timed."""
     torch = pytorch()
     case = Case(3, 8, 4, rate, 5)
     twin, ours = systems.torch_network(case, 1), systems.network(case)
@@ -170,7 +170,7 @@ def test_kernels(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "sigmoid_cross_entropy", "mse"])
 def test_the_reference_is_the_oracle(loss):
-    """Two references written apart agree: the one that ships, and that of the tests."""
+    """Two independently written references agree: that of the benchmarks, and that of the tests."""
     rng = np.random.default_rng(0)
     z = rng.normal(size=(5, 4)) * 3
     y = np.array([0, 1, 2, 3, 0])
@@ -249,7 +249,7 @@ def test_blocks_fit_the_caches(tmp_path):
         assert depth % 4 == 0 and depth * 16 * 4 <= max(first // 2, 256)
         assert rows_of(terms, 6) % 6 == 0
         assert rows_of(terms, 6) == 6 or rows_of(terms, 6) * terms * 4 <= second // 4
-    assert cache_bytes(tmp_path) == (32 << 10, 256 << 10)  # a system that does not tell
+    assert cache_bytes(tmp_path) == (32 << 10, 256 << 10)  # a system that reports no sizes
     caches = (
         (1, "Instruction", "64K"),
         (1, "Data", "48K"),
@@ -272,7 +272,7 @@ def test_columns():
 
 
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md"])
-def test_documents_show_what_was_measured(name):
+def test_documents_show_the_stored_results(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "<!-- " in text and tables.filled(ROOT / name) == text
 

@@ -1,4 +1,4 @@
-"""The checks and times of a GPU: all of them in the simulator, and what holds them together."""
+"""The checks and timings of a GPU: all of them in the simulator, and their runner and results."""
 
 import importlib.util
 import json
@@ -34,7 +34,7 @@ NUMBA_CUDA = importlib.util.find_spec("numba_cuda") is not None
 
 @pytest.mark.skipif(not NUMBA_CUDA, reason="numba-cuda is not installed: pip install '.[cuda13]'")
 def test_in_the_simulator():
-    """All of cuda_bench.py."""
+    """All tests of cuda_bench.py pass in the simulator."""
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
          str(TESTS / "cuda_bench.py")],
@@ -45,12 +45,12 @@ def test_in_the_simulator():
     assert " passed" in run.stdout
 
 
-# Tasks in processes of their own.
+# Tasks in separate processes.
 
 
 @pytest.fixture
 def tasks(monkeypatch):
-    """Runs tasks of gpu_tasks.py; [(word, result)]."""
+    """Run tasks of gpu_tasks.py; return [(word, result)]."""
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
 
     def run(*words, **more):
@@ -77,14 +77,14 @@ def test_tasks_share_a_process_until_one_fails(tasks):
 
 def test_a_task_that_hangs(tasks):
     start = time.monotonic()
-    kept = tasks("hangs", "a", most=4)
-    assert kept[0] == ("hangs", {"error": "took more than 4 s"}) and kept[1][1]["task"] == "a"
-    assert time.monotonic() - start < 40
+    kept = tasks("hangs", "a", most=10)
+    assert kept[0] == ("hangs", {"error": "took more than 10 s"}) and kept[1][1]["task"] == "a"
+    assert time.monotonic() - start < 60
 
 
 def test_the_end_of_the_time(tasks):
-    """What is not done then is left out: it can be done in another call."""
-    kept = tasks("a", "hangs", "b", until=time.monotonic() + 5)
+    """Tasks that are not finished then are left out: another call can run them."""
+    kept = tasks("a", "hangs", "b", until=time.monotonic() + 12)
     assert [word for word, _ in kept] == ["a"]
     assert tasks("a", until=time.monotonic() - 1) == []
 
@@ -97,19 +97,19 @@ def test_a_worker_that_does_not_start():
     assert "No module named" in kept[0][1]["error"]
 
 
-def test_what_is_compiled_in_the_background(monkeypatch):
-    """Kernels of each arithmetic, and of peers those that compile; no result is kept."""
-    asked, given = [], ("torch-graphs", "torch-whole-graph", "torch")
-    monkeypatch.setattr(runner, "run", lambda module, tasks, *more: asked.append((module, tasks)))
+def test_warming_compiles_every_mode_and_compiled_peer(monkeypatch):
+    """Kernels of each arithmetic, and the peers that compile; no result is kept."""
+    started, given = [], ("torch-graphs", "torch-whole-graph", "torch")
+    monkeypatch.setattr(runner, "run", lambda module, tasks, *more: started.append((module, tasks)))
     everything.Warming(["a", "b"], ("float32", "bf16"), given, 0.0).end()
     modes = [[["warm", case, mode] for case in "ab"] for mode in ("float32", "bf16")]
     graphs = [[*task, "torch-graphs"] for tasks in modes for task in tasks]
     ours, peers = everything.WORKERS["ours"], everything.WORKERS["peers"]
     expected = [*((ours, tasks) for tasks in modes), (peers, graphs)]
-    assert sorted(asked) == sorted(expected)
+    assert sorted(started) == sorted(expected)
 
 
-# What is made of the results.
+# Rows, tables and text from the results.
 
 CASE = "2x64x128x0.05"
 
@@ -152,7 +152,7 @@ def test_text():
     assert results.steps_table(alone)[1][-1] == "-"
 
 
-def test_a_second_call_does_what_is_missing(tmp_path):
+def test_a_second_call_runs_missing_tasks(tmp_path):
     path = tmp_path / "gpu.json"
     store = results.Store(path)
     store.keep("checks", ["a", "b"], {})
@@ -164,7 +164,7 @@ def test_a_second_call_does_what_is_missing(tmp_path):
 
 
 def test_tables_of_the_documents(tmp_path):
-    """Without figures they say so."""
+    """Without figures they state that."""
     assert tables.block("gpu", tmp_path) == "Not yet measured on hardware."
     assert tables.block("gpu-kernels", tmp_path) == "Not yet measured on hardware."
     machine = {"command": "fastsnn bench gpu --json x.json", "date": "2026-01-02"}
@@ -190,7 +190,7 @@ def test_work_is_counted():
     assert cases.steps_of(Case.parse("1x1x8192")) == 8 and cases.steps_of(one) == 64
 
 
-# What rounded products are compared with.
+# References for rounded products.
 
 
 def test_the_emulated_gradients_are_the_cpu_s():
@@ -207,8 +207,8 @@ def test_the_emulated_gradients_are_the_cpu_s():
 
 
 def moved(make, mode, seed):
-    """The change of gradients when weights and features have errors up to the unit roundoff of
-    a mode; on the CPU.
+    """Return the change of gradients when weights and features have errors up to the unit
+    roundoff of a mode; on the CPU.
     """
     rng, made = np.random.default_rng(seed), []
     x, y = networks.rows(200, networks.INPUTS, networks.OUTPUTS)
@@ -229,7 +229,7 @@ def moved(make, mode, seed):
 
 
 def smooth():
-    """The same network without slopes that jump."""
+    """Return the same network without slopes that jump."""
     layers = [
         fs.Dense(29, weight_norm=True), fs.LayerNorm(), fs.Tanh(), fs.Dense(37), fs.Tanh(),
         fs.Dense(19), fs.BatchNorm(), fs.Tanh(), fs.Dropout(0.1),
@@ -262,7 +262,7 @@ def test_rounding(mode, digits):
     assert emulate.rounded(tie, mode).tolist() == [to, -to]
 
 
-# Programs beside.
+# External programs.
 
 
 def program(folder, text):
@@ -281,20 +281,20 @@ def test_the_sanitizer(tmp_path, monkeypatch):
     program(tmp_path, f"import sys\n{good}print('========= Invalid __global__ read')\nsys.exit(9)")
     error = sanitize.run("memcheck", ["float32"], 30)["error"]
     assert "exit code 9" in error and "Invalid __global__ read" in error
-    program(tmp_path, "print('========= ERROR SUMMARY: 0 errors')")  # it made no step
+    program(tmp_path, "print('========= ERROR SUMMARY: 0 errors')")  # it ran no step
     assert "error" in sanitize.run("memcheck", ["float32"], 30)
     program(tmp_path, "import time\ntime.sleep(60)")
     assert "took more than" in sanitize.run("memcheck", ["float32"], 0.5)["error"]
 
 
-def test_the_command_says_what_is_missing():
+def test_an_unknown_peer_is_refused_in_one_line():
     result = call("bench", "gpu", "--against", "jax")
     assert result.exit_code != 0 and len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.torch
 def test_pytorch_is_measured(monkeypatch):
-    """As on a GPU, except for torch.compile and CUDA graphs."""
+    """PyTorch is measured as on a GPU, except for torch.compile and CUDA graphs."""
     pytest.importorskip("torch")
     monkeypatch.setattr(cases, "STEPS", 2)
     request = {"seconds": 0.001}

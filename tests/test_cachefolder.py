@@ -1,5 +1,5 @@
-"""Folders that may hold compiled code, and files in them that are run: only this user's and
-root's.
+"""Folders that may hold compiled code, and the files in them that are executed: only those of
+this user and of root.
 """
 
 import os
@@ -23,7 +23,7 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files 
 
 @pytest.fixture
 def places(tmp_path, monkeypatch):
-    """(the folder that FASTSNN_CACHE names, the one to fall back on), neither made yet."""
+    """Return (the folder that FASTSNN_CACHE names, the fallback), neither created yet."""
     monkeypatch.setenv("FASTSNN_CACHE", str(tmp_path / "own"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     return tmp_path / "own" / NAME, tmp_path / "temporary" / f"fastsnn-{os.getuid()}" / NAME
@@ -60,7 +60,9 @@ def test_names_without_a_root(places, monkeypatch, tmp_path):
 
 
 def test_a_user_without_a_home(places, monkeypatch, tmp_path):
-    """platformdirs then gives "~/.cache/fastsnn", which would be made in the current folder."""
+    """platformdirs then returns "~/.cache/fastsnn", which would be created in the current
+    folder.
+    """
     import platformdirs
 
     monkeypatch.chdir(tmp_path)
@@ -83,8 +85,8 @@ def test_new_folders_are_private_whatever_the_umask_is(places):
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_a_folder_that_others_may_write_is_left_aside(places, tmp_path, monkeypatch, mode, level):
-    """The folder itself, the one that was named, and one above that."""
+def test_a_folder_that_others_may_write_is_not_used(places, tmp_path, monkeypatch, mode, level):
+    """Parametrized: the folder itself, the named one, and a parent."""
     _, fallback = places
     monkeypatch.setenv("FASTSNN_CACHE", str(tmp_path / "above" / "own"))
     own = tmp_path / "above" / "own" / NAME
@@ -108,7 +110,7 @@ def test_a_parent_with_the_sticky_bit_may_be_open(places):
 
 @as_root
 @pytest.mark.parametrize("level", [0, 1])
-def test_a_folder_of_somebody_else_is_left_aside(places, level):
+def test_a_folder_of_another_user_is_not_used(places, level):
     own, fallback = places
     own.mkdir(parents=True, mode=0o700)
     os.chown([own, own.parent][level], STRANGER, -1)
@@ -144,7 +146,7 @@ def test_a_link_in_the_temporary_folder_is_refused(places, tmp_path):
 
 
 def test_links_of_the_system_are_followed(monkeypatch):
-    """Links like /home -> /data/home, which only root can have made."""
+    """Links like /home -> /data/home, which only root can have created."""
     parent = os.stat("/")
     link = os.stat_result((0o120777, 0, 0, 1, 0, 0, 0, 0, 0, 0))
     if parent.st_uid or parent.st_mode & 0o022:
@@ -177,7 +179,7 @@ def test_no_temporary_folder(places, tmp_path, monkeypatch):
 
 @pytest.fixture
 def read_only(places, monkeypatch):
-    """The named folder cannot be written, not even by root."""
+    """Make the named folder unwritable, even for root."""
     own, fallback = places
     make = tempfile.TemporaryFile
 
@@ -192,7 +194,7 @@ def read_only(places, monkeypatch):
     monkeypatch.undo()
 
 
-def test_an_empty_read_only_folder_is_left_aside(read_only):
+def test_an_empty_read_only_folder_is_not_used(read_only):
     own, fallback = read_only
     assert paths() == [fallback] and "Read-only file system" in found().refused[0]
 
@@ -210,7 +212,7 @@ def triple(x):
 
 @pytest.fixture
 def entry(monkeypatch):
-    """Loads an entry with such places; returns the log."""
+    """Load an entry with these folders; return the log."""
     monkeypatch.setattr(jit, "_reported", False)
     monkeypatch.setattr(kernel_cache, "_warned", set())
 
@@ -230,7 +232,7 @@ def test_a_read_only_cache_is_used_and_completed_elsewhere(entry, tmp_path, capl
     kernel = entry(image, own)
     assert kernel.on_disk() and kernel(2) == 6
     assert not os.listdir(own.path) and len(caplog.records) == said
-    for path in image.path.glob("*.nbi"):  # as of another processor
+    for path in image.path.glob("*.nbi"):  # like that of another processor
         path.unlink()
     before = sorted(os.listdir(image.path))
     assert entry(image, own)(2) == 6
@@ -248,7 +250,7 @@ def test_a_damaged_read_only_cache_is_not_written(entry, tmp_path, caplog):
 
 
 def evil(path):
-    """An index that runs code when it is read."""
+    """Write an index that runs code when it is read."""
     path.write_bytes(pickle.dumps(Evil(path.parent / "run")))
 
 
@@ -283,7 +285,7 @@ def foreign_folder(path):
 
 @pytest.mark.parametrize("change", [foreign, open_to_all, linked, open_folder, foreign_folder])
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
-def test_what_changes_after_the_import_is_not_run(entry, tmp_path, caplog, change, suffix):
+def test_entries_changed_after_the_import_are_not_run(entry, tmp_path, caplog, change, suffix):
     if "foreign" in change.__name__ and os.getuid():
         pytest.skip("only root can give files away")
     folder = tmp_path / "cache"
@@ -300,7 +302,7 @@ def test_what_changes_after_the_import_is_not_run(entry, tmp_path, caplog, chang
     assert "the code there is not used, the kernel is compiled again" in caplog.text
     folder.chmod(0o700)
     os.chown(folder, os.getuid(), -1)
-    if change not in (open_folder, foreign_folder):  # the folder is ours and has a good entry now
+    if change not in (open_folder, foreign_folder):  # the folder is ours and has a valid entry now
         caplog.clear()
         assert entry(place)(2) == 6 and not caplog.records
 
@@ -323,7 +325,7 @@ IMPORT = "import fastsnn.kernels.jit as jit; print(jit.CACHE_FOLDER, jit.CACHE.r
 
 @as_root
 def test_import_without_any_folder(tmp_path):
-    """A root that cannot be written, as in a container: no traceback, and no cache."""
+    """The root file system is read-only, as in a container: no traceback, and no cache."""
     command = f"mount --make-rprivate / && mount -o remount,bind,ro / && cd / && {sys.executable} "
     env = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     env["TMPDIR"] = "/nonexistent"

@@ -1,4 +1,4 @@
-"""Callbacks: when they are called, and early stopping."""
+"""Callbacks: order of calls, and early stopping."""
 
 import numpy as np
 import pytest
@@ -66,18 +66,18 @@ class Ends(Callback):
     "derived, watched", [(Ends(), False), (fs.EarlyStopping(), False), (Log([]), True)]
 )
 def test_methods_inherited_from_callback_cost_nothing(derived, watched, monkeypatch):
-    """Only a method `on_batch_end` of its own limits a training to one step per native call."""
-    trainer, asked = trainer_of(), set()
-    several = trainer._engine.steps_at_once
+    """Only an overridden `on_batch_end` limits a training to one step per native call."""
+    trainer, queried = trainer_of(), set()
+    several = trainer._engine.steps_per_call
 
-    def steps_at_once(samples, is_watched):
-        asked.add(is_watched)
+    def steps_per_call(samples, is_watched):
+        queried.add(is_watched)
         return several(samples, is_watched)
 
-    monkeypatch.setattr(trainer._engine, "steps_at_once", steps_at_once)
+    monkeypatch.setattr(trainer._engine, "steps_per_call", steps_per_call)
     x, y = problem()
     trainer.fit(x, y, 3, 10, validation_data=(x, y), callbacks=[derived])
-    assert asked == {watched}
+    assert queried == {watched}
 
 
 def test_a_callback_may_derive_from_callback():
@@ -85,7 +85,7 @@ def test_a_callback_may_derive_from_callback():
 
 
 class Script:
-    """Puts figures into the history as if they had been measured, and marks the parameters."""
+    """Writes figures into the history as if they had been measured, and marks the parameters."""
 
     def __init__(self, values, name="validation_loss"):
         self.values, self.name = values, name
@@ -106,7 +106,7 @@ class Script:
         ([6, 5, 4, 3, 2, 1], 1, 6, 6),
         ([3, 2, 3, 1, 3, 3], 2, 6, 4),
         ([2, 1, 3, 3, 3, 3], None, 6, 2),
-        ([float("nan"), 2, 1, 3, 3, 3], 2, 5, 3),  # what could not be measured is no best
+        ([float("nan"), 2, 1, 3, 3, 3], 2, 5, 3),  # an epoch without a figure is not the best
     ],
 )
 def test_early_stopping(values, patience, stops_after, best):
@@ -115,9 +115,22 @@ def test_early_stopping(values, patience, stops_after, best):
     history = trainer.fit(*problem(), epochs=6, callbacks=[Script(values), stopping])
     assert len(history) == stops_after and trainer.network.parameters[0] == best
     assert best_epoch(history, "validation_loss") == best - 1
+    assert stopping.best_epoch == best == history[best - 1]["epoch"]
 
 
-def test_early_stopping_of_what_should_grow():
+def test_the_best_epoch_belongs_to_the_last_fit():
+    stopping = fs.EarlyStopping("validation_loss")
+    assert stopping.best_epoch is None
+    trainer, script = trainer_of(), Script([3, 1, 2, 0.5])
+    history = trainer.fit(*problem(), epochs=3, callbacks=[script, stopping])
+    assert stopping.best_epoch == 2
+    trainer.fit(*problem(), epochs=4, callbacks=[script, stopping], history=history)
+    assert stopping.best_epoch == 4 == history[-1]["epoch"]
+    stopping.on_fit_start(trainer, 1, 1)
+    assert stopping.best_epoch is None
+
+
+def test_early_stopping_of_a_figure_to_maximize():
     trainer = trainer_of()
     script = Script([0.1, 0.5, 0.4, 0.3], "validation_accuracy")
     stopping = fs.EarlyStopping("validation_accuracy", patience=2)
@@ -133,7 +146,7 @@ def test_early_stopping_without_restoring():
 
 
 def test_early_stopping_restores_all_of_the_best_weights():
-    """Weights that were really trained, on data that it cannot generalize from."""
+    """The weights are from a real training, on data that it cannot generalize from."""
     rng = np.random.default_rng(3)
     x, xv = rng.normal(size=(2, 60, 6)).astype(np.float32)
     y, yv = rng.integers(3, size=(2, 60))
@@ -147,7 +160,7 @@ def test_early_stopping_restores_all_of_the_best_weights():
     assert trainer.evaluate(xv, yv)["loss"] == history[best]["validation_loss"]
 
 
-def test_early_stopping_says_what_it_misses():
+def test_early_stopping_names_the_missing_figure():
     with pytest.raises(ValueError, match="monitor: one of train_loss is required, got 'validat"):
         trainer_of().fit(*problem(), epochs=2, callbacks=[fs.EarlyStopping()])
     with pytest.raises(ValueError, match="EarlyStopping: patience must be at least 1, got 0"):

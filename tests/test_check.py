@@ -1,5 +1,5 @@
-"""Conversion at the edge: what is no float32 array becomes one, once, and with the same results;
-weights of classes in all their forms; NumPy's numbers where Python's are.
+"""Conversion at the edge: arrays are converted to float32 once, with the same results; class
+weights in all their forms; NumPy's numbers in place of Python's.
 """
 
 import numpy as np
@@ -149,6 +149,6 @@ def test_numpy_numbers_are_numbers():
         lambda: fs.EarlyStopping(patience=2.5),
     ],
 )
-def test_what_is_no_whole_number(call):
+def test_integers_are_required(call):
     with pytest.raises(TypeError, match="must be an int, got"):
         call()

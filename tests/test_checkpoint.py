@@ -1,5 +1,5 @@
-"""Model files: what is written comes back to the bit, what is damaged is refused, and the previous
-file outlives a failed writing.
+"""Model files: contents survive a round trip to the bit, damaged files are refused, and the
+previous file survives a failed write.
 """
 
 import errno
@@ -64,7 +64,7 @@ def same(one, two):
         assert a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes(), name
 
 
-def test_a_network_comes_back(tmp_path):
+def test_a_network_survives_a_round_trip(tmp_path):
     net = trained("classification")[0].network
     net.save(tmp_path / "n.safetensors")
     found = fs.load(tmp_path / "n.safetensors")
@@ -75,7 +75,7 @@ def test_a_network_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_model_comes_back(tmp_path, task):
+def test_a_model_survives_a_round_trip(tmp_path, task):
     model, raw, *_ = trained(task)
     path = tmp_path / "m.safetensors"
     model.save(path)
@@ -89,17 +89,17 @@ def test_a_model_comes_back(tmp_path, task):
     for name in NAMES:
         assert getattr(found, name) == getattr(model, name)
     same({"": found.predict(raw)}, {"": model.predict(raw)})
-    same(fs.load(path).state_dict(), model.network.state_dict())  # its network by itself
+    same(fs.load(path).state_dict(), model.network.state_dict())  # its network alone
 
 
 @pytest.mark.parametrize("optimizer", [fs.SGD(0.01), fs.SGD(0.01, momentum=0.9), fs.AdamW(0.01)])
-def test_a_training_comes_back(tmp_path, optimizer):
+def test_a_training_survives_a_round_trip(tmp_path, optimizer):
     model, _, trainer, history, (x, y) = trained("multitask", optimizer)
     path = tmp_path / "last.safetensors"
     config = {"seed": 2**64 - 1, "rate": 0.1, "name": "ä", "threads": None}
     checkpoint.save_training(path, model, trainer, history, config)
-    found, state, behind, options = checkpoint.load_training(path)
-    assert behind == history and options == config
+    found, state, records, options = checkpoint.load_training(path)
+    assert records == history and options == config
     again = fs.Trainer(found.network, trainer.loss, optimizer, threads=1, seed=3)
     again.load_state_dict(*state)
     for _ in range(3):
@@ -114,7 +114,7 @@ def test_a_file_is_the_same_whenever_it_is_written(tmp_path):
     model, _ = new_model()
     model.save(tmp_path / "m")
     first = (tmp_path / "m").read_bytes()
-    for _ in range(20):  # what is written in no fixed order would come in another one
+    for _ in range(20):  # an unordered collection would be written in another order
         model.save(tmp_path / "m")
         assert (tmp_path / "m").read_bytes() == first
 
@@ -138,7 +138,7 @@ READERS = {"load": fs.load, "load_model": fs.load_model, "training": checkpoint.
 
 
 def refused(path, *parts, reader=fs.load_model):
-    """It raises ValueError, with a text of one line that names the file and holds all parts."""
+    """Require a ValueError with a text of one line that names the file and contains all parts."""
     with pytest.raises(ValueError) as caught:
         reader(path)
     text = str(caught.value)
@@ -158,7 +158,7 @@ def test_truncated(written, reader):
 
 
 def test_one_byte_changed(written):
-    """Anywhere: in the sizes, the names, the description, the padding, a number of a tensor."""
+    """The byte may be anywhere: sizes, names, description, padding, a number of a tensor."""
     whole = bytearray(written.read_bytes())
     head = 8 + struct.unpack("<Q", whole[:8])[0]
     places = {*range(8), *range(8, head, 5), head, *range(head, len(whole), 7), len(whole) - 1}
@@ -189,7 +189,7 @@ def test_no_model_file(tmp_path):
 
 
 def rewritten(path, change):
-    """The file with another description and other tensors, its checksum right."""
+    """Write the file with another description and other tensors, and a correct checksum."""
     tensors, description = modelfile.read(path)
     change(tensors, description)
     description["crc32"] = modelfile.checksum(description, tensors)
@@ -274,7 +274,7 @@ def test_a_failed_writing_keeps_the_file(written, monkeypatch, step):
     assert os.listdir(written.parent) == [written.name]
 
 
-def test_where_no_file_can_be(tmp_path):
+def test_paths_that_cannot_be_written(tmp_path):
     net = new_model()[0].network
     with pytest.raises(RuntimeError, match=r"No such file or directory.*another folder"):
         net.save(tmp_path / "absent" / "n.safetensors")

@@ -1,5 +1,5 @@
-"""Crafted model files with right checksums: each is refused in one line before anything is computed
-with it, at a cost that the size of the file bounds.
+"""Crafted model files with correct checksums: each is refused in one line before it is used, at
+a cost bounded by the size of the file.
 """
 
 import json
@@ -23,7 +23,7 @@ NAMES = {"classification": 0, "multitask": 1, "regression": 2}
 
 
 def said(path, data, reader=fs.load_model):
-    """The message, of one line, with which a file of these bytes is refused."""
+    """Return the one-line message with which a file of these bytes is refused."""
     path.write_bytes(data)
     with pytest.raises(ValueError) as caught:
         reader(path)
@@ -66,7 +66,7 @@ DESCRIPTIONS = {
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_descriptions_that_make_no_sense(name, tmp_path):
+def test_invalid_descriptions(name, tmp_path):
     changes, text = DESCRIPTIONS[name]
     assert text in said(tmp_path / "m", described(**changes))
 
@@ -80,7 +80,7 @@ def test_classes_are_for_classification_alone(tmp_path):
 
 
 def rescaled(name, task="regression", shape=None, value=None, dtype=None):
-    """A file whose tensor `name` is of another shape or type, or begins with another value."""
+    """Return a file whose tensor `name` has another shape or type, or another first value."""
     description, entries, tensors = parts(target_model.SEEDS[NAMES[task]])
     arrays = {}
     for other, entry in entries.items():
@@ -118,7 +118,7 @@ STANDARDIZERS = {
 
 
 @pytest.mark.parametrize("name", STANDARDIZERS)
-def test_numbers_that_make_no_sense(name, tmp_path):
+def test_invalid_numbers(name, tmp_path):
     tensor, change, text = STANDARDIZERS[name]
     assert text in said(tmp_path / "m", rescaled(tensor, **change))
 
@@ -130,7 +130,7 @@ def test_targets_are_for_regression_alone(tmp_path):
 
 
 def test_float64_standardizers_are_kept(tmp_path):
-    """Version 0.1 wrote float32; both come back with their bits."""
+    """Version 0.1 wrote float32; both kinds survive a round trip to the bit."""
     for dtype in (np.float32, np.float64):
         model = target_model.models()[0]
         inputs = type(model.inputs)(np.full(3, 0.1, dtype), np.full(3, 1.7e9, dtype))
@@ -182,14 +182,14 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_headers_that_make_no_sense(name, tmp_path):
+def test_invalid_headers(name, tmp_path):
     data, text = HEADERS[name]
     for reader in (fs.load, fs.load_model, checkpoint.load_training):
         assert text in said(tmp_path / "m", data, reader)
 
 
 def test_a_small_file_costs_little(tmp_path):
-    """Layers of 6 GB that no tensor in the file stands for."""
+    """The description has layers of 6 GB, for which the file has no tensor."""
     wide = [DENSE | {"units": 30_000}, {"type": "SELU", "fixed_point": [0.0, 1.0]}, DENSE]
     data = [
         described(layers=wide, input_size=50_000),
@@ -216,7 +216,7 @@ def test_no_weights_are_drawn_for_a_file(tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_cut_while_it_is_read(tmp_path, monkeypatch):
-    """A mapped file would end the process."""
+    """If the file were mapped, this would end the process."""
     path = tmp_path / "m"
     fs.mlp(100, 2, layers=1, width=100).save(path)  # larger than the buffer of an open file
     real = np.empty
@@ -240,7 +240,7 @@ def test_nothing_is_written_that_would_be_refused(tmp_path):
         fs.Model(*parts, None, ("a", "a")).save(path)
     state = model.network.state_dict()
     for name in ("0.weight", "3.bias"):
-        view = model.network.buffer._tensors[name]  # as a fault of an engine would write
+        view = model.network.buffer._tensors[name]  # as a faulty engine would
         for value in (np.nan, np.inf, -np.inf):
             view.flat[-1] = value
             with pytest.raises(FloatingPointError, match=f"{name} has NaN or infinity; nothing"):
@@ -252,7 +252,7 @@ def test_nothing_is_written_that_would_be_refused(tmp_path):
 
 
 def test_the_umask_is_left_alone(tmp_path):
-    """A file that another thread makes meanwhile keeps its permissions."""
+    """A file that another thread creates in the meantime keeps its permissions."""
     stop, seen = threading.Event(), set()
 
     def others():

@@ -1,4 +1,4 @@
-"""The commands as a user calls them: what goes to stdout, what to stderr, and the files."""
+"""The commands as a user calls them: stdout, stderr, and the files."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ def rows_of(text):
 
 
 def flowers(folder, n=120):
-    """Three classes with names; the features are in columns b and a."""
+    """Write three named classes; the features are in columns b and a."""
     rng = np.random.default_rng(5)
     kinds = np.array(["rose", "tulip", "oak, old"])[np.arange(n) % 3]
     b = rng.normal(size=n) + 4 * (np.arange(n) % 3)
@@ -79,6 +79,7 @@ def test_ways_to_start(how, folder):
     info = json.loads(out)
     assert info["fastsnn"] == __version__ and info["threads"] >= 1
     assert info["panel_samples"] == 2 * info["vector_width"]
+    assert {info["kernels_compiled"], info["kernels_compiled_1_thread"]} <= {True, False}
 
 
 def test_train_prints_one_json_object(folder):
@@ -186,7 +187,7 @@ def test_without_a_header_the_target_is_remembered_by_its_column(folder):
 
 
 def test_a_figure_that_cannot_be_measured_is_null(folder):
-    """AUC of a task without positive labels: the loss chooses the best epoch."""
+    """AUC of a task without positive labels is null; the loss selects the best epoch."""
     x = np.random.default_rng(4).normal(size=(60, 2))
     path = write_table(folder / "t.csv", "abcd", [[*row, 0, 0] for row in x])
     options = ("--task", "multitask", *SMALL)
@@ -212,13 +213,13 @@ def test_reader_of_the_pipe_has_gone(folder):
     process = start("predict", "--model", "run", "--data", "digits")
     process.stdout.close()
     said = [line for line in process.stderr if not line.startswith("fastsnn: compil")]
-    assert said == []  # on a new machine it may say that it compiles, and nothing else
+    assert said == []  # on a new machine it may report compilation, and nothing else
     process.stderr.close()
     process.wait()
 
 
 def test_live_display_on_a_terminal(folder):
-    """Text that moves goes to stderr, which is a terminal here; stdout stays clean."""
+    """A live display goes to stderr, which is a terminal here; stdout stays clean."""
     ours, theirs = pty.openpty()
     code = (
         "import fastsnn.runs.console, fastsnn.cli, sys\n"

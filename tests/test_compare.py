@@ -1,7 +1,7 @@
-"""`fastsnn compare`: a small network in both, one side made wrong, and what it says when something
-is missing.
+"""`fastsnn compare`: a small network in both systems, a wrong weight on one side, and messages
+if something is missing.
 
-Bounds are those of tolerance.py. Times are not looked at.
+Bounds are those of tolerance.py. Times are not checked.
 """
 
 import importlib.machinery
@@ -30,7 +30,7 @@ GRADIENT = tolerance.gradient(DEPTH, FAN, CASE.batch)
 
 
 def parity(folder, **more):
-    """(request, what `compare.parity` finds)."""
+    """Return (request, result of `compare.parity`)."""
     request = {
         "case": str(CASE), "optimizer": "sgd", "learning_rate": 0.05, "steps": STEPS, "threads": 1,
         "seed": (7 << 32) + 11, "folder": str(folder),
@@ -55,7 +55,9 @@ def assert_close(found):
 @pytest.mark.torch
 @with_torch
 def test_the_command(tmp_path):
-    """Tables on stdout, progress on stderr, JSON; the picture where matplotlib is installed."""
+    """Tables go to stdout, progress to stderr, results to JSON; a figure if matplotlib is
+    installed.
+    """
     words = ["--json", tmp_path / "c.json"]
     if installed("matplotlib"):
         words += ["--plot", tmp_path / "c.png"]
@@ -89,8 +91,8 @@ def test_adam(tmp_path):
 @pytest.mark.torch
 @with_torch
 def test_a_wrong_weight_is_seen(tmp_path, monkeypatch):
-    """One weight of the second layer is another one for PyTorch: the first layer's activations
-    agree, and nothing behind it does.
+    """PyTorch gets another weight in the second layer: the activations of the first layer agree,
+    and those of all later layers differ.
     """
     run = child.run
 
@@ -131,7 +133,7 @@ def test_other_masks_are_seen(tmp_path, monkeypatch):
 
 
 def test_the_other_side_of_0():
-    """Counted where SELU's input changes its sign, and not where dropout hides it."""
+    """Changed signs of SELU's input are counted, except where dropout hides them."""
     b = 0.25
     ours = {"activation.1": np.float32([[b + 1, b - 1, b - 1, b + 1]])}
     sides = np.int8([[1, -1, 1, 0]])
@@ -142,7 +144,7 @@ def test_the_other_side_of_0():
 
 @pytest.mark.parametrize("rate", [0.0, 0.05, 0.5])
 def test_affine_keeps_mean_and_variance(rate):
-    """Of a value with mean 0 and variance 1 that becomes -lambda alpha with probability p."""
+    """A value of mean 0 and variance 1 becomes -lambda alpha with probability p."""
     a, b = compare_twin.affine(rate)
     p, dropped = round(rate * 65536) / 65536, -compare_twin.ALPHA_PRIME
     mean = a * p * dropped + b
@@ -182,7 +184,7 @@ def test_a_folder_that_is_not_there(monkeypatch, tmp_path, option, name):
     assert os.listdir(tmp_path) == []
 
 
-def test_words_that_make_no_sense(monkeypatch, tmp_path):
+def test_invalid_options(monkeypatch, tmp_path):
     missing(monkeypatch)
     result = call("compare", "--case", "8x64")
     assert result.exit_code == 2 and "'--case': 8x64: a case is" in result.stderr

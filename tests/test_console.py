@@ -32,6 +32,13 @@ def test_counts(n, noun, text):
         ("learning_rate", 1e28, "learning rate  1e+28"),
         ("validation_r2", -0.0, "validation r2  0.0000"),
         ("validation_loss", float("inf"), "validation loss  inf"),
+        ("validation_rmse", 9.4989, "validation rmse  9.499"),
+        ("validation_rmse", 11.7, "validation rmse  11.70"),
+        ("validation_rmse", 117.0, "validation rmse  117.0"),
+        ("validation_rmse", 999.96, "validation rmse  1,000"),
+        ("validation_rmse", 9.99996, "validation rmse  10.00"),
+        ("validation_rmse", 0.99996, "validation rmse  1.000"),
+        ("validation_rmse", 0.05, "validation rmse  0.0500"),
         ("data_cache", "x", "data cache  x"),
     ],
 )

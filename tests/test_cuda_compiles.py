@@ -12,8 +12,8 @@ if importlib.util.find_spec("numba_cuda") is None:
     pytest.skip("numba-cuda is not installed: pip install '.[cuda13]'", allow_module_level=True)
 
 REGISTERS = 65536  # of a multiprocessor
-SHARED = 48 << 10  # bytes of a block, unless more are asked for at its launch
-# What NVIDIA's library computes in float32 is not rounded operation by operation.
+SHARED = 48 << 10  # bytes of a block, unless the launch requests more
+# NVIDIA's library does not round float32 operation by operation.
 USES_LIBRARY = {"fastsnn_softmax", "fastsnn_sigmoid"}
 
 
@@ -44,13 +44,13 @@ def test_every_operation_is_rounded_as_written(compiled):
     """`mul.f32` without a rounding mode may be fused with a sum by the assembler."""
     free = {f["name"]: f["free"] for f in compiled if f["free"] and "_narrow_" not in f["name"]}
     assert free.keys() <= USES_LIBRARY
-    for f in narrow(compiled):  # nothing but its losses
+    for f in narrow(compiled):  # only its losses
         assert f["free"] == sum(free.values()), f
     assert names(f for f in compiled if f["flushed"]) == []
 
 
-def test_parameters_are_what_a_launch_hands_over(compiled):
-    """One for each argument: an address and an integer of 64 bits, a float32."""
+def test_parameters_match_the_arguments_of_a_launch(compiled):
+    """There is one for each argument: an address and an integer of 64 bits, a float32."""
     kinds = {"int64": "u64", "float32": "f32"}
     for f in compiled:
         assert f["parameters"] == [kinds.get(a, "u64") for a in f["arguments"]], f["name"]
@@ -77,7 +77,7 @@ def test_registers_allow_a_block(compiled):
 
 
 def test_products_are_fused_and_read_vectors(compiled):
-    """depth x rows x columns of a thread: fused multiply-adds of one buffer, written out."""
+    """depth x rows x columns of a thread: fused multiply-adds of one buffer, unrolled."""
     products = [f for f in compiled if f["name"].startswith(("fastsnn_dense_", "fastsnn_weights_"))]
     products = [f for f in products if "_sum_" not in f["name"]]
     products = [f for f in products if not cuda_kernels.TENSOR.search(f["name"])]
@@ -89,8 +89,8 @@ def test_products_are_fused_and_read_vectors(compiled):
 
 
 def test_tensor_cores_are_used(compiled):
-    """Each instruction that a tile needs, of the mode; operands rounded once on their way to shared
-    memory, written and read as vectors. In float32 none.
+    """All instructions that a tile of the mode needs occur; operands are rounded once on their
+    way to shared memory, written and read as vectors. In float32 there are none.
     """
     seen = set()
     for f in compiled:
@@ -124,7 +124,7 @@ def narrow(compiled):
 
 
 def test_the_narrow_schedule_fits_a_block(compiled):
-    """Its products are written out and read vectors; and all shared memory is static."""
+    """Its products are unrolled and read vectors; all shared memory is static."""
     from fastsnn.kernels.cuda import passes
 
     for f in narrow(compiled):

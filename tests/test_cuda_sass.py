@@ -15,8 +15,8 @@ from fastsnn.kernels import activations, updates
 if importlib.util.find_spec("numba_cuda") is None or cuda_sass.nvdisasm() is None:
     pytest.skip("no disassembler: pip install '.[dev-cuda]'", allow_module_level=True)
 
-# Comparisons that may implement each one of the source: itself or its negation. GEU is "not less",
-# true for NaN.
+# Comparisons that may implement a comparison of the source: itself or its negation. GEU is "not
+# less", true for NaN.
 SENSES = {
     "is number": (("NAN", "NUM"), "R", "R"),
     "is finite": (("LT", "GEU", "NE", "EQU"), "|R|", "+INF"),
@@ -33,16 +33,16 @@ SENSES = {
     "not too short": (("GT", "LEU"), "R", "1.000000003171076851e-30"),
 }
 DIRECTIONS = ["is finite", "direction", "not too long", "not too short"]
-# Lower bounds that the argument of the function is clamped to, unless it is NaN.
+# Lower bounds that clamp the argument of the function, unless it is NaN.
 LEAST = {"exp": "-104", "exp - 1": "-32", "within -15": "-15", "within -120": "-120"}
-# Comparisons, in y and in dy/dz, of activations whose slope is computed from z.
+# Comparisons in y and dy/dz of activations whose slope is computed from z.
 SMOOTH = {
     "gelu": ["positive", "exp", "within 15", "within -15"],
     "gelu_tanh": ["positive", "exp of -|x|", "within 15", "within -15"],
     "mish": ["positive", "exp of -|x|", "within 120", "within -120"],
 }
 PLACES = "finish", "activation_backward", "dense_forward", "dense_backward", "try"
-# Comparisons in the source of kernels, by prefixes of their names.
+# Comparisons in the source of kernels, by prefixes of kernel names.
 WRITTEN = {
     "total_weight": ["is number", "positive"],
     "mean_loss": ["is finite", "above"],
@@ -85,7 +85,7 @@ WRITTEN = {
     "try_sigmoid": ["positive", "exp"],
 }
 LOGARITHMS = "sigmoid", "softmax", "narrow", "try_"  # NVIDIA's library compares in them
-# Their labels and features are compared right after the load.
+# Kernels whose labels and features are compared right after the load.
 READ = "total_weight", "try_is_number", "try_is_finite"
 
 
@@ -160,7 +160,7 @@ def test_all_architectures(compared):
     for architecture in (*cuda_kernels.ARCHITECTURES, cuda_kernels.LATER):
         kernels = {name for name, a in compared if a == architecture}
         assert {"total_weight", "mean_loss", "sigmoid", "softmax", "finish_selu"} <= kernels
-        # Three for each of three conditions; larger, exponential and sigmoid; function and slope
-        # of each activation.
+        # Three for each of three conditions; larger, exponential and sigmoid; function and slope of
+        # each activation.
         tried = 3 * 3 + 3 + 2 * len(activations.CODES)
         assert sum(name.startswith("try_") for name in kernels) == tried

@@ -1,4 +1,4 @@
-"""The built-in digits, and `load` on the whole."""
+"""The built-in digits, and `load` as a whole."""
 
 import dataclasses
 import gzip
@@ -179,7 +179,7 @@ def test_datasets_are_frozen():
 
 
 def test_import_is_light():
-    # fastsnn/__init__.py may load what it likes; the data part by itself must not.
+    # fastsnn/__init__.py may import more; the data part by itself must not.
     code = (
         "import sys, types; p = types.ModuleType('fastsnn'); p.__path__ = ['fastsnn'];"
         "sys.modules['fastsnn'] = p; import fastsnn.data; fastsnn.data.load('digits');"

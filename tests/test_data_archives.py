@@ -34,7 +34,9 @@ def little_memory():
 
 
 def archive(path, packing=zipfile.ZIP_DEFLATED, content=b"1,2\n", name="a.npy", **fields):
-    """A zip archive with one member, and other numbers in its entry of the central directory."""
+    """Write a zip archive with one member, and other numbers in its entry of the central
+    directory.
+    """
     with zipfile.ZipFile(path, "w", packing) as file:
         file.writestr(zipfile.ZipInfo(name), content, packing)
     data = bytearray(path.read_bytes())
@@ -132,7 +134,7 @@ def test_all_members_together_have_a_limit(tmp_path, monkeypatch):
         assert "must have at most 3,999 bytes" in message(members.whole, file, path)
 
 
-# ---- arrays of the cache, and those that come with data sets
+# ---- arrays of the cache, and those that data sets include
 
 HEADER = npy(np.arange(3.0))
 
@@ -181,7 +183,7 @@ def test_bombs_of_gzip(tmp_path, monkeypatch):
             next(file)
 
     assert "at most 1,048,576 bytes" in message(line)
-    (tmp_path / "plain").write_bytes(bytes(2 * MB))  # is as large as it looks
+    (tmp_path / "plain").write_bytes(bytes(2 * MB))  # small when unpacked
     assert len(read_bytes(tmp_path / "plain")) == 2 * MB
 
 
@@ -250,7 +252,7 @@ def test_bombs_of_tar(tmp_path, monkeypatch):
     whole = tmp_path / "whole.tar"
     tar(whole, {"data_batch_1.bin": b"1"}, "w:")
     data = bytearray(whole.read_bytes())
-    data[124:136] = b"\x80" + b"\xff" * 11  # a size below zero, as GNU tar writes it
+    data[124:136] = b"\x80" + b"\xff" * 11  # a negative size, as GNU tar writes it
     data[148:156] = b"%06o\0 " % (256 + sum(data[:148]) + sum(data[156:512]))
     path.write_bytes(gzip.compress(data))
     assert "must be the complete original archive of CIFAR-10" in message(cifar10batches.read, path)
@@ -259,7 +261,7 @@ def test_bombs_of_tar(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "batch",
     [
-        b"\x80\x02Nr\xff\xff\xff\x7f.",  # put into a memo of two thousand million places
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # stored in a memo at index two thousand million
         b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b".",
         b"\x80\x05\x96" + b"\xff" * 7 + b"\x7f.",
         b"(" * 5000 + b".", b"\x80\x02" + b"](" * 3000 + b"e" * 3000 + b".",
@@ -296,7 +298,7 @@ def test_pixels_that_no_integer_holds(tmp_path):
 # ---- helpers
 
 
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_not_files(tmp_path):
     assert "must be a file, is a folder" in message(read_bytes, tmp_path)
     os.mkfifo(tmp_path / "pipe")
     assert "must be a regular file, is a pipe" in message(read_bytes, tmp_path / "pipe")
@@ -318,7 +320,7 @@ def test_every_exception_of_a_library_is_one_line():
         assert error.isprintable() and error.endswith("; copy or download it again")
 
 
-def test_what_the_machine_refuses_is_no_damage():
+def test_errors_of_the_machine_are_not_damage():
     for given, raised in (
         (PermissionError(13, "no"), PermissionError), (MemoryError(), RuntimeError),
         (KeyboardInterrupt(), KeyboardInterrupt),

@@ -1,4 +1,4 @@
-"""`fastsnn data list` and `fetch`: what is where, downloads from a local server, terms."""
+"""`fastsnn data list` and `fetch`: locations, downloads from a local server, terms."""
 
 import ast
 import dataclasses
@@ -44,7 +44,7 @@ ARCHIVE = archive()
 
 @pytest.fixture
 def small(monkeypatch):
-    """A server with a little HTRU2: small(checksum) makes it the one that is fetched."""
+    """Serve a small HTRU2: small(checksum) makes it the file that is fetched."""
     with serving({"/b/htru2.zip": ARCHIVE, "/c/htru2.zip": ARCHIVE[:-9] + b"x"}) as server:
 
         def use(checksum, *mirrors):
@@ -86,7 +86,7 @@ def test_fetch_takes_the_next_mirror(small, folder, kind):
     assert len(load_folds("htru2")) == 40
 
 
-def test_fetch_goes_on_where_it_stopped(small, folder):
+def test_fetch_continues_a_partial_download(small, folder):
     server = small(SUMS["md5"], "b")
     part = folder / "cache" / "htru2" / "htru2.zip.part"
     part.parent.mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_fetch_leaves_nothing_wrong_behind(small, folder):
     assert not list((folder / "cache" / "htru2").glob("*.zip*[!k]"))
 
 
-def test_fetch_of_what_a_user_has(small, folder):
+def test_fetch_of_files_that_the_user_has(small, folder):
     server = small(SUMS["md5"], "b")
     (folder / "data" / "htru2").mkdir(parents=True)
     path = folder / "data" / "htru2" / "HTRU_2.csv"
@@ -164,7 +164,7 @@ def test_list_of_nothing(folder):
     assert "10 to 130,064" in lines[-1]
 
 
-def test_list_says_where_and_what(folder, monkeypatch):
+def test_list_shows_locations_and_contents(folder, monkeypatch):
     for name in (
         "cifar10/cifar10_jpeg_q75.tar.gz",
         "cifar10/order_labels.csv.gz",
@@ -258,7 +258,7 @@ def test_downloads_on_a_terminal_have_one_moving_line(monkeypatch):
 
 
 def constants(name):
-    """The texts in a file of fastsnn/data."""
+    """Return the string constants in a file of fastsnn/data."""
     source = Path(data.__file__).with_name(name).read_text()
     return {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
 

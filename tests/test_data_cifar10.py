@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def archive(monkeypatch, folder, form, batches, damage=lambda data: data):
-    """Write an original archive of these batches, and let its checksum be the published one."""
+    """Write an original archive of these batches, and replace the published checksum by its own."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as file:
         for name, data in ({"readme.html": b"<html>"} | batches).items():
@@ -53,7 +53,7 @@ def binary(batch):
 
 
 def text(value):
-    """A str of Python 2 in its pickles: SHORT_BINSTRING or BINSTRING."""
+    """Return a str of Python 2 in its pickles: SHORT_BINSTRING or BINSTRING."""
     value = value if isinstance(value, bytes) else value.encode()
     if len(value) < 256:
         return b"U" + bytes([len(value)]) + value
@@ -61,7 +61,7 @@ def text(value):
 
 
 def python2(batch, content=None, kind="u1", shape=(ROWS, 3072)):
-    """A batch as Python 2 pickled it (protocol 2), written out opcode by opcode."""
+    """Return a batch as Python 2 pickled it (protocol 2), written opcode by opcode."""
     content = IMAGES[batch].tobytes() if content is None else content
     array = b"cnumpy.core.multiarray\n_reconstruct\n" + b"cnumpy\nndarray\n" + b"K\x00\x85"
     array += text("b") + b"\x87R" + b"(K\x01M" + struct.pack("<H", shape[0])
@@ -132,12 +132,12 @@ def test_programs_are_refused(folder, monkeypatch, kind):
 
 def test_the_program_is_one(tmp_path):
     for i, data in enumerate(list(programs(tmp_path / "made").values())[:2]):
-        pickle.loads(data)  # what a plain unpickler does with it
+        pickle.loads(data)  # as a plain unpickler would
         assert (tmp_path / "made").is_dir(), i
         (tmp_path / "made").rmdir()
 
 
-# ---- what is wrong with a file
+# ---- damaged files
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_another_archive_is_not_the_original(folder):
 
 @pytest.fixture
 def jpeg(folder, monkeypatch):
-    """Three training and two test images, flat in one colour each, in the JPEG form."""
+    """Write two test images and three training images, each of one colour, in the JPEG form."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     monkeypatch.setattr(cifar10jpeg, "ROWS", {"train": 3, "test": 2})
     colours = {"train/cat/0000.jpg": 10, "train/cat/0001.jpg": 90, "train/dog/0000.jpg": 200,
@@ -215,7 +215,7 @@ def write_order(folder, lines):
 def test_jpeg_form(jpeg, monkeypatch, tmp_path):
     table = cifar10.load_cifar10()
     assert table.train.y.tolist() == [3, 5, 3] and table.test.y.tolist() == [8, 3]
-    # Flat grey images of quality 75 come back within the rounding of one coefficient, 16 / 8 / 2.
+    # Flat grey images of quality 75 are decoded within the rounding of one coefficient, 16 / 8 / 2.
     for part, greys in ((table.train, [90, 200, 10]), (table.test, [130, 50])):
         assert part.x.shape == (len(greys), 3072) and part.x.dtype == np.uint8
         assert np.abs(part.x.astype(int) - np.array(greys)[:, None]).max() <= 1
@@ -353,7 +353,7 @@ def test_figures_of_the_real_jpeg_form(real, monkeypatch, tmp_path):
         assert np.array_equal(labels["test"], arrays["test_labels_all"])
         index = arrays["test_index"]
     assert len(places) == 60_000
-    # Of the images, the first 60 of the test part: enough to see order and layout.
+    # Of the images, the first 60 of the test part: enough to check order and layout.
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     wanted = {place: name for name, (part, place) in places.items() if part == "test"}
     rows = {wanted[index[i]]: i for i in range(60)}

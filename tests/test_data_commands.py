@@ -1,4 +1,6 @@
-"""Tables on the command line: the line about a run reports what was found; resuming keeps it."""
+"""Tables on the command line: the line about a run reports how the table was read; a resumed run
+keeps it.
+"""
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ def spectrum(folder, rows=40):
     )
 
 
-def test_what_was_found_is_said(folder):
+def test_the_detected_format_is_reported(folder):
     path = spectrum(folder)
     result = call("train", *SMALL, "--data", path, "--header", "--out", "run")
     assert "(header; delimiter ','; classification: text targets)" in result.stderr
@@ -63,7 +65,7 @@ def test_a_model_without_names_takes_an_unclear_line_as_a_row(folder, words, row
     assert result_of("evaluate", "--model", "run", "--data", "e.csv", *words)["rows"] == rows
 
 
-def test_a_model_of_arrays_cannot_tell(folder):
+def test_an_unclear_header_is_refused_for_a_model_of_arrays(folder):
     np.savez("t.npz", x=np.arange(40.0).reshape(20, 2), y=np.arange(20) % 2)
     good("train", *SMALL, "--data", "t.npz", "--out", "run")
     write_table(folder / "x.csv", ("0", "1"), [[2.5, 1.5]] * 6)
@@ -91,7 +93,7 @@ def test_header_is_for_files(folder, words):
 def test_a_run_keeps_its_task_and_its_class_names(folder, monkeypatch):
     rows = [[i % 7, i % 11, i % 100] for i in range(400)]
     path = write_table(folder / "t.csv", "aby", rows)
-    with monkeypatch.context() as other:  # another version's rule
+    with monkeypatch.context() as other:  # the rule of another version
         other.setattr(targets, "MANY_CLASSES", 100)
         assert result_of("train", *CALM, "--data", path, "--out", "run")["task"] == "classification"
     found = result_of("train", "--resume", "--out", "run", "--epochs", 3)

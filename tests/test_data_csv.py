@@ -1,4 +1,4 @@
-"""CSV files: every form that is read, header, delimiter and target columns."""
+"""CSV files: every supported form, header, delimiter and target columns."""
 
 from functools import partial
 
@@ -110,7 +110,7 @@ def test_csv_htru2():
     data = shared_data()
     if data is None or not (data / "htru2" / "HTRU_2.csv").exists():
         pytest.skip("htru2 is not at hand: set FASTSNN_DATA")
-    path = data / "htru2" / "HTRU_2.csv"  # its lines end in a bare carriage return
+    path = data / "htru2" / "HTRU_2.csv"  # its lines end in a carriage return alone
     table = read_table(path)
     assert table.task == "classification" and table.class_names == ("0", "1")
     assert table.train.x.shape == (17_898, 8)

@@ -1,4 +1,4 @@
-"""CSV files that are refused: each message says where, what is required, and what to do."""
+"""CSV files that are refused: each message states the place, the requirement, and the remedy."""
 
 import gzip
 from functools import partial
@@ -88,7 +88,7 @@ def test_csv_gz_errors(write):
     whole = gzip.compress(PLAIN.encode())
     path = write(b"", "t.csv.gz")
     damaged = bytearray(whole)
-    damaged[-6] ^= 1  # within the checksum
+    damaged[-6] ^= 1  # in the checksum
     for data, cause in [(whole[:-9], "ended before"), (damaged, "CRC"), (b"a,b", "Not a gzip")]:
         path.write_bytes(data)
         text = message(read_table, path)

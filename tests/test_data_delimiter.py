@@ -1,4 +1,4 @@
-"""The delimiter divides all lines into equally many columns; decimal commas are recognized."""
+"""The delimiter splits all lines into the same number of columns; decimal commas are recognized."""
 
 from functools import partial
 
@@ -82,6 +82,6 @@ def test_a_late_comma_does_not_change_the_delimiter(write):
 def test_wide_and_long_samples(write):
     wide = ";".join(f"c{i}" for i in range(3000)) + "\n" + ";".join(["1.5"] * 3000) + "\n"
     assert read_features(write(wide), None, 3000).shape == (1, 3000)
-    # A quoted cell that lasts beyond the lines that are looked at.
+    # A quoted cell that continues after the lines used for detection.
     text = 'k;x\n"' + "a,b\n" * 2000 + '";1\n"c";2\n'
     assert read_table(write(text), "k").train.x.tolist() == [[1], [2]]

@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that fails in every way a mirror can."""
+"""Downloads from a local server that fails in every way a mirror can."""
 
 import hashlib
 import threading
@@ -15,7 +15,9 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """/whole ignores ranges, /ranges honours them, /cut breaks off half way, /wrong lies."""
+    """/whole ignores ranges, /ranges honours them, /cut breaks off half way, /wrong sends other
+    bytes.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -36,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        if self.path == "/ranges":  # a server may declare so what it sends unchanged
+        if self.path == "/ranges":  # a server may declare this for contents that it sends unchanged
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(data[start : len(data) // 2 if self.path == "/cut" else None])
@@ -73,7 +75,7 @@ def test_the_second_mirror_has_it(server, tmp_path):
     assert server.seen == [("/absent", 0), ("/whole", 0)] and files(path.parent) == ["f.gz"]
 
 
-def test_what_is_there_is_not_downloaded_again(server, tmp_path):
+def test_existing_files_are_not_downloaded_again(server, tmp_path):
     get(server, tmp_path, "/whole")
     get(server, tmp_path, "/whole")
     assert server.seen == [("/whole", 0)]
@@ -115,7 +117,7 @@ def test_a_server_without_ranges_starts_over(server, tmp_path):
 
 
 @pytest.mark.parametrize("old", [b"wrong" * 20_000, CONTENT + b"too long"])
-def test_a_wrong_beginning_is_thrown_away(server, tmp_path, old):
+def test_a_wrong_beginning_is_discarded(server, tmp_path, old):
     (tmp_path / "f.gz.part").write_bytes(old)
     assert get(server, tmp_path, "/ranges").read_bytes() == CONTENT
     assert server.seen == [("/ranges", len(old)), ("/ranges", 0)]
@@ -157,7 +159,7 @@ def test_progress(server, tmp_path):
     assert received == sorted(received) and received[0] > 300_000 and received[-1] == len(CONTENT)
 
 
-def test_two_at_once_download_once(server, tmp_path):
+def test_concurrent_fetches_download_once(server, tmp_path):
     results = []
     threads = [
         threading.Thread(target=lambda: results.append(get(server, tmp_path, "/whole")))

@@ -1,4 +1,4 @@
-"""Features for a prediction: by name where there are names, else by number."""
+"""Features for a prediction: by name if there are names, else by number."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Folds: which rows are for what, and that no figure comes from rows to be judged by."""
+"""Folds: the use of each row; no figure is computed from validation or test rows."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,8 @@ def test_parts_are_standardized_by_the_training_rows():
     rows = f.rows(1)
     mean, deviation = X[rows[0]].mean(axis=0), X[rows[0]].std(axis=0)
     for part, index in zip(f.parts(1), rows, strict=True):
-        # Differences of numbers below 600 over deviations above 90: a few roundings of float32.
+        # Differences of numbers below 600 divided by deviations above 90: a few roundings of
+        # float32.
         np.testing.assert_allclose(part.x, (X[index] - mean) / deviation, rtol=1e-5, atol=1e-6)
         assert part.y.tolist() == Y[index].tolist()
     changed = X.copy()
@@ -39,18 +40,18 @@ def test_parts_are_standardized_by_the_training_rows():
     assert np.array_equal(folds(x=changed).parts(1)[0].x, f.parts(1)[0].x)
 
 
-def test_a_rule_of_the_data_set_is_told_the_training_rows():
-    told = []
+def test_a_rule_of_the_data_set_gets_the_training_rows():
+    given = []
 
     def prepare(x, rows):
-        told.append(rows.tolist())
+        given.append(rows.tolist())
         return x[:, :1] + 1
 
     f = folds(prepare=prepare, feature_names=("p", "q", "r"))
     assert [part.x[:, 0].tolist() for part in f.parts(2)[1:]] == [[], [325, 442]]
     table = f.table(1)
     assert table.train.x[:, 0].tolist() == [37, 82, 145, 325, 442] and table.feature_names is None
-    assert told == [[0, 1, 2, 3, 4, 5], [2, 3, 4, 6, 7]]
+    assert given == [[0, 1, 2, 3, 4, 5], [2, 3, 4, 6, 7]]
 
 
 def test_the_table_of_a_fold_is_as_in_the_files():
@@ -76,7 +77,7 @@ def test_folds_are_counted_from_1(fold):
         ({"test": ~VALIDATION}, "fold 1 must have training and test rows"),
     ],
 )
-def test_what_does_not_fit_together(changes, part):
+def test_inconsistent_arrays(changes, part):
     assert part in message(folds, **changes)
 
 

@@ -1,4 +1,4 @@
-"""The first line of a CSV file: names, a row, or unclear; and the options that decide it."""
+"""The first line of a CSV file: names, a row, or unclear; and the options that override it."""
 
 from functools import partial
 
@@ -35,19 +35,19 @@ def test_numbers_and_a_label_that_occurs_again_are_a_row(write, first):
 @pytest.mark.parametrize(
     "first, rows",
     [
-        ("0,1,2,3", NUMBERS),  # pandas, for columns without names
+        ("0,1,2,3", NUMBERS),  # written by pandas for columns without names
         ("0,1,2,3", ROWS),
         ("400.5,401.0,401.5,species", ROWS),  # a spectrum
         ("400.5,401.0,401.5,species", NUMBERS),
         ("0,1,2,label", ROWS),
         ("5,6,7,C", ROWS),  # a class of a single row, or a name
-        ("1,2,3,4", ROWS),  # R, for columns without names
+        ("1,2,3,4", ROWS),  # written by R for columns without names
         ("1,2,3,4", NUMBERS + NUMBERS),
         ("2019,2020,2021,2022", NUMBERS + NUMBERS),  # years
         ("2019,2020,2021,2022", ROWS),
         ("2019,2020,2021,2022", NUMBERS.replace("\n", ".5\n")),
         ("400.5,401.0,401.5,402.0", ROWS),  # a number among words: a class of a single row
-        ("a,b,c,A", ROWS),  # a row with three bad cells, or a column that is called like a class
+        ("a,b,c,A", ROWS),  # a row with three bad cells, or a column with the name of a class
     ],
 )
 def test_unclear_first_lines_are_refused_and_decided_by_the_option(write, first, rows):
@@ -64,7 +64,7 @@ def test_unclear_first_lines_are_refused_and_decided_by_the_option(write, first,
 @pytest.mark.parametrize(
     "text",
     [
-        "1,2,3\n4,5,6\n7,8,9\n",  # as far from each other as the numbers of line 1
+        "1,2,3\n4,5,6\n7,8,9\n",  # as far apart as the numbers of line 1
         "1,2,3\n1,5,3\n1,8,4\n1,8,4\n",  # the label occurs again
         "1,2,3\n1,5,4\n1,8,0.5\n",
         "1,3,2\n1,5,4\n1,8,4\n",
@@ -106,7 +106,7 @@ def test_names_among_numbers_need_the_option(write):
     text = message(read_table, path)
     assert "line 1, column 0 (from 0)" in text and "'age'" in text and "--header" in text
     assert read_table(path, header=True).feature_names == ("age", "2019", "2020")
-    assert read_table(path, "k").feature_names == ("age", "2019", "2020")  # k is asked for
+    assert read_table(path, "k").feature_names == ("age", "2019", "2020")  # k is given
     assert "--header" in message(read_table, path, "x")
 
 

@@ -1,4 +1,4 @@
-"""Files that are damaged, of another type than their name says, or crafted to fill the memory."""
+"""Files that are damaged, of another type than their suffix, or crafted to fill the memory."""
 
 import gzip
 import io
@@ -69,7 +69,7 @@ def archive(path, x: bytes, y: bytes | None = None, method=zipfile.ZIP_STORED):
         (PLAIN.encode("utf-32"), ("UTF-32", "UTF-8")),
     ],
 )
-def test_other_files_are_called_by_what_they_are(write, head, words):
+def test_messages_name_the_actual_file_type(write, head, words):
     text = message(read_table, write(head))
     assert "must be a text file, is" in text and all(word in text for word in words)
     text = message(read_table, write(head, "t.csv.gz"))

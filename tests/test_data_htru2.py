@@ -1,4 +1,4 @@
-"""HTRU2: every form of its file, the promised folds, and files that are cut off."""
+"""HTRU2: every form of its file, the documented folds, and truncated files."""
 
 import csv
 import shutil
@@ -56,7 +56,7 @@ def test_fold_1_is_the_data_set(folder):
 
 
 def test_the_folds_are_a_promise():
-    # From the documented rule, written out: rows by class and number, dealt out in turn.
+    # The documented rule, written out: rows by class and number, dealt out in turn.
     y = np.arange(30) % 3 == 0
     raw = np.random.Philox(0).random_raw(30)
     dealt = sorted(range(30), key=lambda i: (y[i], raw[i]))
@@ -111,7 +111,7 @@ def test_figures_of_the_real_file(real):
     assert f.x.shape == (17_898, 8) and np.bincount(f.y).tolist() == [16_259, 1_639]
     least = [5.8125, 24.772, -1.876, -1.792, 0.213, 7.370, -3.139, -1.977]
     most = [192.617, 98.779, 8.070, 68.102, 223.392, 110.642, 34.540, 1191.001]
-    np.testing.assert_allclose(f.x.min(axis=0), least, atol=6e-4)  # known to three decimals
+    np.testing.assert_allclose(f.x.min(axis=0), least, atol=6e-4)  # published to three decimals
     np.testing.assert_allclose(f.x.max(axis=0), most, atol=6e-4)
     assert f.n_folds == 10 and (f.test.sum(axis=1) == 1).all()
     assert set(f.test.sum(axis=0)) == {1789, 1790}

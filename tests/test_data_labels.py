@@ -1,4 +1,6 @@
-"""Labels: every spelling of a text target stays a class, numbers are exact, and 0.1 still fits."""
+"""Labels: every spelling of a text target remains a class, numbers are exact, and labels of
+version 0.1 still fit.
+"""
 
 from functools import partial
 
@@ -58,7 +60,7 @@ def test_digits_with_a_leading_zero_are_codes(write):
     assert table.train.y[:, 0].tolist() == [7, 8, 12, 100]
     many = [f"{i:05d}" for i in range(100)]
     assert read_table(write(column(many))).class_names == tuple(many)
-    # Numbers of a fixed width are no codes.
+    # Numbers with decimals are not codes, although their width is fixed.
     assert read_table(write(column(["01.5", "12.0", "00.5"]))).task == "regression"
 
 
@@ -115,7 +117,7 @@ def test_missing_words_are_those_of_pandas(write):
     "names, cells, y",
     [
         (("1", "2"), ["2.0", "1"], [1, 0]),
-        (("250", "V45"), ["250.00", "V45", "250"], [0, 1, 0]),  # as 0.1 wrote them
+        (("250", "V45"), ["250.00", "V45", "250"], [0, 1, 0]),  # as version 0.1 wrote them
         (("0.1", "2.5"), ["0.10", "2.5"], [0, 1]),
         (("NULL", "a"), ["NULL", "a"], [0, 1]),
         (("7", "8"), ["007", "8"], [0, 1]),

@@ -95,7 +95,7 @@ def test_an_unruly_mirror(mirrors, tmp_path, name, old):
     error = refusal(mirrors, tmp_path, name)
     assert error.startswith("f.gz: could not be downloaded") and len(error) < 700
     assert MIRRORS[name][1] in error
-    assert len(mirrors.seen) <= 3  # where it stopped, from the start, and no more
+    assert len(mirrors.seen) <= 3  # the interrupted one, one from the start, and no more
     assert get(mirrors, tmp_path, name, "good").read_bytes() == CONTENT
 
 
@@ -119,7 +119,7 @@ def test_redirects_that_never_end(tmp_path):
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 256000\r\n\r\n"])
 def test_a_byte_now_and_then(tmp_path, monkeypatch, head):
-    """Neither the time limit for the next bytes nor an end of the content ever comes."""
+    """Neither the time limit for the next bytes nor the end of the content is ever reached."""
     monkeypatch.setattr(transfer, "WINDOW_S", 0.3)
 
     def drip(start):
@@ -136,7 +136,7 @@ def test_a_byte_now_and_then(tmp_path, monkeypatch, head):
             assert not thread.is_alive()
 
 
-def test_a_slow_mirror_that_goes_on_is_good(tmp_path, monkeypatch):
+def test_a_slow_mirror_that_makes_progress_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "WINDOW_S", 0.2)
     monkeypatch.setattr(transfer, "LEAST_BYTES", 1)
     pieces = [CONTENT[i : i + 16_000] for i in range(0, len(CONTENT), 16_000)]
@@ -168,7 +168,7 @@ def test_a_part_that_is_larger_than_the_file(tmp_path):
 # ---- limits
 
 
-def test_the_limit_where_no_size_is_known(tmp_path, monkeypatch):
+def test_the_limit_for_an_unknown_size(tmp_path, monkeypatch):
     monkeypatch.setenv("FASTSNN_DOWNLOAD_LIMIT", "100000")
     with serving({"/good": CONTENT}) as server:
         error = refusal(server, tmp_path, "good", size=None)

@@ -1,4 +1,4 @@
-"""The idx format, and MNIST as it is found under FASTSNN_DATA, in the cache, or nowhere."""
+"""The idx format, and MNIST found in FASTSNN_DATA, in the cache, or not at all."""
 
 import gzip
 import hashlib
@@ -68,7 +68,7 @@ def test_idx_gz_errors(tmp_path):
     whole = gzip.compress(idx(IMAGES))
     crc, body = bytearray(whole), bytearray(whole)
     crc[-6] ^= 1
-    body[10] = 7  # no such kind of block
+    body[10] = 7  # no such type of block
     for data in (whole[: len(whole) // 2], bytes(crc), bytes(body), idx(IMAGES)):
         (tmp_path / "a.gz").write_bytes(data)
         with pytest.raises(
@@ -79,12 +79,12 @@ def test_idx_gz_errors(tmp_path):
         read_idx(tmp_path / "b.gz")
 
 
-# ---- where the files come from
+# ---- sources of the files
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """A little MNIST in tmp_path/data/mnist, no mirror, and an empty cache."""
+    """Write a small MNIST to tmp_path/data/mnist; no mirror, and an empty cache."""
     files = {
         "train-images-idx3-ubyte.gz": np.repeat(IMAGES, 8, axis=0),
         "train-labels-idx1-ubyte.gz": np.arange(40, dtype=np.uint8) % 10,
@@ -188,7 +188,7 @@ def test_mnist_is_standardized_by_the_training_part(real):
     labels = read_idx(folder / "train-labels-idx1-ubyte.gz", ndim=1)
     train, held = split(60_000, 0.1, 0, labels)
     assert np.array_equal(d.train.y, labels[train]) and np.array_equal(d.validation.y, labels[held])
-    pixels = np.bincount(images[train].ravel(), minlength=256)  # exact sums, in whole numbers
+    pixels = np.bincount(images[train].ravel(), minlength=256)  # exact sums, in integers
     value = np.arange(256)
     mean = (pixels * value).sum() / pixels.sum()
     deviation = np.sqrt((pixels * (value - mean) ** 2).sum() / pixels.sum())

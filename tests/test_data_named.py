@@ -1,4 +1,6 @@
-"""Data sets by name on the command line: train, evaluate, predict and resume take them all."""
+"""Data sets by name on the command line: train, evaluate, predict and resume support all of
+them.
+"""
 
 import csv
 import io
@@ -17,7 +19,7 @@ RNG = np.random.default_rng(9)
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """uci/iris of 60 easy rows, and the small Tox21, where a user may have them."""
+    """Write uci/iris of 60 easily separated rows, and the small Tox21, to the data folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FASTSNN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("FASTSNN_CACHE", str(tmp_path / "cache"))

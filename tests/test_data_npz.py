@@ -1,4 +1,4 @@
-"""NPZ files: what is read, and every refusal."""
+"""NPZ files: supported contents, and every refusal."""
 
 from functools import partial
 
@@ -100,7 +100,7 @@ def test_npz_damaged(save, tmp_path):
     path.write_bytes(damaged)
     assert "x cannot be decompressed (Bad CRC-32" in message(read_table, path)
     directory = bytearray(whole)
-    directory[whole.index(b"PK\x01\x02")] ^= 1  # the archive's list of contents
+    directory[whole.index(b"PK\x01\x02")] ^= 1  # the central directory of the archive
     path.write_bytes(directory)
     assert "complete .npz archive" in message(read_table, path)
     np.save(tmp_path / "a.npy", X)

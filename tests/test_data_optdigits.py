@@ -1,4 +1,4 @@
-"""All optical digits: the two original files, and the part of them inside this package."""
+"""All optical digits: the two original files, and the part of them in this package."""
 
 import numpy as np
 import pytest

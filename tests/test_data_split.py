@@ -1,4 +1,4 @@
-"""The split into training and validation rows is a function of the seed alone."""
+"""The split into training and validation rows depends only on the seed."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_split_depends_on_the_seed_alone():
 
 
 def test_split_rows_are_a_promise():
-    # From the documented rule, written out: the rows with the smallest raw numbers of Philox.
+    # The documented rule, written out: the rows with the smallest raw numbers of Philox.
     raw = np.random.Philox(0).random_raw(20)
     assert split(20, 0.25, 0)[1].tolist() == sorted(sorted(range(20), key=lambda i: raw[i])[:5])
     assert split(20, 0.25, 0)[1].tolist() == [0, 3, 8, 9, 19]

@@ -1,4 +1,4 @@
-"""Mean 0 and deviation 1, per feature or over all of them."""
+"""Mean 0 and standard deviation 1, per feature or over all of them."""
 
 import numpy as np
 import pytest
@@ -100,11 +100,11 @@ def exact(x):
 
 
 def test_a_large_offset_keeps_every_value(rng):
-    """Unix times, Julian dates, northings, identifiers: float32 holds a few of their digits."""
+    """Unix times, Julian dates, northings and identifiers have more digits than float32 holds."""
     x = np.stack([1.7e9 + rng.uniform(0, 100, 399), 2460000.5 + rng.uniform(0, 1, 399),
                   9e10 + rng.integers(0, 1000, 399)], axis=1)  # fmt: skip
     y = Standardizer.fit(x).transform(x)
-    # Once rounded to float32, up to 2^-24 of 2 deviations, and the inputs' own last digit.
+    # Rounded to float32 once: up to 2^-24 of 2 deviations, and the last digit of the inputs.
     np.testing.assert_allclose(y, exact(x), rtol=2e-7, atol=1e-7)
     assert [len(np.unique(column)) for column in y.T] == [len(np.unique(c)) for c in x.T]
     old = Standardizer.fit(x, dtype=np.float32).transform(x)
@@ -137,7 +137,7 @@ def test_values_whose_squares_leave_float64(size, rng):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_what_float32_cannot_hold_is_refused_by_its_place(dtype):
+def test_values_outside_of_float32_are_refused_by_position(dtype):
     x = np.zeros((3000, 3))
     x[:, 1] = np.linspace(0, 1e-30, 3000)
     s = Standardizer.fit(x, dtype=dtype)
@@ -154,7 +154,7 @@ def test_what_float32_cannot_hold_is_refused_by_its_place(dtype):
 
 
 def test_bytes_stay_in_float32(rng):
-    """Images: the cost and the bits of version 0.1."""
+    """Images have the cost and the bits of version 0.1."""
     x = rng.integers(0, 256, (3000, 7)).astype(np.uint8)
     for per in ("all", "feature", "none"):
         s, old = Standardizer.fit(x, per), Standardizer.fit(x.astype(float), per, dtype=np.float32)
@@ -166,7 +166,7 @@ def test_bytes_stay_in_float32(rng):
         assert np.array_equal(s.transform(x), y)
 
 
-def test_units_come_back_in_float64(rng):
+def test_inverse_transform_is_in_float64(rng):
     y = 1.7e9 + rng.normal(0, 22, (500, 1))
     s = Standardizer.fit(y)
     back = s.inverse_transform(s.transform(y))
@@ -184,7 +184,7 @@ def test_units_come_back_in_float64(rng):
         (np.array([0, np.nan, 0]), np.ones(3), "finite means"),
     ],
 )
-def test_what_is_no_standardizer(mean, scale, part):
+def test_invalid_standardizers(mean, scale, part):
     with pytest.raises(ValueError) as error:
         Standardizer(mean, scale)
     assert part in str(error.value)
@@ -196,7 +196,7 @@ def test_a_standardizer_has_one_type(mean):
         Standardizer(mean, np.ones(3))
 
 
-def test_standardizer_says_what_it_is():
+def test_repr_of_a_standardizer():
     assert repr(Standardizer.fit(np.array([[1.0, 5.0], [3.0, 6.0]]))) == (
         "Standardizer(2 features, float64, mean [2, 5.5], scale [1, 0.5])"
     )

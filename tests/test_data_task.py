@@ -1,4 +1,4 @@
-"""What is made of the target: the task, the classes, and a trained model's own classes."""
+"""The task and the classes that follow from the target, and the classes of a trained model."""
 
 from functools import partial
 

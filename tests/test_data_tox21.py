@@ -1,4 +1,6 @@
-"""Tox21: the published files, the authors' preparation next to scikit-learn's, RDKit's features."""
+"""Tox21: the published files, the authors' preparation compared with scikit-learn's, RDKit's
+features.
+"""
 
 import csv
 import gzip
@@ -89,11 +91,11 @@ def test_undefined_descriptors_become_the_median_of_the_training_rows():
     rows = np.arange(4)
     filled[:, 1] = [5, 1, 2, 3, 2.5]
     np.testing.assert_array_equal(prepare(x, rows, 2), prepare(filled, rows, 2))
-    x[:, 0] = np.nan  # never defined: there is no feature
+    x[:, 0] = np.nan  # undefined in all rows: the feature is removed
     assert prepare(x, rows, 2).shape == (5, 1)
 
 
-# ---- what is wrong with a file
+# ---- damaged files
 
 
 @pytest.mark.parametrize(
@@ -156,14 +158,14 @@ SMILES = ["CCO", "c1ccccc1", "CC(=O)Nc1ccc(O)cc1", "C[N+](C)(C)C", "OCC(O)CO"]
 
 @pytest.fixture
 def structures(folder):
-    """The structures of the 40 compounds, and no published features."""
+    """Write the structures of the 40 compounds, without published features."""
     chem = pytest.importorskip("rdkit.Chem", reason="RDKit is not installed")
     blocks = []
     for i, name in enumerate(IDS):
         molecule = chem.MolFromSmiles(SMILES[i % len(SMILES)])
         molecule.SetProp("_Name", name)
         blocks.append(chem.MolToMolBlock(molecule) + "\n> <x>\n1\n\n$$$$\n")
-    # Pentavalent nitrogen: RDKit refuses it, and it must not shift the others.
+    # Pentavalent nitrogen: RDKit refuses it, and it must not shift the other rows.
     blocks[7] = blocks[7].replace(" C   0  0", " N   0  0", 1)
     (folder / "tox21.sdf.gz").write_bytes(gzip.compress("".join(blocks).encode()))
     for path in folder.glob("*.gz"):
@@ -348,7 +350,8 @@ def test_the_real_test_part_of_the_published_features(real):
     (row, column, count), width = tox21deeptox._sparse(folder / "tox21_sparse_test.mtx.gz", 647)
     assert width == 272_776 and len(row) == 204_875 and (count.min(), count.max()) == (1, 50)
     assert row.max() == 646 and column.max() < width
-    # A descriptor that both kinds of features have shows that their rows are the same compounds.
+    # A descriptor that occurs in both kinds of features shows that their rows are the same
+    # compounds.
     with gzip.open(folder / "tox21_dense_test.csv.gz", "rt") as file:
         names = file.readline().strip().split(",")[1:]
     ours = np.load(folder / "derived" / "tox21_rdkit_features.npz")["rdkit_desc_names"].tolist()

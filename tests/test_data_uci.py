@@ -33,7 +33,7 @@ def members(name="iris", **changes):
 
 @pytest.fixture
 def put(tmp_path, monkeypatch):
-    """put(members) writes a small data_py.zip where a user may have one."""
+    """Return a function of members that writes a small data_py.zip to the data folder."""
     monkeypatch.setenv("FASTSNN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("FASTSNN_CACHE", str(tmp_path / "cache"))
     for name in ("iris", "wine"):
@@ -117,7 +117,7 @@ def test_large_tasks_are_parsed_once(put, tmp_path, monkeypatch):
         assert np.array_equal(getattr(first, name), getattr(again, name))
     cached.write_bytes(b"damaged")
     assert np.array_equal(archive.load("iris").x, first.x)
-    put(members(**{"iris_py.dat": X + 1}))  # another content has another name in the cache
+    put(members(**{"iris_py.dat": X + 1}))  # other contents have another name in the cache
     assert np.array_equal(archive.load("iris").x, (X + 1).round(4))
 
 
@@ -145,7 +145,7 @@ def test_content_that_cannot_be(put, changes, part):
     assert part in message(archive.load, "iris")
 
 
-def test_the_catalogue_names_what_is_here_and_what_is_not(put):
+def test_the_catalogue_lists_present_and_missing_sets(put):
     put(members())
     about = catalogue.entry("uci").about()
     assert about["tasks"] == ["iris"] and about["missing"] == archive.missing()

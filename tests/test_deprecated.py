@@ -25,7 +25,7 @@ NAMES = {
     "adam": fs.Adam(0.25), "huber": fs.Huber(0.5), "selu": fs.SELU(), "norm": fs.BatchNorm(),
     "dropout": fs.AlphaDropout(0.5), "make": type("Copy", (), {}),
 }  # fmt: skip
-# (a name of version 0.1 in use, the same today)
+# (a use of a name of version 0.1, the equivalent today)
 RENAMED = [
     ("fs.Constant", "fs.schedules.Constant"),
     ("fs.Step", "fs.schedules.StepDecay"),
@@ -119,7 +119,7 @@ def test_the_warning_names_the_line_of_a_script(tmp_path):
     assert f"{script}:3: DeprecationWarning: fastsnn.Cosine is deprecated" in run.stderr
 
 
-def test_what_was_pickled_with_an_old_name():
+def test_pickles_with_an_old_name_load():
     for old, new in (
         (b"cfastsnn.schedules\nCosine\n.", schedules.CosineDecay),
         (b"cfastsnn.search.protocol\nProtocol\n.", search.ModelSelection),
@@ -158,7 +158,7 @@ def test_a_name_that_never_existed(module):
 
 
 def test_documentation_tools_see_no_old_name():
-    """They look attributes up in the class: that neither warns nor shows the new one twice."""
+    """They look attributes up in the class, which neither warns nor lists the new one twice."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for kind, name in ((Standardizer, "apply"), (fs.Network, "version"), (fs.SGD, "n_state")):

@@ -1,5 +1,7 @@
-"""The bits of a result depend on the seed and the data alone: not on threads, not on the batch a
-row is predicted in, not on interruptions, not on the process.
+"""The bits of a result depend only on the seed and the data.
+
+They do not depend on the number of threads, the batch in which a row is predicted, interruptions,
+or the process.
 """
 
 import multiprocessing
@@ -29,7 +31,7 @@ def new_trainer(optimizer="momentum", seed=11, **arguments):
 
 
 def bits(trainer):
-    """Parameters and optimizer state, as integers: NaN and the sign of 0 count."""
+    """Return parameters and optimizer state as integers: NaN and the sign of 0 count."""
     arrays = [*trainer.network.state_dict().values(), *trainer.state_dict()[0].values()]
     return np.concatenate([a.ravel() for a in arrays]).view(np.uint32)
 
@@ -78,7 +80,7 @@ def test_seeds_change_bits():
     assert not np.array_equal(states[0], states[2])
 
 
-def test_a_row_is_predicted_alike_in_any_company():
+def test_a_prediction_does_not_depend_on_the_other_rows():
     net = new_trainer().network
     x, _ = problem(9 * PANEL + 5)
     whole = net.forward(x, threads=1)
@@ -103,18 +105,18 @@ def test_a_resumed_training_ends_with_the_same_bits(optimizer):
             return len(history) == 2
 
     first = new_trainer(optimizer, threads=1)
-    behind = first.fit(x, y, epochs=5, batch_size=50, schedule=schedule, callbacks=[Stop()])
-    assert len(behind) == 2
+    records = first.fit(x, y, epochs=5, batch_size=50, schedule=schedule, callbacks=[Stop()])
+    assert len(records) == 2
     second = new_trainer(optimizer, threads=2)
     second.network.load_state_dict(first.network.state_dict())
     second.load_state_dict(*first.state_dict())
-    continued = second.fit(x, y, epochs=5, batch_size=50, schedule=schedule, history=behind)
+    continued = second.fit(x, y, epochs=5, batch_size=50, schedule=schedule, history=records)
     assert [r["train_loss"] for r in continued] == [r["train_loss"] for r in history]
     assert_same(bits(second), bits(whole))
 
 
 def _in_child(pipe, trainer, x, y):
-    """In the forked child: go on with the parent's trainer, and start one of its own."""
+    """Continue with the parent's trainer, and start another one; for the forked child."""
     loss = trainer.step(x, y)
     own = new_trainer("adam", threads=2)
     own.fit(x, y, epochs=1, batch_size=50)
@@ -128,7 +130,7 @@ def test_a_forked_child_trains_and_predicts():
         pytest.skip("this system has no fork")
     x, y = problem()
     trainer = new_trainer(threads=2)
-    trainer.step(x, y)  # two parallel regions: from here on a child has no threads to use
+    trainer.step(x, y)  # two parallel regions: from here on a child cannot use threads
     trainer.network.forward(x, threads=2)
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
@@ -207,7 +209,7 @@ def read_only(a):
 
 
 def shifted(a):
-    """The same numbers, not on a multiple of their size in memory."""
+    """Return the same numbers at an address that is no multiple of their size."""
     raw = np.empty(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
     raw[:] = a
     return raw
@@ -237,6 +239,6 @@ def test_any_kind_of_array(kind, loss):
         trainer.step(x_, y_, sample_weight=weight)
         trainer.fit(x_, y_, epochs=1, batch_size=40, sample_weight=weight)
         results.append((bits(trainer), net.forward(x_, threads=2).view(np.uint32)))
-        assert np.array_equal(x_, x) and np.array_equal(y_, y)  # they are read, and not written
+        assert np.array_equal(x_, x) and np.array_equal(y_, y)  # they are not written
     assert_same(results[0][0], results[1][0])
     assert_same(results[0][1], results[1][1])

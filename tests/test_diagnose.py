@@ -1,4 +1,4 @@
-"""fastsnn diagnose: the figures next to the float64 oracle, and every fault named in words."""
+"""fastsnn diagnose: figures compared with the float64 oracle, and a finding for every fault."""
 
 import doctest
 import io
@@ -104,12 +104,12 @@ def test_shares_of_units_are_counted_one_by_one(trained, digits):
             kept_there += -0.1 <= to_m <= 0.1 and 0.8 <= to_v <= 1.5
         assert (report.theorem1, report.kept) == (inside / 64, kept_there / 64)
         kept.append(report.kept)
-    assert max(kept) > 0.5  # else the comparison would say little
+    assert max(kept) > 0.5  # else the comparison would prove little
     assert found.layers[-1].kept is None  # the output has no activation
 
 
 def test_saturated_units_by_their_slopes():
-    """Biases push one unit of each layer to where its activation is flat."""
+    """Biases move one unit of each layer to the flat part of its activation."""
     x = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
     for activation, bias in ((fs.SELU(), -7), (fs.Tanh(), 6), (fs.ReLU(), -20)):
         net = network(activation, layers=1, width=8)
@@ -151,7 +151,7 @@ def test_a_trained_network_is_fine(trained, digits):
 def test_other_fixed_points_are_fine(digits, fixed_point):
     net = network(fs.SELU(fixed_point), layers=16)
     assert not rules(net, digits.test.x, digits.test.y)
-    assert diagnose(net, digits.test.x).layers[1].kept is None  # theorem 1 is about (0, 1)
+    assert diagnose(net, digits.test.x).layers[1].kept is None  # theorem 1 holds for (0, 1)
 
 
 def test_relu_with_the_weights_of_selu_and_raw_inputs(raw_digits, digits):
@@ -201,7 +201,9 @@ def test_weights_of_a_wrong_size(digits, factor, expected):
 
 
 def test_deep_relu_networks_lose_the_rows(digits):
-    """Even with He's weights: outputs of different rows grow alike, and units die."""
+    """This happens even with He's weights: outputs of different rows become alike, and units
+    die.
+    """
     found = rules(network(fs.ReLU(), layers=32, init="he_normal"), digits.test.x, digits.test.y)
     assert found.keys() == {"rows look alike", "dead units"}
     assert found["rows look alike"].layers[-1] == 32
@@ -242,7 +244,7 @@ def test_the_papers_other_networks(digits, method, tmp_path):
         assert (report.weight_sum is not None) == (node.op == "dense")
         assert (report.gradient is not None) == (node.op != "highway")
         assert (report.signal is None) == (coupled or node.op == "highway")
-    if method == "weightnorm":  # the weights that act, not their directions
+    if method == "weightnorm":  # the weights in effect, not their directions
         assert found.layers[1].weight_square_sum.mean == pytest.approx(2, rel=0.3)
     words = " ".join(diagnose_show.words(found))
     for rule in ("weights not", "dropout does not", "gradient", "drift", "inputs"):
@@ -259,11 +261,12 @@ def test_the_papers_other_networks(digits, method, tmp_path):
         ({"x": np.zeros((3, 5), np.float32)}, "the network has 64 inputs, got 5 features"),
         ({"task": "ranking"}, "task must be one of classification"),
         ({"y": np.array([99])}, r"classes in \[0, 10\) are required, got 99"),
+        ({"y": np.array([0.5])}, 'got float64; for a regression give task="regression"'),
     ],
 )
 def test_bad_input(change, text):
     arguments = {"x": np.zeros((1, 64), np.float32), "y": None} | change
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises((ValueError, TypeError), match=text):
         diagnose(network(fs.SELU(), layers=1), **arguments)
 
 
@@ -291,7 +294,7 @@ def test_the_command_on_a_good_model(model_files, tmp_path):
     assert found["layers"][0]["what"] == "input" and found["layers"][0]["gradient"] is None
 
 
-def test_the_command_names_what_is_broken(model_files, tmp_path):
+def test_the_command_names_the_fault(model_files, tmp_path):
     picture = tmp_path / "bad.svg"
     options = ("--model", model_files["bad"], "--data", "digits", "--threads", 1)
     text = good("diagnose", *options, "--plot", picture)
@@ -304,7 +307,9 @@ def test_the_command_names_what_is_broken(model_files, tmp_path):
 
 
 def test_the_picture_shows_a_collapse(digits, raw_digits):
-    """The outputs of a healthy layer fill many bins of the picture, collapsed ones the one at 0."""
+    """Outputs of a healthy layer fill many bins of the picture; collapsed ones fill the bin at
+    0.
+    """
 
     def filled(net, x):
         return (diagnose(net, x).counts > 1e-3).sum(1)
@@ -341,7 +346,7 @@ def test_files_with_and_without_labels(model_files, digits, raw_digits, tmp_path
         (("--data", "optdigits.txt"), "optdigits.txt"),
     ],
 )
-def test_one_line_for_what_is_wrong(model_files, options, text):
+def test_bad_arguments_are_refused_in_one_line(model_files, options, text):
     result = call("diagnose", "--model", model_files["good"], *options)
     assert result.exit_code == 1 and text in result.stderr and result.stderr.count("\n") == 1
 

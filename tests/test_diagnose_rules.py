@@ -1,5 +1,5 @@
-"""Milder signs that `fastsnn diagnose` names where no other rule has found a cause, and digits that
-make its sentences true.
+"""Notes that `fastsnn diagnose` gives where no rule has found a problem, and digits that make its
+sentences true.
 """
 
 import json
@@ -23,7 +23,7 @@ def digits():
 
 
 def test_a_variance_that_leaves_the_fixed_point(digits):
-    """7 instead of 1 in the last hidden layer, where nothing collapses and nothing explodes."""
+    """The variance of the last hidden layer is 7 instead of 1, without collapse or explosion."""
     net = network(fs.SELU())
     state = net.state_dict()
     state["14.weight"] *= 4
@@ -33,11 +33,14 @@ def test_a_variance_that_leaves_the_fixed_point(digits):
     [finding] = found.findings
     assert finding.rule == "variance leaves the fixed point" and finding.layers == (8,)
     assert f"{found.layers[8].variance:.3g} in layer 8 instead of 1" in finding.text
-    assert not diagnose_show.words(found)[0].startswith("everything")
+    assert finding.severity == "note" and found.fine and found.to_dict()["fine"]
+    assert diagnose_show.words(found) == [
+        "no problems found in 9 layers", f"note: {finding.rule}: {finding.text}",
+    ]  # fmt: skip
 
 
 def test_units_that_do_not_keep_mean_and_variance(digits):
-    """Sums of squares of 1.39, which no other rule names."""
+    """Sums of squares of 1.39 are reported by no other rule."""
     net = scaled(network(fs.SELU(), layers=20), 1.18)
     found = diagnose(net, digits.test.x, digits.test.y)
     assert all(layer.variance < 6 for layer in found.layers[1:21])
@@ -45,6 +48,18 @@ def test_units_that_do_not_keep_mean_and_variance(digits):
     assert finding.rule == "mean and variance are not kept"
     assert "fewer than 10 % over 20 layers (" in finding.text and "theorem 1" in finding.text
     assert "of layers" not in finding.text and finding.layers == tuple(range(1, 21))
+    assert finding.severity == "note" and "common after training" in finding.text and found.fine
+
+
+def test_a_well_trained_network_has_no_problem(digits):
+    """After 60 epochs at a high learning rate, variances are far from 1, and it predicts well."""
+    net = fs.mlp(64, 10, layers=8, width=64, dropout=0.02, seed=0)
+    trainer = fs.Trainer(net, optimizer=fs.SGD(0.05), threads=1)
+    trainer.fit(digits.train.x, digits.train.y, epochs=60, batch_size=32)
+    assert trainer.evaluate(digits.test.x, digits.test.y)["accuracy"] > 0.95
+    found = diagnose(net, digits.test.x, digits.test.y, threads=1)
+    assert max(layer.variance for layer in found.layers[1:-1]) > 6
+    assert found.fine and [f.severity for f in found.findings] == ["note"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +68,7 @@ def test_units_that_do_not_keep_mean_and_variance(digits):
      (0.0996, 0.1, "9.96 %"), (0.04, 0.1, "4 %"), (1.0, 0.25, "100 %"), (0.0, 0.1, "0 %")],
 )  # fmt: skip
 def test_a_share_next_to_its_bound_has_the_digits_it_needs(share, bound, text):
-    """ "25 % of the units ..., more than 25 %" says nothing."""
+    """A text like "25 % of the units ..., more than 25 %" would contradict itself."""
     assert diagnose_rules._beyond(share, bound) == text
 
 

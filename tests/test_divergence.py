@@ -1,4 +1,4 @@
-"""The cause that the error of a diverged training names is the true one."""
+"""The error of a diverged training names the true cause."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """README.md and docs/: generated blocks, figures, links and the list of public names.
 
-The examples are the subject of test_docs_examples.py, the built site of test_docs_site.py.
+test_docs_examples.py runs the examples, test_docs_site.py builds the site.
 """
 
 import importlib
@@ -17,12 +17,12 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
 GENERATED = re.compile(r"<!-- ([\w-]+) -->\n.*?<!-- end of \1 -->", re.S)
 CODE = re.compile(r"^(`{3,}|:{3,})[^\n]*\n.*?^\1$|`[^`]*`|\$[^$]*\$|\]\([^)]*\)", re.S | re.M)
-# Times, rates, memory, accuracies, and how much faster. Whole percentages are settings.
+# Times, rates, memory, accuracies, and speed-ups. Whole percentages are settings.
 FIGURE = re.compile(
     r"\d(?: ?(?:us|ms|s|seconds?|minutes?|hours?|[GT]FLOP/s|GB/s|samples/s|MiB)\b"
     r"| times (?:as|faster|slower|the speed))|\d\.\d+ ?%"
 )
-# (page, the text before the match's end) -> why this figure is not measured.
+# (page, the text before the match's end) -> the reason why this figure is not measured.
 ALLOWED = {
     ("docs/howto/tables.md", "always to 128 MiB"): "a limit in data/limits.py",
 }
@@ -33,7 +33,7 @@ def name_of(page: Path) -> str:
 
 
 def prose(page: Path) -> str:
-    """A page without generated blocks, code, formulas, and the targets of links."""
+    """Return a page without generated blocks, code, formulas, and link targets."""
     text = page.read_text(encoding="utf-8")
     return CODE.sub("", GENERATED.sub("", text))
 
@@ -51,7 +51,7 @@ def test_all_blocks_are_shown():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_figures_are_generated(page):
-    """No time, speed, memory or accuracy is typed: it comes from a stored result."""
+    """Times, speeds, memory and accuracies come from stored results, none is typed."""
     text = " ".join(prose(page).split())
     found = []
     for match in FIGURE.finditer(text):
@@ -62,13 +62,13 @@ def test_figures_are_generated(page):
 
 
 def test_allowed_figures_exist():
-    """An entry of ALLOWED that no page needs is removed."""
+    """Entries of ALLOWED that no page needs must be removed."""
     for page, end in ALLOWED:
         assert end in " ".join(prose(ROOT / page).split()), (page, end)
 
 
 def slugs(path: Path) -> set[str]:
-    """The anchors that GitHub makes of headings."""
+    """Return the anchors that GitHub generates from headings."""
     text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.S | re.M)
     found = set()
     for title in re.findall(r"^#+ (.*)$", text, re.M):
@@ -80,7 +80,7 @@ def slugs(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
-    """Relative links of the plain Markdown: the file exists, and has the heading."""
+    """For relative links of the plain Markdown, the file exists and has the heading."""
     text = re.sub(r"^```(?!\{).*?^```$", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
     for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", text)):
         if re.match(r"[a-z]+:", target):
@@ -100,7 +100,7 @@ MODULES = [
 
 
 def documented() -> list[str]:
-    """The full name of each object of the API reference."""
+    """Return the full name of each object of the API reference."""
     found = []
     for page in sorted((DOCS / "reference" / "api").glob("*.md")):
         module = ""
@@ -125,7 +125,7 @@ def test_public_names_are_documented_once():
                 assert f"{module}.{name}" in found
 
 
-def test_what_is_documented_is_there():
+def test_documented_names_exist():
     for name in documented():
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name

@@ -1,5 +1,4 @@
-"""Every example in README.md and docs/ is run and prints what its page says; see
-page_examples.py."""
+"""Every example in README.md and docs/ runs and prints what its page says; see page_examples.py."""
 
 import gzip
 import os
@@ -16,7 +15,7 @@ from shared_data import shared_data
 PAGES = [ROOT / "README.md", *sorted(set(ROOT.glob("docs/**/*.md")) - set(ROOT.glob("docs/_*/**")))]
 RUN = [page for page in PAGES if page_examples.examples(page)]
 IMAGES = {"train": 1200, "t10k": 300}
-# Files that a reader of the page has.
+# Files that the reader of a page is assumed to have.
 FILES = {
     "README.md": {
         "table.csv": "length,width,species\n" + "".join(
@@ -34,7 +33,9 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def images(prefix: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first images and labels of MNIST; bars at the label's place where there is no MNIST."""
+    """Return the first images and labels of MNIST; without MNIST, images of a bar at the label's
+    place.
+    """
     real = (shared_data() or Path("nowhere")) / "mnist"
     if real.is_dir():
         with gzip.open(real / f"{prefix}-images-idx3-ubyte.gz") as file:
@@ -51,7 +52,7 @@ def images(prefix: str, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory):
-    """$FASTSNN_DATA with a small MNIST in the original format."""
+    """Set $FASTSNN_DATA to a folder with a small MNIST in the original format."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "mnist").mkdir()
     for prefix, count in IMAGES.items():
@@ -82,7 +83,7 @@ def test_examples(page, tmp_path, data_folder):
     assert done.returncode == 0, done.stderr
 
 
-def test_all_pages_are_looked_at():
+def test_all_pages_are_covered():
     assert {"README.md", "index.md"} <= {page.name for page in RUN}
 
 

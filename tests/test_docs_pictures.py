@@ -1,5 +1,5 @@
-"""docs/pictures.py: the numbers behind the pictures are those of the theory, and the files in
-docs/_static/ are small, complete SVGs that the pages show with a caption.
+"""docs/pictures.py: its numbers are those of the theory, and the files in docs/_static/ are
+small, complete SVGs that pages show with a caption.
 """
 
 import importlib
@@ -42,8 +42,8 @@ def test_large_variances_fall_and_small_ones_rise_as_theorems_2_and_3_say(pictur
     assert (steps > 0).all()
 
 
-def test_quantiles_of_selu_come_back_and_those_of_the_others_do_not(pictures):
-    """The quantiles of selu(z), z normal, are those of z: selu rises."""
+def test_quantiles_of_selu_map_back_and_those_of_the_others_do_not(pictures):
+    """The quantiles of selu(z), z normal, map back to those of z, because selu is increasing."""
     normal = np.array([-2.3263, -0.6745, 0.0, 0.6745, 2.3263])
     fixed = theory.LAMBDA * np.where(normal > 0, normal, theory.ALPHA * np.expm1(normal))
     selu, relu, tanh, wrong = (pictures.quantiles(h, 3.0) for h in pictures.NETWORKS.values())
@@ -56,7 +56,7 @@ def test_quantiles_of_selu_come_back_and_those_of_the_others_do_not(pictures):
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.2])
 def test_variances_of_both_dropouts_are_those_of_the_moment_map(pictures, rate):
-    """Ordinary dropout divides the second moment by the probability of keeping."""
+    """Ordinary dropout divides the second moment by the keep probability."""
     course = [(0.0, 1.0)]
     for _ in range(pictures.LAYERS):
         m, v = theory.moment_map(*course[-1])
@@ -93,7 +93,7 @@ def test_the_program_in_the_drawing_is_the_one_of_the_plan(pictures):
 
 
 def test_a_batch_normalization_makes_four_segments():
-    """As drawn; the last region updates the weights."""
+    """They are as drawn; the last region updates the weights."""
     for layers in (1, 2):
         hidden = [fs.Dense(16), fs.BatchNorm(), fs.ReLU()]
         trainer = fs.Trainer(fs.Network([*hidden * layers, fs.Dense(2)], input_size=8), threads=2)

@@ -1,4 +1,4 @@
-"""The site is built without a warning, and no link inside it is dead."""
+"""The site builds without a warning, and no internal link is dead."""
 
 import importlib.util
 import os
@@ -19,7 +19,9 @@ if importlib.util.find_spec("sphinx") is None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built as README says, from a copy of the variables without a network."""
+    """Build the site by the command of the README, from a copy of the variables and without a
+    network.
+    """
     folder = tmp_path_factory.mktemp("site")
     nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     done = subprocess.run(

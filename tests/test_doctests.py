@@ -1,4 +1,4 @@
-"""Examples in docstrings of the package print what they promise."""
+"""Examples in docstrings of the package print the documented output."""
 
 import doctest
 import importlib

@@ -11,7 +11,7 @@ import tolerance
 
 import fastsnn as fs
 
-# Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
+# fastsnn warns of some pairs of activation and dropout; they are computed all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 
 SEED = (7 << 32) + 11  # of the masks; more than 32 bits
@@ -21,13 +21,13 @@ each_case = pytest.mark.parametrize("case", cases.CASES, ids=[case.name for case
 
 
 def state_of(parameters, dense):
-    """The state dict of Dense layers at these places of the list."""
+    """Return the state dict of Dense layers at these indices of the list."""
     names = [f"{i}.{what}" for i in dense for what in ("weight", "bias")]
     return {n: np.asarray(p, np.float32) for n, p in zip(names, parameters, strict=True)}
 
 
 def trainer_of(case, blocks, **arguments):
-    """A trainer on the case's network, and the names of the parameters in the oracle's order."""
+    """Return a trainer on the case's network, and parameter names in the oracle's order."""
     layers, dense = cases.layers(fs, case)
     net = fs.Network(layers, input_size=case.sizes[0])
     state = state_of(oracle.parameters(blocks), dense)
@@ -67,7 +67,7 @@ def test_forward(case):
 
 @each_case
 def test_hidden_layers(case):
-    """What goes into every block, with dropout, at a step that is not the first one."""
+    """The input of every block agrees, with dropout, at a step that is not the first one."""
     blocks, step = case.blocks(), 5
     _, net, _ = trainer_of(case, blocks)
     masks = oracle.drop_masks(blocks, SEED, step, case.batch)
@@ -98,7 +98,7 @@ def test_gradients(case):
 
 @each_case
 def test_ten_steps(case):
-    """Losses before each update, and the parameters at the end, next to the oracle's."""
+    """Losses before each update, and the parameters at the end, agree with the oracle's."""
     blocks = case.blocks()
     trainer, net, names = trainer_of(case, blocks)
     optimizer = getattr(oracle, case.optimizer)(**dict(case.arguments))
@@ -132,7 +132,7 @@ def by_name(name):
 
 
 def test_gradients_change_nothing():
-    """The same steps with and without a call of `gradients` between them, to the bit."""
+    """Steps have the same bits with and without calls of `gradients` between them."""
     case = by_name("mixed")
     blocks = case.blocks()
     x, y, _ = case.batch_of(blocks, 0, None)
@@ -154,7 +154,7 @@ def test_gradients_change_nothing():
 
 
 def test_a_step_uses_its_gradients():
-    """SGD without options: the change of the parameters over the learning rate is the gradient."""
+    """With plain SGD, the change of the parameters divided by the learning rate is the gradient."""
     case = by_name("SGD-learning_rate=0.1")
     blocks = case.blocks()
     trainer, net, names = trainer_of(case, blocks)

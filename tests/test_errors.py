@@ -14,7 +14,7 @@ CSV = "a,b,kind\n" + ROWS
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Good and bad files; model: for the columns a, b and the classes no, yes."""
+    """Write good and bad files, and a model for the columns a, b and the classes no, yes."""
     folder = tmp_path_factory.mktemp("errors")
     write_file(folder, CSV, "good.csv")
     good("train", "--data", folder / "good.csv", *SMALL, "--out", folder / "run")

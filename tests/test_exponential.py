@@ -1,7 +1,7 @@
 """exp(x) and exp(x) - 1 on every float32 that is not positive: within 2 ulp of the real result.
 
-One loop over the 2^31 bit patterns with the sign bit, in chunks. Where the right answer is known
-without computing it, the comparison is with that: see `REGIONS`; else with float64.
+One loop over the 2^31 bit patterns with the sign bit, in chunks. If the exact answer is known
+without computing it, it is the reference: see `REGIONS`; else float64 is.
 """
 
 import numpy as np
@@ -20,7 +20,8 @@ def bits(x):
 
 
 def ulp(expected):
-    """The spacing of float32 at these float64 numbers: 2^-149 for all denormals and for 0.
+    """Return the spacing of float32 at these float64 numbers: 2^-149 for all denormals and for
+    0.
 
     2^(e - 23) for 2^e <= |expected| < 2^(e + 1), by clearing the mantissa of the float64.
     """
@@ -29,7 +30,7 @@ def ulp(expected):
 
 
 def chunks(first, last):
-    """All float32 from bit pattern `first` up to but not including `last`; x is reused."""
+    """Return all float32 from bit pattern `first` up to but not including `last`; x is reused."""
     offsets = np.arange(CHUNK, dtype=np.uint32)
     pattern = np.empty(CHUNK, np.uint32)
     for start in range(first, last, CHUNK):
@@ -41,11 +42,11 @@ def chunks(first, last):
 TINY = bits(-(2.0**-25))  # smaller magnitudes, and this one, are "near 0"
 LOW = bits(-104.0)  # this and everything below is "far below"
 REGIONS = {
-    # |x| <= 2^-25: 1 + x lies in [1 - 2^-25, 1], whose nearest float32 is 1 (at the end a tie, and
-    # 1 is the even one); x itself is within x^2 / 2 of exp(x) - 1, a 2^-26th part, a quarter of an
-    # ulp, so that the next float32 on either side is within 2 ulp, across a power of two as well.
+    # |x| <= 2^-25: 1 + x is in [1 - 2^-25, 1], whose nearest float32 is 1 (at the end a tie, and 1
+    # is the even one); x itself is within x^2 / 2 of exp(x) - 1, a 2^-26th part, a quarter of an
+    # ulp, so that the next float32 on either side is within 2 ulp, also across a power of two.
     "near 0": (SIGN, TINY + 1),
-    # exp(-104) < 2^-150 is nearest to 0, and exp(x) - 1 nearest to -1.
+    # exp(-104) < 2^-150 rounds to 0, and exp(x) - 1 rounds to -1.
     "far below": (LOW, INFINITY + 1),
     "between": (TINY + 1, LOW),
 }
@@ -74,7 +75,7 @@ def test_between(name):
         if not error[i] <= worst:
             worst, where = error[i], float(x[i])
     assert worst <= 2, f"{worst} ulp at x = {where!r}"
-    assert worst > 0.4  # a table of the right answers would have 0.5; less: nothing was compared
+    assert worst > 0.4  # a table of exact answers would have 0.5; less: nothing was compared
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -96,7 +97,7 @@ def test_near_0(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_far_below(name):
-    """Down to -inf, which is the last one."""
+    """The range includes -inf, its last number."""
     function, _ = FUNCTIONS[name]
     limit = 0 if name == "exp" else -1
     out = np.empty(CHUNK, np.float32)
@@ -131,7 +132,7 @@ def test_zero(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_any_length(name):
-    """A NaN on both sides must survive, and elements must not depend on where they stand."""
+    """A NaN on either side must survive, and elements must not depend on their position."""
     function, _ = FUNCTIONS[name]
     x = -np.random.default_rng(2).exponential(8, 100).astype(np.float32)
     whole = np.empty(100, np.float32)
@@ -145,7 +146,7 @@ def test_any_length(name):
 
 
 def test_ulp():
-    """The measure itself, at normal numbers, at powers of two, and among denormals."""
+    """Check the measure itself, at normal numbers, at powers of two, and among denormals."""
     cases = {
         1.0: 2.0**-23,
         1 - 2.0**-30: 2.0**-24,

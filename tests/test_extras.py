@@ -1,4 +1,4 @@
-"""Extras of pyproject.toml: those that messages name exist; dev is light."""
+"""Extras of pyproject.toml: those that messages name exist; dev is small."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ FOLDERS = ("fastsnn", "kernels", "bench", "tests")
 
 
 def packages(extra):
-    """All packages that pip installs for an extra, including extras of extras."""
+    """Return all packages that pip installs for an extra, including extras of extras."""
     for line in EXTRAS[extra]:
         name, more = re.match(r"([\w-]+)(?:\[([\w,-]+)\])?", line).groups()
         if name == "fastsnn":
@@ -20,8 +20,8 @@ def packages(extra):
             yield name
 
 
-def told():
-    """(file, package, extras) of each "pip install" with extras in a text."""
+def advised():
+    """Return (file, package, extras) of each "pip install" with extras in a text."""
     files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     for path in [*files, ROOT / "cli.py", ROOT / "bench/README.md", ROOT / ".ci/run"]:
         for line in path.read_text().splitlines():
@@ -31,7 +31,7 @@ def told():
 
 
 def test_messages_install_from_the_checkout_an_extra_that_exists():
-    seen = list(told())
+    seen = list(advised())
     assert len(seen) > 15
     for path, what, extras in seen:
         assert what == ".", f"{path}: fastsnn is not on an index: pip install '.{extras}'"

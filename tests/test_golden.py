@@ -1,4 +1,4 @@
-"""Ten losses of a fixed network against stored ones of PyTorch 2.13.0 (golden.py)."""
+"""Ten losses of a fixed network against stored losses of PyTorch 2.13.0 (golden.py)."""
 
 import golden
 import numpy as np
@@ -13,10 +13,11 @@ each_run = pytest.mark.parametrize("name", golden.RUNS)
 
 @each_run
 def test_engine(name):
-    """Losses of order 1 from outputs of order 3; parameters drift apart by less than gradients do.
+    """Losses of order 1 follow from outputs of order 3; parameters drift apart by less than
+    gradients.
 
-    The bound of one forward pass, once for the loss itself and once for what the parameters have
-    taken up by then: ten steps of a falling loss do not make errors grow.
+    The limit is twice the bound of one forward pass: once for the loss itself and once for the
+    error that the parameters have by then. Errors do not grow over ten steps of a decreasing loss.
     """
     loss, weighted, optimizer, arguments = golden.RUNS[name]
     layers = [fs.Dense(16), fs.SELU(), fs.Dense(16), fs.SELU(), fs.Dense(3)]
@@ -39,7 +40,7 @@ def test_engine(name):
 
 @each_run
 def test_losses_fall_and_differ(name):
-    """Every stored run trains, and none is another's copy: an option that is ignored would show."""
+    """Every stored run trains, and no two are equal: an ignored option would be detected."""
     losses = golden.LOSSES[name]
     assert len(losses) == golden.STEPS and losses[-1] < 0.8 * losses[0]
     others = [golden.LOSSES[other] for other in golden.RUNS if other != name]

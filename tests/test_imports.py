@@ -45,7 +45,7 @@ def test_wrong_imports_break_the_contracts(monkeypatch):
 
 
 def test_the_drawing_is_the_one_in_the_document():
-    """After a change: python tests/imports.py --write"""
+    """To update it: python tests/imports.py --write"""
     command = [sys.executable, imports.__file__, "--draw"]
     drawn = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert drawn.startswith("```mermaid\ngraph TD\n") and "-->" in drawn

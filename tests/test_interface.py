@@ -37,8 +37,9 @@ def test_a_batch_has_the_order_of_the_kernels_arguments(entry):
 
 
 def arrays(table, stretches, samples, on_cpu):
-    """(first float, floats) of all arrays in the activations of a training plan; `stretches` panels
-    or rows.
+    """Return (first float, floats) of all arrays in the activations of a training plan.
+
+    `stretches`: number of panels or rows.
     """
     yield table[0, program.X_AT], stretches * table[0, program.X_STRIDE]
     for row in table:

@@ -1,6 +1,6 @@
-"""The cache of compiled kernels: where it lies, when it is left aside, and what damage does to it.
+"""The cache of compiled kernels: its folder, cases in which it is not used, and damaged entries.
 
-What concerns whole processes runs in processes of its own, with one small kernel.
+Tests of whole processes start new ones, with one small kernel.
 """
 
 import logging
@@ -39,7 +39,7 @@ print("right" if np.allclose(y, np.exp(x.astype(float))) else "wrong")
 
 
 def run(cache, root=ROOT, temporary=None):
-    """A new process with this cache: (cache folder, "right" or "wrong", what it says)."""
+    """Run a new process with this cache; return (cache folder, "right" or "wrong", its output)."""
     env = os.environ | {"FASTSNN_CACHE": str(cache), "PYTHONPATH": str(root)}
     env |= {} if temporary is None else {"TMPDIR": str(temporary)}
     command = [sys.executable, "-W", "error", "-c", KERNEL]
@@ -50,7 +50,7 @@ def run(cache, root=ROOT, temporary=None):
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    """A cache folder with the kernel in it, to be copied."""
+    """Return a cache folder with the kernel in it, to be copied."""
     cache = tmp_path_factory.mktemp("cache")
     folder, result, said = run(cache)
     assert Path(folder).parent == cache and result == "right"
@@ -77,14 +77,14 @@ def test_a_second_process_compiles_nothing(cache):
 
 
 def test_an_edit_in_a_called_file_gives_another_folder(cache, tmp_path):
-    """Numba itself looks at the file of the kernel alone, which stays as it was."""
+    """Numba itself checks only the file of the kernel, which is unchanged."""
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("fastsnn", "kernels"):
         shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "copy")
     called = tmp_path / "copy" / "kernels" / "scalar.py"
     first = run(cache, tmp_path / "copy")
-    assert first[0] == run(cache)[0]  # the same sources in another place share the folder
+    assert first[0] == run(cache)[0]  # the same sources in another folder share the cache
     text, count = re.subn(r"\nEXP_UNDERFLOW = .*", "\nEXP_UNDERFLOW = -1.0", called.read_text())
     assert count == 1
     called.write_text(text)
@@ -109,18 +109,18 @@ def test_a_damaged_entry_is_dropped(cache, name):
     _, result, said = run(cache)
     assert result == "right"
     assert re.search(r"cache entry of .*exponential.* is damaged \(.*\); compiling again", said)
-    assert run(cache)[1:] == ("right", "")  # the next process finds a good one
+    assert run(cache)[1:] == ("right", "")  # the next process finds a valid entry
 
 
-def test_a_lost_file_is_compiled_anew(cache):
+def test_a_lost_file_is_compiled_again(cache):
     for path in entries(cache, ".nbc"):
         path.unlink()
     assert run(cache)[1] == "right"
     assert entries(cache, ".nbc") and run(cache)[1:] == ("right", "")
 
 
-def test_where_nothing_can_be_written(tmp_path):
-    """Compiled for this process alone; a file stands where each folder would be."""
+def test_no_folder_can_be_written(tmp_path):
+    """Kernels are compiled for this process alone; a file has the path of each folder."""
     (tmp_path / "cache").write_text("")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -132,7 +132,7 @@ def test_where_nothing_can_be_written(tmp_path):
     assert sorted(os.listdir(temporary)) == [f"fastsnn-{os.getuid()}"]
 
 
-def test_the_name_tells_sources_and_version(monkeypatch):
+def test_the_name_depends_on_sources_and_versions(monkeypatch):
     name = jit._sources_hash()
     assert re.fullmatch(r"[0-9a-f]{16}", name) and name == jit._sources_hash()
     monkeypatch.setattr(jit.numba, "__version__", "0.0")
@@ -140,7 +140,7 @@ def test_the_name_tells_sources_and_version(monkeypatch):
 
 
 def triple(x):
-    """Three times x."""
+    """Return three times x."""
     return 3 * x
 
 
@@ -160,27 +160,27 @@ def test_an_entry_has_one_signature(entry, tmp_path):
     assert len(entry.dispatcher.signatures) == 1
 
 
-def test_loading_is_told_once(entry):
-    told = []
-    seconds = jit.load(entry, report=told.append)
-    assert len(told) == 2 and told[1] == f"fastsnn: compiled in {seconds:.1f} s"
-    jit.load(entry, report=told.append)
-    jit.load(jit.entry(jit.INT, jit.INT)(triple), report=told.append)  # from the cache
-    assert len(told) == 2
+def test_loading_is_reported_once(entry):
+    lines = []
+    seconds = jit.load(entry, report=lines.append)
+    assert len(lines) == 2 and lines[1] == f"fastsnn: compiled in {seconds:.1f} s"
+    jit.load(entry, report=lines.append)
+    jit.load(jit.entry(jit.INT, jit.INT)(triple), report=lines.append)  # from the cache
+    assert len(lines) == 2
 
 
 def test_a_process_reports_one_compilation(entry, monkeypatch):
     """`also` is compiled with the first entries; a long further compilation has one line."""
-    told = []
+    lines = []
     more = jit.entry(jit.INT, jit.INT)(lambda x: 4 * x)
-    jit.load(entry, also=(more,), report=told.append)
-    assert len(told) == 2 and more.address
+    jit.load(entry, also=(more,), report=lines.append)
+    assert len(lines) == 2 and more.address
     another = jit.entry(jit.INT, jit.INT)(lambda x: 5 * x)
-    jit.load(another, also=(jit.entry(jit.INT, jit.INT)(lambda x: 6 * x),), report=told.append)
-    assert len(told) == 2
+    jit.load(another, also=(jit.entry(jit.INT, jit.INT)(lambda x: 6 * x),), report=lines.append)
+    assert len(lines) == 2
     monkeypatch.setattr(jit, "LONG", 0.0)
-    jit.load(jit.entry(jit.INT, jit.INT)(lambda x: 7 * x), report=told.append)
-    assert re.fullmatch(r"fastsnn: further kernels took \d+\.\d s", told[2]) and len(told) == 3
+    jit.load(jit.entry(jit.INT, jit.INT)(lambda x: 7 * x), report=lines.append)
+    assert re.fullmatch(r"fastsnn: further kernels took \d+\.\d s", lines[2]) and len(lines) == 3
 
 
 def test_an_interrupted_load_can_be_repeated(entry, monkeypatch):
@@ -232,7 +232,9 @@ def test_without_a_folder_an_entry_works(monkeypatch):
 
 
 def test_fast_math_keeps_nan_and_order():
-    """x - x is NaN for infinity, (a + b) - b is not a, a product and a sum round by themselves."""
+    """x - x is NaN for infinity, (a + b) - b is not a, a product and a sum are rounded
+    separately.
+    """
     x = np.array([np.inf, 1e8, 1 + 2.0**-12], np.float32)
 
     def rounded(x):
@@ -253,8 +255,8 @@ def test_one_bit_of_the_compiled_code(cache):
         assert result == "right" and "damaged" in said and run(cache)[1:] == ("right", "")
 
 
-def test_another_processor_compiles_anew_and_says_so(cache, monkeypatch):
-    """A home folder may be shared by machines; the index of a kernel knows them all."""
+def test_another_processor_compiles_again_and_reports_it(cache, monkeypatch):
+    """Machines may share a home folder; the index of a kernel holds the code of all of them."""
     monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
     _, result, said = run(cache)

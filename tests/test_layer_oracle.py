@@ -1,5 +1,5 @@
-"""Proofs of layer_oracle.py, which judges the engine: finite differences, answers worked out by
-hand, and, with PyTorch, its modules in float64.
+"""Proofs of layer_oracle.py, the reference of the engine: finite differences, results by hand,
+and, with PyTorch, its modules in float64.
 """
 
 import golden
@@ -74,7 +74,7 @@ def test_gradients_are_finite_differences(name, loss):
         sizes.append(np.abs(difference).max())
         limit = 1e-6 * sizes[-1] + 1e-9
         np.testing.assert_allclose(gradients[tensor], difference, 0, limit, err_msg=tensor)
-    # a bias in front of a batch normalization moves nothing; all else was compared
+    # a bias before a batch normalization changes nothing; all others were compared
     silent = sum(b == BN() and a[0] == "Dense" for a, b in neighbours(case.specs))
     assert sum(size < 1e-5 for size in sizes) == silent
 
@@ -87,7 +87,9 @@ def neighbours(specs):
 
 
 def test_selu_constants_keep_mean_and_variance():
-    """Published: (0, 1) and (0, 2); and by what they are for, midpoints of 1e-5."""
+    """Published constants for (0, 1) and (0, 2); and moments by the midpoint rule with step
+    1e-5.
+    """
     assert layer_oracle.selu_constants(0, 1) == pytest.approx((oracle.ALPHA, oracle.LAMBDA), 1e-13)
     assert layer_oracle.selu_constants(0, 2) == pytest.approx((1.97125575, 1.06070908), 1e-8)
     z = (np.arange(-1_000_000, 1_000_000) + 0.5) * 1e-5
@@ -185,7 +187,7 @@ def test_dropout_sites_are_numbered_through_residuals():
 @pytest.mark.parametrize("loss", LOSSES[1:], ids="-".join)
 @pytest.mark.parametrize("name", [n for n in NETWORKS if n not in ("dropouts", "mixed")])
 def test_torch_computes_the_same(name, loss):
-    """Outputs of evaluation, loss, gradients and running statistics, to 1e-12."""
+    """Outputs of evaluation, loss, gradients and running statistics agree to 1e-12."""
     torch = pytest.importorskip("torch", reason=layer_modules.NO_TORCH)
     case = case_of(name, *loss)
     layers = case.oracle_layers()

@@ -1,5 +1,7 @@
-"""Normalizations, weight normalization, highway layers and residual blocks: the engine against
-layer_oracle.py, on the table of layer_cases.py, within the bounds of layer_tolerance.py.
+"""Normalizations, weight normalization, highway layers and residual blocks.
+
+The engine is compared with layer_oracle.py, on the table of layer_cases.py, within the bounds of
+layer_tolerance.py.
 """
 
 import cases
@@ -16,14 +18,16 @@ from fastsnn import methods
 from fastsnn.kernels import activations
 from fastsnn.layers import Activation, Dropping
 
-# Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
+# fastsnn warns of some pairs of activation and dropout; they are computed all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
 def trainer_of(case, **arguments):
-    """A trainer on the case's network with the oracle's tensors, and what the oracle says."""
+    """Return a trainer on the case's network with the oracle's tensors, and the oracle's
+    results.
+    """
     expected = layer_tolerance.reference(case.name)
     net = fs.Network(case.layers(), input_size=case.inputs)
     assert net.state_dict().keys() == expected.start.keys()
@@ -54,8 +58,9 @@ def bits(state):
 
 
 def ends(nodes, trace):
-    """For each hidden node the last layer that is fused into it; None for the product of a
-    highway layer, which is no layer's output.
+    """Yield the last layer fused into each hidden node.
+
+    None for the product of a highway layer, which is not the output of a layer.
     """
     names = list(trace)
     for node, following in zip(nodes[:-1], nodes[1:], strict=True):
@@ -68,8 +73,8 @@ def ends(nodes, trace):
 
 @each_case
 def test_evaluation(case):
-    """Outputs, hidden nodes and the loss with running statistics, before any training; and hidden
-    nodes with those of the batch and with dropout.
+    """Outputs, hidden nodes and the loss agree with running statistics, before any training;
+    hidden nodes also with batch statistics and dropout.
     """
     trainer, expected = trainer_of(case)
     net = trainer.network
@@ -83,9 +88,9 @@ def test_evaluation(case):
         assert len(hidden) == len(net.nodes) - 1
         for h, name in zip(hidden, ends(net.nodes, trace), strict=True):
             if name:
-                assert_within(h, trace[name], f"behind layer {name}")
+                assert_within(h, trace[name], f"after layer {name}")
     value = oracle.loss_of(case.loss)(expected.outputs[0], y)[0]
-    # each output moves the mean by no more than twice what it is off by, and mse by more
+    # each output changes the mean by at most twice its error, and mse by more
     size = max(1, np.abs(expected.outputs[0]).max(), value)
     assert abs(trainer.evaluate(x, y)["loss"] - value) <= 4 * size * expected.outputs[1] + 1e-6
 
@@ -101,7 +106,9 @@ def test_gradients(case):
 
 @each_case
 def test_steps(case):
-    """Losses before each update; in the end parameters, running statistics, and evaluation."""
+    """Losses before each update agree; in the end parameters, running statistics and evaluation
+    do.
+    """
     trainer, expected = trainer_of(case)
     for step, (x, y, weight) in enumerate(expected.batches):
         loss = trainer.step(x, y, sample_weight=weight)
@@ -139,8 +146,10 @@ def test_the_methods_of_the_paper(case):
 
 
 def test_the_bounds_mean_something():
-    """Apart from batches of two or three rows, which a batch normalization may find nearly alike,
-    and from inputs far from 0, no bound is a thousandth of what it is about.
+    """No bound is a thousandth of the values that it is applied to.
+
+    Exceptions: batches of two or three rows, which a batch normalization may find nearly equal, and
+    inputs far from 0.
     """
     for case in CASES:
         if case.batch < 4 or "shifted" in case.options:
@@ -154,7 +163,7 @@ def test_the_bounds_mean_something():
         assert expected.last_outputs[1] < 1e-3, case.name
 
 
-def test_the_oracle_knows_every_layer():
+def test_the_oracle_has_every_layer():
     kinds = {type(layer).__name__ for case in CASES for layer in case.layers()}
     assert kinds == set(fs.layers.LAYERS)
     of_one_function = Activation, Dropping  # each

@@ -1,6 +1,7 @@
-"""Networks with normalizations, highway and residual layers keep what is promised of all: equal
-bits in any company, after files and interruptions; nothing compiles, nothing is allocated, and what
-fails changes nothing.
+"""Networks with normalizations, highway and residual layers have the properties of all networks.
+
+Equal bits in batches of any size, and after files and interruptions; no compilation, no allocation;
+a failed call changes nothing.
 """
 
 import copy
@@ -45,7 +46,7 @@ def problem(rows=ROWS, seed=4):
 
 
 def trained(name, optimizer=None, **arguments):
-    """A trainer that has made some steps: running statistics have moved."""
+    """Return a trainer after some steps: running statistics have changed."""
     optimizer = optimizer or fs.SGD(0.01, momentum=0.9)
     trainer = fs.Trainer(network(name), optimizer=optimizer, seed=11, **arguments)
     x, y = problem()
@@ -63,8 +64,8 @@ def all_bits(trainer):
 
 
 @each_network
-def test_a_row_is_predicted_alike_in_any_company(name):
-    """Up to 5 rows, again and again, and more rows than a thread takes at once."""
+def test_a_prediction_does_not_depend_on_the_other_rows(name):
+    """Batches of up to 5 rows, repeatedly, and of more rows than a thread takes in one slice."""
     net = trained(name).network
     x, _ = problem(2 * PREDICT_PANELS * PANEL + PANEL + 5)
     whole = net.forward(x, threads=1)
@@ -79,8 +80,8 @@ def test_a_row_is_predicted_alike_in_any_company(name):
 
 
 def test_single_rows_follow_the_statistics():
-    """A step changes them, `gradients` does not, and predictions see it at once."""
-    trainer = trained("normed", fs.SGD(0.0))  # only running statistics move
+    """A step changes them, `gradients` does not, and predictions use them immediately."""
+    trainer = trained("normed", fs.SGD(0.0))  # only running statistics change
     net, (x, y) = trainer.network, problem()
     before = net.forward(x[:1])
     trainer.gradients(x, y)
@@ -116,13 +117,13 @@ def test_a_resumed_training_ends_with_the_same_bits(name, optimizer):
             return len(history) == 1
 
     first = fs.Trainer(network(name), optimizer=optimizer, threads=1)
-    behind = first.fit(x, y, epochs=3, batch_size=40, callbacks=[Stop()])
+    records = first.fit(x, y, epochs=3, batch_size=40, callbacks=[Stop()])
     second = fs.Trainer(network(name, seed=8), optimizer=optimizer, threads=2)
     second.network.load_state_dict(first.network.state_dict())
     arrays, numbers = first.state_dict()
     assert arrays and not any("running" in tensor for tensor in arrays)
     second.load_state_dict(arrays, numbers)
-    second.fit(x, y, epochs=3, batch_size=40, history=behind)
+    second.fit(x, y, epochs=3, batch_size=40, history=records)
     assert all_bits(second) == all_bits(whole)
 
 
@@ -155,7 +156,7 @@ def test_copies(name, duplicate):
 
 @each_network
 def test_state_dicts_are_exchanged(name):
-    """Another network takes all tensors, derived weights included, and they are copies."""
+    """Another network accepts all tensors, including derived weights, and copies them."""
     net, other = trained(name).network, network(name, seed=9)
     x, _ = problem()
     first = other.forward(x)
@@ -228,7 +229,7 @@ def test_a_last_batch_of_one_row(name, sizes):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_nothing_compiles_for_other_layers(threads):
-    """All of it is there once a plain network has been trained."""
+    """Everything is compiled once a plain network has been trained."""
     backend.load_kernels(threads)
     x, y = problem()
     plain = fs.Trainer(fs.mlp(FEATURES, CLASSES, layers=2, width=16), threads=threads)
@@ -253,7 +254,7 @@ def test_nothing_compiles_for_other_layers(threads):
 @pytest.mark.parametrize("threads", [1, 2])
 @each_network
 def test_a_step_makes_no_array(name, threads):
-    """After the first one; the smallest array of the batch is larger than what is allowed."""
+    """This holds after the first step; the smallest array of the batch is larger than the limit."""
     x, y = problem(600)
     trainer = fs.Trainer(network(name), optimizer=fs.Adam(), threads=threads)
     peaks = []
@@ -262,5 +263,5 @@ def test_a_step_makes_no_array(name, threads):
         trainer.step(x, y)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[0] > 20_000  # the measure sees the buffers of the first step
+    assert peaks[0] > 20_000  # the measurement includes the buffers of the first step
     assert peaks[1] < 7500  # x has 21 600 bytes

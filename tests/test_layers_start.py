@@ -1,4 +1,4 @@
-"""What networks of the newer layers begin with, and which lists of layers have no meaning."""
+"""Initial tensors of networks with the newer layers, and lists of layers that are invalid."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ def start(layers, input_size=4, seed=0):
     return fs.Network(layers, input_size, seed).state_dict()
 
 
-# Starting tensors
+# Initial tensors
 
 
 def assert_moments(w, variance, kurtosis):
-    """Mean 0 and this variance, within 5 standard errors."""
+    """Require mean 0 and this variance, within 5 standard errors."""
     z = w.astype(np.float64) / np.sqrt(variance)
     assert abs(z.mean()) < 5 / np.sqrt(z.size)
     assert abs((z**2).mean() - 1) < 5 * np.sqrt((kurtosis - 1) / z.size)
@@ -89,13 +89,13 @@ def test_weight_normalization_starts_as_without():
         np.testing.assert_allclose(ours[f"{name}_g"], lengths, rtol=2**-24)
     x = np.random.default_rng(1).normal(size=(40, 30)).astype(np.float32)
     expected = plain.forward(x)
-    # two roundings of each weight on top of those of the products: less than another product
+    # two roundings of each weight in addition to those of the products: less than another product
     limit = tolerance.forward(2 * 3, 50) * np.abs(expected).max()
     np.testing.assert_allclose(net.forward(x), expected, rtol=0, atol=limit)
 
 
 def test_the_documented_stream_of_starting_weights():
-    """Weights are counted from layer to layer, those of highways and of inner layers too."""
+    """Weights are counted from layer to layer, including those of highways and of inner layers."""
     layers = [
         Dense(6, weight_norm=True), BN, Highway("he_normal"), Residual([D, LN, Dense(6)]),
         Dense(3, "glorot_uniform"),
@@ -190,7 +190,7 @@ def test_bottlenecks_out_of_range(bottleneck):
     assert str(caught.value) == f"resnet: bottleneck must be in (0, 1], got {bottleneck}"
 
 
-# Layers with arguments that are none
+# Layers with invalid arguments
 
 
 @pytest.mark.parametrize("make", [lambda init: Dense(3, init), Highway])
@@ -264,13 +264,13 @@ ORDERS = {
     "highway first": ([HW, D], "layer 0 (Highway): " + FIRST),
     "residual first": ([RES, D], "layer 0 (Residual): " + FIRST),
     "activations around a norm": ([D, SELU, BN, RELU, D], "layer 3 (ReLU): " + FOLLOW),
-    "activation behind dropout": ([D, BN, DROP, RELU, D], "layer 3 (ReLU): " + FOLLOW),
-    "activation behind highway": ([D, HW, RELU, D], "layer 2 (ReLU): " + FOLLOW),
+    "activation after dropout": ([D, BN, DROP, RELU, D], "layer 3 (ReLU): " + FOLLOW),
+    "activation after highway": ([D, HW, RELU, D], "layer 2 (ReLU): " + FOLLOW),
     "two norms": ([D, BN, LN, D], "layer 2 (LayerNorm): " + ONE_NORM),
     "norms around an activation": ([D, BN, RELU, BN, D], "layer 3 (BatchNorm): " + ONE_NORM),
-    "norm behind dropout": ([D, RELU, DROP, LN, D], "layer 3 (LayerNorm): " + ONE_NORM),
-    "norm behind highway": ([D, HW, BN, D], "layer 2 (BatchNorm): " + ONE_NORM),
-    "norm behind the norm inside": (
+    "norm after dropout": ([D, RELU, DROP, LN, D], "layer 3 (LayerNorm): " + ONE_NORM),
+    "norm after highway": ([D, HW, BN, D], "layer 2 (BatchNorm): " + ONE_NORM),
+    "norm after the norm inside": (
         [D, Residual([D, LN]), BN, D],
         "layer 2 (BatchNorm): " + ONE_NORM,
     ),
@@ -278,7 +278,7 @@ ORDERS = {
         [D, RELU, BN, DROP, DROP, D],
         "layer 4 (Dropout): at most one dropout per Dense; remove one of the two",
     ),
-    "two dropouts behind highway": (
+    "two dropouts after highway": (
         [D, HW, DROP, DROP, D],
         "layer 3 (Dropout): at most one dropout per Dense; remove one of the two",
     ),
@@ -312,7 +312,7 @@ def test_orders_of_layers(name):
     assert str(caught.value) == text
 
 
-def test_what_is_no_layer():
+def test_objects_that_are_not_layers():
     for layers, text in (
         ([D, 3, D], f"layer 1 (int): {KNOWN}3"),
         ([D, Residual([D, 3, D]), D], f"layer 1.1 (int): {KNOWN}3"),
@@ -335,7 +335,7 @@ def test_pairs_that_do_not_fit_warn():
         fs.Network(layers, 3)
 
 
-def test_what_no_layer_can_start_with():
+def test_invalid_starting_values():
     with pytest.raises(ValueError, match="Highway: gate_bias must be finite, got nan"):
         Highway(gate_bias=float("nan"))
     with pytest.raises(TypeError, match="Residual: a list of layers is required, got 5"):

@@ -1,8 +1,9 @@
-"""Normalizations, weight normalization, highway layers and residual blocks next to the same modules
-of PyTorch 2.13.0, exchanging state dicts.
+"""Normalizations, weight normalization, highway layers and residual blocks against PyTorch
+2.13.0.
 
-PyTorch runs in float64, so that the difference is fastsnn's rounding alone: the bounds are those of
-layer_tolerance.py, of the same cases. Dropout is PyTorch's own in training, and left out here.
+State dicts are exchanged with the same modules of PyTorch. It runs in float64, so that the
+difference is only fastsnn's rounding: the bounds are those of layer_tolerance.py, for the same
+cases. Dropout in training uses PyTorch's own generator, so it is omitted here.
 """
 
 from dataclasses import replace
@@ -66,7 +67,7 @@ def ids(case):
 
 
 def pair(case, **more):
-    """fastsnn's network with the case's tensors, and PyTorch's with the same."""
+    """Return fastsnn's network with the case's tensors, and PyTorch's with the same."""
     expected = layer_tolerance.reference(case.name)
     net = fs.Network(case.layers(), case.inputs)
     net.load_state_dict(expected.start)
@@ -120,7 +121,7 @@ def test_gradients(case):
 
 @pytest.mark.parametrize("case", RUNS, ids=ids)
 def test_ten_steps(case):
-    """Losses, and in the end parameters, running statistics and evaluation."""
+    """Losses agree, and in the end parameters, running statistics and evaluation do."""
     net, model, expected = pair(case)
     trainer, loss = trainer_of(case, net), loss_of(case)
     optimizer = golden.torch_optimizer(
@@ -139,7 +140,7 @@ def test_ten_steps(case):
     for name, p in theirs.items():
         assert_within(state[name], p, expected.end[name][1], name)
         moved += np.abs(p - expected.start[name]).max() > 100 * expected.end[name][1]
-    assert moved > len(theirs) / 2  # or the comparison would have been of the start
+    assert moved > len(theirs) / 2  # else the comparison would be of initial tensors
     x = expected.batches[0][0]
     out = model.eval()(torch.from_numpy(x).double()).detach().numpy()
     assert_within(net.forward(x), out, expected.last_outputs[1], "outputs after training")
@@ -148,8 +149,9 @@ def test_ten_steps(case):
 @pytest.mark.parametrize("old_names", [False, True])
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
 def test_state_dict_of_torch_is_taken(old_names):
-    """PyTorch's own starting tensors in float32, there and back: the same bits. The older
-    weight_norm has fastsnn's names.
+    """PyTorch's initial tensors in float32 have the same bits after a round trip.
+
+    The older weight_norm has fastsnn's names.
     """
     case = replace(RUNS[0], name="mixed")
     made, _ = layer_modules.sequence(torch, case.specs, case.inputs, old_names)

@@ -1,6 +1,6 @@
-"""House rules: what may be imported from outside, what is shipped, where compile flags stand.
+"""House rules: third-party imports, contents of the package, files with compile flags.
 
-Imports inside fastsnn are the subject of test_imports.py.
+test_imports.py tests imports inside fastsnn.
 """
 
 import ast
@@ -35,15 +35,15 @@ COMMAND_LINE = {"paper/command.py", "runs/options.py"}  # the files of the packa
 # Loaded by `fastsnn.__getattr__` at the first use of an estimator, so it may import these on top.
 ESTIMATORS_MAY_IMPORT = {"sklearn", "joblib"}  # scikit-learn depends on joblib
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
-# Imported where they are used, if installed.
+# Imported on use, if installed.
 PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
-# What a feature needs that not everyone uses: the import and its extra in pyproject.toml.
+# Imports of features that not everyone uses, and their extras in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
     "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13", "scipy": "paper",
     "sklearn": "sklearn", "joblib": "sklearn",
 }  # fmt: skip
-# Imported at their first use.
+# Imported on first use.
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}
 NOT_LOADED = {
     "click", "rich", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
@@ -65,8 +65,10 @@ def parsed(path):
 
 
 def absolute(path, node):
-    """The module of a `from ... import`. kernels/ and bench/ name what lies in the same tree by
-    relative imports, which an editor resolves in a bare checkout.
+    """Return the module of a `from ... import`.
+
+    kernels/ and bench/ use relative imports for their own modules, which an editor resolves in a
+    bare checkout.
     """
     folder = path.parent.relative_to(ROOT).parts
     package = folder if folder[:1] == ("fastsnn",) else ("fastsnn", *folder)
@@ -81,7 +83,9 @@ def absolute(path, node):
 
 
 def imports(path, functions=True):
-    """(module, name or None, line) of each import; without `functions` only those of the module."""
+    """Yield (module, name or None, line) of each import; without `functions` only those of the
+    module.
+    """
     nodes = [parsed(path)]
     while nodes:
         node = nodes.pop()
@@ -96,13 +100,13 @@ def imports(path, functions=True):
 
 
 def outside(path, **options):
-    """Imports from beyond the standard library and fastsnn: {package: line}."""
+    """Return imports from outside of the standard library and fastsnn: {package: line}."""
     found = {module.split(".")[0]: line for module, _, line in imports(path, **options)}
     return {m: line for m, line in found.items() if m not in {*sys.stdlib_module_names, "fastsnn"}}
 
 
 def inside(path):
-    """The modules of fastsnn that it imports: "fastsnn.kernels.jit", ..."""
+    """Return the modules of fastsnn that it imports: "fastsnn.kernels.jit", ..."""
     for module, name, _ in imports(path):
         if module == "fastsnn":
             yield f"fastsnn.{name}" if name else module
@@ -111,14 +115,14 @@ def inside(path):
 
 
 @pytest.mark.parametrize("path", sources(KERNELS), ids=name_of)
-def test_what_kernels_import_from_outside(path):
+def test_third_party_imports_of_kernels(path):
     more = {"cuda"} if path.parent.name == "cuda" else set()
     assert outside(path).keys() <= KERNELS_MAY_IMPORT | more
     assert outside(path, functions=False).keys() <= KERNELS_MAY_IMPORT
 
 
 @pytest.mark.parametrize("path", sources(PACKAGE), ids=name_of)
-def test_what_the_package_imports_from_outside(path):
+def test_third_party_imports_of_the_package(path):
     place = str(path.relative_to(PACKAGE))
     more = {"click"} if place in COMMAND_LINE else set()
     assert outside(path).keys() <= PACKAGE_MAY_IMPORT | IN_FUNCTIONS | more
@@ -131,7 +135,7 @@ def test_what_the_package_imports_from_outside(path):
 
 
 @pytest.mark.parametrize("path", sources(BENCH), ids=name_of)
-def test_what_bench_imports_from_outside(path):
+def test_third_party_imports_of_bench(path):
     assert outside(path).keys() <= BENCH_MAY_IMPORT | IN_FUNCTIONS | PEERS
     assert not outside(path, functions=False).keys() & (IN_FUNCTIONS | PEERS)
 
@@ -155,7 +159,7 @@ def project():
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def test_the_package_list_is_what_lies_on_disk():
+def test_the_package_list_matches_the_folders():
     settings = project()["tool"]["setuptools"]
     assert settings["package-dir"] == {
         "fastsnn": "fastsnn", "fastsnn.bench": "bench", "fastsnn.kernels": "kernels",
@@ -173,7 +177,7 @@ def dotted(path, folder):
     return "".join(f".{part}" for part in path.parent.relative_to(folder).parts)
 
 
-def test_package_data_is_what_lies_on_disk():
+def test_package_data_matches_the_files():
     data = project()["tool"]["setuptools"]["package-data"]
     folders = {
         "fastsnn": PACKAGE, "fastsnn.bench": BENCH, "fastsnn.paper": PACKAGE / "paper",
@@ -209,7 +213,7 @@ def test_files_are_short():
     assert not long
 
 
-def test_the_version_stands_in_one_place():
+def test_the_version_is_in_one_place():
     version = project()["project"]["version"]
     assert fastsnn.__version__ == version
     for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py", ROOT / "setup.py"]:
@@ -227,13 +231,13 @@ def test_dependencies_are_those_that_are_imported():
     used = set()
     for path in [*sources(PACKAGE), *sources(KERNELS), ROOT / "cli.py"]:
         used |= outside(path).keys()
-    used -= {"urllib3", *OPTIONAL}  # requests brings the first
+    used -= {"urllib3", *OPTIONAL}  # urllib3: a dependency of requests
     assert declared == used and "requests" in declared
     assert set(OPTIONAL.values()) <= project()["project"]["optional-dependencies"].keys()
 
 
 def mentions(path):
-    """Every name that a file speaks: variables, attributes, keywords, imported names."""
+    """Return every name in a file: variables, attributes, keywords, imported names."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Name):
             yield node.id, node.lineno
@@ -261,13 +265,13 @@ def test_no_matrix_product_of_a_library(path):
     assert not {(name, line) for name, line in mentions(path) if name in PRODUCTS}
 
 
-# Where compile flags stand: for the CPU, for CUDA.
+# Files with compile flags: for the CPU, for CUDA.
 COMPILE = {KERNELS / "jit.py", KERNELS / "cuda" / "code.py"}
 BUT_JIT = [path for path in sources(PACKAGE) + sources(KERNELS) if path not in COMPILE]
 
 
 @pytest.mark.parametrize("path", BUT_JIT, ids=name_of)
-def test_compile_flags_stand_in_jit(path):
+def test_compile_flags_are_in_jit(path):
     assert not {(name, line) for name, line in mentions(path) if name in COMPILERS}
     for module, name, line in imports(path):
         assert (module, name) != ("numba", "jit"), line
@@ -288,7 +292,7 @@ def all_modules():
                 yield importlib.import_module(".".join([package, *parts]))
 
 
-def test_what_python_calls_is_an_entry():
+def test_kernels_called_by_python_are_entries():
     """Kernels that Python calls are `jit.entry`s; helpers have the same flags, and no `prange`."""
     entries = set()
     for module in all_modules():
@@ -313,7 +317,7 @@ def assert_flags(dispatcher):
 
 
 def test_a_parallel_loop_needs_an_entry():
-    """`prange` in a helper would be a plain loop, in a serial entry too."""
+    """`prange` in a helper would be a plain loop, also in a serial entry."""
     for path in sources(KERNELS):
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef):

@@ -1,5 +1,5 @@
-"""Regression with default options is no worse than least squares; if a network is, a line
-says so.
+"""Regression with default options is no worse than least squares; a worse network is reported in
+one line.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ def test_defaults_do_not_lose_to_a_linear_fit(tmp_path, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_rows_far_out_do_not_make_the_defaults_diverge(tmp_path, seed):
-    """As in the table of diamonds: sizes of 0 and of ten times the truth, 45 deviations out."""
+    """Like the table of diamonds: sizes of 0 and of ten times the truth, 45 deviations out."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(300, 6))
     y = x @ [3, -2, 1, 0, 0, 0] + 0.5 * rng.normal(size=300)
@@ -102,7 +102,9 @@ def test_figures_of_bytes_are_fitted_too(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("features, rows", [(1, 28), (2, 28), (3, 28), (1, 300)])
 def test_few_features_do_not_diverge(tmp_path, features, rows):
-    """With 0.01 for any number of features, these stopped after some 10 steps."""
+    """With a rate of 0.01 for any number of features, these trainings diverged after some 10
+    steps.
+    """
     rng = np.random.default_rng(features)
     x = rng.normal(size=(rows, features))
     y = x @ [3, -2, 1][:features] + 0.1 * rng.normal(size=rows)
@@ -120,7 +122,7 @@ def test_independent_features():
     assert independent_features(x) == pytest.approx(5, abs=0.1)
     assert independent_features(np.repeat(x[:, :1], 7, axis=1)) == 1
     assert independent_features(x[:, :1]) == independent_features(x * 0) == 1
-    wide = rng.normal(size=(30, 400)).astype(np.float32)  # by the rows where they are fewer
+    wide = rng.normal(size=(30, 400)).astype(np.float32)  # limited by the rows if they are fewer
     vs = np.linalg.svd(wide.astype(np.float64), compute_uv=False) ** 2
     assert independent_features(wide) == pytest.approx(vs.sum() ** 2 / (vs**2).sum(), rel=0.05)
 
@@ -136,7 +138,9 @@ def test_the_rate_falls_for_few_features_and_wide_layers():
     assert rate(1, "classification") == 0.04
 
 
-@pytest.mark.parametrize("rows, words", [(12, "1 validation row chose"), (25, "2 validation rows")])
+@pytest.mark.parametrize(
+    "rows, words", [(12, "selected on 1 validation row,"), (25, "2 validation rows")]
+)
 def test_too_few_validation_rows_are_named(tmp_path, rows, words):
     path, _, _ = table(tmp_path, rows)
     said = []

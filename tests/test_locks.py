@@ -1,4 +1,4 @@
-"""Forks while other threads hold locks or load kernels; processes that compile together."""
+"""Forks while other threads hold locks or load kernels; processes that compile concurrently."""
 
 import os
 import re
@@ -169,7 +169,7 @@ net.forward(x, threads=2)
     assert out == ["[0,", "0,", "0,", "0,", "0]"], said
 
 
-# One small kernel, loaded by processes that begin together.
+# One small kernel, loaded by processes that start together.
 KERNEL = """
 import logging, sys
 logging.basicConfig(format="%(message)s")
@@ -188,7 +188,7 @@ print(len([e for _, e in recorder.buffer if e.is_start]) > 0)
 
 
 def together(count, cache):
-    """(whether each process compiled, the output of each)."""
+    """Run `count` processes; return (whether each compiled, the output of each)."""
     env = os.environ | {"FASTSNN_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     running = [
@@ -218,7 +218,7 @@ def test_one_process_compiles_and_the_others_wait(tmp_path):
 
 @pytest.fixture
 def held(tmp_path):
-    """A folder whose lock another process holds until it is ended."""
+    """Return a folder whose lock another process holds until it is killed."""
     path = str(tmp_path / "compiling.lock")
     code = f"""
 import filelock, time
@@ -239,7 +239,7 @@ def test_a_holder_that_dies_frees_the_lock(held):
     said = []
     threading.Timer(0.5, holder.kill).start()
     with alone.alone(folder, lambda: 1, said.append):
-        with pytest.raises(filelock.Timeout):  # it is ours now
+        with pytest.raises(filelock.Timeout):  # this process holds it now
             filelock.FileLock(folder / "compiling.lock", timeout=0).acquire()
     assert said == ["fastsnn: waiting for another process that compiles the kernels ..."]
     filelock.FileLock(folder / "compiling.lock", timeout=0).acquire().lock.release()

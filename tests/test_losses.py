@@ -1,5 +1,5 @@
-"""Losses as descriptions: their texts, tasks and targets, and that each of them trains. The values
-and gradients themselves: test_engine.py, test_torch.py, test_metrics.py.
+"""Losses as descriptions: texts, tasks and targets; each of them trains. Values and gradients
+are tested in test_engine.py, test_torch.py and test_metrics.py.
 """
 
 import copy
@@ -136,8 +136,8 @@ def test_a_step_of_a_network_is_the_mean_that_the_description_computes(loss):
 
 
 def test_the_quantile_of_constants_is_found_and_stays():
-    """A bias alone: 0 of 10 targets is below the minimum for q = 0.05, 9 for 0.95; there the
-    gradient of each equal output is 0.
+    """With a bias alone: 0 of 10 targets is below the minimum for q = 0.05, 9 for 0.95; there
+    the gradient of each equal output is 0.
     """
     y = np.arange(10, dtype=np.float32)[:, None]
     x = np.zeros((10, 1), np.float32)
@@ -151,7 +151,7 @@ def test_the_quantile_of_constants_is_found_and_stays():
 
 
 @each_loss
-def test_class_weights_where_they_have_a_meaning(loss):
+def test_class_weights_are_for_losses_of_classes(loss):
     if loss.takes_classes or loss.allows_missing:
         trainer_of(loss, class_weight=[1, 2, 3])
         return
@@ -162,7 +162,7 @@ def test_class_weights_where_they_have_a_meaning(loss):
 
 
 @pytest.mark.parametrize("code", [-1, len(ALL), 99])
-def test_a_code_that_kernels_do_not_know_is_refused(code):
+def test_a_code_without_a_kernel_is_refused(code):
     class Unknown(fs.MSE):
         pass
 

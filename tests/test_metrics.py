@@ -1,5 +1,5 @@
-"""Figures of evaluation: the area under the ROC curve against its definition and scikit-learn, and
-the figures of each task worked out by hand.
+"""Figures of evaluation: the area under the ROC curve against its definition and scikit-learn,
+and the figures of each task worked out by hand.
 """
 
 import math
@@ -15,7 +15,9 @@ from fastsnn.metrics import roc_auc
 
 
 def pairs_auc(score, label):
-    """The definition: the share of pairs (positive, negative) in order, ties counted half."""
+    """Return the share of pairs (positive, negative) in order, ties counted half: the
+    definition.
+    """
     difference = score[label == 1][:, None].astype(np.float64) - score[label == 0][None, :]
     return ((difference > 0) + 0.5 * (difference == 0)).mean()
 
@@ -54,7 +56,7 @@ def test_roc_auc_is_scikit_learn_s(kind, n):
 
 
 def test_roc_auc_of_infinite_scores():
-    """Infinities are ordered as numbers are; ranks say the same."""
+    """Infinities are ordered like numbers; their ranks give the same result."""
     score, label = samples("infinities", 100)
     ranks = np.searchsorted([-np.inf, -1.0, 0.0, 1.0, np.inf], score).astype(np.float64)
     assert roc_auc(score, label) == pytest.approx(pairs_auc(ranks, label), abs=1e-12)

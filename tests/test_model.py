@@ -1,6 +1,8 @@
-"""Models on raw data: columns by name, labels by name or number, units in float64, one line for
-what is refused.
+"""Models on raw data: columns by name, labels by name or number, units in float64, one-line
+refusals.
 """
+
+import re
 
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ def model(task, **more):
 
 
 class Frame:
-    """A stub with the parts of a data frame that are used."""
+    """A stub with the attributes of a data frame that are used."""
 
     def __init__(self, **columns):
         self.values = columns
@@ -127,6 +129,48 @@ def test_features_that_are_refused(name):
         assert len(str(caught.value)) < 500
 
 
+ROWS = [{"a": 1.0, "b": 2.0}, {"b": 5.0, "a": 4.0}]
+RECORDS = {
+    "rows": (
+        ROWS,
+        "a list of dict; give [[row[name] for name in model.feature_names] for row in x]",
+    ),
+    "columns": (
+        {"b": [2.0, 5.0], "a": [1.0, 4.0]},
+        "a dict of columns; give numpy.stack([x[name] for name in model.feature_names], axis=1)",
+    ),
+    "row": (ROWS[0], "got dict; give [[x[name] for name in model.feature_names]]"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_dicts_are_refused_with_the_expression_that_converts_them(name):
+    model = fs.Model(fs.mlp(2, 2, layers=1, width=8), "classification", feature_names=("a", "b"))
+    x, text = RECORDS[name]
+    with pytest.raises(TypeError, match=re.escape(text)):
+        model.predict(x)
+    given = eval(text.split("give ")[1], {"x": x, "model": model, "numpy": np})
+    wanted = model.predict([[1, 2], [4, 5]])[: len(given)]
+    assert np.array_equal(model.predict(given), wanted)
+    with pytest.raises(TypeError, match=r"\[name\] for name in names\]"):
+        model.network.forward(x)
+
+
+@pytest.mark.parametrize(
+    "x, text",
+    [
+        ([[1, 2], [3, None]], "got None in row 1, column 'b'; fill in missing values"),
+        ([[1, 2], ["red", 4]], "got 'red' in row 1, column 'a'; encode text as numbers"),
+        ([[1, 2, None]], "got None in row 0, column 2; fill in missing values"),
+        ([1, None], "got None in row 1; fill in missing values"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_named(x, text):
+    model = fs.Model(fs.mlp(2, 2, layers=1, width=8), "classification", feature_names=("a", "b"))
+    with pytest.raises(TypeError, match=re.escape(f"x: numbers are required, {text}")):
+        model.predict(x)
+
+
 def test_classes_by_name_or_number():
     m = model("classification")
     numbers = np.unique(KINDS, return_inverse=True)[1]
@@ -205,7 +249,7 @@ def test_tasks_and_targets():
 
 
 def test_errors_are_measured_against_the_values_of_the_file():
-    """Targets of 1.7e9 +- 22: float32 keeps steps of 128."""
+    """Targets of 1.7e9 +- 22: the spacing of float32 is 128."""
     m = model("regression")
     predicted, figures = m.predict(X), m.evaluate(X, TIME)
     assert figures["rmse"] == pytest.approx(np.sqrt(((predicted - TIME) ** 2).mean()), rel=1e-9)
@@ -224,14 +268,14 @@ def test_errors_are_measured_against_the_values_of_the_file():
     assert np.isnan(m.evaluate(X, constant)["r2"])
 
 
-def test_predictions_as_text_keep_what_the_network_said():
+def test_predictions_as_text_keep_the_precision_of_float32():
     m = model("regression")
     predicted = m.predict(X)
     lines = inference.to_csv(m, predicted).splitlines()
     assert lines[0] == "p,q"
     shown = np.array([[float(cell) for cell in line.split(",")] for line in lines[1:]])
     z = (predicted - m.targets.mean) / m.targets.scale
-    # A step of a float32 number of deviations, where float64 has it in these units.
+    # The spacing of float32 numbers of deviations, in these units of float64.
     assert np.all(np.abs(shown - predicted) <= 2.0**-24 * np.maximum(np.abs(z), 2.0**-10) * 22)
     assert len(set(lines)) == 91 and max(map(len, lines)) < 2 * 19
     small = fs.Model(m.network, "regression", m.inputs, Standardizer(np.zeros(2), np.ones(2)))
@@ -307,7 +351,9 @@ def test_a_value_that_leaves_float32_is_named_with_its_part():
 
 
 def test_a_target_with_a_number_as_its_name_is_no_index(tmp_path):
-    """Trained on the columns a, b, c and "0": the first column of a file without names is a."""
+    """The model is trained on the columns a, b, c and "0": the first column of a file without
+    names is a.
+    """
     parts = {"feature_names": NAMES[:3], "target_names": ("0",)}
     m = fs.Model(fs.mlp(3, 1, layers=1, width=4, seed=0), "regression", **parts)
     rows = "1.5,2,0.5,3\n2.5,4,1.5,7\n"
@@ -322,7 +368,7 @@ def test_a_target_with_a_number_as_its_name_is_no_index(tmp_path):
     assert inference.evaluate(m, path, "3", header=False)["rmse"] == right
 
 
-def test_what_the_validation_part_lacks_is_said():
+def test_missing_validation_rows_are_reported():
     labels = np.repeat([0, 1, 2], [60, 29, 1])
     table = Table("classification", Split(X, labels), None, None, ("p", "q", "r"), NAMES, None, "n")
     dataset = assemble("t", table, 0.2, 0, "feature")

@@ -1,5 +1,7 @@
-"""Public constructors and functions take any value, or refuse it in one line that says why
-not: ValueError, TypeError or RuntimeError, never the OverflowError or RecursionError of something
+"""Public constructors and functions accept a value, or refuse it in one line that states the
+reason.
+
+The error is a ValueError, TypeError or RuntimeError, never an OverflowError or RecursionError from
 inside.
 """
 
@@ -196,8 +198,8 @@ def test_numpy_scalars_are_numbers(make, value):
     assert repr(found) == repr(make(value.item())), "Python's own numbers are kept"
 
 
-def test_what_is_refused_by_name():
-    """Values that once failed with other errors, and their messages."""
+def test_values_refused_by_name():
+    """Values that once raised other errors, and their messages."""
     for make, text in (
         (lambda: fs.SGD(10**400), "SGD: learning_rate must be in [0, 1e+30), got 1000"),
         (lambda: fs.SGD(0.1, weight_decay=1e300), "SGD: weight_decay must be at most 3.4e+38"),

@@ -1,4 +1,4 @@
-"""Networks: starting weights, names, copies, and the layers and sizes that have no meaning."""
+"""Networks: initial weights, names, copies, and layers and sizes that are invalid."""
 
 import copy
 import pickle
@@ -219,7 +219,7 @@ def test_pairs_that_do_not_fit_warn():
 
 
 def test_single_rows_follow_the_parameters():
-    """They are predicted from a copy of the weights; nobody may see an old one."""
+    """They are predicted from a copy of the weights, which must never be outdated."""
     rng = np.random.default_rng(8)
     x, y = rng.normal(size=(60, 7)).astype(np.float32), rng.integers(0, 3, 60)
     net = fs.mlp(7, 3, layers=2, width=70)

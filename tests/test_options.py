@@ -1,4 +1,4 @@
-"""A command-line option is one row of `RunConfig`: what follows from the row alone."""
+"""A command-line option is one row of `RunConfig`; everything else follows from the row."""
 
 import ast
 import dataclasses
@@ -67,13 +67,13 @@ def test_a_new_option_is_a_row(monkeypatch):
     assert list(mode.type.choices) == ["plain", "fancy"] and mode.help == "Mode."
 
 
-def test_a_row_says_what_it_knows():
+def test_unknown_attributes_of_a_row_are_refused():
     with pytest.raises(TypeError, match="colour"):
         option(1, "An option.", colour="red")
     assert Row(help="An option.").search == "tried"
 
 
-def test_a_resumed_run_changes_what_a_row_allows():
+def test_options_that_a_resumed_run_may_change():
     assert {name for name, row in ROWS.items() if row.changeable} == {"data", "epochs", "threads"}
     assert OPEN_ENDED == ("constant", "plateau")
     assert not getattr(schedules.CosineDecay, "open_ended", False)
@@ -114,7 +114,7 @@ def test_an_option_of_some_optimizers_may_have_any_default(monkeypatch):
 
 
 def test_an_optimizer_without_a_field_refuses_it(monkeypatch):
-    """One whose class has neither decay nor momentum trains with the rate alone."""
+    """An optimizer whose class has neither decay nor momentum trains with the rate alone."""
 
     @dataclass(frozen=True)
     class Plain:
@@ -135,7 +135,9 @@ def test_an_optimizer_without_a_field_refuses_it(monkeypatch):
 
 
 def test_runs_name_no_optimizer():
-    """Beside the default, and the one for which the rules of `defaults` were measured."""
+    """Exceptions: the default, and the optimizer for which the rules of `defaults` were
+    measured.
+    """
     found = set()
     for path in (ROOT / "fastsnn" / "runs").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

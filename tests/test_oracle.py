@@ -1,6 +1,7 @@
-"""Proofs of the oracle, which judges the engine: finite differences, closed forms, known answers.
+"""Proofs of the oracle, the reference of the engine: finite differences, closed forms, known
+answers.
 
-Nothing of fastsnn is imported. With PyTorch present, the oracle is compared with it in float64.
+Nothing of fastsnn is imported. If PyTorch is installed, the oracle is compared with it in float64.
 """
 
 import math
@@ -19,7 +20,7 @@ KINK_MARGIN = 1e-3  # finite differences move pre-activations by less than 1e-4
 
 
 def network(activation, dropout, rate, rng, sizes=(4, 5, 6, 3)):
-    """Blocks in float64 with a linear output."""
+    """Return blocks in float64 with a linear output."""
     blocks = [
         oracle.Block(
             rng.normal(size=(N, K)) / np.sqrt(K), rng.normal(size=N), activation, dropout, rate
@@ -31,7 +32,7 @@ def network(activation, dropout, rate, rng, sizes=(4, 5, 6, 3)):
 
 
 def loss_arguments(name, rng, n=9, n_out=3):
-    """(loss, labels, class weights, sample weights) of a named variant of a loss."""
+    """Return (loss, labels, class weights, sample weights) of a named variant of a loss."""
     loss, *options = name.split("+")
     y = {
         "softmax_cross_entropy": rng.integers(n_out, size=n),
@@ -99,7 +100,7 @@ def test_gradients_are_finite_differences(activation, dropout, rate, variant):
             p[i] = kept
             difference[i] = (above - below) / (2 * h)
         np.testing.assert_allclose(g, difference, rtol=0, atol=1e-6 * np.abs(difference).max())
-        assert np.abs(difference).max() > 1e-4  # or there would have been nothing to compare
+        assert np.abs(difference).max() > 1e-4  # else there would have been nothing to compare
 
 
 def test_selu_constants_are_the_closed_forms():
@@ -120,7 +121,7 @@ def test_selu_constants_are_the_closed_forms():
 
 
 def test_selu_keeps_mean_and_variance():
-    """The constants again, from what they are for; midpoints of 1e-5, the kink between two."""
+    """Moments of selu(z) by the midpoint rule with step 1e-5, the kink between two midpoints."""
     z = (np.arange(-1_000_000, 1_000_000) + 0.5) * 1e-5
     y, _ = oracle.activate(z, "selu")
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * 1e-5
@@ -138,7 +139,9 @@ def test_selu_keeps_mean_and_variance():
     ],
 )
 def test_affine_map_of_alpha_dropout(rate, a, b):
-    """The tabulated values are those of the exact rate; 16 bits move the rate by at most 2^-17."""
+    """The tabulated values are those of the exact rate; 16 bits change the rate by at most
+    2^-17.
+    """
     np.testing.assert_allclose(oracle.alpha_affine(rate), (a, b), rtol=0, atol=1.5e-5)
     p = oracle.effective_rate(rate)
     q, drop_value = 1 - p, oracle.ALPHA_PRIME
@@ -149,7 +152,7 @@ def test_affine_map_of_alpha_dropout(rate, a, b):
     assert second == pytest.approx(1, rel=1e-14)
 
 
-def test_the_output_tells_the_slope():
+def test_the_slope_follows_from_the_output():
     """selu'(z) = y + lambda alpha for z <= 0, so the dropped value has slope 0."""
     z = np.linspace(-30, -0.01, 1000)
     y, slope = oracle.activate(z, "selu")
@@ -166,7 +169,7 @@ def test_philox_known_answers():
 
 
 def test_drop_mask_layout():
-    """One element followed by hand through the documented layout."""
+    """One element is computed by hand from the documented layout."""
     seed, step, site, sample, unit, rate = (5 << 32) + 9, 7, 2, 21, 13, 0.4
     words = oracle.philox4x32_10([sample // 8, unit, site, step], [9, 5])
     halves = [int(half) for word in words for half in (word & 0xFFFF, word >> 16)]
@@ -187,7 +190,7 @@ def test_dropout_sites_are_numbered_in_order():
 
 
 def test_optimizers_by_hand():
-    """Two updates of one parameter, p = 1, gradients 0.5 and -0.25, worked out on paper."""
+    """Two updates of one parameter, p = 1, gradients 0.5 and -0.25, worked out by hand."""
 
     def run(optimizer):
         p = [np.array([1.0])]
@@ -202,10 +205,10 @@ def test_optimizers_by_hand():
     assert run(oracle.SGD(0.1, momentum=0.9)) == pytest.approx(0.93)
     # first: 0.5 + 0.45; then m = 0.2: -0.25 + 0.18
     assert run(oracle.SGD(0.1, momentum=0.9, nesterov=True)) == pytest.approx(0.912)
-    # m = 0.05, v = 0.00025: 1 of step 1; m = 0.02, v = 0.00031225: m / 0.19, v / 0.001999 of step 2
+    # m = 0.05, v = 0.00025: 1 in step 1; m = 0.02, v = 0.00031225: m / 0.19, v / 0.001999 in step 2
     second = 0.1 * (0.02 / 0.19) / math.sqrt(0.00031225 / 0.001999)
     assert run(oracle.Adam(0.1, eps=0.0)) == pytest.approx(0.9 - second)
-    # shrunk by 1 - 0.1 * 0.5 before each
+    # multiplied by 1 - 0.1 * 0.5 before each update
     decayed = (0.95 - 0.1) * 0.95 - second
     assert run(oracle.AdamW(0.1, eps=0.0, weight_decay=0.5)) == pytest.approx(decayed)
     # g = 1.5, then with p = 0.9: -0.25 + 0.9 = 0.65; m = 0.15, 0.2; v = 0.00225, 0.00267025
@@ -215,10 +218,10 @@ def test_optimizers_by_hand():
     first, second = 10, -0.25 / math.sqrt(0.0031)
     expected = 1 - 0.1 * (first + second)
     assert run(oracle.RMSprop(0.1, eps=0.0)) == pytest.approx(expected)
-    # the first quotient once more, 0.9 of it
+    # the first quotient again, times 0.9
     expected -= 0.1 * 0.9 * first
     assert run(oracle.RMSprop(0.1, eps=0.0, momentum=0.9)) == pytest.approx(expected)
-    # g = 1.5, v = 0.0225, p = 0; then p has no weight: v = 0.022275 + 0.000625
+    # g = 1.5, v = 0.0225, p = 0; then p has no decay: v = 0.022275 + 0.000625
     expected = 1 - 0.1 * 10 + 0.1 * 0.25 / math.sqrt(0.0229)
     assert run(oracle.RMSprop(0.1, eps=0.0, weight_decay=1.0)) == pytest.approx(expected)
     # mu = 0.25, 0.375, 0.4375 (0.96 to the power of 16.98 is a half); v_hat = g^2 in step 1
@@ -228,11 +231,11 @@ def test_optimizers_by_hand():
     # m = 0.25, then 0.125 - 0.125 = 0
     second = (1 - mu[1]) / (1 - mu[0] * mu[1]) * -0.25 / math.sqrt(0.00031225 / 0.001999)
     assert run(nadam) == pytest.approx(1 - 0.1 * (first + second))
-    # c = 0.05: down; m = 0.005; c = 0.0045 - 0.025: up
+    # c = 0.05: p decreases; m = 0.005; c = 0.0045 - 0.025: p increases
     assert run(oracle.Lion(0.1)) == pytest.approx(1.0)
     # c = 0.25; m = 0.25; c = 0.125 - 0.125 = 0 has no sign
     assert run(oracle.Lion(0.1, beta1=0.5, beta2=0.5)) == pytest.approx(0.9)
-    # a tenth of p less before each
+    # p decreases by a tenth before each update
     assert run(oracle.Lion(0.1, weight_decay=1.0)) == pytest.approx((0.9 - 0.1) * 0.9 + 0.1)
     # eps is added to the root after its bias correction
     assert run(oracle.SGD(0.1)) != run(oracle.Adam(0.1, eps=0.5))

@@ -1,5 +1,5 @@
-"""Nothing that is not finite is ever stored: an update that would overflow float32 is skipped, and
-counts as divergence, on a loss that is finite.
+"""Only finite numbers are stored: an update that would overflow float32 is skipped, and counts
+as divergence although the loss is finite.
 """
 
 import numpy as np
@@ -47,7 +47,7 @@ def test_sample_weights_whose_sum_has_no_reciprocal(optimizer, threads):
 @THREADS
 @each_optimizer
 def test_inputs_whose_gradients_leave_float32(optimizer, threads):
-    """Targets far from the outputs: dz of 1e10 and inputs of 1e30 have no product in float32."""
+    """Targets far from the outputs: dz of 1e10 times inputs of 1e30 overflows float32."""
     x, _ = problem()
     x = np.full_like(x, 1e30)
     net = fs.Network([fs.Dense(4), fs.Tanh(), fs.Dense(1)], input_size=6)
@@ -96,7 +96,9 @@ def test_the_step_after_is_as_if_nothing_had_been():
 
 
 def test_several_steps_in_one_call_end_with_the_one_that_overflows():
-    """Rows of weight 1e-45 fill the third batch of the first epoch: the two before it are made."""
+    """Rows of weight 1e-45 fill the third batch of the first epoch: the two batches before it
+    are applied.
+    """
     x, y = problem(80)
     order = shuffled(80, 0, 0)
     weight = np.ones(80)

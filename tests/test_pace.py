@@ -10,8 +10,10 @@ from fastsnn.runs import slow
 
 
 def simulate(load, steps, rows=128, seconds=2.3e-3, threads=2, seed=0, **options):
-    """(total seconds, those of one thread, [whether a step had one thread]) on a machine where
-    load(time) gives (factor with one thread, factor with all threads, noise).
+    """Simulate steps on a machine with a given load.
+
+    load(time) gives (factor with one thread, factor with all threads, noise). Returns (total
+    seconds, those of one thread, [whether a step used one thread]).
     """
     rng = np.random.default_rng(seed)
     used, now, alone_total, choices = Pace(**options), 0.0, 0.0, []
@@ -125,7 +127,7 @@ def test_long_predictions_are_never_slowed_down():
 
 @pytest.fixture
 def regions(monkeypatch):
-    """The processors of each parallel region."""
+    """Record the number of processors of each parallel region."""
     seen, region = [], pace.processors.region
 
     def watched(threads):
@@ -175,7 +177,7 @@ class Trained:
     threads = 2
 
 
-def told(seconds, said):
+def warnings_of(seconds, said):
     watch = slow.SlowEpochs(said.append)
     watch.on_fit_start(Trained, len(seconds), 1)
     history = []
@@ -186,12 +188,12 @@ def told(seconds, said):
 
 
 def test_an_epoch_that_is_much_slower_says_why():
-    (line,) = told([0.5, 0.6, 0.5, 9.0, 8.0, 0.5], [])
+    (line,) = warnings_of([0.5, 0.6, 0.5, 9.0, 8.0, 0.5], [])
     assert line.startswith("warning: epoch 4 took 9 s, previous epochs 0.5 s: this process used ")
     assert "stop other programs or reduce --threads" in line
-    assert len(told([0.5, 9.0, 0.5, 9.0], [])) == 2
+    assert len(warnings_of([0.5, 9.0, 0.5, 9.0], [])) == 2
 
 
 @pytest.mark.parametrize("seconds", [[9.0], [9.0, 1.0, 9.0], [0.01, 0.02, 0.9], [1.0, 1.0, 9.9]])
 def test_no_line_about_usual_epochs(seconds):
-    assert told(seconds, []) == []
+    assert warnings_of(seconds, []) == []

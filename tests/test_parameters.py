@@ -25,7 +25,7 @@ NETWORKS = pytest.mark.parametrize(
 
 
 @NETWORKS
-def test_what_is_shown_outside_cannot_be_written(make):
+def test_public_arrays_are_read_only(make):
     net = make()
     for view in (net.parameters, net.parameters[:3]):
         with pytest.raises(ValueError, match="read-only"):
@@ -36,7 +36,7 @@ def test_what_is_shown_outside_cannot_be_written(make):
 
 @NETWORKS
 @pytest.mark.parametrize("rows", [1, 8])
-def test_a_snapshot_comes_back_for_every_kind_of_prediction(make, rows):
+def test_a_snapshot_is_restored_for_every_kind_of_prediction(make, rows):
     net, x = make(), features(rows)
     first = [net.forward(x, threads=1) for _ in range(3)][-1]
     kept = net.buffer.snapshot()
@@ -64,7 +64,7 @@ def test_restoring_callbacks_leave_no_stale_prediction():
 
 
 def test_a_load_while_weights_are_derived(monkeypatch):
-    """The derived weights are of the old parameters then, and are computed again."""
+    """The derived weights then belong to the old parameters, and are computed again."""
     net, x = weight_normalized(), features()
     two = {name: tensor * 0.5 for name, tensor in net.state_dict().items()}
     real = backend.directions.derive_weights
@@ -151,7 +151,7 @@ def test_nobody_outside_can_make_the_parameters_writeable(make):
     lambda s: s * np.float32(np.nan), lambda s: s + 1j, lambda s: s.astype(np.float64),
     lambda s: s.astype("U20"), lambda s: s.tolist(), lambda s: s[:-1], lambda s: None,
 ])  # fmt: skip
-def test_what_is_no_snapshot_is_refused(make, wrong):
+def test_invalid_snapshots_are_refused(make, wrong):
     net = make()
     kept = net.buffer.snapshot()
     with pytest.raises((TypeError, ValueError), match="restore|finite"):
@@ -165,7 +165,7 @@ def test_updates_are_counted_and_derived_tensors_are_up_to_date_after_them():
     made = buffer.update(3, derived.append, lambda flat, losses: (losses, False), [1.0, 2.0])
     assert made == ([1.0, 2.0], False) and buffer.version == version + 2
     buffer.current(derived.append)
-    assert len(derived) == 1  # by `update`, whose engine has kept them so
+    assert len(derived) == 1  # by `update`, whose engine has kept them current
 
 
 def test_an_interrupted_update_counts_as_all_its_steps():

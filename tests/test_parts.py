@@ -1,4 +1,6 @@
-"""More threads than panels: threads share panels, meet after every layer, and change no bit."""
+"""More threads than panels: threads share panels, wait at a barrier after every layer, and
+change no bit.
+"""
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ LAYERS = 5
 
 
 def trained(threads, shared, batch, monkeypatch, rate=0.1, width=150):
-    """Parameters after three steps, as integers, and the parallel regions of the last step."""
+    """Return losses, parameters after three steps as integers, and the parallel regions of the
+    last step.
+    """
     monkeypatch.setattr(cpu, "shares_panels", lambda *_: shared)
     rng = np.random.default_rng(1)
     x = rng.normal(size=(batch, 90)).astype(np.float32)
@@ -32,8 +36,8 @@ def trained(threads, shared, batch, monkeypatch, rate=0.1, width=150):
 def test_bits_are_those_of_one_thread(threads, batch, monkeypatch):
     losses, bits, _ = trained(1, False, batch, monkeypatch)
     for shared, count in ((False, 2), (True, 2 * (LAYERS + 1) + 2)):
-        # Apart: rows, weights. Shared: loading, each layer forward, the loss, each layer but the
-        # first backward, the weights.
+        # Not shared: rows, weights. Shared: loading, each layer forward, the loss, each layer but
+        # the first backward, the weights.
         found = trained(threads, shared, batch, monkeypatch)
         assert found[0] == losses and np.array_equal(found[1], bits) and bits.size
         assert found[2] == count

@@ -1,6 +1,6 @@
 """The generator and its masks: published answers, ten million numbers, layout, statistics.
 
-Bounds of statistics are 5 standard errors, and seeds are fixed: a right generator passes always.
+Bounds of statistics are 5 standard errors, and seeds are fixed: a correct generator always passes.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 import fastsnn as fs
 from fastsnn.kernels.cpu.dropout import drop_mask, philox_blocks
 
-# Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
+# fastsnn warns of some pairs of activation and dropout; they are computed all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning")
 
 SEED = 0x0123456789ABCDEF
@@ -74,7 +74,7 @@ def test_masks_do_not_depend_on_slices():
 @pytest.mark.parametrize("layer", ["AlphaDropout", "Dropout"])
 @pytest.mark.parametrize("batch", [5, 16, 130, 1000])
 def test_masks_do_not_depend_on_threads(batch, layer):
-    """Gradients at an early and a later step, to the bit."""
+    """Gradients at an early and a later step have the same bits."""
     rng = np.random.default_rng(batch)
     x = rng.normal(size=(batch, 20)).astype(np.float32)
     y = rng.integers(3, size=batch)
@@ -96,7 +96,7 @@ def test_masks_do_not_depend_on_threads(batch, layer):
 
 @pytest.mark.parametrize("rate", [0.001, 0.01, 0.05, 0.1, 0.5, 0.9])
 def test_drop_rate(rate):
-    """2^20 elements, and each of the 16 places of a panel by itself: 2^16."""
+    """2^20 elements, and each of the 16 positions of a panel by itself: 2^16."""
     p = oracle.effective_rate(rate)
     assert abs(p - rate) <= 2**-17
     mask = drop_mask(SEED, 0, 0, 0, 4096, 256, rate)
@@ -108,10 +108,10 @@ def test_drop_rate(rate):
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.1, 0.5])
 def test_alpha_dropout_keeps_mean_and_variance(rate):
-    """Through the engine: an identity matrix, then alpha-dropout, on 10^6 numbers from N(0, 1).
+    """An identity matrix followed by alpha-dropout, in the engine, on 10^6 numbers from N(0, 1).
 
     Standard errors for n numbers of variance 1: 1 / sqrt(n) of the mean, sqrt((m4 - 1) / n) of the
-    variance, m4 the fourth moment. Without b the mean would be off by 14 of them or more.
+    variance, m4 the fourth moment. Without b the mean would be off by at least 14 of them.
     """
     n, width = 4000, 250
     net = fs.Network([fs.Dense(width), fs.AlphaDropout(rate), fs.Dense(1)], input_size=width)
@@ -136,7 +136,9 @@ def correlation(one, two):
 
 @pytest.mark.parametrize("rate", [0.05, 0.5])
 def test_masks_are_not_correlated(rate):
-    """Between neighbours of every coordinate; the standard error of n pairs is 1 / sqrt(n)."""
+    """Neighbours along each coordinate are compared; the standard error of n pairs is 1 /
+    sqrt(n).
+    """
 
     def mask(seed=SEED, step=7, site=2):
         return drop_mask(seed, step, site, 0, 4096, 256, rate).astype(float)

@@ -22,7 +22,7 @@ TINY = ("--budget", "tiny")
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty working folder, and UCI tasks to be found."""
+    """Change to an empty folder, and provide UCI tasks."""
     monkeypatch.setenv("FASTSNN_DATA", str(paper_data.uci_archive(tmp_path / "data")))
     monkeypatch.setattr(htru2, "load", paper_data.folds)
     monkeypatch.setattr(tox21, "load", paper_data.multitask)
@@ -45,7 +45,7 @@ def needs(*libraries):
 
 
 def without_time(found):
-    """A result but for what differs between two runs of the same."""
+    """Return a result without the entries that differ between two equal runs."""
     if isinstance(found, dict):
         dropped = ("seconds", "training_seconds", "machine")
         return {k: without_time(v) for k, v in found.items() if k not in dropped}
@@ -67,7 +67,7 @@ def test_uci(place, monkeypatch):
         assert row["accuracy"] == pytest.approx(np.mean(row["folds"]))
     by_set = {row["set"]: row["accuracy"] for row in found["rows"] if row["method"] == "snn"}
     assert by_set["iris"] > 0.8 and by_set["zoo"] > 0.8  # clouds two deviations apart
-    # The table of ranks is that of the accuracies in the file, and their sum is 0.
+    # The table of ranks belongs to the accuracies in the file, and its sum is 0.
     assert abs(sum(row["difference"] for row in found["ranks"])) < 1e-9
     for row in found["methods"]:
         own = [r["accuracy"] for r in found["rows"] if r["method"] == row["method"]]
@@ -83,7 +83,7 @@ def test_uci(place, monkeypatch):
 
 
 def test_uci_is_resumed(place):
-    """Another call needs --resume, and then trains nothing again; a grid may grow."""
+    """Another call needs --resume, and then repeats no training; a grid may grow."""
     needs("scipy")
     words = ("reproduce", "uci", *TINY, "--methods", "snn,msra")
     first = result_of(*words, "--sets", "iris,lenses")
@@ -100,7 +100,7 @@ def test_uci_is_resumed(place):
 
 
 def test_uci_is_killed(place):
-    """kill -9 in the middle; resumed, it ends with the figures of a run that was never stopped."""
+    """kill -9 in the middle; the resumed run ends with the figures of an uninterrupted one."""
     needs("scipy")
     words = ("reproduce", "uci", "--budget", "tiny", "--sets", "iris,zoo", "--seeds", "5,6")
     whole = result_of(*words, "--work", "never-stopped")
@@ -131,7 +131,7 @@ def test_a_dry_run_counts(place):
     words = ("reproduce", "uci", *TINY, "--sets", "lenses,zoo", "--methods", "snn,msra")
     found = result_of(*words, "--dry-run", "--seeds", 2)
     assert found["predicted_seconds"] >= 0 and found["trainings"] == 2 * 2 * 4 * 2
-    assert not (place / "paper-results" / "uci.json").exists()
+    assert not (place / "paper-results").exists() and not (place / "runs").exists()
     good(*words, "--seeds", 2)
     lines = sum(
         path.read_text().count("\n") - 1
@@ -179,7 +179,7 @@ def test_tox21(place):
 
 
 def test_results_go_to_the_checkout(place):
-    """bench/results/paper where it exists, else paper-results; or --out."""
+    """bench/results/paper if it exists, else paper-results; or --out."""
     needs("scipy")
     (place / "bench" / "results" / "paper").mkdir(parents=True)
     words = ("reproduce", "uci", *TINY, "--sets", "lenses", "--methods", "snn")
@@ -260,7 +260,7 @@ def test_every_command_explains_itself():
 
 
 def test_real_data(tmp_path, monkeypatch):
-    """Iris: the paper's SNN has 0.973; a tiny one is not far off."""
+    """Iris: the paper's SNN has 0.973; a tiny one is close to it."""
     data = shared_data()
     if data is None or not (data / "uci121" / "data_py.zip").exists():
         pytest.skip("needs the UCI tasks: set FASTSNN_DATA")
@@ -277,7 +277,7 @@ def test_real_data(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_says_how_to_continue(place, monkeypatch):
-    """Not by the --out of the search inside, which the command does not have."""
+    """The message does not name the --out of the inner search, which the command does not have."""
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt("interrupted after 0 of 9 trials; continue with --resume --out x")

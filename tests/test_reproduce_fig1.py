@@ -1,6 +1,7 @@
-"""Figure 1 and the tutorial on MNIST: the settings, to the step; resuming; what is said of them."""
+"""Figure 1 and the tutorial on MNIST: the settings, to the step; resuming; printed texts."""
 
 import json
+import sys
 import time
 
 import numpy as np
@@ -40,8 +41,8 @@ def softmax(z):
 
 
 def test_the_data_are_the_papers(images):
-    """Five of six rows for training; StandardScaler: mean 0 and deviation 1 of each feature by the
-    training rows alone, and a feature without deviation becomes 0.
+    """Five of six rows are for training; StandardScaler gives each feature mean 0 and deviation
+    1 on the training rows alone, and a feature without deviation becomes 0.
     """
     assert len(images.y) == 500 and len(images.held_y) == 100
     x, held = (part.take(slice(None)) for part in (images.x, images.held_x))
@@ -51,7 +52,7 @@ def test_the_data_are_the_papers(images):
     assert constant.tolist() == [i == 7 for i in range(25)]
     for ours, theirs in ((x, raw), (held, raw_held)):
         expected = (theirs - raw.mean(axis=0)) / np.where(constant, 1, deviation)
-        # float32 of values up to 6: a rounding is 2e-7 of them, some meet in a value.
+        # float32 of values up to 6: a rounding is 2e-7 of them, and a value has several.
         np.testing.assert_allclose(ours, expected, atol=3e-6)
     assert not x[:, 7].any()
 
@@ -65,8 +66,8 @@ def test_cifar10_is_split_by_batches(monkeypatch):
 
 
 def test_the_networks_are_the_papers():
-    """As wide as the input; batch normalization behind the ReLU, with TensorFlow's constants; He's
-    and LeCun's starts, an output layer by Glorot's rule, biases 0.
+    """Networks are as wide as the input; batch normalization after the ReLU, with TensorFlow's
+    constants; He's and LeCun's initialization, an output layer by Glorot's rule, biases 0.
     """
     n, classes = 400, 10
     snn, norm = (fig1.network(method, 2, n, classes, 0) for method in fig1.METHODS)
@@ -79,7 +80,7 @@ def test_the_networks_are_the_papers():
         state = net.state_dict()
         for name, tensor in state.items():
             if name.endswith("0.weight"):
-                # n^2 numbers: the deviation of a variance is sqrt(2 / n^2) of it; five of them.
+                # n^2 numbers: the relative deviation of a variance is sqrt(2 / n^2); five of them.
                 assert abs(tensor.var() / variance - 1) < 5 * np.sqrt(2) / n
             if name.endswith("bias"):
                 assert not tensor.any()
@@ -90,8 +91,8 @@ def test_the_networks_are_the_papers():
 
 
 def test_a_step_is_that_of_the_summed_loss(images, place):
-    """Learning rate 1e-5 on the gradient of the sum over 128 rows: for the output bias that is the
-    sum of (p - y), worked out here from the outputs before the step.
+    """Learning rate 1e-5 times the gradient of the sum over 128 rows: for the output bias that
+    is the sum of (p - y), computed here from the outputs before the step.
     """
     curve = fig1.Curve(images, "snn", 2, 0, place, 1)
     before = curve.model.network.state_dict()
@@ -103,7 +104,7 @@ def test_a_step_is_that_of_the_summed_loss(images, place):
     net.load_state_dict(before)
     p, y = softmax(net.forward(images.x.take(first))), images.y[first]
     gradient = (p - np.eye(4)[y]).sum(axis=0)
-    # Outputs in float32 are off by 1e-6 or less, their sum over 128 rows by 1e-4.
+    # Outputs in float32 have errors of 1e-6 or less, their sum over 128 rows 1e-4.
     np.testing.assert_allclose(after["4.bias"], -1e-5 * gradient, atol=1e-5 * 1e-4)
     loss = -np.log(p[np.arange(128), y]).mean()
     assert abs(curve.history[0]["loss"] - loss) < 1e-5 * loss
@@ -151,7 +152,7 @@ def test_fig1(place):
 
 
 def test_fig1_is_continued(place):
-    """Two epochs and two more are four, to the bit; and another call needs --resume."""
+    """Two epochs followed by two more equal four, to the bit; another call needs --resume."""
     needs("matplotlib")
     words = ("reproduce", "fig1-mnist", "--layers", "2")
     whole = result_of(*words, "--epochs", 4, "--work", "at-once")
@@ -162,11 +163,11 @@ def test_fig1_is_continued(place):
     for one, other in zip(whole["curves"], parts["curves"], strict=True):
         for name in ("losses", "whole_set_loss", "validation_accuracy"):
             assert one[name] == other[name]
-    stands = result_of(*words, "--epochs", 4, "--resume")
-    assert stands["training_seconds"] == parts["training_seconds"]  # nothing was left to do
+    again = result_of(*words, "--epochs", 4, "--resume")
+    assert again["training_seconds"] == parts["training_seconds"]  # nothing was left to do
 
 
-def test_the_number_at_once_changes_nothing(place, monkeypatch):
+def test_the_number_of_concurrent_trainings_changes_nothing(place, monkeypatch):
     needs("matplotlib")
     found = []
     for n in (1, 3):
@@ -176,8 +177,8 @@ def test_the_number_at_once_changes_nothing(place, monkeypatch):
     assert one == three and found[0]["at_once"] != found[1]["at_once"]
 
 
-def test_ctrl_c_ends_all_at_once(images, place):
-    """None of the networks that learn at once goes on to the end of its epoch."""
+def test_ctrl_c_ends_all_trainings_immediately(images, place):
+    """No concurrently trained network continues to the end of its epoch."""
 
     class Interrupted:
         begin = training = epoch = staticmethod(lambda *_: None)
@@ -192,7 +193,7 @@ def test_ctrl_c_ends_all_at_once(images, place):
     assert not list(place.glob("*.safetensors"))
 
 
-def test_fig1_refuses_what_is_not_its_own(images, place):
+def test_fig1_refuses_foreign_results(images, place):
     fig1.Curve(images, "snn", 2, 0, place, 1).epoch(lambda: None)
     other = fig1.Images("mnist", seed=1)
     with pytest.raises(ValueError, match="another network or data set"):
@@ -225,7 +226,7 @@ def test_statements_take_means_over_seeds():
 
 
 def test_the_tutorials_data(monkeypatch):
-    """The notebook's own rows: numpy's default_rng(42) draws a sixth of them for validation."""
+    """The rows are the notebook's: numpy's default_rng(42) draws a sixth of them for validation."""
     monkeypatch.setattr(fastsnn.data, "read_named", lambda name: paper_data.images())
     images, table = tutorial.Images(), paper_data.images()
     held = np.random.default_rng(seed=42).choice(np.arange(600), size=100, replace=False)
@@ -245,7 +246,7 @@ def test_the_tutorials_networks():
         bound = fan_in**-0.5
         assert 0.7 * bound < np.abs(tensor).max() <= bound
         if name.endswith("weight"):
-            # Uniform: variance bound^2 / 3, of n numbers good to sqrt(4 / 5 / n) of it.
+            # Uniform: variance bound^2 / 3, known from n numbers to sqrt(4 / 5 / n) of it.
             assert abs(tensor.var() / (bound**2 / 3) - 1) < 5 * np.sqrt(0.8 / tensor.size)
     assert not any(t.any() for n, t in selu.state_dict().items() if n.endswith("bias"))
 
@@ -260,7 +261,7 @@ def test_tutorial(place):
     assert first["networks"][0]["test_accuracy"] > 0.5  # four clouds two deviations apart
     assert first["networks"][0]["paper"] == published.TUTORIAL["selu"]["test_accuracy"] == 0.9204
     again = result_of(*words, "--resume")
-    assert again["runs"] == first["runs"]  # with their seconds: nothing was trained again
+    assert again["runs"] == first["runs"]  # including their seconds: no training was repeated
     text = good(*words, "--resume")
     assert "92.04 %" in text and "3 epochs instead of 20" in text
     assert "90.76 %" in tables.paper("tutorial-mnist", place / "paper-results")
@@ -274,12 +275,12 @@ def test_tutorial(place):
         (("tutorial-mnist", "--epochs", 2, "--seeds", 3), 2 * 3),
     ],
 )
-def test_a_dry_run_trains_nothing(place, words, trainings):
-    if words[0] == "fig1-mnist":
-        pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+def test_a_dry_run_trains_nothing(place, words, trainings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # a dry run draws nothing
+    before = set(place.rglob("*"))
     found = result_of("reproduce", *words, "--dry-run")
     assert found["trainings"] == trainings and found["predicted_seconds"] >= 0
-    assert not list(place.rglob("*.json*")) and not list(place.rglob("*.safetensors"))
+    assert set(place.rglob("*")) == before
     text = good("reproduce", *words, "--dry-run")
     assert text.startswith(f"trainings: {trainings}\n") and "estimated time: 0:0" in text
 

@@ -11,7 +11,7 @@ from shared_data import shared_data
 from fastsnn.paper import published, statistics
 
 METHODS = ("snn", "msra", "layernorm", "highway", "resnet", "weightnorm", "batchnorm")
-# Worked out from the 120 complete rows of table A11 before this code was written.
+# Computed from the 120 complete rows of table A11 before this code was written.
 FROM_TABLE = (-0.763, -0.233, -0.171, 0.000, 0.242, 0.400, 0.525)
 
 
@@ -39,7 +39,7 @@ def test_the_table_is_the_transcribed_one():
     data = shared_data()
     path = None if data is None else data.parent / "paper" / "uci121_accuracy.csv"
     if path is None or not path.exists():
-        pytest.skip("needs the transcription of table A11 beside the shared data")
+        pytest.skip("needs the transcription of table A11 next to the shared data")
     with path.open() as handle:
         rows = list(csv.DictReader(handle))
     ours = published.uci_accuracies()
@@ -50,8 +50,8 @@ def test_the_table_is_the_transcribed_one():
 
 
 def test_rank_differences_of_the_paper():
-    """Accuracies are printed with 4 digits, so some ranks are ties that were none: the paper's
-    figures are met within 0.03, those of the printed table to all 3 digits.
+    """Accuracies are printed with 4 digits, so some ranks are tied only in print: the paper's
+    figures are reproduced within 0.03, those of the printed table to all 3 digits.
     """
     found = statistics.rank_differences(accuracies())
     np.testing.assert_allclose(found, FROM_TABLE, atol=5e-4)
@@ -62,8 +62,8 @@ def test_rank_differences_of_the_paper():
 
 
 def test_p_values_of_the_paper():
-    """One-sided tests of its own table give the paper's p-values, within the 7 % that its rounded
-    accuracies leave open; two-sided ones would be twice as large.
+    """One-sided tests of its own table give the paper's p-values, within the 7 % that its
+    rounded accuracies allow; two-sided ones would be twice as large.
     """
     scipy_stats()
     values = accuracies()
@@ -73,8 +73,8 @@ def test_p_values_of_the_paper():
 
 
 def test_p_values_of_ten_folds_are_one_sided():
-    """With ten pairs p is a multiple of 1 / 1024, if one-sided; two-sided of 2 / 1024. Two of the
-    published ones can be odd multiples only.
+    """With ten pairs p is a multiple of 1 / 1024, if one-sided, and of 2 / 1024 if two-sided.
+    Two of the published ones can only be odd multiples.
     """
     for method, p in published.HTRU2_P.items():
         if p < 0.1:
@@ -94,7 +94,7 @@ def test_ranks():
 
 
 def test_wilcoxon_by_its_definition():
-    """All 2^n signs of the ranks are as likely: count those with as much on the first's side."""
+    """All 2^n signs of the ranks are equally likely: count those with at least the first's sum."""
     scipy_stats()
     generator = np.random.default_rng(1)
     for n in (4, 7, 10):
@@ -110,7 +110,7 @@ def test_wilcoxon_by_its_definition():
 def test_wilcoxon_without_differences():
     scipy_stats()
     assert statistics.wilcoxon([0.5, 0.5], [0.5, 0.5]) == 1
-    few = statistics.wilcoxon([1, 2, 3, 5, 9], [1, 1, 1, 1, 1])  # the first pair says nothing
+    few = statistics.wilcoxon([1, 2, 3, 5, 9], [1, 1, 1, 1, 1])  # the first pair is tied
     assert few == 1 / 16
 
 
@@ -121,7 +121,7 @@ def test_mean_and_deviation():
 
 
 def test_published_figures():
-    """Spot checks of what was typed, and that no table has holes but those of the paper."""
+    """Spot checks of typed figures; no table has gaps other than the paper's."""
     assert published.TOX21["snn"][8] == (0.845, 0.002)
     assert published.TOX21["weightnorm"][32] == (0.566, 0.026)
     for method, row in published.TOX21.items():

@@ -1,4 +1,4 @@
-"""What the experiments of the paper share: one training, grid and choice, budgets, estimates."""
+"""Shared code of the paper's experiments: one training, grid and choice, budgets, estimates."""
 
 import itertools
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_every_method_learns(method):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rows", [(3, 1, 1), (9, 2, 3), (33, 1, 2)])
 def test_very_small_data(method, rows):
-    """One row in the last batch, one row to judge by: nothing breaks, all figures are numbers."""
+    """With one row in the last batch and one validation row, all figures are finite."""
     generator = np.random.default_rng(0)
     parts = tuple(Split(generator.normal(size=(n, 3)).astype(np.float32), np.arange(n) % 2)
                   for n in rows)  # fmt: skip
@@ -52,7 +52,9 @@ def test_very_small_data(method, rows):
 
 
 def test_the_chosen_network_is_judged():
-    """The test outputs are those of the chosen epoch's network: of a training that ends there."""
+    """The test outputs are those of the chosen epoch's network, as of a training that ends
+    there.
+    """
 
     def outputs(curve):
         seen, values = [], iter([*curve, 0.0])  # a figure of each epoch, and of the test rows
@@ -69,7 +71,7 @@ def test_the_chosen_network_is_judged():
 
 
 def test_a_training_that_diverges(monkeypatch):
-    """At once: it has no figures. Behind a full window: it counts as far as it came."""
+    """Before the first full window it has no figures; after one, it counts up to the divergence."""
     with pytest.raises(FloatingPointError, match="diverged"):
         trained({**OPTIONS, "method": "msra", "layers": 8, "learning_rate": 1e6})
     whole, fit = trained(), Trainer.fit
@@ -88,7 +90,7 @@ def test_a_training_that_diverges(monkeypatch):
 
 
 def test_rows_of_epochs():
-    """Each pass has every row once, in an order of its own; capped epochs go on where the last
+    """Each pass has every row once, in a different order; capped epochs continue where the last
     one ended.
     """
     whole = list(itertools.islice(training.rows_of_epochs(10, None, 0), 3))
@@ -111,7 +113,7 @@ def test_batch_size(rows, batch, size):
 
 
 def test_figures():
-    """AUC of the difference of two outputs, and of tasks of which one cannot be judged."""
+    """AUC of the difference of two outputs, and of tasks of which one has no AUC."""
     z = np.array([[0.0, 1.0], [0.0, 3.0], [5.0, 7.0], [0.0, 0.5]])
     y = np.array([0, 1, 1, 0])
     assert training.auc_of_second(z, y) == metrics.roc_auc(z[:, 1] - z[:, 0], y) == 1
@@ -124,7 +126,7 @@ def test_figures():
 
 
 def scores(table):
-    """A trial function that looks its figures up: {(x, fold): (score, test)}."""
+    """Return a trial function that looks its figures up: {(x, fold): (score, test)}."""
 
     def trial(options, report):
         trial.calls += 1
@@ -160,7 +162,7 @@ def test_one_fold_chooses_for_all(tmp_path):
     assert calls == 3  # fold 2 of the other configuration is never trained
 
 
-def test_seeds_repeat_what_was_chosen(tmp_path):
+def test_seeds_repeat_the_chosen_configuration(tmp_path):
     found, calls = outcome(tmp_path, TABLE, select=(1, 2), seeds=(0, 4))
     # Means of the two folds are equal, 0.75: the first configuration wins.
     assert found.chosen[1] == {"x": 1} and calls == 4 + 2
@@ -185,9 +187,9 @@ def test_ties_are_the_protocols(tmp_path):
     assert found.chosen[1] == configurations[3]
 
 
-def test_what_diverges(tmp_path):
-    """Everywhere: there is nothing to choose. In a repeat: the next best takes its place; that fold
-    counts 0 where none is left.
+def test_diverged_trainings(tmp_path):
+    """If all diverge, there is nothing to choose. In a repeat, the next best takes the place; a
+    fold counts 0 if none is left.
     """
     nothing, _ = outcome(tmp_path / "a", dict.fromkeys(TABLE, (None, 0)))
     assert nothing.chosen == {} and nothing.tests() == []
@@ -201,7 +203,7 @@ def test_what_diverges(tmp_path):
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_budgets_are_parts_of_the_paper(name, budget):
-    """Each value is one of the paper's (but for narrower layers, which left_out tells), and each
+    """Each value is one of the paper's (except narrower layers, which left_out names), and each
     combination is a network.
     """
     grid, paper = BY_NAME[name][budget], PAPER[name]
@@ -220,7 +222,7 @@ def test_budgets_are_parts_of_the_paper(name, budget):
         assert all("Highway" in line or "residual" in line for line in lines)
 
 
-def test_what_is_left_out():
+def test_deviations_from_the_paper_are_listed():
     lines = budgets.left_out("uci", BY_NAME["uci"]["small"], ("snn",))
     assert "hidden layers 2 or 8 instead of 2, 3, 4, 8, 16 or 32" in lines
     assert not any("residual" in line or "dropout" in line for line in lines)

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment goes on to the bits of the run that never was."""
+"""A run that is killed at any moment resumes to the bits of an uninterrupted run."""
 
 import json
 import os
@@ -20,7 +20,7 @@ RUN = (
     "--learning-rate", 0.05, "--momentum", 0.5, "--dropout", 0.05,
 )  # fmt: skip
 
-# Kills its own process: in step N, or in the Nth write before or after the new file has its place.
+# Kills its own process: in step N, or in the Nth write, before or after the file is replaced.
 KILLER = """
 import os, signal, sys
 import fastsnn.engine.cpu, fastsnn.cli, fastsnn.runs.keeper, fastsnn.trainer
@@ -48,7 +48,7 @@ fastsnn.cli.main(sys.argv[3:])
 
 
 def state_of(folder):
-    """What must be equal: the bytes of the model file, the last tensors, all epochs' figures."""
+    """Return all that must be equal: the model file, the last tensors, all epochs' figures."""
     history = [
         {name: value for name, value in record.items() if name not in TIMES}
         for record in checkpoint.load_training(folder / "last.safetensors")[2]
@@ -70,7 +70,7 @@ def assert_same(a, b):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The run that nobody stopped."""
+    """Return the uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     result_of(*RUN, "--out", folder)
     return state_of(folder)
@@ -102,7 +102,7 @@ def test_killed_at(what, count, tmp_path, whole):
 
 
 def test_killed_in_the_very_first_write(tmp_path, whole):
-    """Nothing was begun: the same command starts the run."""
+    """Nothing was stored: the same command starts the run."""
     kill(tmp_path, "writing", 1)
     assert call("train", "--resume", "--out", tmp_path).exit_code == 1
     result_of(*RUN, "--out", tmp_path)
@@ -110,7 +110,7 @@ def test_killed_in_the_very_first_write(tmp_path, whole):
 
 
 def test_killed_again_and_again(tmp_path):
-    """At random moments, by the clock of the parent."""
+    """The moments are random, by the clock of the parent."""
     long = (*RUN, "--epochs", 100)
     result_of(*long, "--out", tmp_path / "whole")
     cut = tmp_path / "cut"
@@ -228,7 +228,7 @@ def test_read_only_parent(tmp_path):
 
 
 def test_ctrl_c(tmp_path, whole):
-    # Tests in the background of a shell ignore Ctrl-C, and what they start would, too.
+    # Tests in the background of a shell ignore Ctrl-C, and so would their children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(*RUN, "--epochs", 2000, "--out", tmp_path / "long")
     signal.signal(signal.SIGINT, before)

@@ -72,7 +72,7 @@ def test_without_validation_data_the_last_epoch_is_kept(tmp_path):
 
 
 def test_patience(tmp_path):
-    """With rate 0 nothing improves after the first epoch."""
+    """With learning rate 0 nothing improves after the first epoch."""
     result = run(small(learning_rate=0.0, patience=2, epochs=50), tmp_path)
     assert result["epochs"] == 3 and result["best_epoch"] == 1
     assert resume(tmp_path)["epochs"] == 3
@@ -93,7 +93,7 @@ def test_regression_is_judged_in_the_units_of_the_data(tmp_path):
 
 
 def test_a_target_with_an_offset_is_judged_by_the_values_of_the_file(tmp_path):
-    """Times within 22 s: in float32 they would be one value, and the error nearly 0."""
+    """Times differ by 22 s: in float32 they would be one value, and the error nearly 0."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 2))
     y = 1.7e9 + rng.normal(0, 22, 200)
@@ -135,7 +135,7 @@ def test_diverged_in_the_first_epoch_leaves_nothing(tmp_path):
 
 
 def test_a_disk_that_fills_up_in_the_first_epoch(tmp_path, monkeypatch):
-    """What was written before stays, and the run can go on."""
+    """Files written before remain, and the run can be resumed."""
 
     def full(*_):
         raise RuntimeError("no space")
@@ -190,7 +190,7 @@ def test_defaults_by_depth(layers, dropout, rate):
 
 @pytest.mark.parametrize("rows, epochs", [(54000, 22), (5000, 22), (4999, 40), (270, 190)])
 def test_defaults_of_regression(rows, epochs):
-    """4 layers without dropout: 32 lose to a linear fit. Layers that are given are kept."""
+    """4 layers without dropout: 32 lose to a linear fit. Explicitly given layers are kept."""
     settled = RunConfig().settled(rows, "regression")
     rate, batch_size = (0.01, 128) if rows >= 5000 else (0.005, 32)
     assert (settled.layers, settled.dropout, settled.learning_rate) == (4, 0.0, rate)

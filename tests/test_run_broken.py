@@ -21,7 +21,7 @@ TINY = dict(layers=1, width=8, epochs=2, batch_size=128, threads=1)
 
 
 class After:
-    """A callback that does something after an epoch."""
+    """A callback that calls a function after an epoch."""
 
     def __init__(self, epoch, what):
         self.epoch, self.what = epoch, what
@@ -133,7 +133,7 @@ LAST = {
 
 
 @pytest.mark.parametrize("name", LAST)
-def test_a_training_that_makes_no_sense(name, tmp_path):
+def test_an_invalid_training(name, tmp_path):
     changes, text = LAST[name]
     description, entries, tensors = parts(target_last.SEEDS[0])
     folder = RunFolder(tmp_path)
@@ -151,7 +151,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_state_that_makes_no_sense(name, tmp_path):
+def test_an_invalid_state(name, tmp_path):
     tensor, value, text = STATES[name]
     description, entries, tensors = parts(target_last.SEEDS[2])
     begin = entries[tensor]["data_offsets"][0]
@@ -177,7 +177,7 @@ def test_a_state_of_another_network(edit, tmp_path):
         checkpoint.load_training(path)
 
 
-def test_a_trainer_refuses_what_is_not_finite():
+def test_a_trainer_refuses_numbers_that_are_not_finite():
     trainer = target_last.run._trainer(
         RunConfig(optimizer="adam", layers=1).settled(8, "classification"),
         target_last.target_model.models()[0],
@@ -208,7 +208,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_a_journal_that_makes_no_sense(name, tmp_path):
+def test_an_invalid_journal(name, tmp_path):
     number, record, text = RECORDS[name]
 
     def go():

@@ -19,7 +19,7 @@ SMALL = {"layers": 2, "width": 8, "epochs": 2, "batch_size": 16, "threads": 1}
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """A table for each task."""
+    """Return a table for each task."""
     folder, rng = tmp_path_factory.mktemp("tables"), np.random.default_rng(0)
     x = rng.normal(size=(80, 3))
     targets = {
@@ -64,7 +64,7 @@ def test_a_run_has_the_loss_of_its_options(loss, tables, tmp_path):
     "loss, figure", [("mse", "rmse"), ("quantile:0.9", "loss"), ("huber", "loss")]
 )
 def test_a_regression_is_judged_by_the_loss_that_it_is_given(loss, figure, tmp_path):
-    """The rmse of a network that learns a quantile may be best when it has learned nothing."""
+    """The rmse of a network that learns a quantile may be best before it has learned anything."""
     assert metrics.main_of(loss_of(loss)) == figure
     histories = [
         {"validation_loss": 2.0, "validation_rmse": 1.0},

@@ -1,4 +1,4 @@
-"""Schedules: factors at places worked out by hand, and what they refuse."""
+"""Schedules: factors computed by hand, and invalid arguments."""
 
 from math import cos, log2, pi
 
@@ -30,7 +30,7 @@ def test_step_makes_three_plateaus(n_steps):
 
 @pytest.mark.parametrize("n_plateaus", range(1, 50))
 def test_step_changes_at_the_exact_place(n_plateaus):
-    """Whatever 1 / n_plateaus and the divisions round to."""
+    """It is independent of the rounding of 1 / n_plateaus and of the divisions."""
     n_steps = 7 * n_plateaus
     expected = [0.5 ** (step // 7) for step in range(n_steps)]
     assert factors(fs.schedules.StepDecay(1 / n_plateaus, 0.5), n_steps) == pytest.approx(
@@ -52,7 +52,7 @@ def test_cosine_warms_up_linearly_and_comes_down_to_the_floor():
     found = factors(fs.schedules.CosineDecay(warmup=0.1, floor=0.2), 1000)
     assert found[:100] == pytest.approx([(step + 1) / 101 for step in range(100)], rel=1e-12)
     assert found[100] == 1
-    assert found[550] == pytest.approx(0.6, rel=1e-12)  # half way down from 1 to 0.2
+    assert found[550] == pytest.approx(0.6, rel=1e-12)  # half way from 1 to 0.2
     assert all(a > b for a, b in zip(found[100:-1], found[101:], strict=True))
     assert 0.2 < found[-1] < 0.2 + 1e-5
 
@@ -86,7 +86,7 @@ def test_one_cycle_is_that_of_torch(warmup, n_steps):
 
 
 def test_one_cycle_by_hand():
-    """Ten steps: the fifth is the peak."""
+    """The fifth of ten steps is the peak."""
     found = factors(fs.schedules.OneCycle(0.5, 0.2, 0.1), 10)
     assert found[0] == pytest.approx(0.2, rel=1e-12) and found[4] == 1
     assert found[2] == pytest.approx(0.6, rel=1e-12)  # half way up
@@ -105,7 +105,7 @@ def test_one_cycle_of_few_steps(n_steps):
 
 
 def test_log_cosine():
-    """Of 15 steps, 0, 1, 3 and 7 begin a wave; 1 + 15 t is 2^1.5, 2^2.5 in the middle of others."""
+    """Steps 0, 1, 3 and 7 of 15 begin a wave; 1 + 15 t is 2^1.5, 2^2.5 in the middle of others."""
     found = factors(fs.schedules.LogCosine(), 15)
     assert [found[step] for step in (0, 1, 3, 7)] == pytest.approx([0] * 4, abs=1e-12)
     for step in range(15):
@@ -125,8 +125,8 @@ def test_log_cosine():
         ([1.0, 2.0], 2, 1),
         ([1.0, 2.0, 3.0], 2, 0.5),
         ([1.0, 1.0, 1.0], 2, 0.5),  # equal is no improvement
-        ([1.0, 2.0, 0.5, 2.0], 2, 1),  # an improvement starts the count anew
-        ([1.0, 2.0, 3.0, 4.0], 2, 0.5),  # and so does a cut
+        ([1.0, 2.0, 0.5, 2.0], 2, 1),  # an improvement restarts the count
+        ([1.0, 2.0, 3.0, 4.0], 2, 0.5),  # and so does a reduction
         ([1.0, 2.0, 3.0, 4.0, 5.0], 2, 0.25),
         ([1.0, 2.0, 2.0, 2.0], 1, 0.125),
     ],
@@ -136,7 +136,7 @@ def test_plateau(values, patience, expected):
     assert factors(schedule, 3, records(*values)) == [expected] * 3
 
 
-def test_plateau_knows_which_way_is_better():
+def test_plateau_of_figures_to_minimize_and_maximize():
     rising = records(0.1, 0.2, 0.3, monitor="validation_accuracy")
     assert fs.schedules.ReduceOnPlateau("validation_accuracy", patience=1).factor(0, 9, rising) == 1
     assert (
@@ -159,7 +159,7 @@ def test_smaller_is_better(name):
     assert not improves(name, 1.0, 1.0)
 
 
-def test_plateau_says_what_it_misses():
+def test_plateau_names_the_missing_figure():
     with pytest.raises(
         ValueError, match="ReduceOnPlateau: .*train_loss.*'validation_loss'.*validation"
     ):
@@ -225,7 +225,7 @@ def test_names():
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_open_ended_schedules_do_not_depend_on_the_length(name):
-    """And the others do."""
+    """The others do depend on it."""
     schedule = SCHEDULES[name]()
     short, long = ([schedule.factor(step, n, []) for step in range(20)] for n in (20, 30))
     assert (short == long) == schedule.open_ended

@@ -71,7 +71,7 @@ def test_finished_trials_are_not_run_again(tmp_path, kept):
 
 @pytest.mark.parametrize("cut", [1, 20, 10_000])
 def test_a_line_without_its_end_is_run_again(tmp_path, cut):
-    """What a power cut may leave; the longest cut leaves a part of the very first line."""
+    """A power cut may leave such a line; the longest cut leaves a part of the very first line."""
     whole = search(hill, SPACE, workers=1, folder=tmp_path)
     content = (tmp_path / NAME).read_bytes()
     (tmp_path / NAME).write_bytes(content[: max(5, len(content) - cut)])
@@ -90,7 +90,7 @@ def test_a_grid_may_grow(tmp_path):
     assert more.trials == search(hill, {"x": [0, 1, 2, 3]}).trials
 
 
-def test_resuming_where_there_is_nothing_begins(tmp_path):
+def test_resuming_without_a_journal_starts_a_search(tmp_path):
     assert len(search(hill, {"x": [1, 2]}, folder=tmp_path / "new", resume=True).trials) == 2
 
 
@@ -126,18 +126,18 @@ def test_long_trials_begin_first():
     assert costs == sorted(costs, reverse=True) and len(set(costs)) == 6
 
 
-def test_workers_run_at_once():
-    """Both trials must be there before either goes on."""
-    meet = threading.Barrier(2, timeout=30)
+def test_workers_run_concurrently():
+    """Each trial waits until both have started."""
+    barrier = threading.Barrier(2, timeout=30)
 
     def trial(options, report):
-        meet.wait()
+        barrier.wait()
         return {"score": options["x"]}
 
     assert len(search(trial, {"x": [1, 2, 3, 4]}, workers=2).trials) == 4
 
 
-def test_figures_come_back_as_they_are_stored(tmp_path):
+def test_figures_are_returned_as_stored(tmp_path):
     def trial(options, report):
         area = np.float32(0.1) if options["x"] else np.nan
         return {"score": area, "curve": np.arange(3.0), "pair": (1, np.inf)}
@@ -151,7 +151,7 @@ def test_figures_come_back_as_they_are_stored(tmp_path):
     assert again.trials == found.trials
 
 
-def test_progress_tells_done_left_and_best():
+def test_progress_reports_done_left_and_best():
     seen = []
     search(hill, SPACE, workers=2, progress=seen.append)
     assert seen[-1].done == seen[-1].total == 20 and seen[-1].seconds_left == 0
@@ -173,7 +173,7 @@ def test_a_failing_trial_ends_the_search_and_loses_nothing(tmp_path):
 
 
 def test_an_interrupted_search_stops_its_trials(tmp_path):
-    """Ctrl-C arrives in the main thread while trials run: they leave at their next report."""
+    """Ctrl-C arrives in the main thread while trials run: they stop at their next report."""
     left = []
 
     def trial(options, report):
@@ -245,7 +245,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
         patch.setattr(journal.os, "write", full)
         words = r"trials.jsonl: could not be written \(No space left on device\); free some"
         raises(RuntimeError, words, {"x": [1, 2, 3]}, workers=1, folder=tmp_path)
-    assert len((tmp_path / NAME).read_bytes().splitlines()) == 3  # the last one is torn
+    assert len((tmp_path / NAME).read_bytes().splitlines()) == 3  # the last one is incomplete
     raises(ValueError, "this folder already contains a search", {"x": [1]}, folder=tmp_path)
     done = []
     search(counted(done), {"x": [1, 2, 3]}, folder=tmp_path, resume=True)

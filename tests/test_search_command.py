@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_winner_is_what_its_command_trains(folder):
+def test_the_printed_command_trains_the_winner(folder):
     """The protocol, applied to the epochs that `fastsnn train` writes, finds the same epoch and
     score: the bits are the same.
     """
@@ -156,7 +156,7 @@ def test_a_search_is_resumed_with_its_space(folder):
     assert "--grid layers=3,1" in shown or "--grid layers=1,3" in shown
     again = result_of(*SMALL, *shown.split(), "--epochs", 2, "--resume", "--out", "s")
     assert again["trials"] == 6
-    (folder / "s/trials.jsonl").write_text("{}\n[1]\n")  # what cannot be read is not repeated
+    (folder / "s/trials.jsonl").write_text("{}\n[1]\n")  # not shown in the message
     result = call(*SMALL, "--resume", "--out", "s")
     assert result.exit_code == 2 and result.stderr.endswith(
         "have more values now) (see fastsnn search --help)\n"
@@ -233,7 +233,7 @@ def test_columns():
 
 
 def test_bench_search(monkeypatch):
-    """Three ways to run the same trials; no time is judged."""
+    """Three ways to run the same trials; times are not checked."""
     pytest.importorskip("distributed", reason="needs distributed: pip install '.[dask]'")
     monkeypatch.setattr(measuring, "SPACE", {"layers": [1, 2]})
     path = "search.json"

@@ -1,4 +1,4 @@
-"""The same search on the worker processes of a dask cluster."""
+"""A search on the worker processes of a dask cluster gives the same results."""
 
 import os
 
@@ -9,7 +9,7 @@ from fastsnn.search import ModelSelection, search, workers
 from fastsnn.search.training import RunTrial
 
 distributed = pytest.importorskip("distributed", reason="needs distributed: pip install '.[dask]'")
-dask = pytest.importorskip("dask")  # comes with it
+dask = pytest.importorskip("dask")  # a dependency of distributed
 
 FIXED = {"width": 16, "epochs": 4, "batch_size": 64, "validation": 0.15}
 SPACE = {"layers": [1, 3], "learning_rate": [0.05, 1000.0]}
@@ -35,11 +35,11 @@ def test_results_are_those_of_this_process(cluster, tmp_path):
     here = search(trial, SPACE, workers=2)
     there = search(trial, SPACE, dask=cluster.scheduler_address, folder=tmp_path)
     assert there.trials == here.trials and there.busy is None
-    assert sum(t.error is not None for t in there.trials) == 2  # divergence comes back, too
+    assert sum(t.error is not None for t in there.trials) == 2  # divergence is returned, too
     with distributed.Client(cluster) as client:
         again = search(trial, SPACE, dask=client, folder=tmp_path, resume=True)
         assert again.trials == here.trials
-        assert client.status == "running"  # it is the caller's
+        assert client.status == "running"  # it belongs to the caller
         places = search(where, {"x": list(range(8))}, dask=client).trials
     processes = {t.figures["process"] for t in places}
     assert os.getpid() not in processes and len(processes) == 2

@@ -52,14 +52,14 @@ def without_times(result):
 
 
 def records(folder):
-    """Options of the finished trials as JSON, in the order of the file; a torn line is not one."""
+    """Return the options of finished trials as JSON, in file order, without an incomplete line."""
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     return [json.dumps(json.loads(line)["options"]) for line in lines[1:] if line.endswith("\n")]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The search that nobody stopped, with one worker."""
+    """Return the uninterrupted search with one worker."""
     folder = tmp_path_factory.mktemp("whole")
     return without_times(result_of(*SEARCH, "--workers", 1, "--out", folder))
 
@@ -106,4 +106,4 @@ def test_a_folder_is_not_taken_twice(tmp_path, whole):
     assert again.exit_code == 1 and "this folder already contains a search" in again.stderr
     other = call(*words, "--resume", "--batch-size", 8)
     assert other.exit_code == 1
-    assert "the search was started with batch_size None, got 8; leave it" in other.stderr
+    assert "the search was started with batch_size None, got 8; use the same value" in other.stderr

@@ -12,7 +12,7 @@ RNG = np.random.default_rng(7)
 
 
 def by_hand(curve, window, maximize):
-    """(epoch from 1, value): all windows, their means in float64, the first best one."""
+    """Return (epoch from 1, value): all windows, their means in float64, the first best one."""
     window = min(window, len(curve))
     means = {}
     for epoch in range(window, len(curve) + 1):
@@ -26,7 +26,7 @@ def by_hand(curve, window, maximize):
 def test_the_best_epoch_of_any_curve(window, maximize):
     protocol = ModelSelection(window=window, metric="x", maximize=maximize)
     for n in (1, 2, 9, 10, 11, 36, 37, 100):
-        # Whole numbers: their sums are exact, so equal means are equal to the bit in any order.
+        # Integers: their sums are exact, so equal means have equal bits in any order.
         curve = RNG.integers(0, 5, n).tolist()
         assert protocol.best_epoch(curve) == by_hand(curve, window, maximize)
 
@@ -42,8 +42,8 @@ def test_only_full_windows_count(n, first):
 
 
 def test_equal_windows_are_equal_to_the_bit():
-    """0.1 + 0.2 + 0.3 depends on the order where every sum is rounded: then the later epoch, which
-    has the same figures, would win.
+    """0.1 + 0.2 + 0.3 depends on the order if every sum is rounded: the later epoch with the
+    same figures would win.
     """
     assert (0.1 + 0.2) + 0.3 != 0.3 + 0.2 + 0.1
     curve = [0.3, 0.2, 0.1, 0.2, 0.3, 0.1, 0.2]
@@ -111,8 +111,8 @@ def test_nothing_to_select():
 
 
 class Noted:
-    """Puts a made-up figure into the record, and notes the parameters of every epoch; stops when
-    the curve ends.
+    """Writes a made-up figure into the record, and stores the parameters of every epoch; stops
+    at the end of the curve.
     """
 
     def __init__(self, curve):

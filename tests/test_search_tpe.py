@@ -18,7 +18,7 @@ OPTIONS = {"sampler": "optuna", "trials": TRIALS, "seed": 3, "ahead": 6}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """One worker, nobody stops it: (trials, lines of the file)."""
+    """Return (trials, lines of the file) of an uninterrupted search with one worker."""
     folder = tmp_path_factory.mktemp("whole")
     found = search(hill, SPACE, workers=1, folder=folder, **OPTIONS)
     return found.trials, (folder / NAME).read_text().splitlines(keepends=True)
@@ -27,13 +27,13 @@ def whole(tmp_path_factory):
 def test_results_do_not_depend_on_the_number_of_workers(whole):
     for workers in (2, 4, 9):  # 9 are more than `ahead`: some wait
         assert search(hill, SPACE, workers=workers, **OPTIONS).trials == whole[0]
-    assert any(t.error for t in whole[0])  # told as the worst, not left out
+    assert any(t.error for t in whole[0])  # reported as the worst, not omitted
     assert search(hill, SPACE, workers=1, **OPTIONS | {"seed": 4}).trials != whole[0]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_resumed_search_goes_on_to_the_same_proposals(tmp_path, whole, seed):
-    """Any first trials have finished, and some of those that were running behind them."""
+def test_a_resumed_search_continues_with_the_same_proposals(tmp_path, whole, seed):
+    """Any first trials have finished, and some later ones, which were running at the time."""
     rng = random.Random(seed)
     trials, (head, *lines) = whole
     first = rng.randrange(TRIALS)
@@ -51,14 +51,14 @@ def test_a_resumed_search_goes_on_to_the_same_proposals(tmp_path, whole, seed):
     assert numbers[: len(kept)] == kept and sorted(numbers) == list(range(TRIALS))
 
 
-def test_more_trials_go_on(tmp_path, whole):
+def test_more_trials_continue(tmp_path, whole):
     search(hill, SPACE, workers=2, folder=tmp_path, **OPTIONS | {"trials": 20})
     done = []
     more = search(counted(done), SPACE, workers=2, folder=tmp_path, resume=True, **OPTIONS)
     assert more.trials == whole[0] and len(done) == TRIALS - 20
 
 
-def test_it_searches_where_it_is_good():
+def test_proposals_are_better_than_random_ones():
     """TPE must beat its own first, random proposals: on a hill, most of the later trials are
     higher than most of the earlier ones (the medians, over three seeds).
     """
@@ -68,7 +68,7 @@ def test_it_searches_where_it_is_good():
         assert sorted(scores[40:])[10] > sorted(scores[:20])[10]
 
 
-def test_it_minimizes_where_less_is_better():
+def test_it_minimizes_if_less_is_better():
     def valley(options, report):
         return {"score": (options["x"] - 4) ** 2}
 

@@ -1,9 +1,9 @@
-"""The property that names the project: through 32 and 64 untrained SELU layers, activations keep a
-mean near 0 and a variance near 1, with alpha-dropout and without.
+"""The property that names the project: through 32 and 64 untrained SELU layers, activations keep
+a mean near 0 and a variance near 1, with and without alpha-dropout.
 
-The intervals are those of Klambauer et al. 2017, theorem 1: mean in [-0.1, 0.1], variance in
-[0.8, 1.5]. The theorem is about infinitely wide layers; here a layer's mean over all rows and units
-wanders by about 0.02 and its variance by a few hundredths, as weights are drawn.
+The intervals are those of Klambauer et al. 2017, theorem 1: mean in [-0.1, 0.1], variance in [0.8,
+1.5]. The theorem is about infinitely wide layers; here a layer's mean over all rows and units
+varies with the drawn weights by about 0.02 and its variance by a few hundredths.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ N_ROWS, WIDTH = 2048, 256
 
 
 def moments(n_layers, rate, training, seed, fixed_point=(0.0, 1.0)):
-    """Mean and variance of every hidden layer, over rows and units, in float64."""
+    """Return mean and variance of every hidden layer, over rows and units, in float64."""
     layers = []
     for _ in range(n_layers):
         layers += [fs.Dense(WIDTH), fs.SELU(fixed_point)]
@@ -46,7 +46,7 @@ def test_mean_and_variance_stay(n_layers, rate, training, seed):
 @pytest.mark.parametrize("rate", [0.0, 0.05])
 @pytest.mark.parametrize("fixed_point", [(0.0, 2.0), (-0.1, 2.0), (0.0, 0.5)])
 def test_other_fixed_points_stay(fixed_point, rate):
-    """The same intervals in units of the fixed point's deviation and variance."""
+    """The intervals are scaled by the fixed point's deviation and variance."""
     mean, variance = moments(32, rate, rate > 0, 0, fixed_point)
     assert np.abs(mean - fixed_point[0]).max() <= 0.1 * fixed_point[1] ** 0.5
     assert variance.min() >= 0.8 * fixed_point[1]
@@ -54,13 +54,13 @@ def test_other_fixed_points_stay(fixed_point, rate):
 
 
 def test_training_differs_from_evaluation():
-    """Else the cases above would prove nothing about dropout."""
+    """Otherwise the cases above would prove nothing about dropout."""
     with_dropout, without = (moments(4, 0.1, training, 0) for training in (True, False))
     assert not np.array_equal(with_dropout, without)
 
 
 def test_relu_does_not_normalize_itself():
-    """The same measure sees what happens without SELU: the signal fades."""
+    """Without SELU the signal fades, and the same measurement shows it."""
     layers = [layer for _ in range(32) for layer in (fs.Dense(WIDTH), fs.ReLU())]
     net = fs.Network([*layers, fs.Dense(10)], input_size=WIDTH, seed=0)
     state = net.state_dict()

@@ -1,4 +1,4 @@
-"""Devices, pipes, closed streams and odd names: nothing is replaced that is no file, nothing hangs
+"""Devices, pipes, closed streams and odd names: only regular files are replaced, nothing hangs,
 and nothing ends in a traceback.
 """
 
@@ -43,7 +43,7 @@ def test_a_device_is_not_replaced(tmp_path):
 
 
 def test_a_link_to_an_open_stream_is_not_replaced(tmp_path):
-    """As /dev/stdout: it leads to a file where a shell has redirected it, or nowhere."""
+    """Such a link, like /dev/stdout, points to a file if a shell has redirected it, or nowhere."""
     with open(tmp_path / "redirected", "wb") as file:
         for name, descriptor in (("open", file.fileno()), ("closed", 10**6)):
             link = tmp_path / name
@@ -103,14 +103,14 @@ def test_a_relative_cache_in_a_folder_that_is_gone(tmp_path, monkeypatch):
     assert found.refused == ("relative cannot be used (No such file or directory)",)
 
 
-def test_data_and_kernels_lie_in_one_cache(tmp_path, monkeypatch):
+def test_data_and_kernels_share_a_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("FASTSNN_CACHE", "~/cache")
     assert download.cache_folder() == tmp_path / "cache"
     assert cachefolder.find("kernels-0").target == tmp_path / "cache" / "kernels-0"
 
 
-def test_a_cache_that_cannot_be_looked_at(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_read(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-# Compiles the tiles alone and prints their assembly; {machine} stands for the host's name.
+# Compiles only the tiles and prints their assembly; {machine} is the name of the host.
 COMPILE = """
 import json, platform
 machine = {machine!r}
@@ -43,7 +43,7 @@ print(json.dumps(dict(lanes=shape.LANES, rows=shape.ROWS, vectors=shape.VECTORS,
 """
 
 FUSED = re.compile(r"^\s+(?:vfn?madd\w+ps|fmla)\b", re.M)
-# A vector register and the stack in one instruction; for addresses the stack is good enough.
+# A vector register and the stack in one instruction; addresses may be kept on the stack.
 STACK = re.compile(r"^(?=.*%[xyz]mm).*\(%rsp|^\s+(?:ldr|str|ldp|stp)\s+q\d.*\[sp\b", re.M)
 
 
@@ -59,7 +59,7 @@ def compiled(machine="x86_64", **environment):
 
 
 def hot_blocks(text, least):
-    """Pieces of straight code, from label to label, with at least so many multiply-adds."""
+    """Return straight-line code, from label to label, with at least `least` multiply-adds."""
     blocks = re.split(r"^[.\w$]+:.*$", text, flags=re.M)
     return [block for block in blocks if len(FUSED.findall(block)) >= least]
 

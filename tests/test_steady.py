@@ -1,4 +1,4 @@
-"""What a step may not do after the first one: compile, allocate arrays, add parallel regions, leave
+"""Steps after the first one do not compile, allocate arrays, add parallel regions, or leave
 float32.
 """
 
@@ -39,7 +39,7 @@ def entries():
 
 
 def use(threads, features, outputs, layers, width, batch, rate, optimizer, loss):
-    """A step, a partial batch, gradients, and predictions of many rows and of one."""
+    """Run a step, a partial batch, gradients, and predictions of many rows and of one."""
     rng = np.random.default_rng(1)
     x, y = problem(rng, batch, features, outputs, loss)
     net = fs.mlp(features, outputs, layers=layers, width=width, dropout=rate)
@@ -110,7 +110,7 @@ def steady_trainer(threads, optimizer="adam"):
 
 
 def peak_of(call):
-    """Bytes that Python and NumPy hold at most during `call`, beyond those before it."""
+    """Return the most bytes that Python and NumPy hold during `call`, beyond those before it."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -127,7 +127,7 @@ def test_a_step_makes_no_array(threads, optimizer):
     trainer, x, y = steady_trainer(threads, optimizer)
     weight = np.ones(BATCH, np.float32)
     first = peak_of(lambda: trainer.step(x, y, weight))
-    assert first > LARGE  # the measure sees the buffers of the first step
+    assert first > LARGE  # the measurement includes the buffers of the first step
     assert peak_of(lambda: trainer.step(x, y, weight)) < LARGE // 4
     half = x[: BATCH // 2], y[: BATCH // 2], weight[: BATCH // 2]
     assert peak_of(lambda: trainer.step(*half)) < LARGE // 4
@@ -161,7 +161,7 @@ def arrays_of(entry):
 
 @pytest.fixture
 def allocations():
-    """Calls of the allocator of compiled code, and of the one for array headers, so far."""
+    """Return the calls of compiled code's allocators so far: of memory, and of array headers."""
     were_counted = counters.memsys_stats_enabled()
     counters.memsys_enable_stats()
     yield lambda: (counters.memsys_get_stats_alloc(), counters.memsys_get_stats_mi_alloc())
@@ -171,7 +171,9 @@ def allocations():
 
 @THREADS
 def test_kernels_allocate_nothing(threads, allocations):
-    """Each array argument costs one header when it enters compiled code; nothing comes on top."""
+    """Each array argument costs one header when it enters compiled code; there are no other
+    calls.
+    """
     trainer, x, y = steady_trainer(threads)
     trainer.step(x, y)
     step = regions.steps_serial if threads == 1 else regions.step_parallel
@@ -192,7 +194,7 @@ def test_the_counters_see_an_allocation(allocations):
 
 
 def compiled_anew(entry, parallel=False):
-    """The same function with the same flags, not from the cache: that one cannot be looked into."""
+    """Compile the function with the same flags, because code from the cache cannot be inspected."""
     dispatcher = numba.njit(parallel=parallel, **jit.FLAGS)(entry.dispatcher.py_func)
     dispatcher.compile(entry.signature)
     return dispatcher
@@ -204,12 +206,12 @@ def test_a_step_is_two_parallel_regions():
     launches = re.findall(
         r"\bcall\b[^\n]*@numba_parallel_for\(", dispatcher.inspect_llvm(signature)
     )
-    # Rows, weights, and the directions of normalized weights, which a network without them never
-    # enters: test_parts.py counts.
+    # Rows, weights, and the directions of normalized weights; networks without them never enter the
+    # last: test_parts.py counts.
     assert len(launches) == 3
 
 
-# Additions, products, roots, extremes of float64, one or several at a time, and conversions to it.
+# Additions, products, roots, extremes of float64, scalar or packed, and conversions to it.
 DOUBLE = r"^\s+(v?(?:add|sub|mul|div|sqrt|max|min|fn?m(?:add|sub)\d+)[ps]d|v?cvt[ps]s2[ps]d)\b"
 FUSED = r"^\s+vfn?m(?:add|sub)\d+ps\b"
 
@@ -227,7 +229,7 @@ def test_the_forward_pass_stays_in_float32():
     assert len(fused) >= shape.ROWS * shape.VECTORS  # the accumulators of one tile
 
 
-def test_the_pattern_knows_float64():
+def test_the_pattern_matches_float64():
     for line in ("vaddpd", "vmulsd", "vfmadd231pd", "vcvtps2pd", "addsd", "vfnmadd213sd"):
         assert re.findall(DOUBLE, f"\t{line}\t%xmm0, %xmm1\n", re.M), line
     for line in ("vaddps", "vmovapd", "vunpcklpd", "vfmadd231ps"):

@@ -1,4 +1,4 @@
-"""fastsnn.theory: published digits, integrals by brute force, central differences, the theorems."""
+"""fastsnn.theory: published digits, numerical integration, central differences, the theorems."""
 
 import doctest
 import itertools
@@ -29,7 +29,7 @@ def test_examples_of_the_docstrings(module):
 
 
 def erfc_of(square, digits=60):
-    """erfc(sqrt(square)) as a Decimal: the series of erf, whose terms are all positive."""
+    """Return erfc(sqrt(square)) as a Decimal: the series of erf, whose terms are all positive."""
     x = Decimal(square)
     term = total = Decimal(2) * x.sqrt() / pi().sqrt() * (-x).exp()
     n = 0
@@ -41,7 +41,7 @@ def erfc_of(square, digits=60):
 
 
 def pi():
-    """Machin: 16 arctan(1/5) - 4 arctan(1/239)."""
+    """Return pi by Machin's formula, 16 arctan(1/5) - 4 arctan(1/239)."""
 
     def arctan(n):
         terms = ((-1) ** i / (Decimal(2 * i + 1) * Decimal(n) ** (2 * i + 1)) for i in range(60))
@@ -75,7 +75,7 @@ VARIANCES = (1e-14, 1e-6, 1e-3, 0.00999, 0.01001, 0.02, 0.3, 1, 3, 20, 400, 1e4,
 @pytest.mark.parametrize("alpha, lambda_", SELUS.values(), ids=map(str, SELUS))
 @pytest.mark.parametrize("s", VARIANCES)
 def test_moments_are_the_integrals(s, alpha, lambda_):
-    """Within the errors that `moment_map` states; the integrals are good to 1e-13."""
+    """The errors are those that `moment_map` states; the integrals are accurate to 1e-13."""
     for k in MEANS:
         mean, variance = theory.moment_map(k, s, 1, 1, alpha, lambda_)
         wanted = gaussian_oracle.moments(k, s, alpha, lambda_)
@@ -150,7 +150,7 @@ def test_scalars_give_floats_and_arrays_are_broadcast():
     ],
 )
 @pytest.mark.parametrize("function", [theory.moment_map, theory.jacobian])
-def test_what_is_out_of_range_is_refused(function, arguments, text):
+def test_arguments_out_of_range_are_refused(function, arguments, text):
     with pytest.raises(ValueError, match=text.replace("+", r"\+")):
         function(*arguments)
 
@@ -171,8 +171,8 @@ def test_jacobian_at_the_fixed_point_is_the_papers():
 
 @pytest.mark.parametrize("alpha, lambda_", SELUS.values(), ids=map(str, SELUS))
 def test_jacobian_is_the_central_difference(alpha, lambda_):
-    """Of the integrals by brute force. With h = 1e-4 of the deviation or the variance the cubic
-    term leaves some 1e-9, and their rounding 1e-14 / h = 1e-10.
+    """The integrals are numerical. With h = 1e-4 of the deviation or the variance the cubic term
+    leaves about 1e-9, and their rounding 1e-14 / h = 1e-10.
     """
 
     def of(m, v):

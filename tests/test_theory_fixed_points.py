@@ -1,4 +1,4 @@
-"""Fixed points, SELUs made for them, theorems 1 to 3, and that networks do come to rest there."""
+"""Fixed points, SELUs made for them, theorems 1 to 3, and networks that converge to them."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ def test_the_fixed_point_of_normalized_weights_is_standard():
 
 @pytest.mark.parametrize("w, t", [(0.1, 1.1), (-0.1, 0.95), (0.05, 1.0), (0.0, 1.8), (-0.3, 0.6)])
 def test_iteration_leads_to_it(w, t):
-    """Brute-force integrals, until nothing moves: deviations shrink to at most 0.93 in a step."""
+    """Numerical integrals, iterated to convergence: deviations shrink to at most 0.93 in a step."""
     m, v = 0.0, 1.0
     for _ in range(400):
         m, v = gaussian_oracle.moments(m * w, v * t, ALPHA, LAMBDA)
@@ -61,7 +61,7 @@ def test_solutions_are_the_published_ones():
 
 
 def test_the_published_example_needs_weights_of_sum_1_and_repels():
-    """Why `selu_constants` takes weights of sum 0 where nothing else is said."""
+    """This is why `selu_constants` assumes weights of sum 0 by default."""
     alpha, lambda_ = theory.selu_constants(-0.1, 2.0, weight_sum=1.0)
     assert theory.spectral_radius(theory.jacobian(-0.1, 2.0, 1, 1, alpha, lambda_)) > 1.1
     at_rest = theory.fixed_point(alpha=alpha, lambda_=lambda_)
@@ -76,7 +76,7 @@ VARIANCES = [1e-10, 1e-3, 0.0099, 0.0101, 0.3, 1.0, 4.0, 100.0, 1e6]
 
 @pytest.mark.parametrize("variance", VARIANCES)
 def test_solutions_give_back_their_fixed_point_and_attract(variance):
-    """The map by brute force; eigenvalues 0 and dv~/ds in (-1, 1), as the docstring proves."""
+    """Numerical integration; eigenvalues 0 and dv~/ds in (-1, 1), as the docstring proves."""
     solved = 0
     for spread in SPREADS:
         mean = spread * variance**0.5
@@ -95,7 +95,7 @@ def test_solutions_give_back_their_fixed_point_and_attract(variance):
 
 
 def reach(variance):
-    """The interval of means that the docstring of `selu_constants` states, by brute force."""
+    """Return the interval of means that the docstring of `selu_constants` states, numerically."""
     z, _, weights = gaussian_oracle.nodes(0.0, variance)
     one_less = -np.expm1(np.minimum(z, 0))
     b, c = (weights * one_less).sum(), (weights * one_less**2).sum()
@@ -126,7 +126,7 @@ def test_the_reach_is_exact(variance):
         ((-100.0, 1.0, 1.0), "leave pre-activations of one sign"),
     ],
 )
-def test_what_no_selu_can_reach(arguments, text):
+def test_unreachable_fixed_points_are_refused(arguments, text):
     with pytest.raises(ValueError, match=text):
         theory.selu_constants(*arguments)
 
@@ -160,21 +160,21 @@ def test_theorem_1_by_brute_force_at_its_corners():
 def test_theorem_2():
     check = theory.check_theorem2(points=160_000)
     assert check.holds
-    assert check.margin == pytest.approx(0.1197, abs=1e-4)  # at a corner: any grid has it
+    assert check.margin == pytest.approx(0.1197, abs=1e-4)  # at a corner, which is in any grid
     assert check.where == (-1.0, 3.0, -0.1, 1.25)
     worst = gaussian_oracle.moments(0.1, 3 * 1.25, ALPHA, LAMBDA)
     assert check.margin == pytest.approx(3 - worst[1], rel=1e-12)
 
 
 def test_theorem_3_in_both_domains():
-    """From 0.02 on, as the main text has it; so also from the appendix's 0.05 on."""
+    """It holds from 0.02, as in the main text, and so also from 0.05, as in the appendix."""
     for start in (0.02, 0.05):
         domains = tuple(replace(d, variance=(start, d.variance[1])) for d in THEOREM3)
         assert start > 0.02 or domains == THEOREM3
         checks = theory.check_theorem3(160_000, domains)
         assert len(checks) == 2 and all(check.holds and check.margin > 0 for check in checks)
         for check, domain, bound in zip(checks, domains, (0.16, 0.24), strict=True):
-            assert domain.variance[1] == bound  # so every fixed point lies above
+            assert domain.variance[1] == bound  # so every fixed point is above
             _, v, w, t = check.where
             worst = gaussian_oracle.moments(check.where[0] * w, v * t, ALPHA, LAMBDA)
             assert check.margin == pytest.approx(worst[1] - v, rel=1e-11)
@@ -228,7 +228,7 @@ WIDTH, ROWS, NETWORKS, LAYERS = 96, 96, 12, 32
 
 
 def last_layers(alpha, lambda_, start):
-    """Mean and variance over units and rows of the last of 32 layers, for 12 networks.
+    """Return mean and variance over units and rows of the last of 32 layers, for 12 networks.
 
     Weights are Gaussian, then shifted and scaled for weight_sum 0 and weight_square_sum 1.
     """
@@ -244,13 +244,13 @@ def last_layers(alpha, lambda_, start):
 
 @pytest.mark.parametrize("point", [(0.0, 1.0), (0.0, 2.0), (-0.1, 2.0)])
 def test_32_layers_of_random_weights_stay_at_the_fixed_point(point):
-    """Within 5 standard errors, from the spread of the independent networks, and the bias of a
-    finite width.
+    """The bounds are 5 standard errors, from the spread of the independent networks, and the
+    bias of a finite width.
 
-    The bias: in a row, the variance q over the n units scatters with Var(q) = V / (n (1 - j^2)),
-    V = Var((f - m)^2), j = dv~/ds the factor that remains of a deviation in the next layer. A
-    curved map moves the mean of q by v''/2 Var(q) in each layer, in all 1 / (1 - j) times that, and
-    the mean of f by m' times this and m''/2 Var(q). With 10 % on top for what is left out.
+    The bias: in a row, the variance q over the n units scatters with Var(q) = V / (n (1 - j^2)), V
+    = Var((f - m)^2), j = dv~/ds the factor of a deviation from layer to layer. A curved map changes
+    the mean of q by v''/2 Var(q) in each layer, in all 1 / (1 - j) times that, and the mean of f by
+    m' times this and m''/2 Var(q). 10 % is added for omitted terms.
     """
     mean, variance = point
     alpha, lambda_ = theory.selu_constants(mean, variance)
@@ -268,10 +268,10 @@ def test_32_layers_of_random_weights_stay_at_the_fixed_point(point):
         error = values.std(ddof=1) / NETWORKS**0.5
         bound = 5 * error + 1.1 * bias
         assert abs(values.mean() - target) < bound, (values.mean(), error, bias)
-        assert bound < 0.15 * variance  # else it would say nothing
+        assert bound < 0.15 * variance  # else it would prove nothing
 
 
 def test_a_selu_made_for_another_fixed_point_does_not_stay():
-    """The same networks with the paper's constants leave a start of variance 2 for variance 1."""
+    """With the paper's constants, the same networks move from variance 2 to variance 1."""
     _, variances = last_layers(ALPHA, LAMBDA, (0.0, 2.0))
     assert abs(variances.mean() - 1) < 0.15

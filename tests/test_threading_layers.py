@@ -1,4 +1,6 @@
-"""Every threading layer of Numba serves many Python threads at once, and gives the same bits."""
+"""Every threading layer of Numba serves many Python threads concurrently, and gives the same
+bits.
+"""
 
 import os
 import subprocess
@@ -36,7 +38,7 @@ def _serve(layer):
     return done.stdout.split()
 
 
-def test_many_python_threads_at_once():
+def test_many_concurrent_python_threads():
     used, count, *bits = _serve("omp")
     assert (used, count, len(bits)) == ("omp", "120", 1)
     assert _serve("workqueue") == ["workqueue", "120", *bits]

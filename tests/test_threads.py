@@ -1,4 +1,4 @@
-"""How many threads: cgroup quotas of both versions, and what `threads` may be."""
+"""The number of threads: cgroup quotas of both versions, and valid values of `threads`."""
 
 import numba
 import numpy as np
@@ -26,7 +26,7 @@ def write(root, **files):
         ("150000 100000\n", 1.5),
         ("50000 100000\n", 0.5),
         ("40000 10000\n", 4),
-        ("max\n", NO_LIMIT),  # too short: as if it were not there
+        ("max\n", NO_LIMIT),  # too short: ignored
         ("", NO_LIMIT),
     ],
 )
@@ -54,7 +54,7 @@ def test_no_cgroup(tmp_path):
     assert threads.cgroup_limit(tmp_path) == NO_LIMIT
     assert threads.cgroup_limit(tmp_path / "nothing") == NO_LIMIT
     (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000")  # and no period
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("100000")  # without a period
     assert threads.cgroup_limit(tmp_path) == NO_LIMIT
 
 
@@ -94,7 +94,7 @@ def test_no_count(count):
     assert str(caught.value) == f"threads: an int >= 1 or None is required, got {count!r}"
 
 
-def test_where_threads_are_given():
+def test_invalid_thread_counts_are_refused():
     net = fs.mlp(3, 2, layers=1, width=4)
     with pytest.raises(ValueError, match="threads: at least 1"):
         fs.Trainer(net, threads=0)

@@ -1,8 +1,8 @@
-"""fastsnn next to PyTorch 2.13.0: the same networks, exchanging state dicts key by key.
+"""fastsnn against PyTorch 2.13.0: the same networks, exchanging state dicts key by key.
 
-PyTorch runs in float64, so that the difference is fastsnn's rounding alone: bounds of tolerance.py.
-Dropout is off in training here (its masks are fastsnn's own: test_engine.py has them), and is
-there in evaluation mode, so that keys count its layers.
+PyTorch runs in float64, so that the difference is only fastsnn's rounding: bounds of tolerance.py.
+Dropout is off in training (fastsnn has its own masks, tested in test_engine.py) and present in
+evaluation mode, so that keys count its layers.
 """
 
 import cases
@@ -16,7 +16,7 @@ import fastsnn as fs
 
 NO_TORCH = "PyTorch 2.13.0 is not installed (pip install torch==2.13.0)"
 torch = pytest.importorskip("torch", reason=NO_TORCH)
-# Pairs of activation and dropout that fastsnn warns of compute what they say all the same.
+# fastsnn warns of some pairs of activation and dropout; they are computed all the same.
 pytestmark = [
     pytest.mark.torch,
     pytest.mark.filterwarnings("ignore:layer .*Dropout:UserWarning"),
@@ -63,7 +63,7 @@ def a_case(name="torch", hidden=HIDDEN["selu"], loss="softmax_cross_entropy", op
 
 
 def modules(case):
-    """The torch.nn.Sequential of the same list of layers, in float64."""
+    """Return the torch.nn.Sequential of the same list of layers, in float64."""
     activation = layer_modules.activations(torch)
     dropout = {"alpha": torch.nn.AlphaDropout, "plain": torch.nn.Dropout}
     result = []
@@ -82,7 +82,7 @@ def to_torch(state):
 
 
 def pair(case):
-    """fastsnn's network with the case's parameters, and PyTorch's with the same."""
+    """Return fastsnn's network with the case's parameters, and PyTorch's with the same."""
     layers, dense = cases.layers(fs, case)
     net = fs.Network(layers, input_size=case.sizes[0])
     state = {}
@@ -132,7 +132,7 @@ def test_forward(activation, dropout):
 
 @pytest.mark.parametrize("dropout", ["none", "alpha", "plain"])
 def test_state_dict_of_torch_is_taken(dropout):
-    """PyTorch's own initial weights, there and back: the same keys in order, the same bits."""
+    """PyTorch's initial weights after a round trip: the same keys in order, the same bits."""
     case = a_case(hidden=(("selu", dropout, 0.3),))
     model = modules(case).float()
     state = {name: p.numpy() for name, p in model.state_dict().items()}
@@ -159,7 +159,7 @@ def test_gradients(hidden, loss, options):
 
 
 def steps(case):
-    """Ten losses of each, and both networks afterwards. Every step has the same batch."""
+    """Return ten losses of each, and both networks afterwards. Every step has the same batch."""
     net, model = pair(case)
     trainer, loss = trainer_of(case, net), loss_of(case)
     optimizer = golden.torch_optimizer(
@@ -184,10 +184,10 @@ def ids(options):
     "optimizer, options", OPTIMIZERS, ids=[f"{name}-{ids(o)}" for name, o in OPTIMIZERS]
 )
 def test_ten_steps(optimizer, options):
-    """tanh has no kink to fall on the other side of while parameters move.
+    """tanh has no kink, so no unit can change sides while parameters move.
 
-    The change of the parameters is compared, by its root mean square: under Adam single elements
-    whose gradient is rounding noise may go either way, and all of them together are few.
+    The change of the parameters is compared by its root mean square: under Adam, single elements
+    whose gradient is rounding noise may move either way, and there are few of them.
     """
     arguments = tuple(options.items())
     case = a_case(hidden=HIDDEN["tanh"], optimizer=optimizer, arguments=arguments)

@@ -1,4 +1,4 @@
-"""Training: it learns, it tells what happened, and it stops when it should."""
+"""Training: losses decrease, history and callbacks report it, and it stops when it should."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_train_loss_is_the_mean_over_rows():
 
 
 class Log:
-    """Keeps (samples, loss) of each batch."""
+    """Records (samples, loss) of each batch."""
 
     def __init__(self, batches):
         self.batches = batches
@@ -150,7 +150,7 @@ def test_a_sample_weight_of_two_is_a_row_twice():
 
 
 def test_sample_weights_follow_their_rows_in_fit():
-    """Rows of weight 0 have no say, wherever the shuffling puts them."""
+    """Rows of weight 0 have no influence, wherever the shuffling puts them."""
     x, y = problem()
     weight = (np.arange(40) % 2).astype(np.float32)
     results = []
@@ -196,7 +196,7 @@ def test_targets_of_one_output_may_be_a_list():
 
 
 def test_bytes_train_to_the_same_bits():
-    """Images that stay bytes until a batch needs them: the same history, weights and figures."""
+    """Images remain bytes until a batch needs them: the same history, weights and figures."""
     rng = np.random.default_rng(4)
     x, y = rng.integers(0, 256, (300, 30)).astype(np.uint8), rng.integers(0, 4, 300)
     inputs = data.Standardizer.fit(x, "all")

@@ -1,4 +1,6 @@
-"""What may be set on a trainer, and arrays that change while it trains: checked, or refused."""
+"""Attributes that are set on a trainer, and arrays that change during training: checked, or
+refused.
+"""
 
 import copy
 import warnings
@@ -20,7 +22,7 @@ def trainer(loss="softmax_cross_entropy", **given):
 
 
 class After:
-    """A callback that does something after each epoch."""
+    """A callback that calls a function after each epoch."""
 
     def __init__(self, action):
         self.action = action
@@ -54,7 +56,7 @@ def test_an_optimizer_with_other_state_is_refused_also_during_a_fit(new):
     ("step_count", 1.5), ("step_count", -1), ("network", fs.mlp(9, 5, layers=1, width=8)),
     ("loss", "mse"), ("threads", 2), ("backend", "cuda"), ("precision", "bf16"),
 ])  # fmt: skip
-def test_what_does_not_fit_is_refused(name, value):
+def test_invalid_values_are_refused(name, value):
     one = trainer()
     before = getattr(one, name)
     with pytest.raises((AttributeError, TypeError, ValueError), match=name):

@@ -1,4 +1,6 @@
-"""Trainers that are copied, pickled, and used by several threads; data that change meanwhile."""
+"""Trainers that are copied, pickled, and used by several threads; data that change in the
+meantime.
+"""
 
 import copy
 import os
@@ -34,7 +36,7 @@ COPIES = {
 @pytest.mark.parametrize(
     "optimizer", [fs.SGD(0.1), fs.SGD(0.1, momentum=0.9), fs.Adam(0.01)], ids=repr
 )
-def test_a_copy_goes_on_by_itself(duplicate, optimizer):
+def test_a_copy_continues_independently(duplicate, optimizer):
     x, y = problem()
     one = trainer_of(optimizer, class_weight=np.float32([1, 2]))
     for _ in range(3):
@@ -124,7 +126,7 @@ def test_classes_that_change_during_a_fit_are_those_that_were_checked(dtype):
 
     class Change:
         def on_batch_end(self, trainer, samples, loss):
-            y[:] = 10**9  # far outside every array
+            y[:] = 10**9  # far outside of every array
 
     changed, same = trainer_of(), trainer_of()
     kept = y.copy()

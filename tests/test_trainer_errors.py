@@ -1,5 +1,6 @@
-"""What a network and a trainer refuse: where, what is required, what was given; and that nothing
-has changed then.
+"""Input that a network or a trainer refuses: messages, and an unchanged state.
+
+Each message states the place, the requirement and the given value.
 """
 
 import numpy as np
@@ -60,6 +61,8 @@ NOT_FINITE = {
     "two": (altered(X, ([3, 6], [1, 0]), NAN), "got nan in row 3, column 1"),
 }
 CLASSES = "y: integer classes are required, got "
+REGRESSION = 'for a regression give Trainer(loss="mse")'
+COLUMN = "y: shape (8,) is required, one class per row of x, got (8, 1)"
 RANGE = "y: classes in [0, 3) are required, got "
 BAD_LABELS = {
     "nothing": (None, TypeError, CLASSES + "object"),
@@ -70,24 +73,26 @@ BAD_LABELS = {
     ),
     "masked": (np.ma.array(Y, mask=Y == 2), ValueError, "2 are masked, the first in row 2; fill"),
     "complex": (Y.astype(complex), TypeError, CLASSES + "complex128"),
-    "float": (Y.astype(np.float32), TypeError, CLASSES + "float32; use y.astype(numpy.int64)"),
-    "bool": (Y > 0, TypeError, CLASSES + "bool; use y.astype"),
-    "fractions": (
-        Y + 0.5,
+    "float": (
+        Y.astype(np.float32),
         TypeError,
-        CLASSES + "float64; 0.5 is not a class number: fill in or remo",
+        f"{CLASSES}float32; {REGRESSION}; for classes use y.astype(numpy.int64)",
     ),
+    "bool": (Y > 0, TypeError, CLASSES + "bool; for classes use y.astype"),
+    "fractions": (Y + 0.5, TypeError, f"{CLASSES}float64; {REGRESSION}; 0.5 is not a class numb"),
     "missing": (
         altered(Y.astype(float), 3, NAN),
         TypeError,
-        "float64; nan is not a class number: f",
+        f"float64; {REGRESSION}; nan is not a class number: fill in or remove missing labels",
     ),
     "one-hot": (
         TARGETS,
         ValueError,
-        "(8, 3); convert one-hot rows to class numbers with y.argmax(",
+        f'(8, 3); {REGRESSION}; for several labels per row give Trainer(loss="sigmoid_cross_entropy'
+        '"); convert one-hot rows to class numbers with y.argmax(axis=1)',
     ),
-    "column": (Y[:, None], ValueError, "one class per row of x, got (8, 1); use y.ravel()"),
+    "column": (Y[:, None], ValueError, f"{COLUMN}; {REGRESSION}; for classes use y.ravel()"),
+    "numbers": (Y[:, None] + 0.5, ValueError, f"{COLUMN}; {REGRESSION}; for classes use y.ravel()"),
     "short": (Y[1:], ValueError, "y: shape (8,) is required, one class per row of x, got (7,)"),
     "too large": (altered(Y, 4, 3), ValueError, RANGE + "3 in row 4; give the last Dense"),
     "negative": (altered(Y, 7, -1), ValueError, RANGE + "-1 in row 7"),
@@ -95,7 +100,11 @@ BAD_LABELS = {
 }
 BAD_TARGETS = {
     "nothing": (None, TypeError, "y: a NumPy array is required, got NoneType"),
-    "classes": (Y, ValueError, "y: shape (8, 3) is required, got (8,)"),
+    "classes": (
+        Y,
+        ValueError,
+        'y: shape (8, 3) is required, got (8,); for classes give Trainer(loss="softmax_cross_en',
+    ),
     "text": (TARGETS.astype(str), TypeError, "y: numbers are required, got text such as '1.0'"),
     "complex": (TARGETS + 0j, TypeError, "y: real numbers are required, got complex64"),
     "masked": (np.ma.array(TARGETS, mask=TARGETS > 0), ValueError, "first in row 0, column 0; fi"),
@@ -104,7 +113,11 @@ BAD_TARGETS = {
         ValueError,
         "got -1e+300 in row 2, column 0",
     ),
-    "columns": (TARGETS[:, :2], ValueError, "y: shape (8, 3) is required, got (8, 2)"),
+    "columns": (
+        TARGETS[:, :2],
+        ValueError,
+        "y: shape (8, 3) is required, got (8, 2); give the last Dense as many units as y has col",
+    ),
     "rows": (TARGETS[1:], ValueError, "y: shape (8, 3) is required, got (7, 3)"),
     "flat": (TARGETS[:, 0], ValueError, "y: shape (8, 3) is required, got (8,)"),
     "inf": (altered(TARGETS, (2, 1), INF), ValueError, "got inf in row 2, column 1"),
@@ -137,7 +150,7 @@ def refused(error, text, call, *arguments, **keywords):
 
 
 def refused_by_all(error, text, x, y, loss="softmax_cross_entropy", **keywords):
-    """By each method that takes a batch; none of them changes a thing."""
+    """Require that each method that takes a batch refuses it and changes nothing."""
     t = trainer(loss, optimizer=fs.Adam())
     good_y = Y if loss == "softmax_cross_entropy" else TARGETS
     t.step(X, good_y)
@@ -167,7 +180,14 @@ def test_features_that_are_no_numbers(name):
     x, text = NOT_FINITE[name]
     refused_by_all(ValueError, f"x: finite numbers are required, {text}", x, Y)
     rows = ~np.isfinite(x).all(axis=1)
-    assert (np.isnan(network().forward(x)).all(axis=1) == rows).all()  # and says so in the output
+    assert (np.isnan(network().forward(x)).all(axis=1) == rows).all()  # and the output shows it
+
+
+def test_whole_numbers_for_one_output():
+    """A regression on counts with the default loss."""
+    net = fs.mlp(4, 1, layers=1, width=8)
+    with pytest.raises(ValueError, match=r"classes in \[0, 1\) .* give Trainer\(loss=.mse.\); for"):
+        fs.Trainer(net).step(np.zeros((3, 4)), np.array([0, 7, 2]))
 
 
 @pytest.mark.parametrize("name", BAD_LABELS)
@@ -367,7 +387,7 @@ def test_network_state(name):
     ],
     ids=["an array", "x alone", "one callback", "a text", "a class", "the base class"],
 )
-def test_what_fit_takes_beside_rows(options, text):
+def test_invalid_options_of_fit(options, text):
     with pytest.raises(TypeError) as caught:
         fs.Trainer(network()).fit(X, Y, epochs=1, **options)
     assert text in str(caught.value)

@@ -1,4 +1,6 @@
-"""The table of updates: what optimizers and engines derive from it, and codes that it has not."""
+"""The table of updates: the properties that optimizers and engines derive from it, and unknown
+codes.
+"""
 
 import pickle
 
@@ -16,7 +18,7 @@ each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=O
 
 
 class Unknown(fs.SGD):
-    """An optimizer whose update is in no row."""
+    """An optimizer whose update has no row."""
 
     code = len(updates.UPDATES)
 
@@ -26,7 +28,7 @@ class Unknown(fs.SGD):
 
 
 def refused(backend="cpu", **more):
-    """Codes below and above the table: nothing runs, so nothing changes."""
+    """Require that codes below and above the table are refused: no kernel runs, nothing changes."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(12, 4)).astype(np.float32), np.arange(12) % 3
     net = fs.Network([fs.Dense(5, weight_norm=True), fs.BatchNorm(), fs.Dense(3)], 4, seed=1)
@@ -50,7 +52,7 @@ def test_names_are_those_of_rows():
     assert len(updates.CODES) == len(updates.UPDATES)
     assert updates.UPDATES[updates.STORE].name == "store"
     rules = {optimizer._rule for optimizer in OPTIMIZERS.values()}
-    assert rules | {"store"} == updates.CODES.keys()  # none without an optimizer
+    assert rules | {"store"} == updates.CODES.keys()  # each belongs to an optimizer
     assert {type(o) for o in OPTIMIZERS.values()} == set(optimizers.OPTIMIZERS.values())
 
 
@@ -80,8 +82,8 @@ def test_only_means_of_squares_must_not_be_negative(optimizer):
 
 
 def test_state_of_an_optimizer_that_is_not_known():
-    """A model file without the options of a run names no optimizer. Its state is checked by what
-    all optimizers with as many arrays have in common.
+    """A model file without the options of a run does not name its optimizer. Its state is
+    checked by the rules that all optimizers with as many arrays share.
     """
     numbers, one = {"step_count": 1, "first_loss": None}, np.float32([-1])
     state.require_state({"w.state0": one}, numbers)
@@ -93,7 +95,7 @@ def test_state_of_an_optimizer_that_is_not_known():
 @pytest.mark.parametrize("momentum_decay", [0.0, 1e-12, 4e-3, 0.5, 30.0, 1e38])
 @pytest.mark.parametrize("beta1", [0.0, 0.5, 0.9, 0.999, 1 - 2**-53])
 def test_product_of_nadam(beta1, momentum_decay):
-    """The closed form against the product, factor by factor."""
+    """The closed form equals the product, factor by factor."""
     product = 1.0
     for t in range(1, 2001):
         product *= beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
@@ -105,7 +107,7 @@ def test_product_of_nadam(beta1, momentum_decay):
 
 
 @each_optimizer
-def test_training_goes_on_from_a_state_or_a_pickle_with_the_same_bits(optimizer):
+def test_training_continues_from_a_state_or_a_pickle_with_the_same_bits(optimizer):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 3
     layers = [fs.Dense(7, weight_norm=True), fs.BatchNorm(), fs.SELU(), fs.Dense(3)]

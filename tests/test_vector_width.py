@@ -1,4 +1,4 @@
-"""The same bits with vectors of 4 lanes as with the host's own."""
+"""Vectors of 4 lanes give the same bits as vectors of the host's width."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Files of version 0.1: models load and predict the same bits, runs go on to the same bits."""
+"""Files of version 0.1: models predict the same bits, runs resume to the same bits."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ def described(path):
 
 
 def at(path, new, data):
-    """A copy of a training state that was started with other data: this path is in it."""
+    """Write a copy of a training state, with the path of its data replaced."""
     description, tensors = described(path), load_file(path)
     del description["crc32"]
     description["config"]["data"] = str(data)
@@ -77,9 +77,12 @@ def test_saved_again_it_is_the_same(task, tmp_path):
 each_run = pytest.mark.parametrize("name", version_0_1.RUNS)
 
 
-def goes_on_to_the_same_bits(name, task, tmp_path):
-    """A run is resumed from NAME-last.safetensors: tensors, history and learning rates are those of
-    NAME-end.safetensors. Returns the history.
+def continues_with_the_same_bits(name, task, tmp_path):
+    """Require that a resumed run ends with the tensors, history and learning rates of version
+    0.1.
+
+    It starts from NAME-last.safetensors and is compared with NAME-end.safetensors. Returns the
+    history.
     """
     data = version_0_1.write_data(tmp_path, task)
     folder = tmp_path / "run"
@@ -98,22 +101,22 @@ def goes_on_to_the_same_bits(name, task, tmp_path):
     for a, b in zip(old, new, strict=True):
         assert a.keys() == b.keys()
         for key in a.keys() - TIMES:
-            # Losses go through the logarithm of the system where they were computed.
+            # Losses use the logarithm of the system on which they were computed.
             exact = a[key] if "loss" not in key else pytest.approx(a[key], rel=1e-6)
             assert b[key] == exact, key
     return new
 
 
 @each_task
-def test_a_run_goes_on_to_the_same_bits(task, tmp_path):
+def test_a_run_continues_with_the_same_bits(task, tmp_path):
     """Its standardization stays in float32, and its figures are those of version 0.1."""
-    goes_on_to_the_same_bits(task, task, tmp_path)
+    continues_with_the_same_bits(task, task, tmp_path)
 
 
 @each_run
-def test_a_run_of_each_method_goes_on_to_the_same_bits(name, tmp_path):
+def test_a_run_of_each_method_continues_with_the_same_bits(name, tmp_path):
     task, options = version_0_1.RUNS[name]
-    history = goes_on_to_the_same_bits(name, task, tmp_path)
+    history = continues_with_the_same_bits(name, task, tmp_path)
     rates = [record["learning_rate"] for record in history]
     assert (min(rates) < max(rates)) == (options["schedule"] != "constant")
 
@@ -128,7 +131,7 @@ def test_a_model_of_each_method_predicts_the_same_bits(name):
         assert predicted.dtype == expected.dtype and np.array_equal(predicted, expected)
 
 
-def test_the_runs_cover_what_version_0_1_could_train_with():
+def test_the_runs_cover_the_options_of_version_0_1():
     runs = version_0_1.RUNS
     options = [options for _, options in runs.values()]
     assert set(runs) == {
@@ -143,7 +146,7 @@ def test_the_runs_cover_what_version_0_1_could_train_with():
 
 
 def test_rows_of_a_class_of_one_row_are_held_back_as_in_version_0_1():
-    """That is not by class: a run that began so goes on with the same rows."""
+    """They are not stratified: a run that started this way continues with the same rows."""
     x, y = version_0_1.features(), np.repeat([0, 1, 2], [40, 19, 1])
     table = Table("classification", Split(x, y), None, None, ("p", "q", "r"), None, None)
     _, plain = split(60, 0.2, 3)
@@ -158,7 +161,7 @@ def test_rows_of_a_class_of_one_row_are_held_back_as_in_version_0_1():
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_a_run_keeps_what_it_made_of_line_1(header, tmp_path):
+def test_a_run_keeps_its_reading_of_line_1(header, tmp_path):
     """Version 0.1 had other rules, and no option for it."""
     rows = "".join(f"{i % 7},{i % 3},{i % 5},{'pq'[i % 2]}\n" for i in range(40))
     data = tmp_path / "t.csv"
@@ -179,7 +182,7 @@ def test_a_run_keeps_what_it_made_of_line_1(header, tmp_path):
 
 @pytest.mark.parametrize("offset, lost", [(1.7e9, True), (2e4, False), (-3e6, True)])
 def test_a_run_that_lost_digits_is_known(offset, lost):
-    """It continues with the bits of version 0.1, and a line says that digits are lost."""
+    """It continues with the bits of version 0.1, and a line reports that digits are lost."""
     targets = Standardizer(np.full(1, offset, np.float32), np.full(1, 22, np.float32))
     network = fs.mlp(3, 1, layers=1, width=4)
     assert run._loses(fs.Model(network, "regression", targets=targets)) == lost

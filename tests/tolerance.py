@@ -1,21 +1,22 @@
-"""How far float32 may stand from the float64 oracle: derived from how roundings add up, not fitted.
+"""Error bounds of float32 against the float64 oracle: derived from sums of roundings, not
+fitted.
 
-u = 2^-24 is the unit roundoff. Letters: D blocks one after another, K the longest sum of a product
+u = 2^-24 is the unit roundoff. Letters: D consecutive blocks, K the longest sum of a product
 (fan-in forward, fan-out backward), n rows.
 
 One block. A sum of K terms of size s, added one by one, has partial sums of size s sqrt(k), each
-rounded to within u (root of the mean square: u / sqrt(3)). The errors are independent: together
-u s sqrt(sum_k k / 3) = u s K / sqrt(6), against a sum of size s sqrt(K). That is u sqrt(K / 6),
+rounded to within u (root of the mean square: u / sqrt(3)). The errors are independent: together u s
+sqrt(sum_k k / 3) = u s K / sqrt(6), against a sum of size s sqrt(K). That is u sqrt(K / 6),
 relative. Activation, its polynomial exponential of 2 ulp, and the affine map of the dropout add a
 few u of the size of an output: 3 u, that is 9 under the root.
 
-D blocks hand their errors on. SELU at its fixed point multiplies the square of a small difference
-by about E[selu'(z)^2] = 1.07 a block, ReLU with He's weights by 1, tanh by less: errors neither
-explode nor fade over 40 blocks, so the squares add: u sqrt(D (K / 6 + 9)). A gradient has gone
-through the blocks twice, and ends in a sum over n rows: u sqrt(2 D (K / 6 + 9) + n / 6).
+D blocks propagate their errors. SELU at its fixed point multiplies the square of a small difference
+by about E[selu'(z)^2] = 1.07 per block, ReLU with He's weights by 1, tanh by less: errors neither
+explode nor fade over 40 blocks, so the squares add: u sqrt(D (K / 6 + 9)). A gradient has passed
+the blocks twice, and ends in a sum over n rows: u sqrt(2 D (K / 6 + 9) + n / 6).
 
-Those are standard deviations. SAFETY = 8 covers the largest of a million normal errors (5 of them)
-and growth by 1.07^(D/2) up to D = 14; deeper networks get that growth on top.
+These are standard deviations. SAFETY = 8 covers the largest of a million normal errors (5 of them)
+and growth by 1.07^(D/2) up to D = 14; the bound of deeper networks includes that growth.
 """
 
 import numpy as np
@@ -33,27 +34,29 @@ def _block(fan):
 
 
 def forward(depth, fan):
-    """Relative to the largest magnitude of the tensor."""
+    """Return the bound relative to the largest magnitude of the tensor."""
     return _growth(depth) * UNIT_ROUNDOFF * np.sqrt(depth * _block(fan))
 
 
 def gradient(depth, fan, n):
-    """Relative to the largest scale of the tensor: see `oracle.backward`."""
+    """Return the bound relative to the largest scale of the tensor: see `oracle.backward`."""
     return _growth(depth) * UNIT_ROUNDOFF * np.sqrt(2 * depth * _block(fan) + n / 6)
 
 
 def loss(depth, fan, outputs, d_out, value):
-    """Absolute: what wrong outputs do, first order, and the roundings of the loss itself."""
+    """Return the absolute bound: the first-order effect of wrong outputs, and roundings of the
+    loss.
+    """
     terms = max(1.0, np.abs(outputs).max(), value)
     own = (SAFETY + np.sqrt(len(outputs) / 6)) * UNIT_ROUNDOFF * terms
     return forward(depth, fan) * np.abs(outputs).max() * np.abs(d_out).sum() + own
 
 
 def kink_margin(depth, fan, size):
-    """Pre-activations are drawn farther than this from the kink at 0.
+    """Return the distance from the kink at 0 that pre-activations must have.
 
-    Nearer, float32 may be on the other side, where the slope is another number altogether. Twice
-    the error of the forward pass, because parameters drift apart over ten steps.
+    Closer to it, float32 may be on the other side, where the slope differs. Twice the error of the
+    forward pass, because parameters drift apart over ten steps.
     """
     return 2 * forward(depth, fan) * size
 
@@ -61,26 +64,26 @@ def kink_margin(depth, fan, size):
 class Drift:
     """Bound on |float32 - float64| of every element of the parameters after each update.
 
-    Every gradient is wrong by at most its tolerance. Parameters that are slightly wrong make
-    gradients slightly wrong in turn; learning rates at which training is stable have
-    learning_rate * curvature < 2, and those of the cases are far below: FEEDBACK covers it.
+    Every gradient has an error of at most its tolerance. Errors of the parameters cause errors of
+    later gradients; learning rates at which training is stable have learning_rate * curvature < 2,
+    and those of the cases are far below: FEEDBACK covers it.
 
     SGD: errors e of the gradients, times learning_rate / (1 - momentum), add up. Nesterov is the
     same: 1 + momentum / (1 - momentum) = 1 / (1 - momentum).
 
-    Adam: m_hat is a mean of gradients and sqrt(v_hat) a norm of them, each wrong by at most e. The
-    quotient is then wrong by (1 + |quotient|) e / (sqrt(v_hat) + eps). By Cauchy-Schwarz it is at
-    most 1.2 over ten steps with the betas of the cases; so an element whose whole gradient is
-    rounding noise is wrong by at most 2.4, when it goes the other way.
+    Adam: m_hat is a mean of gradients and sqrt(v_hat) a norm of them, each with an error of at most
+    e. The quotient then has an error of (1 + |quotient|) e / (sqrt(v_hat) + eps). By Cauchy-Schwarz
+    it is at most 1.2 over ten steps with the betas of the cases; so an element whose whole gradient
+    is rounding noise has an error of at most 2.4, when its sign differs.
 
-    NAdam: the same, of the latest gradient and of the mean, each times its factor; the first is
+    NAdam: the same, for the latest gradient and for the mean, each times its factor; the first is
     (1 - beta2) / (1 - beta2^t) of v_hat.
 
     RMSprop: the same quotient without a correction. The latest gradient is (1 - alpha) of v, so the
     quotient is at most (1 - alpha)^-1/2. Momentum adds such errors up.
 
-    Lion: a mean of gradients, wrong by at most the largest e so far, decides the sign: one that is
-    nearer to 0 than twice that may have the other one, and is then wrong by 2.
+    Lion: the sign of a mean of gradients, whose error is at most the largest e so far. A mean
+    closer to 0 than twice that may have the other sign, which is an error of 2.
 
     Every update rounds the parameter twice at most, each time by u |p| or less.
     """
@@ -100,7 +103,7 @@ class Drift:
             self.bounds[i] += self.FEEDBACK * optimizer.learning_rate * step
             self.bounds[i] += 2 * UNIT_ROUNDOFF * np.abs(p)
 
-    # Of tensor i: the error of what is subtracted from it, without the learning rate.
+    # For tensor i: the error of the subtracted term, without the learning rate.
 
     def _sgd(self, optimizer, i, e):
         return e / (1 - optimizer.momentum)
@@ -131,6 +134,8 @@ class Drift:
         return np.where(np.abs(optimizer.c[i]) <= self.FEEDBACK * e, 2.0, 0.0)
 
     def of_loss(self, gradients):
-        """How far the loss can be off for parameters that are: |gradient . error|, first order."""
+        """Return the error of the loss caused by that of the parameters: |gradient . error|,
+        first order.
+        """
         squares = [(g**2).sum() * (b**2).sum() for g, b in zip(gradients, self.bounds, strict=True)]
         return np.sqrt(squares).sum()

@@ -1,4 +1,4 @@
-"""A small Tox21 in the published form: 40 compounds, 6 dense and 5 sparse features."""
+"""A small Tox21 in the published format: 40 compounds, 6 dense and 5 sparse features."""
 
 import gzip
 
@@ -14,7 +14,7 @@ LABELS = np.random.default_rng(4).choice(["0", "1", "NA"], (N, 12))
 
 
 def dense():
-    """Columns: plain, wide with negative values, constant, tiny variance, wide, narrow."""
+    """Return columns: plain, wide with negative values, constant, tiny variance, wide, narrow."""
     rng = np.random.default_rng(5)
     wide = rng.normal(scale=1e4, size=N)
     columns = [
@@ -25,7 +25,7 @@ def dense():
 
 
 def sparse():
-    """Columns in every row, in half of them, in one row, in none, in test rows only."""
+    """Return columns with entries in every row, half of them, one, none, and in test rows only."""
     counts = np.zeros((N, 5), int)
     counts[:, 0] = 1 + np.arange(N) % 3
     counts[::2, 1] = 4
@@ -56,7 +56,7 @@ def matrix(counts):
 
 
 def published():
-    """{file name: content} of all five files."""
+    """Return {file name: content} of all five files."""
     rows = {"train": slice(0, N - N_TEST), "test": slice(N - N_TEST, N)}
     files = {"tox21_compoundData.csv": compounds()}
     for part, some in rows.items():

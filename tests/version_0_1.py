@@ -3,9 +3,9 @@
 TASK.safetensors: the model of a run. TASK.npy: its predictions for `features()` in float32.
 TASK-last.safetensors: the state of that run after 2 of its 4 epochs; TASK-end.safetensors: after
 the last one. layers.safetensors: a regression with all kinds of layers and tensors.
-RUN-last.safetensors, RUN-end.safetensors: the states of each of `RUNS` after half of its epochs
-and after the last one, with a standardization in float64 already. runs.npz: by RUN, what the model
-in RUN-end.safetensors predicts.
+RUN-last.safetensors, RUN-end.safetensors: the states of each of `RUNS` after half of its epochs and
+after the last one, already with a standardization in float64. runs.npz: by RUN, the predictions of
+the model in RUN-end.safetensors.
 """
 
 from pathlib import Path
@@ -24,8 +24,8 @@ def _run(task, optimizer, schedule, **options):
     return task, OPTIONS | {"optimizer": optimizer, "schedule": schedule, "dropout": 0.1} | options
 
 
-# Every method, optimizer and schedule of 0.1: (task, options of the run). Plateau needs more than
-# its patience of 5 epochs, without progress, to lower the rate.
+# Every method, optimizer and schedule of 0.1: (task, options of the run). Plateau needs more epochs
+# without progress than its patience of 5 to lower the rate.
 RUNS = {
     "snn": _run("classification", "sgd", "cosine", learning_rate=0.05, weight_decay=0.01),
     "msra": _run("regression", "sgd", "step", momentum=0.9),
@@ -38,13 +38,15 @@ RUNS = {
 
 
 def features() -> np.ndarray:
-    """(60, 4) float64: no value is one of float32, and the second column has an offset."""
+    """Return (60, 4) float64 features: none is representable in float32; the second has an
+    offset.
+    """
     x = golden.fixed_numbers(ROWS * FEATURES, 100).reshape(ROWS, FEATURES)
     return x * [1.0, 30.0, 1e-3, 250.0] + [0.1, 2000.3, 0.0, -7.7]
 
 
 def write_data(folder: Path, task: str) -> Path:
-    """The table that the runs were trained on."""
+    """Write the table of the runs."""
     x = features()
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     if task == "classification":

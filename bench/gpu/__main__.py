@@ -1,8 +1,8 @@
-"""All checks and all times of a GPU in one call: `python -m fastsnn.bench.gpu --out DIR`.
+"""All checks and timings on a GPU in one call: `python -m fastsnn.bench.gpu --out DIR`.
 
-Runs from the top of a checkout; needs numpy, numba, numba-cuda, click, safetensors, platformdirs
-or $FASTSNN_CACHE, and for the peers PyTorch. Each result lies in DIR/gpu.json at once. A later call
-with the same DIR goes on with what is missing or has failed.
+Run it from the top of a checkout. It needs numpy, numba, numba-cuda, click, safetensors, and
+platformdirs or $FASTSNN_CACHE; the peers need PyTorch. Each result is written to DIR/gpu.json
+immediately. A later call with the same DIR runs what is missing or has failed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .cases import CASES, MODES, PEERS
 
 
 def described(command):
-    """The machine; where a package is missing that only a description needs, less of it."""
+    """Return the description of the machine; less of it if an optional package is missing."""
     try:
         return machine.describe(command)
     except ImportError as error:
@@ -82,7 +82,7 @@ def described(command):
 )
 @click.option("--tiny", is_flag=True, show_default="off", help="Small checks, for the simulator.")
 def main(out, minutes, seconds, cases, modes, against, warm, tiny):  # fmt: skip
-    """Check a GPU's results by the CPU's, then take times: here and in PyTorch."""
+    """Compare a GPU's results with the CPU's, then time training steps of fastsnn and PyTorch."""
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     until = time.monotonic() + 60 * minutes
     start = time.monotonic()
@@ -96,7 +96,7 @@ def main(out, minutes, seconds, cases, modes, against, warm, tiny):  # fmt: skip
     def report(line):
         click.echo(f"{time.monotonic() - start:6.1f} s  {line}", err=True)
 
-    # Half of the time at most for checks and compiling: the other one is for times.
+    # At most half of the time for checks and compiling; the other half is for timings.
     half = start + 30 * minutes
     warming = everything.Warming(cases, modes, peers, half) if warm else None
     everything.checks(store, modes, half, report, tiny)

@@ -1,4 +1,4 @@
-"""What is measured on a GPU: networks, arithmetic, peers; and how a step's work is counted."""
+"""Networks, arithmetic and peers measured on a GPU, and the operation counts of a step."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ CASES = (
     "16x1024x4096x0.05", "8x4096x8192x0.05",
 )  # fmt: skip
 MODES = ("float32", "tf32", "bf16")
-# First the whole step as one CUDA graph: the fastest that PyTorch offers without a compiler.
+# First the whole step as one CUDA graph: the fastest option of PyTorch without a compiler.
 PEERS = ("torch-whole-graph", "torch-whole-graph-compile", "torch-graphs", "torch-compile", "torch")
 COMPILED = {"torch-whole-graph-compile", "torch-graphs", "torch-compile"}
 
-# Steps of one call: the loss of each comes back to the host once for all of them, in every system.
+# Steps of one call: in every system, the losses of all of them are copied to the host once.
 STEPS, ROWS = 64, 65536
 
 
@@ -21,7 +21,7 @@ def steps_of(case: Case) -> int:
     return max(1, min(STEPS, ROWS // case.batch))
 
 
-# Kinds of kernels by how their names begin, behind "fastsnn_".
+# Kinds of kernels by the prefix of their names, after "fastsnn_".
 KINDS = {
     "dense_forward": "forward", "dense_backward": "backward", "narrow": "narrow",
     "weights": "weights and optimizer", "softmax": "loss", "mean_loss": "loss",
@@ -34,22 +34,22 @@ def kind_of(name: str) -> str:
 
 
 def work_of(kind: str, case: Case) -> tuple[int, int]:
-    """(floating-point operations of its products, bytes that it must move at least) of all kernels
-    of a kind in one step; 4 bytes a number.
+    """Return (floating-point operations of the products, minimum bytes moved) of all kernels of a
+    kind in one step. A number has 4 bytes.
     """
     w, first, M = sum(case.weights), case.weights[0], case.batch
     units = sum(case.sizes[1:])
-    # x and w are read, y is written.
+    # Reads x and w, writes y.
     forward = 2 * M * w, 4 * (M * sum(case.sizes[:-1]) + w + M * units)
-    # dz, w and the output below are read, the dz below is written.
+    # Reads dz, w and the output of the layer below, writes its dz.
     below = sum(case.sizes[1:-1])
     backward = 2 * M * (w - first), 4 * (M * units + w - first + 2 * M * below)
     return {
         "forward": forward,
         "backward": backward,
-        # A block of rows stays on the chip: x and w are read, and outputs and dz written, once.
+        # A block of rows stays on the chip: x and w are read once, outputs and dz are written once.
         "narrow": (forward[0] + backward[0], 4 * (M * case.inputs + 2 * w + 2 * M * units)),
-        # dz and x are read; weights, m and v are read and written.
+        # Reads dz and x; reads and writes weights, m and v.
         "weights and optimizer": (2 * M * w, 4 * (M * (sum(case.sizes[:-1]) + units) + 6 * w)),
         "loss": (0, 8 * M * case.sizes[-1]),
     }.get(kind, (0, 0))

@@ -1,7 +1,8 @@
-"""The worker that checks the GPU's results by the CPU's: `python -m fastsnn.bench.gpu.check`.
+"""The worker that compares the GPU's results with the CPU's: `python -m fastsnn.bench.gpu.check`.
 
-A task is [check] or [check, mode]; its figures come back, or where they are wrong an error that
-says how. With "tiny" in the request networks are so small that a simulator is fast enough.
+A task is [check] or [check, mode]. The answer is the figures of the check; a failed check raises an
+error that describes the difference. With "tiny" in the request, networks are small enough for the
+simulator.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def bits(tiny):
 
 
 def _fitted(tiny, mode):
-    """Batches of a size and one of another, two times."""
+    """Train on batches of one size and a last batch of another, twice."""
     x, y = networks.rows(8 if tiny else 1000, networks.INPUTS, networks.OUTPUTS)
     made = networks.trainer(networks.everything(tiny), "cuda", mode, optimizer=fs.AdamW(0.003))
     made.fit(x, y, epochs=2, batch_size=3 if tiny else 300, validation_data=(x[:9], y[:9]))
@@ -87,13 +88,13 @@ def graph(tiny, mode):
     finally:
         device.recording = True
     plain_ones = [run.is_graph for _, run in without._engine.launches.values()]
-    require(not any(plain_ones), "a graph although they are switched off")
+    require(not any(plain_ones), "a graph was used although graphs are switched off")
     same(with_graph.network.state_dict(), without.network.state_dict(), "weights")
     return {"graphs": sum(graphs), "steps": with_graph.step_count}
 
 
 def files(tiny):
-    """Model files go both ways, and predict the same."""
+    """Model files of either backend predict the same on the other."""
     made = _fitted(tiny, "float32")
     x = networks.rows(50, networks.INPUTS, networks.OUTPUTS)[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -108,14 +109,14 @@ def files(tiny):
         require(contents[0] == contents[1], "the files differ")
         back = fs.load(paths[1]).to_device()
     outputs = made.network.forward(x)
-    require(np.array_equal(outputs, back.forward(x)), "a network that came back predicts otherwise")
+    require(np.array_equal(outputs, back.forward(x)), "predictions differ after a round trip")
     difference = float(np.abs(outputs - on_cpu.forward(x)).max())
-    require(difference < 1e-4, f"the CPU predicts otherwise, by {difference:.2g}")
+    require(difference < 1e-4, f"predictions on the CPU differ by {difference:.2g}")
     return {"bytes": len(contents[0]), "difference": difference}
 
 
 def moves(tiny):
-    """A training that goes from the CPU to the GPU and back continues as on one of them."""
+    """A training that moves from the CPU to the GPU and back equals one that stays."""
     shape = networks.TINY[0] if tiny else networks.SHAPES[3]
     x, y = networks.rows(shape[2], shape[3], shape[4])
     straight, network, state = (
@@ -150,8 +151,10 @@ def divergence(tiny):
 
 
 def mnist(tiny):
-    """32 layers on MNIST as `fastsnn train` has them: seconds until the test accuracy is 97.5 %,
-    kernels compiled before.
+    """Train 32 layers on MNIST as `fastsnn train` does; measure seconds to a test accuracy of 97.5
+    %.
+
+    Kernels are compiled before.
     """
     from fastsnn import data
     from fastsnn.runs.config import RunConfig
@@ -198,7 +201,7 @@ OF_MODES = {f.__name__: f for f in (gradients, two_runs, graph)}
 
 
 def tasks(modes) -> list[list[str]]:
-    """All checks but that of MNIST, which takes times; the most telling first."""
+    """Return all checks but that of MNIST, which is also a timing; the most informative first."""
     before, after = ("masks", "bits"), ("files", "moves", "divergence")
     return [[name] for name in before] + [
         [name, mode] for mode in modes for name in ("gradients", "graph", "two_runs")

@@ -1,5 +1,6 @@
-"""The gradients of an SNN in float64, with the operands of its products rounded as tensor cores
-take them: what tf32 and bf16 are checked by.
+"""Gradients of an SNN in float64 with the rounding of tensor-core operands.
+
+The reference for tf32 and bf16.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from ...kernels.cpu.dropout import drop_mask
 from ...kernels.philox import alpha_dropout_affine
 from ...kernels.scalar import ALPHA, ALPHA_PRIME, LAMBDA
 
-# Unit roundoff of the operands of products; sums are float32's in all modes.
+# Unit roundoff of the operands of products; sums are in float32 in all modes.
 ROUNDOFF = {"tf32": 2.0**-11, "bf16": 2.0**-8}
 
 
 def rounded(values: np.ndarray, mode: str, kind=np.float64) -> np.ndarray:
-    """tf32: to the nearest, of two the larger; bf16: of two the even."""
+    """Round to the nearest number of `mode`. Ties: away from zero in tf32, to even in bf16."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32).astype(np.uint64)
     if mode == "tf32":
         bits = (bits + 0x1000) & 0xFFFFE000
@@ -28,8 +29,10 @@ def gradients(
     network, rate: float, x: np.ndarray, labels: np.ndarray, mode: str, seed: int,
     wide: bool = True, kind=np.float64,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Of `mlp(...)` with dropout at step 0, by softmax cross-entropy; by the names of `state_dict`.
-    wide: whether forward and input gradients are rounded, too. kind: the arithmetic.
+    """Return the gradients of `mlp(...)` with dropout at step 0 and softmax cross-entropy.
+
+    Keys are those of `state_dict`. wide: round the operands of forward products and input
+    gradients, too. kind: dtype of the arithmetic.
     """
     through = mode if wide else "float32"
 

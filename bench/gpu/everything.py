@@ -1,4 +1,4 @@
-"""Checks, then times, in the order of their importance, within a time."""
+"""Checks, then timings in order of importance, within a time limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Report = Callable[[str], None]
 def checks(
     store: Store, modes: tuple[str, ...], until: float, report: Report, tiny: bool = False
 ) -> None:
-    """Those of each mode at the same time: most of it is compiling."""
+    """Run the checks of all modes concurrently: most of their time is compilation."""
     tasks = check.tasks(modes)
     groups = [[t for t in tasks if t[1:] in ([], [modes[0]])]]
     groups += [[t for t in tasks if t[1:] == [mode]] for mode in modes[1:]]
@@ -35,7 +35,7 @@ def checks(
 
 
 def mnist(store: Store, until: float, report: Report, tiny: bool = False) -> None:
-    """A whole training: a check, and a time."""
+    """Run the training on MNIST: a check and a timing."""
     _run(store, "checks", [["mnist"]], until, report, {"tiny": tiny})
 
 
@@ -43,7 +43,7 @@ def times(
     store: Store, cases: list[str], modes: tuple[str, ...], peers: tuple[str, ...],
     seconds: float, until: float, report: Report,
 ) -> None:  # fmt: skip
-    """Of fastsnn, then what the machine can do, then of the peers in their order."""
+    """Time fastsnn, then the ceilings of the machine, then the peers in their order."""
     request = {"seconds": seconds}
     pairs = [[case, mode] for mode in modes for case in cases]
     _run(store, "ours", [["machine"], *pairs], until, report, request)
@@ -72,8 +72,8 @@ def side_by_side(function, arguments) -> None:
 
 
 class Warming:
-    """Compiles in the background what is measured later: a process for kernels of each mode, and
-    one for each compiled peer. Whoever takes times ends it before.
+    """Compile in the background what is timed later: one process for the kernels of each mode, and
+    one for each compiled peer. It must be stopped before times are taken.
     """
 
     def __init__(self, cases, modes, peers, until):

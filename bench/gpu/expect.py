@@ -1,17 +1,17 @@
-"""What a check demands: AssertionError says what is wrong."""
+"""Assertions of the checks; the text of the AssertionError describes the difference."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def require(condition, words):
+def require(condition, message):
     if not condition:
-        raise AssertionError(words)
+        raise AssertionError(message)
 
 
 def same(one, two, what):
-    """Equal bits of two dictionaries of arrays."""
+    """Require equal bits in two dictionaries of arrays."""
     require(one.keys() == two.keys(), f"{what}: other names")
     wrong = [name for name in one if not np.array_equal(one[name], two[name])]
     require(not wrong, f"{what}: other bits in {len(wrong)} of {len(one)}: {' '.join(wrong[:5])}")

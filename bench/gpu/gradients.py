@@ -1,4 +1,4 @@
-"""The gradients of a GPU beside the CPU's, and beside those of rounded products."""
+"""Gradients on a GPU, compared with the CPU's and with those of rounded products."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from .expect import require
 SOFTMAX = "softmax_cross_entropy"
 LOSSES = SOFTMAX, "sigmoid_cross_entropy", "mse"
 
-# Relative errors in the norm of a tensor. Float32: sums have another order, here and there.
+# Relative errors in the norm of a tensor. Float32: the order of some sums differs.
 FLOAT32 = 1e-5
-# From float64 with the same roundings of operands: where a float32 number lies beside the middle of
-# two neighbours it may be rounded to the other one, and later layers make more of that. Arithmetic
-# in float32 on the CPU comes to 3e-3 in the worst tensor of these networks; of 32 layers to 1e-1.
+# Against float64 with the same roundings of operands: a float32 number close to the midpoint of two
+# neighbours may round to the other one, and later layers amplify the difference. Arithmetic in
+# float32 on the CPU reaches 3e-3 in the worst tensor of these networks, and 1e-1 with 32 layers.
 ROUNDED, DEEPEST = 0.01, 4
-# From the CPU, of networks that are not emulated: 2 depth + 1 products with errors of about u lie
-# on the path to a gradient. Independent errors add as their squares; measured errors of smooth
-# networks like these are 0.7 of that. The rest allows for normalizations that divide by little.
+# Against the CPU, for networks that are not emulated: the path to a gradient has 2 depth + 1
+# products with errors of about u. Independent errors add as their squares; measured errors of
+# smooth networks like these are 0.7 of that. The rest allows for normalizations with small
+# divisors.
 SAFETY = 4
 
 
 def loose(mode: str, depth: int, kinked: tuple[int, ...], samples: int) -> float:
-    """Largest relative error that is allowed. kinked: number of units of each node whose slope
-    jumps at 0, like ReLU's.
+    """Return the largest relative error that is allowed.
+
+    kinked: number of units of each node whose slope jumps at 0, as ReLU's does.
 
     If z of unit variance has an error with standard deviation d, its sign flips with probability
     E|error| / sqrt(2 pi) = d / pi. Its share of the gradient, half of which ReLU passes, then
     appears or vanishes as a whole, which adds 2 d / pi to the squared relative error per node. So
-    errors fall with the root of u here, not with u. Few elements flip: the bound allows 3 times the
-    standard deviation of their number.
+    errors are proportional to the root of u here, not to u. Few elements flip: the bound allows 3
+    times the standard deviation of their number.
     """
     way = emulate.ROUNDOFF[mode] * (2 * depth + 1) ** 0.5
     share = way / math.pi
@@ -41,7 +43,9 @@ def loose(mode: str, depth: int, kinked: tuple[int, ...], samples: int) -> float
 
 
 def relative(given, wanted, least=0.0) -> float:
-    """The largest relative error of a tensor. least: root mean square below which none counts."""
+    """Return the largest relative error of a tensor. Tensors with a root mean square below `least`
+    are ignored.
+    """
     worst = 0.0
     for name, g in wanted.items():
         norm = max(float(np.linalg.norm(g)), least * g.size**0.5)
@@ -54,7 +58,7 @@ def root_mean_square(arrays) -> float:
 
 
 def both(make, mode, x, y, **more):
-    """Gradients on the CPU and on the GPU, and the names of the kernels there."""
+    """Return the gradients on the CPU and on the GPU, and the names of the GPU kernels."""
     weight = np.linspace(0.5, 1.5, len(x), dtype=np.float32) if more else None
     cpu = networks.trainer(make(), "cpu", **more).gradients(x, y, weight)
     gpu = networks.trainer(make(), "cuda", mode, **more)
@@ -63,8 +67,10 @@ def both(make, mode, x, y, **more):
 
 
 def gradients(tiny, mode):
-    """Float32: below FLOAT32 from the CPU's. Else those of SNNs are below ROUNDED from the emulated
-    ones, and nearer to them than to exact ones.
+    """Float32 gradients are within FLOAT32 of the CPU's.
+
+    In other modes, gradients of SNNs are within ROUNDED of the emulated ones, and closer to them
+    than to exact ones.
     """
     figures = {"worst": 0.0, "tensors": 0, "with_equal_bits": 0}
 
@@ -100,8 +106,10 @@ def gradients(tiny, mode):
 
 
 def others(tiny, mode, judge):
-    """A network of everything, with each loss and weights of samples. Tiny ones are nothing for
-    rounded products: a normalization over three units may divide by next to nothing.
+    """Check a network with every kind of node, with each loss and with sample weights.
+
+    Tiny networks are not used with rounded products: a normalization over three units may divide by
+    almost 0.
     """
     x, _ = networks.rows(11 if tiny else 200, networks.INPUTS, networks.OUTPUTS)
     for loss in LOSSES:
@@ -110,6 +118,6 @@ def others(tiny, mode, judge):
         cpu.pop(networks.NO_GRADIENT)
         if mode == "float32":
             judge(loss, relative(gpu, cpu), FLOAT32)
-        else:  # gradients of directions are what projections leave: errors before these count
+        else:  # gradients of directions are remainders of projections: errors before these
             limit = loose(mode, networks.DEPTH, networks.KINKED, len(x))
             judge(loss, relative(gpu, cpu, root_mean_square(cpu)), limit)

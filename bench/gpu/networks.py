@@ -1,4 +1,4 @@
-"""Networks and rows that a GPU is checked with."""
+"""Networks and rows for the checks on a GPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def trainer(network, backend, mode="float32", **more):
 
 
 def everything(tiny):
-    """A network with every kind of node."""
+    """Return a network with every kind of node."""
     a, b, c, d = (3, 4, 5, 3) if tiny else (29, 37, 19, 21)
     layers = [
         fs.Dense(a, weight_norm=True), fs.LayerNorm(), fs.ReLU(), fs.Dense(b), fs.SELU(),
@@ -30,10 +30,10 @@ def everything(tiny):
 
 INPUTS, OUTPUTS, DEPTH = 23, 5, 6  # of that network
 KINKED = 29, 37, 21, 19, 19  # units of its ReLUs, its SELU, and the input of the highway layer
-NO_GRADIENT = "6.bias"  # in front of a batch normalization: what comes out is rounding
+NO_GRADIENT = "6.bias"  # before a batch normalization: its gradient is rounding noise
 
 
-# layers, width, batch, inputs, outputs: every tile; sizes that fit none; few rows.
+# layers, width, batch, inputs, outputs: every tile; sizes that are no multiple of any; few rows.
 SHAPES = ((4, 64, 128, 784, 10), (4, 512, 1024, 96, 10), (2, 1024, 8192, 64, 10),
           (3, 97, 131, 33, 7), (2, 40, 3, 9, 5), (32, 64, 256, 64, 10))  # fmt: skip
 TINY = ((2, 9, 11, 5, 3),)

@@ -1,7 +1,7 @@
-"""The worker that measures fastsnn on the GPU: `python -m fastsnn.bench.gpu.ours`.
+"""The worker that times fastsnn on the GPU: `python -m fastsnn.bench.gpu.ours`.
 
-Tasks: [case, mode]: a whole training step as `Trainer.fit` makes it, and its kernels;
-["warm", case, mode]: the kernels are compiled, and no time is taken; ["machine"].
+Tasks: [case, mode]: a whole training step as in `Trainer.fit`, and its kernels; ["warm", case,
+mode]: compile the kernels without timing; ["machine"].
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..case import Case
 from .cases import kind_of, steps_of, work_of
 from .runner import serve
 
-REPEATS = 20  # of the kernels of a kind; fewer than the steps that fit into the jobs
+REPEATS = 20  # of the kernels of a kind; fewer than the steps in the job table
 
 
 def driver():
@@ -34,7 +34,7 @@ def trainer(case: Case, mode: str):
 
 
 class Steps:
-    """A call makes `count` steps on rows that lie on the device, and reads their losses."""
+    """A call runs `count` steps on rows in device memory and reads their losses."""
 
     def __init__(self, case: Case, mode: str):
         self.count = steps_of(case)
@@ -64,7 +64,7 @@ def step(case: Case, mode: str, seconds: float) -> dict:
     (first,) = driver().seconds([call])
     calls = int(max(timing.LEAST, min(200, seconds / max(first, 1e-6))))
     taken = driver().seconds([call] * calls)
-    kernels = kernels_of(call, case)  # the graph of a step stays as it is
+    kernels = kernels_of(call, case)  # the graph of a step is unchanged
     return {
         **timing.spread([t / call.count for t in taken]),
         "steps_per_call": call.count,
@@ -75,8 +75,9 @@ def step(case: Case, mode: str, seconds: float) -> dict:
 
 
 def kernels_of(call: Steps, case: Case) -> list[dict]:
-    """Seconds of all kernels of a kind in a step: they are launched as a graph of their own, since
-    the host would be slower than many of them.
+    """Return the seconds of all kernels of each kind in a step.
+
+    They are launched as a separate graph, since the host could not launch them fast enough.
     """
     run, engine, device = call.launches, call.trainer._engine, driver()
     groups: dict[str, list] = {}

@@ -1,7 +1,7 @@
-"""The worker that measures PyTorch on the GPU: `python -m fastsnn.bench.gpu.peers`.
+"""The worker that times PyTorch on the GPU: `python -m fastsnn.bench.gpu.peers`.
 
-Tasks: [case, mode, system]: the same step as in ours.py; ["warm", case, mode, system]: it is
-compiled, and no time is taken; ["product", mode] and ["copy"]: what the machine can do.
+Tasks: [case, mode, system]: the step of ours.py; ["warm", case, mode, system]: compile it without
+timing; ["product", mode] and ["copy"]: ceilings of the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .runner import serve
 
 PRODUCT, COPY = 8192, 1 << 30  # rows and columns of a matrix; bytes
 FIRST_STEPS = 3  # warm-up before a step is captured
-SMALL_PRODUCT, SMALL_COPY = 64, 1 << 16  # where there is no GPU: to try the program
+SMALL_PRODUCT, SMALL_COPY = 64, 1 << 16  # without a GPU: to test the program
 
 
 def where() -> str:
@@ -32,7 +32,7 @@ def set_mode(mode: str) -> None:
 
 
 def seconds(calls) -> list[float]:
-    """As `device.seconds` of fastsnn's kernels: by events behind the calls."""
+    """Return the seconds of each call from events after the calls, as `device.seconds` does."""
     import torch
 
     if where() == "cpu":
@@ -51,7 +51,7 @@ def seconds(calls) -> list[float]:
 
 
 def steps(system: str, case: Case, mode: str):
-    """A call of `steps_of(case)` steps that reads the last loss."""
+    """Return a call of `steps_of(case)` steps that reads the last loss."""
     import torch
 
     set_mode(mode)

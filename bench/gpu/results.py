@@ -1,7 +1,7 @@
-"""What was found on a GPU, written after each task; rows and tables from it.
+"""Results of the checks and timings on a GPU, stored after each task; rows and tables from them.
 
-A result file holds {"checks": ..., "ours": ..., "peers": ...}: of each task, by its words, what its
-worker answered.
+A result file holds {"checks": ..., "ours": ..., "peers": ...}. Each maps a task, its words joined
+by spaces, to the answer of its worker.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ NAMES = {
 
 
 class Store:
-    """Results in a file; those that are there already, but for failures, are kept. Threads may use
-    it together.
-    """
+    """Results in a file. Stored results are kept, except failures. Thread-safe."""
 
     def __init__(self, path: Path | None):
         self.path, self.planned, self._lock = path, [], threading.RLock()
@@ -38,6 +36,7 @@ class Store:
             self.found |= json.loads(path.read_text())
 
     def missing(self, part: str, tasks: list[list[str]]) -> list[list[str]]:
+        """Return the tasks without a result, failed ones included; record all as planned."""
         known = self.found[part]
         self.planned += [(part, " ".join(task)) for task in tasks]
         return [t for t in tasks if "error" in known.get(" ".join(t), {"error": "not there"})]
@@ -48,7 +47,7 @@ class Store:
             self.write()
 
     def end(self) -> Found:
-        """With the rows, and what was planned and is not there."""
+        """Add the rows, and the list of planned results that are missing."""
         left = [f"{part} {task}" for part, task in self.planned if task not in self.found[part]]
         self.found |= {"rows": rows(self.found), "not_done": left}
         self.write()
@@ -60,21 +59,20 @@ class Store:
 
 
 def good(found: Found, part: str, *task: str) -> dict | None:
+    """Return the result of a task, or None if it is missing, failed or left out."""
     result = found[part].get(" ".join(task))
     return result if result and "error" not in result and "left_out" not in result else None
 
 
 def rows(found: Found) -> list[Found]:
-    """A row for each case and mode that was measured here, with what the peers and the ceilings
-    say of it.
-    """
+    """Return a row for each measured case and mode, with figures of the peers and the ceilings."""
     made = []
     copy = good(found, "peers", "copy")
-    for words in found["ours"]:
-        ours = good(found, "ours", words)
+    for task in found["ours"]:
+        ours = good(found, "ours", task)
         if not ours or "kernels" not in ours:
             continue
-        case_text, mode = words.split()
+        case_text, mode = task.split()
         case = Case.parse(case_text)
         product = good(found, "peers", "product", mode)
         peers = {n: p for n in PEERS if (p := good(found, "peers", case_text, mode, n))}
@@ -92,8 +90,10 @@ def rows(found: Found) -> list[Found]:
 
 
 def share(kernel: Found, product: Found | None, copy: Found | None) -> float | None:
-    """The time that the kernels of a kind need at the ceilings - all products, or all bytes, at the
-    speed of the machine - over the time that they take.
+    """Return the share of the ceiling that the kernels of a kind reach.
+
+    The time that all their products, or all their bytes, need at the speed of the machine,
+    whichever is longer, divided by their measured time.
     """
     if not product or not copy or not kernel["bytes"]:
         return None
@@ -143,7 +143,7 @@ def checks_table(found: Found) -> list[list[str]]:
 
 
 def machine(found: Found) -> str:
-    """The GPU and its ceilings, in words."""
+    """Return a description of the GPU and its ceilings."""
     known = good(found, "ours", "machine")
     if not known:
         return "Unknown GPU."
@@ -172,7 +172,7 @@ def failures(found: Found) -> list[str]:
 
 
 def text(found: Found) -> str:
-    """All of it for a person."""
+    """Return all results as text."""
     blocks = []
     for table in (checks_table(found), steps_table(found), kernels_table(found)):
         if len(table) > 1:

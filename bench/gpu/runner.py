@@ -1,8 +1,8 @@
-"""Many small tasks in a process of their own, whose results come one by one: what has come is kept
-when the process dies, hangs or runs out of time.
+"""Many small tasks in a separate process, with results one by one.
 
-A worker is a module that calls `serve(perform)`. A task that fails ends its process, since a GPU
-takes nothing more from it after some errors; the next process goes on with the task behind it.
+Results are kept when the process dies, hangs or runs out of time. A worker is a module that calls
+`serve(perform)`. A task that fails ends its process, since after some errors a GPU accepts no
+further work; the next process continues with the next task.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ FAILED = 3  # exit code of a worker after a task that failed
 
 
 def serve(perform: Callable[[Task, dict], dict]) -> None:
-    """In the worker: `perform(task, request)` for each task of the request on stdin."""
+    """Call `perform(task, request)` for each task of the request on stdin; for the worker."""
     request = child.request()
     for task in request["tasks"]:
         print(json.dumps({"begins": task}), flush=True)
         try:
             result = perform(task, request)
         except Exception as error:
-            words = " ".join(str(error).split())
-            child.answer({"error": f"{type(error).__name__}: {words}"[:500]})
+            message = " ".join(str(error).split())
+            child.answer({"error": f"{type(error).__name__}: {message}"[:500]})
             sys.exit(FAILED)
         child.answer(result)
 
@@ -49,21 +49,22 @@ def run(
     module: str, tasks: list[Task], request: dict, keep: Callable[[Task, dict], None],
     until: float = float("inf"), most: float = 300.0,
 ) -> None:  # fmt: skip
-    """`keep(task, result)` for each task as its result comes, {"error": words} where it failed.
+    """Call `keep(task, result)` for each task as its result arrives, {"error": message} if it
+    failed.
 
-    until: when all must be over, as `time.monotonic()`; tasks that are then not done are left out.
-    most: seconds of one task.
+    until: deadline, as `time.monotonic()`; tasks that are not finished then are left out. most:
+    seconds of one task.
     """
     left = list(tasks)
     while left and time.monotonic() < until:
         before = len(left)
-        words = _one_process(module, left, request, keep, until, most)
+        message = _one_process(module, left, request, keep, until, most)
         if len(left) == before and time.monotonic() < until:  # it died before its first task
-            keep(left.pop(0), {"error": f"{module} did not start: {words}"})
+            keep(left.pop(0), {"error": f"{module} did not start: {message}"})
 
 
 def _one_process(module, left, request, keep, until, most):
-    """Returns the end of what it said on stderr, when it has ended by itself."""
+    """Return the end of its stderr if it ended by itself."""
     command = [sys.executable, "-m", module]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -85,7 +86,7 @@ def _one_process(module, left, request, keep, until, most):
     try:
         with process.stdin:
             process.stdin.write(json.dumps(request | {"tasks": left}))
-    except BrokenPipeError:  # it has ended already; its output says why
+    except BrokenPipeError:  # it has already ended; its output says why
         pass
     running, limit = None, time.monotonic() + most
     try:
@@ -99,13 +100,13 @@ def _one_process(module, left, request, keep, until, most):
             if line is None:
                 process.wait()
                 threads[1].join()
-                words = " ".join(" ".join(errors).split()[-40:]) or "without a word"
+                message = " ".join(" ".join(errors).split()[-40:]) or "no output"
                 if running is not None:
-                    keep(left.pop(0), {"error": f"died, exit code {process.returncode}: {words}"})
-                return words
+                    keep(left.pop(0), {"error": f"died, exit code {process.returncode}: {message}"})
+                return message
             try:
                 said = json.loads(line)
-            except ValueError:  # a library's own words
+            except ValueError:  # output of a library
                 continue
             limit = time.monotonic() + most
             if "begins" in said:

@@ -1,7 +1,7 @@
-"""A few steps of small networks for NVIDIA's compute-sanitizer, which reports accesses outside of
-arrays (memcheck) and threads that do not wait for one another (racecheck).
+"""A few steps of small networks under NVIDIA's compute-sanitizer.
 
-`python -m fastsnn.bench.gpu.sanitize MODE ...` is what runs inside it.
+memcheck reports accesses outside of arrays, racecheck reports missing barriers. `python -m
+fastsnn.bench.gpu.sanitize MODE ...` is the program that runs under it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from . import networks, runner
 
 PROGRAM, TOOLS = "compute-sanitizer", ("memcheck", "racecheck")
-FOUND = 9  # exit code where it has something to report
+FOUND = 9  # exit code if it reports an error
 DONE = "sanitize: all steps made"
 SHAPES = ((3, 40, 70, 33, 10), (2, 200, 130, 12, 10), (2, 9, 11, 5, 3))
 
@@ -21,7 +21,7 @@ SHAPES = ((3, 40, 70, 33, 10), (2, 200, 130, 12, 10), (2, 9, 11, 5, 3))
 def work(modes, tiny=False) -> None:
     from ...kernels.cuda import device
 
-    device.recording = False  # so that it names the kernel
+    device.recording = False  # so that reports name the kernel
     for mode in modes:
         for shape in networks.TINY if tiny else SHAPES:
             made = networks.trainer(networks.plain(shape), "cuda", mode)
@@ -35,7 +35,7 @@ def work(modes, tiny=False) -> None:
 
 
 def run(tool: str, modes, seconds: float) -> dict:
-    """What it says: {"summary"}, {"left_out": reason}, or {"error": words}."""
+    """Return its report: {"summary"}, {"left_out": reason}, or {"error": message}."""
     program = shutil.which(PROGRAM)
     if program is None:
         return {"left_out": f"{PROGRAM} is not installed"}
@@ -53,8 +53,8 @@ def run(tool: str, modes, seconds: float) -> dict:
     lines = [line for line in done.stdout.splitlines() if line.startswith("=========")]
     summary = next((line for line in lines[::-1] if "SUMMARY" in line), "").lstrip("= ")
     if done.returncode or DONE not in done.stdout or not summary:
-        words = " ".join([*lines[:12], *done.stderr.split()[-40:]])
-        return {"error": f"{tool}: exit code {done.returncode}: {summary} {words}"[:1500]}
+        output = " ".join([*lines[:12], *done.stderr.split()[-40:]])
+        return {"error": f"{tool}: exit code {done.returncode}: {summary} {output}"[:1500]}
     return {"summary": summary}
 
 

@@ -6,7 +6,7 @@ Masked entries, complex numbers, objects and text raise an error.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -40,8 +40,10 @@ def of_anything(x: object, where: str) -> np.ndarray:
         ) from error
 
 
-def of_numbers(x: object, where: str) -> np.ndarray:
-    """Return x as an array of bool, integers or floats. Raises TypeError for other types."""
+def of_numbers(x: object, where: str, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return x as an array of bool, integers or floats. Raises TypeError for other types, with the
+    place of the first entry that is not a number. names: of the columns, for errors.
+    """
     y = of_anything(x, where)
     if y.dtype.kind in "biuf":
         return y
@@ -50,17 +52,35 @@ def of_numbers(x: object, where: str) -> np.ndarray:
             f"{where}: real numbers are required, got {y.dtype}; give real and imaginary parts as "
             "separate features"
         )
+    if y.dtype.kind == "O":
+        _require_no_records(x, where, names)
     if x is None or (y.ndim == 0 and y.dtype.kind == "O"):
         raise TypeError(
             f"{where}: a NumPy array is required, got {type(x).__name__}; use numpy.asarray"
         )
+    if isinstance(x, list | tuple) and y.dtype.kind in "US":
+        y = np.array(x, object)  # NumPy has converted the numbers next to a text
     kind = "text" if y.dtype.kind in "UST" else y.dtype.name[:60]
-    odd = next((v for v in y.ravel()[:SEARCHED] if not isinstance(v, Real)), None)
-    such = "" if odd is None else f" such as {shown(odd)}"
-    raise TypeError(
-        f"{where}: numbers are required, got {kind}{such}; convert it with "
-        f"{where}.astype(numpy.float64), or encode text as numbers"
-    )
+    convert = (
+        f"{where}.astype(numpy.float64)" if isinstance(x, np.ndarray)
+        else f"numpy.array({where}, numpy.float64)"
+    )  # fmt: skip
+    remedy = f"convert it with {convert}, or encode text as numbers"
+    at = next((i for i, v in enumerate(y.flat[:SEARCHED]) if not isinstance(v, Real)), None)
+    if at is None:
+        raise TypeError(f"{where}: numbers are required, got {kind}; {remedy}")
+    odd, index = y.flat[at], [int(i) for i in np.unravel_index(at, y.shape)]
+    if y.dtype.kind == "O":
+        if y.ndim != 2 or names is None or len(names) != y.shape[1]:
+            names = None
+        if odd is None:
+            remedy = "fill in missing values"
+        elif isinstance(odd, str):
+            remedy = "encode text as numbers"
+        raise TypeError(
+            f"{where}: numbers are required, got {shown(odd)} in {place(index, names)}; {remedy}"
+        )
+    raise TypeError(f"{where}: numbers are required, got {kind} such as {shown(odd)}; {remedy}")
 
 
 def table(
@@ -75,7 +95,7 @@ def table(
     """
     if hasattr(x, "columns") and not isinstance(x, np.ndarray):
         x = _of_frame(x, names, where)
-    x = of_numbers(x, where)
+    x = of_numbers(x, where, names)
     if x.ndim != 2:
         hint = "give an array of two dimensions"
         if x.shape == (width,):
@@ -111,6 +131,23 @@ def numbers(values: np.ndarray) -> str:
     """Return the first numbers of an array for a repr, "[0.5, 1, ...]"."""
     more = ", ..." if values.size > LISTED else ""
     return f"[{', '.join(f'{value:.6g}' for value in values[:LISTED].tolist())}{more}]"
+
+
+def _require_no_records(x: object, where: str, names: Sequence[str] | None) -> None:
+    """Raise TypeError for dicts, whose order may differ from that of the columns."""
+    one = x[0] if isinstance(x, list | tuple) and len(x) else x
+    if not isinstance(one, Mapping):
+        return
+    order = "names" if names is None else "model.feature_names"
+    if one is not x:
+        got = f"a {type(x).__name__} of {type(one).__name__}"
+        remedy = f"[[row[name] for name in {order}] for row in {where}]"
+    elif any(np.ndim(value) for value in x.values()):
+        got = f"a {type(x).__name__} of columns"
+        remedy = f"numpy.stack([{where}[name] for name in {order}], axis=1)"
+    else:
+        got, remedy = type(x).__name__, f"[[{where}[name] for name in {order}]]"
+    raise TypeError(f"{where}: an array or a list of rows is required, got {got}; give {remedy}")
 
 
 def _of_frame(frame: Any, names: Sequence[str] | None, where: str) -> np.ndarray:

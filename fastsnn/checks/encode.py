@@ -15,7 +15,7 @@ from fastsnn.checks.scalars import listed, shown
 def classes(y: object, n: int, n_classes: int, names: Sequence[str] | None) -> np.ndarray:
     """Return class numbers, int64 (n,) in [0, n_classes), from class numbers or class names.
 
-    Raises ValueError for unknown classes and another shape, TypeError for another dtype.
+    Raises ValueError for unknown classes and a wrong shape, TypeError for a wrong dtype.
     """
     y = _integers(arrays.of_anything(y, "y"))
     if names is not None and y.dtype.kind in "OUSTb":

@@ -67,27 +67,35 @@ def byte_rows(x: Rows, width: int, where: str = "x") -> Rows:
     return x
 
 
-def labels(y: object, n: int, n_classes: int, where: str = "y") -> np.ndarray:
+def labels(
+    y: object,
+    n: int,
+    n_classes: int,
+    where: str = "y",
+    remedies: tuple[str, str] = ("", ""),
+) -> np.ndarray:
     """Return integer class numbers from an array or a list as int64 (n,).
 
-    Their range is checked by `fastsnn.engine.batch`. Raises ValueError for another shape, TypeError
-    for values that are not integers.
+    Their range is checked by `fastsnn.engine.batch`. Raises ValueError for a wrong shape, TypeError
+    for values that are not integers. remedies: what to do if y could be the targets of a
+    regression, and of several tasks.
     """
     if type(y) is not np.ndarray:
         y = arrays.of_anything(y, where)
-    if y.shape == (n, 1):
+    if y.ndim == 2 and (y.shape == (n, 1) or y.dtype.kind in "biuf"):
+        regression, multitask = remedies if y.dtype.kind in "iuf" else ("", remedies[1])
+        use: tuple[str, ...] = (f"for classes use {where}.ravel()",)
+        if y.shape != (n, 1):
+            use = multitask, f"convert one-hot rows to class numbers with {where}.argmax(axis=1)"
         raise ValueError(
             f"{where}: shape ({n},) is required, one class per row of x, got {y.shape}; "
-            f"use {where}.ravel()"
-        )
-    if y.ndim == 2 and y.dtype.kind in "biuf":
-        raise ValueError(
-            f"{where}: shape ({n},) is required, one class per row of x, got {y.shape}; convert "
-            f"one-hot rows to class numbers with {where}.argmax(axis=1)"
+            f"{_joined(regression, *use)}"
         )
     if y.dtype.kind not in "iu":
+        regression = remedies[0] if y.dtype.kind == "f" else ""
         raise TypeError(
-            f"{where}: integer classes are required, got {_kind(y)}; {_as_classes(y, where)}"
+            f"{where}: integer classes are required, got {_kind(y)}; "
+            f"{_joined(regression, _as_classes(y, where))}"
         )
     if y.shape != (n,):
         raise ValueError(
@@ -99,19 +107,30 @@ def labels(y: object, n: int, n_classes: int, where: str = "y") -> np.ndarray:
 
 
 def targets(
-    y: object, n: int, n_outputs: int, where: str = "y", missing: bool = False
+    y: object,
+    n: int,
+    n_outputs: int,
+    where: str = "y",
+    missing: bool = False,
+    remedies: tuple[str, str] = ("", ""),
 ) -> np.ndarray:
     """Return targets from an array or list of numbers as float32 (n, n_outputs).
 
     With `missing`, each must be in [0, 1] or NaN (no label); otherwise, finite. Raises ValueError
-    for other values and another shape, TypeError for values that are not numbers.
+    for other values and a wrong shape, TypeError for values that are not numbers. remedies: what
+    to do if y could be classes, and if it has another number of columns.
     """
     if type(y) is not np.ndarray or y.dtype != np.float32 or not y.dtype.isnative:
         y = float32(arrays.of_numbers(y, where), where)
     if y.ndim == 1 and n_outputs == 1:
         y = y[:, None]
     if y.shape != (n, n_outputs):
-        raise ValueError(f"{where}: shape ({n}, {n_outputs}) is required, got {y.shape}")
+        required, remedy = f"shape ({n}, {n_outputs}) is required, got {y.shape}", ""
+        if y.shape == (n,) and (y == np.round(y)).all():
+            remedy = remedies[0]
+        elif y.ndim == 2 and len(y) == n:
+            remedy = remedies[1]
+        raise ValueError(f"{where}: {_joined(required, remedy)}")
     if missing:
         bad = ~(np.isnan(y) | ((y >= 0) & (y <= 1)))
         wanted = "labels in [0, 1], or NaN for a missing label,"
@@ -128,7 +147,7 @@ def targets(
 def weights(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Return weights as float32 of this shape; None gives an empty array, which stands for 1.
 
-    Raises ValueError for weights that are negative or not finite, and for another shape.
+    Raises ValueError for weights that are negative or not finite, and for a wrong shape.
     """
     if values is None:
         return NO_NUMBERS
@@ -234,11 +253,13 @@ def _as_classes(y: np.ndarray, where: str) -> str:
         return f"number the classes, numpy.unique({where}, return_inverse=True)[1]"
     if y.dtype.kind == "f" and not (y == np.round(y)).all():  # also NaN
         odd = y.ravel()[np.argmax(y.ravel() != np.round(y.ravel()))]
-        return (
-            f"{shown(odd)} is not a class number: fill in or remove missing labels, or use the "
-            "loss mse for a regression"
-        )
-    return f"use {where}.astype(numpy.int64)"
+        missing = ": fill in or remove missing labels" if np.isnan(odd) else ""
+        return f"{shown(odd)} is not a class number{missing}"
+    return f"for classes use {where}.astype(numpy.int64)"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _reshape(x: np.ndarray, width: int, where: str) -> str:

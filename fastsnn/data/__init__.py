@@ -94,13 +94,13 @@ def load(
     standardize : {"auto", "feature", "all", "none"} or Standardizer
         How the features are standardized, see `Standardizer.fit`. "auto" is "all" for images
         (digits, mnist, cifar10, and uint8 arrays in an .npz file) and "feature" otherwise. A
-        `Standardizer`, such as a model's own, is used as it is.
+        `Standardizer`, such as a model's own, is used unchanged.
     progress : callable, optional
         Called during a download as ``progress(file_name, n_bytes, total_bytes)``; ``total_bytes``
         is None if the server does not report it.
     keep_bytes : bool
         Store uint8 features of at least 4 MiB as `ByteRows`, which standardize each batch when it
-        is taken. `Trainer.fit` and `Model.judge` accept them and give the same results.
+        is read. `Trainer.fit` and `Model.judge` accept them and give the same results.
     dtype : {numpy.float64, numpy.float32}
         Precision of the standardization of targets and of features that are not uint8. float32
         reproduces version 0.1, which rounded to float32 before standardizing.
@@ -119,7 +119,7 @@ def load(
     TypeError
         `target`, `validation` or `seed` has an invalid type.
     FileNotFoundError
-        The file does not exist, or a named data set cannot be downloaded.
+        The file does not exist, or a named data set is not on this machine and has no download.
     RuntimeError
         A download failed on every mirror, or an optional dependency is not installed.
 

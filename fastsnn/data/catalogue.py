@@ -307,7 +307,7 @@ def fetch(name: str, progress: Progress | None = None) -> dict[Path, File]:
     ValueError
         The name is unknown, or a file below $FASTSNN_DATA does not have the published checksum.
     FileNotFoundError
-        The data set cannot be downloaded.
+        The data set is not on this machine and has no download.
     RuntimeError
         A download failed on every mirror.
     """

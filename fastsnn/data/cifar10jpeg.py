@@ -1,8 +1,8 @@
 """CIFAR-10 as JPEG files of quality 75: NOT the original pixels.
 
 The mean absolute difference from the original pixels is 5.8 of 255. cifar10_jpeg_q75.tar.gz
-contains the 60,000 images as train|test/CLASS/NNNN.jpg, and order_labels.csv.gz their positions in
-the original order. Pillow (``pip install '.[cifar10]'``) decodes them once, into the per-user
+contains the 60,000 images as `train|test/CLASS/NNNN.jpg`, and order_labels.csv.gz their positions
+in the original order. Pillow (``pip install '.[cifar10]'``) decodes them once, into the per-user
 cache.
 """
 

@@ -16,7 +16,7 @@ TASKS = ("classification", "multitask", "regression")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One part (training, validation or test) of a data set, with n rows.
+    """One part (training, validation or test) of a data set, with n = ``len(split)`` rows.
 
     Attributes
     ----------
@@ -31,8 +31,6 @@ class Split:
         Regression targets in the units of the file, float64 (n, targets). None for other tasks, in
         a `Table`, whose y is in these units, and if `fastsnn.data.load` was called with
         ``dtype=numpy.float32``.
-
-    ``len(split)`` is the number of rows.
     """
 
     x: np.ndarray | ByteRows

@@ -54,7 +54,7 @@ def read_named(name: str, progress: Progress | None = None) -> Table:
     ValueError
         The name is unknown, or a file is damaged.
     FileNotFoundError
-        The data set cannot be downloaded.
+        The data set is not on this machine and has no download.
     RuntimeError
         A download failed on every mirror, or an optional dependency is not installed.
     """

@@ -179,7 +179,7 @@ class Standardizer:
         Raises
         ------
         ValueError
-            x has another number of features, or a value or a result is not finite in float32. The
+            x has a wrong number of features, or a value or a result is not finite in float32. The
             message names the row and the column.
         """
         n = len(x) if rows is None else len(rows)

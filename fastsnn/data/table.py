@@ -158,7 +158,7 @@ def read_features(
     Parameters
     ----------
     path : str or path
-        A file as in `read_table`. Of an NPZ file, the array x is read.
+        A file as in `read_table`. For an NPZ file, the array x is read.
     feature_names : sequence of str or None
         Feature names of a model. If the file has a header, these columns are selected in this order
         and other columns are ignored. If None, or without a header, the file must have exactly

@@ -1,6 +1,6 @@
 """Reader of the Tox21 features of DeepTox and the paper: descriptors and substructure counts.
 
-They are published as tox21_dense_{train,test}.csv.gz and tox21_sparse_{train,test}.mtx.gz. The
+They are published as `tox21_dense_{train,test}.csv.gz` and `tox21_sparse_{train,test}.mtx.gz`. The
 sparse matrices have 272,776 columns; only columns that occur in enough training compounds are
 converted to dense.
 """

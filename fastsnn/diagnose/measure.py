@@ -43,11 +43,16 @@ class Diagnosis:
 
     Attributes
     ----------
-    rows : number of rows used.
-    layers : reports of the input, of each layer and of the output, in order.
-    findings : problems, most fundamental first; empty if there are none.
-    edges, counts : (BINS + 1,) and (layers, BINS); histograms of the outputs, in fractions.
-    without_gradients : reason if gradients are missing, else None.
+    rows : int
+        Number of rows used.
+    layers : tuple of LayerReport
+        Reports of the input, of each layer and of the output, in order.
+    findings : tuple of Finding
+        Problems, most fundamental first, or notes; empty if there are none.
+    edges, counts : numpy.ndarray
+        Histograms of the outputs: bin edges (BINS + 1,), and fractions (layers, BINS).
+    without_gradients : str or None
+        Reason if gradients are missing, else None.
     """
 
     rows: int
@@ -57,11 +62,16 @@ class Diagnosis:
     counts: np.ndarray
     without_gradients: str | None = None
 
+    @property
+    def fine(self) -> bool:
+        """True if no finding is a problem."""
+        return all(finding.severity == "note" for finding in self.findings)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without the histograms; None for NaN and infinity."""
         return {
             "rows": self.rows,
-            "fine": not self.findings,
+            "fine": self.fine,
             "findings": [asdict(finding) for finding in self.findings],
             "without_gradients": self.without_gradients,
             "layers": [_plain(asdict(layer)) for layer in self.layers],
@@ -90,18 +100,28 @@ def diagnose(
 
     Parameters
     ----------
+    network : Network
+        Not changed.
     x : (n, input_size) float32, n >= 1
         Network inputs, standardized like the training data. At most 1,000 evenly spaced rows are
         used.
-    y : labels or targets of the rows, as for `Trainer.step`; None: gradients are not measured.
-    task : "classification", "multitask" or "regression"; determines the loss.
-    threads : number of CPU threads; None: all processors.
-    without_gradients : reason reported for missing gradients if y is None.
+    y : array, optional
+        Labels or targets of the rows, as for `Trainer.step`. Default: gradients are not measured.
+    task : {"classification", "multitask", "regression"}
+        Task of the network; determines the loss.
+    threads : int >= 1, optional
+        CPU threads. Default: all processors.
+    without_gradients : str
+        Reason to report for missing gradients if y is None.
+
+    Returns
+    -------
+    Diagnosis
 
     Raises
     ------
-    ValueError, TypeError : x or y do not fit the network, x has NaN or infinity, or task is
-        unknown.
+    ValueError, TypeError
+        If x or y do not fit the network, x has NaN or infinity, or task is unknown.
     """
     if task not in SUGGESTED:
         raise ValueError(f"diagnose: task must be one of {', '.join(SUGGESTED)}; got {task!r}")
@@ -111,6 +131,11 @@ def diagnose(
         y = arrays.of_anything(y, "y")
         if y.ndim == 0 or len(y) != len(x):
             raise ValueError(f"y: a row for each of x is required, {len(x)}, got shape {y.shape}")
+        if task == "classification" and y.dtype.kind == "f":
+            raise TypeError(
+                f"y: integer classes are required, got {y.dtype}; for a regression give "
+                'task="regression", for several labels per row task="multitask"'
+            )
         y = y[chosen]
     x = x[chosen]
     if not np.isfinite(x).all():
@@ -293,7 +318,7 @@ def _norms(network: Network, gradients: dict[str, np.ndarray]) -> dict[str, floa
 
 
 def _signals(network: Network, trainer: Trainer, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return {name: root mean square over rows of |d loss / d z|}.
+    """Return {name: root mean square over rows of ``|d loss / d z|``}.
 
     The gradient of the bias for a single row equals d loss / d z.
     """

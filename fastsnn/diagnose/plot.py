@@ -40,7 +40,7 @@ def draw(diagnosis: Diagnosis, path: str, title: str) -> None:
     panels = figure.subplot_mosaic([["density", "moments"], ["density", "signal"],
                                     ["units", "weights"]], width_ratios=(1.25, 1))  # fmt: skip
     found = [line for text in words(diagnosis) for line in textwrap.wrap(text, 190)]
-    color = RED if diagnosis.findings else "#2e7d32"
+    color = "#2e7d32" if diagnosis.fine else RED
     figure.suptitle(f"{title}: {diagnosis.rows:,} rows", fontsize=12)
     figure.supxlabel("\n".join(found), fontsize=10, color=color, x=0.01, ha="left")
     _density(panels["density"], diagnosis)

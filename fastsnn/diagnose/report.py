@@ -20,23 +20,36 @@ class LayerReport:
 
     Attributes
     ----------
-    layer : position; 0 is the input, the last one the output.
-    name : prefix of the layer's tensors.
-    what : description in words.
-    units, activation : number of units, name of the activation.
-    mean, variance : over all units and rows.
-    unit_means, unit_variances : moments of each unit over the rows: mean, 5 % and 95 % quantiles
-        over the units.
-    dead : fraction of units with the same output for every row.
-    saturated : fraction of units in a flat part of their activation in 95 % of the rows.
-    weight_sum, weight_square_sum : sums over a unit's weights and their squares: mean, minimum and
-        maximum over the units.
-    theorem1 : fraction of units in the domain of theorem 1 (SELU with fixed point (0, 1) on a dense
+    layer : int
+        Position; 0 is the input, the last one is the output.
+    name : str
+        Prefix of the layer's tensors.
+    what : str
+        Description in words.
+    units : int
+        Number of units.
+    activation : str
+        Name of the activation.
+    mean, variance : float
+        Moments over all units and rows.
+    unit_means, unit_variances : Spread
+        Moments of each unit over the rows: mean, 5 % and 95 % quantiles over the units.
+    dead : float
+        Fraction of units with the same output for every row.
+    saturated : float or None
+        Fraction of units in a flat part of their activation in 95 % of the rows.
+    weight_sum, weight_square_sum : Spread or None
+        Sums over a unit's weights and their squares: mean, minimum and maximum over the units.
+    theorem1 : float or None
+        Fraction of units in the domain of theorem 1 (SELU with fixed point (0, 1) on a dense
         layer).
-    kept : fraction of units whose output mean and variance, by the moment map, are in the intervals
-        of theorem 1.
-    gradient : norm of the gradient of the weights, with all rows as one batch.
-    signal : norm of d loss / d z for single rows, root mean square over the rows.
+    kept : float or None
+        Fraction of units whose output mean and variance, by the moment map, are in the intervals of
+        theorem 1.
+    gradient : float or None
+        Norm of the gradient of the weights, with all rows as one batch.
+    signal : float or None
+        Norm of d loss / d z for single rows, root mean square over the rows.
     """
 
     layer: int

@@ -6,6 +6,10 @@ to 0.6, sums of squared weights up to 1.3, at least 18 % of units that keep mean
 signal at most 16 times larger in the first layer than at the output. Few of their units are in the
 domain of theorem 1 (at most 13 %, in narrow networks often none), so that is not a finding by
 itself.
+
+A longer training may take a network farther from the fixed point while its accuracy still rises:
+networks of 8 to 32 layers with 95 to 97 % accuracy on digits reach variances of 8.7, and as few as
+6 % of their units keep mean and variance. Rules that such networks break yield notes, not problems.
 """
 
 from __future__ import annotations
@@ -38,21 +42,27 @@ SKILL = 0.1  # minimum accuracy: this fraction of the way from the largest class
 
 # Sum of squared weights that an activation requires, and the `init` that gives it.
 NEEDED = {"selu": (1.0, "lecun_normal"), "tanh": (1.0, "lecun_normal"), "relu": (2.0, "he_normal")}
+USUAL = (
+    "this is common after training; if the network predicts poorly, train with a lower learning "
+    "rate or fewer epochs"
+)
 Point = tuple[float, float]  # mean and variance that an activation preserves
 NAMES = {"selu": "SELU", "relu": "ReLU", "none": "no activation"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem of a network.
+    """A problem of a network, or a note.
 
     rule: name of the rule. layers: numbers of the affected layers, 0 for the inputs. text: the
-    problem, the expected value and a remedy.
+    problem, the expected value and a remedy. severity: "problem", or "note" for a deviation from
+    the theory that well-trained networks show, too.
     """
 
     rule: str
     layers: tuple[int, ...]
     text: str
+    severity: str = "problem"
 
 
 Layers = Sequence[tuple[Node, LayerReport]]
@@ -60,7 +70,10 @@ Rule = Callable[[LayerReport, Layers], Iterator[Finding]]
 
 
 def findings(network: Network, reports: Sequence[LayerReport]) -> list[Finding]:
-    """Return the findings of all rules. reports: of the input, each layer and the output."""
+    """Return the problems that the rules find, or notes if there are none.
+
+    reports: of the input, each layer and the output.
+    """
     layers = list(zip(network.nodes, reports[1:], strict=True))
 
     def found(rules: Sequence[Rule]) -> list[Finding]:
@@ -180,7 +193,7 @@ def _off(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             "variance leaves the fixed point", numbers,
             f"in {_places(numbers)} of {len(selus)} hidden layers, the variance of the outputs is "
             f"off by more than a factor of {OFF:g}: {worst.variance:.3g} in layer {worst.layer} "
-            f"instead of {wanted:g}; train with a lower learning rate or fewer epochs",
+            f"instead of {wanted:g}; {USUAL}", "note",
         )  # fmt: skip
 
 
@@ -194,8 +207,7 @@ def _kept(inputs: LayerReport, layers: Layers) -> Iterator[Finding]:
             "mean and variance are not kept", _numbers(r for _, r in layers if r.kept is not None),
             f"the moment map maps {_beyond(kept, KEPT)} of the units to means near 0 and "
             f"variances near 1, fewer than {_percent(KEPT)} over {count(len(shares), 'layer')} "
-            f"({_percent(domain)} are in the domain of theorem 1); train with a lower learning "
-            "rate or fewer epochs",
+            f"({_percent(domain)} are in the domain of theorem 1); {USUAL}", "note",
         )  # fmt: skip
 
 
@@ -311,7 +323,7 @@ ALL_ALIKE = Finding(
     "all rows have the same inputs, so dead units cannot be detected; give at least two different "
     "rows, preferably several hundred",
 )  # fmt: skip
-# Weaker symptoms, checked only if no other rule has a finding.
+# Notes, only given if no other rule has a finding.
 FINER: tuple[Rule, ...] = (_off, _kept)
 
 

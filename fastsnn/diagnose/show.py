@@ -77,7 +77,8 @@ def show(diagnosis: Diagnosis, stream: TextIO | None = None) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(wide)))
     for name, _, _ in columns:
         table.add_column(name, justify="left" if name == "step" else "right", no_wrap=True)
-    bold = {number for finding in diagnosis.findings for number in finding.layers}
+    problems = [finding for finding in diagnosis.findings if finding.severity != "note"]
+    bold = {number for finding in problems for number in finding.layers}
     for report in diagnosis.layers:
         cells = [text(getattr(report, attribute)) for _, attribute, text in columns]
         table.add_row(*cells, style="bold" if report.layer in bold else None)
@@ -87,13 +88,18 @@ def show(diagnosis: Diagnosis, stream: TextIO | None = None) -> None:
         console.print(f"no gradients: {diagnosis.without_gradients}", style="dim")
     console.print()
     for line in words(diagnosis):
-        console.print(line, style="bold" if diagnosis.findings else "green", soft_wrap=True)
+        console.print(line, style="green" if diagnosis.fine else "bold", soft_wrap=True)
 
 
 def words(diagnosis: Diagnosis) -> list[str]:
-    """Return one line per finding, or one line that reports none."""
-    if diagnosis.findings:
-        return [f"{finding.rule}: {finding.text}" for finding in diagnosis.findings]
+    """Return one line per problem, or one line that reports none; then one line per note."""
+    found = [
+        (finding.severity, f"{finding.rule}: {finding.text}") for finding in diagnosis.findings
+    ]
+    notes = [f"note: {line}" for severity, line in found if severity == "note"]
+    if not diagnosis.fine:
+        return [line for severity, line in found if severity != "note"] + notes
     layers = count(len(diagnosis.layers) - 1, "layer")
     unjudged = "; predictions were not evaluated, because there are no labels"
-    return [f"no problems found in {layers}{unjudged if diagnosis.without_gradients else ''}"]
+    none = f"no problems found in {layers}{unjudged if diagnosis.without_gradients else ''}"
+    return [none, *notes]

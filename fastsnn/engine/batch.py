@@ -18,8 +18,8 @@ class Batch(NamedTuple):
     """Features, targets and weights of the rows of one or more steps. A whole data set is also a
     batch: its steps take their rows in the order of `index`.
 
-    The order of the fields is that of the kernels' arguments; arrays are C-contiguous. Of `labels`
-    and `targets`, the one that the loss does not use is empty; empty weights mean 1.
+    The order of the fields is that of the kernels' arguments; arrays are C-contiguous. If the loss
+    does not use `labels` or `targets`, that array is empty; empty weights mean 1.
     """
 
     x: Any  # (m, features) float32; ByteRows; or the result of the engine's `place` for either
@@ -95,7 +95,9 @@ def require_good(x: np.ndarray | ByteRows, labels: np.ndarray, n_classes: int) -
         )
     if found == checks.OUT_OF_RANGE:
         row = np.argwhere((labels < 0) | (labels >= n_classes))[0, 0]
+        regression = 'for a regression give Trainer(loss="mse"); for classes '
         raise ValueError(
             f"y: classes in [0, {n_classes}) are required, got {labels[row]} in row {row}; "
+            f"{regression if n_classes == 1 else ''}"
             "give the last Dense as many units as there are classes, and number them from 0"
         )

@@ -69,7 +69,7 @@ def fuse(layers: Sequence[Layer], input_size: int) -> tuple[Node, ...]:
     [+ normalization] [+ dropout], Highway and Residual, starting with a Dense, and a final Dense,
     whose outputs are the raw outputs of the network.
 
-    Raises ValueError for another order and TypeError for objects that are not layers.
+    Raises ValueError for an unsupported order and TypeError for objects that are not layers.
     """
     builder = _Builder(input_size)
     for index, layer in enumerate(layers):

@@ -23,7 +23,7 @@ log = logging.getLogger("fastsnn")
 
 
 class TrainingEngine(ABC):
-    """Runs the steps of one trainer. The caller makes one call at a time."""
+    """Engine that runs the steps of one trainer. The caller makes one call at a time."""
 
     rows: np.ndarray  # int64: 0, 1, 2, ..., at least as many as `reserve` was called with
 

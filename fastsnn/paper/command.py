@@ -46,12 +46,13 @@ class Resumable(click.Command):
     epilog=examples("fastsnn reproduce htru2 --budget tiny", "fastsnn reproduce uci --resume")
 )
 def reproduce() -> None:
-    """Rerun the experiments of the paper and compare the results with the published ones.
+    """Rerun the experiments of the paper and compare the results.
 
-    Prints tables of both, and the deviations from the paper's setting. Writes NAME.json (results,
-    machine, versions, command), and for some experiments a plot (NAME.png) or a table (NAME.csv),
-    to --out. Each finished training is stored in --work, so that --resume continues after an
-    interruption. The paper is Klambauer et al. 2017, Self-Normalizing Neural Networks.
+    Prints the published and the new results, and the deviations from the paper's setting. Writes
+    NAME.json (results, machine, versions, command), and for some experiments a plot (NAME.png) or a
+    table (NAME.csv), to --out. Each finished training is stored in --work, so that --resume
+    continues after an interruption. The paper is Klambauer et al. 2017, Self-Normalizing Neural
+    Networks.
     """
 
 
@@ -205,18 +206,16 @@ def _fig1(data: str) -> click.Command:
     return command
 
 
-_fig1("mnist").help = """Reproduce figure 1 on MNIST: training loss by epoch, with 784 units per
-layer.
+_fig1("mnist").help = """Reproduce figure 1 on MNIST: training loss by epoch.
 
-Prints the final losses and writes the curves as JSON and PNG. An epoch of all six networks takes
-about 2.5 minutes on 2 processors. With --resume, a higher number of --epochs continues the finished
-trainings, up to the paper's 2,000 epochs and beyond."""
-_fig1("cifar10").help = """Reproduce figure 1 on CIFAR-10: training loss by epoch, with 3,072 units
-per layer.
+The layers have 784 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
+of the six default networks takes about 2.5 minutes on 2 processors. With --resume, a higher number
+of --epochs continues the finished trainings, up to the paper's 2,000 epochs and beyond."""
+_fig1("cifar10").help = """Reproduce figure 1 on CIFAR-10: training loss by epoch.
 
-Prints the final losses and writes the curves as JSON and PNG. An epoch of all six networks takes
-about half an hour on 2 processors and needs 5 GB of memory. With --resume, a higher number of
---epochs continues the finished trainings."""
+The layers have 3,072 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
+of the six default networks takes about half an hour on 2 processors and needs 5 GB of memory. With
+--resume, a higher number of --epochs continues the finished trainings."""
 
 
 @reproduce.command(
@@ -227,7 +226,7 @@ about half an hour on 2 processors and needs 5 GB of memory. With --resume, a hi
               show_default="all on this machine",
               help="UCI data sets to run, named as in the paper.")  # fmt: skip
 @click.option("--max-rows", type=Whole(min=1), metavar="N", show_default="none",
-              help="Skip data sets with more rows.")  # fmt: skip
+              help="Skip data sets with more than N rows.")  # fmt: skip
 @references_option
 @dry_option
 @workers_option
@@ -307,9 +306,10 @@ def tox21(
 def tutorial_mnist(
     networks: tuple[str, ...], epochs: int | None, dry: bool, as_json: bool, **options: Any
 ) -> None:
-    """Reproduce the authors' PyTorch tutorial on MNIST: 784-512-256-10, SELU and ReLU.
+    """Reproduce the authors' PyTorch tutorial on MNIST.
 
-    Prints test accuracy, validation loss and time for each network; writes JSON.
+    The network is 784-512-256-10, with SELU or ReLU. Prints test accuracy, validation loss and time
+    for each network; writes JSON.
     """
     from fastsnn.paper import run
 

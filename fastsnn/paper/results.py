@@ -30,13 +30,13 @@ class Place:
 
     @classmethod
     def of(cls, name: str, out: str | None = None, work: str | None = None) -> Place:
-        """Return the folders of --out and --work; missing ones are created.
-
-        Raises RuntimeError if one cannot be created.
-        """
+        """Return the folders of --out and --work; `make` creates them."""
         results = Path(out) if out else (STORED if STORED.is_dir() else ELSEWHERE)
-        place = cls(name, results, Path(work or WORK) / name)
-        for folder in (place.out, place.work):
+        return cls(name, results, Path(work or WORK) / name)
+
+    def make(self) -> None:
+        """Create missing folders. Raises RuntimeError if one cannot be created."""
+        for folder in (self.out, self.work):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -44,7 +44,6 @@ class Place:
                     f"{folder}: the folder could not be made ({error.strerror}); choose another "
                     "--out or --work"
                 ) from error
-        return place
 
     def file(self, suffix: str) -> Path:
         """Return the path of a result file; suffix: such as ".json"."""

@@ -39,12 +39,20 @@ class Request:
         return replace(grid, seeds=len(self.seeds_of(grid.seeds)))
 
 
+def _prepare(request: Request, dry: bool, draws: bool = False) -> None:
+    """Create the folders, and check that plots can be drawn. A dry run needs neither."""
+    if not dry:
+        if draws:
+            plots.require()
+        request.place.make()
+
+
 def run_fig1(
     request: Request, name: str, methods: Sequence[str], layers: Sequence[int] | None,
     epochs: int | None, dry: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Run figure 1 on the data set `name` and return the stored result, or that of a dry run."""
-    plots.require()
+    _prepare(request, dry, draws=True)
     start, place = time.perf_counter(), request.place
     of_budget = budgets.FIG1[request.budget]
     layers, epochs = layers or of_budget[0], epochs or of_budget[1]
@@ -100,6 +108,7 @@ def run_uci(
     with_references: bool, dry: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Run the UCI experiment and return the stored result, or that of a dry run."""
+    _prepare(request, dry)
     start, grid = time.perf_counter(), request.grid("uci")
     names = uci.sets(sets, max_rows)
     every = [*methods, *(("forest", "svm", "bayes") if with_references else ())]
@@ -119,6 +128,7 @@ def run_htru2(
     request: Request, methods: Sequence[str], with_references: bool, dry: bool
 ) -> dict[str, Any]:
     """Run the HTRU2 experiment and return the stored result, or that of a dry run."""
+    _prepare(request, dry)
     start, grid = time.perf_counter(), request.grid("htru2")
     every = [*methods, *(htru2.REFERENCES if with_references else ())]
     if with_references:
@@ -136,7 +146,7 @@ def run_tox21(
     request: Request, methods: Sequence[str], layers: Sequence[int] | None, dry: bool
 ) -> dict[str, Any]:
     """Run the Tox21 experiment and return the stored result, or that of a dry run."""
-    plots.require()
+    _prepare(request, dry, draws=True)
     start, grid = time.perf_counter(), request.grid("tox21")
     folds = tox21.load()
     study = tox21.study(folds, grid, _speed(methods), **_how(request))
@@ -154,6 +164,7 @@ def run_tutorial(
     request: Request, networks: Sequence[str], epochs: int | None, dry: bool = False
 ) -> dict[str, Any]:
     """Run the MNIST tutorial and return the stored result, or that of a dry run."""
+    _prepare(request, dry)
     start = time.perf_counter()
     epochs = epochs or budgets.TUTORIAL[request.budget]
     seeds, shown = request.seeds_of(1), progress.OfStudy()

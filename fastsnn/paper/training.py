@@ -96,8 +96,9 @@ def train(
 
     Raises
     ------
-    FloatingPointError : the training diverged before the first full smoothing window. Later
-        divergence ends the training, and the epochs before it count.
+    FloatingPointError
+        The training diverged before the first full smoothing window. Later divergence ends the
+        training, and the epochs before it count.
     """
     training, validation, held = parts
     network = build(options, training.x.shape[1], task.outputs)

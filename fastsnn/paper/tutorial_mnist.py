@@ -73,7 +73,7 @@ def network(kind: str, inputs: int, outputs: int, seed: int) -> Network:
 def trial(images: Images, epochs: int) -> TrialFunction:
     """Return the trial function of `fastsnn.search`.
 
-    Its options name the network and the seed. Its result has the figures of each epoch, and the
+    Its options name the network and the seed. Its result has the metrics of each epoch, and the
     test accuracy of the network of the best epoch.
     """
     x, y = images.train

@@ -68,7 +68,8 @@ class RunConfig:
 
     Raises
     ------
-    ValueError, TypeError : a value is out of range or of the wrong type.
+    ValueError, TypeError
+        A value is out of range or of the wrong type.
     """
 
     data: str = option(
@@ -268,7 +269,7 @@ class RunConfig:
             return self
         return dataclasses.replace(self, data=os.path.abspath(self.data))
 
-    def changed(self, options: dict[str, Any], epochs_behind: int, where: str) -> RunConfig:
+    def changed(self, options: dict[str, Any], finished_epochs: int, where: str) -> RunConfig:
         """Return the configuration of a resumed run, with new values of `options`.
 
         Rows that are `changeable` may differ: threads, data (the same rows at another path), and
@@ -277,12 +278,13 @@ class RunConfig:
         Parameters
         ----------
         options : given options by name.
-        epochs_behind : number of finished epochs.
+        finished_epochs : number of finished epochs.
         where : start of error messages.
 
         Raises
         ------
-        ValueError : any other option differs.
+        ValueError
+            Any other option differs.
         """
         new = dataclasses.replace(self, **options).absolute()
         for name in options:
@@ -304,9 +306,9 @@ class RunConfig:
                 f"{self.epochs}, got {new.epochs}; leave it out, or start another run (only "
                 f"{' and '.join(OPEN_ENDED)} schedules can go on longer)"
             )
-        if new.epochs is not None and new.epochs < epochs_behind:
+        if new.epochs is not None and new.epochs < finished_epochs:
             raise ValueError(
-                f"{where}: epochs: at least the {epochs_behind} that the run has finished are "
+                f"{where}: epochs: at least the {finished_epochs} that the run has finished are "
                 f"required, got {new.epochs}"
             )
         return new

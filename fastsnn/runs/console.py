@@ -224,16 +224,19 @@ def text(value: object) -> str:
 
 
 def number(value: float) -> str:
-    """Return a float with three to four significant digits or decimals; "-" for NaN."""
+    """Return a float with four significant digits; from 0.01 to 1 with four decimals; "-" for NaN.
+
+    From 1,000 on it is rounded to an integer; below 0.01 it has at most three digits.
+    """
     if isnan(value):
         return "-"
     if abs(value) >= 1e15:
         return f"{value:.4g}"
     value += 0.0  # no -0
-    if abs(value) >= 1000:
+    if abs(value) >= 999.95:
         return f"{value:,.0f}"
-    if abs(value) >= 10:
-        return f"{value:.1f}"
+    if abs(value) >= 0.99995:
+        return f"{value:#.4g}"
     return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
 
 

@@ -53,7 +53,8 @@ def evaluate(
 
     Raises
     ------
-    ValueError : the data do not fit the model, or are not readable.
+    ValueError
+        The data do not fit the model, or are not readable.
     """
     table, rows = labelled(model, name, target, progress, header)
     figures = model.judge_raw(np.asarray(rows.x), rows.y, threads)

@@ -60,7 +60,7 @@ def _too_few(dataset: Dataset) -> str | None:
 def validation_r2(dataset: Dataset) -> float | None:
     """Return the r2 on the validation rows of a least-squares fit to the training rows.
 
-    None without validation rows, and with more than FEATURES features.
+    Return None if there are no validation rows or more than FEATURES features.
     """
     if dataset.validation is None or dataset.n_features > FEATURES:
         return None

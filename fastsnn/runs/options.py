@@ -67,7 +67,7 @@ class Number(click.FloatRange):
 
 
 class OneOf(click.Choice[str]):
-    """One of a list of words."""
+    """Click type for one word of a list."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:

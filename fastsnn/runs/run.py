@@ -68,9 +68,12 @@ def run(
 
     Raises
     ------
-    ValueError, TypeError : options or data are not usable, or `out` already contains a run.
-    RuntimeError : files cannot be written.
-    FloatingPointError : the training diverged.
+    ValueError, TypeError
+        Options or data are not usable, or `out` already contains a run.
+    RuntimeError
+        Files cannot be written.
+    FloatingPointError
+        The training diverged.
     """
     start = time.perf_counter()
     if out is not None:

@@ -28,7 +28,7 @@ class Journal:
     Parameters
     ----------
     folder : str, path or None
-        Folder of the file; it is created if it does not exist. None stores nothing.
+        Folder of the file; it is created if it does not exist. None: nothing is stored.
     about : dict
         JSON object of everything that results depend on in addition to the options of a trial. A
         search can only be resumed with an equal one.

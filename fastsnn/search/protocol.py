@@ -114,8 +114,8 @@ class ModelSelection:
     def best_epoch(self, curve: Sequence[float]) -> tuple[int, float]:
         """Return (epoch, smoothed value) of the best epoch, counted from 1.
 
-        Of equal values, the first epoch is selected. If no window is finite, (last epoch, NaN) is
-        returned. curve: metric of each epoch, (epochs,). Raises ValueError if it is empty.
+        Among equal values, the first epoch is selected. If no window is finite, (last epoch, NaN)
+        is returned. curve: metric of each epoch, (epochs,). Raises ValueError if it is empty.
         """
         smooth = self.smooth(curve)
         if np.isnan(smooth).all():
@@ -178,8 +178,8 @@ class BestEpoch:
 
     It copies the parameters whenever the smoothed "validation_METRIC" of the history improves, and
     restores the best copy at the end of the training. Test metrics are thus those of the selected
-    network, without training again. A callback that adds the metric to the history must precede
-    this one.
+    network, and no retraining is needed. A callback that adds the metric to the history must
+    precede this one.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ class Range:
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def at(self, u: float) -> float | int:
-        """Return the number at the quantile u in [0, 1).
+        """Return the number at the fraction u in [0, 1) of the range.
 
         On a linear scale, every int in [low, high] has the same probability.
         """

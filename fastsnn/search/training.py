@@ -29,8 +29,8 @@ class RunTrial:
     """Trial function that trains with options of `RunConfig` and evaluates the selected epoch.
 
     fixed: options that all trials share. protocol: selects the epoch. The figures are "score" and
-    "epoch" of the protocol, "train_loss" and "validation_*" of that epoch, and "test_*" if there is
-    a test part, which does not affect the selection.
+    "epoch" of the protocol, "train_loss" and `"validation_*"` of that epoch, and `"test_*"` if
+    there is a test part, which does not affect the selection.
     """
 
     fixed: Mapping[str, Any]

@@ -176,11 +176,11 @@ def selu_constants(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range, and a mean that no SELU reaches.
+        If an argument has the wrong type or is out of range, or if no SELU reaches the mean.
 
     Notes
     -----
-    The authors' published solver lets z itself have this mean and variance, which is
+    The authors' published solver assumes that z has this mean and variance, which is
     ``weight_sum=1``; its example (-0.1, 2) needs that. With random weights, whose sum is 0 on
     average, a network with those parameters converges to (0.016, 2.223) instead. For mean 0 both
     solutions are the same.

@@ -65,7 +65,7 @@ def moment_map(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range.
+        If an argument has the wrong type or is out of range.
 
     Notes
     -----
@@ -161,7 +161,7 @@ def jacobian(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def jacobian(
 def spectral_norm(matrix: ArrayLike) -> np.ndarray:
     """Return the largest singular value of matrices (..., 2, 2).
 
-    Of a `jacobian`, it is the largest factor by which the map stretches a small change of mean and
+    For a `jacobian`, it is the largest factor by which the map stretches a small change of mean and
     variance; below 1 the map is a contraction.
     """
     a, b, c, d = _entries(matrix)
@@ -205,7 +205,7 @@ def spectral_norm(matrix: ArrayLike) -> np.ndarray:
 def spectral_radius(matrix: ArrayLike) -> np.ndarray:
     """Return the largest absolute eigenvalue of matrices (..., 2, 2).
 
-    Of a `jacobian` at a fixed point, it is below 1 if the fixed point is attracting.
+    For a `jacobian` at a fixed point, it is below 1 if the fixed point is attracting.
     """
     a, b, c, d = _entries(matrix)
     with np.errstate(over="ignore", invalid="ignore"):  # entries above 1e150

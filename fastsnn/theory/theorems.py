@@ -34,7 +34,7 @@ class Domain:
     Raises
     ------
     TypeError, ValueError
-        For anything else than such pairs.
+        If an argument is not such a pair.
     """
 
     mean: Interval
@@ -63,7 +63,10 @@ class Domain:
         self, mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike,
         weight_square_sum: ArrayLike,
     ) -> np.ndarray:  # fmt: skip
-        """Return True where all four are inside (bool, common shape); NaN is outside."""
+        """Return True where all four arguments are inside the domain.
+
+        The result is bool, of their broadcast shape. NaN is outside.
+        """
         inside = [
             (array >= low) & (array <= high)
             for array, (low, high) in (
@@ -181,7 +184,7 @@ def check_theorem1(
     Raises
     ------
     TypeError, ValueError
-        For arguments of another type or out of range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -213,7 +216,9 @@ def check_theorem1(
 def check_theorem2(
     points: int = POINTS, domain: Domain = THEOREM2, alpha: float = ALPHA, lambda_: float = LAMBDA
 ) -> Check:
-    """Check theorem 2: variances from 3 to 16 decrease, v~ < v, so no fixed point has one of them.
+    """Check theorem 2: variances from 3 to 16 decrease, v~ < v.
+
+    So no fixed point has such a variance.
 
     Parameters
     ----------

@@ -275,7 +275,7 @@ def _read_cached(kernel, architecture):
         try:
             data = cachefolder.read(place.path / _file_name(kernel, architecture))
         except RuntimeError as reason:
-            warn_once(f"{reason}; the code there is not used but compiled anew")
+            warn_once(f"{reason}; the code there is ignored and compiled again")
             continue
         except OSError:  # not in this folder
             continue

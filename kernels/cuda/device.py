@@ -47,7 +47,7 @@ def require():
     with reporting("the first use of the GPU"):
         devices = len(cuda.gpus)
         if not devices:
-            raise RuntimeError(f'backend "cuda": the driver knows no NVIDIA GPU; {USE_CPU}')
+            raise RuntimeError(f'backend "cuda": the driver reports no NVIDIA GPU; {USE_CPU}')
         if architecture() < (7, 0):
             raise RuntimeError(
                 f'backend "cuda": compute capability 7.0 or newer is required, this GPU has '

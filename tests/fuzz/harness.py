@@ -2,13 +2,13 @@
 
     python tests/fuzz/harness.py --cases 200000 --jobs 2     # the long run: 10 minutes
 
-A target is a file target_NAME.py: SEEDS, a list of small valid files (bytes); SUFFIX, how their
-names end; read(path), which reads one and uses what came back; and, if it helps, mutate(data, rng),
-which damages one and mends its sums. tests/test_fuzz.py runs a few cases of each.
+A target is a file target_NAME.py with SEEDS, a list of small valid files (bytes); SUFFIX, the file
+suffix; read(path), which reads a file and uses the result; and optionally mutate(data, rng), which
+damages a file and repairs its checksums. tests/test_fuzz.py runs a few cases of each.
 
-A fault is: another exception than one of GOOD, a warning, an error of several lines or more than
-LETTERS letters, a process that dies, SECONDS, GROWTH of memory. The input is saved, and the exit
-code is 1.
+A fault is: an exception that is not one of GOOD, a warning, an error message of several lines or
+more than LETTERS characters, a process that dies, more than SECONDS, or GROWTH of memory. The input
+is saved, and the exit code is 1.
 """
 
 import argparse
@@ -36,15 +36,15 @@ from fuzz import mutate  # noqa: E402
 
 GOOD = (ValueError, TypeError, RuntimeError, FloatingPointError)  # and OSErrors of any kind
 LETTERS, SECONDS, SLOW, GROWTH = 1000, 5.0, 2.0, 500 << 20
-ADDRESSES = 6 << 30  # bytes that a worker may allocate beyond what it has at its start
+ADDRESSES = 6 << 30  # bytes that a worker may allocate in addition to its memory at the start
 BATCH = 1000  # cases of a worker process
-KEPT = 5  # inputs that are saved of each kind of fault
+KEPT = 5  # saved inputs per kind of fault
 FAULTS = Path(tempfile.gettempdir(), "fastsnn-fuzz-faults")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def targets(folder: Path = HERE) -> dict:
-    """{name: module} of the targets in a folder."""
+    """Return {name: module} of the targets in a folder."""
     found = {}
     for path in sorted(Path(folder).glob("target_*.py")):
         name = path.stem.removeprefix("target_")
@@ -55,7 +55,7 @@ def targets(folder: Path = HERE) -> dict:
 
 
 def outcome(target, path: Path) -> tuple[str, str | None]:
-    """(result of reading the file, its fault or None)."""
+    """Return (result of reading the file, its fault or None)."""
     try:
         target.read(path)
         return "accepted", None
@@ -66,7 +66,7 @@ def outcome(target, path: Path) -> tuple[str, str | None]:
 
 
 def fault(error: Exception) -> str | None:
-    """The fault of an exception as the response to a damaged file, or None."""
+    """Return the fault of an exception as the response to a damaged file, or None."""
     if type(error) not in GOOD and not isinstance(error, OSError):
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if "fastsnn" in frame.filename] or frames
@@ -96,10 +96,10 @@ def case_of(target, seed: int, name: str, index: int) -> bytes:
 
 
 def work(target, name, seed, first, last, path, pipe, done) -> None:
-    """Cases first..last-1, in a process of its own; `done` is the index of the one at work."""
+    """Run cases first..last-1 in a separate process; `done` is the index of the current case."""
     warnings.simplefilter("error")
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # readers may print; what they print is not judged
+    os.dup2(null, 1)  # readers may print; their output is not checked
     signal.signal(signal.SIGALRM, _too_slow)
     with open("/proc/self/statm") as file:
         most = int(file.read().split()[0]) * PAGE + ADDRESSES
@@ -118,7 +118,7 @@ def work(target, name, seed, first, last, path, pipe, done) -> None:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         seconds = time.perf_counter() - began
-        grown = max(0, _peak() - before) if _peak() > peak else 0  # a new peak is of this case
+        grown = max(0, _peak() - before) if _peak() > peak else 0  # a new peak belongs to this case
         if wrong is None and grown > GROWTH:
             wrong = f"memory: grown by {grown >> 20} MiB ({kind})"
         pipe.send((index, kind, wrong, seconds, grown))
@@ -172,7 +172,7 @@ class Tally:
 
 
 def run(chosen: dict, cases: int, seed: int, jobs: int, folder: Path, scratch: Path) -> list[Tally]:
-    """`cases` cases of all targets together, in `jobs` processes at a time."""
+    """Run `cases` cases of all targets together, in `jobs` concurrent processes."""
     tallies = {name: Tally(name, target, folder) for name, target in chosen.items()}
     each = -(-cases // len(chosen))
     waiting = [
@@ -196,7 +196,7 @@ def run(chosen: dict, cases: int, seed: int, jobs: int, folder: Path, scratch: P
 
 
 class Worker:
-    """A process with a batch of cases, and what it has sent."""
+    """A process with a batch of cases, and the results it has sent."""
 
     def __init__(self, tally, first, last, seed, scratch):
         context = multiprocessing.get_context("fork")  # targets are imported once
@@ -215,7 +215,7 @@ class Worker:
         return case_of(self.tally.target, self.seed, self.tally.name, index)
 
     def collect(self) -> tuple[int, int] | None:
-        """Take what was sent; (next case, last) once the process has ended, else None."""
+        """Receive results; return (next case, last) once the process has ended, else None."""
         dead = None
         try:
             while self.pipe.poll():

@@ -1,8 +1,8 @@
-"""Damage to files, as a list of edits: drawn by hypothesis in the test, by a generator in the long
-run of harness.py. The same edits give the same bytes.
+"""Damage to files, as a list of edits: drawn by hypothesis in the test, by a generator in the
+long run of harness.py. The same edits give the same bytes.
 
-An edit is (kind, at, n): kind is an index of EDITS, at and n are 32-bit numbers that each kind
-takes modulo what there is.
+An edit is (kind, at, n): kind is an index of EDITS; at and n are 32-bit numbers, which each kind
+reduces modulo its range.
 """
 
 import gzip
@@ -12,7 +12,7 @@ import struct
 import zipfile
 from typing import NamedTuple
 
-LARGEST = 1 << 16  # bytes of a damaged file: what grows beyond is cut
+LARGEST = 1 << 16  # bytes of a damaged file; the rest is cut off
 NUMBERS = (
     0, 1, -1, 2, 7, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 10**6, 2**31 - 1, 2**31,
     2**32 - 1, 2**32, 10**12, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1,
@@ -93,7 +93,7 @@ def _only_noise(data, at, n, other):
 
 
 def _word_of_text(data, at, n, other):
-    """Replace one token, as letters, digits and signs bound it, by a word or a number."""
+    """Replace one token, bounded by letters, digits and signs, by a word or a number."""
     i = at % (len(data) + 1)
     tokens = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.+-"
     first = last = i
@@ -108,7 +108,7 @@ def _word_of_text(data, at, n, other):
 
 
 def _lines(data, at, n, other):
-    """Drop, double, swap, or empty lines, or change all line ends."""
+    """Drop, duplicate, swap, or empty lines, or change all line ends."""
     lines = data.split(b"\n")
     i, j = at % len(lines), n % len(lines)
     kind = (n >> 16) % 5
@@ -130,7 +130,7 @@ EDITS = (
 
 
 def draw(rng: random.Random, n_seeds: int, has_structure: bool) -> Case:
-    """A random case; a third of those of a target with `mutate` have no other edits."""
+    """Return a random case; a third of those of a target with `mutate` have no other edits."""
     structured = rng.getrandbits(32) if has_structure and rng.random() < 0.6 else None
     count = 1 + min(int(rng.expovariate(0.7)), 12)
     if structured is not None and rng.random() < 0.6:
@@ -142,7 +142,7 @@ def draw(rng: random.Random, n_seeds: int, has_structure: bool) -> Case:
 
 
 def apply(target, case: Case) -> bytes:
-    """The bytes of a case of a target."""
+    """Return the bytes of a case of a target."""
     seeds = target.SEEDS
     data, other = seeds[case.first % len(seeds)], seeds[case.second % len(seeds)]
     if case.structured is not None and hasattr(target, "mutate"):
@@ -157,14 +157,16 @@ def edited(data: bytes, edits, other: bytes = b"") -> bytes:
 
 
 def some(data: bytes, rng: random.Random, most: int = 4) -> bytes:
-    """One to `most` random edits, for what a target unpacks: a member, a header."""
+    """Apply one to `most` random edits to unpacked content: a member, a header."""
     edits = [(rng.randrange(len(EDITS)), rng.getrandbits(32), rng.getrandbits(32))
              for _ in range(1 + rng.randrange(most))]  # fmt: skip
     return edited(data, edits, data)
 
 
 def gzipped(data: bytes, rng: random.Random, change=some) -> bytes:
-    """A gzip file with other content and right sums; now and then of several members, or large."""
+    """Return a gzip file with other content and correct checksums; sometimes with several
+    members, or large.
+    """
     content = change(gzip.decompress(data), rng)
     kind = rng.randrange(12)
     if kind == 0:
@@ -174,8 +176,10 @@ def gzipped(data: bytes, rng: random.Random, change=some) -> bytes:
 
 
 def zipped(data: bytes, rng: random.Random, change=some) -> bytes:
-    """A zip archive with one thing changed in it, and right sums elsewhere: the content of a member
-    (most often), its name, method, flags or sizes; a member less, doubled, or large.
+    """Return a zip archive with one change in it, and correct checksums elsewhere.
+
+    The change is to the content of a member (most often), its name, method, flags or sizes; or a
+    member is missing, duplicated, or large.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
@@ -201,7 +205,9 @@ def zipped(data: bytes, rng: random.Random, change=some) -> bytes:
 
 
 def _directory(data, rng):
-    """Another number in the central directory: versions, flags, method, time, sum, sizes, ..."""
+    """Change a number in the central directory: versions, flags, method, time, checksum, sizes,
+    ...
+    """
     at = [i for i in range(len(data)) if data.startswith(b"PK\x01\x02", i)]
     at = rng.choice(at) + rng.choice((4, 6, 8, 10, 14, 16, 20, 24, 28, 30, 32, 42))
     value = struct.pack("<I", rng.choice((0, 1, 8, 12, 14, 99, 2**31, 2**32 - 1, len(data))))

@@ -1,4 +1,4 @@
-"""The archive of CIFAR-10 in Python's form: a tar of pickles, here with few images."""
+"""Fuzz target: the archive of CIFAR-10 in Python's form, a tar of pickles, with few images."""
 
 import gzip
 import io
@@ -50,7 +50,7 @@ def mutate(data, rng):
             return content[: rng.randrange(len(content))]
         name = rng.choice(NAMES)
         batch = BATCHES[name]
-        if kind < 6:  # near the ends: the images are in between
+        if kind < 6:  # near the ends: the images are in the middle
             at = rng.choice((rng.randrange(160), len(batch) - rng.randrange(90)))
             batch = batch[:at] + rng.choice(OPCODES) + batch[at + rng.randrange(3) :]
         else:

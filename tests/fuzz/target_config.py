@@ -1,4 +1,4 @@
-"""Fuzz target: the options of a run as config.toml writes them and last.safetensors holds them, by
+"""Fuzz target: the options of a run in config.toml and last.safetensors, by
 `RunConfig.from_dict`.
 """
 
@@ -9,7 +9,7 @@ import tomllib
 
 import tomli_w
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))  # however this file was imported
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for every way to import this file
 from target_model import changed
 
 from fastsnn.runs.config import RunConfig
@@ -23,10 +23,12 @@ SEEDS = [
 
 
 def read(path: pathlib.Path) -> None:
-    """ValueError or TypeError of one line are right, or options that settle and come back."""
+    """Accept a ValueError or TypeError of one line, or options that settle and survive a round
+    trip.
+    """
     try:
         options = tomllib.loads(path.read_bytes().decode())
-    except (RecursionError, ValueError) as error:  # tomllib's own, or of text that is not UTF-8
+    except (RecursionError, ValueError) as error:  # from tomllib, or from text that is not UTF-8
         raise ValueError("must be TOML") from error
     config = RunConfig.from_dict(options)
     settled = config.settled(1000, "classification")
@@ -35,7 +37,7 @@ def read(path: pathlib.Path) -> None:
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
-    """One to three changes of the options, in valid TOML."""
+    """Apply one to three changes to the options, in valid TOML."""
     options = tomllib.loads(data.decode())
     for _ in range(rng.randint(1, 3)):
         options = changed(options, rng)
@@ -48,7 +50,7 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def _without_null(value):
-    """TOML has no null."""
+    """Remove null, which TOML does not have."""
     if isinstance(value, dict):
         return {str(k): _without_null(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):

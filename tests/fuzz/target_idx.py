@@ -1,4 +1,4 @@
-"""idx files, packed by gzip and plain: the images and labels of MNIST."""
+"""Fuzz target: idx files, packed by gzip and plain: the images and labels of MNIST."""
 
 import gzip
 
@@ -38,7 +38,7 @@ def use(path):
 
 def mutate(data, rng):
     def header(content, rng):
-        """Mostly the header: four bytes and the sizes."""
+        """Edit mostly the header: four bytes and the sizes."""
         if rng.random() < 0.5:
             return some(content, rng)
         end = 4 + 4 * content[3]

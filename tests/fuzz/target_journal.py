@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))  # however this file was imported
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for every way to import this file
 from target_model import changed
 
 from fastsnn.search import ModelSelection, search
@@ -35,7 +35,7 @@ SEEDS.append(b"".join(line + b"\n" for line in SEEDS[0].splitlines()[:3]))
 
 
 def read(path: pathlib.Path) -> None:
-    """ValueError, TypeError or RuntimeError of one line are right, or a search with a winner."""
+    """Accept a ValueError, TypeError or RuntimeError of one line, or a search with a winner."""
     try:
         found, _ = _resumed(path)
         assert found.best in found.trials and len(found.ranked) == 4
@@ -44,7 +44,7 @@ def read(path: pathlib.Path) -> None:
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
-    """One to three changes in the records."""
+    """Apply one to three changes to the records."""
     lines = [json.loads(line) for line in data.splitlines()]
     for _ in range(rng.randint(1, 3)):
         lines = changed(lines, rng)

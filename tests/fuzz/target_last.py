@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))  # however this file was imported
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for every way to import this file
 import target_model
 from target_model import SUFFIX, mutate, use, written  # noqa: F401
 
@@ -35,7 +35,7 @@ SEEDS = [_seed("sgd", 0.0), _seed("sgd", 0.9), _seed("adam", 0.0)]
 
 
 def read(path: pathlib.Path) -> None:
-    """ValueError, TypeError, OSError or RuntimeError of one line are right, or a usable state."""
+    """Accept a ValueError, TypeError, OSError or RuntimeError of one line, or a usable state."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model, state, history, config = load_run(path)

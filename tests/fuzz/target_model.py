@@ -1,7 +1,7 @@
 """Fuzz target: model files, by `fastsnn.load` and `fastsnn.load_model`.
 
-A byte flip is stopped by the checksum, so `mutate` changes what the file says and makes the
-checksum and the header right again.
+The checksum detects a flipped byte, so `mutate` changes the contents of the file and makes the
+checksum and the header correct again.
 """
 
 import json
@@ -23,7 +23,7 @@ KEY = modelfile.KEY
 
 
 def models() -> list[fs.Model]:
-    """Small models of all tasks and kinds of layers."""
+    """Return small models of all tasks and kinds of layers."""
     rng = np.random.default_rng(0)
     inputs = Standardizer.fit(rng.normal(size=(9, 3)))
     snn = [fs.Dense(4), fs.SELU((0.0, 2.0)), fs.AlphaDropout(0.1), fs.Dense(2)]
@@ -60,9 +60,9 @@ def use(net: fs.Network) -> np.ndarray:
 
 
 def read(path: pathlib.Path) -> None:
-    """ValueError, TypeError, OSError or RuntimeError of one line are right, and a usable model."""
+    """Accept a ValueError, TypeError, OSError or RuntimeError of one line, or a usable model."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of plain dropout after SELU; a scale of 1e-45 overflows
+        warnings.simplefilter("ignore")  # for plain dropout after SELU; a scale of 1e-45 overflows
         use(fs.load(path))
         try:
             model = fs.load_model(path)
@@ -74,14 +74,14 @@ def read(path: pathlib.Path) -> None:
 
 
 def parts(data: bytes) -> tuple[dict, dict, bytes]:
-    """(description, entries of the tensors by name, their bytes) of a valid file."""
+    """Return (description, entries of the tensors by name, their bytes) of a valid file."""
     length = struct.unpack("<Q", data[:8])[0]
     entries = json.loads(data[8 : 8 + length])
     return json.loads(entries.pop("__metadata__")[KEY]), entries, data[8 + length :]
 
 
 def joined(description, entries: dict, tensors: bytes) -> bytes:
-    """A file of these, with the checksum that a writer would give it."""
+    """Return a file of these, with a correct checksum."""
     if isinstance(description, dict):
         description.pop("crc32", None)
         crc = zlib.crc32(json.dumps(description).encode())
@@ -99,7 +99,7 @@ def _with_tensor(crc, name, entry, tensors):
         begin, end = entry["data_offsets"]
         crc = zlib.crc32(f"{name} {dtype} {tuple(entry['shape'])}".encode(), crc)
         return zlib.crc32(tensors[begin:end], crc)
-    except (KeyError, TypeError, ValueError):  # refused before the checksum is looked at
+    except (KeyError, TypeError, ValueError):  # refused before the checksum is checked
         return crc
 
 
@@ -112,7 +112,7 @@ NASTY = [
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
-    """One to three changes in the description, the entries or the numbers of the tensors."""
+    """Apply one to three changes to the description, the entries or the numbers of the tensors."""
     description, entries, tensors = parts(data)
     tensors = bytearray(tensors)
     for _ in range(rng.randint(1, 3)):
@@ -129,7 +129,7 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def _change_numbers(entries, tensors, rng):
-    """NaN, infinity, zeros or negative numbers in a tensor, or its shape folded."""
+    """Put NaN, infinity, zeros or negative numbers into a tensor, or fold its shape."""
     if not isinstance(entries, dict) or not entries:
         return
     entry = entries[rng.choice(sorted(entries, key=str))]
@@ -147,7 +147,7 @@ def _change_numbers(entries, tensors, rng):
 
 
 def changed(value, rng: random.Random):
-    """A JSON value with one change at a random place."""
+    """Return a JSON value with one change at a random place."""
     if not isinstance(value, dict | list) or not value or rng.random() < 0.1:
         return rng.choice(NASTY)
     key = (

@@ -1,4 +1,4 @@
-"""The zip archive of the UCI tasks: the smallest two of them."""
+"""Fuzz target: the zip archive of the UCI tasks, with the smallest two of them."""
 
 import io
 import zipfile
