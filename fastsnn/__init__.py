@@ -12,6 +12,7 @@ al. 2017) on fused Numba kernels for CPU and CUDA.
 """
 
 import typing as _typing
+from importlib.util import find_spec as _find_spec
 from pathlib import Path as _Path
 
 if not (
@@ -38,13 +39,34 @@ __all__ = [
     "schedules", *layers.__all__, *losses.__all__, *optimizers.__all__,
 ]  # fmt: skip
 
-if not _typing.TYPE_CHECKING:  # type checkers report the old names
+_ESTIMATORS = ("SNNClassifier", "SNNRegressor")  # loaded at their first use
+
+if _typing.TYPE_CHECKING:
+    from fastsnn.estimators import SNNClassifier as SNNClassifier
+    from fastsnn.estimators import SNNRegressor as SNNRegressor
+else:  # type checkers report the old names
+
+    def _estimator(name: str) -> _typing.Any:
+        """Return an estimator. Raises AttributeError for another name."""
+        if name not in _ESTIMATORS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if _find_spec("sklearn") is None:
+            raise ImportError(
+                f"fastsnn.{name} needs scikit-learn, which is not installed; "
+                "pip install '.[sklearn]'"
+            )
+        from fastsnn import estimators
+
+        return getattr(estimators, name)
+
     __getattr__ = _renamed(
-        __name__, {old: f"fastsnn.schedules.{new}" for old, new in schedules.NAMES_0_1.items()}
+        __name__,
+        {old: f"fastsnn.schedules.{new}" for old, new in schedules.NAMES_0_1.items()},
+        _estimator,
     )
 
 
 def __dir__() -> list[str]:
     """Names for completion: the public interface and its modules, without deprecated names."""
     modules = ["callbacks", "data", "layers", "losses", "metrics", "optimizers", "theory"]
-    return sorted([*__all__, *modules])
+    return sorted([*__all__, *modules, *(_ESTIMATORS if _find_spec("sklearn") else ())])

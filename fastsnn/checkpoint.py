@@ -12,6 +12,7 @@ import numpy as np
 from fastsnn.checks.scalars import shown
 from fastsnn.data.standardize import Standardizer
 from fastsnn.deprecated import warn
+from fastsnn.layers import Layer
 from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.storage import description as described
@@ -20,6 +21,7 @@ from fastsnn.trainer import Trainer
 
 Arrays = dict[str, np.ndarray]
 Records = list[dict[str, Any]]
+State = tuple[Arrays, dict[str, Any]]  # of `Trainer.state_dict`
 
 
 def save_model(path: str | os.PathLike[str], model: Model) -> None:
@@ -44,11 +46,40 @@ def save_training(
 
     Raises FloatingPointError for NaN and infinity, before anything is written.
     """
-    layers, sizes, tensors, description = model._contents()
-    state, numbers = trainer.state_dict()
-    tensors |= {f"trainer.{name}": array for name, array in state.items()}
-    description |= {"trainer": numbers, "history": history, "config": config}
+    layers, sizes, tensors, description = _training(model, trainer.state_dict())
+    description |= {"history": history, "config": config}
     modelfile.write(path, layers, sizes, tensors, description)
+
+
+def to_bytes(model: Model, state: State | None = None) -> bytes:
+    """Return the content of a model file.
+
+    state: what `Trainer.state_dict` returned, to be stored, too. Raises FloatingPointError for NaN
+    and infinity.
+    """
+    return modelfile.content(
+        "model", *(model._contents() if state is None else _training(model, state))
+    )
+
+
+def from_bytes(content: bytes) -> tuple[Model, State | None]:
+    """Return the arguments of `to_bytes` from its result. Raises ValueError for damaged content."""
+    tensors, description = modelfile.parse("model", content)
+    model = _model("model", tensors, description)
+    if "trainer" not in description:
+        return model, None
+    with modelfile.fitting("model"):
+        return model, described.state(description, tensors, trained(model.network))
+
+
+def _training(
+    model: Model, state: State
+) -> tuple[Sequence[Layer], tuple[int, int], Arrays, dict[str, Any]]:
+    """Return the arguments of `modelfile.write` for a model and the state of its trainer."""
+    layers, sizes, tensors, description = model._contents()
+    arrays, numbers = state
+    tensors |= {f"trainer.{name}": array for name, array in arrays.items()}
+    return layers, sizes, tensors, description | {"trainer": numbers}
 
 
 def load(path: str | os.PathLike[str]) -> Network:

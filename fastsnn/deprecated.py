@@ -23,13 +23,18 @@ def warn(old: str, new: str, stacklevel: int = 2) -> None:
     )
 
 
-def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+def renamed(
+    module: str, names: Mapping[str, str], other: Callable[[str], Any] | None = None
+) -> Callable[[str], Any]:
     """Return a `__getattr__` for `module` that finds objects by their old names.
 
     names: full path of the object ("fastsnn.schedules.CosineDecay") by its old name in `module`.
+    other: returns the object for any other name, or raises AttributeError.
     """
 
     def __getattr__(name: str) -> Any:
+        if name not in names and other is not None:
+            return other(name)
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         home, _, attribute = names[name].rpartition(".")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,6 +58,17 @@ def write(
     RuntimeError
         The file could not be written. In all cases the previous file is kept.
     """
+    files.replace(path, content(path, layers, sizes, arrays, more))
+
+
+def content(
+    path: str | os.PathLike[str],
+    layers: Sequence[Layer],
+    sizes: tuple[int, int],
+    arrays: Mapping[str, np.ndarray],
+    more: Mapping[str, Any],
+) -> bytes:
+    """Return the bytes that `write` writes. path: a name for errors. Raises its other errors."""
     description: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
@@ -75,7 +86,7 @@ def write(
             f"{path}: nothing was written: names and history have {len(text):,} characters, at "
             f"most {tensorfile.MOST_HEADER // 2:,} are supported; train fewer epochs"
         )
-    files.replace(path, to_bytes(arrays, metadata={KEY: text}))
+    return to_bytes(arrays, metadata={KEY: text})
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -88,9 +99,21 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     if not os.path.isfile(file):
         raise ValueError(f"{path}: no such file; `fastsnn train --out DIR` writes model files")
     try:
-        text, tensors = tensorfile.read(file, KEY)
+        return _checked(path, lambda: tensorfile.read(file, KEY))
     except OSError as error:
         raise RuntimeError(f"{path}: could not be read ({error.strerror or error})") from error
+
+
+def parse(name: str, content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return `read` of a file with this content. name: for errors, which are ValueErrors."""
+    return _checked(name, lambda: tensorfile.from_bytes(content, KEY))
+
+
+def _checked(
+    path: str, read: Callable[[], tuple[str | None, dict[str, np.ndarray]]]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    try:
+        text, tensors = read()
     except ValueError as error:
         raise ValueError(
             f"{path}: a safetensors file is required, and this one is damaged or of another "

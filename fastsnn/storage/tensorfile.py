@@ -8,6 +8,7 @@ truncates a mapped file.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -35,16 +36,25 @@ def read(path: str | os.PathLike[str], key: str) -> tuple[str | None, dict[str, 
     ValueError, with the reason only, for any other content, and OSError if it cannot be read.
     """
     with open(path, "rb") as handle:
-        header, size = _header(handle)
-        metadata = header.pop("__metadata__", {})
-        text = metadata.get(key) if isinstance(metadata, dict) else None
-        if not isinstance(text, str):
-            return None, {}
-        places = {name: _place(name, entry) for name, entry in header.items()}
-        _require_filled(places, size)
-        data = np.empty(size, np.uint8)
-        if handle.readinto(data.data) != size:
-            raise ValueError("it became shorter while it was read")
+        return _read(handle, os.fstat(handle.fileno()).st_size, key)
+
+
+def from_bytes(content: bytes, key: str) -> tuple[str | None, dict[str, np.ndarray]]:
+    """Return what `read` returns for a file with this content."""
+    return _read(io.BytesIO(content), len(content), key)
+
+
+def _read(handle: BinaryIO, size: int, key: str) -> tuple[str | None, dict[str, np.ndarray]]:
+    header, size = _header(handle, size)
+    metadata = header.pop("__metadata__", {})
+    text = metadata.get(key) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        return None, {}
+    places = {name: _place(name, entry) for name, entry in header.items()}
+    _require_filled(places, size)
+    data = np.empty(size, np.uint8)
+    if handle.readinto(data.data) != size:  # type: ignore[attr-defined]  # of every binary file
+        raise ValueError("it became shorter while it was read")
     return text, {
         name: data[begin:end].view(dtype).reshape(shape)
         for name, (begin, end, dtype, shape) in places.items()
@@ -66,9 +76,8 @@ def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _header(handle: BinaryIO) -> tuple[dict[str, Any], int]:
-    """Return (header, number of bytes after it)."""
-    size = os.fstat(handle.fileno()).st_size
+def _header(handle: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """Return (header, number of bytes after it) of a file of `size` bytes."""
     length = int.from_bytes(handle.read(8), "little")
     if size < 8 or length > min(size - 8, MOST_HEADER):
         raise ValueError(f"a header of {shown(length)} bytes in a file of {size:,}")

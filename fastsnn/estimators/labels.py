@@ -1,0 +1,99 @@
+"""Labels of a classifier: class numbers, their names and their weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from fastsnn.data.cells import number_name
+
+WHERE = "SNNClassifier"
+
+
+def is_multilabel(y: np.ndarray) -> bool:
+    """Return True for an indicator matrix (n, labels), False for one label per row.
+
+    Raises ValueError for numbers that are no labels, and for several columns of labels.
+    """
+    check_classification_targets(y)
+    kind = type_of_target(y, input_name="y")
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            f"{WHERE}: y: one label per row, or an indicator matrix of 0 and 1, is required, got "
+            "several columns with more than two values; train a classifier for each column, for "
+            "example with sklearn.multioutput.MultiOutputClassifier"
+        )
+    return bool(kind == "multilabel-indicator")
+
+
+def numbered(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the class number of each label y (n,). classes: sorted. Raises ValueError for labels
+    that are not among them.
+    """
+    numbers = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    unknown = classes[numbers] != y
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise ValueError(
+            f"{WHERE}: y: labels of classes_ are required, got {y[row].item()!r} in row {row}, "
+            "which is not one of them"
+        )
+    return numbers.astype(np.int64)
+
+
+def require_two(classes: np.ndarray) -> None:
+    """Raise ValueError for fewer than two classes."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"{WHERE}: y: at least 2 classes are required, got 1 class, {classes[0]!r}"
+        )
+
+
+def weights(
+    given: dict[Any, float] | str | None,
+    classes: np.ndarray,
+    y: np.ndarray,
+    row_weight: np.ndarray | None,
+) -> np.ndarray | None:
+    """Return the weights of the outputs, (n_outputs,).
+
+    given: `class_weight` of the estimator. y: class numbers (n,), or labels (n, n_outputs).
+    """
+    if given is None:
+        return None
+    weight = np.ones(len(classes))
+    if isinstance(given, dict):
+        known = {label: i for i, label in enumerate(classes.tolist())}
+        unknown = [label for label in given if label not in known]
+        # As in scikit-learn, a label without rows is fine if all classes have a weight.
+        if unknown and len(given) - len(unknown) < len(known):
+            raise ValueError(
+                f"{WHERE}: class_weight: keys of classes_ are required, got {unknown[0]!r}"
+            )
+        for label in given.keys() - set(unknown):
+            weight[known[label]] = given[label]
+        return weight
+    row_weight = np.ones(len(y)) if row_weight is None else row_weight
+    if y.ndim == 2:
+        positive = row_weight @ y
+        negative = row_weight.sum() - positive
+        both = (positive > 0) & (negative > 0)
+        weight[both] = negative[both] / positive[both]
+        return weight
+    sums = np.bincount(y, row_weight, len(classes))
+    present = sums > 0
+    weight[present] = sums.sum() / (present.sum() * sums[present])
+    return weight
+
+
+def names(classes: np.ndarray) -> tuple[str, ...] | None:
+    """Return the names of the classes for a model file, spelled as the command line spells them;
+    None if two of them have the same name.
+    """
+    found = tuple(
+        number_name(value) if type(value) in (int, float) else str(value)
+        for value in classes.tolist()
+    )
+    return found if len(set(found)) == len(found) else None
