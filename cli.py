@@ -101,11 +101,10 @@ def train(
 ) -> None:
     """Train a network and store the model of the best epoch.
 
-    Reads a data set, standardizes it, and writes a run folder. The best epoch has the highest
-    validation accuracy (classification) or AUC (multitask), or the lowest validation RMSE
-    (regression with the loss mse) or loss (other regression losses). Prints the main options, and
-    the metrics of that epoch on the training, validation and test sets. An interrupted run
-    continues with --resume; its results are bit-identical to those of an uninterrupted one.
+    Reads a data set, standardizes it, and writes a run folder. The best epoch has the best
+    validation --metric. Prints the main options, and the metrics of that epoch on the training,
+    validation and test sets. An interrupted run continues with --resume; its results are
+    bit-identical to those of an uninterrupted one.
 
     Exit codes: 0 success, 1 failure (such as unusable data or a diverged training), 2 usage error,
     130 interrupted.
@@ -170,10 +169,6 @@ def train(
 @click.option("--trials", cls=Sectioned, section="Search", type=COUNT, metavar="N",
               show_default="all combinations of the grid",
               help="Number of trainings with --sampler random or optuna.")
-@click.option("--metric", cls=Sectioned, section="Search", metavar="NAME",
-              show_default="accuracy, auc or rmse, by task",
-              help="Validation metric that ranks the trainings: loss, or accuracy "
-              "(classification), auc (multitask), rmse or r2 (regression).")
 @workers_option
 @click.option("--dask", cls=Sectioned, section="Search", metavar="ADDRESS",
               show_default="threads of this process",
@@ -224,8 +219,8 @@ def search(
     shown = progress.progress()
     try:
         result = command.search_runs(
-            fixed, space, out=out, resume=resume, report=report, progress=shown,
-            download=console.DownloadLine(report), **options,
+            fixed, space, metric=fixed.pop("metric", None), out=out, resume=resume,
+            report=report, progress=shown, download=console.DownloadLine(report), **options,
         )  # fmt: skip
     finally:
         shown.close()
@@ -242,6 +237,8 @@ def search(
               "labelled file.")
 @target_option
 @header_option
+@click.option("--metric", "names", multiple=True, metavar="NAME", show_default="all of the task",
+              help="Metric to print, such as f1 or pinball:0.9. Repeat it for further metrics.")
 @threads_option
 @backend_option
 @json_option
@@ -250,20 +247,21 @@ def evaluate(
     data: str,
     target: str | None,
     header: bool | None,
+    names: tuple[str, ...],
     threads: int | None,
     backend: str,
     as_json: bool,
 ) -> None:
     """Evaluate a saved model on labelled data.
 
-    Prints the number of rows and the metrics of the task: loss, and accuracy (classification), mean
-    AUC over the tasks (multitask), or RMSE in units of the target and R2 (regression).
+    Prints the number of rows, the loss and the metrics of the task, in units of the target. A
+    metric that is not defined for these rows is "-", and the reason is printed.
     """
     from fastsnn.runs import console, inference
 
     path, model = inference.load(model_file, backend)
     progress = console.DownloadLine(report)
-    figures = inference.evaluate(model, data, target, threads, progress, header)
+    figures = inference.evaluate(model, data, target, threads, progress, header, names or None)
     show({"model": str(path), **figures}, as_json)
 
 

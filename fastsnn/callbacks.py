@@ -23,8 +23,9 @@ class EarlyStopping(Callback):
     ----------
     monitor : str
         Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
-        "train_loss". Accuracy, AUC and R2 are maximized; loss and RMSE are minimized. Keys that
-        begin with "validation" need ``fit(validation_data=)``.
+        "train_loss"; "validation_NAME" takes any metric of the task, which is then evaluated after
+        each epoch. Accuracy, AUC, F1 and R2 are maximized; losses and errors are minimized. Keys
+        that begin with "validation" need ``fit(validation_data=)``.
     patience : int >= 1, or None
         Number of consecutive epochs without an improvement after which training stops. None: never
         stop; only restore the best weights.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fastsnn import batches
+from fastsnn import batches, metrics
 from fastsnn.checks import inputs as check
 from fastsnn.checks.scalars import number
 from fastsnn.engine.batch import Batch
@@ -32,6 +32,9 @@ class Callback:
     the trainer, set `trainer.optimizer` and change the record of the last epoch. They must not wait
     for another thread that calls this trainer: that thread waits for the end of `fit`. An exception
     in a callback ends `fit`.
+
+    A callback that reads a metric which is not in every record, such as "validation_f1", names it
+    in an attribute `monitor`. `fit` then evaluates it after each epoch.
 
     Examples
     --------
@@ -125,7 +128,7 @@ class Fitted(Protocol):
         x: np.ndarray | ByteRows,
     ) -> list[float]: ...
 
-    def _figures(self, x: Placed, y: np.ndarray) -> dict[str, float]: ...
+    def _figures(self, x: Placed, y: np.ndarray, *options: Any) -> dict[str, float]: ...
 
 
 class Plan(NamedTuple):
@@ -139,6 +142,7 @@ class Plan(NamedTuple):
     x: np.ndarray | ByteRows  # the rows on the host
     rows: int  # used in each epoch
     validation: tuple[Placed, np.ndarray] | None
+    names: list[str]  # metrics of the validation data in each record
 
 
 def fit(
@@ -185,8 +189,10 @@ def fit(
     alone = network.couples_rows and n_rows % batch_size == 1  # the last batch would be one row
     placed = trainer._engine.place(data)
     validation = None if held is None else (network._placed(held.x), held.y)
+    called = list(callbacks)
+    names = metrics.each_epoch(loss.task, [*called, schedule])
     plan = Plan(
-        epochs, batch_size, schedule, list(callbacks), placed, rows.x, n_rows - alone, validation
+        epochs, batch_size, schedule, called, placed, rows.x, n_rows - alone, validation, names
     )
     _run(trainer, plan, history)
 
@@ -245,7 +251,7 @@ def _epoch(
         "samples_per_second": plan.rows / seconds,
     }
     if plan.validation is not None:
-        for name, value in trainer._figures(*plan.validation).items():
+        for name, value in trainer._figures(*plan.validation, plan.names).items():
             record[f"validation_{name}"] = value
     return record
 

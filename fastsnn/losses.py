@@ -92,8 +92,8 @@ class Loss:
         number(np.float32(value), f"{where}, rounded to float32,", low, high, ends)
         object.__setattr__(self, name, value)
 
-    def value(self, z: np.ndarray, y: np.ndarray) -> float:
-        """Return the mean loss, computed in float64, without class or sample weights.
+    def value(self, z: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+        """Return the mean loss, computed in float64, without class weights.
 
         Parameters
         ----------
@@ -101,6 +101,8 @@ class Loss:
             Raw outputs of the network.
         y : (n,) array of int, or (n, outputs) array
             Classes, or targets.
+        sample_weight : (n,) array, optional
+            Weights > 0 of the rows. Default: 1.
 
         Returns
         -------
@@ -109,8 +111,12 @@ class Loss:
         """
         z, y = z.astype(np.float64), y.astype(np.float64).reshape(z.shape)
         each = self._each(z, y)
+        used = ~np.isnan(y) if self.allows_missing else np.ones(y.shape, bool)
+        if sample_weight is not None and used.any():
+            weight = np.broadcast_to(np.reshape(sample_weight, (-1, 1)), y.shape)
+            return float(np.average(each[used], weights=weight[used]))
         if self.allows_missing:
-            each = each[~np.isnan(y)]
+            each = each[used]
         return float(each.mean()) if each.size else 0.0
 
     def _each(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -151,13 +157,16 @@ class SoftmaxCrossEntropy(Loss):
     def __post_init__(self) -> None:
         self._set("label_smoothing", 0, 1, "[)")
 
-    def value(self, z: np.ndarray, y: np.ndarray) -> float:
+    def value(self, z: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
         """Return the mean loss in float64 for raw outputs z (n, classes) and classes y (n,)."""
         log_p = log_softmax(z)
-        own = float(-log_p[np.arange(len(z)), y].mean())
+        own, every = -log_p[np.arange(len(z)), y], log_p
+        if sample_weight is not None:
+            own, every = (np.average(a, axis=0, weights=sample_weight) for a in (own, every))
         if not self.label_smoothing:
-            return own
-        return (1 - self.label_smoothing) * own - self.label_smoothing * float(log_p.mean())
+            return float(own.mean())
+        smoothing = self.label_smoothing
+        return (1 - smoothing) * float(own.mean()) - smoothing * float(every.mean())
 
 
 @dataclass(frozen=True)

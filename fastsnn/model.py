@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,8 +197,15 @@ class Model:
             return (0.5 * (1 + np.tanh(0.5 * z.astype(np.float64)))).astype(np.float32)
         return z if self.targets is None else self.targets.inverse_transform(z)
 
-    def evaluate(self, x: object, y: object, threads: int | None = None) -> dict[str, float]:
-        """Return the metrics on raw features and labels.
+    def evaluate(
+        self,
+        x: object,
+        y: object,
+        threads: int | None = None,
+        names: Iterable[str] | None = None,
+        sample_weight: object = None,
+    ) -> dict[str, float]:
+        """Return the loss and metrics on raw features and labels.
 
         Parameters
         ----------
@@ -211,13 +218,17 @@ class Model:
             one target, in the units of the training data.
         threads : int >= 1, optional
             As for `predict`.
+        names : iterable of str, optional
+            Metrics to compute, such as ``["f1", "auc"]``. Default: all metrics of the task.
+        sample_weight : (n,) array, optional
+            Weights >= 0 of the rows. Default: 1.
 
         Returns
         -------
         dict of str to float
             "loss" (mean loss of the task: softmax or sigmoid cross-entropy, or the mean squared
-            error of standardized targets), and "accuracy" in [0, 1]; or "auc" in [0, 1]; or "rmse"
-            in the units of the training data and "r2". See `fastsnn.metrics.evaluate`.
+            error of standardized targets), and the metrics of the task, such as "accuracy", "auc",
+            or "rmse" in the units of the training data. See `fastsnn.metrics.evaluate`.
 
         Raises
         ------
@@ -230,7 +241,7 @@ class Model:
             y = encode.classes(y, len(x), outputs, self.class_names)
         else:
             y = encode.targets(y, len(x), outputs, self.target_names, self.task == "multitask")
-        return self.judge(self._part(x, y), threads)
+        return self.judge(self._part(x, y), threads, names=names, sample_weight=sample_weight)
 
     def judge(
         self,
@@ -238,8 +249,11 @@ class Model:
         threads: int | None = None,
         x: Placed | None = None,
         loss: Loss | None = None,
+        names: Iterable[str] | None = None,
+        sample_weight: object = None,
     ) -> dict[str, float]:
-        """Return the metrics on a part of a `fastsnn.data.Dataset`, which is already standardized.
+        """Return the loss and metrics on a part of a `fastsnn.data.Dataset`, which is standardized
+        already.
 
         Parameters
         ----------
@@ -251,6 +265,8 @@ class Model:
             Features of the part in device memory, if they were copied there.
         loss : Loss, optional
             Loss that is reported as "loss". Default: that of the task.
+        names, sample_weight : optional
+            As for `evaluate`.
 
         Returns
         -------
@@ -263,16 +279,19 @@ class Model:
             units = self.targets.inverse_transform(z), part.raw_y
         elif self.targets is not None:
             scale = self.targets.scale
-        return metrics.evaluate(self.task, z, part.y, scale, units, loss)
+        return metrics.evaluate(self.task, z, part.y, scale, units, loss, names, sample_weight)
 
     def judge_raw(
-        self, x: np.ndarray, y: np.ndarray, threads: int | None = None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        threads: int | None = None,
+        names: Iterable[str] | None = None,
     ) -> dict[str, float]:
-        """Return the metrics on raw x and y of a `fastsnn.data.Table`, as `evaluate` does.
-
-        The table was read with the names of the model.
+        """Return the loss and metrics on raw x and y of a `fastsnn.data.Table` that was read with
+        the model's names, as `evaluate` does.
         """
-        return self.judge(self._part(self._standardized(x), y), threads)
+        return self.judge(self._part(self._standardized(x), y), threads, names=names)
 
     def _part(self, x: np.ndarray | ByteRows, y: np.ndarray) -> Split:
         if self.targets is None:

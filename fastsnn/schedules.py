@@ -173,7 +173,8 @@ class ReduceOnPlateau(Schedule):
     ----------
     monitor : str
         Key of the records of `Trainer.fit`, such as "validation_loss", "validation_accuracy" or
-        "train_loss". Accuracy, AUC and R2 are maximized; loss and RMSE are minimized.
+        "train_loss"; "validation_NAME" takes any metric of the task. Accuracy, AUC, F1 and R2 are
+        maximized; losses and errors are minimized.
     patience : int >= 1
         Epochs without an improvement before the learning rate is reduced.
     gamma : float in (0, 1)

@@ -1,6 +1,6 @@
 """Choice of the best epoch: comparison of figures, and the copy of the best weights.
 
-Keys of an epoch's record have the form "PART_FIGURE", such as "validation_accuracy".
+Keys of an epoch's record have the form "PART_METRIC", such as "validation_accuracy".
 `metrics.LARGER_IS_BETTER` says which metrics are maximized. NaN means that a metric could not be
 measured; any number is better.
 """
@@ -8,7 +8,7 @@ measured; any number is better.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,19 @@ def larger_is_better(monitor: str, where: str = "monitor") -> bool:
     """
     if not isinstance(monitor, str):
         raise TypeError(f"{where} must be the name of a metric, got {shown(monitor)}")
-    figure = monitor.rsplit("_", 1)[-1]
-    if figure not in LARGER_IS_BETTER:
+    metric = _metric(monitor)
+    if metric is None:
         raise ValueError(
             f"{where} must end in one of {', '.join(LARGER_IS_BETTER)}, got {shown(monitor)}"
         )
-    return LARGER_IS_BETTER[figure]
+    return LARGER_IS_BETTER[metric]
+
+
+def _metric(monitor: str) -> str | None:
+    """Return the longest name of a metric with which a key ends, without its parameter, or None."""
+    key = monitor.partition(":")[0]
+    names = [name for name in LARGER_IS_BETTER if key == name or key.endswith(f"_{name}")]
+    return max(names, key=len, default=None)
 
 
 def beats(value: float, best: float, larger: bool) -> bool:
@@ -62,36 +69,43 @@ def best_index(values: Sequence[float], larger: bool, ties: Sequence[float] | No
 
 def best_epoch(history: Records, monitor: str) -> int:
     """Return the index of the best record by `monitor`; among equal ones that with the lowest loss
-    of the same part, then the first. Raises ValueError if the records have no such key.
+    of the same part, then the first. Earlier records without the key count as NaN. Raises
+    ValueError if the last record has no such key.
     """
-    if monitor not in history[0] or monitor.rsplit("_", 1)[-1] not in LARGER_IS_BETTER:
-        known = [name for name in history[0] if name.rsplit("_", 1)[-1] in LARGER_IS_BETTER]
+    metric = _metric(monitor)
+    if monitor not in history[-1] or metric is None:
+        known = [name for name in history[-1] if _metric(name)]
         raise ValueError(
             f"monitor: one of {', '.join(known)} is required, got {monitor!r}; "
-            "metrics that begin with validation_ need validation_data"
+            "metrics that begin with validation_ need validation_data, and a metric of the task"
         )
-    loss = f"{monitor.rsplit('_', 1)[0]}_loss"
-    values = [record[monitor] for record in history]
+    loss = f"{monitor.partition(':')[0].removesuffix(metric)}loss"
+    values = [record.get(monitor, nan) for record in history]
     return best_index(values, larger_is_better(monitor), [r.get(loss, 0.0) for r in history])
 
 
-def monitor_of(history: Records, task: str, loss: Loss | None = None) -> str | None:
-    """Return the key of the records that chooses the best epoch of a run with this loss (default:
-    that of the task), or None without validation data.
+def monitor_of(
+    history: Records, task: str, loss: Loss | None = None, metric: str | None = None
+) -> str | None:
+    """Return the key of the records that selects the best epoch of a run, or None without
+    validation data.
 
-    It is "validation_loss" if the main metric cannot be measured (AUC with one kind of label).
+    loss: default that of the task. metric: default the main metric of the loss. The key is
+    "validation_loss" if the metric cannot be measured (AUC of rows of one class).
     """
-    name = f"validation_{main_of(loss or suggested(task))}"
+    name = f"validation_{metric or main_of(loss or suggested(task))}"
     if name not in history[0]:
         return None
     return "validation_loss" if isnan(history[0][name]) else name
 
 
-def best_of_run(history: Records, task: str, loss: Loss | None = None) -> int:
+def best_of_run(
+    history: Records, task: str, loss: Loss | None = None, metric: str | None = None
+) -> int:
     """Return the index of the best epoch of a run by `monitor_of`; without validation data, that of
     the last epoch.
     """
-    name = monitor_of(history, task, loss)
+    name = monitor_of(history, task, loss, metric)
     return len(history) - 1 if name is None else best_epoch(history, name)
 
 

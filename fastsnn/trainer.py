@@ -324,8 +324,8 @@ class Trainer:
             - "learning_rate": learning rate of the epoch's last update
             - "seconds": duration of the updates, in seconds, without the evaluation
             - "samples_per_second": rows per second
-            - "validation_loss", "validation_accuracy", ...: the metrics of `evaluate`, in the units
-              of `y`, if there are validation data
+            - "validation_loss", "validation_accuracy", ...: with validation data: the loss, the
+              main metrics of the task, and those that a callback or the schedule monitors
 
         Raises
         ------
@@ -341,28 +341,28 @@ class Trainer:
         )  # fmt: skip
         return history
 
-    def evaluate(self, x: Features, y: ArrayLike) -> dict[str, float]:
-        """Return the loss and other metrics in evaluation mode (without dropout), unweighted.
+    def evaluate(
+        self, x: Features, y: ArrayLike, names: Iterable[str] | None = None,
+        sample_weight: ArrayLike | None = None) -> dict[str, float]:  # fmt: skip
+        """Return the loss and metrics in evaluation mode (without dropout and class weights).
 
         Parameters
         ----------
-        x : (n, features) array or `fastsnn.data.ByteRows`
-        y : (n,) array of int, or (n, outputs) array
+        x, y, sample_weight
             As for `fit`.
+        names : iterable of str, optional
+            Metrics to compute. Default: all metrics of the task.
 
         Returns
         -------
-        dict of str to float
-            "loss"; for classes "accuracy" in [0, 1]; for sigmoid labels "auc", the mean area under
-            the ROC curve over the tasks that have both labels; for regressions "r2", and "rmse" in
-            the units of `y` (standardized, if `y` is; `Model.evaluate` uses those of the data).
+        dict of str to float: "loss" and metrics, in units of `y`, see `fastsnn.metrics.evaluate`.
         """
         rows = batches.checked(self.network, self._loss, x, y)
-        return self._figures(rows.x, rows.y)
+        return self._figures(rows.x, rows.y, names, sample_weight)
 
-    def _figures(self, x: Placed, y: np.ndarray) -> dict[str, float]:
-        z = self.network.forward(x, threads=self.threads)
-        return metrics.evaluate(self._loss.task, z, y, loss=self._loss)
+    def _figures(self, x: Placed, y: np.ndarray, *options: Any) -> dict[str, float]:
+        z, loss = self.network.forward(x, threads=self.threads), self._loss
+        return metrics.evaluate(loss.task, z, y, None, None, loss, *options)
 
     @exclusive
     def state_dict(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:

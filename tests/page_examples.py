@@ -8,7 +8,7 @@ They run in the current folder, which should be empty. Fences:
 
 Without a text fence, a comment states each line that Python prints: `print(x)  # 3`. In expected
 output `...` matches any text. A comment on the line before a fence changes how it runs:
-`% NAME: VALUE` in docs, `<!-- NAME: VALUE -->` in a README:
+`<!-- NAME: VALUE -->`, or `% NAME: VALUE`, which GitHub shows:
 
     skip: REASON    not run; REASON is one of SKIPPED, or "needs PACKAGE" if it is not installed
     fails: CODE     the last command of a shell fence ends with this exit code

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fastsnn import optimizers, schedules
+from fastsnn import metrics, optimizers, schedules
 from fastsnn.kernels import activations, losses, updates
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,8 +14,8 @@ SOURCES = [
     ROOT / "cli.py", *(ROOT / "fastsnn").rglob("*.py"), *(ROOT / "kernels").rglob("*.py"),
 ]  # fmt: skip
 MOST = {
-    "An activation": 4, "A loss": 4, "An optimizer": 4, "A schedule": 1, "A layer": 6,
-    "A data set": 2, "A command-line option": 2,
+    "An activation": 4, "A loss": 4, "An optimizer": 4, "A schedule": 1, "A metric": 1,
+    "A layer": 6, "A data set": 2, "A command-line option": 2,
 }  # fmt: skip
 # Identifiers, in code, of each concept that was added as the document describes.
 ADDED = {
@@ -23,6 +23,7 @@ ADDED = {
     "A loss": [("Huber", "huber"), ("Quantile", "quantile")],
     "An optimizer": [("RMSprop", "rmsprop"), ("Lion", "lion"), ("NAdam", "nadam")],
     "A schedule": [("OneCycle", "onecycle"), ("LogCosine", "logcosine")],
+    "A metric": [("average_precision",)],
     "A data set": [("optdigits", "load_optdigits")],
 }
 
@@ -59,3 +60,4 @@ def test_all_that_was_added_is_in_the_tables():
     assert of["A loss"] <= losses.CODES.keys()
     assert of["An optimizer"] <= updates.CODES.keys() & optimizers.OPTIMIZERS.keys()
     assert of["A schedule"] <= schedules.SCHEDULES.keys()
+    assert of["A metric"] <= metrics.LARGER_IS_BETTER.keys()

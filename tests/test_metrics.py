@@ -3,6 +3,8 @@ and the figures of each task worked out by hand.
 """
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -12,6 +14,8 @@ import fastsnn as fs
 from fastsnn import metrics
 from fastsnn.losses import loss_of
 from fastsnn.metrics import roc_auc
+
+CLASS_METRICS = ["auc", "average_precision", "balanced_accuracy", "f1", "log_loss"]
 
 
 def pairs_auc(score, label):
@@ -75,7 +79,7 @@ def test_classification():
     z = np.array([[2, 1, 0], [0, 3, 1], [1, 0, 5], [4, 0, 0]], np.float32)
     y = np.array([0, 1, 1, 2])
     figures = metrics.evaluate("classification", z, y)
-    assert figures.keys() == {"loss", "accuracy"}
+    assert list(figures) == ["loss", "accuracy", *CLASS_METRICS]
     assert figures["accuracy"] == 0.5
     shares = np.exp(z.astype(np.float64)) / np.exp(z.astype(np.float64)).sum(1, keepdims=True)
     assert figures["loss"] == pytest.approx(-np.log(shares[np.arange(4), y]).mean(), rel=1e-12)
@@ -86,7 +90,7 @@ def test_multitask_leaves_missing_labels_out():
     z = np.array([[1, 0, 3], [2, 1, 1], [3, 2, 2], [4, 3, 0]], np.float32)
     y = np.array([[0, 1, 1], [1, nan, 1], [0, 0, nan], [1, nan, 1]], np.float32)
     figures = metrics.evaluate("multitask", z, y)
-    assert figures.keys() == {"loss", "auc"}
+    assert list(figures) == ["loss", "auc", "accuracy", *CLASS_METRICS[1:]]
     assert figures["auc"] == pytest.approx((0.75 + 0) / 2)  # the last task has one kind of label
     known = ~np.isnan(y)
     z, y = z.astype(np.float64)[known], y[known]
@@ -105,7 +109,7 @@ def test_regression():
     z = np.array([[1, 10], [2, 20], [3, 30]], np.float32)
     y = np.array([[1, 12], [2, 18], [6, 30]], np.float32)
     figures = metrics.evaluate("regression", z, y)
-    assert figures.keys() == {"loss", "rmse", "r2"}
+    assert list(figures) == ["loss", "rmse", "r2", "mae", "pinball"]
     assert figures["loss"] == pytest.approx((0 + 0 + 9 + 4 + 4 + 0) / 6)
     assert figures["rmse"] == pytest.approx(math.sqrt(17 / 6))
     assert figures["r2"] == pytest.approx(1 - 17 / ((4 + 1 + 9) + (64 + 4 + 100)))
@@ -153,3 +157,13 @@ def test_losses_of_large_outputs_stay_finite(z):
     )
     labels = np.array([[0, np.nan]], np.float32)
     assert loss_of("sigmoid_cross_entropy").value(outputs, labels) == pytest.approx(max(z, 0))
+
+
+def test_the_guide_has_a_row_for_each_metric():
+    page = (Path(__file__).parents[1] / "docs" / "howto" / "metrics.md").read_text()
+    for task in metrics.MAIN:
+        section = page.split(f"**{task.capitalize()}.**")[1].split("\n## ")[0].split("\n**")[0]
+        rows = re.findall(r"^\| `(\w+)` \| (larger|smaller) \|", section, re.M)
+        expected = [m for m in metrics.METRICS if m.task == task]
+        words = {True: "larger", False: "smaller"}
+        assert rows == [(m.name, words[m.larger_is_better]) for m in expected]

@@ -58,7 +58,8 @@ def test_history(loss, figures):
         assert record["samples_per_second"] == pytest.approx(40 / record["seconds"])
         assert all(type(value) in (int, float) for value in record.values())
     last = {name: history[-1][f"validation_{name}"] for name in figures}
-    assert trainer.evaluate(x[:20], y[:20]) == last
+    assert trainer.evaluate(x[:20], y[:20], names=figures) == last
+    assert trainer.evaluate(x[:20], y[:20]).items() > last.items()
     assert trainer.step_count == 3 * 3
     assert FIGURES == trainer_of().fit(*problem(), epochs=1)[0].keys()
 

@@ -209,7 +209,8 @@ def diagnose_model(
 
 
 def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None) -> list[Finding]:
-    figures = metrics.evaluate(model.task, model.network.forward(x, threads), y)
+    names = metrics.each_epoch(model.task)
+    figures = metrics.evaluate(model.task, model.network.forward(x, threads), y, names=names)
     largest = 0.0
     if model.task == "classification":
         largest = float(np.bincount(y).max() / len(y))

@@ -104,7 +104,7 @@ def trial(images: Images, epochs: int) -> TrialFunction:
 
 
 def _judged(net: Network, x: ByteRows, y: np.ndarray) -> dict[str, float]:
-    return metrics.evaluate("classification", net.forward(x, threads=1), y)
+    return metrics.evaluate("classification", net.forward(x, threads=1), y, names=["accuracy"])
 
 
 def run(

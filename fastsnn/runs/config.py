@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
+from fastsnn import metrics
 from fastsnn.checks import inputs as check
 from fastsnn.checks.scalars import is_finite, plain, shown
 from fastsnn.data.dataset import TASKS
@@ -156,6 +157,11 @@ class RunConfig:
         None, "Number of epochs.", low=1, most=10**9, default_text=BY_RULE["epochs"],
         settled=True, searched=SEARCH_EPOCHS, changeable=True,
     )  # fmt: skip
+    metric: str | None = option(
+        None, "Validation metric that selects the best epoch and ranks the trainings of a search: "
+        f"{metrics.WORDS}.", metavar="NAME", check=metrics.require, search="shared",
+        default_text="by task: accuracy, auc, rmse; regression with another loss than mse: loss",
+    )  # fmt: skip
     patience: int = option(
         0, "Early stopping: number of epochs without an improvement of the validation metric "
         "after which training stops; 0 disables it.", low=0, most=MOST_UNITS, search="absent",
@@ -227,6 +233,11 @@ class RunConfig:
                 "leave it out, or give another --task"
             )
         return loss
+
+    def require_metric(self, task: str) -> None:
+        """Raise ValueError if the task does not have the metric."""
+        if self.metric is not None:
+            metrics.require(self.metric, task)
 
     def settled(self, rows: int, task: str, independent: float | None = None) -> RunConfig:
         """Return a copy in which every option that is None and depends on the data has a value.

@@ -130,8 +130,10 @@ class LiveProgress(LineProgress):
 
 def main_figure(record: dict[str, Any]) -> tuple[str, float]:
     """Return name and value of an epoch's main validation metric; ("", nan) without one."""
-    for name in FIGURES:
-        if f"validation_{name}" in record:
+    names = [k.removeprefix("validation_") for k in record if k.startswith("validation_")]
+    asked = [name for name in names if name not in ("loss", *FIGURES)]  # with --metric
+    for name in (*asked, *FIGURES):
+        if name in names:
             return name, record[f"validation_{name}"]
     return "", float("nan")
 
@@ -148,7 +150,7 @@ def epoch_line(record: dict[str, Any], epochs: int) -> str:
         f"epoch {record['epoch']:{len(str(epochs))}}/{epochs}",
         f"loss {number(record['train_loss'])}",
         *([] if loss is None else [f"validation loss {number(loss)}"]),
-        *(f"{name} {number(value)}" for name, value in figures.items()),
+        *(f"{label(name)} {number(value)}" for name, value in figures.items()),
         f"{record['samples_per_second']:,.0f} samples/s",
     ]
     return "  ".join(words)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastsnn import checkpoint
+from fastsnn import checkpoint, metrics
 from fastsnn.checks.scalars import shown
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
 from fastsnn.data.standardize import Standardizer
@@ -38,6 +38,7 @@ def evaluate(
     threads: int | None = None,
     progress: Progress | None = None,
     header: bool | None = None,
+    names: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of a model on a named data set or a labelled file; test rows, if present.
 
@@ -45,21 +46,30 @@ def evaluate(
     ----------
     name : name of a data set, or path of a file.
     target, header : as in `read_table`; by default the target columns of the model.
+    names : metrics to compute; by default all of the task.
 
     Returns
     -------
     dict
-        "data", "task", "rows" (number of rows), the metrics, and "note" if the data have one.
+        "data", "task", "rows" (number of rows), the metrics, "undefined" if one is NaN (the
+        reason), and "note" if the data have one.
 
     Raises
     ------
     ValueError
         The data do not fit the model, or are not readable.
     """
+    names = None if names is None else list(names)
+    for metric in names or ():
+        metrics.require(metric, model.task)
     table, rows = labelled(model, name, target, progress, header)
-    figures = model.judge_raw(np.asarray(rows.x), rows.y, threads)
-    note = {} if table.note is None else {"note": table.note}
-    return {"data": name, "task": model.task, "rows": len(rows), **figures, **note}
+    figures = model.judge_raw(np.asarray(rows.x), rows.y, threads, names)
+    reasons = "; ".join(f"{k}: {v}" for k, v in metrics.undefined(model.task, figures).items())
+    more = {"undefined": reasons, "note": table.note}
+    return {
+        "data": name, "task": model.task, "rows": len(rows), **figures,
+        **{key: text for key, text in more.items() if text},
+    }  # fmt: skip
 
 
 def labelled(

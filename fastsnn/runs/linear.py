@@ -21,12 +21,13 @@ MARGIN = 0.02  # r2; smaller differences are noise, even on linear data
 def advice(config: RunConfig, dataset: Dataset, figures: dict[str, Any]) -> str | None:
     """Return a warning if the validation r2 is below that of a linear fit or of the mean.
 
-    The warning names the options to try. None if there is nothing to report, or if the loss selects
-    the best epoch by another metric. figures: metrics of the best epoch.
+    The warning names the options to try. None if there is nothing to report, or if another metric
+    selects the best epoch. figures: metrics of the best epoch.
     """
     r2: float = figures.get("validation_r2", float("nan"))
     assert config.layers is not None  # the options are settled
-    if isnan(r2) or metrics.main_of(config.made_loss(dataset.task)) == "loss":
+    selects = config.metric or metrics.main_of(config.made_loss(dataset.task))
+    if isnan(r2) or selects not in ("rmse", "r2"):
         return _too_few(dataset)
     fit = validation_r2(dataset)
     if fit is not None and r2 < fit - MARGIN:

@@ -42,7 +42,7 @@ SYNONYMS = {
     "save": ("out",), "dir": ("out",), "folder": ("out",), "continue": ("resume",),
     "jobs": ("workers", "threads"), "n-jobs": ("workers", "threads"),
     "cpus": ("workers", "threads"), "n-trials": ("trials",), "num-trials": ("trials",),
-    "scoring": ("metric",), "objective": ("metric",),
+    "scoring": ("metric",), "monitor": ("metric",), "objective": ("metric",),
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsnn import checkpoint, data, methods, schedules
+from fastsnn import checkpoint, data, methods, metrics, schedules
 from fastsnn.data import is_named
 from fastsnn.engine import backends, cpu
 from fastsnn.engine import threads as processors
@@ -28,7 +28,6 @@ from fastsnn.runs.independent import settled
 from fastsnn.runs.keeper import Keeper
 from fastsnn.runs.slow import SlowEpochs
 from fastsnn.runs.stored import load_run
-from fastsnn.selection import best_of_run
 from fastsnn.storage import files
 from fastsnn.trainer import Trainer
 
@@ -160,13 +159,13 @@ def _finish(
     start: float,
 ) -> dict[str, Any]:
     report(_describe(config, dataset, model, trainer, folder))
-    keeper = Keeper(folder, config, dataset, model, trainer.threads)
+    callbacks, schedule = list(callbacks), _schedule(config, dataset)
+    keeper = Keeper(folder, config, dataset, model, trainer.threads, [*callbacks, schedule])
     keeper.saved = len(history)
     compile_s = 0.0
     try:
         if not history or not keeper.finished(history):
             compile_s = trainer.load_kernels(report)
-            schedule = _schedule(config, dataset)
             assert config.epochs is not None and config.batch_size is not None  # they are settled
             trainer.fit(
                 dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
@@ -176,7 +175,7 @@ def _finish(
     except FloatingPointError as error:
         kept = "no epoch was finished, so no model was stored"
         if history:
-            chosen = best_of_run(history, model.task, keeper.loss) + 1
+            chosen = keeper.best(history) + 1
             kept = f"the best model, of epoch {chosen}, is stored in {folder.model}"
         raise FloatingPointError(f"{error}; {kept}") from error
     except KeyboardInterrupt:
@@ -184,30 +183,33 @@ def _finish(
             f"interrupted; the state after epoch {keeper.saved} is stored in {folder.last}; "
             f"continue with: fastsnn train --resume --out {folder.path}"
         ) from None
-    result = _result(folder, config, dataset, trainer, history, compile_s, start)
+    result = _result(keeper, trainer, history, compile_s, start)
+    for name, reason in metrics.undefined(model.task, keeper.selecting(history)).items():
+        report(
+            f"warning: {name} is not defined for the validation rows ({reason}); the best epoch "
+            "was selected by the validation loss"
+        )
     if warning := linear.advice(config, dataset, result):
         report(warning)
     return result
 
 
 def _result(
-    folder: RunFolder,
-    config: RunConfig,
-    dataset: data.Dataset,
+    keeper: Keeper,
     trainer: Trainer,
     history: list[dict[str, Any]],
     compile_s: float,
     start: float,
 ) -> dict[str, Any]:
-    loss = config.made_loss(dataset.task)
-    chosen = best_of_run(history, dataset.task, loss)
+    folder, config, dataset = keeper.folder, keeper.config, keeper.dataset
+    chosen = keeper.best(history)
     folder.require_model()
     model = checkpoint.load_model(folder.model)
     if config.backend == "cuda":
         model.network.to_device()
     figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
     if dataset.test is not None:
-        test = model.judge(dataset.test, trainer.threads, loss=loss)
+        test = model.judge(dataset.test, trainer.threads, None, keeper.loss, keeper.names)
         figures |= {f"test_{name}": value for name, value in test.items()}
     return {
         "data": config.data,
@@ -275,11 +277,13 @@ def _load(
             dtype=dtype, header=config.header,
             class_names=None if is_named(config.data) else class_names,
         )  # fmt: skip
-    if config.patience and dataset.validation is None:
-        raise ValueError(
-            f"patience: early stopping requires validation data, got patience {config.patience} "
-            "and no validation data; give a --validation above 0"
-        )
+    config.require_metric(dataset.task)
+    for name, needs in (("patience", "early stopping"), ("metric", "selecting the best epoch")):
+        if getattr(config, name) and dataset.validation is None:
+            raise ValueError(
+                f"{name}: {needs} requires validation data, got {name} {getattr(config, name)} "
+                "and no validation data; give a --validation above 0"
+            )
     return dataset
 
 

@@ -32,7 +32,7 @@ def load_run(
         config = RunConfig.from_dict(options)
         config.require_settled()
         _require_state(state[0], config, len(checkpoint.trained(model.network)))
-        _require_figures(history, model.task)
+        _require_figures(history, model.task, config.metric)
     return model, state, history, config
 
 
@@ -46,11 +46,11 @@ def _require_state(arrays: Mapping[str, np.ndarray], config: RunConfig, n_tensor
         )
 
 
-def _require_figures(records: list[dict[str, Any]], task: str) -> None:
+def _require_figures(records: list[dict[str, Any]], task: str, metric: str | None) -> None:
     """Raise ValueError if the history lacks a metric that resuming needs."""
     needed = ["train_loss", *MEASURED]
     if records and any(name.startswith("validation_") for name in records[0]):
-        needed += ["validation_loss", f"validation_{MAIN[task]}"]
+        needed += ["validation_loss", f"validation_{metric or MAIN[task]}"]
     for name in needed:
         if records and name not in records[0]:
             raise ValueError(f"history: {name} is required in each epoch")

@@ -90,11 +90,12 @@ def search_runs(
     fixed["data"] = config.data
     _require_usable(fixed, space, sampler)
     dataset = load(config, download)
+    if metric is not None:
+        metrics.require(metric, dataset.task)
     protocol = replace(
         base, epochs=cast(int, config.epochs), validation=config.validation, maximize=None,
         metric=metric or metrics.main_of(config.made_loss(dataset.task)),
     )  # fmt: skip
-    _require_measured(dataset, protocol.metric)
     cpu.load_kernels(1, report=report)
     folder = Path(out or RunFolder.create(None, Path(config.data).name.split(".")[0]).path)
     report(
@@ -122,7 +123,7 @@ def search_runs(
         "seconds": found.seconds,
         "busy": found.busy,
         "folder": str(folder),
-        "command": command_line({**fixed, **best.options}),
+        "command": command_line({**fixed, **best.options, "metric": metric}),
         "best": best.record(),
         "table": [trial.record() for trial in found.ranked[:SHOWN]],
     }
@@ -156,17 +157,6 @@ def _require_usable(fixed: Mapping[str, Any], space: spaces.Space, sampler: str)
     for name, values in space.items():
         for value in (values.low, values.high) if isinstance(values, spaces.Range) else values:
             RunConfig(**{**fixed, name: value})
-
-
-def _require_measured(dataset: Dataset, metric: str) -> None:
-    """Raise ValueError if the task has no such metric."""
-    held = held_back(dataset)
-    constant = np.zeros((len(held), dataset.n_outputs), np.float32)
-    known = metrics.evaluate(dataset.task, constant, held.y)
-    if metric not in known:
-        raise ValueError(
-            f"metric: must be one of {', '.join(known)} for {dataset.task}, got {metric!r}"
-        )
 
 
 def _sizes(config: RunConfig) -> dict[str, Any]:

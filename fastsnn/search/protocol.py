@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastsnn import metrics
 from fastsnn.checks.scalars import number, plain, shown
 from fastsnn.deprecated import renamed
-from fastsnn.metrics import LARGER_IS_BETTER
 from fastsnn.runs.defaults import SEARCH_EPOCHS, SEARCH_VALIDATION
 from fastsnn.search.trial import Trial, is_number
-from fastsnn.selection import BestWeights, beats, best_index
+from fastsnn.selection import BestWeights, beats, best_index, larger_is_better
 from fastsnn.trainer import Trainer
 
 
@@ -39,10 +39,10 @@ class ModelSelection:
     validation : float in [0, 1)
         Fraction of the training rows to hold out, if the data have no validation part.
     metric : str
-        Validation metric to smooth: "accuracy", "auc", "loss", "rmse", "r2", or another name, for
-        which `maximize` is required.
+        Validation metric to smooth: "loss" or a metric of the task, see `fastsnn.metrics`; or
+        another name, for which `maximize` is required.
     maximize : bool, optional
-        True if larger values are better. By default as known for the five metrics.
+        True if larger values are better. By default as known for the metric.
 
     Raises
     ------
@@ -78,12 +78,12 @@ class ModelSelection:
                 f"{shown(self.metric)} and {shown(self.maximize)}"
             )
         if self.maximize is None:
-            if self.metric not in LARGER_IS_BETTER:
-                raise ValueError(
-                    f"ModelSelection: metric must be one of {', '.join(LARGER_IS_BETTER)}, got "
-                    f"{shown(self.metric)}; for another metric, give maximize=True or False"
-                )
-            object.__setattr__(self, "maximize", LARGER_IS_BETTER[self.metric])
+            try:
+                metrics.require(self.metric, where="ModelSelection: metric")
+            except ValueError as error:
+                hint = "for another metric, give maximize=True or False"
+                raise ValueError(f"{error}; {hint}") from None
+            object.__setattr__(self, "maximize", larger_is_better(self.metric))
 
     def smooth(self, curve: Sequence[float]) -> np.ndarray:
         """Return the moving average of a curve.
@@ -192,6 +192,8 @@ class BestEpoch:
         Selected epoch, counted from 1; valid after the training.
     value : float
         Smoothed metric of that epoch; NaN if no window was finite.
+    monitor : str
+        "validation_METRIC", which `Trainer.fit` evaluates after each epoch.
 
     Raises
     ------
@@ -200,7 +202,7 @@ class BestEpoch:
     """
 
     def __init__(self, protocol: ModelSelection):
-        self.protocol = protocol
+        self.protocol, self.monitor = protocol, f"validation_{protocol.metric}"
         self.epoch, self.value = 0, nan
         self._best = BestWeights()
 
@@ -210,7 +212,7 @@ class BestEpoch:
         self._window = min(self.protocol.window, epochs)
 
     def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
-        name = f"validation_{self.protocol.metric}"
+        name = self.monitor
         if name not in history[-1]:
             known = ", ".join(k for k in history[-1] if k.startswith("validation_")) or "none"
             raise ValueError(
@@ -226,8 +228,8 @@ class BestEpoch:
 
     def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
         if not self._best.restore(trainer.network.buffer):  # no window was full and finite
-            name = f"validation_{self.protocol.metric}"
-            self.epoch, self.value = self.protocol.best_epoch([r[name] for r in history])
+            curve = [record[self.monitor] for record in history]
+            self.epoch, self.value = self.protocol.best_epoch(curve)
 
     def figures(self) -> dict[str, float]:
         """Return {"score": smoothed value, "epoch": selected epoch} as figures of a trial."""

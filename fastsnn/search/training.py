@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastsnn import data
+from fastsnn import data, metrics
 from fastsnn.data.dataset import Split
 from fastsnn.engine.locks import Lock
 from fastsnn.losses import loss_of
@@ -47,9 +47,10 @@ class RunTrial:
         model, trainer, schedule = run.build(config, dataset)
         assert config.epochs is not None and config.batch_size is not None  # set by `settled`
         chosen = BestEpoch(self.protocol)
+        names = metrics.each_epoch(dataset.task, [chosen, schedule])
         history = trainer.fit(
             dataset.train.x, dataset.train.y, config.epochs, config.batch_size,
-            callbacks=[_Judge(model, held_back(dataset)), chosen, _Reporter(report)],
+            callbacks=[_Judge(model, held_back(dataset), names), chosen, _Reporter(report)],
             schedule=schedule,
         )  # fmt: skip
         figures = chosen.figures()
@@ -57,7 +58,7 @@ class RunTrial:
             if name.startswith(("train_", "validation_")):
                 figures[name] = value
         if dataset.test is not None:
-            test = model.judge(dataset.test, threads=1, loss=loss_of(trainer.loss))
+            test = model.judge(dataset.test, 1, None, loss_of(trainer.loss), names)
             figures |= {f"test_{name}": value for name, value in test.items()}
         return figures
 
@@ -103,11 +104,12 @@ def held_back(dataset: data.Dataset) -> data.Split:
 class _Judge:
     """Callback that adds the validation metrics, in units of the data, to each epoch's record."""
 
-    def __init__(self, model: Model, held: Split) -> None:
-        self.model, self.held = model, held
+    def __init__(self, model: Model, held: Split, names: list[str]) -> None:
+        self.model, self.held, self.names = model, held, names
 
     def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> None:
-        figures = self.model.judge(self.held, trainer.threads, loss=loss_of(trainer.loss))
+        loss = loss_of(trainer.loss)
+        figures = self.model.judge(self.held, trainer.threads, None, loss, self.names)
         history[-1] |= {f"validation_{name}": value for name, value in figures.items()}
 
 
