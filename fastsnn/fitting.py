@@ -171,8 +171,9 @@ def fit(
     held = None
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            parts = "; write (part.x, part.y)" if hasattr(validation_data, "raw_y") else ""
             raise TypeError(
-                f"fit: validation_data must be (x, y), got {type(validation_data).__name__}"
+                f"fit: validation_data must be (x, y), got {type(validation_data).__name__}{parts}"
             )
         try:
             held = batches.checked(network, loss, *validation_data)
@@ -190,6 +191,12 @@ def fit(
     placed = trainer._engine.place(data)
     validation = None if held is None else (network._placed(held.x), held.y)
     called = list(callbacks)
+    for one in called:
+        if isinstance(one, type):
+            name = one.__name__
+            raise TypeError(
+                f"fit: callbacks must be instances, got the class {name}; write {name}()"
+            )
     names = metrics.each_epoch(loss.task, [*called, schedule])
     plan = Plan(
         epochs, batch_size, schedule, called, placed, rows.x, n_rows - alone, validation, names

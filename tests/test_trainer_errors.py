@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
+from fastsnn.data import Split
 from fastsnn import losses, optimizers
 from fastsnn.schedules import Schedule
 
@@ -377,6 +378,8 @@ def test_network_state(name):
     [
         ({"validation_data": X}, "fit: validation_data must be (x, y), got ndarray"),
         ({"validation_data": (X,)}, "fit: validation_data must be (x, y), got tuple"),
+        ({"validation_data": Split(X, X)}, "got Split; write (part.x, part.y)"),
+        ({"callbacks": [fs.EarlyStopping]}, "got the class EarlyStopping; write EarlyStopping()"),
         ({"callbacks": fs.EarlyStopping("train_loss")}, "got EarlyStopping; write [callback]"),
         ({"schedule": "cosine"}, "fit: schedule must be one of fastsnn.schedules, got 'cosine'"),
         (

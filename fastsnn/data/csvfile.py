@@ -268,5 +268,5 @@ def _require_numbers(
             raise delimiters.decimal_comma(where, row[i])
         raise ValueError(
             f"{where}: must be a finite number, got {shown(row[i])}; fill in or drop missing "
-            f"values, encode text as numbers, or name the column as the target{hint}"
+            f"values, encode text as numbers, remove the column, or name it as the target{hint}"
         )
