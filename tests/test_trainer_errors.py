@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fastsnn as fs
-from fastsnn.data import Split
 from fastsnn import losses, optimizers
+from fastsnn.data import Split
 from fastsnn.schedules import Schedule
 
 NAN, INF = float("nan"), float("inf")
@@ -388,7 +388,16 @@ def test_network_state(name):
         ),
         ({"schedule": Schedule()}, "fit: schedule must be one of fastsnn.schedules, got <"),
     ],
-    ids=["an array", "x alone", "one callback", "a text", "a class", "the base class"],
+    ids=[
+        "an array",
+        "x alone",
+        "a part",
+        "a callback class",
+        "one callback",
+        "a text",
+        "a class",
+        "the base class",
+    ],
 )
 def test_invalid_options_of_fit(options, text):
     with pytest.raises(TypeError) as caught:
