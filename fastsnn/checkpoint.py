@@ -54,8 +54,21 @@ def save_training(
 def to_bytes(model: Model, state: State | None = None) -> bytes:
     """Return the content of a model file.
 
-    state: what `Trainer.state_dict` returned, to be stored, too. Raises FloatingPointError for NaN
-    and infinity.
+    Parameters
+    ----------
+    model : Model
+    state : tuple, optional
+        Result of `Trainer.state_dict`, which is stored as well. Default: none.
+
+    Returns
+    -------
+    bytes
+        For `from_bytes`.
+
+    Raises
+    ------
+    FloatingPointError
+        If a parameter or the state has NaN or infinity.
     """
     return modelfile.content(
         "model", *(model._contents() if state is None else _training(model, state))
@@ -63,7 +76,24 @@ def to_bytes(model: Model, state: State | None = None) -> bytes:
 
 
 def from_bytes(content: bytes) -> tuple[Model, State | None]:
-    """Return the arguments of `to_bytes` from its result. Raises ValueError for damaged content."""
+    """Return the model and the trainer's state from the content of a model file.
+
+    Parameters
+    ----------
+    content : bytes
+        Result of `to_bytes`.
+
+    Returns
+    -------
+    model : Model
+    state : tuple or None
+        Arguments of `Trainer.load_state_dict`; None if no state was stored.
+
+    Raises
+    ------
+    ValueError
+        If the content is damaged.
+    """
     tensors, description = modelfile.parse("model", content)
     model = _model("model", tensors, description)
     if "trainer" not in description:
@@ -123,7 +153,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Raises
     ------
     ValueError
-        As `load`; and for the file of a network alone, written by `Network.save`.
+        If there is no such file, or fastsnn did not write it, or it is damaged, or its format is
+        newer than this version; or if it holds a network alone, written by `Network.save`.
     RuntimeError
         If the file cannot be read.
 

@@ -26,12 +26,13 @@ class Callback:
     """The interface of a callback, with methods that do nothing.
 
     `Trainer.fit` calls each callback in the order of its list. It accepts any object and calls
-    those of the four methods that exist; deriving from this class is optional.
+    those of the methods `on_fit_start`, `on_batch_end`, `on_epoch_end` and `on_fit_end` that exist;
+    deriving from this class is optional.
 
     Callbacks run in the thread that called `fit`, which holds the trainer's lock. They may call
     the trainer, set `trainer.optimizer` and change the record of the last epoch. They must not wait
-    for another thread that calls this trainer: that thread waits for the end of `fit`. An exception
-    in a callback ends `fit`.
+    for another thread that calls this trainer: that thread waits for the end of `fit`, which is a
+    deadlock. An exception in a callback ends `fit`; `on_fit_end` is then not called.
 
     A callback that reads a metric which is not in every record, such as "validation_f1", names it
     in an attribute `monitor`. `fit` then evaluates it after each epoch.

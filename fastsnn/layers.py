@@ -24,7 +24,7 @@ __all__ = [  # in the order of error messages
 
 @dataclass(frozen=True)
 class Layer:
-    """Base class of all layers."""
+    """Base class of all layers. Wrong options raise TypeError or ValueError."""
 
 
 class Activation(Layer):
@@ -93,7 +93,7 @@ class SELU(Activation):
     """Scaled exponential linear unit (Klambauer et al. 2017, eq. 2), ``torch.nn.SELU``::
 
         y = lambda z                        if z > 0
-        y = lambda alpha (exp(z) - 1)       else
+        y = lambda alpha (exp(z) - 1)       otherwise
 
     For the default fixed point, alpha = 1.67326324 and lambda = 1.05070099.
 
@@ -208,8 +208,9 @@ class Dropping(Layer):
 
 
 class AlphaDropout(Dropping):
-    """Dropout that keeps mean and variance at the fixed point of the SELU before it (Klambauer et
-    al. 2017, section "New Dropout Technique"), ``torch.nn.AlphaDropout``.
+    """Dropout that preserves the mean and variance of its inputs if they are at the fixed point of
+    the preceding SELU (Klambauer et al. 2017, section "New Dropout Technique"),
+    ``torch.nn.AlphaDropout``.
 
     In training, each element becomes alpha' = -lambda alpha = -1.7581 with probability `rate`;
     every element x is then mapped to affine_a x + affine_b. With q = 1 - rate, for mean 0 and
@@ -230,8 +231,7 @@ class AlphaDropout(Dropping):
     Parameters
     ----------
     rate : float in [0, 1)
-        Probability of dropping an element, not of keeping it; PyTorch's `p`. 0 makes the layer the
-        identity.
+        Probability of dropping an element, not of keeping it (PyTorch's `p`). 0: the identity.
     """
 
     _dropout = "alpha"
@@ -246,8 +246,7 @@ class Dropout(Dropping):
     Parameters
     ----------
     rate : float in [0, 1)
-        Probability of dropping an element, not of keeping it; PyTorch's `p`. 0 makes the layer the
-        identity.
+        Probability of dropping an element, not of keeping it (PyTorch's `p`). 0: the identity.
     """
 
     _dropout = "plain"

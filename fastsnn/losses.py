@@ -62,7 +62,10 @@ class Loss:
 
     @property
     def spec(self) -> str:
-        """Name, with the parameter unless it is the default, such as "huber" or "huber:0.5"."""
+        """Name and parameter as `Trainer(loss=)` takes them, such as "huber:0.5".
+
+        The name alone, such as "huber", if the parameter has its default or there is none.
+        """
         return self.name if self == type(self)() else f"{self.name}:{self._parameter!r}"
 
     @property
@@ -73,7 +76,10 @@ class Loss:
 
     @property
     def allows_missing(self) -> bool:
-        """True if the targets are in [0, 1], or NaN for a missing label; else they are finite."""
+        """True if a target may be NaN, which marks a missing label and is left out of the loss.
+
+        The other targets are then in [0, 1]. False if all targets must be finite.
+        """
         labels: bool = kernels.LOSSES[self.name].targets == kernels.LABELS
         return labels
 
@@ -102,7 +108,7 @@ class Loss:
         y : (n,) array of int, or (n, outputs) array
             Classes, or targets.
         sample_weight : (n,) array, optional
-            Weights > 0 of the rows. Default: 1.
+            Weights >= 0 of the rows, not all 0. Default: 1.
 
         Returns
         -------
@@ -158,7 +164,10 @@ class SoftmaxCrossEntropy(Loss):
         self._set("label_smoothing", 0, 1, "[)")
 
     def value(self, z: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-        """Return the mean loss in float64 for raw outputs z (n, classes) and classes y (n,)."""
+        """Return the mean loss in float64 for raw outputs z (n, classes) and classes y (n,).
+
+        sample_weight: weights >= 0 of the rows (n,), not all 0. Default: 1.
+        """
         log_p = log_softmax(z)
         own, every = -log_p[np.arange(len(z)), y], log_p
         if sample_weight is not None:
@@ -173,7 +182,7 @@ class SoftmaxCrossEntropy(Loss):
 class SigmoidCrossEntropy(Loss):
     """Binary cross-entropy of the sigmoid, for several tasks: ``torch.nn.BCEWithLogitsLoss``.
 
-    For labels y (n, outputs) in [0, 1], NaN where a label is missing::
+    For raw outputs z (n, outputs) and labels y (n, outputs) in [0, 1], or NaN if missing::
 
         loss = -y log sigmoid(z) - (1 - y) log sigmoid(-z)
 
@@ -193,7 +202,7 @@ class SigmoidCrossEntropy(Loss):
 class MSE(Loss):
     """Mean squared error: ``torch.nn.MSELoss``.
 
-    For targets y (n, outputs)::
+    For raw outputs z and targets y, both (n, outputs)::
 
         loss = (z - y)^2
 
@@ -212,10 +221,10 @@ class MSE(Loss):
 class Huber(Loss):
     """Huber loss (Huber 1964): ``torch.nn.HuberLoss``.
 
-    For targets y (n, outputs) and d = abs(z - y)::
+    For raw outputs z and targets y, both (n, outputs), and d = abs(z - y)::
 
         loss = d^2 / 2                    if d <= delta
-        loss = delta (d - delta / 2)      else
+        loss = delta (d - delta / 2)      otherwise
 
     averaged over rows and outputs.
 
@@ -250,7 +259,7 @@ class Huber(Loss):
 class Quantile(Loss):
     """Quantile (pinball) loss (Koenker & Bassett 1978).
 
-    For targets y (n, outputs) and d = y - z::
+    For raw outputs z and targets y, both (n, outputs), and d = y - z::
 
         loss = max(q d, (q - 1) d)
 
@@ -344,7 +353,7 @@ def check_targets(
 
 
 def log_softmax(z: np.ndarray) -> np.ndarray:
-    """Return log softmax of each row of z (n, outputs), computed in float64."""
+    """Return the log softmax of each row: z (n, outputs) float -> float64 (n, outputs)."""
     z = z.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     log_p: np.ndarray = z - np.log(np.exp(z).sum(axis=1, keepdims=True))

@@ -19,7 +19,7 @@ from fastsnn.losses import Loss, log_softmax, suggested
 
 # The metric that selects the best epoch, by task.
 MAIN = {"classification": "accuracy", "multitask": "auc", "regression": "rmse"}
-Weight = np.ndarray | None  # (n,) weights > 0 of the rows; None: 1
+Weight = np.ndarray | None  # (n,) weights >= 0 of the rows; None: 1
 Area = Callable[[np.ndarray, np.ndarray, Weight], float]
 
 
@@ -57,14 +57,16 @@ def roc_auc(score: np.ndarray, label: np.ndarray, weight: Weight = None) -> floa
     Parameters
     ----------
     score : (n,) array
-    label : (n,) array
-        Positive if > 0.5.
+        Scores of the rows; larger means more probably positive.
+    label : (n,) array of 0 and 1
+        1 for a positive row. Values between are positive if > 0.5.
     weight : (n,) array, optional
+        Weights >= 0 of the rows. Default: 1.
 
     Returns
     -------
     float
-        In [0, 1]; NaN if one of the two classes is missing.
+        In [0, 1]; NaN if one of the two classes has no rows or a total weight of 0.
 
     Examples
     --------
@@ -82,7 +84,8 @@ def average_precision(score: np.ndarray, label: np.ndarray, weight: Weight = Non
     """Return the average precision: sum_i (R_i - R_(i-1)) P_i over the thresholds i from high to
     low, with recall R_i and precision P_i of the rows whose score is at least the threshold.
 
-    The arguments are those of `roc_auc`. The result is in [0, 1]; NaN if there is no positive.
+    The arguments are those of `roc_auc`, all (n,): score, label (0 and 1), and weight >= 0. The
+    result is in [0, 1]; NaN if there is no positive row or their total weight is 0.
 
     Examples
     --------
@@ -273,7 +276,7 @@ def require(name: str, task: str | None = None, where: str = "metric:") -> None:
 
 
 def each_epoch(task: str, callbacks: Iterable[object] = (), *more: str) -> list[str]:
-    """Return the names of the validation metrics in the records of a training.
+    """Return the names of the validation metrics in the records of a training run.
 
     These are the rows with `each_epoch`, `more`, and metrics of the task that are monitored: the
     attribute `monitor` of callbacks and schedules, such as "validation_f1".
@@ -297,11 +300,11 @@ def undefined(task: str, figures: dict[str, Any]) -> dict[str, str]:
 
 
 def main_of(loss: Loss) -> str:
-    """Return the name of the metric that selects the best epoch of a run with this loss.
+    """Return the name of the default validation metric for this loss, which selects the best epoch.
 
-    It is the main metric of the task, `MAIN`. For a regression with another loss than the mean
-    squared error it is "loss", because predictions that minimize that loss may have a large root
-    mean squared error.
+    This is "accuracy", "auc" or "rmse" by task (`MAIN`), and "loss" for a regression loss other
+    than the mean squared error: predictions that minimize such a loss may have a large root mean
+    squared error.
     """
     other = loss.task == "regression" and loss != suggested(loss.task)
     return "loss" if other else MAIN[loss.task]

@@ -288,8 +288,23 @@ class Model:
         threads: int | None = None,
         names: Iterable[str] | None = None,
     ) -> dict[str, float]:
-        """Return the loss and metrics on raw x and y of a `fastsnn.data.Table` that was read with
-        the model's names, as `evaluate` does.
+        """Return the loss and metrics on a part of a `fastsnn.data.Table`, as `evaluate` does.
+
+        Parameters
+        ----------
+        x : (n, features) array
+            Features in the units of the file, in the order of the model's `feature_names`.
+        y : array
+            As in `fastsnn.data.Table`; class numbers are those of the model's `class_names`.
+        threads : int >= 1, optional
+            As for `predict`.
+        names : iterable of str, optional
+            Metrics to compute, as for `evaluate`.
+
+        Returns
+        -------
+        dict of str to float
+            As `evaluate`.
         """
         return self.judge(self._part(self._standardized(x), y), threads, names=names)
 

@@ -3,7 +3,8 @@
 In the formulas, p is a parameter, g its gradient of the mean loss, and t the number of the update,
 from 1. All parameters are updated alike, biases included. Weight decay means L2 regularization
 added to the gradient (``g + weight_decay * p``), unless the class says that it is decoupled.
-Updates are computed in float32. Wrong options raise TypeError or ValueError.
+Updates are computed in float32. Wrong options raise TypeError or ValueError. The default learning
+rate of `fastsnn train` differs: it is `run_learning_rate`.
 
 Each class names a row of `kernels/updates.py`, which has the formula of one element, and computes
 the scalars of an update. To add one: a row there if no formula fits, a class here, and its name in
@@ -94,7 +95,8 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent: ``torch.optim.SGD``, without dampening. m starts at 0::
+    """Stochastic gradient descent: ``torch.optim.SGD``, without dampening. For parameter p and
+    gradient g; m starts at 0::
 
         g = g + weight_decay p
         m = momentum m + g
@@ -142,7 +144,8 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, algorithm 1): ``torch.optim.Adam``. m and v start at 0::
+    """Adam (Kingma & Ba 2015, algorithm 1): ``torch.optim.Adam``. For parameter p, gradient g and
+    update number t, from 1; m and v start at 0::
 
         g = g + weight_decay p
         m = beta1 m + (1 - beta1) g
@@ -194,7 +197,8 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): ``torch.optim.AdamW``::
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): ``torch.optim.AdamW``. For
+    parameter p, gradient g and update number t, from 1; m and v start at 0::
 
         m = beta1 m + (1 - beta1) g
         v = beta2 v + (1 - beta2) g^2
@@ -203,14 +207,10 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate : float in [0, 1e30)
-        Step size, multiplied by the factor of the schedule.
-    beta1, beta2 : float in [0, 1)
-        Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
-    eps : float >= 0
-        Added to the denominator.
+    learning_rate, beta1, beta2, eps
+        As for `Adam`.
     weight_decay : float >= 0
-        Decoupled from the gradient. The learning rate includes the schedule's factor.
+        Decoupled: multiplied by the current learning rate, schedule factor included.
     """
 
     decoupled: ClassVar[bool] = True
@@ -224,7 +224,7 @@ class AdamW(Adam):
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
     """RMSprop (Hinton 2012, "Neural Networks for Machine Learning", lecture 6e):
-    ``torch.optim.RMSprop``, not centered. v and m start at 0::
+    ``torch.optim.RMSprop``, not centered. For parameter p and gradient g; v and m start at 0::
 
         g = g + weight_decay p
         v = alpha v + (1 - alpha) g^2
@@ -273,7 +273,7 @@ class RMSprop(Optimizer):
 @dataclass(frozen=True)
 class Lion(Optimizer):
     """Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", algorithm 2), with
-    decoupled weight decay; PyTorch has no such optimizer. m starts at 0::
+    decoupled weight decay; not in PyTorch. For parameter p and gradient g; m starts at 0::
 
         p = p (1 - learning_rate weight_decay) - learning_rate sign(beta1 m + (1 - beta1) g)
         m = beta2 m + (1 - beta2) g
@@ -290,7 +290,7 @@ class Lion(Optimizer):
     beta2 : float in [0, 1)
         Decay rate of the running mean of gradients.
     weight_decay : float >= 0
-        Decoupled from the gradient. The learning rate includes the schedule's factor.
+        Decoupled: multiplied by the current learning rate, schedule factor included.
     """
 
     learning_rate: float = 1e-4
@@ -316,8 +316,8 @@ class Lion(Optimizer):
 
 @dataclass(frozen=True)
 class NAdam(Optimizer):
-    """NAdam (Dozat 2016, "Incorporating Nesterov Momentum into Adam"): ``torch.optim.NAdam``. m and
-    v start at 0::
+    """NAdam (Dozat 2016, "Incorporating Nesterov Momentum into Adam"): ``torch.optim.NAdam``. For
+    parameter p, gradient g and update number t, from 1; m and v start at 0::
 
         mu[t] = beta1 (1 - 0.96^(t momentum_decay) / 2)
         M[t] = mu[1] mu[2] ... mu[t]

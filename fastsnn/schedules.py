@@ -38,9 +38,10 @@ def _fractions(schedule: Schedule, **ends: str) -> None:
 
 
 class Schedule:
-    """Base class of schedules. Each is a frozen dataclass whose options all have defaults.
+    """Base class of schedules, which are frozen dataclasses. All fields have defaults.
 
-    `Trainer.fit` accepts any object with a method `factor`; deriving from this class is optional.
+    `Trainer.fit` accepts any object with a method ``factor(step, n_steps, history)``; deriving from
+    this class is optional.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class Schedule:
     open_ended: ClassVar[bool] = False
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Return the factor on the learning rate of one update.
+        """Return the learning-rate factor for update `step` (from 0) of `n_steps`.
 
         Parameters
         ----------
@@ -65,6 +66,7 @@ class Schedule:
         Returns
         -------
         float >= 0
+            In [0, 1] for the schedules of this module.
         """
         raise NotImplementedError
 
@@ -83,7 +85,7 @@ class Constant(Schedule):
     open_ended: ClassVar[bool] = True
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Return 1.0. Arguments as in `Schedule.factor`."""
+        """Return 1.0 for every update. The arguments are those of `Schedule.factor`."""
         return 1.0
 
 
@@ -115,7 +117,10 @@ class StepDecay(Schedule):
         _fractions(self, every="(]", gamma="(]")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Return the factor for update `step` of `n_steps`; `history` is not used."""
+        """Return the learning-rate factor in [0, 1] for update `step` (from 0) of `n_steps`.
+
+        `history` is not used.
+        """
         passed = min(step / n_steps / self.every, MOST_DROPS)
         return self.gamma ** int(passed + 1e-9)  # 3 / 10 / 0.1 is a little less than 3
 
@@ -127,7 +132,7 @@ class CosineDecay(Schedule):
     ramp = warmup * n_steps::
 
         factor = (step + 1) / (ramp + 1)                                         if step < ramp
-        factor = floor + (1 - floor) (1 + cos(pi (step - ramp) / (n_steps - ramp))) / 2    else
+        factor = floor + (1 - floor) (1 + cos(pi (step - ramp) / (n_steps - ramp))) / 2    otherwise
 
     This is the default of `fastsnn train`.
 
@@ -153,7 +158,10 @@ class CosineDecay(Schedule):
         _fractions(self, warmup="[)", floor="[)")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Return the factor for update `step` of `n_steps`; `history` is not used."""
+        """Return the learning-rate factor in [0, 1] for update `step` (from 0) of `n_steps`.
+
+        `history` is not used.
+        """
         ramp = self.warmup * n_steps
         if step < ramp:
             return (step + 1) / (ramp + 1)
@@ -164,10 +172,11 @@ class CosineDecay(Schedule):
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
     """Reduction of the learning rate by a factor `gamma` whenever `monitor` has not improved for
-    `patience` epochs (PyTorch's ReduceLROnPlateau with threshold=0 and cooldown=0).
+    `patience` epochs. PyTorch's ReduceLROnPlateau with threshold=0 and cooldown=0, but that reduces
+    after patience + 1 such epochs.
 
-    The counter starts again after each reduction and after each improvement. Any change for the
-    better is an improvement; an equal value and NaN are not.
+    The counter starts again after each reduction and after each improvement. Any strict improvement
+    counts; an equal value or NaN does not.
 
     Parameters
     ----------
@@ -176,7 +185,7 @@ class ReduceOnPlateau(Schedule):
         "train_loss"; "validation_NAME" takes any metric of the task. Accuracy, AUC, F1 and R2 are
         maximized; losses and errors are minimized.
     patience : int >= 1
-        Epochs without an improvement before the learning rate is reduced.
+        Consecutive epochs without an improvement after which the learning rate is reduced.
     gamma : float in (0, 1)
         Factor of each reduction.
 
@@ -209,7 +218,9 @@ class ReduceOnPlateau(Schedule):
         larger_is_better(self.monitor, "ReduceOnPlateau: monitor")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Return the factor after the epochs of `history`; the other arguments are not used.
+        """Return the learning-rate factor in [0, 1] after the epochs of `history`.
+
+        `step` and `n_steps` are not used.
 
         Raises
         ------
@@ -244,7 +255,7 @@ class OneCycle(Schedule):
     peak = warmup * n_steps - 1, the step whose factor is 1::
 
         factor = 1 - (1 - start) (1 + cos(pi step / peak)) / 2                   if step < peak
-        factor = end + (1 - end) (1 + cos(pi (step - peak) / (n_steps - 1 - peak))) / 2    else
+        factor = end + (1 - end) (1 + cos(pi (step - peak) / (n_steps - 1 - peak))) / 2    otherwise
 
     Parameters
     ----------
@@ -271,7 +282,10 @@ class OneCycle(Schedule):
         _fractions(self, warmup="[)", start="[]", end="[]")
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Return the factor for update `step` of `n_steps`; `history` is not used."""
+        """Return the learning-rate factor in [0, 1] for update `step` (from 0) of `n_steps`.
+
+        `history` is not used.
+        """
         peak = self.warmup * n_steps - 1
         if step < peak:
             return 1 - (1 - self.start) * 0.5 * (1 + cos(pi * step / peak))
@@ -295,7 +309,10 @@ class LogCosine(Schedule):
     """
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
-        """Return the factor for update `step` of `n_steps`; `history` is not used."""
+        """Return the learning-rate factor in [0, 1] for update `step` (from 0) of `n_steps`.
+
+        `history` is not used.
+        """
         return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * step / n_steps)))
 
 

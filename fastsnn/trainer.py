@@ -187,9 +187,9 @@ class Trainer:
     def gradients(
         self, x: Features, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> dict[str, np.ndarray]:
-        """Return the gradients of the loss that `step` would use, without changing anything.
+        """Return the gradients that the next call of `step` would compute, without weight decay.
 
-        Dropout masks are those of the next step. Weight decay is not included.
+        The trainer is not changed. Dropout masks are those of the next step.
 
         Parameters
         ----------
@@ -312,7 +312,7 @@ class Trainer:
         sample_weight : (n,) array, optional
             Weights w >= 0 of the rows: the loss is sum_i w_i loss_i / sum_i w_i. Default: 1.
         history : list of dict, optional
-            Records of earlier epochs, to resume a training. New records are appended to it.
+            Records of earlier epochs, to resume a training run. New records are appended to it.
 
         Returns
         -------
@@ -387,8 +387,8 @@ class Trainer:
 
     @exclusive
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> None:
-        """Load the result of `state_dict`, all or nothing. Raises TypeError or ValueError for wrong
-        names, shapes or types, and for numbers that are not finite.
+        """Load `arrays` and `numbers`, as returned by `state_dict`, all or nothing. Raises TypeError
+        or ValueError for wrong names, shapes or types, and for numbers that are not finite.
         """
         views = self._state_views()
         require_fit(views, arrays, numbers)

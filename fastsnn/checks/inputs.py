@@ -145,9 +145,10 @@ def targets(
 
 
 def weights(values: object, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """Return weights as float32 of this shape; None gives an empty array, which stands for 1.
+    """Return weights >= 0 as a C-contiguous, writable float32 array of this shape.
 
-    Raises ValueError for weights that are negative or not finite, and for a wrong shape.
+    None gives an empty array, which stands for weights of 1. Raises ValueError for weights that are
+    negative or not finite, and for a wrong shape.
     """
     if values is None:
         return NO_NUMBERS

@@ -42,7 +42,10 @@ class Split:
 
     @property
     def features(self) -> np.ndarray:
-        """x if it is an array, as in a `Table`. Raises TypeError if it is `ByteRows`."""
+        """Features x as an array (n, features) of uint8, float32 or float64, as in a `Table`.
+
+        Raises TypeError if x is `ByteRows`.
+        """
         if isinstance(self.x, ByteRows):
             raise TypeError("Split: an array is required, got ByteRows; use x.take(rows)")
         return self.x

@@ -103,7 +103,7 @@ class Folds:
 
     @property
     def n_folds(self) -> int:
-        """Number of folds k."""
+        """Number of folds k, the columns of `test` and `validation`."""
         return int(self.test.shape[1])
 
     def rows(self, fold: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -36,13 +36,15 @@ def is_image(name: str) -> bool:
 def read_named(name: str, progress: Progress | None = None) -> Table:
     """Return the parts of a named data set, not standardized; fold 1 if it has folds.
 
+    Files that are not on this machine are downloaded.
+
     Parameters
     ----------
     name : str
         A key of `DATASETS`, or "uci/NAME".
     progress : callable, optional
-        Called during a download as ``progress(file_name, n_bytes, total_bytes)``; ``total_bytes``
-        may be None.
+        Called during a download as ``progress(file_name, received, total)``: bytes received, and
+        total bytes or None if unknown.
 
     Returns
     -------
@@ -72,8 +74,8 @@ def load_folds(name: str, progress: Progress | None = None) -> Folds:
         "htru2" (10 folds), "tox21" (6 folds) or "uci/NAME" (4 folds), such as "uci/iris"; see
         `uci.names`.
     progress : callable, optional
-        Called during a download as ``progress(file_name, n_bytes, total_bytes)``; ``total_bytes``
-        may be None.
+        Called during a download as ``progress(file_name, received, total)``: bytes received, and
+        total bytes or None if unknown.
 
     Returns
     -------

@@ -32,11 +32,12 @@ class Table:
         Training part. x is (n, features): uint8 if it is stored as uint8 (images), float32 if an
         .npz file stores a dtype that float32 represents exactly, float64 otherwise. y is int64 (n,)
         for classification, float32 (n, tasks) for multitask, float64 (n, targets) for regression.
-        CSV files, and .npz files with x and y only, have no other part.
+        Multitask labels are 0, 1 or NaN (missing label).
     validation : Split or None
-        Validation part, with the same dtypes.
+        Validation part, with the same dtypes. None if there is none, as for CSV files and for .npz
+        files with x and y only.
     test : Split or None
-        Test part, with the same dtypes.
+        Test part, with the same dtypes; None as for `validation`.
     class_names : tuple of str or None
         Name of each class, in the order of the class numbers; None for other tasks.
     feature_names : tuple of str or None
@@ -46,7 +47,8 @@ class Table:
     note : str or None
         Caveat that applies to any result on these data.
     found : str or None
-        Properties detected in a user's file: header, delimiter, task and the reason for the task.
+        Description of what was detected in a user's file: header and delimiter (CSV), and the
+        task with the reason if it was inferred. None for a named data set.
     """
 
     task: str

@@ -31,7 +31,10 @@ class Batch(NamedTuple):
     class_weight: np.ndarray  # (outputs,) float32 >= 0
 
     def rows(self, rows: np.ndarray, x: np.ndarray, index: np.ndarray) -> Batch:
-        """Return a batch of the given rows with features `x` in the order of `index`."""
+        """Return a batch with the labels, targets and weights of some rows of this one.
+
+        rows: (r,) int; x: their features (r, features); index: order of the samples in x, int64.
+        """
         labels, targets, weight = (
             array[rows] if len(array) else array
             for array in (self.labels, self.targets, self.sample_weight)
@@ -53,7 +56,11 @@ class Steps(NamedTuple):
 
     @classmethod
     def of_gradient(cls, samples: int, step: int, seed: int, loss: Loss) -> Steps:
-        """Return one step over the first rows that stores the gradient and updates nothing."""
+        """Return one step that stores the gradient and updates nothing.
+
+        samples: number of rows, taken from the start of the index; step, seed: those of the dropout
+        masks.
+        """
         return cls(0, (samples,), step, seed, loss, updates.STORE, ((),), float("inf"))
 
 

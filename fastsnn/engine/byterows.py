@@ -44,13 +44,14 @@ class ByteRows:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Number of rows and number of features."""
         return len(self.rows), self.bytes.shape[1]
 
     def take(self, rows: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the given rows, (len(rows), features) float32, in `out` if it is given."""
+        """Return the given rows, transformed: float32 (len(rows), features), in `out` if given."""
         return self.inputs.transform(self.bytes, out, self.rows[rows])
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield all rows in order, BLOCK at a time."""
+        """Yield the transformed rows in order, as float32 arrays (at most BLOCK, features)."""
         for first in range(0, len(self), BLOCK):
             yield self.take(slice(first, first + BLOCK))

@@ -64,7 +64,9 @@ class Parameters:
 
     @property
     def host(self) -> np.ndarray:
-        """The flat buffer, read-only, after fetching newer parameters from the device."""
+        """Read-only float32 array (n_parameters,) in host memory, padding included; first copied
+        from the device if the device has newer values.
+        """
         self.fetch()
         return self._shown.view()
 
@@ -105,7 +107,10 @@ class Parameters:
                 tensor[:] = new[name]
 
     def fill(self, draw: Callable[[dict[str, np.ndarray]], None]) -> None:
-        """Call `draw(tensors)`, which writes the initial values to all tensors."""
+        """Write initial values to all tensors.
+
+        draw: called as `draw(tensors)` with writable float32 views by name, which it must fill.
+        """
         with self._writing():
             draw(self._tensors)
 
@@ -190,7 +195,7 @@ class Parameters:
     on_device = Renamed("_on_device")
 
     def fetch(self) -> None:
-        """Bring the host's buffer up to date with the device's copy."""
+        """Copy the parameters from the device to the host if the device has newer values."""
         if self._ahead is None:
             return
         with self._lock:
@@ -203,7 +208,10 @@ def require_fit(
     needed: Mapping[str, tuple[int, tuple[int, ...]]], arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Check names, shapes and dtypes (float32) of `arrays` against the tensors of a layout, before
-    memory for a network is allocated. Raises ValueError for the first mismatch.
+    memory for a network is allocated.
+
+    needed: (offset, shape) of each tensor by name, as in `ParameterLayout.tensors`. Raises
+    ValueError for the first mismatch.
     """
     _require_names(needed, arrays)
     for name, (_, shape) in needed.items():

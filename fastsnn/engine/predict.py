@@ -52,7 +52,10 @@ class Predictor:
         return out
 
     def activations(self, x: ArrayLike, training: bool, seed: int, step: int) -> list[np.ndarray]:
-        """Check x (n, features) and return `PredictionEngine.activations`."""
+        """Check x (n, features), and return the outputs of the hidden layers for it.
+
+        Arguments and result are those of `PredictionEngine.activations`.
+        """
         return self.engine.activations(self._checked(x), training, seed, step)
 
     def _checked(self, x: ArrayLike) -> np.ndarray:

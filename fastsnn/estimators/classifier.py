@@ -281,8 +281,15 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         Returns
         -------
         array (n_samples,) or int array (n_samples, n_labels)
-            The most probable class of each row; for several labels, an indicator matrix of those
-            with a probability above 0.5.
+            The most probable class of each row; for multilabel targets, an indicator matrix of the
+            labels with a probability above 0.5.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` has not been called.
+        ValueError
+            If `X` has NaN, infinity or another number of features than in `fit`.
         """
         z = self._raw(X)
         if self._multilabel:

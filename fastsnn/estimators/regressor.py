@@ -235,7 +235,14 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         Returns
         -------
         float64 array (n_samples,) or (n_samples, n_outputs)
-            As the targets of the training.
+            With the same number of dimensions as `y` in `fit`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` has not been called.
+        ValueError
+            If `X` has NaN, infinity or another number of features than in `fit`.
         """
         z = self._raw(X)
         targets = self.model_.targets

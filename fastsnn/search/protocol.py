@@ -86,7 +86,7 @@ class ModelSelection:
             object.__setattr__(self, "maximize", larger_is_better(self.metric))
 
     def smooth(self, curve: Sequence[float]) -> np.ndarray:
-        """Return the moving average of a curve.
+        """Return the moving average of a curve over `window` epochs (10 in the paper).
 
         Parameters
         ----------
@@ -114,8 +114,9 @@ class ModelSelection:
     def best_epoch(self, curve: Sequence[float]) -> tuple[int, float]:
         """Return (epoch, smoothed value) of the best epoch, counted from 1.
 
-        Among equal values, the first epoch is selected. If no window is finite, (last epoch, NaN)
-        is returned. curve: metric of each epoch, (epochs,). Raises ValueError if it is empty.
+        The best value is the highest of `smooth` if `maximize` is True, the lowest otherwise. Among
+        equal values, the first epoch is selected. If no window is finite, (last epoch, NaN) is
+        returned. curve: metric of each epoch, (epochs,). Raises ValueError if it is empty.
         """
         smooth = self.smooth(curve)
         if np.isnan(smooth).all():
@@ -207,11 +208,13 @@ class BestEpoch:
         self._best = BestWeights()
 
     def on_fit_start(self, trainer: Trainer, epochs: int, batches: int) -> None:
+        """Discard the weights and the selected epoch of an earlier `fit`."""
         self.epoch, self.value = 0, nan
         self._best.forget()
         self._window = min(self.protocol.window, epochs)
 
     def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
+        """Copy the weights if the smoothed metric has improved."""
         name = self.monitor
         if name not in history[-1]:
             known = ", ".join(k for k in history[-1] if k.startswith("validation_")) or "none"
@@ -227,12 +230,13 @@ class BestEpoch:
             self._best.keep(trainer.network.buffer)
 
     def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
+        """Restore the weights of the selected epoch."""
         if not self._best.restore(trainer.network.buffer):  # no window was full and finite
             curve = [record[self.monitor] for record in history]
             self.epoch, self.value = self.protocol.best_epoch(curve)
 
     def figures(self) -> dict[str, float]:
-        """Return {"score": smoothed value, "epoch": selected epoch} as figures of a trial."""
+        """Return a dict with the keys "score" (`value`) and "epoch" (`epoch`), for a trial."""
         return {"score": self.value, "epoch": self.epoch}
 
 

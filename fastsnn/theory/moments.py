@@ -33,24 +33,26 @@ def moment_map(
     alpha: float = ALPHA,
     lambda_: float = LAMBDA,
 ) -> tuple[Any, Any]:  # floats, or arrays, as given
-    """Return mean and variance of a SELU unit's output for those of its inputs.
+    """Return the mean and variance of a SELU unit's output, given those of its inputs.
 
     These are the moments of selu(z), z ~ N(k, s) with k = mean * weight_sum and
     s = variance * weight_square_sum (Klambauer et al. 2017, eq. (4) and (5)), in closed form. With
     Phi and phi the standard normal distribution function and density at r = k / sqrt(s), and
-    E[n] the expectation of exp(n z) over z <= 0::
+    E[n] the truncated expectation E(exp(n z) 1{z <= 0})::
 
         m~ = lambda (k Phi + sqrt(s) phi + alpha (E[1] - (1 - Phi)))
         v~ = lambda^2 ((k^2 + s) Phi + k sqrt(s) phi + alpha^2 (E[2] - 2 E[1] + 1 - Phi)) - m~^2
 
+    abs(k) <= 1e100 and s <= 1e200 are required. s = 0 gives (selu(k), 0).
+
     Parameters
     ----------
     mean, variance : float or array
-        Moments of the unit's inputs; variance >= 0. All four arrays are broadcast together.
+        Mean and variance >= 0 of the unit's inputs. These and the weight sums are broadcast
+        together.
     weight_sum, weight_square_sum : float or array
-        Sum of the unit's weights and of their squares, >= 0. abs(k) <= 1e100 and s <= 1e200 are
-        required; s = 0 gives (selu(k), 0). The defaults 0 and 1 are the expectations for
-        LeCun-normal weights.
+        Sum of the unit's weights, and sum >= 0 of their squares. The defaults 0 and 1 are the
+        expectations for LeCun-normal weights.
     alpha : float in [0, 1e50]
     lambda_ : float in (0, 1e50]
         Parameters of SELU. Defaults: those of the fixed point (0, 1).
@@ -69,8 +71,9 @@ def moment_map(
 
     Notes
     -----
-    Nothing overflows. The variance is computed around lambda k or -lambda alpha, and for s < 0.01
-    by Gauss-Legendre quadrature with 96 nodes.
+    No intermediate result overflows for arguments in range. To avoid cancellation, the second
+    moment is taken about lambda k (k > 0) or -lambda alpha (k <= 0) instead of 0. For s < 0.01,
+    both moments are computed by Gauss-Legendre quadrature with 96 nodes.
 
     Examples
     --------

@@ -159,12 +159,13 @@ def in_theorem1_domain(
 def check_theorem1(
     points: int = POINTS, domain: Domain = THEOREM1, alpha: float = ALPHA, lambda_: float = LAMBDA
 ) -> Check1:
-    """Check theorem 1: every unit of the domain has one fixed point, and it attracts.
+    """Check theorem 1 of Klambauer et al. (2017) numerically on a grid.
 
-    That follows from two facts, which are checked on the grid. The means and variances of the
-    domain are mapped into themselves. The largest singular value of the Jacobian is below 1, so the
-    map is a contraction (appendix A3). The paper states the image: means in [-0.03106, 0.06773],
-    variances in [0.80009, 1.48617].
+    The theorem: for all weight sums of the domain, the map of mean and variance has exactly one
+    fixed point in the domain, and it is attracting. This follows from two facts, which are checked
+    at each point. The domain's means and variances are mapped into the domain. The largest singular
+    value of the Jacobian is below 1, so the map is a contraction (appendix A3). The paper states
+    the image: means in [-0.03106, 0.06773], variances in [0.80009, 1.48617].
 
     Parameters
     ----------
@@ -178,8 +179,9 @@ def check_theorem1(
     Returns
     -------
     Check1
-        `margin` is the smallest of the distances to the edges of the domain and of 1 - norm. If a
-        fixed point is not found, its intervals are NaN and `holds` is False.
+        `margin` is the smallest distance of the image to the edges of the domain, or 1 - norm if
+        that is smaller. `holds` is True if `margin` > 0 and all fixed points are in the domain. If
+        a fixed point is not found, their intervals are NaN and `holds` is False.
 
     Raises
     ------
@@ -216,9 +218,11 @@ def check_theorem1(
 def check_theorem2(
     points: int = POINTS, domain: Domain = THEOREM2, alpha: float = ALPHA, lambda_: float = LAMBDA
 ) -> Check:
-    """Check theorem 2: variances from 3 to 16 decrease, v~ < v.
+    """Check theorem 2 of Klambauer et al. (2017) numerically on a grid.
 
-    So no fixed point has such a variance.
+    The theorem: the output variance v~ of a unit is below the variance v of its inputs for v from
+    3 to 16, means in [-1, 1], weight_sum in [-0.1, 0.1] and weight_square_sum in [0.8, 1.25]. Hence
+    no fixed point has a variance in [3, 16].
 
     Parameters
     ----------
@@ -228,7 +232,12 @@ def check_theorem2(
     Returns
     -------
     Check
-        `margin` is the smallest v - v~.
+        `margin` is the smallest v - v~; `holds` is True if it is positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range.
     """
     grid, size = _grid(points, domain)
     m, v = moment_map(*grid, alpha, lambda_)
@@ -239,8 +248,12 @@ def check_theorem3(
     points: int = POINTS, domains: tuple[Domain, ...] = THEOREM3,
     alpha: float = ALPHA, lambda_: float = LAMBDA,
 ) -> tuple[Check, ...]:  # fmt: skip
-    """Check theorem 3: small variances increase, v~ > v. So fixed points have variances above 0.16,
-    or above 0.24 if weight_square_sum is at least 0.9.
+    """Check theorem 3 of Klambauer et al. (2017) numerically on a grid.
+
+    The theorem: the output variance v~ of a unit is above the variance v of its inputs on both
+    domains, for v from 0.02 to 0.16, and to 0.24 if weight_square_sum >= 0.9; means and weight_sum
+    are in [-0.1, 0.1]. Hence every fixed point has a variance above 0.16 (above 0.24 if
+    weight_square_sum >= 0.9).
 
     Parameters
     ----------
@@ -252,7 +265,12 @@ def check_theorem3(
     Returns
     -------
     tuple of Check
-        One for each domain; `margin` is the smallest v~ - v.
+        One for each domain. `margin` is the smallest v~ - v; `holds` is True if it is positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range.
     """
     checks = []
     for domain in [domains] if isinstance(domains, Domain) else domains:
