@@ -387,8 +387,8 @@ class Trainer:
 
     @exclusive
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> None:
-        """Load `arrays` and `numbers`, as returned by `state_dict`, all or nothing. Raises TypeError
-        or ValueError for wrong names, shapes or types, and for numbers that are not finite.
+        """Load `arrays` and `numbers` from `state_dict`, all or nothing. Raises TypeError or
+        ValueError for wrong names, shapes or types, and for numbers that are not finite.
         """
         views = self._state_views()
         require_fit(views, arrays, numbers)

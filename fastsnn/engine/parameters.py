@@ -64,7 +64,7 @@ class Parameters:
 
     @property
     def host(self) -> np.ndarray:
-        """Read-only float32 array (n_parameters,) in host memory, padding included; first copied
+        """Read-only float32 array (layout.size,) in host memory, padding included; first copied
         from the device if the device has newer values.
         """
         self.fetch()

@@ -325,8 +325,8 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         Returns
         -------
         float64 array
-            (n_samples, n_classes), in the order of `classes_`. Several labels: (n_samples,
-            n_labels), the probability of each label, as `MLPClassifier` returns them.
+            (n_samples, n_classes), in the order of `classes_`. Multilabel targets:
+            (n_samples, n_labels), the probability of each label, as `MLPClassifier` returns them.
         """
         z = self._raw(X)
         if self._multilabel:
