@@ -280,7 +280,7 @@ class BatchNorm(Normalizing):
         running_mean = (1 - momentum) running_mean + momentum mean
         running_var = (1 - momentum) running_var + momentum (unbiased variance)
 
-    Tensors: "weight", "bias", "running_mean" and "running_var", all (units,).
+    Tensors: "weight", "bias", "running_mean" and "running_var", all (units,), initially 1, 0, 0, 1.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ class LayerNorm(Normalizing):
 
         y = weight (x - mean) / sqrt(variance + eps) + bias
 
-    Tensors: "weight" and "bias", both (units,).
+    Tensors: "weight" and "bias", both (units,), initially 1 and 0.
 
     Parameters
     ----------

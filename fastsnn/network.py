@@ -221,7 +221,12 @@ class Network:
         Returns
         -------
         list of (n, units) float32 array
-            From the first hidden layer to the last.
+            From the first hidden layer to the last; row i belongs to x[i].
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` has a wrong shape or type or contains NaN or infinity, or `seed` is out of range.
         """
         return self._predictor.activations(x, training, check.seed(seed), step)
 

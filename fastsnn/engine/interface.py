@@ -102,11 +102,11 @@ class PredictionEngine(ABC):
 
     @abstractmethod
     def activations(self, x: np.ndarray, training: bool, seed: int, step: int) -> list[np.ndarray]:
-        """Return the outputs, (n, units) float32, of all nodes but the last for x, (n, features)
-        float32.
+        """Return the outputs of all nodes but the last, each float32 (n, units).
 
-        training: apply dropout with the masks of this seed and step; row i of x is sample i of the
-        batch.
+        x: (n, features) float32. training: apply dropout with the masks of this seed and step, and
+        normalize with the statistics of these rows in batch normalization; row i of x is sample i
+        of the mini-batch.
         """
 
     @abstractmethod

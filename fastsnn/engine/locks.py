@@ -23,7 +23,11 @@ R = TypeVar("R")
 
 
 def exclusive(method: Callable[Concatenate[Owner, P], R]) -> Callable[Concatenate[Owner, P], R]:
-    """Decorator: run the method while holding its object's `_lock`, a `Lock`."""
+    """Return the method wrapped so that it holds its object's `_lock` while it runs.
+
+    Calls from other threads wait until it ends. The `Lock` is reentrant, so the method may call
+    other exclusive methods of the same object.
+    """
 
     @functools.wraps(method)
     def alone(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -308,8 +308,13 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         -------
         float64 array
             Two classes: (n_samples,), the logarithm of the odds of ``classes_[1]``. More classes:
-            (n_samples, n_classes), whose softmax are the probabilities. Several labels:
-            (n_samples, n_labels), whose sigmoid are the probabilities.
+            (n_samples, n_classes), whose softmax are the probabilities. Multilabel
+            targets: (n_samples, n_labels), whose sigmoid are the probabilities.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As `predict`.
         """
         z = self._raw(X).astype(np.float64)
         odds: np.ndarray = z[:, 1] - z[:, 0] if not self._multilabel and z.shape[1] == 2 else z
@@ -327,6 +332,11 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         float64 array
             (n_samples, n_classes), in the order of `classes_`. Multilabel targets:
             (n_samples, n_labels), the probability of each label, as `MLPClassifier` returns them.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As `predict`.
         """
         z = self._raw(X)
         if self._multilabel:
