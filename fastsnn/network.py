@@ -226,7 +226,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If `x` has a wrong shape or type or contains NaN or infinity, or `seed` is out of range.
+            If `x` has a wrong shape or type, or `seed` is out of range. NaN and infinity in `x` are
+            not checked.
         """
         return self._predictor.activations(x, training, check.seed(seed), step)
 
