@@ -4,7 +4,7 @@ In the formulas, p is a parameter, g its gradient of the mean loss, and t the nu
 from 1. All parameters are updated alike, biases included. Weight decay means L2 regularization
 added to the gradient (``g + weight_decay * p``), unless the class says that it is decoupled.
 Updates are computed in float32. Wrong options raise TypeError or ValueError. The default learning
-rate of `fastsnn train` differs: it is `run_learning_rate`.
+rate of `fastsnn train` differs, see `run_learning_rate`.
 
 Each class names a row of `kernels/updates.py`, which has the formula of one element, and computes
 the scalars of an update. To add one: a row there if no formula fits, a class here, and its name in

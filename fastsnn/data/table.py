@@ -48,7 +48,8 @@ class Table:
         Caveat that applies to any result on these data.
     found : str or None
         Description of what was detected in a user's file: header and delimiter (CSV), and the
-        task with the reason if it was inferred. None for a named data set.
+        task with the reason if it was inferred. None for a named data set, and for an .npz file
+        whose task was given.
     """
 
     task: str
