@@ -388,16 +388,7 @@ def test_network_state(name):
         ),
         ({"schedule": Schedule()}, "fit: schedule must be one of fastsnn.schedules, got <"),
     ],
-    ids=[
-        "an array",
-        "x alone",
-        "a part",
-        "a callback class",
-        "one callback",
-        "a text",
-        "a class",
-        "the base class",
-    ],
+    ids=["array", "x alone", "part", "callback class", "callback", "text", "class", "base class"],
 )
 def test_invalid_options_of_fit(options, text):
     with pytest.raises(TypeError) as caught:
