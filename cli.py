@@ -91,8 +91,8 @@ def main() -> None:
 )  # fmt: skip
 @click.option(
     "--resume", "resuming", is_flag=True, show_default="off",
-    help="Continue the run in --out with its stored options. --epochs may be changed with "
-    f"--schedule {' or '.join(OPEN_ENDED)}, --threads always.",
+    help="Continue the run in --out with its stored options. Only --threads, --data (the same rows "
+    f"elsewhere) and, with --schedule {' or '.join(OPEN_ENDED)}, --epochs may change.",
 )  # fmt: skip
 @json_option
 @click.pass_context
@@ -156,8 +156,8 @@ def train(
 @settings(SHARED, searching=True)
 @click.option("--grid", "grids", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=V,V,...", show_default="none",
-              help="Option to search, and its values. Searchable: network and training options, "
-              "standardize, seed. Repeatable; all combinations are tried.")
+              help="Option to search (spelled with underscores) and its values: network "
+              "and training options, standardize, seed. Repeatable; all combinations are tried.")
 @click.option("--range", "ranges", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=LOW:HIGH[:log]", show_default="none",
               help="Numeric option and the interval to sample it from, with --sampler random or "
@@ -168,16 +168,16 @@ def train(
               "Optuna's TPE sampler.")
 @click.option("--trials", cls=Sectioned, section="Search", type=COUNT, metavar="N",
               show_default="all combinations of the grid",
-              help="Number of trainings with --sampler random or optuna.")
+              help="Number of trials with --sampler random or optuna.")
 @workers_option
 @click.option("--dask", cls=Sectioned, section="Search", metavar="ADDRESS",
               show_default="threads of this process",
-              help="Train on the workers of the Dask scheduler at tcp://HOST:PORT; local starts "
-              "worker processes on this machine.")
+              help="Address tcp://HOST:PORT of a Dask scheduler on whose workers to train; local "
+              "starts worker processes on this machine.")
 @click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",
-              help="Folder to write: trials.jsonl, one line per finished training.")
+              help="Folder to write: trials.jsonl, one line per finished trial.")
 @click.option("--resume", is_flag=True, show_default="off",
-              help="Continue the search in --out and keep its finished trainings. --grid may add "
+              help="Continue the search in --out and keep its finished trials. --grid may add "
               "values and --trials may be raised.")
 @json_option
 @click.pass_context
@@ -195,9 +195,9 @@ def search(
     """Search hyperparameters and rank the trained configurations.
 
     Trains many configurations concurrently. Tries the options given with --grid and --range; all
-    other options are fixed. The score of a training is the best moving average of its validation
-    metric over 10 epochs, as in the paper. Prints the best 10 trainings and the `fastsnn train`
-    command of the winner. An interrupted search continues with --resume.
+    other options are fixed. As in the paper, a trial has 100 epochs, 15 % of the training rows are
+    held out, and its score is the best moving average of the validation metric over 10 epochs.
+    Prints the best 10 trials and the `fastsnn train` command of the winner.
     """
     from fastsnn.runs import console
     from fastsnn.search import command, progress, words

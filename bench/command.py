@@ -33,10 +33,10 @@ PREDICT_CASES = ("32x256x1", "32x256x16", "32x256x128", "8x64x1", "3x64x1x0x8")
 
 @click.group(epilog=examples("fastsnn bench step --against torch --json step.json"))
 def bench():
-    """Measure speed against the machine's peak and other libraries.
+    """Benchmark against the machine's peak and other libraries.
 
     Each benchmark prints tables on stdout and progress on stderr. Libraries given with --against
-    must be installed. Stop other programs first: they slow down the measured systems.
+    must be installed. Stop other programs first: they distort the timings.
     """
 
 
@@ -74,7 +74,7 @@ def _end(result, json_path, text):
 @json_option
 @plot_option
 def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_path):
-    """Measure time, throughput and speed-up of training steps.
+    """Benchmark training steps: time, throughput, speed-up.
 
     Prints the time of a step, GFLOP/s (matrix products only), their share of the machine's peak,
     and the speed-up over the fastest of the other libraries.
@@ -101,7 +101,7 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
 @seconds_option(3.0)
 @json_option
 def parts(cases, seconds, json_path):
-    """Measure the parts of a training step on one thread.
+    """Benchmark the parts of a training step on one thread.
 
     Prints the share of each part in the time of a step: matrix products, dropout, loss, optimizer.
     """
@@ -125,7 +125,7 @@ def parts(cases, seconds, json_path):
 @json_option
 @plot_option
 def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
-    """Measure predictions through the public API.
+    """Benchmark prediction through the public API.
 
     Prints time, GFLOP/s, share of the peak arithmetic throughput, and share of the memory
     bandwidth, which is measured by reading an array of the size of the weights.
@@ -148,7 +148,7 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
 @json_option
 @plot_option
 def kernels(against, seconds, json_path, plot_path):
-    """Measure each kernel on one thread.
+    """Benchmark each kernel on one thread.
 
     Prints time, rate, share of the roofline bound, and error: the largest difference from a
     float64 reference.
@@ -167,14 +167,14 @@ def kernels(against, seconds, json_path, plot_path):
 @bench.command(epilog=examples("fastsnn bench scaling --threads 1,2,4"))
 @click.option(
     "--threads", default="", show_default="1, 2, 4, ... all processors", metavar="N,N,...",
-    help="Thread counts to measure.",
+    help="Thread counts to benchmark.",
 )  # fmt: skip
 @against_option(("torch", "torch-compile", "jax"))
 @seconds_option(2.0)
 @json_option
 @plot_option
 def scaling(threads, against, seconds, json_path, plot_path):
-    """Measure scaling with depth, batch size and threads.
+    """Benchmark scaling with depth, batch size and threads.
 
     Prints the time of a step by depth and batch size, the speed-up by number of threads, and the
     throughput of concurrent trainers with one thread each.
@@ -202,8 +202,8 @@ def scaling(threads, against, seconds, json_path, plot_path):
 @click.option(
     "--case", "cases", type=CaseType(), multiple=True, show_default="all 64 networks of the grid",
     metavar=NETWORK,
-    help="Network to measure: hidden layers, width, batch size, dropout probability (0 if not "
-    "given), inputs (784). Repeatable.",
+    help="Network to benchmark: hidden layers, width, batch size, dropout probability (default "
+    "0), number of input features (default 784). Repeatable.",
 )  # fmt: skip
 @equal_threads_option
 @seconds_option(0.6)
@@ -242,7 +242,7 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
 @equal_threads_option
 @json_option
 def train(layers, epochs, against, threads, json_path):
-    """Measure a complete training on MNIST.
+    """Benchmark a complete training run on MNIST.
 
     Prints seconds, memory and test accuracy. The time is that of the whole process, from start to
     exit.
@@ -260,15 +260,15 @@ def train(layers, epochs, against, threads, json_path):
 @bench.command(epilog=examples("fastsnn bench search --workers 2"))
 @click.option(
     "--workers", type=Whole(min=1), show_default="all processors", metavar="N",
-    help="Number of concurrent trainings.",
+    help="Number of concurrent training runs.",
 )  # fmt: skip
 @click.option(
     "--epochs", type=Whole(min=1), default=10, show_default=True, metavar="N",
-    help="Number of epochs of each training.",
+    help="Number of epochs of each training run.",
 )  # fmt: skip
 @json_option
 def search(workers, epochs, json_path):
-    """Measure a search of 200 small trainings.
+    """Benchmark a search of 200 small training runs.
 
     Prints seconds and utilization of the processors.
     """
@@ -298,7 +298,7 @@ def search(workers, epochs, json_path):
 @seconds_option(1.0)
 @json_option
 def gpu(cases, modes, against, checking, seconds, json_path):
-    """Measure or check training steps with Adam on an NVIDIA GPU.
+    """Benchmark or check training on an NVIDIA GPU.
 
     Prints time and share of the peak arithmetic and memory throughput. Exit code 1 if a check
     fails.

@@ -14,7 +14,7 @@ def seconds_option(default):
     return click.option(
         "--seconds", type=Number(min=0, min_open=True), default=default,
         show_default=True, metavar="X",
-        help="Measurement time of each system and case, in seconds.",
+        help="Seconds to time each system and case.",
     )  # fmt: skip
 
 
@@ -24,8 +24,8 @@ def cases_option(default):
         "--case", "cases", type=CaseType(), multiple=True, show_default=", ".join(default),
         metavar=NETWORK,
         callback=lambda ctx, option, given: given or tuple(map(Case.parse, default)),
-        help="Network to measure: hidden layers, width, batch size, dropout probability (0 if not "
-        "given), inputs (784). Repeatable.",
+        help="Network to benchmark: hidden layers, width, batch size, dropout probability (default "
+        "0), number of input features (default 784). Repeatable.",
     )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def against_option(known):
     """Return the option --against for some libraries."""
     return click.option(
         "--against", default="", show_default="none", metavar="NAME,NAME,...",
-        help=f"Other libraries to measure: {', '.join(known)}.",
+        help=f"Other libraries to benchmark: {', '.join(known)}.",
     )  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def entry(tmp_path, monkeypatch):
 
 
 def test_an_entry_has_one_signature(entry, tmp_path):
-    assert entry.__doc__ == "Three times x." and not entry.on_disk()
+    assert entry.__doc__ == "Return three times x." and not entry.on_disk()
     assert entry(7) == 21 and entry.on_disk() and entry.address
     assert list(tmp_path.rglob("*.nbc"))
     with pytest.raises(TypeError, match="[Nn]o matching definition"):

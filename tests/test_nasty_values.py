@@ -209,7 +209,7 @@ def test_values_refused_by_name():
         ),
         (lambda: fs.SELU((0, 1e80)), "SELU: fixed_point: variance 1e+80 needs lambda"),
         (
-            lambda: fs.schedules.ReduceOnPlateau("validation_f1"),
+            lambda: fs.schedules.ReduceOnPlateau("validation_nonsense"),
             "ReduceOnPlateau: monitor must end in one of accuracy",
         ),
         (lambda: processors.resolve(10**6), "threads: at most 1,024 are supported"),

@@ -285,7 +285,7 @@ def test_ctrl_c_says_how_to_continue(place, monkeypatch):
     monkeypatch.setattr("fastsnn.paper.run.run_uci", interrupted)
     result = call("reproduce", "uci", *TINY, "--work", "there")
     assert result.exit_code == 130 and result.stderr.splitlines()[-1] == (
-        "fastsnn: interrupted; finished trainings are stored in there; to continue, repeat the "
+        "fastsnn: interrupted; finished training runs are stored in there; to continue, repeat the "
         "command with --resume"
     )
     text = call("reproduce", "uci", *TINY, "--dry-run").stderr

@@ -129,7 +129,7 @@ BAD = [
     (("--grid", "layers=2", "--metric", "speed"), 1, "for classification, got 'speed'"),
     (("--grid", "layers=2", "--validation", 0), 1, "validation data are required to rank trials"),
     (("--grid", "layers=2", "--trials", 3), 2, "--trials 3: a grid trains all combinations; "),
-    (("--grid", "layers=2", "--sampler", "random"), 2, "--sampler random: a number of trainings is "
+    (("--grid", "layers=2", "--sampler", "random"), 2, "--sampler random: a number of trials is "
      "required; add for example --trials 20"),
     (("--resume", "--out", "none"), 2, "repeat the --grid and --range of the search (they may"),
     (("--grid", "layers=2", "--resume"), 2, "--resume needs the folder of the search: add --out"),

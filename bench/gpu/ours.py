@@ -44,7 +44,7 @@ class Steps:
         y = rng.integers(0, case.sizes[-1], len(x))
         self.trainer = trainer(case, mode)
         self.x = x
-        data = self.trainer._batch(x, y, None, fitting=True)
+        data = self.trainer._batch(x, y, None)
         self.batch = self.trainer._engine.place(data)._replace(index=np.arange(len(x)))
 
     def __call__(self):

@@ -22,7 +22,7 @@ WORK = "runs/paper"
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
 DRY_RUN = {
-    "trainings": "trainings", "at_once": "concurrent trainings",
+    "trainings": "trainings", "at_once": "concurrent training runs",
     "predicted_seconds": "estimated seconds", "predicted": "estimated time",
 }  # fmt: skip
 
@@ -37,7 +37,7 @@ class Resumable(click.Command):
             if ctx.params["dry"]:
                 raise
             raise KeyboardInterrupt(
-                f"interrupted; finished trainings are stored in {ctx.params['work'] or WORK}; "
+                f"interrupted; finished training runs are stored in {ctx.params['work'] or WORK}; "
                 "to continue, repeat the command with --resume"
             ) from None
 
@@ -111,15 +111,15 @@ def shared(command: Decorated) -> Decorated:
     for option in (
         json_option,
         click.option("--work", metavar="DIR", show_default=WORK,
-                     help="Folder for finished trainings, which --resume reads."),
+                     help="Folder for finished training runs, which --resume reads."),
         click.option("--out", metavar="DIR", show_default="bench/results/paper if it exists, else "
                      "paper-results", help="Folder for results and plots."),
         click.option("--resume", is_flag=True, show_default="off",
-                     help="Continue: keep the finished trainings in --work and run the others."),
+                     help="Continue: keep the finished training runs in --work, run the others."),
         click.option("--seeds", callback=seeds, metavar="N|N,N,...", show_default="by --budget",
                      help="Number of repeats (seeds 0, 1, ...), or a list of seeds."),
         click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
-                     help="Size of the experiment: full as in the paper, small and tiny reduced. "
+                     help="Size of the experiment: full is the paper's, small and tiny are less. "
                      "Deviations from the paper are printed."),
     ):  # fmt: skip
         command = option(command)
@@ -138,7 +138,7 @@ def methods_option(
 
 dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
-    help="Only print the number of trainings and the estimated time.",
+    help="Only print the number of training runs and the estimated time.",
 )  # fmt: skip
 references_option = click.option(
     "--references", "with_references", is_flag=True, show_default="off",
@@ -146,11 +146,11 @@ references_option = click.option(
 )  # fmt: skip
 layers_option = click.option(
     "--layers", callback=listed(kind=int), metavar="N,N,...", show_default="by --budget",
-    help="Numbers of hidden layers (resnet: residual blocks).",
+    help="Numbers of hidden layers to train (resnet: residual blocks).",
 )  # fmt: skip
 epochs_option = click.option(
     "--epochs", type=Whole(min=1), metavar="N", show_default="by --budget",
-    help="Number of epochs of each training.",
+    help="Number of epochs of each training run.",
 )  # fmt: skip
 
 
@@ -210,12 +210,12 @@ _fig1("mnist").help = """Reproduce figure 1 on MNIST: training loss by epoch.
 
 The layers have 784 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
 of the six default networks takes about 2.5 minutes on 2 processors. With --resume, a higher number
-of --epochs continues the finished trainings, up to the paper's 2,000 epochs and beyond."""
+of --epochs continues the finished training runs, up to the paper's 2,000 epochs and beyond."""
 _fig1("cifar10").help = """Reproduce figure 1 on CIFAR-10: training loss by epoch.
 
 The layers have 3,072 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
 of the six default networks takes about half an hour on 2 processors and needs 5 GB of memory. With
---resume, a higher number of --epochs continues the finished trainings."""
+--resume, a higher number of --epochs continues the finished training runs."""
 
 
 @reproduce.command(

@@ -158,9 +158,9 @@ class RunConfig:
         settled=True, searched=SEARCH_EPOCHS, changeable=True,
     )  # fmt: skip
     metric: str | None = option(
-        None, "Validation metric that selects the best epoch and ranks the trainings of a search: "
+        None, "Validation metric that selects the best epoch and ranks the trials of a search: "
         f"{metrics.WORDS}.", metavar="NAME", check=metrics.require, search="shared",
-        default_text="by task: accuracy, auc, rmse; regression with another loss than mse: loss",
+        default_text="by task: accuracy, auc, rmse; regression with a loss other than mse: loss",
     )  # fmt: skip
     patience: int = option(
         0, "Early stopping: number of epochs without an improvement of the validation metric "

@@ -113,7 +113,7 @@ json_option = click.option(
 workers_option = click.option(
     "--workers", cls=Sectioned, section="Search", type=Whole(min=1), metavar="N",
     show_default="all processors",
-    help="Number of concurrent trainings, each on one thread; does not change results.",
+    help="Number of concurrent training runs, each on one thread; does not change results.",
 )  # fmt: skip
 
 

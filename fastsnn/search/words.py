@@ -74,7 +74,7 @@ def require_usable(
                 f"{EXAMPLE}"
             )
         raise ValueError(
-            "--resume: the folder stores the finished trainings, not the space; repeat the "
+            "--resume: the folder stores the finished trials, not the space; repeat the "
             f"--grid and --range of the search (they may have more values now){_tried(resumed)}"
         )
     ranges = [name for name, values in space.items() if isinstance(values, Range)]
@@ -90,7 +90,7 @@ def require_usable(
         )
     if sampler != "grid" and trials is None:
         raise ValueError(
-            f"--sampler {sampler}: a number of trainings is required; add for example --trials 20"
+            f"--sampler {sampler}: a number of trials is required; add for example --trials 20"
         )
 
 
