@@ -12,6 +12,7 @@ from .show import NAMES, OPTIMIZERS
 COLORS = {"fastsnn": "#c1272d", "torch": "#4477aa", "torch-compile": "#88aacc",
           "jax": "#66994d", "onnxruntime": "#aa8844"}  # fmt: skip
 WIDTH = 7.0  # inches, about the text width of a page
+LEAST_HEIGHT = 2.5  # inches, for title, legend and axis of a single row
 SMALL = 8  # points
 
 
@@ -35,7 +36,7 @@ def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: 
     """Draw the speed of each system as a fraction of fastsnn's, a group of bars per case."""
     systems = [s for s in NAMES if any(s in r["systems"] for r in rows)]
     height = 0.8 / len(systems)
-    figure, axes = canvas(WIDTH, 1.3 + (0.2 + 0.12 * len(systems)) * len(rows))
+    figure, axes = canvas(WIDTH, max(LEAST_HEIGHT, 1.3 + (0.2 + 0.12 * len(systems)) * len(rows)))
     for i, system in enumerate(systems):
         found = [(j, r["systems"]) for j, r in enumerate(rows) if system in r["systems"]]
         drawn = axes.barh(
@@ -60,7 +61,7 @@ def bars(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any], what: 
 def roofline(path: Path, found: dict[str, Any], machine: dict[str, Any]) -> None:
     """Draw each kernel's share of the limit that applies to it: arithmetic or memory."""
     rows = found["rows"]
-    figure, axes = canvas(WIDTH, 1.5 + 0.24 * len(rows))
+    figure, axes = canvas(WIDTH, max(LEAST_HEIGHT, 1.5 + 0.24 * len(rows)))
     peak = f"{found['peak_gflops']:.0f} GFLOP/s"
     kinds = [
         (COLORS["fastsnn"], f"share of {peak}, the peak of multiply-adds",
@@ -128,7 +129,7 @@ def heat(path: Path, rows: list[dict[str, Any]], machine: dict[str, Any]) -> Non
     values = [[float("nan")] * len(batches) for _ in left]
     for (layers, width, batch), row in zip(sizes, rows, strict=True):
         values[left.index((layers, width))][batches.index(batch)] = row["speedup"]
-    figure, axes = canvas(WIDTH, 1.4 + 0.28 * len(left))
+    figure, axes = canvas(WIDTH, max(LEAST_HEIGHT, 1.4 + 0.28 * len(left)))
     most = 16
     axes.imshow(values, aspect="auto", cmap="RdBu", norm=colors.LogNorm(1 / most, most))
     for i, line in enumerate(values):
