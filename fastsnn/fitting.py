@@ -184,13 +184,6 @@ def fit(
         raise TypeError(
             f"fit: callbacks must be a list, got {type(callbacks).__name__}; write [callback]"
         )
-    n_rows = len(rows.x)
-    batches.require_enough(network, min(batch_size, n_rows))
-    if isinstance(trainer.class_weight, str):
-        trainer.class_weight = data.class_weight
-    alone = network.couples_rows and n_rows % batch_size == 1  # the last batch would be one row
-    placed = trainer._engine.place(data)
-    validation = None if held is None else (network._placed(held.x), held.y)
     called = list(callbacks)
     for one in called:
         if isinstance(one, type):
@@ -198,6 +191,13 @@ def fit(
             raise TypeError(
                 f"fit: callbacks must be instances, got the class {name}; write {name}()"
             )
+    n_rows = len(rows.x)
+    batches.require_enough(network, min(batch_size, n_rows))
+    if isinstance(trainer.class_weight, str):
+        trainer.class_weight = data.class_weight
+    alone = network.couples_rows and n_rows % batch_size == 1  # the last batch would be one row
+    placed = trainer._engine.place(data)
+    validation = None if held is None else (network._placed(held.x), held.y)
     names = metrics.each_epoch(loss.task, [*called, schedule])
     plan = Plan(
         epochs, batch_size, schedule, called, placed, rows.x, n_rows - alone, validation, names
