@@ -71,7 +71,7 @@ def _products(width: int, seconds: float) -> Iterator[dict[str, Any]]:
         "weight gradient alone", shape, lambda: bed.weights(optimizer.STORE, ()), seconds,
         reference.error(found, gradient), 2 * BATCH * total,
     )  # fmt: skip
-    # Where a gradient is nearly 0, Adam divides its error by itself: check the update alone.
+    # For a gradient near 0, Adam divides a rounding error by itself; compare only the update.
     for name, rule in (("SGD", optimizers.SGD(0.1)), ("Adam", optimizers.Adam(0.1))):
         new = bed.network.buffer.snapshot()
         bed.engine.state[:] = 0

@@ -17,7 +17,7 @@ from .scalar import exp_nonpositive, expm1_nonpositive
 # The argument of a slope.
 OUTPUT, INPUT = "output", "input"
 
-# What the backward pass through an activation needs of its dropout: nothing (no dropout), the
+# The backward pass through an activation needs nothing of its dropout (PLAIN: no dropout), the
 # affine map, or the affine map and the mask.
 PLAIN, AFFINE, MASKED = range(3)
 
