@@ -358,3 +358,12 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
     z -= z.max(axis=1, keepdims=True)
     log_p: np.ndarray = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     return log_p
+
+
+def probabilities(task: str, z: np.ndarray) -> np.ndarray:
+    """Return the probabilities, float64 (n, outputs), of raw outputs z (n, outputs): the softmax
+    for "classification", the sigmoid for "multitask".
+    """
+    if task == "classification":
+        return np.asarray(np.exp(log_softmax(z)))
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * z.astype(np.float64))))

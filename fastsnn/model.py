@@ -17,7 +17,7 @@ from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.predict import Placed
 from fastsnn.layers import Layer
-from fastsnn.losses import Loss, log_softmax
+from fastsnn.losses import Loss, probabilities
 from fastsnn.network import Network
 from fastsnn.storage import modelfile
 from fastsnn.storage.description import NAMES
@@ -190,11 +190,8 @@ class Model:
             a wrong number of features, and missing columns.
         """
         z = self.network.forward(self._standardized(x), threads)
-        if self.task == "classification":
-            probabilities: np.ndarray = np.exp(log_softmax(z)).astype(np.float32)
-            return probabilities
-        if self.task == "multitask":
-            return (0.5 * (1 + np.tanh(0.5 * z.astype(np.float64)))).astype(np.float32)
+        if self.task != "regression":
+            return probabilities(self.task, z).astype(np.float32)
         return z if self.targets is None else self.targets.inverse_transform(z)
 
     def evaluate(

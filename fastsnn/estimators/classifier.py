@@ -14,7 +14,7 @@ from fastsnn.estimators import labels
 from fastsnn.estimators.base import BaseSNN
 from fastsnn.estimators.options import AUTO
 from fastsnn.estimators.rows import Rows
-from fastsnn.losses import Loss, log_softmax
+from fastsnn.losses import Loss, log_softmax, probabilities
 from fastsnn.optimizers import Optimizer
 from fastsnn.schedules import Schedule
 
@@ -338,11 +338,7 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         sklearn.exceptions.NotFittedError, ValueError
             As `predict`.
         """
-        z = self._raw(X)
-        if self._multilabel:
-            return np.asarray(0.5 * (1 + np.tanh(0.5 * z.astype(np.float64))))
-        probabilities: np.ndarray = np.exp(log_softmax(z))
-        return probabilities
+        return probabilities(self.model_.task, self._raw(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of `predict_proba`, without underflow."""
