@@ -338,7 +338,8 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         sklearn.exceptions.NotFittedError, ValueError
             As `predict`.
         """
-        return probabilities(self.model_.task, self._raw(X))
+        z = self._raw(X)  # raises NotFittedError before `model_` is read
+        return probabilities(self.model_.task, z)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of `predict_proba`, without underflow."""
