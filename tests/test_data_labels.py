@@ -9,7 +9,7 @@ import pytest
 from data_files import column, message, save_arrays, write_file
 
 from fastsnn.data import read_table
-from fastsnn.data.cells import MISSING, number_name
+from fastsnn.tables.cells import MISSING, number_name
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fastsnn.checks.scalars import shown
-from fastsnn.data.cells import class_order, is_missing, number, number_name
+from fastsnn.tables.cells import class_order, is_missing, number, number_name
 
 
 def encode_classes(

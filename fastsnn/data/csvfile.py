@@ -15,7 +15,7 @@ import numpy as np
 from fastsnn.checks.scalars import shown
 from fastsnn.data import delimiter as delimiters
 from fastsnn.data import header as headers
-from fastsnn.data.cells import LARGEST, has_decimal_comma, is_finite
+from fastsnn.tables.cells import LARGEST, has_decimal_comma, is_finite
 from fastsnn.data.columns import Target, feature_columns, target_columns, target_names
 from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from fastsnn.checks.scalars import shown
-from fastsnn.data.cells import has_decimal_comma, number
+from fastsnn.tables.cells import has_decimal_comma, number
 from fastsnn.data.csvlines import records
 
 DELIMITERS = (",", ";", "\t")

@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from fastsnn.checks.scalars import shown
-from fastsnn.data.cells import is_missing, number
+from fastsnn.tables.cells import is_missing, number
 
 ADVICE = "pass --header or --no-header (in Python: header=True or False)"
 HINT = "; if this line contains the column names, pass --header (in Python: header=True)"

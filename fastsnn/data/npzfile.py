@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fastsnn.checks.scalars import listed
-from fastsnn.data.cells import LARGEST
+from fastsnn.tables.cells import LARGEST
 from fastsnn.data.files import brief, require_file
 from fastsnn.data.npzmember import read_member
 

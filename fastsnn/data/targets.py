@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsnn.checks.scalars import shown
-from fastsnn.data.cells import (
+from fastsnn.tables.cells import (
     LARGEST,
     has_decimal_comma,
     is_code,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from fastsnn.data.cells import number_name
+from fastsnn.tables.cells import number_name
 
 WHERE = "SNNClassifier"
 
