@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fastsnn.tables.columns import Columns
+from fastsnn.checks.scalars import listed, shown
+from fastsnn.tables import learn
+from fastsnn.tables.columns import Columns, names_of
+from fastsnn.tables.place import Place
+
+BLOCK = 4096  # rows encoded at a time, so that their features stay in the cache
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Encoding of the columns of a table as features, learned from the training rows.
+
+    `Recipe.fit` learns one. The features are in the order of the columns:
+
+    * numeric: the number; a missing value becomes the median of the training rows.
+    * boolean: 1 for true and 0 for false; a missing value becomes the more frequent one.
+    * categorical: one feature per category, 1 in its rows; one for all infrequent and unknown
+      categories; one for missing values.
+    * date: days since 1970-01-01, and sine and cosine of those of the day of the year, the day of
+      the week and the time of day that vary.
+
+    A numeric, boolean or date column with missing values in the training rows has one more feature,
+    1 where the value is missing.
 
     Attributes
     ----------
@@ -22,51 +39,205 @@ class Recipe:
         and what was learned.
     notes : tuple of str
         What was assumed or left out when it was learned, a line each. Not stored.
+
+    Examples
+    --------
+    >>> table = {"carat": [0.2, 0.3, None], "cut": ["Ideal", "Good", "Ideal"]}
+    >>> recipe = Recipe.fit(Columns.of(table))
+    >>> recipe.feature_names
+    ('carat', 'carat: missing', 'cut=Good', 'cut=Ideal')
+    >>> recipe.transform({"carat": 0.5, "cut": "Good"})
+    array([[0.5, 0. , 1. , 0. ]])
     """
 
     columns: tuple[Any, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    _features: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _parts: tuple[tuple[Any, slice], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts, features = [], []
+        for encoder in self.columns:
+            start = len(features)
+            features += encoder.features
+            parts.append((encoder, slice(start, len(features))))
+        object.__setattr__(self, "_features", _unique(features))
+        object.__setattr__(self, "_parts", tuple(parts))
+
+    def __repr__(self) -> str:
+        found = list(self.kinds().values())
+        counts = ", ".join(f"{found.count(kind)} {kind}" for kind in dict.fromkeys(found))
+        return f"Recipe({len(found)} columns: {counts}; {len(self._features):,} features)"
 
     @classmethod
     def fit(
         cls,
-        columns: Columns,
+        columns: object,
         rows: np.ndarray | None = None,
         *,
-        categorical: Sequence[str] = (),
-        numeric: Sequence[str] = (),
-        date: Sequence[str] = (),
-        drop: Sequence[str] = (),
+        categorical: Iterable[str] = (),
+        numeric: Iterable[str] = (),
+        date: Iterable[str] = (),
+        drop: Iterable[str] = (),
         max_categories: int = 100,
-        min_frequency: int = 1,
+        min_frequency: int | None = None,
         scaling: str = "standard",
+        date_patterns: Mapping[str, str] | None = None,
     ) -> Recipe:
-        """Learn the recipe from these rows (indices; default: all) of the columns."""
-        raise NotImplementedError
+        """Learn the recipe from a table.
+
+        The kind of a column follows from its dtype. Text is numeric, boolean or a date if all its
+        values are: numbers without leading zeros; one of the pairs true/false, yes/no, y/n, t/f;
+        ISO dates. Other text is categorical. Columns that are constant or have no value are left
+        out, and text that differs in nearly every row, like an identifier.
+
+        Parameters
+        ----------
+        columns : Columns, data frame, dict of columns, or list of dicts
+            The table, without its targets.
+        rows : numpy.ndarray of int, optional
+            Indices of the training rows. Default: all rows.
+        categorical, numeric, date : iterable of str
+            Columns whose kind is given, whatever their values.
+        drop : iterable of str
+            Columns to leave out.
+        max_categories : int >= 2
+            Maximum features of a categorical column, that of missing values not counted. The most
+            frequent categories stay, the first by name among equally frequent ones; the others
+            share one feature, the bucket.
+        min_frequency : int >= 1, optional
+            Categories with fewer training rows share the bucket. Default: 1 % of the training rows,
+            at most 10.
+        scaling : {"standard", "robust"}
+            "standard" leaves numbers as they are, for a `fastsnn.data.Standardizer`. "robust"
+            subtracts the median, divides by the interquartile range and clips smoothly to (-3, 3).
+        date_patterns : dict of str to str, optional
+            Formats of date columns for `datetime.datetime.strptime`, next to ISO dates.
+
+        Returns
+        -------
+        Recipe
+            With notes about what was assumed or left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the table or an option is invalid, a value does not have the kind of its column, or
+            most values of a column are numbers (or dates) and few are not, with an example.
+        """
+        table = Columns.of(columns)
+        n_rows = table.n_rows if rows is None else len(rows)
+        if not n_rows:
+            raise ValueError("recipe: at least one row is required, got none")
+        given = {"categorical": categorical, "numeric": numeric, "date": date, "drop": drop}
+        options = learn.Options.of(
+            table, n_rows, given, max_categories, min_frequency, scaling, date_patterns
+        )
+        return cls(*learn.learn(table, rows, options))
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns that `transform` needs, in order."""
-        raise NotImplementedError
+        return tuple(encoder.name for encoder in self.columns)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features that `transform` returns, such as "cut=Ideal"."""
-        raise NotImplementedError
+        return self._features
+
+    @property
+    def date_patterns(self) -> dict[str, str]:
+        """Formats of the date columns that have one, by name."""
+        dates = (e for e in self.columns if e.kind == "date" and e.pattern is not None)
+        return {encoder.name: encoder.pattern for encoder in dates}
 
     def kinds(self) -> dict[str, str]:
         """Return the kind of each column by name, for a reader of files."""
-        raise NotImplementedError
+        return {encoder.name: encoder.kind for encoder in self.columns}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return a dict per column: "name", "kind", "features" (how many), "learned" (text)."""
+        return [
+            {
+                "name": encoder.name,
+                "kind": encoder.kind,
+                "features": len(encoder.features),
+                "learned": encoder.describe(),
+            }
+            for encoder in self.columns
+        ]
 
     def transform(self, table: object, where: str = "x") -> np.ndarray:
-        """Return the features, float64 (n, len(feature_names)), of anything `Columns.of` reads."""
-        raise NotImplementedError
+        """Return the features of a table.
+
+        Parameters
+        ----------
+        table : Columns, data frame, dict of columns, dict of values (one row), or list of dicts
+            A table with the columns of the training, in any order; others are ignored.
+        where : str
+            Name of the table, for errors.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 (n, len(feature_names)). Each row depends on that row of the table alone.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a column is missing, or a value does not have the kind of its column, with its place.
+        """
+        columns = Columns.of(table, where, self.column_names)
+        for name in self.column_names:
+            if name not in columns.arrays:
+                raise ValueError(
+                    f"{where}: the column {shown(name)} is required, the table has "
+                    f"{listed(names_of(table)) or 'no columns'}; name its columns as in training"
+                )
+        n = columns.n_rows
+        if not n:
+            raise ValueError(f"{where}: at least one row is required, got none")
+        out = np.empty((n, len(self._features)))
+        for start in range(0, n, BLOCK):
+            rows = slice(start, start + BLOCK)
+            for encoder, part in self._parts:
+                place = Place(where, encoder.name, columns.lines, None, start)
+                encoder.encode(columns.arrays[encoder.name][rows], out[rows, part], place)
+        return out
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description for JSON."""
-        raise NotImplementedError
+        return {"columns": [encoder.to_dict() for encoder in self.columns]}
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> Recipe:
-        """Return the recipe of a description, which is checked entry by entry."""
-        raise NotImplementedError
+        """Return the recipe of a description, which is checked entry by entry.
+
+        Raises ValueError, with the reason and the column.
+        """
+        if not isinstance(description, dict) or description.keys() != {"columns"}:
+            raise ValueError(
+                f"recipe: an object with columns is required, got {shown(description)}"
+            )
+        found = description["columns"]
+        if not isinstance(found, list) or not found:
+            raise ValueError(f"recipe: columns must be a list with entries, got {shown(found)}")
+        encoders = learn.read(found, "recipe")
+        names = [encoder.name for encoder in encoders]
+        if len(set(names)) < len(names):
+            raise ValueError(f"recipe: names of columns must be unique, got {listed(names)}")
+        return cls(encoders)
+
+
+def _unique(names: list[str]) -> tuple[str, ...]:
+    """Return the names with " (2)" and so on added to repeated ones."""
+    if len(set(names)) == len(names):
+        return tuple(names)
+    found: dict[str, None] = {}
+    for name in names:
+        number, candidate = 1, name
+        while candidate in found:
+            number += 1
+            candidate = f"{name} ({number})"
+        found[candidate] = None
+    return tuple(found)

@@ -1,0 +1,175 @@
+"""Categorical columns: one-hot, with a bucket for infrequent and unknown categories."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastsnn.checks.scalars import listed, shown
+from fastsnn.tables import cells, entries
+from fastsnn.tables.place import Place
+
+NOWHERE = -1  # code of a value without a feature
+
+
+def names_of(values: np.ndarray) -> tuple[list[str | None], np.ndarray | None]:
+    """Return the values of a column as names, None for a missing value, and the index of each row.
+
+    Text is returned row by row with the index None. Numbers have their canonical names, "1" for 1
+    and 1.0; booleans are "true" and "false", dates are in ISO format.
+    """
+    if values.dtype.kind == "O":
+        return values.tolist(), None
+    found, index = np.unique(values, return_inverse=True)
+    if values.dtype.kind == "M":
+        missing = np.isnat(found)
+        names = [n.replace("T", " ") for n in np.datetime_as_string(found, timezone="naive")]
+        names = [n.removesuffix(".000000").removesuffix(" 00:00:00") for n in names]
+    elif values.dtype.kind == "b":
+        missing, names = np.zeros(len(found), bool), [str(v).lower() for v in found.tolist()]
+    else:
+        missing = np.isnan(found)
+        names = [cells.number_name(v) if abs(v) < np.inf else str(v) for v in found.tolist()]
+    return [None if m else n for m, n in zip(missing, names, strict=True)], index
+
+
+def count(values: np.ndarray) -> Counter[str | None]:
+    """Return the number of rows of each category; that of missing values under None."""
+    names, index = names_of(values)
+    if index is None:
+        return Counter(names)
+    found: Counter[str | None] = Counter()
+    for name, rows in zip(names, np.bincount(index.ravel()).tolist(), strict=True):
+        found[name] += rows
+    return found
+
+
+def _canonical(name: str | None) -> str | None:
+    """Return the canonical name of a number; anything else unchanged."""
+    value = None if name is None else cells.number(name)
+    return (
+        name if name is None or value is None or abs(value) == np.inf else cells.number_name(name)
+    )
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """One-hot encoding of a categorical column.
+
+    The features are those of the `categories`, then that of the bucket, then that of missing
+    values. A row has 1 in one of them. Unknown categories, and missing values if training rows had
+    none, are in the bucket; without a bucket, all features of the row are 0, as with
+    ``OneHotEncoder(handle_unknown="infrequent_if_exist")`` of scikit-learn.
+
+    Parameters
+    ----------
+    name : str
+    categories : tuple of str
+        The categories with a feature of their own, numbers by value and then text.
+    infrequent : int
+        Number of other categories of the training rows, which share one feature, the bucket. 0: no
+        bucket.
+    missing : bool
+        True if training rows have missing values; they get a feature of their own.
+    numbers : bool
+        True if all categories are numbers, which have several spellings: "1.0" is then "1".
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    infrequent: int
+    missing: bool
+    numbers: bool
+    _code: dict[str | None, int] = field(init=False, repr=False, compare=False)
+    _unknown: int = field(init=False, repr=False, compare=False)
+
+    kind: ClassVar[str] = "categorical"
+    KEYS: ClassVar = ("kind", "name", "categories", "infrequent", "missing", "numbers")
+
+    def __post_init__(self) -> None:
+        code: dict[str | None, int] = {name: i for i, name in enumerate(self.categories)}
+        unknown = len(code) if self.infrequent else NOWHERE
+        code[None] = len(code) + bool(self.infrequent) if self.missing else unknown
+        object.__setattr__(self, "_code", code)
+        object.__setattr__(self, "_unknown", unknown)
+
+    @classmethod
+    def fit(cls, name: str, counts: Mapping[str | None, int], most: int, least: int) -> Categorical:
+        """Learn from the number of rows of each category.
+
+        most: maximum features without that of missing values; least: minimum rows of a category
+        with a feature of its own. Among equally frequent categories, the first by name stay.
+        """
+        numbers = all(n is None or (cells.is_finite(n) and not cells.is_code(n)) for n in counts)
+        if numbers:
+            merged: Counter[str | None] = Counter()
+            for spelling, rows in counts.items():
+                merged[_canonical(spelling)] += rows
+            counts = merged
+        present = {n: rows for n, rows in counts.items() if n is not None}
+        order = sorted(present, key=lambda n: (-present[n], cells.class_order(n)))
+        kept = [n for n in order if present[n] >= least]
+        if len(kept) > most or (len(kept) == most and len(kept) < len(order)):
+            kept = kept[: most - 1]
+        kept.sort(key=cells.class_order)
+        return cls(name, tuple(kept), len(order) - len(kept), None in counts, numbers)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features."""
+        names = [f"{self.name}={category}" for category in self.categories]
+        if self.infrequent:
+            names.append(f"{self.name}: other")
+        return (*names, f"{self.name}: missing") if self.missing else tuple(names)
+
+    def encode(self, values: np.ndarray, out: np.ndarray, place: Place) -> None:
+        """Write the features of n values to `out`, float64 (n, len(features))."""
+        names, index = names_of(values)
+        codes = np.fromiter(map(self._code.get, names, repeat(self._unknown)), np.intp, len(names))
+        if self.numbers:
+            for i in np.flatnonzero(codes == self._unknown).tolist():
+                codes[i] = self._code.get(_canonical(names[i]), self._unknown)
+        if index is not None:
+            codes = codes[index.ravel()]
+        out[...] = 0
+        if self._unknown == NOWHERE:
+            rows = np.flatnonzero(codes >= 0)
+            out[rows, codes[rows]] = 1
+        else:
+            out[np.arange(len(codes)), codes] = 1
+
+    def describe(self) -> str:
+        """Return what was learned, for a person."""
+        known = len(self.categories) + self.infrequent
+        found = f"{known:,} categories ({listed(self.categories, 4)})"
+        if self.infrequent:
+            found += f", {self.infrequent:,} of them in the bucket"
+        return f"{found}{', missing values' if self.missing else ''}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a description for JSON."""
+        entry = {key: getattr(self, key) for key in self.KEYS}
+        return entry | {"categories": list(self.categories)}
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], where: str) -> Categorical:
+        """Return the encoding of a description, which is checked."""
+        entries.require_keys(entry, cls.KEYS, where)
+        infrequent = entry["infrequent"]
+        if type(infrequent) is not int or not 0 <= infrequent < 2**53:
+            raise ValueError(f"{where}: infrequent must be an int >= 0, got {shown(infrequent)}")
+        found = cls(
+            entries.text(entry["name"], "name", where),
+            entries.texts(entry, "categories", where),
+            infrequent,
+            entries.boolean(entry, "missing", where),
+            entries.boolean(entry, "numbers", where),
+        )
+        if not found.features:
+            raise ValueError(f"{where}: at least one category is required")
+        return found

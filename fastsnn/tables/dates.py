@@ -1,0 +1,197 @@
+"""Date columns: days since 1970, and the cyclic parts that vary."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastsnn.checks.scalars import shown
+from fastsnn.tables import entries
+from fastsnn.tables.numeric import Numeric
+from fastsnn.tables.place import Place
+from fastsnn.tables.values import distinct
+
+DAY = 86_400_000_000  # microseconds
+MISSING = np.datetime64("NaT", "us")
+ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:[.]\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
+
+
+def iso(text: str) -> np.datetime64 | None:
+    """Return the date of ISO text such as "2013-01-31" or "2013-01-31 05:30:00+01:00", in UTC; None
+    for other text.
+    """
+    if ISO.fullmatch(text) is None or not text.isascii():
+        return None
+    try:
+        return _utc(datetime.datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _utc(value: datetime.datetime) -> np.datetime64:
+    if value.tzinfo is not None:
+        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
+    return np.datetime64(value, "us")
+
+
+def _written(text: str, pattern: str) -> np.datetime64 | None:
+    try:
+        return _utc(datetime.datetime.strptime(text, pattern))
+    except (ValueError, OverflowError):
+        return None
+
+
+def instants(values: np.ndarray, place: Place, pattern: str | None = None) -> np.ndarray:
+    """Return a column as datetime64[us] with NaT. Text is read as ISO dates, or by `pattern`.
+
+    Raises TypeError or ValueError for values that are no dates.
+    """
+    if values.dtype.kind == "M":
+        return values
+    if values.dtype.kind == "f" and np.isnan(values).all():
+        return np.full(len(values), MISSING)
+    if values.dtype.kind != "O":
+        raise TypeError(f"{place}: dates are required, got {values.dtype.name}")
+
+    def read(text: str | None) -> np.datetime64:
+        found = None if text is None else iso(text)
+        if found is None and text is not None and pattern is not None:
+            found = _written(text, pattern)
+        return MISSING if found is None else found
+
+    found = distinct(values, read, "datetime64[us]")
+    wrong = np.isnat(found) & ~np.equal(values, None).astype(bool)
+    if wrong.any():
+        row = int(wrong.argmax())
+        also = "" if pattern is None else f" or one written as {shown(pattern)}"
+        raise ValueError(
+            f"{place.at(row)}: a date in ISO format such as '2013-01-31'{also} is required, got "
+            f"{shown(values[row])}"
+        )
+    return found
+
+
+def days(times: np.ndarray) -> np.ndarray:
+    """Return days since 1970-01-01, with fractions; NaT becomes NaN."""
+    return np.where(np.isnat(times), np.nan, times.astype(np.int64) / DAY)
+
+
+def _of_year(times: np.ndarray) -> np.ndarray:
+    year = times.astype("datetime64[Y]")
+    first, following = year.astype("datetime64[D]"), (year + 1).astype("datetime64[D]")
+    day = times.astype("datetime64[D]")
+    return (day - first).astype(np.float64) / (following - first).astype(np.float64)
+
+
+def _of_week(times: np.ndarray) -> np.ndarray:
+    day = times.astype("datetime64[D]").astype(np.int64)
+    return (day + 3) % 7 / 7  # 1970-01-01 was a Thursday; 0 is Monday
+
+
+def _of_day(times: np.ndarray) -> np.ndarray:
+    return times.astype(np.int64) % DAY / DAY
+
+
+# Cyclic part: its phase in [0, 1) for an array of times without NaT.
+PARTS = {"day of year": _of_year, "day of week": _of_week, "time of day": _of_day}
+
+
+@dataclass(frozen=True)
+class Date:
+    """Encoding of a date column as numbers.
+
+    The features are the days since 1970-01-01, encoded as `Numeric`, and sine and cosine of each
+    part, 0 for a missing value. There is no feature for the year: the days contain it.
+
+    Parameters
+    ----------
+    name : str
+    number : Numeric
+        Encoding of the days.
+    parts : tuple of str
+        Those of `PARTS` that vary in the training rows.
+    pattern : str, optional
+        Format of text for `datetime.datetime.strptime`, next to ISO dates.
+    """
+
+    name: str
+    number: Numeric
+    parts: tuple[str, ...]
+    pattern: str | None = None
+
+    kind: ClassVar[str] = "date"
+    KEYS: ClassVar = ("kind", "name", "median", "gaps", "scale", "parts", "pattern")
+
+    @classmethod
+    def fit(cls, name: str, times: np.ndarray, robust: bool, pattern: str | None = None) -> Date:
+        """Learn from times with NaT, of which at least one is not NaT."""
+        known = times[~np.isnat(times)]
+        phases = {part: phase(known) for part, phase in PARTS.items()}
+        parts = tuple(part for part, phase in phases.items() if (phase != phase[0]).any())
+        return cls(name, Numeric.fit(name, days(times), robust), parts, pattern)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features."""
+        waves = [f"{self.name}: {w} of {p}" for p in self.parts for w in ("sine", "cosine")]
+        return (*self.number.features, *waves)
+
+    def encode(self, values: np.ndarray, out: np.ndarray, place: Place) -> None:
+        """Write the features of n values to `out`, float64 (n, len(features))."""
+        times = instants(values, place, self.pattern)
+        first = len(self.number.features)
+        self.number.encode_numbers(days(times), out[:, :first])
+        missing = np.isnat(times)
+        if missing.any():
+            times = np.where(missing, np.datetime64(0, "us"), times)
+        for i, part in enumerate(self.parts):
+            angle = 2 * np.pi * PARTS[part](times)
+            for column, wave in enumerate((np.sin, np.cos), first + 2 * i):
+                out[:, column] = np.where(missing, 0.0, wave(angle))
+
+    def describe(self) -> str:
+        """Return what was learned, for a person."""
+        middle = str(np.datetime64(round(self.number.median * DAY), "us").astype("datetime64[s]"))
+        parts = f", {', '.join(self.parts)}" if self.parts else ""
+        pattern = "" if self.pattern is None else f", written as {shown(self.pattern)}"
+        gaps = ", missing values" if self.number.gaps else ""
+        return f"median {middle.replace('T', ' ')}{parts}{pattern}{gaps}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a description for JSON."""
+        number = self.number.to_dict()
+        own = {"kind": self.kind, "parts": list(self.parts), "pattern": self.pattern}
+        return {key: (number | own)[key] for key in self.KEYS}
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], where: str) -> Date:
+        """Return the encoding of a description, which is checked."""
+        entries.require_keys(entry, cls.KEYS, where)
+        parts, pattern = entries.texts(entry, "parts", where), entry["pattern"]
+        if not set(parts) <= PARTS.keys():
+            raise ValueError(f"{where}: parts must be of {', '.join(PARTS)}, got {shown(parts)}")
+        if pattern is not None:
+            require_pattern(pattern, where)
+        number = Numeric.of({key: entry[key] for key in Numeric.KEYS}, where)
+        if abs(number.median) > 1e8:  # more than 270,000 years
+            raise ValueError(f"{where}: median must be days from 1970, got {number.median}")
+        return cls(number.name, number, parts, pattern)
+
+
+def require_pattern(pattern: object, where: str) -> str:
+    """Return a format of `datetime.datetime.strptime`. Raises ValueError for any other value."""
+    text = entries.text(pattern, "pattern", where)
+    try:
+        if len(text) > 60:
+            raise ValueError("more than 60 characters")
+        datetime.datetime.strptime(datetime.datetime(2001, 2, 3, 4, 5, 6).strftime(text), text)
+    except (ValueError, re.error, OverflowError) as error:
+        raise ValueError(
+            f"{where}: pattern must be a format such as '%d.%m.%Y', got {shown(text)}"
+        ) from error
+    return text

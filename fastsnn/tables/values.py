@@ -1,0 +1,201 @@
+"""Convert the values of one column to one of the dtypes of `Columns`.
+
+========================= =====================================================================
+values                    become
+========================= =====================================================================
+bool                      bool; with missing values object of "true", "false" and None
+integers                  int64, or uint64 for unsigned ones and those of 2^63 and more; float64
+                          with missing values, and beyond 64 bits
+floats, decimals          float64; a missing value is NaN
+text                      object; without outer spaces; empty text and words such as "NA"
+                          (`cells.MISSING`) are None
+text with numbers, bools  object; 1 and 1.0 become "1", True becomes "true"
+dates, times of a date    datetime64[us], converted to UTC if they have a time zone
+durations                 float64, in seconds
+missing values only       float64, all NaN
+========================= =====================================================================
+
+A missing value is None, NaN, NaT, pandas.NA, or a masked entry. Other types are refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from fastsnn.checks.scalars import shown
+from fastsnn.tables.cells import is_missing, number_name
+from fastsnn.tables.place import Place
+
+MISSING_TYPES = ("NoneType", "NAType", "NaTType", "MaskedConstant")
+SECOND = np.timedelta64(1, "s")
+WANTED = "numbers, text, true and false, dates or durations are required"
+NUMBERS = {"int", "float"}
+
+
+def of_any(values: Any, place: Place) -> np.ndarray:
+    """Return the column of a list, tuple, array or series. Raises TypeError or ValueError."""
+    if isinstance(values, list | tuple):
+        return of_list(values, place)
+    if isinstance(values, np.ma.MaskedArray):
+        return of_list(values.astype(object).filled(None).tolist(), place)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{place}: {WANTED}, got {type(values).__name__}") from error
+    if array.ndim != 1:
+        raise ValueError(f"{place}: one value per row is required, got shape {array.shape}")
+    return of_array(array, place)
+
+
+def of_array(array: np.ndarray, place: Place) -> np.ndarray:
+    """Return the column of an array (n,) of any dtype."""
+    kind = array.dtype.kind
+    if kind == "f":
+        return array.astype(np.float64, copy=False)
+    if kind == "b":
+        return array
+    if kind in "iu":
+        wide = kind == "u" and array.dtype.itemsize == 8
+        return array.astype(np.uint64 if wide else np.int64, copy=False)
+    if kind == "M":
+        return array.astype("datetime64[us]", copy=False)
+    if kind == "m":
+        return array / SECOND  # NaT becomes NaN
+    if kind in "OUT":
+        return of_list(array.tolist(), place)
+    raise TypeError(f"{place}: {WANTED}, got {array.dtype.name}")
+
+
+def of_list(values: Sequence[Any], place: Place) -> np.ndarray:
+    """Return the column of Python objects."""
+    kinds = {_kind(t) for t in set(map(type, values))}
+    if len(kinds) == 1:
+        (kind,) = kinds
+        if kind == "float":
+            return np.array(values, np.float64)
+        if kind == "text":
+            return text(values)
+    if "float" in kinds and not kinds <= {"int", "float"}:  # NaN next to other types is missing
+        values = [None if v != v else v for v in map(_null, values)]
+        kinds = {_kind(t) for t in set(map(type, values))}
+    missing = "missing" in kinds
+    kinds.discard("missing")
+    if not kinds:
+        return np.full(len(values), np.nan)
+    if "other" in kinds:
+        row = next(i for i, v in enumerate(values) if _kind(type(v)) == "other")
+        raise TypeError(f"{place.at(row)}: {WANTED}, got {shown(values[row])}")
+    if missing:
+        values = [_null(v) for v in values]
+    if kinds == {"bool"}:
+        return text([_word(v) for v in values]) if missing else np.array(values, bool)
+    if kinds <= {"int", "float", "bool"}:
+        return _numbers(values, place, kinds == {"int"} and not missing)
+    if kinds == {"date"}:
+        return _array([None if v is None else _utc(v) for v in values], "datetime64[us]")
+    if kinds == {"duration"}:
+        return _array(values, "timedelta64[us]") / SECOND
+    if "date" in kinds or "duration" in kinds:
+        row = next(i for i, v in enumerate(values) if _kind(type(v)) in ("date", "duration"))
+        raise TypeError(
+            f"{place.at(row)}: values of one type are required, got {shown(values[row])} among "
+            f"{' and '.join(sorted(kinds - {'date', 'duration'}) or sorted(kinds))} values"
+        )
+    return text([_word(v) for v in values])
+
+
+def text(values: Iterable[str | None]) -> np.ndarray:
+    """Return strings and None as a column: outer spaces are removed, missing words become None."""
+    values = list(values)
+    changed = {v: c for v in set(values) if v is not None and (c := _clean(v)) != v}
+    if changed:
+        values = [changed.get(v, v) if v is not None else None for v in values]
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def distinct(values: np.ndarray, convert: Callable[[Any], Any], dtype: Any) -> np.ndarray:
+    """Return `convert` of each value of a column of text, called once for each distinct one."""
+    listed = values.tolist()
+    found = {value: convert(value) for value in dict.fromkeys(listed)}
+    return np.array([found[value] for value in listed], dtype)
+
+
+def _clean(value: str) -> str | None:
+    value = str.__str__(value).strip()
+    return None if is_missing(value) else value
+
+
+@lru_cache(maxsize=1024)
+def _kind(of: type) -> str:
+    if of.__name__ in MISSING_TYPES:
+        return "missing"
+    if issubclass(of, bool | np.bool):
+        return "bool"
+    if issubclass(of, np.timedelta64 | datetime.timedelta):  # NumPy's is a signed integer
+        return "duration"
+    if issubclass(of, int | np.integer):
+        return "int"
+    if issubclass(of, Real | Decimal):
+        return "float"
+    if issubclass(of, str):
+        return "text"
+    if issubclass(of, datetime.date | np.datetime64):
+        return "date"
+    return "other"
+
+
+def _null(value: Any) -> Any:
+    """Return None for each kind of missing value but NaN."""
+    return None if _kind(type(value)) == "missing" else value
+
+
+def _word(value: Any) -> str | None:
+    """Return text for a value in a column with text: canonical numbers, "true" and "false"."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool):
+        return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    value = float(value)
+    return number_name(value) if abs(value) < np.inf else str(value)
+
+
+def _numbers(values: Sequence[Any], place: Place, whole: bool) -> np.ndarray:
+    """Return an array of numbers; None becomes NaN. whole: all are integers."""
+    for dtype in (np.int64, np.uint64) if whole else ():
+        try:
+            return np.array(values, dtype)
+        except OverflowError:
+            pass
+    try:
+        return np.array([np.nan if v is None else float(v) for v in values])
+    except OverflowError as error:
+        row = next(i for i, v in enumerate(values) if v is not None and abs(v) > 1e308)
+        raise ValueError(
+            f"{place.at(row)}: numbers within the range of float64 are required, got "
+            f"{shown(values[row])}"
+        ) from error
+
+
+def _utc(value: Any) -> Any:
+    """Return a date or time without a time zone."""
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(datetime.UTC)
+        return np.datetime64(value.replace(tzinfo=None), "us")
+    return np.datetime64(value, "us")
+
+
+def _array(values: Sequence[Any], dtype: str) -> np.ndarray:
+    missing = np.array("NaT", dtype)[()]
+    return np.array([missing if v is None else v for v in values], dtype)
