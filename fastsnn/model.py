@@ -161,6 +161,8 @@ class Model:
         if self.targets is not None:
             tensors |= {"targets.mean": self.targets.mean, "targets.scale": self.targets.scale}
         description = {"task": self.task} | {name: getattr(self, name) for name in NAMES}
+        if self.targets is not None and self.targets.log:
+            description["log_target"] = True
         return network.layers, (network.input_size, network.output_size), tensors, description
 
     def predict(self, x: object, threads: int | None = None) -> np.ndarray:

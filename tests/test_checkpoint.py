@@ -198,7 +198,7 @@ def rewritten(path, change):
 
 def test_a_newer_format(written):
     rewritten(written, lambda _, d: d.update(format=modelfile.FORMAT + 1, version="9.9.9"))
-    refused(written, f"format {modelfile.FORMAT} is required", f"got {modelfile.FORMAT + 1}",
+    refused(written, f"format 1 or {modelfile.FORMAT} is required", f"got {modelfile.FORMAT + 1}",
             "fastsnn 9.9.9: use that version")  # fmt: skip
 
 

@@ -35,6 +35,8 @@ class Standardizer:
     scale : numpy.ndarray
         Standard deviation of each column, (features,), of the dtype of `mean`. All values must be
         finite and positive.
+    log : bool
+        Standardize the logarithms of positive numbers: x -> (log(x) - mean) / scale.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Standardizer:
 
     mean: np.ndarray
     scale: np.ndarray
+    log: bool = False
 
     def __post_init__(self) -> None:
         mean, scale = self.mean, self.scale
@@ -76,7 +79,8 @@ class Standardizer:
     def __repr__(self) -> str:
         return (
             f"Standardizer({self.mean.size:,} features, {self.mean.dtype}, mean "
-            f"{arrays.numbers(self.mean)}, scale {arrays.numbers(self.scale)})"
+            f"{arrays.numbers(self.mean)}, scale {arrays.numbers(self.scale)}"
+            f"{', of logarithms' if self.log else ''})"
         )
 
     @classmethod
@@ -86,6 +90,7 @@ class Standardizer:
         per: str = "feature",
         rows: np.ndarray | None = None,
         dtype: type = np.float64,
+        log: bool = False,
     ) -> Standardizer:
         """Compute the mean and the standard deviation of the columns of x.
 
@@ -105,6 +110,8 @@ class Standardizer:
         dtype : {numpy.float64, numpy.float32}
             dtype of mean and scale. float32 also rounds x to float32 first, as version 0.1 did. For
             uint8 x it is always float32.
+        log : bool
+            Compute the statistics of log(x).
 
         Returns
         -------
@@ -114,8 +121,15 @@ class Standardizer:
         Raises
         ------
         ValueError
-            `per` is unknown, there are no rows, or the statistics are not finite.
+            `per` is unknown, there are no rows, the statistics are not finite, or `log` is True and
+            a number is not positive.
         """
+        if log:
+            chosen = x if rows is None else x[rows]
+            if not (chosen > 0).all():
+                raise ValueError("standardize: numbers above 0 are required for logarithms")
+            of_logs = cls.fit(np.log(chosen.astype(np.float64)), per)
+            return cls(of_logs.mean, of_logs.scale, True)
         if per not in PER:
             raise ValueError(f"standardize: must be one of {', '.join(PER)}, got {per!r}")
         features = x.shape[1]
@@ -155,7 +169,7 @@ class Standardizer:
         names: Sequence[str] | None = None,
         where: str = "x",
     ) -> np.ndarray:
-        """Return (x - mean) / scale.
+        """Return (x - mean) / scale, or (log(x) - mean) / scale.
 
         Parameters
         ----------
@@ -197,8 +211,8 @@ class Standardizer:
                 self._apply(block, out[part])
                 continue
             given = block.copy() if np.may_share_memory(block, out) else block
-            with np.errstate(over="ignore", invalid="ignore"):
-                self._apply(block, out[part])
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                self._apply(np.log(block) if self.log else block, out[part])
             if not np.isfinite(out[part]).all():
                 row = np.arange(start, start + len(block)) if rows is None else rows[part]
                 self._refuse(given, out[part], row, names, where)
@@ -230,6 +244,11 @@ class Standardizer:
                 f"{where}: finite numbers are required, got {value} in {place}; fill in or remove "
                 "such rows"
             )
+        if self.log and not value > 0:
+            raise ValueError(
+                f"{where}: numbers above 0 are required, because logarithms are standardized, got "
+                f"{value:.6g} in {place}; correct or remove such rows"
+            )
         raise ValueError(
             f"{where}: numbers within the range of float32 after standardization are required, got "
             f"{value:.6g} in {place}, with mean {self.mean[column]:.6g} and scale "
@@ -237,7 +256,7 @@ class Standardizer:
         )
 
     def inverse_transform(self, x: np.ndarray) -> np.ndarray:
-        """Return x * scale + mean, the inverse of `transform`.
+        """Return x * scale + mean, or exp(x * scale + mean), the inverse of `transform`.
 
         Parameters
         ----------
@@ -253,7 +272,7 @@ class Standardizer:
             x = (x * self.scale + self.mean).astype(np.float32, copy=False)
             return x
         x = x * self.scale + self.mean
-        return x
+        return np.exp(x) if self.log else x
 
     apply, invert = Renamed("transform"), Renamed("inverse_transform")
 

@@ -52,7 +52,7 @@ def model(
 ) -> dict[str, Any]:
     """Return the arguments of `fastsnn.Model` other than the network.
 
-    A standardizer is returned as (mean, scale). sizes: input and output size of the network.
+    A standardizer is returned as (mean, scale), that of targets as (mean, scale, log). sizes: input and output size of the network.
     """
     features, outputs = sizes
     task = description["task"]
@@ -63,7 +63,10 @@ def model(
     if "targets.mean" in tensors or "targets.scale" in tensors:
         if task != "regression":
             raise ValueError(f"targets.mean: only a regression has one, the task is {task}")
-        found["targets"] = standardizer("targets", tensors, outputs)
+        log = description.get("log_target", False)
+        if not isinstance(log, bool):
+            raise ValueError(f"log_target: true or false is required, got {shown(log)}")
+        found["targets"] = *standardizer("targets", tensors, outputs), log
     counts = {
         "class_names": outputs if task == "classification" else None,
         "feature_names": features,

@@ -24,7 +24,9 @@ from fastsnn.storage import description as described
 from fastsnn.storage import files, tensorfile
 from fastsnn.version import __version__
 
-FORMAT, KEY = 1, "fastsnn"
+KEY = "fastsnn"
+FORMAT = 2  # newest format; format 1 lacks the entries of NEWER
+NEWER = ("recipe", "log_target")
 
 
 def write(
@@ -70,7 +72,7 @@ def content(
 ) -> bytes:
     """Return the bytes that `write` writes. path: a name for errors. Raises its other errors."""
     description: dict[str, Any] = {
-        "format": FORMAT,
+        "format": FORMAT if any(more.get(name) for name in NEWER) else 1,
         "version": __version__,
         "input_size": sizes[0],
         "layers": [describe(layer) for layer in layers],
@@ -132,9 +134,9 @@ def _checked(
         found = checksum(description, tensors)
     except (ValueError, RecursionError) as error:
         raise ValueError(damaged.format(shown(str(error)).strip("'"))) from error
-    if description["format"] != FORMAT:
+    if not 1 <= description["format"] <= FORMAT:
         raise ValueError(
-            f"{path}: format {FORMAT} is required, got {shown(description['format'])}; it was "
+            f"{path}: format 1 or {FORMAT} is required, got {shown(description['format'])}; it was "
             f"written by fastsnn {str(description.get('version'))[:20]}: use that version"
         )
     if crc != found:
