@@ -1,4 +1,4 @@
-"""Load named data sets and CSV or NPZ files: validated, split and standardized.
+"""Load named data sets and files of tables: validated, split and standardized.
 
 `load` returns a `Dataset` that is ready to train on. `load_folds` returns the data sets with
 predefined folds (HTRU2, Tox21, the 121 UCI tasks), as the paper's experiments use them.
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastsnn.checks.scalars import shown
+from fastsnn.data.anytable import read_any, require_none
 from fastsnn.data.assemble import assemble
 from fastsnn.data.dataset import Dataset, Split
 from fastsnn.data.download import Progress
@@ -31,6 +32,7 @@ from fastsnn.data.named import (
     task_of,
     unknown,
 )
+from fastsnn.data.rawtable import Encoding, RawTable
 from fastsnn.data.standardize import PER, Standardizer
 from fastsnn.data.table import Table, is_table, read_features, read_table
 from fastsnn.engine.byterows import ByteRows
@@ -66,6 +68,15 @@ def load(
     progress: Progress | None = None,
     keep_bytes: bool = False,
     dtype: type = np.float64,
+    categorical: str | Sequence[str] = (),
+    numeric: str | Sequence[str] = (),
+    date: str | Sequence[str] = (),
+    drop: str | Sequence[str] = (),
+    max_categories: int = 100,
+    min_frequency: int | None = None,
+    scaling: str = "standard",
+    log_target: bool = False,
+    raw: bool | None = None,
 ) -> Dataset:
     """Load a data set by name or from a file, split it and standardize it.
 
@@ -73,8 +84,9 @@ def load(
     ----------
     data : str or path
         A name (a key of `DATASETS`, or "uci/NAME", see `uci.names`), or the path of a CSV file
-        (.csv, .tsv, .txt, .data, or one of these with .gz appended) or of an .npz file. For a data
-        set with folds, fold 1 is loaded; `load_folds` returns all folds.
+        (.csv, .tsv, .txt, .data, or one of these with .gz or .zst appended), an .npz, .parquet or
+        .json file (also .jsonl, .ndjson). For a data set with folds, fold 1 is loaded; `load_folds`
+        returns all folds.
     target : str, int or list, optional
         Target column or columns of a CSV file, see `read_table`; the last column by default. Not
         accepted for named data sets.
@@ -104,6 +116,25 @@ def load(
     dtype : {numpy.float64, numpy.float32}
         Precision of the standardization of targets and of features that are not uint8. float32
         reproduces version 0.1, which rounded to float32 before standardizing.
+    categorical, numeric, date : str or list of str, optional
+        Feature columns of a file whose kind is given: names, or text in which commas divide them.
+        By default the kind follows from the values.
+    drop : str or list of str, optional
+        Columns of a file to leave out.
+    max_categories : int >= 2
+        Maximum features of a categorical column; less frequent categories share one.
+    min_frequency : int >= 1, optional
+        Categories with fewer training rows share a feature. Default: 1 % of the training rows, at
+        most 10.
+    scaling : {"standard", "robust"}
+        Scaling of numeric columns before the standardization, see `fastsnn.tables.Recipe.fit`.
+    log_target : bool
+        Standardize the logarithms of the targets of a regression, which must be above 0.
+    raw : bool, optional
+        True encodes a file by a `fastsnn.tables.Recipe`, False refuses what is not a number. By
+        default a recipe is used for CSV files with text, gaps, booleans or dates, for other formats
+        than CSV, and if an option of the recipe is given. Files that need a recipe need the extra
+        `tables`. Rows without a target are left out.
 
     Returns
     -------
@@ -135,6 +166,10 @@ def load(
             f"got {standardize!r}"
         )
     name = os.fspath(data)
+    encoding = Encoding(
+        categorical, numeric, date, drop, max_categories, min_frequency, scaling
+    )  # fmt: skip
+    table: Table | RawTable
     if is_named(name):
         if header is not None or class_names is not None:
             option = "class_names" if header is None else "header"
@@ -145,12 +180,15 @@ def load(
                 f"{name}: its target and task ({task_of(name)}) are fixed, got the {what}; leave "
                 "it out"
             )
+        require_none(name, encoding)
         table, image = read_named(name, progress), is_image(name)
     elif is_table(name):
-        table = read_table(name, target, task, header=header, class_names=class_names)
-        image = table.train.features.dtype == np.uint8
+        table = read_any(name, target, task, header, class_names, encoding, raw)
+        image = isinstance(table, Table) and table.train.features.dtype == np.uint8
     else:
         raise unknown(name)
     if not isinstance(standardize, Standardizer) and standardize == "auto":
         standardize = "all" if image else "feature"
-    return assemble(name, table, validation, seed, standardize, keep_bytes, dtype)
+    return assemble(
+        name, table, validation, seed, standardize, keep_bytes, dtype, encoding, log_target
+    )

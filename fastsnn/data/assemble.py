@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastsnn.checks.scalars import listed
+from fastsnn.checks.scalars import listed, shown
 from fastsnn.data.dataset import Dataset, Split
+from fastsnn.data.rawtable import Encoding, RawTable
 from fastsnn.data.split import split
 from fastsnn.data.standardize import Standardizer
 from fastsnn.data.table import Table
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.tables import Recipe
 
 LARGE = 1 << 22  # bytes of features; smaller arrays train faster if converted to float32 once
 
 
 def assemble(
-    name: str, table: Table, validation: float, seed: int, standardize: str | Standardizer,
-    keep_bytes: bool = False, dtype: type = np.float64,
+    name: str, table: Table | RawTable, validation: float, seed: int,
+    standardize: str | Standardizer, keep_bytes: bool = False, dtype: type = np.float64,
+    encoding: Encoding | None = None, log_target: bool = False,
 ) -> Dataset:  # fmt: skip
     """Return the `Dataset` of a table.
 
@@ -24,11 +27,20 @@ def assemble(
     one. standardize: "feature", "all", "none", or a Standardizer that is used unchanged.
     keep_bytes: store uint8 features of at least LARGE bytes as `ByteRows`. dtype: precision of the
     standardization, see `Standardizer.fit`; with float32, parts have no `raw_y` and validation rows
-    are selected as in version 0.1.
+    are selected as in version 0.1. encoding: options of the recipe of a `RawTable`, which is learned
+    from the training rows. log_target: standardize the logarithms of the targets of a regression.
+
+    Raises ValueError, with line and column, if the recipe refuses a value.
     """
-    rows, held = np.arange(len(table.train)), None
-    if table.validation is None:
-        rows, held = split(len(table.train), validation, seed, _labels(table, dtype))
+    recipe = None
+    if isinstance(table, RawTable):
+        labels = table.y if table.task == "classification" else None
+        rows, held = split(len(table.y), validation, seed, labels)
+        table, recipe = _encoded(name, table, rows, encoding or Encoding())
+    else:
+        rows, held = np.arange(len(table.train)), None
+        if table.validation is None:
+            rows, held = split(len(table.train), validation, seed, _labels(table, dtype))
     features = table.train.features
     if isinstance(standardize, Standardizer):
         inputs = standardize
@@ -36,7 +48,11 @@ def assemble(
         inputs = Standardizer.fit(features, standardize, rows, dtype)
     targets = None
     if table.task == "regression":
-        targets = Standardizer.fit(table.train.y, "feature", rows, dtype)
+        if log_target:
+            _require_positive(name, table)
+        targets = Standardizer.fit(table.train.y, "feature", rows, dtype, log=log_target)
+    elif log_target:
+        raise ValueError(f"{name}: log_target is for a regression, the task is {table.task}")
     keep_bytes = keep_bytes and features.dtype == np.uint8 and features.nbytes >= LARGE
 
     def part(which: str, source: Split, rows: np.ndarray | None = None) -> Split:
@@ -72,7 +88,50 @@ def assemble(
         targets=targets,
         note="; ".join(filter(None, notes)) or None,
         found=table.found,
+        recipe=recipe,
     )
+
+
+def _encoded(
+    name: str, raw: RawTable, rows: np.ndarray, encoding: Encoding
+) -> tuple[Table, Recipe]:  # fmt: skip
+    """Return (table of features, recipe), learned from these rows."""
+    dates = dict.fromkeys((*encoding.date, *raw.patterns))
+    taken = {*encoding.categorical, *encoding.numeric, *encoding.drop}
+    try:
+        recipe = Recipe.fit(
+            raw.columns, rows,
+            categorical=encoding.categorical,
+            numeric=encoding.numeric,
+            date=[column for column in dates if column in encoding.date or column not in taken],
+            drop=encoding.drop,
+            max_categories=encoding.max_categories,
+            min_frequency=encoding.min_frequency,
+            scaling=encoding.scaling,
+            date_patterns=raw.patterns,
+        )  # fmt: skip
+        x = recipe.transform(raw.columns, name)
+    except (ValueError, TypeError) as error:
+        text = str(error)
+        if text.startswith("recipe"):
+            text = f"{name}{text.removeprefix('recipe')}"
+        raise ValueError(text) from error
+    table = Table(
+        raw.task, Split(x, raw.y), None, None, raw.class_names, recipe.feature_names,
+        raw.target_names, found=raw.found,
+    )  # fmt: skip
+    return table, recipe
+
+
+def _require_positive(name: str, table: Table) -> None:
+    for part in (table.train, table.validation, table.test):
+        if part is not None and not (part.y > 0).all():
+            row, column = np.argwhere(~(part.y > 0))[0]
+            of = "" if table.target_names is None else f" {shown(table.target_names[column])}"
+            raise ValueError(
+                f"{name}: log_target requires targets above 0, got {part.y[row, column]:g} in the "
+                f"target{of}; leave it out"
+            )
 
 
 def _labels(table: Table, dtype: type) -> np.ndarray | None:

@@ -45,10 +45,12 @@ def lines(path: Path, file: TextIO) -> Iterator[str]:
         yield line
 
 
-def records(path: Path, source: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def records(
+    path: Path, source: Iterable[str], delimiter: str, quote: str = '"', skipped: int = 0
+) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of its first line, cells) for each record that is not blank.
 
-    Raises ValueError, with the line number, for a misplaced or unclosed quote.
+    skipped: lines of the file before `source`. Raises ValueError, with the line number, for a misplaced or unclosed quote.
     """
     recent = []  # lines of the current record
 
@@ -57,9 +59,9 @@ def records(path: Path, source: Iterable[str], delimiter: str) -> Iterator[tuple
             recent.append(line)
             yield line
 
-    reader = csv.reader(fed(), delimiter=delimiter, strict=True)
+    reader = csv.reader(fed(), delimiter=delimiter, quotechar=quote, strict=True)
     while True:
-        start = reader.line_num + 1
+        start = reader.line_num + 1 + skipped
         recent.clear()
         try:
             row = next(reader, None)

@@ -14,10 +14,13 @@ from fastsnn.data.csvfile import Expected, read_csv
 from fastsnn.data.dataset import Split, summary
 from fastsnn.data.npzfile import read_npz, read_npz_features
 from fastsnn.data.targets import Column, Where, encode, infer_task
+from fastsnn.tables import reader
 
 TEXT = (".csv", ".tsv", ".txt", ".data")  # all are read by the same rules, with any delimiter
 SUFFIXES = (*TEXT, *(f"{end}.gz" for end in TEXT), ".npz")
 ENDINGS = f"{', '.join(TEXT)} (or these with .gz), .npz"
+# Files that `fastsnn.data.load` reads with DuckDB.
+MORE = (*(f"{end}.zst" for end in TEXT), *reader.PARQUET, *reader.JSON)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +69,8 @@ class Table:
 
 
 def is_table(path: str | Path) -> bool:
-    """Return True if the name of a file ends like a CSV or NPZ file that fastsnn reads."""
-    return str(path).lower().endswith(SUFFIXES)
+    """Return True if the name of a file ends like a table that fastsnn reads."""
+    return str(path).lower().endswith((*SUFFIXES, *MORE))
 
 
 def read_table(
@@ -233,8 +236,9 @@ def _from_npz(
 
 
 def _checked(path: str | Path) -> Path:
-    if not is_table(path):
-        raise ValueError(f"{path}: must be a file ending in {ENDINGS}")
+    if not str(path).lower().endswith(SUFFIXES):
+        more = "; fastsnn.data.load reads it" if is_table(path) else ""
+        raise ValueError(f"{path}: must be a file ending in {ENDINGS}{more}")
     return Path(path)
 
 
