@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from fastsnn.checks.scalars import shown
-from fastsnn.tables.cells import has_decimal_comma, number
 from fastsnn.data.csvlines import records
+from fastsnn.tables.cells import has_decimal_comma, number
 
 DELIMITERS = (",", ";", "\t")
 # Maximum lines and characters of the sample. At least 10 lines are sampled, however long.
