@@ -21,6 +21,7 @@ from fastsnn.losses import Loss, probabilities
 from fastsnn.network import Network
 from fastsnn.storage import modelfile
 from fastsnn.storage.description import NAMES
+from fastsnn.tables.recipe import Recipe
 
 Arrays = dict[str, np.ndarray]
 
@@ -48,6 +49,9 @@ class Model:
         Names of the features, by which `predict` finds the columns of a data frame.
     target_names : tuple of str, optional
         Names of the outputs of a multitask network or a regression.
+    recipe : fastsnn.tables.Recipe, optional
+        Encoding of the columns of a table as features. `predict` and `evaluate` then take tables
+        with text, missing values, booleans and dates, and `feature_names` are those of the recipe.
 
     Raises
     ------
@@ -71,6 +75,7 @@ class Model:
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -94,6 +99,8 @@ class Model:
                     f"Model: {name} must have {size:,} columns like the network, has "
                     f"{part.mean.size:,}"
                 )
+        if self.recipe is not None:
+            self._require_recipe(self.recipe)
         for name, size, fits in (
             ("class_names", outputs, self.task == "classification"),
             ("feature_names", features, True),
@@ -111,6 +118,23 @@ class Model:
                     f"{'inputs' if size is features else 'outputs'}, got {len(names):,}"
                 )
 
+    def _require_recipe(self, recipe: Recipe) -> None:
+        """Raise an error unless the recipe fits the network, and take its feature names."""
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"Model: recipe must be a Recipe, got {type(recipe).__name__}")
+        names = recipe.feature_names
+        if len(names) != self.network.input_size:
+            raise ValueError(
+                f"Model: the recipe must have {self.network.input_size:,} features like the "
+                f"network's inputs, has {len(names):,}"
+            )
+        if self.feature_names is not None and tuple(self.feature_names) != names:
+            raise ValueError(
+                f"Model: feature_names must be those of the recipe ({listed(names)}), got "
+                f"{listed(self.feature_names)}; leave them out"
+            )
+        object.__setattr__(self, "feature_names", names)
+
     @classmethod
     def of(cls, network: Network, dataset: Dataset) -> Model:
         """Return the model of a network that was trained on a dataset.
@@ -119,18 +143,21 @@ class Model:
         ----------
         network : Network
         dataset : fastsnn.data.Dataset
-            Data set that defines the task, the standardization and the names.
+            Data set that defines the task, the recipe, the standardization and the names.
         """
         return cls(
             network, dataset.task, dataset.inputs, dataset.targets, dataset.class_names,
-            dataset.feature_names, dataset.target_names,
+            dataset.feature_names, dataset.target_names, dataset.recipe,
         )  # fmt: skip
 
     def __repr__(self) -> str:
         names = self.class_names or self.target_names
         of = f" of {len(names):,} ({listed(names)})" if names else ""
+        recipe = (
+            "" if self.recipe is None else f"a recipe of {len(self.recipe.columns):,} columns, "
+        )
         return (
-            f"Model({self.task}{of}, {self.network.input_size:,} features, "
+            f"Model({self.task}{of}, {recipe}{self.network.input_size:,} features, "
             f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters)"
         )
 
@@ -163,6 +190,8 @@ class Model:
         description = {"task": self.task} | {name: getattr(self, name) for name in NAMES}
         if self.targets is not None and self.targets.log:
             description["log_target"] = True
+        if self.recipe is not None:
+            description["recipe"] = self.recipe.to_dict()
         return network.layers, (network.input_size, network.output_size), tensors, description
 
     def predict(self, x: object, threads: int | None = None) -> np.ndarray:
@@ -171,9 +200,11 @@ class Model:
         Parameters
         ----------
         x : (n, features) array, list of rows, or data frame
-            Numbers of any real dtype, in the units of the training data. If the model has
-            `feature_names`, the columns of a data frame are found by name, in any order, and other
-            columns are ignored. uint8, float32 and float64 are used without a copy.
+            With a `recipe`: a table with column names, see `fastsnn.tables.Columns.of`; columns are
+            found by name, and others are ignored. Without: numbers of any real dtype, in the units
+            of the training data. If the model has `feature_names`, the columns of a data frame are
+            found by name, in any order, and other columns are ignored. uint8, float32 and float64
+            are used without a copy.
         threads : int >= 1, optional
             CPU threads. Default: all processors of this process. With 1, no thread pool is used.
 
@@ -189,7 +220,8 @@ class Model:
         ------
         TypeError, ValueError
             For NaN and infinity (with row and column), text, masked entries, complex numbers,
-            a wrong number of features, and missing columns.
+            a wrong number of features, and missing columns. With a `recipe`: for tables without
+            column names, missing columns, and values that do not have the kind of their column.
         """
         z = self.network.forward(self._standardized(x), threads)
         if self.task != "regression":
@@ -209,7 +241,7 @@ class Model:
         Parameters
         ----------
         x : (n, features) array, list of rows, or data frame
-            Raw features, as for `predict`.
+            Raw features, as for `predict`: with a `recipe`, a table with column names.
         y : array
             classification: (n,) class numbers from 0, or class names (text). Integers are rejected
             if they could also be names: if the model has the names "3", "5" and "7", give text.
@@ -282,7 +314,7 @@ class Model:
 
     def judge_raw(
         self,
-        x: np.ndarray,
+        x: object,
         y: np.ndarray,
         threads: int | None = None,
         names: Iterable[str] | None = None,
@@ -291,8 +323,9 @@ class Model:
 
         Parameters
         ----------
-        x : (n, features) array
-            Features in the units of the file, in the order of the model's `feature_names`.
+        x : (n, features) array, or table
+            Features in the units of the file, in the order of the model's `feature_names`. With a
+            `recipe`: a table with column names.
         y : array
             As in `fastsnn.data.Table`; class numbers are those of the model's `class_names`.
         threads : int >= 1, optional
@@ -315,5 +348,7 @@ class Model:
     def _standardized(self, x: object) -> np.ndarray | ByteRows:
         if isinstance(x, ByteRows):
             return ByteRows(x.bytes, self.inputs, x.rows)
+        if self.recipe is not None:
+            return self.inputs.transform(self.recipe.transform(x), names=self.feature_names)
         x = arrays.table(x, self.network.input_size, self.feature_names)
         return self.inputs.transform(x, names=self.feature_names)

@@ -15,12 +15,12 @@ import numpy as np
 from fastsnn.checks.scalars import shown
 from fastsnn.data import delimiter as delimiters
 from fastsnn.data import header as headers
-from fastsnn.tables.cells import LARGEST, has_decimal_comma, is_finite
 from fastsnn.data.columns import Target, feature_columns, target_columns, target_names
 from fastsnn.data.csvlines import lines, records
 from fastsnn.data.files import open_file
 from fastsnn.data.limits import table_limit, too_large
 from fastsnn.data.magic import HEAD, require_text
+from fastsnn.tables.cells import LARGEST, has_decimal_comma, is_finite
 
 PIECE = 1 << 20  # bytes read per call
 Rows = Iterator[tuple[int, list[str]]]  # (line on which the row begins, cells)

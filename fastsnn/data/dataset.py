@@ -10,6 +10,7 @@ import numpy as np
 from fastsnn.checks.scalars import listed
 from fastsnn.data.standardize import Standardizer
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.tables.recipe import Recipe
 
 TASKS = ("classification", "multitask", "regression")
 
@@ -90,6 +91,9 @@ class Dataset:
         data.
     found : str or None
         Properties detected in a user's file: header, delimiter, task and the reason for the task.
+    recipe : fastsnn.tables.Recipe or None
+        Encoding of the columns of the table as features, learned from the training rows; None if
+        the features are the columns.
     """
 
     name: str
@@ -104,6 +108,7 @@ class Dataset:
     targets: Standardizer | None
     note: str | None = None
     found: str | None = None
+    recipe: Recipe | None = None
 
     def __repr__(self) -> str:
         return summary(self)
@@ -131,7 +136,7 @@ def summary(data: Any) -> str:
     for name in ("class_names", "feature_names", "target_names"):
         if names := getattr(data, name):
             lines.append(f"  {name}: {len(names):,} ({listed(names)})")
-    for name in ("inputs", "targets", "note", "found"):
+    for name in ("recipe", "inputs", "targets", "note", "found"):
         if (value := getattr(data, name, None)) is not None:
             lines.append(f"  {name}: {value!r}")
     return "\n".join(lines) + ")"

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from fastsnn.checks.scalars import shown
-from fastsnn.tables.cells import has_decimal_comma, number
 from fastsnn.data.csvlines import records
+from fastsnn.tables.cells import has_decimal_comma, number
 
 DELIMITERS = (",", ";", "\t")
 ANY = (*DELIMITERS, "|")  # of a table with text, which DuckDB divides

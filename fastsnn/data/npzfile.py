@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fastsnn.checks.scalars import listed
-from fastsnn.tables.cells import LARGEST
 from fastsnn.data.files import brief, require_file
 from fastsnn.data.npzmember import read_member
+from fastsnn.tables.cells import LARGEST
 
 PARTS = ("train", "validation", "test")
 WANTED = ("x", "y", *(f"{array}_{part}" for part in PARTS for array in "xy"))

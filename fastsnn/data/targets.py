@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsnn.checks.scalars import shown
+from fastsnn.data.classes import encode_classes
+from fastsnn.data.dataset import TASKS
+from fastsnn.data.delimiter import decimal_comma
 from fastsnn.tables.cells import (
     LARGEST,
     has_decimal_comma,
@@ -16,9 +19,6 @@ from fastsnn.tables.cells import (
     number,
     number_name,
 )
-from fastsnn.data.classes import encode_classes
-from fastsnn.data.dataset import TASKS
-from fastsnn.data.delimiter import decimal_comma
 
 MANY_CLASSES = 20  # more distinct integers than this are quantities, not classes
 

@@ -17,6 +17,7 @@ from fastsnn.engine.state import require_state
 from fastsnn.layers import Layer, from_description
 from fastsnn.metrics import MAIN
 from fastsnn.optimizers import MOST_STATE
+from fastsnn.tables.recipe import Recipe
 
 MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
@@ -72,7 +73,20 @@ def model(
         "feature_names": features,
         "target_names": 1 if task == "classification" else outputs,
     }
+    found["recipe"] = (
+        None if "recipe" not in description else recipe(description["recipe"], features)
+    )
     return found | {n: names(n, description.get(n, ""), count) for n, count in counts.items()}
+
+
+def recipe(entry: Any, features: int) -> Recipe:
+    """Return the recipe of a table that has this number of features."""
+    found = Recipe.of(entry)
+    if len(found.feature_names) != features:
+        raise ValueError(
+            f"recipe: {features:,} features are required, got {len(found.feature_names):,}"
+        )
+    return found
 
 
 def names(which: str, values: object, count: int | None) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ import numpy as np
 from fastsnn.checks.scalars import shown
 from fastsnn.tables import entries
 from fastsnn.tables.place import Place
-from fastsnn.tables.values import distinct
+from fastsnn.tables.values import distinct, missing
 
 PAIRS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
 TRUTH = {word: float(value) for pair in PAIRS for value, word in enumerate(pair)}
@@ -27,7 +27,7 @@ def truth(values: np.ndarray, place: Place) -> np.ndarray:
         return values.astype(np.float64)
     if values.dtype.kind == "O":
         read = distinct(values, _truth, np.float64)
-        wrong = np.isnan(read) & ~np.equal(values, None).astype(bool)
+        wrong = np.isnan(read) & ~missing(values)
     elif values.dtype.kind in "iuf":
         read = values.astype(np.float64)
         wrong = ~((read == 0) | (read == 1) | np.isnan(read))
@@ -71,8 +71,8 @@ class Boolean:
     @classmethod
     def fit(cls, name: str, values: np.ndarray) -> Boolean:
         """Learn from 0, 1 and NaN."""
-        missing = np.isnan(values)
-        return cls(name, bool(values[~missing].mean() > 0.5), bool(missing.any()))
+        gaps = np.isnan(values)
+        return cls(name, bool(values[~gaps].mean() > 0.5), bool(gaps.any()))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -82,10 +82,10 @@ class Boolean:
     def encode(self, values: np.ndarray, out: np.ndarray, place: Place) -> None:
         """Write the features of n values to `out`, float64 (n, len(features))."""
         x = truth(values, place)
-        missing = np.isnan(x)
-        out[:, 0] = np.where(missing, float(self.usual), x)
+        gaps = np.isnan(x)
+        out[:, 0] = np.where(gaps, float(self.usual), x)
         if self.gaps:
-            out[:, 1] = missing
+            out[:, 1] = gaps
 
     def describe(self) -> str:
         """Return what was learned, for a person."""

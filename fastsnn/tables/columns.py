@@ -150,6 +150,8 @@ def _of_dict(
 def _of_rows(
     rows: Sequence[Any], where: str, only: Collection[str] | None
 ) -> dict[str, np.ndarray]:
+    if not rows:
+        raise ValueError(f"{where}: at least one row is required, got none")
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise TypeError(f"{where}: {WANTED}, got {shown(row)} in row {index}")

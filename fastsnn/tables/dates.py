@@ -14,7 +14,7 @@ from fastsnn.checks.scalars import shown
 from fastsnn.tables import entries
 from fastsnn.tables.numeric import Numeric
 from fastsnn.tables.place import Place
-from fastsnn.tables.values import distinct
+from fastsnn.tables.values import distinct, missing
 
 DAY = 86_400_000_000  # microseconds
 MISSING = np.datetime64("NaT", "us")
@@ -65,7 +65,7 @@ def instants(values: np.ndarray, place: Place, pattern: str | None = None) -> np
         return MISSING if found is None else found
 
     found = distinct(values, read, "datetime64[us]")
-    wrong = np.isnat(found) & ~np.equal(values, None).astype(bool)
+    wrong = np.isnat(found) & ~missing(values)
     if wrong.any():
         row = int(wrong.argmax())
         also = "" if pattern is None else f" or one written as {shown(pattern)}"
@@ -78,14 +78,17 @@ def instants(values: np.ndarray, place: Place, pattern: str | None = None) -> np
 
 def days(times: np.ndarray) -> np.ndarray:
     """Return days since 1970-01-01, with fractions; NaT becomes NaN."""
-    return np.where(np.isnat(times), np.nan, times.astype(np.int64) / DAY)
+    found: np.ndarray = times.astype(np.int64) / DAY
+    found[np.isnat(times)] = np.nan
+    return found
 
 
 def _of_year(times: np.ndarray) -> np.ndarray:
     year = times.astype("datetime64[Y]")
     first, following = year.astype("datetime64[D]"), (year + 1).astype("datetime64[D]")
     day = times.astype("datetime64[D]")
-    return (day - first).astype(np.float64) / (following - first).astype(np.float64)
+    phase: np.ndarray = (day - first).astype(np.float64) / (following - first).astype(np.float64)
+    return phase
 
 
 def _of_week(times: np.ndarray) -> np.ndarray:
@@ -146,13 +149,13 @@ class Date:
         times = instants(values, place, self.pattern)
         first = len(self.number.features)
         self.number.encode_numbers(days(times), out[:, :first])
-        missing = np.isnat(times)
-        if missing.any():
-            times = np.where(missing, np.datetime64(0, "us"), times)
+        gaps = np.isnat(times)
+        if gaps.any():
+            times = np.where(gaps, np.datetime64(0, "us"), times)
         for i, part in enumerate(self.parts):
             angle = 2 * np.pi * PARTS[part](times)
             for column, wave in enumerate((np.sin, np.cos), first + 2 * i):
-                out[:, column] = np.where(missing, 0.0, wave(angle))
+                out[:, column] = np.where(gaps, 0.0, wave(angle))
 
     def describe(self) -> str:
         """Return what was learned, for a person."""

@@ -99,4 +99,5 @@ def _column(series: Any, place: Place) -> np.ndarray:
 
 def _words(values: list[Any], place: Place) -> list[str | None]:
     """Return categories as text, numbers by their canonical names."""
-    return of_list([*values, ""], place).tolist()[:-1]  # the text makes it a column of text
+    found: list[str | None] = of_list([*values, ""], place).tolist()  # the text makes it text
+    return found[:-1]

@@ -9,6 +9,7 @@ from fastsnn.tables import cells
 from fastsnn.tables.boolean import PAIRS
 from fastsnn.tables.dates import iso
 from fastsnn.tables.place import Place
+from fastsnn.tables.values import missing
 
 KINDS = ("numeric", "boolean", "categorical", "date")
 OF_DTYPE = {"f": "numeric", "i": "numeric", "u": "numeric", "b": "boolean", "M": "date"}
@@ -56,22 +57,7 @@ def infer(values: np.ndarray, place: Place) -> str:
 
 def is_constant(values: np.ndarray) -> bool:
     """Return True if all values are equal, and none or all are missing."""
-    first = values[0]
-    if values.dtype.kind in "fM":
-        missing = np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
-        return bool(missing.all() or (values == first).all())
-    return bool((values == first).all())
-
-
-def is_missing(values: np.ndarray) -> np.ndarray:
-    """Return True for each missing value."""
-    if values.dtype.kind == "f":
-        return np.isnan(values)
-    if values.dtype.kind == "M":
-        return np.isnat(values)
-    if values.dtype.kind == "O":
-        return np.equal(values, None).astype(bool)
-    return np.zeros(len(values), bool)
+    return bool((values == values[0]).all() or missing(values).all())
 
 
 def is_identifier(values: np.ndarray, kind: str) -> bool:
@@ -82,7 +68,7 @@ def is_identifier(values: np.ndarray, kind: str) -> bool:
     if len(values) < ROWS:
         return False
     if kind == "categorical" and values.dtype.kind == "O":
-        known = len(values) - int(is_missing(values).sum())
+        known = len(values) - int(missing(values).sum())
         different = len(set(values.tolist()) - {None})
         return known >= ROWS and different > DISTINCT * known
     return values.dtype.kind in "iu" and bool((values[1:] > values[:-1]).all())

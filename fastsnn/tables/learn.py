@@ -16,6 +16,7 @@ from fastsnn.tables.columns import Columns
 from fastsnn.tables.dates import Date, instants, require_pattern
 from fastsnn.tables.numeric import Numeric, numbers
 from fastsnn.tables.place import Place
+from fastsnn.tables.values import missing
 
 Encoder = Numeric | Boolean | Categorical | Date
 SCALING = ("standard", "robust")
@@ -112,7 +113,7 @@ def learn(
     columns: Columns, rows: np.ndarray | None, options: Options
 ) -> tuple[tuple[Encoder, ...], tuple[str, ...]]:
     """Return the encodings learned from these rows, and the notes."""
-    notes, found = Notes(), []
+    notes, found = Notes(), list[Encoder]()
     if rows is not None:
         rows = np.sort(rows)  # the order of the table, for `is_identifier`
     for name, values in columns.items():
@@ -120,7 +121,7 @@ def learn(
             continue
         values = values if rows is None else values[rows]
         place = Place("recipe", name, columns.lines, rows)
-        if kinds.is_missing(values).all():
+        if missing(values).all():
             notes.add(EMPTY, name)
         elif kinds.is_constant(values):
             notes.add(CONSTANT, name)

@@ -11,7 +11,7 @@ import numpy as np
 from fastsnn.checks.scalars import shown
 from fastsnn.tables import cells, entries
 from fastsnn.tables.place import Place
-from fastsnn.tables.values import distinct
+from fastsnn.tables.values import distinct, missing
 
 CLIP = 3.0  # bound of the smooth clipping: x / sqrt(1 + (x / CLIP)^2)
 
@@ -38,9 +38,9 @@ def numbers(values: np.ndarray, place: Place) -> np.ndarray:
         raise TypeError(f"{place}: numbers are required, got dates")
     read = distinct(values, _number, np.float64)
     if not (np.abs(read) < np.inf).all():
-        missing = np.equal(values, None).astype(bool)
-        row = next((i for i, v in enumerate(read) if not abs(v) < np.inf and not missing[i]), None)
-        if row is not None:
+        wrong = ~(np.abs(read) < np.inf) & ~missing(values)
+        if wrong.any():
+            row = int(wrong.argmax())
             raise ValueError(
                 f"{place.at(row)}: a number is required, got {shown(values[row])}; correct it"
             )
@@ -101,9 +101,9 @@ class Numeric:
         x = out[:, 0]
         x[...] = values
         if self.gaps:
-            missing = np.isnan(values)
-            x[missing] = self.median
-            out[:, 1] = missing
+            gaps = np.isnan(values)
+            x[gaps] = self.median
+            out[:, 1] = gaps
         elif not np.isfinite(x).all():
             x[np.isnan(values)] = self.median
         if self.scale is not None:

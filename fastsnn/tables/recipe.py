@@ -56,7 +56,7 @@ class Recipe:
     _parts: tuple[tuple[Any, slice], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        parts, features = [], []
+        parts, features = [], list[str]()
         for encoder in self.columns:
             start = len(features)
             features += encoder.features

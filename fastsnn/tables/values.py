@@ -23,7 +23,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from numbers import Real
 from typing import Any
 
@@ -36,7 +35,7 @@ from fastsnn.tables.place import Place
 MISSING_TYPES = ("NoneType", "NAType", "NaTType", "MaskedConstant")
 SECOND = np.timedelta64(1, "s")
 WANTED = "numbers, text, true and false, dates or durations are required"
-NUMBERS = {"int", "float"}
+KNOWN: dict[type, str] = {}  # results of `_kind`
 
 
 def of_any(values: Any, place: Place) -> np.ndarray:
@@ -44,7 +43,10 @@ def of_any(values: Any, place: Place) -> np.ndarray:
     if isinstance(values, list | tuple):
         return of_list(values, place)
     if isinstance(values, np.ma.MaskedArray):
-        return of_list(values.astype(object).filled(None).tolist(), place)
+        data, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
+        objects = data.astype(object)
+        objects[mask] = None
+        return of_any(objects, place)
     try:
         array = np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -85,19 +87,19 @@ def of_list(values: Sequence[Any], place: Place) -> np.ndarray:
     if "float" in kinds and not kinds <= {"int", "float"}:  # NaN next to other types is missing
         values = [None if v != v else v for v in map(_null, values)]
         kinds = {_kind(t) for t in set(map(type, values))}
-    missing = "missing" in kinds
+    gaps = "missing" in kinds
     kinds.discard("missing")
     if not kinds:
         return np.full(len(values), np.nan)
     if "other" in kinds:
         row = next(i for i, v in enumerate(values) if _kind(type(v)) == "other")
         raise TypeError(f"{place.at(row)}: {WANTED}, got {shown(values[row])}")
-    if missing:
+    if gaps:
         values = [_null(v) for v in values]
     if kinds == {"bool"}:
-        return text([_word(v) for v in values]) if missing else np.array(values, bool)
+        return text([_word(v) for v in values]) if gaps else np.array(values, bool)
     if kinds <= {"int", "float", "bool"}:
-        return _numbers(values, place, kinds == {"int"} and not missing)
+        return _numbers(values, place, kinds == {"int"} and not gaps)
     if kinds == {"date"}:
         return _array([None if v is None else _utc(v) for v in values], "datetime64[us]")
     if kinds == {"duration"}:
@@ -122,6 +124,17 @@ def text(values: Iterable[str | None]) -> np.ndarray:
     return array
 
 
+def missing(values: np.ndarray) -> np.ndarray:
+    """Return True for each missing value of a column, bool (n,)."""
+    kind = values.dtype.kind
+    if kind in "fM":
+        nan: np.ndarray = values != values  # true for NaN and NaT alone
+        return nan
+    if kind == "O":
+        return np.array([value is None for value in values.tolist()], bool)
+    return np.zeros(len(values), bool)
+
+
 def distinct(values: np.ndarray, convert: Callable[[Any], Any], dtype: Any) -> np.ndarray:
     """Return `convert` of each value of a column of text, called once for each distinct one."""
     listed = values.tolist()
@@ -134,8 +147,17 @@ def _clean(value: str) -> str | None:
     return None if is_missing(value) else value
 
 
-@lru_cache(maxsize=1024)
 def _kind(of: type) -> str:
+    """Return the kind of the values of a type."""
+    found = KNOWN.get(of)
+    if found is None:
+        found = _find_kind(of)
+        if len(KNOWN) < 1024:
+            KNOWN[of] = found
+    return found
+
+
+def _find_kind(of: type) -> str:
     if of.__name__ in MISSING_TYPES:
         return "missing"
     if issubclass(of, bool | np.bool):
@@ -197,5 +219,5 @@ def _utc(value: Any) -> Any:
 
 
 def _array(values: Sequence[Any], dtype: str) -> np.ndarray:
-    missing = np.array("NaT", dtype)[()]
-    return np.array([missing if v is None else v for v in values], dtype)
+    nat = np.array("NaT", dtype)[()]
+    return np.array([nat if v is None else v for v in values], dtype)
