@@ -14,6 +14,7 @@ from fastsnn import __version__  # noqa: E402
 from fastsnn.bench.command import bench, compare  # noqa: E402
 from fastsnn.paper.command import reproduce  # noqa: E402
 from fastsnn.runs.config import OPEN_ENDED, ROWS, RunConfig  # noqa: E402
+from fastsnn.runs.datasets import data_group  # noqa: E402
 from fastsnn.runs.options import (  # noqa: E402
     OneLine,
     OneOf,
@@ -24,6 +25,7 @@ from fastsnn.runs.options import (  # noqa: E402
     json_option,
     setting,
     settings,
+    show,
     type_of,
     workers_option,
 )
@@ -35,14 +37,6 @@ SHARED = [name for name, row in ROWS.items() if row.search != "absent"]  # optio
 def report(line: str) -> None:
     """Print a note or warning on stderr."""
     click.echo(line, err=True)
-
-
-def show(values: dict[str, Any], as_json: bool) -> None:
-    """Print a result on stdout, as JSON or as a table."""
-    from fastsnn.runs.console import table
-    from fastsnn.runs.folder import to_json
-
-    click.echo(to_json(values)) if as_json else table(values)
 
 
 def given(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
@@ -261,7 +255,9 @@ def evaluate(
 
     path, model = inference.load(model_file, backend)
     progress = console.DownloadLine(report)
-    figures = inference.evaluate(model, data, target, threads, progress, header, names or None)
+    figures = inference.evaluate(
+        model, data, target, threads, progress, header, names or None, report
+    )
     show({"model": str(path), **figures}, as_json)
 
 
@@ -293,7 +289,7 @@ def predict(
 
     _, model = inference.load(model_file, backend)
     progress = console.DownloadLine(report)
-    predictions = inference.predict(model, data, threads, progress, header)
+    predictions = inference.predict(model, data, threads, progress, header, report)
     text = inference.to_csv(model, predictions)
     if out is None:
         click.echo(text, nl=False)
@@ -347,40 +343,6 @@ def diagnose(
     show(values, True) if as_json else diagnose_show.show(found)
 
 
-@main.group("data", epilog=examples("fastsnn data list", "fastsnn data fetch mnist"))
-def data_group() -> None:
-    """List and download the named data sets."""
-
-
-@data_group.command("list", epilog=examples("fastsnn data list"))
-@json_option
-def data_list(as_json: bool) -> None:
-    """List the named data sets.
-
-    Prints name, task, number of rows, features and classes, location on this machine, and terms of
-    use.
-    """
-    from fastsnn.data.show import about, listing
-
-    show({"data_sets": about()}, as_json) if as_json else listing(about())
-
-
-@data_group.command("fetch", epilog=examples("fastsnn data fetch mnist"))
-@click.argument("name")
-@json_option
-def data_fetch(name: str, as_json: bool) -> None:
-    """Download the data set NAME into the per-user cache and verify it.
-
-    NAME is one of the names that `fastsnn data list` prints. Nothing is downloaded if the files are
-    already on this machine. An interrupted download resumes where it stopped; if a server fails,
-    the next one is tried. The environment variable FASTSNN_CACHE selects another cache folder.
-    Prints the files, their source and terms of use.
-    """
-    from fastsnn.data.show import fetch
-
-    show(fetch(name), as_json)
-
-
 @main.command(epilog=examples("fastsnn info --json"))
 @json_option
 def info(as_json: bool) -> None:
@@ -392,6 +354,7 @@ def info(as_json: bool) -> None:
 
 main.add_command(bench)
 main.add_command(compare)
+main.add_command(data_group)
 main.add_command(reproduce)
 
 if __name__ == "__main__":

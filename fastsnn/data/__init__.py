@@ -166,8 +166,9 @@ def load(
             f"got {standardize!r}"
         )
     name = os.fspath(data)
-    encoding = Encoding(
-        categorical, numeric, date, drop, max_categories, min_frequency, scaling
+    encoding = Encoding.of(
+        categorical, numeric, date, drop, max_categories=max_categories,
+        min_frequency=min_frequency, scaling=scaling,
     )  # fmt: skip
     table: Table | RawTable
     if is_named(name):

@@ -45,7 +45,7 @@ def read_any(
             needed=refusal is None,
         )  # fmt: skip
     except ModuleNotFoundError as error:
-        raise ValueError(f"{refusal}; text, gaps and dates need DuckDB: {reader.INSTALL}") from error
+        raise ValueError(f"{refusal}; or to encode such cells: {reader.INSTALL}") from error
     except ValueError as error:
         if refusal is not None and not reader.installed():
             raise refusal from error

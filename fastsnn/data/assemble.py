@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from fastsnn.checks.scalars import listed, shown
@@ -27,8 +29,9 @@ def assemble(
     one. standardize: "feature", "all", "none", or a Standardizer that is used unchanged.
     keep_bytes: store uint8 features of at least LARGE bytes as `ByteRows`. dtype: precision of the
     standardization, see `Standardizer.fit`; with float32, parts have no `raw_y` and validation rows
-    are selected as in version 0.1. encoding: options of the recipe of a `RawTable`, which is learned
-    from the training rows. log_target: standardize the logarithms of the targets of a regression.
+    are selected as in version 0.1. encoding: options of the recipe of a `RawTable`, which is
+    learned from the training rows. log_target: standardize the logarithms of the targets of a
+    regression.
 
     Raises ValueError, with line and column, if the recipe refuses a value.
     """
@@ -118,9 +121,14 @@ def _encoded(
         raise ValueError(text) from error
     table = Table(
         raw.task, Split(x, raw.y), None, None, raw.class_names, recipe.feature_names,
-        raw.target_names, found=raw.found,
+        raw.target_names, found=f"{raw.found}; columns: {_counts(recipe)}",
     )  # fmt: skip
     return table, recipe
+
+
+def _counts(recipe: Recipe) -> str:
+    """Return the number of columns of each kind, "2 numeric, 1 date"."""
+    return ", ".join(f"{n} {kind}" for kind, n in Counter(recipe.kinds().values()).items())
 
 
 def _require_positive(name: str, table: Table) -> None:

@@ -50,7 +50,8 @@ def records(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of its first line, cells) for each record that is not blank.
 
-    skipped: lines of the file before `source`. Raises ValueError, with the line number, for a misplaced or unclosed quote.
+    skipped: number of lines of the file before `source`. Raises ValueError, with the line number,
+    for a misplaced or unclosed quote.
     """
     recent = []  # lines of the current record
 

@@ -98,8 +98,12 @@ def choose_any(
         ((letter, (skip, width)),) = agreed.items()
         return letter, skip, width, True
     lines = [line for line in plain if line.strip()]
-    counts = {letter: Counter(line.count(letter) + 1 for line in lines) for letter in ANY}
-    best = max(ANY, key=lambda letter: max((k for n, k in counts[letter].items() if n > 1), default=0))
+
+    def agreement(letter: str) -> int:
+        several = Counter(n for line in lines if (n := line.count(letter)))
+        return max(several.values(), default=0)
+
+    best = max(ANY, key=agreement)
     blank = next(i for i, line in enumerate(plain) if line.strip())
     return best, blank, lines[0].count(best) + 1, False
 

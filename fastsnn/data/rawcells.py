@@ -1,7 +1,7 @@
 """Divide a CSV file with text, gaps, booleans or dates into cells: encoding, delimiter, lines.
 
-`fastsnn.tables.reader` divides the file, by DuckDB. Python's csv module finds the place of an error,
-and reads the file if DuckDB is not installed.
+`fastsnn.tables.reader` divides the file, by DuckDB. Python's csv module finds the place of an
+error, and reads the file if DuckDB is not installed.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def _read(path: Path, file: Path, encoding: str | None, words: list[str]) -> Cel
         at = _by_python(path, encoding, dialect, words).lines
         if len(at) != rows:  # the two readers must not differ in what a row is
             raise ValueError(
-                f"{path}: must be a table in CSV, but its {rows:,} rows have {len(at):,} beginnings; "
-                "quote cells that contain quotes or line breaks"
+                f"{path}: must be a table in CSV, but its {rows:,} rows begin on {len(at):,} "
+                "lines; quote cells that contain quotes or line breaks"
             )
     return _checked(path, columns, at, dialect, words)
 
@@ -222,14 +222,14 @@ def _dialect(path: Path, file: Path, first: Sequence[str], whole: bool) -> Diale
 
 def _by_python(path: Path, encoding: str, dialect: Dialect, words: list[str]) -> Cells:
     """Return the cells, read by Python's csv module, which names the line of an error."""
-    rows, at, width = [], [], None
+    rows: list[list[str]] = []
+    at: list[int] = []
+    width = None
     with _text(path, encoding) as file:
         source = checked_lines(path, file)
         for _ in islice(source, dialect.skip):
             pass
-        for line, row in records(
-            path, source, dialect.delimiter, dialect.quote, dialect.skip
-        ):
+        for line, row in records(path, source, dialect.delimiter, dialect.quote, dialect.skip):
             width = len(row) if width is None else width
             if len(row) != width and len(rows) == 1 and width < len(row):
                 raise ValueError(

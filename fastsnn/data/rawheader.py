@@ -19,8 +19,8 @@ from itertools import pairwise
 import numpy as np
 
 from fastsnn.checks.scalars import shown
-from fastsnn.tables.cells import is_missing, number
 from fastsnn.data.header import ADVICE, HINT
+from fastsnn.tables.cells import is_missing, number
 
 
 def is_header(

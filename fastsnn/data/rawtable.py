@@ -6,11 +6,11 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fastsnn.checks.scalars import listed, shown
-from fastsnn.tables.cells import is_missing
 from fastsnn.data.columns import Target, feature_columns, first_at, target_columns, target_names
 from fastsnn.data.files import require_file
 from fastsnn.data.limits import table_limit
@@ -18,27 +18,32 @@ from fastsnn.data.rawcells import read_cells
 from fastsnn.data.rawheader import is_header
 from fastsnn.data.targets import Column, encode, infer_task
 from fastsnn.tables import Columns, reader
+from fastsnn.tables.cells import is_missing
 from fastsnn.tables.typed import Typed, convert, infer
 
 TYPED = (*reader.PARQUET, *reader.JSON)  # endings of files that have types
-Names = str | Sequence[str]
+Names = str | Sequence[str] | None  # None: none
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Options of `Recipe.fit`. Names of columns: a list, or text in which commas divide them."""
+    """Options of `Recipe.fit`."""
 
-    categorical: Names = ()
-    numeric: Names = ()
-    date: Names = ()
-    drop: Names = ()
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    date: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
     max_categories: int = 100
     min_frequency: int | None = None
     scaling: str = "standard"
 
-    def __post_init__(self) -> None:
-        for name in ("categorical", "numeric", "date", "drop"):
-            object.__setattr__(self, name, names_of(getattr(self, name), name))
+    @classmethod
+    def of(
+        cls, categorical: Names, numeric: Names, date: Names, drop: Names, **more: Any
+    ) -> Encoding:
+        """Return the options. Names of columns are a list, or text in which commas divide them."""
+        names = {"categorical": categorical, "numeric": numeric, "date": date, "drop": drop}
+        return cls(**{option: names_of(given, option) for option, given in names.items()}, **more)
 
     def given(self) -> list[str]:
         """Return the names of the options that differ from their defaults."""
@@ -52,6 +57,7 @@ class RawTable:
 
     columns: the features. y: as in `Table`. class_names, target_names: as in `Table`. patterns:
     formats of dates that are not ISO dates, by column. found: what was detected, for messages.
+    left_out: number of rows without a target, which are left out.
     """
 
     columns: Columns
@@ -60,6 +66,7 @@ class RawTable:
     class_names: tuple[str, ...] | None
     target_names: tuple[str, ...]
     found: str
+    left_out: int = 0
     patterns: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,7 +81,7 @@ class _File:
     found: list[str]
 
 
-def names_of(names: Names | None, option: str) -> tuple[str, ...]:
+def names_of(names: Names, option: str) -> tuple[str, ...]:
     """Return names of columns; text is divided at commas, as a line of a CSV file with quotes.
 
     Raises TypeError or ValueError, which begin with `option`, for anything else.
@@ -312,7 +319,8 @@ def _labelled(
 
     def where(row: int | None = None, target: int | None = None) -> str:
         if row is None:
-            return f"{path}" if target is None else f"{path}, column {_named(file, targets, target)}"
+            name = "" if target is None else f", column {shown(file.names[targets[target]])}"
+            return f"{path}{name}"
         return _where(path, file, targets[target or 0])(int(kept[row]))
 
     cells = [_target(path, file, i, task) for i in targets]
@@ -326,19 +334,17 @@ def _labelled(
         raise ValueError(f"{where()}: at least one row with a target is required, got none")
     if out.any():
         kept = np.flatnonzero(~out)
-        cells = [c[kept] if isinstance(c, np.ndarray) else [c[i] for i in kept] for c in cells]
+        cells = [
+            c[kept] if isinstance(c, np.ndarray) else [c[i] for i in kept.tolist()] for c in cells
+        ]
         columns = columns.take(kept)
         n = int(out.sum())
         words = [*words, f"{n:,} row{'s'[: n != 1]} without a target left out"]
     y, names = encode([Column.of(c) for c in cells], task, class_names, where)
     return RawTable(
         columns, task, y, names, tuple(file.names[i] for i in targets),
-        "; ".join([*file.found, *words]) + reason, patterns,
+        "; ".join([*file.found, *words]) + reason, int(out.sum()), patterns,
     )  # fmt: skip
-
-
-def _named(file: _File, targets: Sequence[int], target: int) -> str:
-    return shown(file.names[targets[target]])
 
 
 def _is_gap(cells: Sequence[str] | np.ndarray, known: Sequence[str]) -> np.ndarray:

@@ -15,8 +15,9 @@ from typing import Any, get_type_hints
 
 from fastsnn import metrics
 from fastsnn.checks import inputs as check
-from fastsnn.checks.scalars import is_finite, plain, shown
+from fastsnn.checks.scalars import shown
 from fastsnn.data.dataset import TASKS
+from fastsnn.data.rawtable import Encoding, names_of
 from fastsnn.data.standardize import PER
 from fastsnn.data.table import is_table
 from fastsnn.engine import threads as processors
@@ -26,8 +27,9 @@ from fastsnn.losses import EXAMPLES, LOSSES, Loss, loss_of, suggested
 from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
-from fastsnn.runs.row import Row, option, rows_of
+from fastsnn.runs.row import Row, option, rows_of, typed
 from fastsnn.schedules import SCHEDULES
+from fastsnn.tables.learn import SCALING
 
 # Schedules whose rates do not depend on the number of epochs, so that a resumed run may change it.
 OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
@@ -51,6 +53,15 @@ def _fields(kind: type) -> set[str]:
     return {field.name for field in dataclasses.fields(kind)}
 
 
+def names_option(help: str, default_text: str = "by their values") -> Any:
+    """Return the field of an option that takes names of columns of a table."""
+    return option(
+        None, f"{help}: names, joined by commas (a name with a comma in quotes).", section="Data",
+        metavar="COLUMN,...", default_text=default_text, search="shared",
+        check=lambda text: names_of(text, "names of columns"),
+    )  # fmt: skip
+
+
 def _decoupled(kind: type[Optimizer]) -> bool:
     return kind.decoupled
 
@@ -64,8 +75,7 @@ class RunConfig:
 
     The fields are the options of `fastsnn train`, with the same ranges. None for layers, dropout,
     epochs, batch_size, learning_rate or weight_decay selects a default by task, depth, number of
-    rows and optimizer, see `settled`. target, header, task, validation, standardize: see
-    `fastsnn.data.load`.
+    rows and optimizer, see `settled`. The options in the section "Data": see `fastsnn.data.load`.
 
     Raises
     ------
@@ -75,7 +85,8 @@ class RunConfig:
 
     data: str = option(
         "digits", "Name of a data set (see `fastsnn data list`), or a file: .csv, .tsv, .txt or "
-        ".data, optionally with .gz, or .npz with the arrays x and y.", section="Data",
+        ".data, optionally with .gz or .zst, .parquet, .json, .jsonl, or .npz with the arrays x "
+        "and y.", section="Data",
         metavar="NAME|FILE", search="shared", changeable=True,
     )  # fmt: skip
     target: str | None = option(
@@ -100,6 +111,27 @@ class RunConfig:
         "auto", "Standardize the inputs to mean 0 and variance 1, per feature or over all "
         "features; auto: all for images, else feature.", section="Data",
         choices=("auto", *PER),
+    )  # fmt: skip
+    categorical: str | None = names_option("Feature columns of text or codes, encoded one-hot")
+    numeric: str | None = names_option("Feature columns of numbers")
+    date: str | None = names_option("Feature columns of dates or times")
+    drop: str | None = names_option("Columns to leave out", "none")
+    max_categories: int = option(
+        100, "Maximum features of a categorical column; less frequent categories share one.",
+        section="Data", low=2, most=MOST_UNITS,
+    )  # fmt: skip
+    min_frequency: int | None = option(
+        None, "Categories with fewer training rows share one feature.", section="Data", low=1,
+        most=MOST_UNITS, default_text="1 % of the training rows, at most 10",
+    )  # fmt: skip
+    scaling: str = option(
+        "standard", "Scaling of numeric columns of a table before --standardize: none further "
+        "(standard), or by median and quartiles, with smooth clipping of outliers (robust).",
+        section="Data", choices=SCALING,
+    )  # fmt: skip
+    log_target: bool = option(
+        False, "Train a regression on the logarithms of its targets, all above 0. Predictions and "
+        "metrics are in the units of the data.", section="Data", search="shared",
     )  # fmt: skip
     method: str = option(
         "snn", "Type of network: snn (SELU, alpha-dropout), or one of the paper's baselines.",
@@ -186,7 +218,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
-            object.__setattr__(self, name, _typed(name, kind, getattr(self, name)))
+            object.__setattr__(self, name, typed(name, kind, getattr(self, name)))
         for name, row in ROWS.items():
             if getattr(self, name) is not None:
                 row.require(name, getattr(self, name))
@@ -221,6 +253,14 @@ class RunConfig:
                     f"{value} with {self.optimizer}; leave it out"
                 )
         return kind(**given)
+
+    def loading(self) -> dict[str, Any]:
+        """Return the arguments of `fastsnn.data.load` after the first that are options of a run."""
+        names = (
+            "target", "task", "validation", "seed", "standardize", "header", "log_target",
+            *Encoding.__dataclass_fields__,
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
 
     def made_loss(self, task: str) -> Loss:
         """Return the loss; by default the one for the task. Raises ValueError for a loss of another
@@ -337,28 +377,3 @@ class RunConfig:
 
 
 ROWS: dict[str, Row] = rows_of(RunConfig)
-
-
-def _typed(name: str, kind: Any, value: Any) -> Any:
-    """Return the value as a plain number or str of the field's type; TypeError or ValueError."""
-    value = plain(value)
-    if kind in (float, float | None) and type(value) is int and is_finite(value):
-        value = float(value)
-    is_bool = isinstance(value, bool) and kind != bool | None
-    if is_bool or not isinstance(value, kind):
-        raise TypeError(f"{name}: {_words(kind)} is required, got {shown(value)}")
-    if isinstance(value, str) and not _is_unicode(value):  # a file name can hold any bytes
-        raise ValueError(
-            f"{name}: text that UTF-8 can hold is required, got {shown(value)}; rename it"
-        )
-    return value
-
-
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _words(kind: Any) -> str:
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
-    parts = [words[k] for k in getattr(kind, "__args__", (kind,)) if k in words]
-    return " or ".join(parts)

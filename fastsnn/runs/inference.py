@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastsnn import checkpoint, metrics
-from fastsnn.checks.scalars import shown
+from fastsnn.checks.scalars import listed, shown
 from fastsnn.data import Progress, Split, Table, is_named, read_features, read_named, read_table
+from fastsnn.data.named import unknown
+from fastsnn.data.rawtable import RawTable, read_known, read_labelled
 from fastsnn.data.standardize import Standardizer
-from fastsnn.data.table import require_no_header
+from fastsnn.data.table import is_table, require_no_header
 from fastsnn.engine.byterows import ByteRows
 from fastsnn.model import Model
+from fastsnn.tables import Columns, Recipe
+
+log = logging.getLogger("fastsnn")
+Report = Callable[[str], None]
 
 SMALL = 2.0**-10  # in standard deviations, see `_decimals`
 
@@ -39,6 +47,7 @@ def evaluate(
     progress: Progress | None = None,
     header: bool | None = None,
     names: Iterable[str] | None = None,
+    report: Report = log.info,
 ) -> dict[str, Any]:
     """Return the metrics of a model on a named data set or a labelled file; test rows, if present.
 
@@ -47,6 +56,7 @@ def evaluate(
     name : name of a data set, or path of a file.
     target, header : as in `read_table`; by default the target columns of the model.
     names : metrics to compute; by default all of the task.
+    report : function of one line of text, called with notes about the file.
 
     Returns
     -------
@@ -62,12 +72,20 @@ def evaluate(
     names = None if names is None else list(names)
     for metric in names or ():
         metrics.require(metric, model.task)
-    table, rows = labelled(model, name, target, progress, header)
-    figures = model.judge_raw(np.asarray(rows.x), rows.y, threads, names)
+    note = None
+    if model.recipe is not None:
+        raw = _labelled(model, model.recipe, name, target, header, report)
+        x, y, n = raw.columns, raw.y, len(raw.y)
+        with _naming(name):
+            figures = model.judge_raw(x, y, threads, names)
+    else:
+        table, rows = labelled(model, name, target, progress, header)
+        figures = model.judge_raw(np.asarray(rows.x), rows.y, threads, names)
+        note, n = table.note, len(rows)
     reasons = "; ".join(f"{k}: {v}" for k, v in metrics.undefined(model.task, figures).items())
-    more = {"undefined": reasons, "note": table.note}
+    more = {"undefined": reasons, "note": note}
     return {
-        "data": name, "task": model.task, "rows": len(rows), **figures,
+        "data": name, "task": model.task, "rows": n, **figures,
         **{key: text for key, text in more.items() if text},
     }  # fmt: skip
 
@@ -81,8 +99,16 @@ def labelled(
 ) -> tuple[Table, Split]:
     """Return (table, rows): the data, and the rows of it that `evaluate` uses.
 
-    The rows are not standardized. Raises ValueError for data that do not fit the model.
+    The rows are not standardized; with a recipe, they are its features. Raises ValueError for data
+    that do not fit the model.
     """
+    if model.recipe is not None:
+        raw = _labelled(model, model.recipe, name, target, header, log.info)
+        rows = Split(_encoded(model.recipe, raw.columns, name), raw.y)
+        table = Table(
+            raw.task, rows, None, None, raw.class_names, model.feature_names, raw.target_names
+        )
+        return table, rows
     if is_named(name):
         if target is not None:
             raise ValueError(f"{name}: its target is fixed, got {target!r}; leave the target out")
@@ -108,8 +134,11 @@ def features(
 ) -> np.ndarray:
     """Return the inputs (n, features) of a file, or of a named data set's test rows.
 
-    They are not standardized. header: as in `read_table`.
+    They are not standardized; with a recipe, they are its features. header: as in `read_table`.
     """
+    if model.recipe is not None:
+        columns = _known(model.recipe, name, header, log.info)
+        return _encoded(model.recipe, columns, name)
     if not is_named(name):
         return read_features(
             name, model.feature_names, model.network.input_size, header, _had_no_header(model)
@@ -128,12 +157,85 @@ def predict(
     threads: int | None = None,
     progress: Progress | None = None,
     header: bool | None = None,
+    report: Report = log.info,
 ) -> np.ndarray:
     """Return `Model.predict` for the rows of a file, or for a named data set's test rows.
 
-    header: as in `read_table`.
+    header: as in `read_table`. report: function of one line of text, called with notes.
     """
+    if model.recipe is not None:
+        columns = _known(model.recipe, name, header, report)
+        with _naming(name):
+            return model.predict(columns, threads)
     return model.predict(features(model, name, progress, header), threads)
+
+
+def is_named_by_header(recipe: Recipe) -> bool:
+    """Return False if the columns of a recipe are those of a file without a header."""
+    return not all(map(_is_index, recipe.column_names))
+
+
+def _known(recipe: Recipe, name: str, header: bool | None, report: Report) -> Columns:
+    """Return the columns of a file that a recipe needs."""
+    _require_table(name)
+    columns, others = read_known(Path(name), recipe.kinds(), header)
+    _report_ignored(name, others, report)
+    return columns
+
+
+def _labelled(
+    model: Model, recipe: Recipe, name: str, target: str | Sequence[str] | None,
+    header: bool | None, report: Report,
+) -> RawTable:  # fmt: skip
+    """Return the columns of a labelled file that a recipe needs, and its labels."""
+    _require_table(name)
+    if target is None and model.target_names:
+        target = list(model.target_names)
+    raw, others = read_labelled(
+        Path(name), recipe.kinds(), target, model.task, model.class_names, header
+    )
+    outputs = model.network.output_size
+    if model.task != "classification" and raw.y.shape[1] != outputs:
+        raise ValueError(
+            f"{name}: the model has {outputs} targets, the data {raw.y.shape[1]}; "
+            "name the target columns"
+        )
+    _report_ignored(name, others, report)
+    if raw.left_out:
+        report(f"note: {name}: rows without a target, left out: {raw.left_out:,}")
+    return raw
+
+
+def _require_table(name: str) -> None:
+    if is_named(name) or name.lower().endswith(".npz"):
+        raise ValueError(
+            f"{name}: the model needs a file with named columns, such as CSV, because it was "
+            "trained on a table with text, gaps, booleans or dates"
+        )
+    if not is_table(name):
+        raise unknown(name)
+
+
+def _report_ignored(name: str, others: Sequence[str], report: Report) -> None:
+    if others:
+        report(f"note: {name}: columns that the model does not use: {listed(others, 20)}")
+
+
+def _encoded(recipe: Recipe, columns: Columns, name: str) -> np.ndarray:
+    with _naming(name):
+        return recipe.transform(columns)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Begin errors about the table x with the name of its file."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        if not text.startswith(("x,", "x:")):
+            raise
+        raise type(error)(f"{name}{text[1:]}") from error
 
 
 def _had_no_header(model: Model) -> bool | None:
@@ -205,9 +307,11 @@ def _decimals(predictions: np.ndarray, targets: Standardizer) -> np.ndarray:
     predictions (n, targets) float64, in original units. A network output is a number of standard
     deviations from the mean; outputs below SMALL in magnitude count as SMALL.
     """
-    z = np.maximum(np.abs((predictions - targets.mean) / targets.scale), SMALL)
-    with np.errstate(invalid="ignore", over="ignore"):  # outputs that are not finite
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # not finite
+        y = np.log(predictions) if targets.log else predictions
+        z = np.maximum(np.abs((y - targets.mean) / targets.scale), SMALL)
         step = np.spacing(z.astype(np.float32)).astype(np.float64) * targets.scale
+        step = step * np.abs(predictions) if targets.log else step
         decimals: np.ndarray = np.nan_to_num(np.ceil(-np.log10(step))).astype(np.int64)
     return decimals
 

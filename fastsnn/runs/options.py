@@ -1,7 +1,7 @@
 """Building blocks of the command line: option types, options of `RunConfig`, command classes.
 
 Errors are one line that says what is required, and suggest an option for an unknown one. Only this
-file and `fastsnn.paper.command` import click within the package.
+file, `fastsnn.runs.datasets` and `fastsnn.paper.command` import click within the package.
 """
 
 from __future__ import annotations
@@ -115,6 +115,14 @@ workers_option = click.option(
     show_default="all processors",
     help="Number of concurrent training runs, each on one thread; does not change results.",
 )  # fmt: skip
+
+
+def show(values: dict[str, Any], as_json: bool) -> None:
+    """Print a result on stdout, as JSON or as a table."""
+    from fastsnn.runs.console import table
+    from fastsnn.runs.folder import to_json
+
+    click.echo(to_json(values)) if as_json else table(values)
 
 
 def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fastsnn.checks.scalars import shown
+from fastsnn.checks.scalars import is_finite, plain, shown
 
 ROW = "row"  # key in the metadata of a dataclass field
 Section = Literal["Data", "Network", "Training", "Execution"]
@@ -88,3 +88,28 @@ def option(default: Any, help: str, **more: Any) -> Any:
 def rows_of(config: type) -> dict[str, Row]:
     """Return {name: row} of a configuration's fields, in declaration order."""
     return {field.name: field.metadata[ROW] for field in dataclasses.fields(config)}
+
+
+def typed(name: str, kind: Any, value: Any) -> Any:
+    """Return the value as a plain number or str of the field's type; TypeError or ValueError."""
+    value = plain(value)
+    if kind in (float, float | None) and type(value) is int and is_finite(value):
+        value = float(value)
+    is_bool = isinstance(value, bool) and kind not in (bool, bool | None)
+    if is_bool or not isinstance(value, kind):
+        raise TypeError(f"{name}: {_words(kind)} is required, got {shown(value)}")
+    if isinstance(value, str) and not _is_unicode(value):  # a file name can hold any bytes
+        raise ValueError(
+            f"{name}: text that UTF-8 can hold is required, got {shown(value)}; rename it"
+        )
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _words(kind: Any) -> str:
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
+    parts = [words[k] for k in getattr(kind, "__args__", (kind,)) if k in words]
+    return " or ".join(parts)

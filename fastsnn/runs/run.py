@@ -17,10 +17,11 @@ import numpy as np
 
 from fastsnn import checkpoint, data, methods, metrics, schedules
 from fastsnn.data import is_named
+from fastsnn.data.rawtable import TYPED
 from fastsnn.engine import backends, cpu
 from fastsnn.engine import threads as processors
 from fastsnn.model import Model
-from fastsnn.runs import linear
+from fastsnn.runs import inference, linear
 from fastsnn.runs.config import RunConfig
 from fastsnn.runs.console import count
 from fastsnn.runs.folder import RunFolder
@@ -134,7 +135,8 @@ def resume(
         scaled = model.targets or model.inputs
         assert scaled is not None  # every model of a run has input statistics
         dtype = scaled.mean.dtype.type
-        dataset = _load(_as_trained(config, model), progress, dtype, model.class_names)
+        raw = model.recipe is not None
+        dataset = _load(_as_trained(config, model), progress, dtype, model.class_names, raw)
         _require_same(dataset, model, config, history)
         if _loses(model):
             report(LOST)
@@ -259,7 +261,11 @@ def _as_trained(config: RunConfig, model: Model) -> RunConfig:
     """
     if is_named(config.data):
         return config
-    header = None if config.data.lower().endswith(".npz") else model.feature_names is not None
+    header: bool | None = model.feature_names is not None
+    if model.recipe is not None and config.header is None:
+        header = inference.is_named_by_header(model.recipe)
+    if config.data.lower().endswith((".npz", *TYPED)):
+        header = None
     return dataclasses.replace(config, task=model.task, header=header)
 
 
@@ -268,14 +274,15 @@ def _load(
     progress: data.Progress | None,
     dtype: type = np.float64,
     class_names: Sequence[str] | None = None,
+    raw: bool | None = None,
 ) -> data.Dataset:
+    """Return the data of a run. raw: as in `data.load`."""
     backends.require(config.backend)
     with _kernels_meanwhile(config):
         dataset = data.load(
-            config.data, target=config.target, task=config.task, validation=config.validation,
-            seed=config.seed, standardize=config.standardize, progress=progress, keep_bytes=True,
-            dtype=dtype, header=config.header,
+            config.data, **config.loading(), progress=progress, keep_bytes=True, dtype=dtype,
             class_names=None if is_named(config.data) else class_names,
+            raw=None if is_named(config.data) else raw,
         )  # fmt: skip
     config.require_metric(dataset.task)
     for name, needs in (("patience", "early stopping"), ("metric", "selecting the best epoch")):
@@ -322,6 +329,7 @@ def _require_same(
         (not history or validated == (dataset.validation is not None))
         and dataset.task == model.task
         and dataset.class_names == model.class_names
+        and dataset.recipe == model.recipe
         and np.array_equal(dataset.inputs.mean, model.inputs.mean)
         and np.array_equal(dataset.inputs.scale, model.inputs.scale)
         and (dataset.targets is None) == (model.targets is None)
@@ -330,6 +338,7 @@ def _require_same(
             or dataset.targets is not None
             and np.array_equal(dataset.targets.mean, model.targets.mean)
             and np.array_equal(dataset.targets.scale, model.targets.scale)
+            and dataset.targets.log == model.targets.log
         )
     )
     if not same:
@@ -348,7 +357,9 @@ def _describe(
         for name in ("train", "validation", "test")
         if (part := getattr(dataset, name)) is not None
     )
-    note = f"note: {dataset.note}\n" if dataset.note else ""
+    notes = [dataset.note] if dataset.note else []
+    notes += dataset.recipe.notes if dataset.recipe is not None else ()
+    note = "".join(f"note: {text}\n" for text in notes)
     found = f" ({dataset.found})" if dataset.found else ""
     hidden = "hidden layer" if config.method == "snn" else f"{config.method} layer"
     return (

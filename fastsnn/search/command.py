@@ -103,6 +103,8 @@ def search_runs(
         f"{len(held_back(dataset)):,} validation"
         f"{f' ({dataset.found})' if dataset.found else ''}; output in {folder}"
     )
+    for note in () if dataset.recipe is None else dataset.recipe.notes:
+        report(f"note: {note}")
     try:
         found = search(
             RunTrial(fixed, protocol), space, protocol=protocol, workers=workers, folder=folder,

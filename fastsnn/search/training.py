@@ -66,27 +66,14 @@ class RunTrial:
 def load(config: RunConfig, progress: data.Progress | None = None) -> data.Dataset:
     """Return the data of a trial, which are loaded once per process and shared by its threads."""
     with _loading:  # a second thread waits until the first has loaded the data
-        return _loaded(
-            config.data, config.target, config.task, config.validation, config.seed,
-            config.standardize, config.header, progress,
-        )  # fmt: skip
+        return _loaded(config.data, tuple(config.loading().items()), progress)
 
 
 @functools.lru_cache(DATASETS)
 def _loaded(
-    name: str,
-    target: str | None,
-    task: str,
-    validation: float,
-    seed: int,
-    standardize: str,
-    header: bool | None,
-    progress: data.Progress | None,
-) -> data.Dataset:
-    dataset = data.load(
-        name, target=target, task=task, validation=validation, seed=seed, standardize=standardize,
-        header=header, progress=progress,
-    )  # fmt: skip
+    name: str, options: tuple[tuple[str, Any], ...], progress: data.Progress | None
+) -> data.Dataset:  # fmt: skip
+    dataset = data.load(name, **dict(options), progress=progress)
     held_back(dataset)
     return dataset
 

@@ -53,7 +53,8 @@ def model(
 ) -> dict[str, Any]:
     """Return the arguments of `fastsnn.Model` other than the network.
 
-    A standardizer is returned as (mean, scale), that of targets as (mean, scale, log). sizes: input and output size of the network.
+    A standardizer is returned as (mean, scale), that of targets as (mean, scale, log). sizes: input
+    and output size of the network.
     """
     features, outputs = sizes
     task = description["task"]

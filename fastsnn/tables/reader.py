@@ -170,7 +170,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, str]]:
     with tempfile.TemporaryDirectory(prefix="fastsnn-") as folder:
         link = os.path.join(os.path.realpath(folder), f"table{ending}")
         os.symlink(os.path.abspath(path), link)
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "threads": min(THREADS, os.cpu_count() or 1),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
