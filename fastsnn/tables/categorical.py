@@ -149,7 +149,7 @@ class Categorical:
             return False
         code = self._code.get(value)
         if code is None:
-            return False
+            code = self._code.get(_clean(value, self.numbers), self._unknown)
         if code != NOWHERE:
             row[start + code] = 1.0
         return True

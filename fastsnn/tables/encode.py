@@ -45,6 +45,8 @@ def features_of_one(
         value = table.get(encoder.name, table)
         if value is table:  # a missing column
             return None
+        if type(value) is float and value != value:  # NaN
+            value = None
         if encoder.encode_plain(value, row, part.start):
             continue
         if not is_single(value):
