@@ -19,7 +19,7 @@ class Rows(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """Some of the rows: their indices, ``slice(None)`` for all of them, and their weights or None."""
+    """Some of the rows: indices, ``slice(None)`` for all of them; and their weights, or None."""
 
     rows: np.ndarray | slice
     weight: np.ndarray | None
