@@ -14,7 +14,8 @@ from fastsnn.estimators import SNNClassifier, SNNRegressor  # noqa: E402
 SMALL = {"layers": 2, "width": 16, "max_iter": 20, "n_jobs": 1}
 MEMBERS = {**SMALL, "n_members": 3, "n_jobs": 2, "max_iter": 12}
 CHECKS = parametrize_with_checks([
-    SNNClassifier(**SMALL), SNNRegressor(**SMALL), SNNClassifier(**MEMBERS), SNNRegressor(**MEMBERS)
+    kind(**options) for kind in (SNNClassifier, SNNRegressor)
+    for options in (SMALL, MEMBERS, MEMBERS | {"members": "folds"})
 ])  # fmt: skip
 
 

@@ -91,11 +91,6 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         name = type(self).__name__
         if partial and self.early_stopping:
             raise ValueError(f"{name}: partial_fit does not support early_stopping=True")
-        if partial and self.members != SEEDS:
-            raise ValueError(
-                f'{name}: partial_fit needs members="seeds", got {self.members!r}, which needs all '
-                "rows"
-            )
         if not fresh and self.n_members != len(self.model_.members):
             raise ValueError(
                 f"{name}: n_members={len(self.model_.members)} is required to train further, as "
@@ -330,3 +325,12 @@ def _target_names(y: Any) -> tuple[str, ...] | None:
     names = getattr(y, "columns", None)
     names = [getattr(y, "name", None)] if names is None else list(names)
     return tuple(names) if all(isinstance(name, str) for name in names) else None
+
+
+def can_continue(estimator: BaseSNN) -> bool:
+    """Return True if `partial_fit` exists. Raises AttributeError for members that need all rows."""
+    if estimator.members != SEEDS:
+        raise AttributeError(
+            f'partial_fit needs members="seeds", got {estimator.members!r}, which needs all rows'
+        )
+    return True

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
+from fastsnn.estimators.base import can_continue
 from fastsnn.estimators.labelled import LabelledSNN
 from fastsnn.estimators.options import AUTO
 from fastsnn.losses import Loss, log_softmax
@@ -263,6 +265,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         """
         return self._train(X, y, sample_weight, partial=False)
 
+    @available_if(can_continue)  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -270,7 +273,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         """Train the network for one epoch of these rows, with a constant learning rate.
 
         The first call makes the network, and the standardization from its rows, which later calls
-        keep.
+        keep. It exists with ``members="seeds"`` alone.
 
         Parameters
         ----------

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
 
-from fastsnn.estimators.base import BaseSNN
+from fastsnn.estimators.base import BaseSNN, can_continue
 from fastsnn.estimators.options import AUTO
 from fastsnn.estimators.rows import Rows
 from fastsnn.losses import Loss
@@ -251,12 +252,14 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         """
         return self._train(X, y, sample_weight, partial=False)
 
+    @available_if(can_continue)  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> SNNRegressor:
         """Train the network for one epoch of these rows, with a constant learning rate.
 
         The first call makes the network, and the standardization from its rows, which later calls
-        keep. Parameters, result and errors are those of `fit`.
+        keep. It exists with ``members="seeds"`` alone. Parameters, result and errors are those of
+        `fit`.
         """
         return self._train(X, y, sample_weight, partial=True)
 
