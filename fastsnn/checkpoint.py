@@ -46,19 +46,20 @@ def save_training(
 
     Raises FloatingPointError for NaN and infinity, before anything is written.
     """
-    layers, sizes, tensors, description = _training(model, trainer.state_dict())
+    layers, sizes, tensors, description = _training(model, [trainer.state_dict()])
     description |= {"history": history, "config": config}
     modelfile.write(path, layers, sizes, tensors, description)
 
 
-def to_bytes(model: Model, state: State | None = None) -> bytes:
+def to_bytes(model: Model, states: Sequence[State] = ()) -> bytes:
     """Return the content of a model file.
 
     Parameters
     ----------
     model : Model
-    state : tuple, optional
-        Result of `Trainer.state_dict`, which is stored as well. Default: none.
+    states : sequence of tuple, optional
+        Results of `Trainer.state_dict`, one for each member, which are stored as well. Default:
+        none.
 
     Returns
     -------
@@ -70,13 +71,11 @@ def to_bytes(model: Model, state: State | None = None) -> bytes:
     FloatingPointError
         If a parameter or the state has NaN or infinity.
     """
-    return modelfile.content(
-        "model", *(model._contents() if state is None else _training(model, state))
-    )
+    return modelfile.content("model", *(_training(model, states) if states else model._contents()))
 
 
-def from_bytes(content: bytes) -> tuple[Model, State | None]:
-    """Return the model and the trainer's state from the content of a model file.
+def from_bytes(content: bytes) -> tuple[Model, list[State]]:
+    """Return the model and the states of its trainers from the content of a model file.
 
     Parameters
     ----------
@@ -86,8 +85,8 @@ def from_bytes(content: bytes) -> tuple[Model, State | None]:
     Returns
     -------
     model : Model
-    state : tuple or None
-        Arguments of `Trainer.load_state_dict`; None if no state was stored.
+    states : list of tuple
+        Arguments of `Trainer.load_state_dict` for each member; empty if no state was stored.
 
     Raises
     ------
@@ -97,19 +96,22 @@ def from_bytes(content: bytes) -> tuple[Model, State | None]:
     tensors, description = modelfile.parse("model", content)
     model = _model("model", tensors, description)
     if "trainer" not in description:
-        return model, None
+        return model, []
     with modelfile.fitting("model"):
-        return model, described.state(description, tensors, trained(model.network))
+        return model, described.states(description, tensors, trained(model.network))
 
 
 def _training(
-    model: Model, state: State
+    model: Model, states: Sequence[State]
 ) -> tuple[Sequence[Layer], tuple[int, int], Arrays, dict[str, Any]]:
-    """Return the arguments of `modelfile.write` for a model and the state of its trainer."""
+    """Return the arguments of `modelfile.write` for a model and the states of its trainers."""
     layers, sizes, tensors, description = model._contents()
-    arrays, numbers = state
-    tensors |= {f"trainer.{name}": array for name, array in arrays.items()}
-    return layers, sizes, tensors, description | {"trainer": numbers}
+    for k, (arrays, _) in enumerate(states):
+        prefix = f"{described.MEMBER}{k}.{described.STATE}" if k else described.STATE
+        tensors |= {f"{prefix}{name}": array for name, array in arrays.items()}
+    numbers = [own for _, own in states]
+    description["trainer"] = numbers if len(numbers) > 1 else numbers[0]
+    return layers, sizes, tensors, description
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -123,6 +125,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     Returns
     -------
     Network
+        The first one of a file with several members.
 
     Raises
     ------
@@ -134,7 +137,7 @@ def load(path: str | os.PathLike[str]) -> Network:
         If the file cannot be read.
     """
     file = file_of(path)
-    return _network(modelfile.printable(file), *modelfile.read(file))
+    return _networks(modelfile.printable(file), *modelfile.read(file))[0]
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -197,7 +200,9 @@ def load_training(
         raise ValueError(f"{name}: it holds no training to resume; take last.safetensors")
     model = _model(name, tensors, description)
     with modelfile.fitting(name):
-        state = described.state(description, tensors, trained(model.network))
+        if len(model.members) > 1:
+            raise ValueError(f"members: 1 is required to resume, got {len(model.members)}")
+        (state,) = described.states(description, tensors, trained(model.network))
         history, config = described.history(description.get("history")), description.get("config")
         if not isinstance(config, dict):
             raise ValueError(f"config: an object with the options is required, got {shown(config)}")
@@ -213,9 +218,10 @@ def trained(network: Network) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _network(path: str, tensors: Arrays, description: dict[str, Any]) -> Network:
+def _networks(path: str, tensors: Arrays, description: dict[str, Any]) -> list[Network]:
     with modelfile.fitting(path):
-        return Network._of(*described.network(description, tensors))
+        members = described.members(description, tensors)
+        return [Network._of(*described.network(description, own)) for own in members]
 
 
 def _model(path: str, tensors: Arrays, description: dict[str, Any]) -> Model:
@@ -225,10 +231,11 @@ def _model(path: str, tensors: Arrays, description: dict[str, Any]) -> Model:
             "standardization: use network = fastsnn.load(path), and to make a model of it "
             "fastsnn.Model(network, task, inputs).save(path)"
         )
-    network = _network(path, tensors, description)
+    members = _networks(path, tensors, description)
+    network = members[0]
     with modelfile.fitting(path):
         found = described.model(description, tensors, (network.input_size, network.output_size))
         for part in ("inputs", "targets"):
             if found[part] is not None:
                 found[part] = Standardizer(*found[part])
-        return Model(network, **found)
+        return Model(network, **found, members=tuple(members))

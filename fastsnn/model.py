@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, overload
 
 import numpy as np
 
-from fastsnn import metrics
+from fastsnn import ensemble, metrics
 from fastsnn.checks import arrays, encode
 from fastsnn.checks.scalars import listed, shown
 from fastsnn.data.dataset import TASKS, Dataset, Split
@@ -20,7 +20,7 @@ from fastsnn.layers import Layer
 from fastsnn.losses import Loss, probabilities
 from fastsnn.network import Network
 from fastsnn.storage import modelfile
-from fastsnn.storage.description import NAMES
+from fastsnn.storage.description import MEMBER, NAMES
 from fastsnn.tables.recipe import Recipe
 
 Arrays = dict[str, np.ndarray]
@@ -29,6 +29,8 @@ Arrays = dict[str, np.ndarray]
 @dataclass(frozen=True, eq=False)
 class Model:
     """A trained network with standardization, task and names: raw features in, predictions out.
+
+    With several `members` it is an ensemble: the prediction is the mean of their predictions.
 
     A run of `fastsnn train` stores one in `model.safetensors`; `fastsnn.load_model` reads it. Any
     number of threads may call `predict` and `evaluate` concurrently.
@@ -52,6 +54,9 @@ class Model:
     recipe : fastsnn.tables.Recipe, optional
         Encoding of the columns of a table as features. `predict` and `evaluate` then take tables
         with text, missing values, booleans and dates, and `feature_names` are those of the recipe.
+    members : tuple of Network, optional
+        Networks of an ensemble, `network` first, with equal layers. They share the standardization
+        and the names. Default: ``(network,)``.
 
     Raises
     ------
@@ -76,10 +81,12 @@ class Model:
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
     recipe: Recipe | None = None
+    members: tuple[Network, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
             raise TypeError(f"Model: a Network is required, got {type(self.network).__name__}")
+        object.__setattr__(self, "members", _members(self.network, self.members))
         if self.task not in TASKS:
             raise ValueError(
                 f"Model: task must be one of {', '.join(TASKS)}; got {shown(self.task)}"
@@ -153,13 +160,43 @@ class Model:
     def __repr__(self) -> str:
         names = self.class_names or self.target_names
         of = f" of {len(names):,} ({listed(names)})" if names else ""
+        count = len(self.members)
+        each, members = (" each", f", {count:,} members") if count > 1 else ("", "")
         recipe = (
             "" if self.recipe is None else f"a recipe of {len(self.recipe.columns):,} columns, "
         )
         return (
             f"Model({self.task}{of}, {recipe}{self.network.input_size:,} features, "
-            f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters)"
+            f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters{each}"
+            f"{members})"
         )
+
+    def to_device(self, backend: str = "cuda") -> Model:
+        """Predict on an NVIDIA GPU from now on, with all members; see `Network.to_device`.
+
+        Parameters
+        ----------
+        backend : {"cuda"}
+
+        Returns
+        -------
+        Model
+            This model.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no GPU, driver, package or memory.
+        """
+        for network in self.members:
+            network.to_device(backend)
+        return self
+
+    def to_host(self) -> Model:
+        """Switch prediction to the CPU, with all members, and return this model."""
+        for network in self.members:
+            network.to_host()
+        return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write network, standardization, task and names to a safetensors file.
@@ -184,6 +221,8 @@ class Model:
         """Arguments of `modelfile.write` after the path: layers, sizes, tensors, description."""
         network = self.network
         tensors = network.state_dict()
+        for k, member in enumerate(self.members[1:], 1):
+            tensors |= {f"{MEMBER}{k}.{name}": own for name, own in member.state_dict().items()}
         tensors |= {"inputs.mean": self.inputs.mean, "inputs.scale": self.inputs.scale}
         if self.targets is not None:
             tensors |= {"targets.mean": self.targets.mean, "targets.scale": self.targets.scale}
@@ -192,10 +231,26 @@ class Model:
             description["log_target"] = True
         if self.recipe is not None:
             description["recipe"] = self.recipe.to_dict()
+        if len(self.members) > 1:
+            description["members"] = len(self.members)
         return network.layers, (network.input_size, network.output_size), tensors, description
 
-    def predict(self, x: object, threads: int | None = None) -> np.ndarray:
+    @overload
+    def predict(
+        self, x: object, threads: int | None = None, return_std: Literal[False] = False
+    ) -> np.ndarray: ...
+
+    @overload
+    def predict(
+        self, x: object, threads: int | None = None, *, return_std: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict(
+        self, x: object, threads: int | None = None, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Return predictions for raw features, which are standardized first.
+
+        Several members: the mean of their probabilities, or of their values.
 
         Parameters
         ----------
@@ -207,14 +262,19 @@ class Model:
             are used without a copy.
         threads : int >= 1, optional
             CPU threads. Default: all processors of this process. With 1, no thread pool is used.
+        return_std : bool
+            True: also return the standard deviation of the members' predictions.
 
         Returns
         -------
-        array
+        prediction : array
             classification: probabilities (n, classes) float32; the class is
             ``argmax(axis=1)``, its name ``class_names[...]``. multitask: probabilities (n, tasks)
             float32 of label 1. regression: values (n, targets) float64 in the units of the training
             data (float32 for models of version 0.1 and models without `targets`).
+        deviation : array
+            With `return_std`: standard deviation (divisor K, the number of members) of the
+            predictions, with their shape, dtype and units. 0 with one member.
 
         Raises
         ------
@@ -223,10 +283,28 @@ class Model:
             a wrong number of features, and missing columns. With a `recipe`: for tables without
             column names, missing columns, and values that do not have the kind of their column.
         """
-        z = self.network.forward(self._standardized(x), threads)
+        z, deviation = self._outputs(self._standardized(x), threads, return_std)
         if self.task != "regression":
-            return probabilities(self.task, z).astype(np.float32)
-        return z if self.targets is None else self.targets.inverse_transform(z)
+            mean = probabilities(self.task, z).astype(np.float32)
+        else:
+            mean = z if self.targets is None else self.targets.inverse_transform(z)
+        if deviation is None:
+            return mean
+        scale = 1.0 if self.targets is None else self.targets.scale
+        return mean, (deviation * scale).astype(mean.dtype, copy=False)
+
+    def _outputs(
+        self, x: Placed, threads: int | None = None, spread: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return `ensemble.combined` of the members for standardized features. A regression without
+        `targets` has float32 outputs, as with one member.
+        """
+        if len(self.members) == 1 and not spread:
+            return self.network.forward(x, threads), None
+        outputs = (network.forward(x, threads) for network in self.members)
+        z, deviation = ensemble.combined(self.task, outputs, spread)
+        alone = self.task == "regression" and self.targets is None
+        return z.astype(np.float32, copy=False) if alone else z, deviation
 
     def evaluate(
         self,
@@ -259,7 +337,9 @@ class Model:
         dict of str to float
             "loss" (mean loss of the task: softmax or sigmoid cross-entropy, or the mean squared
             error of standardized targets), and the metrics of the task, such as "accuracy", "auc",
-            or "rmse" in the units of the training data. See `fastsnn.metrics.evaluate`.
+            or "rmse" in the units of the training data. See `fastsnn.metrics.evaluate`. With
+            several members, all of them are those of the mean prediction: the cross-entropies are
+            the log loss of the mean probability.
 
         Raises
         ------
@@ -304,7 +384,7 @@ class Model:
         dict of str to float
             As `evaluate`.
         """
-        z = self.network.forward(part.x if x is None else x, threads)
+        z, _ = self._outputs(part.x if x is None else x, threads)
         scale = units = None
         if self.targets is not None and part.raw_y is not None:
             units = self.targets.inverse_transform(z), part.raw_y
@@ -352,3 +432,22 @@ class Model:
             return self.inputs.transform(self.recipe.transform(x), names=self.feature_names)
         x = arrays.table(x, self.network.input_size, self.feature_names)
         return self.inputs.transform(x, names=self.feature_names)
+
+
+def _members(network: Network, members: Sequence[Network]) -> tuple[Network, ...]:
+    """Return the checked members of a `Model`; ``(network,)`` if there are none."""
+    if not isinstance(members, tuple | list):
+        raise TypeError(f"Model: members must be a tuple of Network, got {shown(members)}")
+    for k, member in enumerate(members):
+        if not isinstance(member, Network):
+            raise TypeError(
+                f"Model: members must be a tuple of Network, got {type(member).__name__} at {k}"
+            )
+        if (member.layers, member.input_size) != (network.layers, network.input_size):
+            raise ValueError(
+                f"Model: members must have the layers and the input size of network, member {k} "
+                "differs"
+            )
+    if members and members[0] is not network:
+        raise ValueError("Model: members must begin with network; give Model(members[0], ...)")
+    return tuple(members) or (network,)

@@ -1,4 +1,6 @@
-"""scikit-learn's own checks of an estimator: all of them pass, for both estimators."""
+"""scikit-learn's own checks of an estimator: all of them pass, for both estimators, with one and
+with several members.
+"""
 
 import pytest
 
@@ -10,7 +12,11 @@ from fastsnn.estimators import SNNClassifier, SNNRegressor  # noqa: E402
 
 # Small, because a check trains up to ten networks; all other parameters are the defaults.
 SMALL = {"layers": 2, "width": 16, "max_iter": 20, "n_jobs": 1}
-CHECKS = parametrize_with_checks([SNNClassifier(**SMALL), SNNRegressor(**SMALL)])
+MEMBERS = {**SMALL, "n_members": 3, "n_jobs": 2, "max_iter": 12}
+CHECKS = parametrize_with_checks([
+    kind(**options) for kind in (SNNClassifier, SNNRegressor)
+    for options in (SMALL, MEMBERS, MEMBERS | {"members": "folds"})
+])  # fmt: skip
 
 
 # Before version 1.7 the checks are a generator, which pytest 9 refuses.

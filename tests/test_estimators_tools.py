@@ -24,7 +24,7 @@ from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 import fastsnn as fs
 from fastsnn.engine import threads as processors
-from fastsnn.estimators import base
+from fastsnn.estimators import training
 from fastsnn.estimators.parallel import SERIAL_WORK, in_worker, threads_of
 
 SMALL = {"layers": 2, "width": 16, "max_iter": 4, "random_state": 3}
@@ -123,12 +123,12 @@ def test_a_worker_of_joblib_uses_one_thread(backend, n_jobs):
 def test_fit_in_a_worker_trains_on_one_thread(monkeypatch):
     seen = []
 
-    class Recorded(base.Trainer):
+    class Recorded(training.Trainer):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
             seen.append((self.threads, threading.current_thread() is threading.main_thread()))
 
-    monkeypatch.setattr(base, "Trainer", Recorded)
+    monkeypatch.setattr(training, "Trainer", Recorded)
     snn = clone(SNN).set_params(n_jobs=3)
     with joblib.parallel_backend("threading"):
         cross_val_score(snn, X, DIGITS, cv=2, n_jobs=2)

@@ -103,7 +103,7 @@ def test_warm_start_and_partial_fit_continue_to_the_bit(solver, pickled):
 
 def test_a_schedule_begins_again_with_a_warm_start():
     snn = regressor(warm_start=True, max_iter=2).fit(XR, Y).fit(XR, Y)
-    rates = [record["learning_rate"] for record in snn._history]
+    rates = [record["learning_rate"] for record in snn._histories[0]]
     assert rates[:2] == rates[2:] and rates[0] > rates[1]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,37 +15,27 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastsnn.checkpoint import State, from_bytes, to_bytes
 from fastsnn.data.standardize import Standardizer
-from fastsnn.estimators import options, rows
+from fastsnn.estimators import members, options, rows
+from fastsnn.estimators.members import BOOTSTRAP, FOLDS, SEEDS, Part
 from fastsnn.estimators.options import AUTO
 from fastsnn.estimators.parallel import threads_of
-from fastsnn.estimators.rows import Rows
-from fastsnn.estimators.stopping import StopByScore
+from fastsnn.estimators.rows import Chosen, Rows
+from fastsnn.estimators.training import Held, Records, Trained, Training
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS
-from fastsnn.losses import Loss
+from fastsnn.losses import Loss, probabilities
 from fastsnn.model import Model
 from fastsnn.network import Network
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
-from fastsnn.runs.console import progress
-from fastsnn.schedules import SCHEDULES, Constant
-from fastsnn.trainer import Trainer
+from fastsnn.schedules import SCHEDULES
 
 FLOATS = (np.float64, np.float32)
-
-
-class Held(NamedTuple):
-    """The validation part: rows as they were given, and encoded targets."""
-
-    x: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray | None
-    encoded: np.ndarray
 
 
 class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Base class of `SNNClassifier` and `SNNRegressor`.
 
-    A subclass has a constructor with all parameters and the methods `_encode`, `_class_weight` and
-    `_output_names`.
+    A subclass has a constructor with all parameters and the methods `_encode`, `_class_weight`,
+    `_class_names`, `_keep_held` and `_judge_held`.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -74,6 +64,8 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         ],
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
         "standardize": ["boolean"],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "members": [StrOptions({SEEDS, FOLDS, BOOTSTRAP})],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -87,8 +79,8 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     model_: Model
     n_iter_: int
     n_outputs_: int
-    _history: list[dict[str, Any]]
-    _state: State | None
+    _histories: list[Records]  # of each member
+    _states: list[State]  # of each member's trainer; empty if they are not needed
 
     def _train(
         self, X: Any, y: Any, sample_weight: Any, partial: bool, classes: Any = None
@@ -99,6 +91,11 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         name = type(self).__name__
         if partial and self.early_stopping:
             raise ValueError(f"{name}: partial_fit does not support early_stopping=True")
+        if not fresh and self.n_members != len(self.model_.members):
+            raise ValueError(
+                f"{name}: n_members={len(self.model_.members)} is required to train further, as "
+                f"before, got {self.n_members}"
+            )
         names = _target_names(y)
         x, y = self._validated(X, y, fresh)
         if sample_weight is not None:
@@ -110,11 +107,22 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             if not isinstance(seed, Integral):
                 seed = check_random_state(seed).randint(2**31 - 1)
             self._seed = int(seed)
-            self._state = None
-        data, held = self._split(given, encoded, task)
-        data = rows.merged(data, options.merge_limit(self))
-        model = self._new_model(data, task, names) if fresh else self.model_
-        self._update(model, task, data, held, fresh, partial)
+        learned, places, parts = self._parts(given, encoded, task)
+        training = self._training(given, encoded, task, learned, parts, names, fresh, partial)
+        trained = training.run()
+        self._set_fitted(trained, training)
+        self.oof_score_ = None
+        self._keep_held(None)
+        if self.members != SEEDS:
+            held = self._held_back(trained, training)
+            if places is not None:
+                held = held[learned.rows][places]
+            scored = np.isfinite(held).all(axis=1)
+            weight = None if given.weight is None else given.weight[scored]
+            self.oof_score_ = self._judge_held(encoded[scored], held[scored], weight)
+            kept = np.full((len(x), self.n_outputs_), np.nan)  # NaN in rows without weight
+            kept[slice(None) if sample_weight is None else sample_weight > 0] = held
+            self._keep_held(kept)
         return self
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -137,10 +145,33 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             "finite numbers: impute them first, for example with sklearn.impute.SimpleImputer"
         )
 
-    def _split(self, given: Rows, encoded: np.ndarray, task: str) -> tuple[Rows, Held | None]:
-        """Return the training rows with encoded targets, and the validation part."""
+    def _parts(
+        self, given: Rows, encoded: np.ndarray, task: str
+    ) -> tuple[Chosen, np.ndarray | None, list[Part]]:
+        """Return the rows from which the standardization is learned, the place of each given row
+        among them if equal rows were merged, and the rows of each member.
+        """
+        limit = options.merge_limit(self)
+        if self.members == SEEDS:
+            train, held = self._split(given, encoded, task)
+            x, y = given.x[train.rows], encoded[train.rows]
+            merged = rows.merged(Rows(x, y, train.weight), limit)
+            if merged is not None:
+                train = Chosen(np.arange(len(given.x))[train.rows][merged[0].rows],
+                               merged[0].weight)  # fmt: skip
+            return train, None, [Part(train, held)] * self.n_members
+        whole, places = Chosen(np.arange(len(given.x)), given.weight), None
+        merged = rows.merged(Rows(given.x, encoded, given.weight), limit)
+        if merged is not None:
+            whole, places = merged
+        strata = encoded[whole.rows] if task == "classification" else None
+        parts = members.parts_of(self.members, whole, self.n_members, strata, self._seed)
+        return whole, places, parts
+
+    def _split(self, given: Rows, encoded: np.ndarray, task: str) -> tuple[Chosen, Chosen | None]:
+        """Return the training rows, and the validation part."""
         if not self.early_stopping:
-            return Rows(given.x, encoded, given.weight), None
+            return Chosen(slice(None), given.weight), None
         n = len(encoded)
         if n < 2:
             raise ValueError(
@@ -152,125 +183,141 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             counts = np.bincount(encoded)
             possible = counts[counts > 0].min() > 1 and share >= len(counts) <= n - share
             strata = encoded if possible else None
+        whole = Chosen(np.arange(n), given.weight)
         train, val = train_test_split(
-            np.arange(n), test_size=share, random_state=self._seed % 2**32, stratify=strata
+            whole.rows, test_size=share, random_state=self._seed % 2**32, stratify=strata
         )
-        weight = given.weight
-        held = Held(
-            given.x[val], given.y[val], None if weight is None else weight[val], encoded[val]
-        )
-        return Rows(given.x[train], encoded[train], None if weight is None else weight[train]), held
+        return whole.at(train), whole.at(val)
 
-    def _new_model(self, data: Rows, task: str, names: tuple[str, ...] | None) -> Model:
-        widths = options.widths_of(self)
-        dropout = options.dropout_of(self, task, len(data.x))
-        zeros, ones = np.zeros(data.x.shape[1]), np.ones(data.x.shape[1])
-        inputs, targets = Standardizer(zeros, ones), None
-        if self.standardize:
-            inputs = rows.standardizer(data.x, data.weight)
-            if task == "regression":
-                targets = rows.standardizer(data.y, data.weight)
-        layers = options.layers_of(widths, self.n_outputs_, dropout)
-        network = Network(layers, data.x.shape[1], self._seed)
-        features = getattr(self, "feature_names_in_", None)
-        features = None if features is None else tuple(map(str, features))
-        return Model(network, task, inputs, targets, self._class_names(), features, names)
-
-    def _update(
-        self, model: Model, task: str, data: Rows, held: Held | None, fresh: bool, partial: bool
-    ) -> None:
-        """Train the network of a model, and set the fitted attributes."""
-        x, y = model.inputs.transform(data.x), _standardized(model.targets, data.y)
-        settings = options.settings_of(self, task, x)
-        before = 0 if fresh else self.n_iter_
-        epochs = before + (1 if partial else settings.epochs)
-        schedule = options.schedule_for(self, held is not None)
-        if partial:
-            schedule = Constant()
-        elif before:
-            schedule = options.Later(schedule, before, epochs)
-        weight = None if data.weight is None else data.weight / data.weight.mean()
-        work = 3.0 * settings.batch_size * model.network.n_parameters
-        trainer = Trainer(
-            model.network, options.loss_for(self, task), settings.optimizer,
-            threads_of(self.n_jobs, work), self._seed, self.backend,
-            self._class_weight(data), self.precision,
-        )  # fmt: skip
-        if not fresh and self._state is not None:
-            _resume(trainer, self._state)
-        history = [] if fresh else [dict(record) for record in self._history]
-        callbacks: list[Any] = []
-        stop = validation = None
-        if held is not None:
-            validation = model.inputs.transform(held.x), _standardized(model.targets, held.encoded)
-            stop = StopByScore(self._score_of(model, task, held), self.n_iter_no_change)
-            callbacks.append(stop)
-        shown = progress() if self.verbose else None
-        try:
-            trainer.fit(
-                x, y, epochs, settings.batch_size, validation, [*callbacks, *filter(None, [shown])],
-                schedule, weight, history,
+    def _training(
+        self,
+        given: Rows,
+        encoded: np.ndarray,
+        task: str,
+        learned: Chosen,
+        parts: list[Part],
+        names: tuple[str, ...] | None,
+        fresh: bool,
+        partial: bool,
+    ) -> Training:
+        """Return the training of new networks, or of those of `model_`."""
+        features = given.x.shape[1]
+        if fresh:
+            x, y = given.x[learned.rows], encoded[learned.rows]
+            layers = options.layers_of(
+                options.widths_of(self), self.n_outputs_, options.dropout_of(self, task, len(x))
+            )
+            inputs, targets = Standardizer(np.zeros(features), np.ones(features)), None
+            if self.standardize:
+                inputs = rows.standardizer(x, learned.weight)
+                if task == "regression":
+                    targets = rows.standardizer(y, learned.weight)
+            columns = getattr(self, "feature_names_in_", None)
+            columns = None if columns is None else tuple(map(str, columns))
+            described = inputs, targets, self._class_names(), columns, names
+        else:
+            model = self.model_
+            described = (
+                model.inputs, model.targets, model.class_names, model.feature_names,
+                model.target_names,
             )  # fmt: skip
-        finally:
-            if shown is not None:
-                shown.close()
-        self._state = trainer.state_dict() if partial or self.warm_start else None
-        self._history = history
-        self.model_ = model
-        self.loss_curve_ = [record["train_loss"] for record in history]
-        self.n_iter_ = self.best_iteration_ = len(history)
-        self.validation_scores_ = self.best_validation_score_ = None
-        if stop is not None:
-            self.validation_scores_ = [r.get("validation_score", np.nan) for r in history]
-            self.best_iteration_ = before + stop.best + 1
-            self.best_validation_score_ = stop.scores[stop.best]
 
-    def _score_of(self, model: Model, task: str, held: Held) -> Any:
-        """Return the function of `StopByScore`."""
+        def network_of(k: int) -> Network:
+            if fresh:
+                return Network(layers, features, members.seed_of(self._seed, k))
+            return self.model_.members[k]
+
+        def model_of(*networks: Network) -> Model:
+            return Model(networks[0], task, *described, members=networks)
+
+        histories, states = ([], []) if fresh else (self._histories, self._states)
+        return Training(
+            self, task, given, encoded, parts, network_of, model_of, histories, states, partial
+        )
+
+    def _set_fitted(self, trained: list[Trained], training: Training) -> None:
+        """Set the fitted attributes."""
+        self._states = [member.state for member in trained if member.state is not None]
+        self._histories = [member.history for member in trained]
+        self.model_ = training.model_of(*(member.network for member in trained))
+        self.member_loss_curves_ = [
+            [record["train_loss"] for record in history] for history in self._histories
+        ]
+        self.loss_curve_ = members.mean_curve(self.member_loss_curves_)
+        self.n_iter_ = len(self.loss_curve_)
+        self.member_best_iterations_ = [member.best for member in trained]
+        self.best_iteration_ = round(np.mean(self.member_best_iterations_))
+        self.member_validation_scores_ = None
+        self.validation_scores_ = self.best_validation_score_ = None
+        if self.early_stopping:
+            self.member_validation_scores_ = [
+                [record.get("validation_score", np.nan) for record in history]
+                for history in self._histories
+            ]
+            self.validation_scores_ = members.mean_curve(self.member_validation_scores_)
+            best = [member.best_score for member in trained]
+            self.best_validation_score_ = float(np.mean(best))  # type: ignore[arg-type]
+
+    def _held_back(self, trained: list[Trained], training: Training) -> np.ndarray:
+        """Return the mean prediction of each given row, (n, outputs) float64, by the members that
+        did not train on it; NaN if there are none.
+        """
+        n = len(training.given.x)
+        total, count = np.zeros((n, self.n_outputs_)), np.zeros((n, 1))
+        for part, member in zip(training.parts, trained, strict=True):
+            if part.held is not None and member.outputs is not None:
+                total[part.held.rows] += self._values(member.outputs)
+                count[part.held.rows] += 1
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def _score_of(self, model: Model, task: str, held: Held, n_jobs: int | None) -> Any:
+        """Return the function of `StopByScore` for a model of one member."""
         if self.scoring == "loss":
             return lambda record: -record["validation_loss"]
         if self.scoring is None and held.weight is None and task == "classification":
             return lambda record: record["validation_accuracy"]
         view = object.__new__(type(self))  # predicts with the weights of the moment
-        view.__dict__.update(self.__dict__, model_=model)
+        view.__dict__.update(self.__dict__, model_=model, n_jobs=n_jobs)
         view.__dict__.pop("feature_names_in_", None)  # the held rows are an array
         scorer = check_scoring(view, scoring=self.scoring)
         weight = {} if held.weight is None else {"sample_weight": held.weight}
         return lambda record: scorer(view, held.x, held.y, **weight)
 
     def _raw(self, X: Any) -> np.ndarray:
-        """Return the outputs of the network, (n, outputs) float32, for raw features."""
+        """Return the raw outputs of the mean prediction, (n, outputs), for raw features."""
+        return self._outputs(X, spread=False)[0]
+
+    def _outputs(self, X: Any, spread: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return `Model._outputs` for raw features."""
         check_is_fitted(self)
         x = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite=False)
         self._require_finite(x)
-        x = self.model_.inputs.transform(x, names=self.model_.feature_names)
-        network = self.model_.network
-        threads = threads_of(self.n_jobs, float(len(x)) * network.n_parameters)
-        return network.forward(x, threads)
+        model = self.model_
+        x = model.inputs.transform(x, names=model.feature_names)
+        threads = threads_of(self.n_jobs, float(len(x)) * model.network.n_parameters)
+        return model._outputs(x, threads, spread)
+
+    def _values(self, z: np.ndarray) -> np.ndarray:
+        """Return probabilities, or values in the units of the targets, of raw outputs z; both are
+        (n, outputs), the result float64.
+        """
+        task, targets = self.model_.task, self.model_.targets
+        if task != "regression":
+            return probabilities(task, z)
+        return z.astype(np.float64) if targets is None else targets.inverse_transform(z)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes, with the network as the bytes of a model file."""
         state = dict(super().__getstate__())
         if "model_" in state:
-            state["model_"] = to_bytes(state["model_"], state.pop("_state", None))
+            state["model_"] = to_bytes(state["model_"], state.pop("_states", ()))
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if isinstance(state.get("model_"), bytes):
-            state["model_"], state["_state"] = from_bytes(state["model_"])
+            state["model_"], state["_states"] = from_bytes(state["model_"])
         super().__setstate__(state)
-
-
-def _standardized(targets: Standardizer | None, y: np.ndarray) -> np.ndarray:
-    return y if targets is None else targets.transform(y, where="y")
-
-
-def _resume(trainer: Trainer, state: State) -> None:
-    """Load the state of an earlier training; of another optimizer, only the number of updates."""
-    arrays, numbers = state
-    own, _ = trainer.state_dict()
-    trainer.load_state_dict(arrays if arrays.keys() == own.keys() else own, numbers)
 
 
 def _target_names(y: Any) -> tuple[str, ...] | None:
@@ -278,3 +325,12 @@ def _target_names(y: Any) -> tuple[str, ...] | None:
     names = getattr(y, "columns", None)
     names = [getattr(y, "name", None)] if names is None else list(names)
     return tuple(names) if all(isinstance(name, str) for name in names) else None
+
+
+def can_continue(estimator: BaseSNN) -> bool:
+    """Return True if `partial_fit` exists. Raises AttributeError for members that need all rows."""
+    if estimator.members != SEEDS:
+        raise AttributeError(
+            f'partial_fit needs members="seeds", got {estimator.members!r}, which needs all rows'
+        )
+    return True

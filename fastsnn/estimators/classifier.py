@@ -6,20 +6,19 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from fastsnn.estimators import labels
-from fastsnn.estimators.base import BaseSNN
+from fastsnn.estimators.base import can_continue
+from fastsnn.estimators.labelled import LabelledSNN
 from fastsnn.estimators.options import AUTO
-from fastsnn.estimators.rows import Rows
-from fastsnn.losses import Loss, log_softmax, probabilities
+from fastsnn.losses import Loss, log_softmax
 from fastsnn.optimizers import Optimizer
 from fastsnn.schedules import Schedule
 
 
-class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-learn has no types
+class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scikit-learn has no types
     """Self-normalizing network for classification, with scikit-learn's interface.
 
     Handles two or more classes, and several labels per row (indicator matrices). Inputs are
@@ -84,17 +83,30 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
     standardize : bool
         Standardize the features to mean 0 and variance 1, which self-normalizing networks require,
         by the training rows and their weights.
+    n_members : int >= 1
+        Networks to train, concurrently on the processors of `n_jobs`. The prediction is their mean,
+        and a `Model` holds all of them.
+    members : {"seeds", "folds", "bootstrap"}
+        What distinguishes the members. "seeds": initial weights, dropout masks and the order of the
+        rows; all train on the same rows. "folds": in addition, member k does not train on fold k of
+        `n_members` stratified folds. "bootstrap": each trains on as many rows as there are, drawn
+        with replacement. The rows that a member does not train on are its validation part, instead
+        of `validation_fraction`, and give `oof_score_`. The standardization is learned from all
+        rows, because the members of a model share it.
     warm_start : bool
         True: `fit` trains the network of the previous call for `max_iter` further epochs. The
         standardization, the classes and the sizes of the network are kept.
     random_state : int, RandomState or None
         An int is the seed of the initial weights, the dropout masks, the order of the rows and the
-        validation part, as in `mlp` and `Trainer`. The same int gives the same bits.
+        validation part, as in `mlp` and `Trainer`. The same int gives the same bits. Member k > 0
+        has the seed
+        ``numpy.random.SeedSequence(seed, spawn_key=(k,)).generate_state(1, numpy.uint64)[0]``.
     n_jobs : int or None
         CPU threads; no result depends on it. None: all processors, or one for small networks.
         -1: all processors. In a worker of joblib, as in ``GridSearchCV(n_jobs=2)``, it is 1.
     verbose : bool or int
-        Show the progress on stderr: a line per epoch, and on a terminal a live line.
+        Show the progress on stderr: a line per epoch (several members: per member), and on a
+        terminal a live line.
     backend : {"cpu", "cuda"}
         Where to train and predict, see `Trainer`.
     precision : {"float32", "tf32", "bf16"}
@@ -108,15 +120,32 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
     classes_ : array
         Labels of the classes, sorted. Several labels: the column numbers.
     loss_curve_ : list of float
-        Mean training loss of each epoch, with dropout.
+        Mean training loss of each epoch, with dropout. Several members: the mean over those that
+        trained the epoch.
     validation_scores_ : list of float or None
-        Score of each epoch with `early_stopping`; larger is better.
+        Score of each epoch with `early_stopping`; larger is better. Several members: as
+        `loss_curve_`.
     best_validation_score_ : float or None
-        The best of them in the last call.
+        The best of them in the last call. Several members: the mean of their best scores.
     n_iter_ : int
-        Epochs trained, those of earlier calls with `warm_start` or `partial_fit` included.
+        Epochs trained, those of earlier calls with `warm_start` or `partial_fit` included. Several
+        members: the largest of their numbers.
     best_iteration_ : int
-        Epoch whose weights are used, from 1: the best with `early_stopping`, else the last.
+        Epoch whose weights are used, from 1: the best with `early_stopping`, else the last. Several
+        members: the rounded mean of their numbers.
+    member_loss_curves_ : list of list of float
+        `loss_curve_` of each member.
+    member_validation_scores_ : list of list of float, or None
+        `validation_scores_` of each member.
+    member_best_iterations_ : list of int
+        `best_iteration_` of each member.
+    oof_score_ : float or None
+        Accuracy of the out-of-fold predictions, those of each row by the members that did not train
+        on it (bootstrap: out-of-bag). None with ``members="seeds"``. With `early_stopping` it is
+        optimistic, because the best epochs were chosen on the same rows.
+    oof_decision_function_ : (n_samples, n_outputs) float64 array or None
+        The out-of-fold predictions: probabilities, as from `predict_proba`. NaN for rows of weight
+        0, and for rows that all members have drawn.
     n_outputs_ : int
         Outputs of the network.
     n_features_in_ : int
@@ -144,10 +173,8 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
     ((2, 3), True)
     """
 
-    _y_numeric = False
-    classes_: np.ndarray
     _parameter_constraints = {
-        **BaseSNN._parameter_constraints,
+        **LabelledSNN._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -173,6 +200,8 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         scoring: Any = None,
         class_weight: dict[Any, float] | str | None = None,
         standardize: bool = True,
+        n_members: int = 1,
+        members: str = "seeds",
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -199,6 +228,8 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         self.scoring = scoring
         self.class_weight = class_weight
         self.standardize = standardize
+        self.n_members = n_members
+        self.members = members
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -234,6 +265,7 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         """
         return self._train(X, y, sample_weight, partial=False)
 
+    @available_if(can_continue)  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -241,7 +273,7 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         """Train the network for one epoch of these rows, with a constant learning rate.
 
         The first call makes the network, and the standardization from its rows, which later calls
-        keep.
+        keep. It exists with ``members="seeds"`` alone.
 
         Parameters
         ----------
@@ -309,7 +341,8 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         float64 array
             Two classes: (n_samples,), the logarithm of the odds of ``classes_[1]``. More classes:
             (n_samples, n_classes), whose softmax are the probabilities. Multilabel
-            targets: (n_samples, n_labels), whose sigmoid are the probabilities.
+            targets: (n_samples, n_labels), whose sigmoid are the probabilities. Several members:
+            logarithms of the mean probabilities and of their odds.
 
         Raises
         ------
@@ -320,26 +353,32 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         odds: np.ndarray = z[:, 1] - z[:, 0] if not self._multilabel and z.shape[1] == 2 else z
         return odds
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Return the probabilities.
 
         Parameters
         ----------
         X : array-like (n_samples, n_features)
+        return_std : bool
+            True: also return the standard deviation of the members' probabilities.
 
         Returns
         -------
-        float64 array
+        probabilities : float64 array
             (n_samples, n_classes), in the order of `classes_`. Multilabel targets:
             (n_samples, n_labels), the probability of each label, as `MLPClassifier` returns them.
+            Several members: the mean of their probabilities.
+        deviation : float64 array
+            With `return_std`: standard deviation (divisor `n_members`) of the same shape; 0 with
+            one member.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError, ValueError
             As `predict`.
         """
-        z = self._raw(X)  # raises NotFittedError before `model_` is read
-        return probabilities(self.model_.task, z)
+        z, deviation = self._outputs(X, return_std)
+        return self._values(z) if deviation is None else (self._values(z), deviation)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of `predict_proba`, without underflow."""
@@ -350,38 +389,3 @@ class SNNClassifier(ClassifierMixin, BaseSNN):  # type: ignore[misc]  # scikit-l
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-    def _encode(self, given: Rows, fresh: bool, classes: Any) -> tuple[str, np.ndarray]:
-        """Set `classes_`; return the task, and class numbers (n,) or labels (n, labels)."""
-        multilabel = labels.is_multilabel(given.y)
-        if fresh:
-            self._multilabel = multilabel
-        elif multilabel != self._multilabel:
-            raise ValueError(
-                f"SNNClassifier: y: {'an indicator matrix' if self._multilabel else 'labels (n,)'}"
-                f" as before are required, got shape {given.y.shape}"
-            )
-        if multilabel:
-            columns = given.y.shape[1]
-            required = columns if fresh and classes is None else len(self.classes_)
-            if columns != required:
-                raise ValueError(
-                    f"SNNClassifier: y: {required} columns are required, got {columns}"
-                )
-            self.classes_ = np.arange(columns)
-        else:
-            y = column_or_1d(given.y, warn=True)
-            if fresh and classes is None:
-                self.classes_ = np.unique(y)
-            encoded = labels.numbered(y, self.classes_)
-            labels.require_two(self.classes_)
-        self.n_outputs_ = len(self.classes_)
-        if multilabel:
-            return "multitask", given.y.astype(np.float64)
-        return "classification", encoded
-
-    def _class_weight(self, data: Rows) -> np.ndarray | None:
-        return labels.weights(self.class_weight, self.classes_, data.y, data.weight)
-
-    def _class_names(self) -> tuple[str, ...] | None:
-        return None if self._multilabel else labels.names(self.classes_)

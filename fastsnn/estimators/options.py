@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -119,6 +119,25 @@ class Later(Schedule):
         """Return the factor of the schedule, which sees the later steps and epochs alone."""
         before = n_steps // self.total * self.epochs  # updates of the first epochs
         return self.schedule.factor(step - before, n_steps - before, history[self.epochs :])
+
+
+class Reported(Schedule):
+    """A schedule that reports the completed fraction of a `fit` before each update.
+
+    Unlike a callback with `on_batch_end`, it does not limit the updates per native call.
+    """
+
+    def __init__(self, schedule: Schedule, report: Callable[[float], None]) -> None:
+        self.schedule, self.report = schedule, report
+        self.monitor = getattr(schedule, "monitor", "")
+        self.first: int | None = None  # the first update of this `fit`
+
+    def factor(self, step: int, n_steps: int, history: Any) -> float:
+        """Return the factor of the schedule."""
+        if self.first is None:
+            self.first = step
+        self.report((step - self.first) / (n_steps - self.first))
+        return self.schedule.factor(step, n_steps, history)
 
 
 def _defaults(

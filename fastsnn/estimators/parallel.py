@@ -1,4 +1,4 @@
-"""The number of threads of an estimator, from its `n_jobs`."""
+"""The number of threads of an estimator, and of each of its members, from its `n_jobs`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def threads_of(n_jobs: int | None, work: float = float("inf")) -> int:
     if n_jobs < 0:
         return processors.resolve(max(1, processors.available() + 1 + n_jobs))
     return processors.resolve(n_jobs)
+
+
+def threads_of_members(
+    n_jobs: int | None, members: int, work: float, backend: str
+) -> tuple[int, int]:
+    """Return the number of members that train concurrently, and the threads of each of them.
+
+    On a GPU they train one after another, since each can use all of it.
+    """
+    if members == 1:
+        return 1, threads_of(n_jobs, work)
+    threads = threads_of(n_jobs)
+    most = 1 if backend == "cuda" else min(members, threads)
+    return most, min(threads // most, threads_of(n_jobs, work))
 
 
 def in_worker() -> bool:

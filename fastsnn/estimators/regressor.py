@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
 
-from fastsnn.estimators.base import BaseSNN
+from fastsnn.estimators.base import BaseSNN, can_continue
 from fastsnn.estimators.options import AUTO
 from fastsnn.estimators.rows import Rows
 from fastsnn.losses import Loss
@@ -76,17 +78,30 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
     standardize : bool
         Standardize features and targets to mean 0 and variance 1, which self-normalizing networks
         require, by the training rows and their weights.
+    n_members : int >= 1
+        Networks to train, concurrently on the processors of `n_jobs`. The prediction is their mean,
+        and a `Model` holds all of them.
+    members : {"seeds", "folds", "bootstrap"}
+        What distinguishes the members. "seeds": initial weights, dropout masks and the order of the
+        rows; all train on the same rows. "folds": in addition, member k does not train on fold k of
+        `n_members` random folds. "bootstrap": each trains on as many rows as there are, drawn with
+        replacement. The rows that a member does not train on are its validation part, instead of
+        `validation_fraction`, and give `oof_score_`. The standardization is learned from all rows,
+        because the members of a model share it.
     warm_start : bool
         True: `fit` trains the network of the previous call for `max_iter` further epochs. The
         standardization and the sizes of the network are kept.
     random_state : int, RandomState or None
         An int is the seed of the initial weights, the dropout masks, the order of the rows and the
-        validation part, as in `mlp` and `Trainer`. The same int gives the same bits.
+        validation part, as in `mlp` and `Trainer`. The same int gives the same bits. Member k > 0
+        has the seed
+        ``numpy.random.SeedSequence(seed, spawn_key=(k,)).generate_state(1, numpy.uint64)[0]``.
     n_jobs : int or None
         CPU threads; no result depends on it. None: all processors, or one for small networks.
         -1: all processors. In a worker of joblib, as in ``GridSearchCV(n_jobs=2)``, it is 1.
     verbose : bool or int
-        Show the progress on stderr: a line per epoch, and on a terminal a live line.
+        Show the progress on stderr: a line per epoch (several members: per member), and on a
+        terminal a live line.
     backend : {"cpu", "cuda"}
         Where to train and predict, see `Trainer`.
     precision : {"float32", "tf32", "bf16"}
@@ -98,15 +113,32 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         Network, standardization and names. ``model_.save(path)`` writes a model file for
         `load_model` and the command line.
     loss_curve_ : list of float
-        Mean training loss of each epoch, with dropout.
+        Mean training loss of each epoch, with dropout. Several members: the mean over those that
+        trained the epoch.
     validation_scores_ : list of float or None
-        Score of each epoch with `early_stopping`; larger is better.
+        Score of each epoch with `early_stopping`; larger is better. Several members: as
+        `loss_curve_`.
     best_validation_score_ : float or None
-        The best of them in the last call.
+        The best of them in the last call. Several members: the mean of their best scores.
     n_iter_ : int
-        Epochs trained, those of earlier calls with `warm_start` or `partial_fit` included.
+        Epochs trained, those of earlier calls with `warm_start` or `partial_fit` included. Several
+        members: the largest of their numbers.
     best_iteration_ : int
-        Epoch whose weights are used, from 1: the best with `early_stopping`, else the last.
+        Epoch whose weights are used, from 1: the best with `early_stopping`, else the last. Several
+        members: the rounded mean of their numbers.
+    member_loss_curves_ : list of list of float
+        `loss_curve_` of each member.
+    member_validation_scores_ : list of list of float, or None
+        `validation_scores_` of each member.
+    member_best_iterations_ : list of int
+        `best_iteration_` of each member.
+    oof_score_ : float or None
+        R2 of the out-of-fold predictions, those of each row by the members that did not
+        train on it (bootstrap: out-of-bag). None with ``members="seeds"``. With `early_stopping` it
+        is optimistic, because the best epochs were chosen on the same rows.
+    oof_prediction_ : float64 array (n_samples,) or (n_samples, n_outputs), or None
+        The out-of-fold predictions. NaN for rows of weight 0, and for rows that all members have
+        drawn.
     n_outputs_ : int
         Outputs of the network.
     n_features_in_ : int
@@ -157,6 +189,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         n_iter_no_change: float = 10,
         scoring: Any = None,
         standardize: bool = True,
+        n_members: int = 1,
+        members: str = "seeds",
         warm_start: bool = False,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -182,6 +216,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
         self.standardize = standardize
+        self.n_members = n_members
+        self.members = members
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -216,26 +252,35 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         """
         return self._train(X, y, sample_weight, partial=False)
 
+    @available_if(can_continue)  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> SNNRegressor:
         """Train the network for one epoch of these rows, with a constant learning rate.
 
         The first call makes the network, and the standardization from its rows, which later calls
-        keep. Parameters, result and errors are those of `fit`.
+        keep. It exists with ``members="seeds"`` alone. Parameters, result and errors are those of
+        `fit`.
         """
         return self._train(X, y, sample_weight, partial=True)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return the predictions, in the units of the training targets.
 
         Parameters
         ----------
         X : array-like (n_samples, n_features)
+        return_std : bool
+            True: also return the standard deviation of the members' predictions.
 
         Returns
         -------
-        float64 array (n_samples,) or (n_samples, n_outputs)
-            With the same number of dimensions as `y` in `fit`.
+        prediction : float64 array (n_samples,) or (n_samples, n_outputs)
+            With the same number of dimensions as `y` in `fit`. Several members: the mean of their
+            predictions.
+        deviation : float64 array
+            With `return_std`: standard deviation (divisor `n_members`) of the same shape, in the
+            units of the targets; 0 with one member. It is the spread of the members, and does not
+            include the noise of the targets.
 
         Raises
         ------
@@ -244,9 +289,16 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         ValueError
             If `X` has NaN, infinity or another number of features than in `fit`.
         """
-        z = self._raw(X)
+        z, deviation = self._outputs(X, return_std)
+        y = self._values(z)
+        if deviation is None:
+            return self._shaped(y)
         targets = self.model_.targets
-        y = z.astype(np.float64) if targets is None else targets.inverse_transform(z)
+        scale = 1.0 if targets is None else targets.scale
+        return self._shaped(y), self._shaped(deviation * scale)
+
+    def _shaped(self, y: np.ndarray) -> np.ndarray:
+        """Return (n, outputs) with the number of dimensions of the training targets."""
         return y[:, 0] if self._flat else y
 
     def __sklearn_tags__(self) -> Any:
@@ -273,3 +325,13 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
 
     def _class_names(self) -> None:
         return None
+
+    def _keep_held(self, prediction: np.ndarray | None) -> None:
+        self.oof_prediction_ = None if prediction is None else self._shaped(prediction)
+
+    def _judge_held(
+        self, y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        if len(y) < 2:
+            return float("nan")  # R2 is not defined
+        return float(r2_score(y, prediction, sample_weight=weight))

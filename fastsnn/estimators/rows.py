@@ -18,6 +18,18 @@ class Rows(NamedTuple):
     weight: np.ndarray | None
 
 
+class Chosen(NamedTuple):
+    """Some of the rows: indices, ``slice(None)`` for all of them; and their weights, or None."""
+
+    rows: np.ndarray | slice
+    weight: np.ndarray | None
+
+    def at(self, places: np.ndarray) -> Chosen:
+        """Return these places of an index array."""
+        index = np.asarray(self.rows)[places]
+        return Chosen(index, None if self.weight is None else self.weight[places])
+
+
 def weighted(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, where: str) -> Rows:
     """Return the rows with a weight above 0. Equal weights become None.
 
@@ -35,30 +47,40 @@ def weighted(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, where: str
         raise ValueError(f"{where}: sample_weight: all weights are zero; give some row a weight")
     if not used.all():
         x, y, weight = x[used], y[used], weight[used]
-    return Rows(x, y, None if (weight == weight[0]).all() else weight)
+    return Rows(x, y, unless_equal(weight))
 
 
-def merged(rows: Rows, most: int) -> Rows:
+def unless_equal(weight: np.ndarray | None) -> np.ndarray | None:
+    """Return the weights; None for equal weights, which have no effect."""
+    return None if weight is None or (weight == weight[0]).all() else weight
+
+
+def merged(rows: Rows, most: int) -> tuple[Chosen, np.ndarray] | None:
     """Return the distinct rows with the sums of their weights, in an order that depends on their
-    values alone, if there are at most `most` of them; else the rows as they are.
+    values alone, if there are at most `most` of them, else None; and for each row the place of its
+    equal among them.
 
     `most` is the batch size: each update then uses all rows, so the result of a training depends
     neither on the order of the rows nor on whether a row has weight 2 or occurs twice.
     """
     weights: dict[bytes, list[float]] = {}
     first: dict[bytes, int] = {}
+    seen: dict[bytes, int] = {}  # numbers by first occurrence
+    numbers = np.empty(len(rows.x), np.int64)
     for i in range(len(rows.x)):
         # + 0.0: -0.0 equals 0.0
         key = b"".join((part[i].astype(np.float64) + 0.0).tobytes() for part in (rows.x, rows.y))
         if key not in weights:
             if len(weights) == most:
-                return rows
-            weights[key], first[key] = [], i
+                return None
+            weights[key], first[key], seen[key] = [], i, len(seen)
         weights[key].append(1.0 if rows.weight is None else float(rows.weight[i]))
+        numbers[i] = seen[key]
     order = sorted(weights)
+    places = np.argsort([seen[key] for key in order])  # the inverse permutation
     index = np.array([first[key] for key in order])
     weight = np.array([fsum(weights[key]) for key in order])  # exact, so in any order
-    return weighted(rows.x[index], rows.y[index], weight, "")
+    return Chosen(index, unless_equal(weight)), places[numbers]
 
 
 def standardizer(x: np.ndarray, weight: np.ndarray | None) -> Standardizer:

@@ -35,7 +35,7 @@ def load(path: str | os.PathLike[str], backend: str = "cpu") -> tuple[Path, Mode
     path = checkpoint.file_of(path)
     model = checkpoint.load_model(path)
     if backend == "cuda":
-        model.network.to_device()
+        model.to_device()
     return path, model
 
 

@@ -208,7 +208,7 @@ def _result(
     folder.require_model()
     model = checkpoint.load_model(folder.model)
     if config.backend == "cuda":
-        model.network.to_device()
+        model.to_device()
     figures = {k: v for k, v in history[chosen].items() if k.startswith(("train_", "validation_"))}
     if dataset.test is not None:
         test = model.judge(dataset.test, trainer.threads, None, keeper.loss, keeper.names)

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from fastsnn.checks.scalars import integer
 from fastsnn.engine import threads as processors
+from fastsnn.runs.concurrent import LocalReport as LocalReport
+from fastsnn.runs.concurrent import Report as Report
+from fastsnn.runs.concurrent import thread_pool
 
 LOCAL, MOST_WORKERS = "local", 100_000
 CONNECT_S = 10.0  # timeout of the connection to a scheduler, seconds
-Report = Callable[[float], None]  # called with the completed fraction of a training, in [0, 1]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
 Attempt = tuple[Mapping[str, Any], str | None, float]  # figures, error if it diverged, seconds
-
-
-class Stopped(BaseException):
-    """Raised inside a trial whose search was interrupted.
-
-    It is a BaseException, so that a trial that catches Exception does not catch it.
-    """
-
-
-class LocalReport:
-    """`report` callback of a trial in this process. Raises Stopped if the search is interrupted."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self.fraction, self._stop = 0.0, stop
-
-    def __call__(self, fraction: float) -> None:
-        if self._stop.is_set():
-            raise Stopped
-        self.fraction = min(max(float(fraction), 0.0), 1.0)
 
 
 class RemoteReport:
@@ -107,13 +89,8 @@ def workers_of(trial: TrialFunction, workers: int | None, dask: Any) -> Iterator
 def _local(trial: TrialFunction, workers: int | None) -> Iterator[Crew]:
     # Threads, because kernels release the interpreter lock, and share a single copy of the data.
     most = workers or processors.available()
-    stop = threading.Event()
-    executor = ThreadPoolExecutor(most, "trial")
-    try:
-        yield Crew(trial, executor, most, lambda: LocalReport(stop), local=True)
-    finally:
-        stop.set()
-        executor.shutdown(cancel_futures=True)
+    with thread_pool(most, "trial") as (executor, report):
+        yield Crew(trial, executor, most, report, local=True)
 
 
 @contextmanager

@@ -23,9 +23,36 @@ MEASURED = ("learning_rate", "seconds", "samples_per_second")
 NAMES = ("class_names", "feature_names", "target_names")
 STANDARDIZERS = ("inputs.mean", "inputs.scale", "targets.mean", "targets.scale")
 STATE = "trainer."  # prefix of the tensors of a trainer's state
+MEMBER = "member."  # followed by k and a dot: prefix of the tensors of member k = 1, 2, ...
 # Maximum layers per tensor: Residual, Dense, activation and dropout share a weight and a bias.
 LAYERS_A_TENSOR = 2
 Tensors = Mapping[str, np.ndarray]
+
+
+def members(description: Mapping[str, Any], tensors: Tensors) -> list[dict[str, np.ndarray]]:
+    """Return the tensors of each member, without its prefix; member 0 has those without a prefix.
+
+    The number of members is limited by the tensors. Members have the layers of the description.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {"0": {}}
+    for name, tensor in tensors.items():
+        number, own = "0", name
+        if name.startswith(MEMBER):
+            number, _, own = name.removeprefix(MEMBER).partition(".")
+            if number == "0" or own in STANDARDIZERS:
+                raise ValueError(f"{shown(name)}: no member has such a tensor")
+        found.setdefault(number, {})[own] = tensor
+    count = 1
+    if "members" in description:
+        count = integer(description["members"], "members", 2)
+    if count != len(found) or any(str(k) not in found for k in range(count)):
+        names = [number for number in found if number != "0"]
+        raise ValueError(
+            f"members: tensors of member 1 to {shown(count - 1)} are required, got {shown(names)}"
+            if count > 1
+            else f"members: a number is required, there are tensors of member {shown(names[0])}"
+        )
+    return [found[str(k)] for k in range(count)]
 
 
 def network(description: Mapping[str, Any], tensors: Tensors) -> tuple[list[Layer], int, Tensors]:
@@ -155,6 +182,19 @@ def state(
             )
     require_state(arrays, numbers)
     return arrays, numbers
+
+
+def states(
+    description: Mapping[str, Any], tensors: Tensors, trained: Mapping[str, tuple[int, ...]]
+) -> list[tuple[dict[str, np.ndarray], dict[str, Any]]]:
+    """Return `state` of each member. The numbers of several members are a list."""
+    own = members(description, tensors)
+    numbers = description["trainer"] if len(own) > 1 else [description["trainer"]]
+    if not isinstance(numbers, list) or len(numbers) != len(own):
+        raise ValueError(f"trainer: a list of {len(own)} is required, got {shown(numbers)}")
+    return [
+        state({"trainer": each}, part, trained) for each, part in zip(numbers, own, strict=True)
+    ]
 
 
 def history(records: Any) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """Model files: safetensors with a JSON description. Never pickle; replaced atomically.
 
 Tensors are named as in `state_dict`. "inputs.mean", "inputs.scale", "targets.mean" and
-"targets.scale" are the standardization, and "trainer.*" the state to resume a training. The
-metadata entry "fastsnn" is the JSON description, which includes a CRC-32 checksum, because
-safetensors itself has none.
+"targets.scale" are the standardization, and "trainer.*" the state to resume a training. Tensors of
+the further networks of an ensemble have the prefix "member.1.", "member.2.", ... The metadata entry
+"fastsnn" is the JSON description, which includes a CRC-32 checksum, because safetensors itself has
+none.
 """
 
 from __future__ import annotations

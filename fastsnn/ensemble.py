@@ -1,0 +1,78 @@
+"""Mean and spread of the predictions of several networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastsnn.losses import log_softmax, probabilities
+
+
+def combined(
+    task: str, outputs: Iterable[np.ndarray], spread: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return raw outputs of the mean prediction of K networks, and the spread of the predictions.
+
+    Losses and metrics of the mean prediction follow from its raw outputs, as for one network.
+
+    Parameters
+    ----------
+    task : {"classification", "multitask", "regression"}
+    outputs : iterable of (n, outputs) array
+        Raw outputs of each network. Sums are taken in this order, in float64.
+    spread : bool
+        True: compute the spread.
+
+    Returns
+    -------
+    z : (n, outputs) array
+        classification: ``log(mean_k softmax(z_k))``. multitask: ``log(p / (1 - p))`` of
+        ``p = mean_k sigmoid(z_k)``. regression: ``mean_k z_k``. All are computed without
+        underflow. One network: its raw outputs, unchanged.
+    deviation : (n, outputs) float64 array or None
+        Standard deviation (divisor K) of the probabilities, or of the raw outputs of a regression;
+        0 for one network. None without `spread`.
+
+    Examples
+    --------
+    >>> z, deviation = combined("regression", [np.ones((1, 1)), np.full((1, 1), 3.0)], spread=True)
+    >>> z.tolist(), deviation.tolist()
+    ([[2.0]], [[1.0]])
+    """
+    count, first, total = 0, np.empty(0), [np.empty(0)]
+    mean, squares = np.empty(0), np.empty(0)
+    add = np.add if task == "regression" else np.logaddexp
+    for z in outputs:
+        count += 1
+        if spread:  # Welford's algorithm: exactly 0 for equal predictions
+            value = z.astype(np.float64) if task == "regression" else probabilities(task, z)
+            if count == 1:
+                mean, squares = value, np.zeros_like(value)
+            change = value - mean
+            mean = mean + change / count
+            squares += change * (value - mean)
+        if count == 1:
+            first = z
+            continue
+        if count == 2:
+            total = _terms(task, first)
+        total = [add(one, other) for one, other in zip(total, _terms(task, z), strict=True)]
+    deviation = np.sqrt(squares / count) if spread else None
+    if count == 1:
+        return first, deviation
+    if task == "regression":
+        return total[0] / count, deviation
+    if task == "classification":
+        return total[0] - np.log(count), deviation
+    return total[0] - total[1], deviation
+
+
+def _terms(task: str, z: np.ndarray) -> list[np.ndarray]:
+    """Return the arrays of which `combined` takes the mean; logarithms of probabilities are summed
+    by `numpy.logaddexp`. multitask: of label 1, and of label 0.
+    """
+    if task == "classification":
+        return [log_softmax(z)]
+    z = z.astype(np.float64)
+    return [z] if task == "regression" else [-np.logaddexp(0, -z), -np.logaddexp(0, z)]

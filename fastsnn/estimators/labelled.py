@@ -1,0 +1,67 @@
+"""Targets of a classifier: classes, indicator matrices, their weights and names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import column_or_1d
+
+from fastsnn.estimators import labels
+from fastsnn.estimators.base import BaseSNN
+from fastsnn.estimators.rows import Rows
+
+
+class LabelledSNN(BaseSNN):
+    """Base class of `SNNClassifier`: the methods of `BaseSNN` for labels."""
+
+    _y_numeric = False
+    classes_: np.ndarray
+    _multilabel: bool
+
+    def _encode(self, given: Rows, fresh: bool, classes: Any) -> tuple[str, np.ndarray]:
+        """Set `classes_`; return the task, and class numbers (n,) or labels (n, labels)."""
+        multilabel = labels.is_multilabel(given.y)
+        if fresh:
+            self._multilabel = multilabel
+        elif multilabel != self._multilabel:
+            raise ValueError(
+                f"SNNClassifier: y: {'an indicator matrix' if self._multilabel else 'labels (n,)'}"
+                f" as before are required, got shape {given.y.shape}"
+            )
+        if multilabel:
+            columns = given.y.shape[1]
+            required = columns if fresh and classes is None else len(self.classes_)
+            if columns != required:
+                raise ValueError(
+                    f"SNNClassifier: y: {required} columns are required, got {columns}"
+                )
+            self.classes_ = np.arange(columns)
+        else:
+            y = column_or_1d(given.y, warn=True)
+            if fresh and classes is None:
+                self.classes_ = np.unique(y)
+            encoded = labels.numbered(y, self.classes_)
+            labels.require_two(self.classes_)
+        self.n_outputs_ = len(self.classes_)
+        if multilabel:
+            return "multitask", given.y.astype(np.float64)
+        return "classification", encoded
+
+    def _class_weight(self, data: Rows) -> np.ndarray | None:
+        return labels.weights(self.class_weight, self.classes_, data.y, data.weight)
+
+    def _keep_held(self, prediction: np.ndarray | None) -> None:
+        self.oof_decision_function_ = prediction
+
+    def _judge_held(
+        self, y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+    ) -> float:
+        if self._multilabel:
+            right = ((prediction > 0.5) == y).all(axis=1)
+        else:
+            right = prediction.argmax(axis=1) == y
+        return float(np.average(right, weights=weight)) if len(y) else float("nan")
+
+    def _class_names(self) -> tuple[str, ...] | None:
+        return None if self._multilabel else labels.names(self.classes_)
