@@ -22,7 +22,7 @@ from fastsnn.data.table import is_table
 from fastsnn.engine import threads as processors
 from fastsnn.engine.backends import BACKENDS, PRECISIONS
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
-from fastsnn.losses import EXAMPLES, LOSSES, Loss, loss_of, suggested
+from fastsnn.losses import LOSSES, PARAMETERS, Loss, loss_of, suggested
 from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
@@ -75,7 +75,8 @@ class RunConfig:
 
     data: str = option(
         "digits", "Name of a data set (see `fastsnn data list`), or a file: .csv, .tsv, .txt or "
-        ".data, optionally with .gz, or .npz with the arrays x and y.", section="Data",
+        ".data, optionally with .gz, or .npz with the arrays x and y (or x_train, y_train, and "
+        "the same with _validation and _test).", section="Data",
         metavar="NAME|FILE", search="shared", changeable=True,
     )  # fmt: skip
     target: str | None = option(
@@ -88,13 +89,17 @@ class RunConfig:
         default_text="detected: text is a header, numbers are data, a mix is an error",
     )  # fmt: skip
     task: str = option(
-        "auto", "Learning task; auto infers it from the target column(s).", section="Data",
+        "auto", "Learning task: classes, several yes/no labels per row (multitask), or numbers; "
+        "auto infers it from the target column(s).", section="Data",
         choices=("auto", *TASKS), search="shared",
     )  # fmt: skip
     validation: float = option(
         0.1, "Fraction of the training rows held out to select the best epoch; 0 holds out none "
-        "and keeps the last epoch.", section="Data",
-        low=0, high=1, brackets="[)", search="shared", searched=SEARCH_VALIDATION,
+        "and keeps the last epoch. Not used if the data have validation rows of their own.",
+        section="Data", low=0, high=1, brackets="[)", search="shared", searched=SEARCH_VALIDATION,
+        search_help="Fraction of the training rows held out to select the best epoch and to rank "
+        "the trials; above 0, unless the data have validation rows of their own, which are then "
+        "used.",
     )  # fmt: skip
     standardize: str = option(
         "auto", "Standardize the inputs to mean 0 and variance 1, per feature or over all "
@@ -102,8 +107,9 @@ class RunConfig:
         choices=("auto", *PER),
     )  # fmt: skip
     method: str = option(
-        "snn", "Type of network: snn (SELU, alpha-dropout), or one of the paper's baselines.",
-        section="Network", choices=tuple(METHODS),
+        "snn", "Type of network: snn (SELU, alpha-dropout), or a baseline of the paper with ReLU: "
+        "msra (He initialization), batchnorm, layernorm, weightnorm (normalizations), highway or "
+        "resnet.", section="Network", choices=tuple(METHODS),
     )  # fmt: skip
     layers: int | None = option(
         None, "Number of hidden layers (resnet: residual blocks), excluding the output layer.",
@@ -114,8 +120,8 @@ class RunConfig:
     )
     shape: str = option(
         "rectangular", "Widths of the hidden layers: all equal (rectangular), or decreasing "
-        "geometrically to the number of outputs (conic).", section="Network",
-        choices=tuple(SHAPES),
+        "geometrically to the number of outputs (conic; not for highway and resnet).",
+        section="Network", choices=tuple(SHAPES),
     )  # fmt: skip
     bottleneck: float = option(
         0.5, "Units inside a residual block as a fraction of --width; resnet only.",
@@ -127,9 +133,9 @@ class RunConfig:
         settled=True,
     )  # fmt: skip
     loss: str | None = option(
-        None, f"Loss function: {', '.join(LOSSES)}. A parameter follows a colon: {EXAMPLES}.",
-        metavar="NAME[:X]", check=loss_of,
-        default_text="by task: softmax_cross_entropy, sigmoid_cross_entropy or mse",
+        None, f"Loss function: {', '.join(LOSSES)}. {PARAMETERS}", metavar="NAME[:X]",
+        check=loss_of, default_text="by task: softmax_cross_entropy (classification), "
+        "sigmoid_cross_entropy (multitask), mse (regression)",
     )  # fmt: skip
     optimizer: str = option("sgd", "Optimizer.", choices=tuple(OPTIMIZERS))
     learning_rate: float | None = option(
@@ -137,8 +143,10 @@ class RunConfig:
         default_text=BY_RULE["learning_rate"], settled=True,
     )  # fmt: skip
     schedule: str = option(
-        "cosine", f"Learning-rate schedule; all except {_and(OPEN_ENDED)} depend on --epochs.",
-        choices=tuple(SCHEDULES),
+        "cosine", "Learning-rate schedule: constant; step (a tenth after each third); cosine "
+        "(warm-up, then half a cosine to 0); plateau (halved when the validation loss stops "
+        "improving); onecycle (half a cosine up, half a cosine down); logcosine (four cosine "
+        f"waves). All except {_and(OPEN_ENDED)} depend on --epochs.", choices=tuple(SCHEDULES),
     )  # fmt: skip
     momentum: float = option(
         0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}.",
@@ -158,9 +166,11 @@ class RunConfig:
         settled=True, searched=SEARCH_EPOCHS, changeable=True,
     )  # fmt: skip
     metric: str | None = option(
-        None, "Validation metric that selects the best epoch and ranks the trials of a search: "
-        f"{metrics.WORDS}.", metavar="NAME", check=metrics.require, search="shared",
-        default_text="by task: accuracy, auc, rmse; regression with a loss other than mse: loss",
+        None, f"Validation metric that selects the best epoch: {metrics.WORDS}.",
+        metavar="NAME", check=metrics.require, search="shared",
+        search_help="Validation metric that selects the best epoch and ranks the trials: "
+        f"{metrics.WORDS}.", default_text="by task: accuracy (classification), auc (multitask), "
+        "rmse (regression); loss for a regression loss other than mse",
     )  # fmt: skip
     patience: int = option(
         0, "Early stopping: number of epochs without an improvement of the validation metric "
