@@ -59,7 +59,7 @@ def run_fig1(
     seeds = request.seeds_of(1)
     if not (request.resume or dry) and any(place.work.glob("*.safetensors")):
         raise ValueError(
-            f"{place.work}: this folder already contains trainings; continue them with "
+            f"{place.work}: this folder already contains training runs; continue them with "
             "--resume, or choose another folder with --work"
         )
     images = fig1.Images(name)
@@ -227,7 +227,7 @@ def _how(request: Request) -> dict[str, Any]:
 def _shown(study: Study, units: Sequence[Unit], request: Request) -> list[Outcome]:
     forecast = predicted(request, study, units)
     progress.line(
-        f"{count(forecast['trainings'], 'training')}, {forecast['at_once']} concurrently; "
+        f"{count(forecast['trainings'], 'training run')}, {forecast['at_once']} concurrently; "
         f"estimated time {forecast['predicted']}"
     )
     shown = progress.OfStudy()
