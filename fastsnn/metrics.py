@@ -243,7 +243,7 @@ _ROWS = {(metric.task, metric.name): metric for metric in METRICS}
 _NAMES = {task: ", ".join(sorted(names_of(task))) for task in MAIN}
 _TASKS = {names: [t for t in MAIN if _NAMES[t] == names] for names in _NAMES.values()}
 WORDS = "; ".join(["loss", *(f"{names} ({', '.join(of)})" for names, of in _TASKS.items())])
-WORDS += ". pinball:Q is the quantile loss for the quantile Q (default 0.5)"
+WORDS += ". pinball:Q weighs errors by Q if the prediction is too low, else by 1 - Q (default 0.5)"
 LARGER_IS_BETTER = {m.name: m.larger_is_better for m in METRICS} | {"loss": False}
 
 

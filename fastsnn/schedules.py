@@ -47,9 +47,12 @@ class Schedule:
     ----------
     open_ended : bool
         True if `factor` does not depend on `n_steps`, so that a run may be extended later.
+    summary : str
+        Description in `fastsnn train --help`, which may be empty.
     """
 
     open_ended: ClassVar[bool] = False
+    summary: ClassVar[str] = ""
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
         """Return the learning-rate factor for update `step` (from 0) of `n_steps`.
@@ -110,6 +113,8 @@ class StepDecay(Schedule):
     [1.0, 1.0, 0.1, 0.1]
     """
 
+    summary: ClassVar[str] = "a tenth after each third"
+
     every: float = 1 / 3
     gamma: float = 0.1
 
@@ -150,6 +155,8 @@ class CosineDecay(Schedule):
     >>> [round(schedule.factor(step, 4, []), 2) for step in range(4)]
     [1.0, 0.85, 0.5, 0.15]
     """
+
+    summary: ClassVar[str] = "warm-up, then half a cosine to 0"
 
     warmup: float = 0.02
     floor: float = 0.0
@@ -198,6 +205,7 @@ class ReduceOnPlateau(Schedule):
     """
 
     open_ended: ClassVar[bool] = True
+    summary: ClassVar[str] = "halved when the validation loss stops improving"
 
     monitor: str = "validation_loss"
     patience: int = 5
@@ -274,6 +282,8 @@ class OneCycle(Schedule):
     [0.2, 1.0, 0.5, 0.0]
     """
 
+    summary: ClassVar[str] = "half a cosine up, half a cosine down"
+
     warmup: float = 0.3
     start: float = 1 / 25
     end: float = 1 / 250_000
@@ -307,6 +317,8 @@ class LogCosine(Schedule):
     >>> [round(schedule.factor(step, 15, []), 2) for step in (0, 1, 2, 3, 5, 7)]
     [0.0, 0.0, 0.93, 0.0, 0.93, 0.0]
     """
+
+    summary: ClassVar[str] = "four cosine waves"
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
         """Return the learning-rate factor in [0, 1] for update `step` (from 0) of `n_steps`.

@@ -27,7 +27,7 @@ from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
 from fastsnn.runs.row import Row, option, rows_of
-from fastsnn.schedules import SCHEDULES
+from fastsnn.schedules import SCHEDULES, Schedule
 
 # Schedules whose rates do not depend on the number of epochs, so that a resumed run may change it.
 OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
@@ -36,6 +36,10 @@ OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
 def _and(words: Iterable[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _described(schedules: dict[str, type[Schedule]]) -> str:
+    return "; ".join(f"{k}{f' ({v.summary})' * bool(v.summary)}" for k, v in schedules.items())
 
 
 def _optimizers(which: Callable[[type[Optimizer]], bool]) -> list[str]:
@@ -143,10 +147,8 @@ class RunConfig:
         default_text=BY_RULE["learning_rate"], settled=True,
     )  # fmt: skip
     schedule: str = option(
-        "cosine", "Learning-rate schedule: constant; step (a tenth after each third); cosine "
-        "(warm-up, then half a cosine to 0); plateau (halved when the validation loss stops "
-        "improving); onecycle (half a cosine up, half a cosine down); logcosine (four cosine "
-        f"waves). All except {_and(OPEN_ENDED)} depend on --epochs.", choices=tuple(SCHEDULES),
+        "cosine", f"Learning-rate schedule: {_described(SCHEDULES)}. All except "
+        f"{_and(OPEN_ENDED)} depend on --epochs.", choices=tuple(SCHEDULES),
     )  # fmt: skip
     momentum: float = option(
         0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}.",
