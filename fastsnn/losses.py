@@ -147,6 +147,11 @@ class SoftmaxCrossEntropy(Loss):
     label_smoothing : float in [0, 1)
         Share of the target that is spread evenly over all classes.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the option has the wrong type or is out of range.
+
     Examples
     --------
     >>> import fastsnn as fs
@@ -230,9 +235,14 @@ class Huber(Loss):
 
     Parameters
     ----------
-    delta : float > 0
+    delta : float in [1.2e-38, 3.4e38]
         Error above which the loss is linear, in the units of `y`. `fastsnn train` standardizes
         targets, so there it is in standard deviations of the training targets.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the option has the wrong type or is out of range.
 
     Examples
     --------
@@ -270,6 +280,11 @@ class Quantile(Loss):
     ----------
     q : float in (0, 1)
         0.5 predicts the median; the loss is then half the absolute error.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the option has the wrong type or is out of range.
 
     Examples
     --------

@@ -69,7 +69,7 @@ class Optimizer:
 
     def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         """Return the scalars of update number `step` (from 0) in the order of the arguments of the
-        row's function. They depend on nothing else, so a resumed training computes the same ones.
+        row's function. They depend on nothing else, so a resumed run computes the same ones.
         """
         raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 Pass one to `Trainer.fit(schedule=)`. Update number `step` uses the learning rate
 ``optimizer.learning_rate * schedule.factor(step, n_steps, history)``. The factor is computed from
-these arguments alone. Schedules keep no state, so a resumed training continues with the same rates.
+these arguments alone. Schedules keep no state, so a resumed training run has the same rates.
 
 To add one: a class here, its name in `__all__`, and a row in `SCHEDULES`.
 """
@@ -38,7 +38,8 @@ def _fractions(schedule: Schedule, **ends: str) -> None:
 
 
 class Schedule:
-    """Base class of schedules, which are frozen dataclasses. All fields have defaults.
+    """Base class of schedules, which are frozen dataclasses. All fields have defaults. A field of
+    the wrong type raises TypeError, one out of range ValueError.
 
     `Trainer.fit` accepts any object with a method ``factor(step, n_steps, history)``; deriving from
     this class is optional.
@@ -60,9 +61,9 @@ class Schedule:
         Parameters
         ----------
         step : int in [0, n_steps)
-            Updates made before this one, earlier epochs of a resumed training included.
+            Updates made before this one, earlier epochs of a resumed training run included.
         n_steps : int >= 1
-            Updates of the whole training: epochs times mini-batches per epoch.
+            Updates of the whole training run: epochs times mini-batches per epoch.
         history : sequence of dict
             Records of the finished epochs, see `Trainer.fit`.
 
@@ -102,9 +103,14 @@ class StepDecay(Schedule):
     Parameters
     ----------
     every : float in (0, 1]
-        Interval as a fraction of the whole training. The default 1/3 gives three levels.
+        Interval as a fraction of the whole training run. The default 1/3 gives three levels.
     gamma : float in (0, 1]
         Factor at the end of each interval.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range.
 
     Examples
     --------
@@ -144,9 +150,14 @@ class CosineDecay(Schedule):
     Parameters
     ----------
     warmup : float in [0, 1)
-        Length of the warm-up as a fraction of the whole training.
+        Length of the warm-up as a fraction of the whole training run.
     floor : float in [0, 1)
         Final factor of the cosine.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range.
 
     Examples
     --------
@@ -195,6 +206,12 @@ class ReduceOnPlateau(Schedule):
         Consecutive epochs without an improvement after which the learning rate is reduced.
     gamma : float in (0, 1)
         Factor of each reduction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range, or `monitor` does not name a
+        metric.
 
     Examples
     --------
@@ -268,11 +285,16 @@ class OneCycle(Schedule):
     Parameters
     ----------
     warmup : float in [0, 1)
-        Length of the rise as a fraction of the whole training.
+        Length of the rise as a fraction of the whole training run.
     start : float in [0, 1]
         Factor of the first update.
     end : float in [0, 1]
         Factor of the last update.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range.
 
     Examples
     --------

@@ -30,7 +30,7 @@ log = logging.getLogger("fastsnn")
 
 Features = ArrayLike | ByteRows
 MOST_STEPS = 2**62
-EXPLODED = 1e6  # times the first loss: such a training does not come back
+EXPLODED = 1e6  # times the first loss: such a training run does not come back
 
 
 class Trainer:

@@ -1,4 +1,4 @@
-"""Execution of `fastsnn reproduce`: data, trainings, result files, plots."""
+"""Execution of `fastsnn reproduce`: data, training runs, result files, plots."""
 
 from __future__ import annotations
 
@@ -195,14 +195,14 @@ def run_tutorial(
 
 
 def predicted(request: Request, study: Study, units: Sequence[Unit]) -> dict[str, Any]:
-    """Return the result of a dry run: number of trainings, time estimated from a measurement."""
+    """Return the result of a dry run: number of training runs, estimated time."""
     workers = request.workers or processors.available()
     trainings = sum(len(unit.choosing()) + _repeats(unit) for unit in units)
     return _prediction(trainings, workers, study.cost_of(units))
 
 
 def _prediction(trainings: int, at_once: int, seconds: float) -> dict[str, Any]:
-    """Return the result of a dry run. seconds: total of all trainings on one thread each."""
+    """Return the result of a dry run. seconds: total of all training runs on one thread each."""
     seconds /= max(at_once, 1)
     return {"trainings": trainings, "at_once": at_once, "predicted_seconds": round(seconds),
             "predicted": clock(seconds)}  # fmt: skip

@@ -15,7 +15,7 @@ from fastsnn.engine import threads as processors
 
 LOCAL, MOST_WORKERS = "local", 100_000
 CONNECT_S = 10.0  # timeout of the connection to a scheduler, seconds
-Report = Callable[[float], None]  # called with the completed fraction of a training, in [0, 1]
+Report = Callable[[float], None]  # called with the completed fraction of a training run, in [0, 1]
 TrialFunction = Callable[[dict[str, Any], Report], Mapping[str, Any]]
 Attempt = tuple[Mapping[str, Any], str | None, float]  # figures, error if it diverged, seconds
 
