@@ -79,14 +79,14 @@ def main() -> None:
 )
 @settings(ROWS)
 @click.option(
-    "--out", metavar="DIR", show_default="the next free runs/DATA-N",
+    "--out", metavar="DIR", show_default="runs/DATA-N with the next free number N",
     help="Run folder to write: config.toml, metrics.jsonl (one line per epoch), model.safetensors "
     "(best epoch), last.safetensors (for --resume).",
 )  # fmt: skip
 @click.option(
     "--resume", "resuming", is_flag=True, show_default="off",
     help="Continue the run in --out with its stored options. Only --threads, --data (the same rows "
-    f"elsewhere) and, with --schedule {' or '.join(OPEN_ENDED)}, --epochs may change.",
+    f"at another path) and, with --schedule {' or '.join(OPEN_ENDED)}, --epochs may change.",
 )  # fmt: skip
 @json_option
 @click.pass_context
@@ -150,8 +150,9 @@ def train(
 @settings(SHARED, searching=True)
 @click.option("--grid", "grids", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=V,V,...", show_default="none",
-              help="Option to search (spelled with underscores) and its values: network "
-              "and training options, standardize, seed. Repeatable; all combinations are tried.")
+              help="Option to search (spelled with underscores) and its values: any network or "
+              "training option but metric; standardize; seed. Repeatable; all combinations are "
+              "tried.")
 @click.option("--range", "ranges", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=LOW:HIGH[:log]", show_default="none",
               help="Numeric option and the interval to sample it from, with --sampler random or "
@@ -162,36 +163,30 @@ def train(
               "Optuna's TPE sampler.")
 @click.option("--trials", cls=Sectioned, section="Search", type=COUNT, metavar="N",
               show_default="all combinations of the grid",
-              help="Number of trials with --sampler random or optuna.")
+              help="Number of trials; required with --sampler random or optuna, and for them only.")
 @workers_option
 @click.option("--dask", cls=Sectioned, section="Search", metavar="ADDRESS",
               show_default="threads of this process",
               help="Address tcp://HOST:PORT of a Dask scheduler on whose workers to train; local "
               "starts worker processes on this machine.")
-@click.option("--out", metavar="DIR", show_default="the next free runs/DATA-N",
+@click.option("--out", metavar="DIR", show_default="runs/DATA-N with the next free number N",
               help="Folder to write: trials.jsonl, one line per finished trial.")
 @click.option("--resume", is_flag=True, show_default="off",
-              help="Continue the search in --out and keep its finished trials. --grid may add "
-              "values and --trials may be raised.")
+              help="Continue the search in --out and keep its finished trials. Repeat all options; "
+              "--grid may have more values and --trials may be higher.")
 @json_option
 @click.pass_context
 # fmt: on
 def search(
-    ctx: click.Context,
-    /,
-    grids: tuple[str, ...],
-    ranges: tuple[str, ...],
-    as_json: bool,
-    out: str | None,
-    resume: bool,
-    **options: Any,
-) -> None:
+    ctx: click.Context, /, grids: tuple[str, ...], ranges: tuple[str, ...], as_json: bool,
+    out: str | None, resume: bool, **options: Any,
+) -> None:  # fmt: skip
     """Search hyperparameters and rank the trained configurations.
 
     Trains many configurations concurrently. Tries the options given with --grid and --range; all
-    other options are fixed. As in the paper, a trial has 100 epochs, 15 % of the training rows are
-    held out, and its score is the best moving average of the validation metric over 10 epochs.
-    Prints the best 10 trials and the `fastsnn train` command of the winner.
+    other options are fixed. By default a trial has 100 epochs and 15 % of the training rows are
+    held out, as in the paper. Its score is the best value of the validation metric, averaged over
+    10 epochs. Prints the best 10 trials and the `fastsnn train` command of the winner.
     """
     from fastsnn.runs import console
     from fastsnn.search import command, progress, words
@@ -227,8 +222,8 @@ def search(
 @main.command(epilog=examples("fastsnn evaluate --model runs/digits-1 --data digits"))
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
-              help="Name of a data set (see `fastsnn data list`), whose test set is used, or a "
-              "labelled file.")
+              help="Name of a data set (see `fastsnn data list`) or a labelled file. Only the test "
+              "rows are used if the data have such.")
 @target_option
 @header_option
 @click.option("--metric", "names", multiple=True, metavar="NAME", show_default="all of the task",
@@ -237,19 +232,14 @@ def search(
 @backend_option
 @json_option
 def evaluate(
-    model_file: str,
-    data: str,
-    target: str | None,
-    header: bool | None,
-    names: tuple[str, ...],
-    threads: int | None,
-    backend: str,
-    as_json: bool,
-) -> None:
+    model_file: str, data: str, target: str | None, header: bool | None, names: tuple[str, ...],
+    threads: int | None, backend: str, as_json: bool,
+) -> None:  # fmt: skip
     """Evaluate a saved model on labelled data.
 
-    Prints the number of rows, the loss and the metrics of the task, in units of the target. A
-    metric that is not defined for these rows is "-", and the reason is printed.
+    Prints the number of rows, the loss (for a regression that of standardized targets), and the
+    metrics of the task in units of the target. A metric that is not defined for these rows is "-",
+    and the reason is printed.
     """
     from fastsnn.runs import console, inference
 
@@ -265,19 +255,17 @@ def evaluate(
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="CSV or .npz file, or the name of a data set (see `fastsnn data list`), whose "
-              "test set is used.")
+              "test set is used. Columns of a CSV file with a header are found by name, in any "
+              "order, and others (such as the target) are ignored; without a header, give the "
+              "features alone.")
 @header_option
 @click.option("--out", metavar="FILE", show_default="stdout", help="CSV file to write.")
 @threads_option
 @backend_option
 def predict(
-    model_file: str,
-    data: str,
-    header: bool | None,
-    out: str | None,
-    threads: int | None,
+    model_file: str, data: str, header: bool | None, out: str | None, threads: int | None,
     backend: str,
-) -> None:
+) -> None:  # fmt: skip
     """Predict with a saved model and write the predictions as CSV.
 
     Writes a header and one line per row of the data, in the same order. Classification: the most
@@ -303,29 +291,24 @@ def predict(
 )
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
-              help="Name of a data set (see `fastsnn data list`), whose test set is used, or a "
-              "file. Gradients need labelled data.")
+              help="Name of a data set (see `fastsnn data list`) or a file. Only the test rows are "
+              "used if the data have such. Gradients need labelled data.")
 @target_option
 @header_option
 @click.option("--plot", metavar="FILE", show_default="none",
               help="Also plot outputs, moments, gradients and weights by layer to this .png, .svg "
-              "or .pdf file.")
+              "or .pdf file (needs matplotlib: extra plot).")
 @threads_option
 @json_option
 def diagnose(
-    model_file: str,
-    data: str,
-    target: str | None,
-    header: bool | None,
-    plot: str | None,
-    threads: int | None,
-    as_json: bool,
-) -> None:
+    model_file: str, data: str, target: str | None, header: bool | None, plot: str | None,
+    threads: int | None, as_json: bool,
+) -> None:  # fmt: skip
     """Diagnose the layers of a saved model.
 
-    Runs up to 1,000 rows through the network. Prints the moments, weights, gradients and dead or
-    saturated units of each layer, and then the problems found, each with its cause or a remedy.
-    Problems do not change the exit code.
+    Runs the rows, or 1,000 evenly spaced ones, through the network. Prints the mean and variance
+    of the outputs, the weights, gradients and dead or saturated units of each layer, and then the
+    problems found, each with its cause or a remedy. Problems do not change the exit code.
     """
     from fastsnn.diagnose import plot as diagnose_plot
     from fastsnn.diagnose import show as diagnose_show

@@ -12,11 +12,13 @@ from .gpu.cases import CASES as GPU_CASES
 from .gpu.cases import MODES as GPU_MODES
 from .gpu.cases import PEERS as GPU_PEERS
 from .options import (
+    CASE,
     NETWORK,
     against_option,
     cases_option,
     equal_threads_option,
     json_option,
+    libraries,
     plot_option,
     rounds_option,
     seconds_option,
@@ -35,8 +37,9 @@ PREDICT_CASES = ("32x256x1", "32x256x16", "32x256x128", "8x64x1", "3x64x1x0x8")
 def bench():
     """Benchmark against the machine's peak and other libraries.
 
-    Each benchmark prints tables on stdout and progress on stderr. Libraries given with --against
-    must be installed. Stop other programs first: they distort the timings.
+    Each benchmark prints tables on stdout and progress on stderr. Times are medians, measured after
+    a warm-up. Libraries given with --against must be installed. Stop other programs first: they
+    distort the timings.
     """
 
 
@@ -65,19 +68,20 @@ def _end(result, json_path, text):
 @cases_option(STEP_CASES)
 @click.option(
     "--optimizer", type=OneOf(["sgd", "adam", "both"]), default="sgd", show_default=True,
-    help="Optimizer of the training steps.",
+    help="Optimizer of the training steps; both: one benchmark for each.",
 )  # fmt: skip
-@against_option(("torch", "torch-compile", "jax"))
+@against_option(libraries("torch", "torch-compile", "jax"))
 @threads_option
-@seconds_option(3.0)
+@seconds_option(3.0, "each system, case and optimizer, in all rounds together")
 @rounds_option
 @json_option
 @plot_option
 def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_path):
     """Benchmark training steps: time, throughput, speed-up.
 
-    Prints the time of a step, GFLOP/s (matrix products only), their share of the machine's peak,
-    and the speed-up over the fastest of the other libraries.
+    Prints the time of a step, GFLOP/s (matrix products only), their share of the machine's peak
+    (measured with multiply-adds in registers), and the speed-up over the fastest of the other
+    libraries.
     """
     from fastsnn.engine import threads as processors
 
@@ -98,12 +102,13 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
 
 @bench.command(epilog=examples("fastsnn bench parts --case 32x64x128x0.05"))
 @cases_option(STEP_CASES[1:6])
-@seconds_option(3.0)
+@seconds_option(3.0, "each case")
 @json_option
 def parts(cases, seconds, json_path):
     """Benchmark the parts of a training step on one thread.
 
-    Prints the share of each part in the time of a step: matrix products, dropout, loss, optimizer.
+    Prints the share of each part in the time of a step with SGD: copies of the rows, forward
+    products, dropout, loss, gradients of inputs and weights.
     """
     from . import parts as measuring
     from . import show
@@ -115,12 +120,13 @@ def parts(cases, seconds, json_path):
 
 @bench.command(epilog=examples("fastsnn bench predict --against torch,onnxruntime"))
 @cases_option(PREDICT_CASES)
-@against_option(("torch", "onnxruntime"))
+@against_option(libraries("torch", "onnxruntime"))
 @click.option(
     "--threads", type=Whole(min=1), default=1, show_default=True, metavar="N",
-    help="Number of CPU threads of each system.",
+    help="Number of CPU threads of each system. Other libraries are also timed with one thread; "
+    "the faster of the two is reported.",
 )  # fmt: skip
-@seconds_option(2.0)
+@seconds_option(2.0, "each system and case, in all rounds together")
 @rounds_option
 @json_option
 @plot_option
@@ -143,15 +149,16 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
 
 
 @bench.command(epilog=examples("fastsnn bench kernels --seconds 0.2"))
-@against_option(("torch", "torch-compile", "jax", "onnxruntime"))
-@seconds_option(0.5)
+@against_option(libraries("torch", "torch-compile", "jax", "onnxruntime"))
+@seconds_option(0.5, "each kernel in each system")
 @json_option
 @plot_option
 def kernels(against, seconds, json_path, plot_path):
     """Benchmark each kernel on one thread.
 
-    Prints time, rate, share of the roofline bound, and error: the largest difference from a
-    float64 reference.
+    Prints the time, the rate (GFLOP/s or GB/s), its share of the roofline bound (peak arithmetic
+    throughput, or memory bandwidth), and the error: the largest difference from a float64
+    reference.
     """
     from . import kernels as measuring
     from . import plot, show
@@ -166,18 +173,19 @@ def kernels(against, seconds, json_path, plot_path):
 
 @bench.command(epilog=examples("fastsnn bench scaling --threads 1,2,4"))
 @click.option(
-    "--threads", default="", show_default="1, 2, 4, ... all processors", metavar="N,N,...",
-    help="Thread counts to benchmark.",
+    "--threads", default="", show_default="1, 2, 4, ..., all processors", metavar="N,N,...",
+    help="Numbers of threads to benchmark. Depths and batch sizes are timed with the largest.",
 )  # fmt: skip
-@against_option(("torch", "torch-compile", "jax"))
-@seconds_option(2.0)
+@against_option(libraries("torch", "torch-compile", "jax"))
+@seconds_option(2.0, "each depth, batch size and number of threads, in each system")
 @json_option
 @plot_option
 def scaling(threads, against, seconds, json_path, plot_path):
     """Benchmark scaling with depth, batch size and threads.
 
-    Prints the time of a step by depth and batch size, the speed-up by number of threads, and the
-    throughput of concurrent trainers with one thread each.
+    Prints the time of a step for depths from 8 to 256 and batch sizes from 32 to 1,024, here and in
+    other libraries; the speed-up by number of threads; and the throughput of concurrent trainers
+    with one thread each.
     """
     from fastsnn.engine import threads as processors
 
@@ -201,20 +209,19 @@ def scaling(threads, against, seconds, json_path, plot_path):
 @bench.command(epilog=examples("fastsnn bench grid --case 1x16x1 --case 64x1024x128"))
 @click.option(
     "--case", "cases", type=CaseType(), multiple=True, show_default="all 64 networks of the grid",
-    metavar=NETWORK,
-    help="Network to benchmark: hidden layers, width, batch size, dropout probability (default "
-    "0), number of input features (default 784). Repeatable.",
+    metavar=NETWORK, help=f"Network to benchmark: {CASE}. Repeatable.",
 )  # fmt: skip
 @equal_threads_option
-@seconds_option(0.6)
+@seconds_option(0.6, "each system and case, in all rounds together")
 @rounds_option
 @json_option
 @plot_option
 def grid(cases, threads, seconds, rounds, json_path, plot_path):
     """Compare training steps with PyTorch eager over many sizes.
 
-    The grid combines depths, widths and batch sizes. Prints both times for each network and lists
-    those for which PyTorch is faster.
+    The grid combines depths from 1 to 64, widths from 16 to 1,024 and batch sizes from 1 to 1,024.
+    Prints both times for each network and lists those for which PyTorch is faster. PyTorch must be
+    installed.
     """
     from fastsnn.engine import threads as processors
 
@@ -235,17 +242,17 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
     help="Number of hidden layers.",
 )  # fmt: skip
 @click.option(
-    "--epochs", type=Whole(min=1), show_default="as `fastsnn train`", metavar="N",
+    "--epochs", type=Whole(min=1), show_default="same as `fastsnn train`", metavar="N",
     help="Number of epochs of each system.",
 )  # fmt: skip
-@against_option(("torch", "torch-compile"))
+@against_option(libraries("torch", "torch-compile"))
 @equal_threads_option
 @json_option
 def train(layers, epochs, against, threads, json_path):
     """Benchmark a complete training run on MNIST.
 
-    Prints seconds, memory and test accuracy. The time is that of the whole process, from start to
-    exit.
+    Prints seconds, peak memory and test accuracy. The time is that of the whole process, from start
+    to exit.
     """
     from fastsnn.engine import threads as processors
 
@@ -270,7 +277,8 @@ def train(layers, epochs, against, threads, json_path):
 def search(workers, epochs, json_path):
     """Benchmark a search of 200 small training runs.
 
-    Prints seconds and utilization of the processors.
+    Runs the search with one worker, with --workers threads, and, if Dask is installed, with as many
+    processes. Prints seconds, CPU utilization and speed-up over one worker.
     """
     from fastsnn.engine import threads as processors
 
@@ -287,21 +295,22 @@ def search(workers, epochs, json_path):
 @click.option(
     "--precision", "modes", multiple=True, type=OneOf(GPU_MODES), default=GPU_MODES,
     show_default="all",
-    help="Arithmetic of the matrix products. Repeatable.",
+    help="Precision of the matrix products. Repeatable.",
 )  # fmt: skip
 @against_option(GPU_PEERS)
 @click.option(
     "--check", "checking", is_flag=True, show_default="off",
-    help="Do not measure; compare results with those of the CPU, and run compute-sanitizer if it "
-    "is installed.",
+    help="Do not time; compare results with those of the CPU, and run compute-sanitizer if it is "
+    "installed.",
 )  # fmt: skip
-@seconds_option(1.0)
+@seconds_option(1.0, "each system, case and precision")
 @json_option
 def gpu(cases, modes, against, checking, seconds, json_path):
     """Benchmark or check training on an NVIDIA GPU.
 
-    Prints time and share of the peak arithmetic and memory throughput. Exit code 1 if a check
-    fails.
+    Prints the time and TFLOP/s of a training step with Adam, and the time of its kernels by kind.
+    With --against also their shares of two ceilings that PyTorch measures: the throughput of a
+    large matrix product and of a copy. With --check, the exit code is 1 if a check fails.
     """
     from fastsnn.engine import backends
 
@@ -329,13 +338,11 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 @click.command(epilog=examples("fastsnn compare --case 32x64x128x0.05 --optimizer adam"))
 @click.option(
     "--case", type=CaseType(), default="8x64x128x0.05", show_default=True,
-    metavar=NETWORK,
-    help="Network: hidden layers, width, batch size, dropout probability (0 if not given), inputs "
-    "(784).",
+    metavar=NETWORK, help=f"Network: {CASE}.",
 )  # fmt: skip
 @click.option(
     "--optimizer", type=OneOf(["sgd", "adam"]), default="sgd", show_default=True,
-    help="Optimizer.",
+    help="Optimizer of both systems.",
 )  # fmt: skip
 @click.option(
     "--steps", type=Whole(min=1), default=10, show_default=True, metavar="N",
@@ -343,29 +350,30 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 )  # fmt: skip
 @click.option(
     "--learning-rate", type=Number(min=0), show_default="0.05 for sgd, 0.0003 for adam",
-    metavar="X", help="Learning rate of the compared steps.",
+    metavar="X", help="Learning rate.",
 )  # fmt: skip
 @click.option(
     "--threads", type=Whole(min=1), show_default="all processors", metavar="N",
     help="Number of CPU threads of both systems.",
 )  # fmt: skip
-@seconds_option(2.0)
+@seconds_option(2.0, "each system, in three rounds together")
 @click.option(
     "--seed", type=Whole(0, 2**63 - 1), default=0, show_default=True, metavar="N",
     help="Random seed of initial weights, batches and dropout masks.",
 )  # fmt: skip
 @click.option(
     "--compile", "compiled", is_flag=True, show_default="off",
-    help="Also measure torch.compile.",
+    help="Also time PyTorch with torch.compile.",
 )  # fmt: skip
 @json_option
 @plot_option
 def compare(case, threads, json_path, plot_path, **options):
     """Compare training with PyTorch, step by step.
 
-    Both start from the same network and initial weights and train on the same batches. Prints the
-    losses of both and their differences, the differences of activations and gradients, the mean and
-    variance after alpha-dropout, and time and memory of a step. PyTorch must be installed.
+    fastsnn and PyTorch start from the same network and initial weights and train on the same
+    batches with the same dropout masks. Prints the losses of both and their differences, the
+    differences of activations and gradients from PyTorch in float64, the mean and variance after
+    alpha-dropout, and the time and peak memory of a step. PyTorch must be installed.
     """
     from fastsnn.engine import threads as processors
     from fastsnn.storage import files

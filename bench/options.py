@@ -7,14 +7,24 @@ from fastsnn.runs.options import Number, Whole
 from .case import Case, CaseType
 
 NETWORK = "LxWxB[xRATE[xINPUTS]]"
+CASE = (
+    "L hidden layers of W units, batch size B, dropout probability RATE (0 if not given), number "
+    "of input features INPUTS (784 if not given)"
+)
 
 
-def seconds_option(default):
-    """Return the option --seconds with a default."""
+# The names of --against, for help texts.
+LIBRARIES = {
+    "torch": "PyTorch (eager)", "torch-compile": "PyTorch with torch.compile", "jax": "JAX (jit)",
+    "onnxruntime": "ONNX Runtime",
+}  # fmt: skip
+
+
+def seconds_option(default, what):
+    """Return the option --seconds with a default. what: the thing that is timed so long."""
     return click.option(
         "--seconds", type=Number(min=0, min_open=True), default=default,
-        show_default=True, metavar="X",
-        help="Seconds to time each system and case.",
+        show_default=True, metavar="X", help=f"Seconds to time {what}.",
     )  # fmt: skip
 
 
@@ -24,17 +34,22 @@ def cases_option(default):
         "--case", "cases", type=CaseType(), multiple=True, show_default=", ".join(default),
         metavar=NETWORK,
         callback=lambda ctx, option, given: given or tuple(map(Case.parse, default)),
-        help="Network to benchmark: hidden layers, width, batch size, dropout probability (default "
-        "0), number of input features (default 784). Repeatable.",
+        help=f"Network to benchmark: {CASE}. Repeatable.",
     )  # fmt: skip
 
 
 def against_option(known):
-    """Return the option --against for some libraries."""
+    """Return the option --against for some libraries. known: name -> description."""
+    listed = ", ".join(f"{name}: {words}" for name, words in known.items())
     return click.option(
         "--against", default="", show_default="none", metavar="NAME,NAME,...",
-        help=f"Other libraries to benchmark: {', '.join(known)}.",
+        help=f"Other libraries to benchmark. {listed}.",
     )  # fmt: skip
+
+
+def libraries(*names):
+    """Return the entries of LIBRARIES with these names."""
+    return {name: LIBRARIES[name] for name in names}
 
 
 threads_option = click.option(
@@ -42,8 +57,8 @@ threads_option = click.option(
     type=Whole(min=1),
     metavar="N",
     show_default="all processors",
-    help="Number of CPU threads of each system. Other libraries are also measured with one thread; "
-    "their better time is reported.",
+    help="Number of CPU threads of each system. Other libraries are also timed with one thread; "
+    "the faster of the two is reported.",
 )
 equal_threads_option = click.option(
     "--threads", type=Whole(min=1), metavar="N", show_default="all processors",
@@ -55,7 +70,8 @@ rounds_option = click.option(
     default=3,
     show_default=True,
     metavar="N",
-    help="Number of rounds; the systems are measured in turn in each round.",
+    help="Number of rounds. The systems are timed in turn in each round, for an equal share of "
+    "--seconds, so that a drift of the machine affects all of them.",
 )
 json_option = click.option(
     "--json",
@@ -63,7 +79,7 @@ json_option = click.option(
     type=click.Path(dir_okay=False),
     show_default="none",
     metavar="FILE",
-    help="Also write the results, the machine and the versions to this JSON file.",
+    help="Also write the results, a description of the machine, and versions to this JSON file.",
 )
 plot_option = click.option(
     "--plot",
@@ -71,5 +87,5 @@ plot_option = click.option(
     type=click.Path(dir_okay=False),
     show_default="none",
     metavar="FILE",
-    help="Also plot the results to this .png, .svg or .pdf file (needs matplotlib).",
+    help="Also plot the results to this .png, .svg or .pdf file (needs matplotlib: extra plot).",
 )

@@ -1,4 +1,4 @@
-"""Searches: 200 small trainings, one after another and on all processors."""
+"""Searches: 200 small training runs, one after another and on all processors."""
 
 from __future__ import annotations
 

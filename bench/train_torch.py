@@ -51,7 +51,7 @@ def main():
             value = loss(run(x[chosen]), y[chosen])
             value.backward()
             optimizer.step()
-            value.item()  # a training reads its loss, to detect divergence and show progress
+            value.item()  # a training run reads its loss, to detect divergence and show progress
         _evaluate(net, dataset.validation, torch)  # as in fastsnn, to choose the best epoch
         seconds.append(time.perf_counter() - start)
     child.answer(

@@ -54,7 +54,7 @@ class Callback:
         ----------
         trainer : Trainer
         epochs : int
-            Number of the last epoch, earlier epochs of a resumed training included.
+            Number of the last epoch, earlier epochs of a resumed training run included.
         batches : int
             Mini-batches per epoch.
         """

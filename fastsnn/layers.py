@@ -24,7 +24,7 @@ __all__ = [  # in the order of error messages
 
 @dataclass(frozen=True)
 class Layer:
-    """Base class of all layers. Wrong options raise TypeError or ValueError."""
+    """Base class of layers. Options of a wrong type raise TypeError, out of range ValueError."""
 
 
 class Activation(Layer):
@@ -66,7 +66,7 @@ class Dense(Layer):
         Number of outputs.
     init : {"lecun_normal", "he_normal", "glorot_uniform"}
         Distribution of the initial weights. "lecun_normal": N(0, 1 / fan_in), variance 1 / fan_in,
-        which SELU needs (Klambauer et al. 2017, section "Initialization"). "he_normal":
+        which SELU needs (Klambauer et al. 2017, paragraph "Initialization"). "he_normal":
         N(0, 2 / fan_in), for ReLU (He et al. 2015). "glorot_uniform": uniform in
         [-r, r], r = sqrt(6 / (fan_in + units)) (Glorot & Bengio 2010). Biases start at 0.
     weight_norm : bool
@@ -148,7 +148,7 @@ class ReLU(Activation):
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """Hyperbolic tangent, ``torch.nn.Tanh``: y = tanh(z)."""
+    """Hyperbolic tangent, ``torch.nn.Tanh``: y = tanh(z). It has no options."""
 
     def _kernel(self) -> str:
         return "tanh"
@@ -165,7 +165,7 @@ class GELU(Activation):
     Parameters
     ----------
     approximate : {"none", "tanh"}
-        "tanh" differs from "none" by less than 5e-4.
+        "tanh" differs from "none" by less than 5e-4. Other values raise ValueError.
     """
 
     approximate: str = "none"
@@ -181,7 +181,7 @@ class GELU(Activation):
 
 @dataclass(frozen=True)
 class Mish(Activation):
-    """Mish (Misra 2019), ``torch.nn.Mish``: y = z tanh(log(1 + exp(z)))."""
+    """Mish (Misra 2019), ``torch.nn.Mish``: y = z tanh(log(1 + exp(z))). It has no options."""
 
     def _kernel(self) -> str:
         return "mish"
@@ -209,17 +209,18 @@ class Dropping(Layer):
 
 class AlphaDropout(Dropping):
     """Dropout that preserves the mean and variance of its inputs if they are at the fixed point of
-    the preceding SELU (Klambauer et al. 2017, section "New Dropout Technique"),
-    ``torch.nn.AlphaDropout``.
+    the preceding SELU (Klambauer et al. 2017, paragraph "New Dropout Technique"; its sections are
+    not numbered), ``torch.nn.AlphaDropout``.
 
     In training, each element becomes alpha' = -lambda alpha = -1.7581 with probability `rate`;
     every element x is then mapped to affine_a x + affine_b. With q = 1 - rate, for mean 0 and
-    variance 1::
+    variance 1, the paper's::
 
         affine_a = (q + alpha'^2 q (1 - q))^(-1/2)
         affine_b = -affine_a (1 - q) alpha'
 
-    and for a fixed point with mean m and variance v (appendix)::
+    For a fixed point with mean m and variance v, the mean after dropping is q m + (1 - q) alpha'
+    and the variance is q ((1 - q) (alpha' - m)^2 + v), so::
 
         affine_a = sqrt(v / (q ((1 - q) (alpha' - m)^2 + v)))
         affine_b = m - affine_a (q m + (1 - q) alpha')

@@ -147,6 +147,11 @@ class SoftmaxCrossEntropy(Loss):
     label_smoothing : float in [0, 1)
         Share of the target that is spread evenly over all classes.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the option has the wrong type or is out of range.
+
     Examples
     --------
     >>> import fastsnn as fs
@@ -230,9 +235,14 @@ class Huber(Loss):
 
     Parameters
     ----------
-    delta : float > 0
+    delta : float in [1.2e-38, 3.4e38]
         Error above which the loss is linear, in the units of `y`. `fastsnn train` standardizes
         targets, so there it is in standard deviations of the training targets.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the option has the wrong type or is out of range.
 
     Examples
     --------
@@ -271,6 +281,11 @@ class Quantile(Loss):
     q : float in (0, 1)
         0.5 predicts the median; the loss is then half the absolute error.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the option has the wrong type or is out of range.
+
     Examples
     --------
     >>> import fastsnn as fs
@@ -294,8 +309,14 @@ class Quantile(Loss):
 _CLASSES: dict[str, type[Loss]] = {globals()[name].name: globals()[name] for name in __all__}
 # By the name of an option or a configuration, in the order of the kernels.
 LOSSES = {name: _CLASSES[name] for name in kernels.LOSSES if name in _CLASSES}
-# Names with a parameter, in the form that `loss_of` reads.
-EXAMPLES = "huber:0.5, quantile:0.9 or softmax_cross_entropy:0.1 (label smoothing)"
+# For help texts: names with a parameter, as `loss_of` reads them. Targets are standardized.
+PARAMETERS = (
+    "A parameter follows a colon. huber:DELTA is linear instead of quadratic for errors above "
+    f"DELTA standard deviations of the targets (default {Huber.delta:g}). quantile:Q predicts the "
+    f"Q-quantile (default {Quantile.q:g}, the median). softmax_cross_entropy:S spreads the share S "
+    "of each target evenly over all classes (label smoothing, default "
+    f"{SoftmaxCrossEntropy.label_smoothing:g})."
+)
 # Default loss of each task.
 SUGGESTED = {
     "classification": SoftmaxCrossEntropy(),

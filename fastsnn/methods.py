@@ -82,10 +82,17 @@ def widths(shape: str, layers: int, width: int, output_size: int) -> list[int]:
         "rectangular": all layers have `width` units. "conic": a geometric progression that begins
         with `width` and would reach `output_size` with the output layer.
     layers, width, output_size : int >= 1
+        Number of hidden layers, units of the first one, and number of outputs.
 
     Returns
     -------
     list of int
+        As many numbers >= 1 as there are layers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------

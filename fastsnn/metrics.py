@@ -239,8 +239,11 @@ def names_of(task: str) -> list[str]:
 
 
 _ROWS = {(metric.task, metric.name): metric for metric in METRICS}
-# For help texts.
-WORDS = "loss, or " + "; ".join(f"{', '.join(names_of(task))} ({task})" for task in MAIN)
+# For help texts: each list of names with the tasks that have it.
+_NAMES = {task: ", ".join(sorted(names_of(task))) for task in MAIN}
+_TASKS = {names: [t for t in MAIN if _NAMES[t] == names] for names in _NAMES.values()}
+WORDS = "; ".join(["loss", *(f"{names} ({', '.join(of)})" for names, of in _TASKS.items())])
+WORDS += ". pinball:Q weighs errors by Q if the prediction is too low, else by 1 - Q (default 0.5)"
 LARGER_IS_BETTER = {m.name: m.larger_is_better for m in METRICS} | {"loss": False}
 
 

@@ -125,6 +125,8 @@ class Network:
 
         Raises
         ------
+        ValueError
+            If `backend` is another word.
         RuntimeError
             If there is no GPU, driver, package or memory.
         """

@@ -14,9 +14,9 @@ the scalars of an update. To add one: a row there if no formula fits, a class he
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import exp, expm1, log
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fastsnn.checks.scalars import FLOAT32_MAX, number, plain, shown
 from fastsnn.deprecated import Renamed
@@ -27,11 +27,14 @@ __all__ = ["SGD", "Adam", "AdamW", "RMSprop", "Lion", "NAdam"]
 HIGHEST_RATE = 1e30  # far inside float32
 
 
-def _check(optimizer: Optimizer, **ranges: tuple[float, float]) -> None:
-    """Check that options are numbers in [low, high), and store them as floats."""
-    for name, (low, high) in ranges.items():
+def _check(optimizer: Any, *fractions: str) -> None:
+    """Check the numbers of an optimizer and store them as floats: learning_rate in
+    [0, HIGHEST_RATE), `fractions` in [0, 1), all others >= 0.
+    """
+    for name in (field.name for field in fields(optimizer) if field.type != "bool"):
+        high = HIGHEST_RATE if name == "learning_rate" else 1 if name in fractions else float("inf")
         where = f"{type(optimizer).__name__}: {name}"
-        value = number(getattr(optimizer, name), where, low, high)
+        value = number(getattr(optimizer, name), where, 0, high)
         if value > FLOAT32_MAX:
             raise ValueError(f"{where} must be at most {FLOAT32_MAX:.3g}, a float32, got {value}")
         object.__setattr__(optimizer, name, value)
@@ -44,7 +47,9 @@ class Optimizer:
     Attributes
     ----------
     learning_rate : float in [0, 1e30)
+        Step size, multiplied by the factor of the schedule.
     weight_decay : float >= 0
+        L2 penalty, or decoupled weight decay.
     run_learning_rate : float
         Default learning rate of `fastsnn train` with this optimizer.
     decoupled : bool
@@ -64,7 +69,7 @@ class Optimizer:
 
     def _hyper(self, learning_rate: float, step: int) -> tuple[float, ...]:
         """Return the scalars of update number `step` (from 0) in the order of the arguments of the
-        row's function. They depend on nothing else, so a resumed training computes the same ones.
+        row's function. They depend on nothing else, so a resumed run computes the same ones.
         """
         raise NotImplementedError
 
@@ -103,6 +108,8 @@ class SGD(Optimizer):
         p = p - learning_rate m                    without nesterov
         p = p - learning_rate (g + momentum m)     with nesterov
 
+    Raises TypeError or ValueError if an option has the wrong type or is out of range.
+
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
@@ -110,7 +117,7 @@ class SGD(Optimizer):
     momentum : float in [0, 1)
         Decay rate of the momentum buffer m; 0 disables it.
     nesterov : bool
-        Nesterov momentum (Sutskever et al. 2013); needs momentum > 0.
+        Nesterov momentum (Sutskever et al. 2013); requires momentum > 0.
     weight_decay : float >= 0
         L2 penalty, added to the gradient.
     """
@@ -123,8 +130,7 @@ class SGD(Optimizer):
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        rate, decay = (0, HIGHEST_RATE), (0, float("inf"))
-        _check(self, learning_rate=rate, momentum=(0, 1), weight_decay=decay)
+        _check(self, "momentum")
         object.__setattr__(self, "nesterov", plain(self.nesterov))
         if not isinstance(self.nesterov, bool):
             raise TypeError(f"SGD: nesterov must be True or False, got {shown(self.nesterov)}")
@@ -152,6 +158,8 @@ class Adam(Optimizer):
         v = beta2 v + (1 - beta2) g^2
         p = p - learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 
+    Raises TypeError or ValueError if an option has the wrong type or is out of range.
+
     Parameters
     ----------
     learning_rate : float in [0, 1e30)
@@ -173,11 +181,7 @@ class Adam(Optimizer):
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
-        _check(
-            self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), eps=any_size,
-            weight_decay=any_size,
-        )  # fmt: skip
+        _check(self, "beta1", "beta2")
 
     @property
     def _rule(self) -> str:
@@ -205,10 +209,12 @@ class AdamW(Adam):
         p = p (1 - learning_rate weight_decay)
         p = p - learning_rate / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 
+    Raises TypeError or ValueError if an option has the wrong type or is out of range.
+
     Parameters
     ----------
     learning_rate, beta1, beta2, eps
-        As for `Adam`.
+        As for `Adam`, with the same defaults.
     weight_decay : float >= 0
         Decoupled: multiplied by the current learning rate, schedule factor included.
     """
@@ -231,6 +237,8 @@ class RMSprop(Optimizer):
         d = g / (sqrt(v) + eps)
         p = p - learning_rate d                                  without momentum
         m = momentum m + d;   p = p - learning_rate m            with momentum
+
+    Raises TypeError or ValueError if an option has the wrong type or is out of range.
 
     Parameters
     ----------
@@ -255,11 +263,7 @@ class RMSprop(Optimizer):
     run_learning_rate: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:
-        rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
-        _check(
-            self, learning_rate=rate, alpha=(0, 1), eps=any_size, weight_decay=any_size,
-            momentum=(0, 1),
-        )  # fmt: skip
+        _check(self, "alpha", "momentum")
 
     @property
     def _rule(self) -> str:
@@ -280,6 +284,8 @@ class Lion(Optimizer):
 
     Every element moves by the whole learning rate. The paper therefore advises a learning rate 3 to
     10 times smaller than for AdamW, and a weight decay 3 to 10 times larger.
+
+    Raises TypeError or ValueError if an option has the wrong type or is out of range.
 
     Parameters
     ----------
@@ -302,8 +308,7 @@ class Lion(Optimizer):
     decoupled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        rate, decay = (0, HIGHEST_RATE), (0, float("inf"))
-        _check(self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), weight_decay=decay)
+        _check(self, "beta1", "beta2")
 
     @property
     def _rule(self) -> str:
@@ -328,16 +333,12 @@ class NAdam(Optimizer):
         d = (1 - mu[t]) g / (1 - M[t]) + mu[t+1] m / (1 - M[t+1])
         p = p - learning_rate d / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 
+    Raises TypeError or ValueError if an option has the wrong type or is out of range.
+
     Parameters
     ----------
-    learning_rate : float in [0, 1e30)
-        Step size, multiplied by the factor of the schedule.
-    beta1, beta2 : float in [0, 1)
-        Decay rates of the running means of the gradient and of its square (PyTorch's `betas`).
-    eps : float >= 0
-        Added to the denominator.
-    weight_decay : float >= 0
-        L2 penalty, added to the gradient.
+    learning_rate, beta1, beta2, eps, weight_decay
+        As for `Adam`; the default learning rate is 0.002, as in PyTorch.
     momentum_decay : float >= 0
         Exponent in mu[t].
     """
@@ -352,11 +353,7 @@ class NAdam(Optimizer):
     run_learning_rate: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:
-        rate, any_size = (0, HIGHEST_RATE), (0, float("inf"))
-        _check(
-            self, learning_rate=rate, beta1=(0, 1), beta2=(0, 1), eps=any_size,
-            weight_decay=any_size, momentum_decay=any_size,
-        )  # fmt: skip
+        _check(self, "beta1", "beta2")
 
     @property
     def _rule(self) -> str:

@@ -2,7 +2,7 @@
 
 Pass one to `Trainer.fit(schedule=)`. Update number `step` uses the learning rate
 ``optimizer.learning_rate * schedule.factor(step, n_steps, history)``. The factor is computed from
-these arguments alone. Schedules keep no state, so a resumed training continues with the same rates.
+these arguments alone. Schedules keep no state, so a resumed training run has the same rates.
 
 To add one: a class here, its name in `__all__`, and a row in `SCHEDULES`.
 """
@@ -38,7 +38,8 @@ def _fractions(schedule: Schedule, **ends: str) -> None:
 
 
 class Schedule:
-    """Base class of schedules, which are frozen dataclasses. All fields have defaults.
+    """Base class of schedules, which are frozen dataclasses. All fields have defaults. A field of
+    the wrong type raises TypeError, one out of range ValueError.
 
     `Trainer.fit` accepts any object with a method ``factor(step, n_steps, history)``; deriving from
     this class is optional.
@@ -47,9 +48,12 @@ class Schedule:
     ----------
     open_ended : bool
         True if `factor` does not depend on `n_steps`, so that a run may be extended later.
+    summary : str
+        Description in `fastsnn train --help`, which may be empty.
     """
 
     open_ended: ClassVar[bool] = False
+    summary: ClassVar[str] = ""
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
         """Return the learning-rate factor for update `step` (from 0) of `n_steps`.
@@ -57,9 +61,9 @@ class Schedule:
         Parameters
         ----------
         step : int in [0, n_steps)
-            Updates made before this one, earlier epochs of a resumed training included.
+            Updates made before this one, earlier epochs of a resumed training run included.
         n_steps : int >= 1
-            Updates of the whole training: epochs times mini-batches per epoch.
+            Updates of the whole training run: epochs times mini-batches per epoch.
         history : sequence of dict
             Records of the finished epochs, see `Trainer.fit`.
 
@@ -99,9 +103,14 @@ class StepDecay(Schedule):
     Parameters
     ----------
     every : float in (0, 1]
-        Interval as a fraction of the whole training. The default 1/3 gives three levels.
+        Interval as a fraction of the whole training run. The default 1/3 gives three levels.
     gamma : float in (0, 1]
         Factor at the end of each interval.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range.
 
     Examples
     --------
@@ -109,6 +118,8 @@ class StepDecay(Schedule):
     >>> [fs.schedules.StepDecay(every=0.5).factor(step, 4, []) for step in range(4)]
     [1.0, 1.0, 0.1, 0.1]
     """
+
+    summary: ClassVar[str] = "a tenth after each third"
 
     every: float = 1 / 3
     gamma: float = 0.1
@@ -139,9 +150,14 @@ class CosineDecay(Schedule):
     Parameters
     ----------
     warmup : float in [0, 1)
-        Length of the warm-up as a fraction of the whole training.
+        Length of the warm-up as a fraction of the whole training run.
     floor : float in [0, 1)
         Final factor of the cosine.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range.
 
     Examples
     --------
@@ -150,6 +166,8 @@ class CosineDecay(Schedule):
     >>> [round(schedule.factor(step, 4, []), 2) for step in range(4)]
     [1.0, 0.85, 0.5, 0.15]
     """
+
+    summary: ClassVar[str] = "warm-up, then half a cosine to 0"
 
     warmup: float = 0.02
     floor: float = 0.0
@@ -189,6 +207,12 @@ class ReduceOnPlateau(Schedule):
     gamma : float in (0, 1)
         Factor of each reduction.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range, or `monitor` does not name a
+        metric.
+
     Examples
     --------
     >>> import fastsnn as fs
@@ -198,6 +222,7 @@ class ReduceOnPlateau(Schedule):
     """
 
     open_ended: ClassVar[bool] = True
+    summary: ClassVar[str] = "halved when the validation loss stops improving"
 
     monitor: str = "validation_loss"
     patience: int = 5
@@ -260,11 +285,16 @@ class OneCycle(Schedule):
     Parameters
     ----------
     warmup : float in [0, 1)
-        Length of the rise as a fraction of the whole training.
+        Length of the rise as a fraction of the whole training run.
     start : float in [0, 1]
         Factor of the first update.
     end : float in [0, 1]
         Factor of the last update.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or is out of range.
 
     Examples
     --------
@@ -273,6 +303,8 @@ class OneCycle(Schedule):
     >>> [round(schedule.factor(step, 4, []), 2) for step in range(4)]
     [0.2, 1.0, 0.5, 0.0]
     """
+
+    summary: ClassVar[str] = "half a cosine up, half a cosine down"
 
     warmup: float = 0.3
     start: float = 1 / 25
@@ -307,6 +339,8 @@ class LogCosine(Schedule):
     >>> [round(schedule.factor(step, 15, []), 2) for step in (0, 1, 2, 3, 5, 7)]
     [0.0, 0.0, 0.93, 0.0, 0.93, 0.0]
     """
+
+    summary: ClassVar[str] = "four cosine waves"
 
     def factor(self, step: int, n_steps: int, history: Records) -> float:
         """Return the learning-rate factor in [0, 1] for update `step` (from 0) of `n_steps`.

@@ -20,7 +20,7 @@ from fastsnn.engine.byterows import ByteRows
 from fastsnn.engine.divergence import diverged, require_finite
 from fastsnn.engine.locks import Lock, exclusive
 from fastsnn.engine.predict import Placed
-from fastsnn.engine.state import require_fit, require_state, successor
+from fastsnn.engine.state import load_state, successor, views_of
 from fastsnn.losses import Loss, loss_of
 from fastsnn.network import Network
 from fastsnn.optimizers import SGD, Optimizer
@@ -30,7 +30,7 @@ log = logging.getLogger("fastsnn")
 
 Features = ArrayLike | ByteRows
 MOST_STEPS = 2**62
-EXPLODED = 1e6  # times the first loss: such a training does not come back
+EXPLODED = 1e6  # times the first loss: such a training run does not come back
 
 
 class Trainer:
@@ -104,16 +104,11 @@ class Trainer:
     )
 
     def __init__(
-        self,
-        network: Network,
-        loss: str | Loss = "softmax_cross_entropy",
-        optimizer: Optimizer | None = None,
-        threads: int | None = None,
-        seed: int = 0,
-        backend: str = "cpu",
-        class_weight: ArrayLike | Mapping[int, float] | None = None,
+        self, network: Network, loss: str | Loss = "softmax_cross_entropy",
+        optimizer: Optimizer | None = None, threads: int | None = None, seed: int = 0,
+        backend: str = "cpu", class_weight: ArrayLike | Mapping[int, float] | None = None,
         precision: str = "float32",
-    ):
+    ):  # fmt: skip
         if not isinstance(network, Network):
             raise TypeError(f"Trainer: a Network is required, got {type(network).__name__}")
         self._loss = loss_of(loss, "Trainer: loss")
@@ -229,23 +224,27 @@ class Trainer:
         return Batch(rows.x, self._engine.rows, rows.labels, rows.targets, *weights)
 
     def load_kernels(self, report: Callable[[str], None] | None = None) -> float:
-        """Compile the kernels of a step, or load them from the cache, and return the seconds that
-        this took; 0.0 if they are loaded already. `step` and `fit` call this method.
+        """Compile the kernels of a step, or load them from the cache. `step` and `fit` call this
+        method.
 
-        report: called with a line of text if kernels must be compiled. Default: a log entry.
+        Parameters
+        ----------
+        report : callable, optional
+            Called as ``report(line)`` if kernels must be compiled. Default: a log entry.
+
+        Returns
+        -------
+        float
+            Seconds that this took; 0.0 if the kernels are loaded already.
         """
         seconds = 0.0 if self._loaded else self._engine.load(report or log.warning)
         self._loaded = True
         return seconds
 
     def _steps(
-        self,
-        batch: Batch,
-        first_row: int,
-        sizes: Sequence[int],
-        rates: Sequence[float],
+        self, batch: Batch, first_row: int, sizes: Sequence[int], rates: Sequence[float],
         x: np.ndarray | ByteRows,
-    ) -> list[float]:
+    ) -> list[float]:  # fmt: skip
         """Make one step per entry of `sizes` (rows) and `rates` (learning rates), and return the
         losses. x: all rows on the host, for the error of a divergence.
         """
@@ -272,17 +271,11 @@ class Trainer:
 
     @exclusive
     def fit(
-        self,
-        x: Features,
-        y: ArrayLike,
-        epochs: int = 10,
-        batch_size: int = 128,
+        self, x: Features, y: ArrayLike, epochs: int = 10, batch_size: int = 128,
         validation_data: tuple[Features, ArrayLike] | None = None,
-        callbacks: Iterable[object] = (),
-        schedule: Schedule | None = None,
-        sample_weight: ArrayLike | None = None,
-        history: list[dict[str, Any]] | None = None,
-    ) -> list[dict[str, Any]]:
+        callbacks: Iterable[object] = (), schedule: Schedule | None = None,
+        sample_weight: ArrayLike | None = None, history: list[dict[str, Any]] | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
         """Train for several epochs of mini-batches, and return a record of each.
 
         Each epoch visits the rows in a new random order, a function of `seed` and the number of the
@@ -301,12 +294,11 @@ class Trainer:
         batch_size : int >= 1
             Rows of a mini-batch.
         validation_data : tuple, optional
-            (x, y) that are evaluated after each epoch.
+            (x, y), of the same form, that are evaluated after each epoch. Default: no evaluation.
         callbacks : list of objects, optional
-            Called in this order, see `fastsnn.callbacks.Callback` for the four methods:
-            ``on_fit_start(trainer, epochs, batches)``, ``on_batch_end(trainer, samples, loss)``,
-            ``on_epoch_end(trainer, history)``, where a true value stops the training, and
-            ``on_fit_end(trainer, history)``. Each is optional.
+            Called in this order. Of the methods `on_fit_start`, `on_batch_end`, `on_epoch_end` (a
+            true value stops the training) and `on_fit_end`, each is optional; their arguments are
+            those of `fastsnn.callbacks.Callback`.
         schedule : Schedule, optional
             One of `fastsnn.schedules`. Default: a constant learning rate.
         sample_weight : (n,) array, optional
@@ -355,7 +347,13 @@ class Trainer:
 
         Returns
         -------
-        dict of str to float: "loss" and metrics, in units of `y`, see `fastsnn.metrics.evaluate`.
+        dict of str to float
+            "loss" and metrics, in units of `y`, see `fastsnn.metrics.evaluate`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that `fit` rejects, and for a metric that the task does not have.
         """
         rows = batches.checked(self.network, self._loss, x, y)
         return self._figures(rows.x, rows.y, names, sample_weight)
@@ -375,26 +373,28 @@ class Trainer:
         numbers : dict
             "step_count": updates so far; "first_loss": loss of the first one, or None.
         """
-        arrays = {name: view.copy() for name, view in self._state_views().items()}
+        views = views_of(self._engine.state, self.network.layout)
+        arrays = {name: view.copy() for name, view in views.items()}
         return arrays, {"step_count": self.step_count, "first_loss": self._first_loss}
-
-    def _state_views(self) -> dict[str, np.ndarray]:
-        return {
-            f"{name}.state{i}": view
-            for i, flat in enumerate(self._engine.state)
-            for name, view in self.network.layout.trained(flat).items()
-        }
 
     @exclusive
     def load_state_dict(self, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any]) -> None:
-        """Load `arrays` and `numbers` from `state_dict`, all or nothing. Raises TypeError or
-        ValueError for wrong names, shapes or types, and for numbers that are not finite.
+        """Load the state of a trainer of an equal network with the same kind of optimizer.
+
+        Parameters
+        ----------
+        arrays : mapping of str to float32 array
+            State of the optimizer, the first result of `state_dict`.
+        numbers : mapping
+            "step_count" and "first_loss", the second result of `state_dict`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For wrong names, shapes, types and ranges, NaN and infinity. Nothing is changed.
         """
-        views = self._state_views()
-        require_fit(views, arrays, numbers)
-        require_state(arrays, numbers, self.optimizer)
-        for name, view in views.items():
-            view[:] = arrays[name]
+        views = views_of(self._engine.state, self.network.layout)
+        load_state(views, arrays, numbers, self.optimizer)
         self._engine.state_changed()
         self.step_count = int(numbers["step_count"])
         self._first_loss = numbers["first_loss"]

@@ -282,7 +282,7 @@ def test_a_dry_run_trains_nothing(place, words, trainings, monkeypatch):
     assert found["trainings"] == trainings and found["predicted_seconds"] >= 0
     assert set(place.rglob("*")) == before
     text = good("reproduce", *words, "--dry-run")
-    assert text.startswith(f"trainings: {trainings}\n") and "estimated time: 0:0" in text
+    assert text.startswith(f"training runs: {trainings}\n") and "estimated time: 0:0" in text
 
 
 def test_every_experiment_has_a_dry_run():

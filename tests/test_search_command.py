@@ -177,8 +177,10 @@ def test_an_extra_that_is_not_installed(module, words, text, monkeypatch):
 
 def test_help_names_the_defaults_of_the_protocol():
     text = " ".join(good("search", "--help").split())
-    assert f"[default: ({ModelSelection().epochs}); x>=1]" in text
-    assert f"[default: ({ModelSelection().validation}); 0<=x<1]" in text
+    assert "[default: 0; 0<=x<2^64]" in text  # of --seed
+    assert "Validation metric that selects the best epoch and ranks the trials: loss;" in text
+    assert f"[default: {ModelSelection().epochs}; x>=1]" in text
+    assert f"[default: {ModelSelection().validation}; 0<=x<1]" in text
 
 
 def test_patience_and_threads_are_not_offered():

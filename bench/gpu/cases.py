@@ -9,8 +9,15 @@ CASES = (
     "16x1024x4096x0.05", "8x4096x8192x0.05",
 )  # fmt: skip
 MODES = ("float32", "tf32", "bf16")
-# First the whole step as one CUDA graph: the fastest option of PyTorch without a compiler.
-PEERS = ("torch-whole-graph", "torch-whole-graph-compile", "torch-graphs", "torch-compile", "torch")
+# Forms of PyTorch, with descriptions for `--help`. First the whole step as one CUDA graph: the
+# fastest one without a compiler.
+PEERS = {
+    "torch-whole-graph": "PyTorch with the whole step captured as one CUDA graph",
+    "torch-whole-graph-compile": "the same after torch.compile",
+    "torch-graphs": "torch.compile with CUDA graphs (mode reduce-overhead)",
+    "torch-compile": "torch.compile (mode default)",
+    "torch": "eager",
+}
 COMPILED = {"torch-whole-graph-compile", "torch-graphs", "torch-compile"}
 
 # Steps of one call: in every system, the losses of all of them are copied to the host once.

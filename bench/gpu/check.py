@@ -69,7 +69,7 @@ def _fitted(tiny, mode):
 
 
 def two_runs(tiny, mode):
-    """Two trainings of the same network have the same bits."""
+    """Two training runs of the same network have the same bits."""
     one, two = (_fitted(tiny, mode) for _ in range(2))
     same(one.network.state_dict(), two.network.state_dict(), "weights")
     return {"steps": one.step_count}
@@ -116,7 +116,7 @@ def files(tiny):
 
 
 def moves(tiny):
-    """A training that moves from the CPU to the GPU and back equals one that stays."""
+    """A training run that moves from the CPU to the GPU and back equals one that stays."""
     shape = networks.TINY[0] if tiny else networks.SHAPES[3]
     x, y = networks.rows(shape[2], shape[3], shape[4])
     straight, network, state = (

@@ -267,7 +267,8 @@ class Standardizer:
         Returns
         -------
         numpy.ndarray
-            (n, features) with the dtype of `mean` and `scale`.
+            (n, features) with the dtype of `mean` and `scale`. Values are not checked: NaN stays
+            NaN.
         """
         if self.mean.dtype == np.float32:
             x = (x * self.scale + self.mean).astype(np.float32, copy=False)

@@ -25,11 +25,12 @@ class ByteRows:
 
     Parameters
     ----------
-    x : (m, features) uint8
+    x : (m, features) array of uint8
+        Not copied.
     inputs : Inputs
-        Converts uint8 to float32.
-    rows : (n,) int, optional
-        Rows of x, in this order; default: all.
+        A fitted `fastsnn.data.Standardizer`, or another object with its `transform`.
+    rows : (n,) array of int, optional
+        Rows of x, in this order. Default: all.
     """
 
     def __init__(self, x: np.ndarray, inputs: Inputs, rows: np.ndarray | None = None):
@@ -44,14 +45,18 @@ class ByteRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of rows and number of features."""
+        """(n, features): number of rows and number of features."""
         return len(self.rows), self.bytes.shape[1]
 
     def take(self, rows: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the given rows, transformed: float32 (len(rows), features), in `out` if given."""
+        """Return some rows, converted: float32 (len(rows), features).
+
+        rows: positions in [0, n), or a slice. out: float32 array for the result; default: a new
+        one.
+        """
         return self.inputs.transform(self.bytes, out, self.rows[rows])
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield the transformed rows in order, as float32 arrays (at most BLOCK, features)."""
+        """Yield all rows in order, converted: float32 arrays (at most 1,024 rows, features)."""
         for first in range(0, len(self), BLOCK):
             yield self.take(slice(first, first + BLOCK))

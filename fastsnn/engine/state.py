@@ -1,4 +1,4 @@
-"""Checks of a trainer's state: the optimizer's arrays and the progress of the training."""
+"""A trainer's state, the optimizer's arrays and the progress of the training, and its checks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,31 @@ from typing import Any
 import numpy as np
 
 from fastsnn.checks.scalars import integer, number, shown
+from fastsnn.engine.layout import ParameterLayout
 from fastsnn.kernels.updates import UPDATES
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
+
+
+def views_of(state: np.ndarray, layout: ParameterLayout) -> dict[str, np.ndarray]:
+    """Return views of the optimizer's arrays (arrays, layout.size) by name, "{tensor}.state{i}"."""
+    return {
+        f"{name}.state{i}": view
+        for i, flat in enumerate(state)
+        for name, view in layout.trained(flat).items()
+    }
+
+
+def load_state(
+    views: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray], numbers: Mapping[str, Any],
+    optimizer: Optimizer,
+) -> None:  # fmt: skip
+    """Copy arrays to the views of the same names, after all checks of arrays and numbers. Raises
+    TypeError or ValueError.
+    """
+    require_fit(views, arrays, numbers)
+    require_state(arrays, numbers, optimizer)
+    for name, view in views.items():
+        view[:] = arrays[name]
 
 
 def require_fit(

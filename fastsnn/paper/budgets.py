@@ -20,21 +20,21 @@ SHAPES = ("rectangular", "conic")
 
 @dataclass(frozen=True)
 class Grid:
-    """A hyperparameter grid, and the settings of its trainings.
+    """A hyperparameter grid, and the settings of its training runs.
 
     Parameters
     ----------
     width, layers, learning_rate, shape, weight_decay : values for all methods.
     blocks, bottleneck : numbers of residual blocks and their inner widths, as fractions of `width`.
     dropout : values by method; (0,) for methods that are not listed.
-    epochs : number of epochs of each training.
+    epochs : number of epochs of each training run.
     rows_per_epoch : maximum number of training rows per epoch; the next epoch continues with the
         following rows of the shuffled order. None: all rows.
     batch : mini-batch size; smaller if an epoch would have fewer than 8 steps.
     validation_rows : maximum number of rows on which an epoch is evaluated. None: all.
     select_folds : folds whose validation rows select the configuration for all folds. None: each
         fold selects its own.
-    seeds : number of trainings of the selected configuration.
+    seeds : number of training runs of the selected configuration.
     """
 
     width: tuple[int, ...]

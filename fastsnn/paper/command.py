@@ -9,7 +9,7 @@ import click
 
 from fastsnn.checks.scalars import shown
 from fastsnn.methods import METHODS
-from fastsnn.paper.budgets import BUDGETS
+from fastsnn.paper.budgets import BUDGETS, BY_NAME, FIG1, TUTORIAL
 from fastsnn.runs.options import OneOf, Whole, examples, json_option, workers_option
 
 if TYPE_CHECKING:  # at run time, imported by the command that needs it
@@ -22,7 +22,7 @@ WORK = "runs/paper"
 CURVES = ("snn", "msra", "batchnorm", "layernorm", "weightnorm")
 NETWORKS = ("selu", "relu")
 DRY_RUN = {
-    "trainings": "trainings", "at_once": "concurrent training runs",
+    "trainings": "training runs", "at_once": "concurrent training runs",
     "predicted_seconds": "estimated seconds", "predicted": "estimated time",
 }  # fmt: skip
 
@@ -50,9 +50,9 @@ def reproduce() -> None:
 
     Prints the published and the new results, and the deviations from the paper's setting. Writes
     NAME.json (results, machine, versions, command), and for some experiments a plot (NAME.png) or a
-    table (NAME.csv), to --out. Each finished training is stored in --work, so that --resume
+    table (NAME.csv), to --out. Each finished training run is stored in --work, so that --resume
     continues after an interruption. The paper is Klambauer et al. 2017, Self-Normalizing Neural
-    Networks.
+    Networks, arXiv 1706.02515.
     """
 
 
@@ -111,16 +111,19 @@ def shared(command: Decorated) -> Decorated:
     for option in (
         json_option,
         click.option("--work", metavar="DIR", show_default=WORK,
-                     help="Folder for finished training runs, which --resume reads."),
+                     help="Folder of finished training runs, which --resume reads."),
         click.option("--out", metavar="DIR", show_default="bench/results/paper if it exists, else "
                      "paper-results", help="Folder for results and plots."),
         click.option("--resume", is_flag=True, show_default="off",
                      help="Continue: keep the finished training runs in --work, run the others."),
-        click.option("--seeds", callback=seeds, metavar="N|N,N,...", show_default="by --budget",
-                     help="Number of repeats (seeds 0, 1, ...), or a list of seeds."),
+        click.option("--seeds", callback=seeds, metavar="N|N,N,...",
+                     show_default="1; tox21: 1, 3, 5 for --budget tiny, small, full",
+                     help="Number of repeats (seeds 0, 1, ...), or a list of seeds (7, for seed 7 "
+                     "alone)."),
         click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
-                     help="Size of the experiment: full is the paper's, small and tiny are less. "
-                     "Deviations from the paper are printed."),
+                     help="Size of the experiment. full: the paper's hyperparameters and epochs; "
+                     "small, tiny: fewer, smaller and shorter training runs. Deviations from the "
+                     "paper are printed."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -129,9 +132,9 @@ def shared(command: Decorated) -> Decorated:
 def methods_option(
     known: Sequence[str], default: Sequence[str] | None = None
 ) -> Callable[[Decorated], Decorated]:
-    default = ",".join(default or known)
     return click.option(
-        "--methods", default=default, show_default=True, callback=listed(known),
+        "--methods", default=",".join(default or known), callback=listed(known),
+        show_default=", ".join(default) if default else "all",
         metavar="NAME,NAME,...", help=f"Methods to train: {', '.join(known)}.",
     )  # fmt: skip
 
@@ -140,18 +143,34 @@ dry_option = click.option(
     "--dry-run", "dry", is_flag=True, show_default="off",
     help="Only print the number of training runs and the estimated time.",
 )  # fmt: skip
-references_option = click.option(
-    "--references", "with_references", is_flag=True, show_default="off",
-    help="Also train the paper's reference classifiers with scikit-learn.",
-)  # fmt: skip
-layers_option = click.option(
-    "--layers", callback=listed(kind=int), metavar="N,N,...", show_default="by --budget",
-    help="Numbers of hidden layers to train (resnet: residual blocks).",
-)  # fmt: skip
-epochs_option = click.option(
-    "--epochs", type=Whole(min=1), metavar="N", show_default="by --budget",
-    help="Number of epochs of each training run.",
-)  # fmt: skip
+
+
+def references_option(names: str) -> Callable[[Decorated], Decorated]:
+    return click.option(
+        "--references", "with_references", is_flag=True, show_default="off",
+        help=f"Also train the paper's reference classifiers with scikit-learn: {names}.",
+    )  # fmt: skip
+
+
+def layers_option(default: dict[str, Sequence[int]], more: str) -> Callable[[Decorated], Decorated]:
+    """Return the option --layers. default: depths by budget. more: end of the help text."""
+    return click.option(
+        "--layers", callback=listed(kind=int), metavar="N,N,...", show_default=by_budget(default),
+        help=f"Numbers of hidden layers to train{more}.",
+    )  # fmt: skip
+
+
+def epochs_option(default: dict[str, int]) -> Callable[[Decorated], Decorated]:
+    return click.option(
+        "--epochs", type=Whole(min=1), metavar="N", help="Number of epochs of each training run.",
+        show_default=by_budget({budget: (epochs,) for budget, epochs in default.items()}),
+    )  # fmt: skip
+
+
+def by_budget(numbers: dict[str, Sequence[int]]) -> str:
+    """Return defaults as words: "by --budget: tiny: 2; small: 30; full: 2,000"."""
+    words = (f"{budget}: {', '.join(f'{n:,}' for n in of)}" for budget, of in numbers.items())
+    return f"by --budget: {'; '.join(words)}"
 
 
 def _request(
@@ -186,8 +205,8 @@ def _fig1(data: str) -> click.Command:
         f"fastsnn reproduce fig1-{data} --layers 8,16 --epochs 100 --resume",
     ))  # fmt: skip
     @methods_option(CURVES, ("snn", "batchnorm"))
-    @layers_option
-    @epochs_option
+    @layers_option({budget: layers for budget, (layers, _) in FIG1.items()}, "")
+    @epochs_option({budget: epochs for budget, (_, epochs) in FIG1.items()})
     @dry_option
     @shared
     def command(
@@ -209,13 +228,14 @@ def _fig1(data: str) -> click.Command:
 _fig1("mnist").help = """Reproduce figure 1 on MNIST: training loss by epoch.
 
 The layers have 784 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
-of the six default networks takes about 2.5 minutes on 2 processors. With --resume, a higher number
-of --epochs continues the finished training runs, up to the paper's 2,000 epochs and beyond."""
+of the six default networks (2 methods, 3 depths) takes about 2.5 minutes on 2 processors. With
+--resume, a higher number of --epochs continues the finished training runs, up to the paper's 2,000
+epochs and beyond."""
 _fig1("cifar10").help = """Reproduce figure 1 on CIFAR-10: training loss by epoch.
 
 The layers have 3,072 units. Prints the final losses and writes the curves as JSON and PNG. An epoch
-of the six default networks takes about half an hour on 2 processors and needs 5 GB of memory. With
---resume, a higher number of --epochs continues the finished training runs."""
+of the six default networks (2 methods, 3 depths) takes about half an hour on 2 processors and needs
+5 GB of memory. With --resume, a higher number of --epochs continues the finished training runs."""
 
 
 @reproduce.command(
@@ -224,10 +244,10 @@ of the six default networks takes about half an hour on 2 processors and needs 5
 @methods_option(METHODS)
 @click.option("--sets", callback=listed(), metavar="NAME,NAME,...",
               show_default="all on this machine",
-              help="UCI data sets to run, named as in the paper.")  # fmt: skip
-@click.option("--max-rows", type=Whole(min=1), metavar="N", show_default="none",
+              help="UCI data sets to run, named as in the paper's table A11.")  # fmt: skip
+@click.option("--max-rows", type=Whole(min=1), metavar="N", show_default="no limit",
               help="Skip data sets with more than N rows.")  # fmt: skip
-@references_option
+@references_option("random forest, SVM, naive Bayes")
 @dry_option
 @workers_option
 @shared
@@ -242,7 +262,9 @@ def uci(
 ) -> None:
     """Reproduce the comparison on 121 UCI data sets.
 
-    Prints mean accuracies, average rank differences and Wilcoxon tests; writes JSON and CSV.
+    Prints the mean accuracy of each method, its average rank minus the mean rank (tables 1 and A11
+    of the paper), and p of the one-sided paired Wilcoxon test that the SNN's accuracies over the
+    data sets are higher than the method's. Writes JSON and CSV.
     """
     from fastsnn.paper import run
 
@@ -252,7 +274,7 @@ def uci(
 
 @reproduce.command(epilog=examples("fastsnn reproduce htru2 --methods snn,batchnorm"))
 @methods_option(METHODS)
-@references_option
+@references_option("naive Bayes, SVM, decision tree")
 @dry_option
 @workers_option
 @shared
@@ -261,7 +283,9 @@ def htru2(
 ) -> None:
     """Reproduce the pulsar classification of HTRU2.
 
-    Prints the area under the ROC curve (AUC) over ten folds, and Wilcoxon tests; writes JSON.
+    Prints for each method the mean and standard deviation of the area under the ROC curve (AUC)
+    over ten folds (table 3 of the paper), and p of the one-sided paired Wilcoxon test that the
+    SNN's AUCs over the folds are higher than the method's. Writes JSON.
     """
     from fastsnn.paper import run
 
@@ -271,7 +295,10 @@ def htru2(
 
 @reproduce.command(epilog=examples("fastsnn reproduce tox21 --layers 8 --methods snn"))
 @methods_option(METHODS)
-@layers_option
+@layers_option(
+    {budget: grid.layers for budget, grid in BY_NAME["tox21"].items()},
+    " (resnet: residual blocks), from those of the budget",
+)
 @dry_option
 @workers_option
 @shared
@@ -284,8 +311,8 @@ def tox21(
 ) -> None:
     """Reproduce the toxicity prediction of Tox21 by depth.
 
-    Prints the mean area under the ROC curve (AUC) over 12 tasks for each method and depth; writes
-    JSON and PNG.
+    Prints the mean area under the ROC curve (AUC) over 12 tasks for each method and depth, with its
+    standard deviation over the seeds (table 2 of the paper). Writes JSON and PNG.
     """
     from fastsnn.paper import run
 
@@ -296,10 +323,10 @@ def tox21(
 @reproduce.command(
     "tutorial-mnist", epilog=examples("fastsnn reproduce tutorial-mnist --methods selu")
 )
-@click.option("--methods", "networks", default=",".join(NETWORKS), show_default=True,
+@click.option("--methods", "networks", default=",".join(NETWORKS), show_default="all",
               callback=listed(NETWORKS), metavar="NAME,NAME,...",
-              help=f"Activations to train: {', '.join(NETWORKS)}.")  # fmt: skip
-@epochs_option
+              help=f"Activation functions to compare: {', '.join(NETWORKS)}.")  # fmt: skip
+@epochs_option(TUTORIAL)
 @dry_option
 @workers_option
 @shared
@@ -308,8 +335,8 @@ def tutorial_mnist(
 ) -> None:
     """Reproduce the authors' PyTorch tutorial on MNIST.
 
-    The network is 784-512-256-10, with SELU or ReLU. Prints test accuracy, validation loss and time
-    for each network; writes JSON.
+    The network has layers of 784, 512, 256 and 10 units, with SELU or ReLU. Prints test accuracy,
+    validation loss and time for each network, next to those of the authors' notebook. Writes JSON.
     """
     from fastsnn.paper import run
 

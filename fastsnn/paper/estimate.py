@@ -1,4 +1,4 @@
-"""Estimated time of trainings: weights times rows, at a measured speed."""
+"""Estimated time of training runs: weights times rows, at a measured speed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def weights(options: Mapping[str, Any], inputs: int, outputs: int) -> int:
 
 
 class Speed:
-    """Estimated seconds of a training on one thread, from a short measurement of each method."""
+    """Estimated seconds of a training run on one thread, by a short measurement of each method."""
 
     def __init__(self, chosen: tuple[str, ...]) -> None:
         self._seconds = {method: _measured(method) for method in chosen}  # per weight and row

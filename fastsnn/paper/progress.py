@@ -51,8 +51,8 @@ class OfStudy:
 
 
 class OfCurves:
-    """Progress of alternating, partly concurrent trainings: one line per epoch, with the remaining
-    time of all trainings.
+    """Progress of alternating, partly concurrent training runs: one line per epoch, with the
+    remaining time of all of them.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:

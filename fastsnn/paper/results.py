@@ -22,7 +22,7 @@ LIBRARIES = ("scipy", "scikit-learn", "rdkit", "pillow")
 
 @dataclass(frozen=True)
 class Place:
-    """Folders of one experiment: `out` for results and plots, `work` for finished trainings."""
+    """Folders of one experiment: `out` for results and plots, `work` for finished training runs."""
 
     name: str
     out: Path

@@ -1,4 +1,4 @@
-"""Execution of `fastsnn reproduce`: data, trainings, result files, plots."""
+"""Execution of `fastsnn reproduce`: data, training runs, result files, plots."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_fig1(
     seeds = request.seeds_of(1)
     if not (request.resume or dry) and any(place.work.glob("*.safetensors")):
         raise ValueError(
-            f"{place.work}: this folder already contains trainings; continue them with "
+            f"{place.work}: this folder already contains training runs; continue them with "
             "--resume, or choose another folder with --work"
         )
     images = fig1.Images(name)
@@ -195,14 +195,14 @@ def run_tutorial(
 
 
 def predicted(request: Request, study: Study, units: Sequence[Unit]) -> dict[str, Any]:
-    """Return the result of a dry run: number of trainings, time estimated from a measurement."""
+    """Return the result of a dry run: number of training runs, estimated time."""
     workers = request.workers or processors.available()
     trainings = sum(len(unit.choosing()) + _repeats(unit) for unit in units)
     return _prediction(trainings, workers, study.cost_of(units))
 
 
 def _prediction(trainings: int, at_once: int, seconds: float) -> dict[str, Any]:
-    """Return the result of a dry run. seconds: total of all trainings on one thread each."""
+    """Return the result of a dry run. seconds: total of all training runs on one thread each."""
     seconds /= max(at_once, 1)
     return {"trainings": trainings, "at_once": at_once, "predicted_seconds": round(seconds),
             "predicted": clock(seconds)}  # fmt: skip
@@ -227,7 +227,7 @@ def _how(request: Request) -> dict[str, Any]:
 def _shown(study: Study, units: Sequence[Unit], request: Request) -> list[Outcome]:
     forecast = predicted(request, study, units)
     progress.line(
-        f"{count(forecast['trainings'], 'training')}, {forecast['at_once']} concurrently; "
+        f"{count(forecast['trainings'], 'training run')}, {forecast['at_once']} concurrently; "
         f"estimated time {forecast['predicted']}"
     )
     shown = progress.OfStudy()

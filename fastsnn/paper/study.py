@@ -1,9 +1,9 @@
 """Studies: grid search and repeats, shared by the experiments on UCI, HTRU2 and Tox21.
 
 First, every configuration is trained on the selection folds. Then the best one is trained on all
-other folds and seeds; if it diverges, the next best one. All trainings go through `fastsnn.search`,
-single-threaded and concurrently. Each is stored when it finishes, so that a killed study can be
-resumed.
+other folds and seeds; if it diverges, the next best one. `fastsnn.search` executes all training
+runs, single-threaded and concurrently. Each is stored when it finishes, so that a killed study can
+be resumed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Unit:
 
     Parameters
     ----------
-    key : options shared by all its trainings, such as data set and method.
+    key : options shared by all its training runs, such as data set and method.
     configurations : the other options, to be tried.
     folds : folds of the data set.
     select : folds whose validation rows select the configuration. None: each fold selects its own.
@@ -43,7 +43,7 @@ class Unit:
     seeds: tuple[int, ...] = (0,)
 
     def choosing(self) -> list[Options]:
-        """Return the options of the trainings that select the configuration."""
+        """Return the options of the training runs that select the configuration."""
         folds = self.select or self.folds
         return [self.options(one, f, self.seeds[0]) for one in self.configurations for f in folds]
 
@@ -56,9 +56,9 @@ class Unit:
 class Outcome:
     """Result of a unit.
 
-    chosen: {fold: selected configuration}. trials: its trainings, by fold and seed. Both are empty
-    if every configuration diverged. seconds: total of all trainings, including those that were not
-    selected.
+    chosen: {fold: selected configuration}. trials: its training runs, by fold and seed. Both are
+    empty if every configuration diverged. seconds: total of all training runs, including those that
+    were not selected.
     """
 
     unit: Unit
@@ -79,7 +79,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Study:
-    """Settings shared by all trainings of a study: `trial` and other arguments of a search."""
+    """Settings shared by all training runs of a study: `trial` and other arguments of a search."""
 
     trial: TrialFunction
     protocol: ModelSelection
@@ -90,7 +90,7 @@ class Study:
     workers: int | None = None
 
     def run(self, units: Sequence[Unit], progress: OnStatus | None = None) -> list[Outcome]:
-        """Run all trainings; progress(stage, status) is called as in `fastsnn.search.search`."""
+        """Run the study; progress(stage, status) is called as in `fastsnn.search.search`."""
         tried = self._search(CHOOSE, [o for u in units for o in u.choosing()], progress)
         ranked = [self._rank(unit, tried) for unit in units]
         found, level = dict(tried), 0
@@ -142,7 +142,7 @@ class Study:
         return ranked
 
     def cost_of(self, units: Sequence[Unit]) -> float:
-        """Return the cost of all trainings, with the mean cost for those not yet selected."""
+        """Return the cost of all training runs, with the mean cost for those not yet selected."""
         total = 0.0
         for unit in units:
             costs = [self.cost(options) for options in unit.choosing()]

@@ -119,7 +119,7 @@ def run(
 
 
 def summary(trials: Sequence[Trial], epochs: int) -> dict[str, Any]:
-    """Return the stored result: one row per network, and the trainings."""
+    """Return the stored result: one row per network, and the training runs."""
     rows = []
     for kind in dict.fromkeys(one.options["network"] for one in trials):
         own = [one for one in trials if one.options["network"] == kind]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TypeVar
 
-Report = Callable[[float], None]  # called with the completed fraction of a training, in [0, 1]
+Report = Callable[[float], None]  # called with the completed fraction of a training run, in [0, 1]
 T = TypeVar("T")
 
 

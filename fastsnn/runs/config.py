@@ -23,12 +23,12 @@ from fastsnn.data.table import is_table
 from fastsnn.engine import threads as processors
 from fastsnn.engine.backends import BACKENDS, PRECISIONS
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS, AlphaDropout
-from fastsnn.losses import EXAMPLES, LOSSES, Loss, loss_of, suggested
+from fastsnn.losses import LOSSES, PARAMETERS, Loss, loss_of, suggested
 from fastsnn.methods import METHODS, SHAPES
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
 from fastsnn.runs.row import Row, option, rows_of, typed
-from fastsnn.schedules import SCHEDULES
+from fastsnn.schedules import SCHEDULES, Schedule
 from fastsnn.tables.learn import SCALING
 
 # Schedules whose rates do not depend on the number of epochs, so that a resumed run may change it.
@@ -38,6 +38,10 @@ OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
 def _and(words: Iterable[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _described(schedules: dict[str, type[Schedule]]) -> str:
+    return "; ".join(f"{k}{f' ({v.summary})' * bool(v.summary)}" for k, v in schedules.items())
 
 
 def _optimizers(which: Callable[[type[Optimizer]], bool]) -> list[str]:
@@ -86,7 +90,7 @@ class RunConfig:
     data: str = option(
         "digits", "Name of a data set (see `fastsnn data list`), or a file: .csv, .tsv, .txt or "
         ".data, optionally with .gz or .zst, .parquet, .json, .jsonl, or .npz with the arrays x "
-        "and y.", section="Data",
+        "and y (or x_train, y_train, and the same with _validation and _test).", section="Data",
         metavar="NAME|FILE", search="shared", changeable=True,
     )  # fmt: skip
     target: str | None = option(
@@ -99,13 +103,17 @@ class RunConfig:
         default_text="detected: text is a header, numbers are data, a mix is an error",
     )  # fmt: skip
     task: str = option(
-        "auto", "Learning task; auto infers it from the target column(s).", section="Data",
+        "auto", "Learning task: classes, several yes/no labels per row (multitask), or numbers; "
+        "auto infers it from the target column(s).", section="Data",
         choices=("auto", *TASKS), search="shared",
     )  # fmt: skip
     validation: float = option(
         0.1, "Fraction of the training rows held out to select the best epoch; 0 holds out none "
-        "and keeps the last epoch.", section="Data",
-        low=0, high=1, brackets="[)", search="shared", searched=SEARCH_VALIDATION,
+        "and keeps the last epoch. Not used if the data have validation rows of their own.",
+        section="Data", low=0, high=1, brackets="[)", search="shared", searched=SEARCH_VALIDATION,
+        search_help="Fraction of the training rows held out to select the best epoch and to rank "
+        "the trials; above 0, unless the data have validation rows of their own, which are then "
+        "used.",
     )  # fmt: skip
     standardize: str = option(
         "auto", "Standardize the inputs to mean 0 and variance 1, per feature or over all "
@@ -134,8 +142,9 @@ class RunConfig:
         "metrics are in the units of the data.", section="Data", search="shared",
     )  # fmt: skip
     method: str = option(
-        "snn", "Type of network: snn (SELU, alpha-dropout), or one of the paper's baselines.",
-        section="Network", choices=tuple(METHODS),
+        "snn", "Type of network: snn (SELU, alpha-dropout), or a baseline of the paper with ReLU: "
+        "msra (He initialization), batchnorm, layernorm, weightnorm (normalizations), highway or "
+        "resnet.", section="Network", choices=tuple(METHODS),
     )  # fmt: skip
     layers: int | None = option(
         None, "Number of hidden layers (resnet: residual blocks), excluding the output layer.",
@@ -146,8 +155,8 @@ class RunConfig:
     )
     shape: str = option(
         "rectangular", "Widths of the hidden layers: all equal (rectangular), or decreasing "
-        "geometrically to the number of outputs (conic).", section="Network",
-        choices=tuple(SHAPES),
+        "geometrically to the number of outputs (conic; not for highway and resnet).",
+        section="Network", choices=tuple(SHAPES),
     )  # fmt: skip
     bottleneck: float = option(
         0.5, "Units inside a residual block as a fraction of --width; resnet only.",
@@ -159,9 +168,9 @@ class RunConfig:
         settled=True,
     )  # fmt: skip
     loss: str | None = option(
-        None, f"Loss function: {', '.join(LOSSES)}. A parameter follows a colon: {EXAMPLES}.",
-        metavar="NAME[:X]", check=loss_of,
-        default_text="by task: softmax_cross_entropy, sigmoid_cross_entropy or mse",
+        None, f"Loss function: {', '.join(LOSSES)}. {PARAMETERS}", metavar="NAME[:X]",
+        check=loss_of, default_text="by task: softmax_cross_entropy (classification), "
+        "sigmoid_cross_entropy (multitask), mse (regression)",
     )  # fmt: skip
     optimizer: str = option("sgd", "Optimizer.", choices=tuple(OPTIMIZERS))
     learning_rate: float | None = option(
@@ -169,8 +178,8 @@ class RunConfig:
         default_text=BY_RULE["learning_rate"], settled=True,
     )  # fmt: skip
     schedule: str = option(
-        "cosine", f"Learning-rate schedule; all except {_and(OPEN_ENDED)} depend on --epochs.",
-        choices=tuple(SCHEDULES),
+        "cosine", f"Learning-rate schedule: {_described(SCHEDULES)}. All except "
+        f"{_and(OPEN_ENDED)} depend on --epochs.", choices=tuple(SCHEDULES),
     )  # fmt: skip
     momentum: float = option(
         0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}.",
@@ -190,9 +199,11 @@ class RunConfig:
         settled=True, searched=SEARCH_EPOCHS, changeable=True,
     )  # fmt: skip
     metric: str | None = option(
-        None, "Validation metric that selects the best epoch and ranks the trials of a search: "
-        f"{metrics.WORDS}.", metavar="NAME", check=metrics.require, search="shared",
-        default_text="by task: accuracy, auc, rmse; regression with a loss other than mse: loss",
+        None, f"Validation metric that selects the best epoch: {metrics.WORDS}.",
+        metavar="NAME", check=metrics.require, search="shared",
+        search_help="Validation metric that selects the best epoch and ranks the trials: "
+        f"{metrics.WORDS}.", default_text="by task: accuracy (classification), auc (multitask), "
+        "rmse (regression); loss for a regression loss other than mse",
     )  # fmt: skip
     patience: int = option(
         0, "Early stopping: number of epochs without an improvement of the validation metric "

@@ -6,6 +6,7 @@ weight decay.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastsnn.optimizers import OPTIMIZERS
@@ -49,13 +50,14 @@ def _decay(optimizer: str) -> float:
     return decay
 
 
-def _others() -> str:
-    """Return the learning rates of the other optimizers, such as "adam, adamw: 0.0001"."""
+def _others(value: Callable[[str], float]) -> str:
+    """Return a value of the optimizers other than MEASURED, such as "adam, adamw: 0.0001"."""
     names: dict[float, list[str]] = {}
     for name in OPTIMIZERS:
         if name != MEASURED:
-            names.setdefault(_rate(name), []).append(name)
-    return "; ".join(f"{', '.join(of)}: {rate}" for rate, of in names.items())
+            names.setdefault(value(name), []).append(name)
+    texts = {number: f"{number:.9f}".rstrip("0").rstrip(".") for number in names}  # not 3e-05
+    return "; ".join(f"{', '.join(names[number])}: {text}" for number, text in texts.items())
 
 
 # Defaults as shown in help texts.
@@ -63,15 +65,16 @@ BY_RULE = {
     "layers": f"{LAYERS}; regression: {LAYERS_REGRESSION}",
     "dropout": f"{DROPOUT_OF_ALL} / layers, at most {DROPOUT_MOST}; 0 for regression and for "
     "methods other than snn",
-    "epochs": f"{EPOCHS}; below {FEW_ROWS:,} training rows: {EPOCHS_FEW} to {EPOCHS_MOST}",
+    "epochs": f"{EPOCHS}; below {FEW_ROWS:,} training rows: {STEPS_FEW:,} updates, but at least "
+    f"{EPOCHS_FEW} and at most {EPOCHS_MOST} epochs",
     "batch_size": f"{BATCH_SIZE}; below {FEW_ROWS:,} training rows: {BATCH_SIZE_FEW}",
     "learning_rate": f"{MEASURED}: {_rate(MEASURED)}, or {RATE_FEW} below {FEW_ROWS:,} training "
-    f"rows, lower above {LAYERS} layers; {MEASURED} for regression: {RATE_REGRESSION}, or "
-    f"{RATE_REGRESSION_FEW} below {FEW_ROWS:,} training rows, lower above {LAYERS_REGRESSION} "
-    f"layers, above {WIDTH} units or below {FEATURES_FEW} independent features; {_others()}",
-    "weight_decay": f"{MEASURED}: 0, or {DECAY_REGRESSION} / training rows, at most {DECAY_MOST}, "
-    "for regression; "
-    + "; ".join(f"{name}: {_decay(name):g}" for name in OPTIMIZERS if name != MEASURED),
+    f"rows, reduced above {LAYERS} layers; {MEASURED} for regression: {RATE_REGRESSION}, or "
+    f"{RATE_REGRESSION_FEW} below {FEW_ROWS:,} training rows, reduced above {LAYERS_REGRESSION} "
+    f"layers, above {WIDTH} units, and for fewer than {FEATURES_FEW} features or correlated ones; "
+    f"{_others(_rate)}; the formulas are in docs/howto/training.md",
+    "weight_decay": f"{MEASURED}: 0; {MEASURED} for regression: {DECAY_REGRESSION} / number of "
+    f"training rows, at most {DECAY_MOST}; {_others(_decay)}",
 }
 
 

@@ -55,6 +55,10 @@ class Whole(click.IntRange):
         except click.BadParameter:
             self.fail(_required("a whole number", self, value, param, ctx), param, ctx)
 
+    def _describe_range(self) -> str:  # of click, for `--help`
+        power = {2**bits - 1: f"2^{bits}" for bits in (63, 64)}.get(self.max or 0)
+        return f"{self.min}<=x<{power}" if power else super()._describe_range()
+
 
 class Number(click.FloatRange):
     """A number in a range."""
@@ -113,7 +117,7 @@ json_option = click.option(
 workers_option = click.option(
     "--workers", cls=Sectioned, section="Search", type=Whole(min=1), metavar="N",
     show_default="all processors",
-    help="Number of concurrent training runs, each on one thread; does not change results.",
+    help="Number of concurrent training runs, each on one thread; does not change their results.",
 )  # fmt: skip
 
 
@@ -125,9 +129,17 @@ def show(values: dict[str, Any], as_json: bool) -> None:
     click.echo(to_json(values)) if as_json else table(values)
 
 
-def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:
-    """Return the decorator that adds the option of a field of `RunConfig` to a command."""
+def setting(name: str, searching: bool = False) -> Callable[[Any], Any]:
+    """Return the decorator that adds the option of a field of `RunConfig` to a command.
+
+    searching: use the default and the help text of `fastsnn search`.
+    """
     row, flag = ROWS[name], f"--{name.replace('_', '-')}"
+    default, text, shown_default = getattr(RunConfig, name), row.help, row.default_text or True
+    if searching:
+        text = row.search_help or text
+        if row.searched is not None:
+            default, shown_default = row.searched, True
     kind, metavar = type_of(name), row.metavar
     if isinstance(kind, click.IntRange | click.FloatRange):
         metavar = "N" if isinstance(kind, click.IntRange) else "X"
@@ -136,21 +148,19 @@ def setting(name: str, show_default: str | None = None) -> Callable[[Any], Any]:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
     return click.option(
         flag, name, cls=Sectioned, section=row.section, type=None if is_flag else kind,
-        metavar=metavar, help=row.help,
-        default=getattr(RunConfig, name), show_default=show_default or row.default_text or True,
+        metavar=metavar, help=text, default=default, show_default=shown_default,
     )  # fmt: skip
 
 
 def settings(names: Iterable[str], searching: bool = False) -> Callable[[Any], Any]:
     """Return the decorator that adds several options of `RunConfig`, in this order.
 
-    searching: show the defaults of `fastsnn search`.
+    searching: see `setting`.
     """
 
     def decorate(command: Any) -> Any:
         for name in reversed(list(names)):
-            default = ROWS[name].searched if searching else None
-            command = setting(name, None if default is None else str(default))(command)
+            command = setting(name, searching)(command)
         return command
 
     return decorate

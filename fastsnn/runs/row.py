@@ -33,9 +33,10 @@ class Row:
         ranges that another module defines.
     default_text : default shown in `--help` if the default is None.
     settled : True if the default depends on the task and the data, see `fastsnn.runs.defaults`.
-    search : "tried": a search may try several values; "shared": one value for all trainings of a
+    search : "tried": a search may try several values; "shared": one value for all trials of a
         search; "absent": not an option of `fastsnn search`.
     searched : default in a search, if it differs.
+    search_help : line in `fastsnn search --help`, if it differs.
     changeable : True if a resumed run may change the value.
     optimizer : True for an argument of the optimizers that have a field of this name; their classes
         check its range.
@@ -54,6 +55,7 @@ class Row:
     settled: bool = False
     search: Literal["tried", "shared", "absent"] = "tried"
     searched: float | None = None
+    search_help: str | None = None
     changeable: bool = False
     optimizer: bool = False
 

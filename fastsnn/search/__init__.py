@@ -1,4 +1,4 @@
-"""Hyperparameter search: run many trainings concurrently, and select one by the paper's protocol.
+"""Hyperparameter search: train many configurations concurrently, and select one as in the paper.
 
 >>> def trial(options, report):
 ...     return {"score": -((options["x"] - 2) ** 2)}

@@ -56,12 +56,14 @@ class Found:
 
     @property
     def best(self) -> Trial:
-        """The best trial, see `ModelSelection.select`."""
+        """The best `Trial`. Raises FloatingPointError if all trials diverged, see
+        `ModelSelection.select`.
+        """
         return self.protocol.select(self.trials)
 
     @property
     def ranked(self) -> list[Trial]:
-        """All trials, best first, see `ModelSelection.ranked`."""
+        """List of all trials, best first, see `ModelSelection.ranked`."""
         return self.protocol.ranked(self.trials)
 
 
@@ -138,7 +140,7 @@ def search(
     trials : int in [1, 1000000], optional
         Number of trials; required for "random" and "optuna", not allowed for "grid".
     seed : int in [0, 2**64)
-        Seed of the samples and proposals. The seed of a training is one of its options.
+        Seed of the samples and proposals. The seed of a training run is one of its options.
     ahead : int in [1, 1000000]
         For "optuna", maximum number of concurrent trials. Trial n is proposed from the results of
         trials 0 to n - ahead only, so that proposals do not depend on the order of finishing.

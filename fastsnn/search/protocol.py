@@ -31,11 +31,11 @@ class ModelSelection:
     Parameters
     ----------
     epochs : int >= 1
-        Number of epochs of every training.
+        Number of epochs of every training run.
     window : int >= 1
         Length of the moving average in epochs, including the current one. Only full windows count,
-        so the first epoch that can be selected is the `window`-th. A training of fewer epochs is a
-        single window, and its last epoch is selected.
+        so the first epoch that can be selected is the `window`-th. A training run of fewer epochs
+        is a single window, and its last epoch is selected.
     validation : float in [0, 1)
         Fraction of the training rows to hold out, if the data have no validation part.
     metric : str

@@ -184,7 +184,7 @@ def unique(options: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def cost(options: Mapping[str, Any]) -> float:
-    """Return an estimate of the cost of a training: layers * width**2 * epochs.
+    """Return an estimate of the cost of a training run: layers * width**2 * epochs.
 
     The estimate is proportional to the multiply-adds. Options that are missing count as 1.
     """

@@ -198,7 +198,8 @@ def spectral_norm(matrix: ArrayLike) -> np.ndarray:
     """Return the largest singular value of matrices (..., 2, 2).
 
     For a `jacobian`, it is the largest factor by which the map stretches a small change of mean and
-    variance; below 1 the map is a contraction.
+    variance; below 1 the map is a contraction. Returns a float64 array (...). Raises TypeError or
+    ValueError for anything but real numbers of this shape.
     """
     a, b, c, d = _entries(matrix)
     norm: np.ndarray = 0.5 * (np.hypot(a + d, b - c) + np.hypot(a - d, b + c))
@@ -208,7 +209,8 @@ def spectral_norm(matrix: ArrayLike) -> np.ndarray:
 def spectral_radius(matrix: ArrayLike) -> np.ndarray:
     """Return the largest absolute eigenvalue of matrices (..., 2, 2).
 
-    For a `jacobian` at a fixed point, it is below 1 if the fixed point is attracting.
+    For a `jacobian` at a fixed point, it is below 1 if the fixed point is attracting. Returns a
+    float64 array (...). Raises TypeError or ValueError for anything but real numbers of this shape.
     """
     a, b, c, d = _entries(matrix)
     with np.errstate(over="ignore", invalid="ignore"):  # entries above 1e150

@@ -55,7 +55,9 @@ class Domain:
                 raise ValueError(f"Domain: {name} must be (low, high), got {shown(given)}")
 
     def axes(self, n: int) -> list[np.ndarray]:
-        """Return `n` equally spaced values of mean, variance, weight_sum, weight_square_sum."""
+        """Return `n` equally spaced values of mean, variance, weight_sum, weight_square_sum, ends
+        included: a list of four float64 arrays (n,) in this order.
+        """
         intervals = (self.mean, self.variance, self.weight_sum, self.weight_square_sum)
         return [np.linspace(*interval, n) for interval in intervals]
 
@@ -63,9 +65,10 @@ class Domain:
         self, mean: ArrayLike, variance: ArrayLike, weight_sum: ArrayLike,
         weight_square_sum: ArrayLike,
     ) -> np.ndarray:  # fmt: skip
-        """Return True where all four arguments are inside the domain.
+        """Return True where all four arguments, floats or arrays, are inside the domain.
 
-        The result is bool, of their broadcast shape. NaN is outside.
+        The result is a bool array of their broadcast shape. NaN is outside. Raises TypeError for
+        anything but real numbers.
         """
         inside = [
             (array >= low) & (array <= high)
