@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from fastsnn.checks.scalars import shown
+from fastsnn.engine.predict import Placed
 from fastsnn.losses import log_softmax, probabilities
+from fastsnn.network import Network
+
+
+def checked(network: Network, members: Sequence[Network]) -> tuple[Network, ...]:
+    """Return the members of a `Model`; ``(network,)`` if there are none.
+
+    Raises TypeError or ValueError unless they are networks with equal layers, `network` first.
+    """
+    if not isinstance(members, tuple | list):
+        raise TypeError(f"Model: members must be a tuple of Network, got {shown(members)}")
+    for k, member in enumerate(members):
+        if not isinstance(member, Network):
+            raise TypeError(
+                f"Model: members must be a tuple of Network, got {type(member).__name__} at {k}"
+            )
+        if (member.layers, member.input_size) != (network.layers, network.input_size):
+            raise ValueError(
+                f"Model: members must have the layers and the input size of network, member {k} "
+                "differs"
+            )
+    if members and members[0] is not network:
+        raise ValueError("Model: members must begin with network; give Model(members[0], ...)")
+    return tuple(members) or (network,)
+
+
+def outputs(
+    members: Sequence[Network], task: str, x: Placed, threads: int | None, spread: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return `combined` of the members for standardized features; one member after another."""
+    return combined(task, (network.forward(x, threads) for network in members), spread)
 
 
 def combined(
