@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from fastsnn.checks.scalars import shown
+from fastsnn.engine.predict import Placed
 from fastsnn.losses import log_softmax, probabilities
+from fastsnn.network import Network
+
+Units = Callable[[np.ndarray], np.ndarray]
+
+def checked(network: Network, members: Sequence[Network]) -> tuple[Network, ...]:
+    """Return the members of a `Model`; ``(network,)`` if there are none.
+
+    Raises TypeError or ValueError unless they are networks with equal layers, `network` first.
+    """
+    if not isinstance(members, tuple | list):
+        raise TypeError(f"Model: members must be a tuple of Network, got {shown(members)}")
+    for k, member in enumerate(members):
+        if not isinstance(member, Network):
+            raise TypeError(
+                f"Model: members must be a tuple of Network, got {type(member).__name__} at {k}"
+            )
+        if (member.layers, member.input_size) != (network.layers, network.input_size):
+            raise ValueError(
+                f"Model: members must have the layers and the input size of network, member {k} "
+                "differs"
+            )
+    if members and members[0] is not network:
+        raise ValueError("Model: members must begin with network; give Model(members[0], ...)")
+    return tuple(members) or (network,)
+
+
+def outputs(
+    members: Sequence[Network],
+    task: str,
+    x: Placed,
+    threads: int | None,
+    spread: bool = False,
+    units: Units | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return `combined` of the members for standardized features; one member after another."""
+    return combined(task, (network.forward(x, threads) for network in members), spread, units)
 
 
 def combined(
-    task: str, outputs: Iterable[np.ndarray], spread: bool = False
+    task: str, outputs: Iterable[np.ndarray], spread: bool = False, units: Units | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return raw outputs of the mean prediction of K networks, and the spread of the predictions.
 
@@ -23,6 +61,9 @@ def combined(
         Raw outputs of each network. Sums are taken in this order, in float64.
     spread : bool
         True: compute the spread.
+    units : callable, optional
+        Converts outputs of a regression to the units of the data, in which the spread is computed.
+        Default: they are.
 
     Returns
     -------
@@ -31,8 +72,8 @@ def combined(
         ``p = mean_k sigmoid(z_k)``. regression: ``mean_k z_k``. All are computed without
         underflow. One network: its raw outputs, unchanged.
     deviation : (n, outputs) float64 array or None
-        Standard deviation (divisor K) of the probabilities, or of the raw outputs of a regression;
-        0 for one network. None without `spread`.
+        Standard deviation (divisor K) of the probabilities, or of the values of a regression; 0 for
+        one network. None without `spread`.
 
     Examples
     --------
@@ -46,7 +87,8 @@ def combined(
     for z in outputs:
         count += 1
         if spread:  # Welford's algorithm: exactly 0 for equal predictions
-            value = z.astype(np.float64) if task == "regression" else probabilities(task, z)
+            value = probabilities(task, z) if task != "regression" else units(z) if units else z
+            value = value.astype(np.float64, copy=False)
             if count == 1:
                 mean, squares = value, np.zeros_like(value)
             change = value - mean

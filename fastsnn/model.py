@@ -86,7 +86,7 @@ class Model:
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
             raise TypeError(f"Model: a Network is required, got {type(self.network).__name__}")
-        object.__setattr__(self, "members", _members(self.network, self.members))
+        object.__setattr__(self, "members", ensemble.checked(self.network, self.members))
         if self.task not in TASKS:
             raise ValueError(
                 f"Model: task must be one of {', '.join(TASKS)}; got {shown(self.task)}"
@@ -160,42 +160,17 @@ class Model:
     def __repr__(self) -> str:
         names = self.class_names or self.target_names
         of = f" of {len(names):,} ({listed(names)})" if names else ""
-        count = len(self.members)
-        each, members = (" each", f", {count:,} members") if count > 1 else ("", "")
-        recipe = (
-            "" if self.recipe is None else f"a recipe of {len(self.recipe.columns):,} columns, "
-        )
+        several = f" each, {len(self.members):,} members" if len(self.members) > 1 else ""
+        recipe = f"a recipe of {len(self.recipe.columns):,} columns, " if self.recipe else ""
         return (
             f"Model({self.task}{of}, {recipe}{self.network.input_size:,} features, "
-            f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters{each}"
-            f"{members})"
+            f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters{several})"
         )
 
     def to_device(self, backend: str = "cuda") -> Model:
-        """Predict on an NVIDIA GPU from now on, with all members; see `Network.to_device`.
-
-        Parameters
-        ----------
-        backend : {"cuda"}
-
-        Returns
-        -------
-        Model
-            This model.
-
-        Raises
-        ------
-        RuntimeError
-            If there is no GPU, driver, package or memory.
-        """
+        """Predict on a GPU from now on, see `Network.to_device`, and return this model."""
         for network in self.members:
             network.to_device(backend)
-        return self
-
-    def to_host(self) -> Model:
-        """Switch prediction to the CPU, with all members, and return this model."""
-        for network in self.members:
-            network.to_host()
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -283,28 +258,14 @@ class Model:
             a wrong number of features, and missing columns. With a `recipe`: for tables without
             column names, missing columns, and values that do not have the kind of their column.
         """
-        z, deviation = self._outputs(self._standardized(x), threads, return_std)
+        x = self._standardized(x)
+        units = None if self.targets is None else self.targets.inverse_transform
+        z, deviation = ensemble.outputs(self.members, self.task, x, threads, return_std, units)
         if self.task != "regression":
             mean = probabilities(self.task, z).astype(np.float32)
         else:
-            mean = z if self.targets is None else self.targets.inverse_transform(z)
-        if deviation is None:
-            return mean
-        scale = 1.0 if self.targets is None else self.targets.scale
-        return mean, (deviation * scale).astype(mean.dtype, copy=False)
-
-    def _outputs(
-        self, x: Placed, threads: int | None = None, spread: bool = False
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return `ensemble.combined` of the members for standardized features. A regression without
-        `targets` has float32 outputs, as with one member.
-        """
-        if len(self.members) == 1 and not spread:
-            return self.network.forward(x, threads), None
-        outputs = (network.forward(x, threads) for network in self.members)
-        z, deviation = ensemble.combined(self.task, outputs, spread)
-        alone = self.task == "regression" and self.targets is None
-        return z.astype(np.float32, copy=False) if alone else z, deviation
+            mean = z.astype(np.float32, copy=False) if units is None else units(z)
+        return mean if deviation is None else (mean, deviation.astype(mean.dtype, copy=False))
 
     def evaluate(
         self,
@@ -337,9 +298,8 @@ class Model:
         dict of str to float
             "loss" (mean loss of the task: softmax or sigmoid cross-entropy, or the mean squared
             error of standardized targets), and the metrics of the task, such as "accuracy", "auc",
-            or "rmse" in the units of the training data. See `fastsnn.metrics.evaluate`. With
-            several members, all of them are those of the mean prediction: the cross-entropies are
-            the log loss of the mean probability.
+            or "rmse" in the units of the training data. See `fastsnn.metrics.evaluate`. Several
+            members: those of the mean prediction; cross-entropies are of the mean probability.
 
         Raises
         ------
@@ -384,7 +344,8 @@ class Model:
         dict of str to float
             As `evaluate`.
         """
-        z, _ = self._outputs(part.x if x is None else x, threads)
+        rows = part.x if x is None else x
+        z, _ = ensemble.outputs(self.members, self.task, rows, threads)
         scale = units = None
         if self.targets is not None and part.raw_y is not None:
             units = self.targets.inverse_transform(z), part.raw_y
@@ -432,22 +393,3 @@ class Model:
             return self.inputs.transform(self.recipe.transform(x), names=self.feature_names)
         x = arrays.table(x, self.network.input_size, self.feature_names)
         return self.inputs.transform(x, names=self.feature_names)
-
-
-def _members(network: Network, members: Sequence[Network]) -> tuple[Network, ...]:
-    """Return the checked members of a `Model`; ``(network,)`` if there are none."""
-    if not isinstance(members, tuple | list):
-        raise TypeError(f"Model: members must be a tuple of Network, got {shown(members)}")
-    for k, member in enumerate(members):
-        if not isinstance(member, Network):
-            raise TypeError(
-                f"Model: members must be a tuple of Network, got {type(member).__name__} at {k}"
-            )
-        if (member.layers, member.input_size) != (network.layers, network.input_size):
-            raise ValueError(
-                f"Model: members must have the layers and the input size of network, member {k} "
-                "differs"
-            )
-    if members and members[0] is not network:
-        raise ValueError("Model: members must begin with network; give Model(members[0], ...)")
-    return tuple(members) or (network,)

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastsnn import ensemble
 from fastsnn.checkpoint import State, from_bytes, to_bytes
 from fastsnn.data.standardize import Standardizer
 from fastsnn.estimators import members, options, rows
@@ -288,14 +289,14 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return self._outputs(X, spread=False)[0]
 
     def _outputs(self, X: Any, spread: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return `Model._outputs` for raw features."""
+        """Return `ensemble.outputs` of the members for raw features."""
         check_is_fitted(self)
         x = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite=False)
         self._require_finite(x)
         model = self.model_
         x = model.inputs.transform(x, names=model.feature_names)
         threads = threads_of(self.n_jobs, float(len(x)) * model.network.n_parameters)
-        return model._outputs(x, threads, spread)
+        return ensemble.outputs(model.members, model.task, x, threads, spread)
 
     def _values(self, z: np.ndarray) -> np.ndarray:
         """Return probabilities, or values in the units of the targets, of raw outputs z; both are

@@ -42,6 +42,11 @@ def models() -> list[fs.Model]:
     ]
 
 
+def _ensemble() -> fs.Model:
+    members = tuple(model.network for model in (models()[0], models()[0]))
+    return fs.Model(members[0], "classification", models()[0].inputs, members=members)
+
+
 def written(write) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, f"seed{SUFFIX}")
@@ -51,6 +56,7 @@ def written(write) -> bytes:
 
 SEEDS = [written(lambda path, m=m: m.save(path)) for m in models()]
 SEEDS.append(written(models()[0].network.save))
+SEEDS.append(written(_ensemble().save))
 
 
 def use(net: fs.Network) -> np.ndarray:
