@@ -41,14 +41,14 @@ PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
     "PIL": "cifar10", "cuda": "cuda13", "numba_cuda": "cuda13", "scipy": "paper",
-    "sklearn": "sklearn", "joblib": "sklearn",
+    "sklearn": "sklearn", "joblib": "sklearn", "duckdb": "tables", "narwhals": "tables",
 }  # fmt: skip
 # Imported on first use.
 IN_FUNCTIONS = {"rich", "platformdirs", "requests", "urllib3", "tomli_w", *OPTIONAL}
 NOT_LOADED = {
     "click", "rich", "requests", "urllib3", "tomli_w", "torch", "sklearn", "matplotlib",
     "joblib", "pandas", "filelock", "numba.cuda", "fastsnn.cli", "fastsnn.estimators", "optuna",
-    "distributed", "rdkit", "PIL",
+    "distributed", "rdkit", "PIL", "duckdb",
 }  # fmt: skip
 
 
