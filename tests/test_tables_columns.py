@@ -134,11 +134,13 @@ def test_mixed_values():
     found = Columns.of({
         "text": ["x", 1, 1.0, 2.5, True, NAN, None], "numbers": [1, 2.5, True, None, NAN, 0, 0],
         "flags": [True, NAN, False, None, True, True, True],
+        "days": [dt.date(2020, 1, 2), "x", dt.datetime(2020, 1, 2, 3, tzinfo=EAST), *"abcd"],
     })  # fmt: skip
     assert_equal(found, {
         "text": text("x", "1", "1", "2.5", "true", None, None),
         "numbers": np.array([1, 2.5, 1, NAN, NAN, 0, 0]),
         "flags": text("true", None, "false", None, "true", "true", "true"),
+        "days": text("2020-01-02", "x", "2020-01-02 01:00:00", *"abcd"),
     })  # fmt: skip
 
 
@@ -197,7 +199,12 @@ REFUSED = {
     "bytes": ({"a": [b"x"]}, TypeError, f"x, column 'a', row 0: {ODD}, got b'x'"),
     "complex": ({"a": np.array([1j])}, TypeError, f"x, column 'a': {ODD}, got complex128"),
     "matrix": ({"a": np.ones((2, 2))}, ValueError, "x, column 'a': one value per row is required"),
-    "date in text": ({"a": ["x", dt.date(2020, 1, 1)]}, TypeError, "column 'a', row 1: values of"),
+    "date among numbers": ({"a": [1, dt.date(2020, 1, 1)]}, TypeError, "row 1: values of one type"),
+    "duration": (
+        {"a": ["x", dt.timedelta(1)]},
+        TypeError,
+        "row 1: values of one type are required",
+    ),
     "huge": ({"a": [None, 10**400]}, ValueError, "column 'a', row 1: numbers within the range of"),
 }
 
@@ -240,5 +247,5 @@ def test_without_narwhals(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(RuntimeError) as caught:
         Columns.of(pandas.DataFrame({"a": [1]}))
-    assert "pip install 'fastsnn[tables]'" in str(caught.value)
+    assert "pip install '.[tables]'" in str(caught.value)
     assert Columns.of({"a": pandas.Series([1, 2])})["a"].tolist() == [1, 2]
