@@ -42,8 +42,10 @@ class Encoding:
         cls, categorical: Names, numeric: Names, date: Names, drop: Names, **more: Any
     ) -> Encoding:
         """Return the options. Names of columns are a list, or text in which commas divide them."""
-        names = {"categorical": categorical, "numeric": numeric, "date": date, "drop": drop}
-        return cls(**{option: names_of(given, option) for option, given in names.items()}, **more)
+        return cls(
+            names_of(categorical, "categorical"), names_of(numeric, "numeric"),
+            names_of(date, "date"), names_of(drop, "drop"), **more,
+        )  # fmt: skip
 
     def given(self) -> list[str]:
         """Return the names of the options that differ from their defaults."""
