@@ -343,10 +343,24 @@ def diagnose(
     show(values, True) if as_json else diagnose_show.show(found)
 
 
-@main.command(epilog=examples("fastsnn info --json"))
+@main.command(epilog=examples("fastsnn info --json", "fastsnn info --model runs/digits-1"))
+@click.option(
+    "--model", "model_file", metavar="FILE|DIR",
+    help="Describe this model file (model.safetensors) or run folder instead of the machine.",
+)  # fmt: skip
 @json_option
-def info(as_json: bool) -> None:
-    """Show versions, processor, threads, GPU and cache folders."""
+def info(model_file: str | None, as_json: bool) -> None:
+    """Show versions, processor, threads, GPU and cache folders; or describe a model.
+
+    With --model: task, layers, names, the figures of the best epoch, and for tables how each column
+    is encoded.
+    """
+    if model_file is not None:
+        from fastsnn.runs import modelinfo
+
+        found = modelinfo.describe(model_file)
+        show(found if as_json else modelinfo.table(found), as_json)
+        return
     from fastsnn.info import info as collect
 
     show(collect(), as_json)

@@ -87,6 +87,20 @@ class Boolean:
         if self.gaps:
             out[:, 1] = gaps
 
+    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
+        """Write the features of one plain value; see `Numeric.encode_plain`."""
+        if value is None:
+            row[start] = float(self.usual)
+            if self.gaps:
+                row[start + 1] = 1.0
+        elif type(value) is bool:
+            row[start] = float(value)
+        elif type(value) is str and value in TRUTH:
+            row[start] = TRUTH[value]
+        else:
+            return False
+        return True
+
     def describe(self) -> str:
         """Return what was learned, for a person."""
         usual = "true" if self.usual else "false"

@@ -49,12 +49,14 @@ def count(values: np.ndarray) -> Counter[str | None]:
     return found
 
 
-def _canonical(name: str | None) -> str | None:
-    """Return the canonical name of a number; anything else unchanged."""
-    value = None if name is None else cells.number(name)
-    return (
-        name if name is None or value is None or abs(value) == np.inf else cells.number_name(name)
-    )
+def _clean(name: str | None, numbers: bool) -> str | None:
+    """Return a name without outer spaces; None for a missing value, with `numbers` the canonical
+    name of a number.
+    """
+    if name is None or cells.is_missing(name):
+        return None
+    name = name.strip()
+    return cells.number_name(name) if numbers and cells.is_finite(name) else name
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,18 @@ class Categorical:
         most: maximum features without that of missing values; least: minimum rows of a category
         with a feature of its own. Among equally frequent categories, the first by name stay.
         """
-        numbers = all(n is None or (cells.is_finite(n) and not cells.is_code(n)) for n in counts)
-        if numbers:
-            merged: Counter[str | None] = Counter()
-            for spelling, rows in counts.items():
-                merged[_canonical(spelling)] += rows
-            counts = merged
-        present = {n: rows for n, rows in counts.items() if n is not None}
+        names = [n for n in counts if n is not None and not cells.is_missing(n)]
+        numbers = all(cells.is_finite(n) and not cells.is_code(n) for n in names)
+        merged: Counter[str | None] = Counter()
+        for spelling, rows in counts.items():
+            merged[_clean(spelling, numbers)] += rows
+        present = {n: rows for n, rows in merged.items() if n is not None}
         order = sorted(present, key=lambda n: (-present[n], cells.class_order(n)))
         kept = [n for n in order if present[n] >= least]
         if len(kept) > most or (len(kept) == most and len(kept) < len(order)):
             kept = kept[: most - 1]
         kept.sort(key=cells.class_order)
-        return cls(name, tuple(kept), len(order) - len(kept), None in counts, numbers)
+        return cls(name, tuple(kept), len(order) - len(kept), None in merged, numbers)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -131,9 +132,8 @@ class Categorical:
         """Write the features of n values to `out`, float64 (n, len(features))."""
         names, index = names_of(values)
         codes = np.fromiter(map(self._code.get, names, repeat(self._unknown)), np.intp, len(names))
-        if self.numbers:
-            for i in np.flatnonzero(codes == self._unknown).tolist():
-                codes[i] = self._code.get(_canonical(names[i]), self._unknown)
+        for i in np.flatnonzero(codes == self._unknown).tolist():  # other spellings
+            codes[i] = self._code.get(_clean(names[i], self.numbers), self._unknown)
         if index is not None:
             codes = codes[index.ravel()]
         out[...] = 0
@@ -142,6 +142,17 @@ class Categorical:
             out[rows, codes[rows]] = 1
         else:
             out[np.arange(len(codes)), codes] = 1
+
+    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
+        """Write the features of one plain value; see `Numeric.encode_plain`."""
+        if value is not None and type(value) is not str:
+            return False
+        code = self._code.get(value)
+        if code is None:
+            code = self._code.get(_clean(value, self.numbers), self._unknown)
+        if code != NOWHERE:
+            row[start + code] = 1.0
+        return True
 
     def describe(self) -> str:
         """Return what was learned, for a person."""

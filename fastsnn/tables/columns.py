@@ -127,11 +127,11 @@ def _of_dict(
 ) -> dict[str, np.ndarray]:
     frames.require_names(list(table), where)
     names = list(table) if only is None else [name for name in only if name in table]
-    if names and all(_is_single(table[name]) for name in names):
+    if names and all(is_single(table[name]) for name in names):
         return _of_rows([table], where, only)
     arrays: dict[str, np.ndarray] = {}
     for name in names:
-        if _is_single(table[name]):
+        if is_single(table[name]):
             raise TypeError(
                 f"{where}, column {shown(name)}: a list or an array is required, as for the other "
                 f"columns, got {shown(table[name])}"
@@ -163,7 +163,7 @@ def _of_rows(
     return {name: of_list([row.get(name) for row in rows], Place(where, name)) for name in names}
 
 
-def _is_single(value: object) -> bool:
+def is_single(value: object) -> bool:
     """Return True for one value, False for a list, an array or a series."""
     return isinstance(value, str | bytes) or not hasattr(value, "__len__")
 

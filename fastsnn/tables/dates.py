@@ -157,6 +157,10 @@ class Date:
             for column, wave in enumerate((np.sin, np.cos), first + 2 * i):
                 out[:, column] = np.where(gaps, 0.0, wave(angle))
 
+    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
+        """Return False: no value is plain; see `Numeric.encode_plain`."""
+        return False
+
     def describe(self) -> str:
         """Return what was learned, for a person."""
         middle = str(np.datetime64(round(self.number.median * DAY), "us").astype("datetime64[s]"))

@@ -55,9 +55,14 @@ def infer(values: np.ndarray, place: Place) -> str:
     return "categorical"
 
 
+def is_empty(values: np.ndarray) -> bool:
+    """Return True if all values are missing."""
+    return bool(missing(values[:1])[0] and missing(values).all())
+
+
 def is_constant(values: np.ndarray) -> bool:
-    """Return True if all values are equal, and none or all are missing."""
-    return bool((values == values[0]).all() or missing(values).all())
+    """Return True if all values are equal, and none is missing."""
+    return bool((values == values[0]).all())
 
 
 def is_identifier(values: np.ndarray, kind: str) -> bool:

@@ -16,7 +16,6 @@ from fastsnn.tables.columns import Columns
 from fastsnn.tables.dates import Date, instants, require_pattern
 from fastsnn.tables.numeric import Numeric, numbers
 from fastsnn.tables.place import Place
-from fastsnn.tables.values import missing
 
 Encoder = Numeric | Boolean | Categorical | Date
 SCALING = ("standard", "robust")
@@ -121,7 +120,7 @@ def learn(
             continue
         values = values if rows is None else values[rows]
         place = Place("recipe", name, columns.lines, rows)
-        if missing(values).all():
+        if kinds.is_empty(values):
             notes.add(EMPTY, name)
         elif kinds.is_constant(values):
             notes.add(CONSTANT, name)

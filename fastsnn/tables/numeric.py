@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastsnn.tables import cells, entries
 from fastsnn.tables.place import Place
 from fastsnn.tables.values import distinct, missing
 
+BEYOND = 1e100  # its square is within float64, and z / sqrt(1 + (z / CLIP)^2) is CLIP
 CLIP = 3.0  # bound of the smooth clipping: x / sqrt(1 + (x / CLIP)^2)
 
 
@@ -107,9 +109,29 @@ class Numeric:
         elif not np.isfinite(x).all():
             x[np.isnan(values)] = self.median
         if self.scale is not None:
-            with np.errstate(over="ignore"):  # z / hypot(1, z / 3) is then within rounding of 3
-                z = np.clip((x - self.median) / self.scale, -1e300, 1e300)
-            x[...] = z / np.hypot(1.0, z / CLIP)
+            with np.errstate(over="ignore"):
+                z = np.clip((x - self.median) / self.scale, -BEYOND, BEYOND)
+            x[...] = z / np.sqrt(1.0 + (z / CLIP) * (z / CLIP))
+
+    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
+        """Write the features of one plain value to row[start:], which is 0, with the bits of
+        `encode`. Return False, and write nothing, if the value needs `encode`.
+        """
+        if value is None:
+            x = self.median
+            if self.gaps:
+                row[start + 1] = 1.0
+        elif type(value) is float or type(value) is int:
+            if not -BEYOND < value < BEYOND:
+                return False
+            x = float(value)
+        else:
+            return False
+        if self.scale is not None:
+            z = min(max((x - self.median) / self.scale, -BEYOND), BEYOND)
+            x = z / sqrt(1.0 + (z / CLIP) * (z / CLIP))
+        row[start] = x
+        return True
 
     def describe(self) -> str:
         """Return what was learned, for a person."""

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastsnn.checks.scalars import listed, shown
-from fastsnn.tables import learn
+from fastsnn.tables import encode, learn
 from fastsnn.tables.columns import Columns, names_of
-from fastsnn.tables.place import Place
-
-BLOCK = 4096  # rows encoded at a time, so that their features stay in the cache
 
 
 @dataclass(frozen=True)
@@ -187,6 +184,9 @@ class Recipe:
         TypeError, ValueError
             If a column is missing, or a value does not have the kind of its column, with its place.
         """
+        single = encode.features_of_one(table, self._parts, len(self._features), where)
+        if single is not None:
+            return single
         columns = Columns.of(table, where, self.column_names)
         for name in self.column_names:
             if name not in columns.arrays:
@@ -194,16 +194,9 @@ class Recipe:
                     f"{where}: the column {shown(name)} is required, the table has "
                     f"{listed(names_of(table)) or 'no columns'}; name its columns as in training"
                 )
-        n = columns.n_rows
-        if not n:
+        if not columns.n_rows:
             raise ValueError(f"{where}: at least one row is required, got none")
-        out = np.empty((n, len(self._features)))
-        for start in range(0, n, BLOCK):
-            rows = slice(start, start + BLOCK)
-            for encoder, part in self._parts:
-                place = Place(where, encoder.name, columns.lines, None, start)
-                encoder.encode(columns.arrays[encoder.name][rows], out[rows, part], place)
-        return out
+        return encode.features_of(columns, self._parts, len(self._features), where)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description for JSON."""

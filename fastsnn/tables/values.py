@@ -9,7 +9,7 @@ integers                  int64, or uint64 for unsigned ones and those of 2^63 a
 floats, decimals          float64; a missing value is NaN
 text                      object; without outer spaces; empty text and words such as "NA"
                           (`cells.MISSING`) are None
-text with numbers, bools  object; 1 and 1.0 become "1", True becomes "true"
+text with other values    object; 1 and 1.0 become "1", True becomes "true", dates ISO text
 dates, times of a date    datetime64[us], converted to UTC if they have a time zone
 durations                 float64, in seconds
 missing values only       float64, all NaN
@@ -104,7 +104,7 @@ def of_list(values: Sequence[Any], place: Place) -> np.ndarray:
         return _array([None if v is None else _utc(v) for v in values], "datetime64[us]")
     if kinds == {"duration"}:
         return _array(values, "timedelta64[us]") / SECOND
-    if "date" in kinds or "duration" in kinds:
+    if ("date" in kinds and "text" not in kinds) or "duration" in kinds:
         row = next(i for i, v in enumerate(values) if _kind(type(v)) in ("date", "duration"))
         raise TypeError(
             f"{place.at(row)}: values of one type are required, got {shown(values[row])} among "
@@ -181,9 +181,13 @@ def _null(value: Any) -> Any:
 
 
 def _word(value: Any) -> str | None:
-    """Return text for a value in a column with text: canonical numbers, "true" and "false"."""
+    """Return text for a value in a column with text: canonical numbers, "true" and "false", dates
+    in ISO format.
+    """
     if value is None or isinstance(value, str):
         return value
+    if _kind(type(value)) == "date":
+        return str(_utc(value)).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00")
     if isinstance(value, bool | np.bool):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
