@@ -327,10 +327,17 @@ def diagnose(
 
 
 @main.command(epilog=examples("fastsnn info --json", "fastsnn info --model runs/digits-1"))
-@click.option("--model", "model_file", metavar="FILE|DIR", help="Describe this model or run.")
+@click.option(
+    "--model", "model_file", metavar="FILE|DIR",
+    help="Describe this model file (model.safetensors) or run folder instead of the machine.",
+)  # fmt: skip
 @json_option
 def info(model_file: str | None, as_json: bool) -> None:
-    """Show versions, processor, threads, GPU and cache folders; or describe a model."""
+    """Show versions, processor, threads, GPU and cache folders; or describe a model.
+
+    With --model: task, layers, names, the metrics of the best epoch, and for tables how each column
+    is encoded.
+    """
     from fastsnn.runs.modelinfo import about
 
     show(about(model_file, as_json), as_json)

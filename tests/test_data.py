@@ -136,7 +136,7 @@ def test_load_uses_the_parts_of_an_npz_file(tmp_path, rng):
     "data, arguments, parts",
     [
         ("minst", {}, ("digits, mnist", ".csv, .tsv, .txt, .data", "'minst'")),
-        ("data.json", {}, ("'data.json'",)),
+        ("data.xml", {}, ("'data.xml'",)),
         (
             "digits",
             {"header": True},
@@ -183,10 +183,11 @@ def test_import_is_light():
     code = (
         "import sys, types; p = types.ModuleType('fastsnn'); p.__path__ = ['fastsnn'];"
         "sys.modules['fastsnn'] = p; import fastsnn.data; fastsnn.data.load('digits');"
-        "names = ('requests', 'click', 'rich', 'numba', 'sklearn');"
+        "names = ('requests', 'click', 'rich', 'numba', 'sklearn', 'duckdb');"
         "own = [m for m in sys.modules if m.startswith('fastsnn.')];"
+        "folders = ('fastsnn.data', 'fastsnn.tables');"
         "print([m for m in names if m in sys.modules],"
-        "      sorted(m for m in own if not m.startswith('fastsnn.data') and m.count('.') > 1))"
+        "      sorted(m for m in own if not m.startswith(folders) and m.count('.') > 1))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     loaded = ["fastsnn.checks.arrays", "fastsnn.checks.scalars", "fastsnn.engine.byterows"]

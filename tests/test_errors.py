@@ -7,6 +7,7 @@ from data_files import write_file
 
 from fastsnn.optimizers import OPTIMIZERS
 from fastsnn.schedules import SCHEDULES
+from fastsnn.tables import reader
 
 ROWS = "".join(f"{i / 7:.3f},{-i},{'yes' if i % 2 else 'no'}\n" for i in range(40))
 CSV = "a,b,kind\n" + ROWS
@@ -106,10 +107,8 @@ TRAIN = {
     "target of digits": ("--data digits --target x", "its target and task"),
     "unknown target": ("--data good.csv --target colour", "got 'colour'; the file has the columns"),
     "ragged": ("--data ragged.csv", "line 42: must have 3 columns like the first line, has 2"),
-    "text": ("--data text.csv", "line 42, column 'b': must be a finite number, got 'two'"),
-    "nan": ("--data nan.csv", "line 42, column 'b': must be a finite number, got 'nan'"),
+    "text": ("--data text.csv", "line 42, column 'b': a number is required, as in most rows, got"),
     "infinite": ("--data infinite.csv", "line 42, column 'a'"),
-    "no class": ("--data no_class.csv", "line 42, column 'kind': every row needs a class"),
     "no rows": ("--data header.csv", "at least one row of data, has a header only"),
     "empty": ("--data empty.csv", "is empty"),
     "one class": ("--data one_class.csv", "at least two classes, every row has 'no'"),
@@ -125,6 +124,11 @@ TRAIN = {
     "npz target": ("--data good.npz --target 0", "leave the target out"),
     "out is a file": ("--out good.csv/run", "could not be created (Not a directory)"),
     "diverged": ("--learning-rate 1e9", "training diverged in step"),
+}
+WITHOUT_DUCKDB = {
+    "nan": ("--data nan.csv", "line 42, column 'b': must be a finite number, got 'nan'"),
+    "no class": ("--data no_class.csv", "line 42, column 'kind': every row needs a class"),
+    "text": ("--data text.csv", "line 42, column 'b': must be a finite number, got 'two'"),
 }
 USE = {
     "no model": ("evaluate --model nix --data digits", "nix: no such file"),
@@ -171,6 +175,15 @@ def test_train(words, message, folder, monkeypatch):
     before = sorted(folder.rglob("*"))
     assert_one_line(call("train", *SMALL, *words.split()), 1, message)
     assert [path for path in sorted(folder.rglob("*")) if path.name != "runs"] == before
+
+
+@pytest.mark.parametrize("words, message", WITHOUT_DUCKDB.values(), ids=WITHOUT_DUCKDB.keys())
+def test_train_without_duckdb(words, message, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(reader, "installed", lambda: False)
+    result = call("train", *SMALL, *words.split())
+    assert_one_line(result, 1, message)
+    assert f"; or to encode such cells: {reader.INSTALL}" in result.stderr
 
 
 @pytest.mark.parametrize("words, message", USE.values(), ids=USE.keys())

@@ -31,7 +31,8 @@ AGREED = {
 
 KERNELS_MAY_IMPORT = {"numpy", "numba", "llvmlite", "platformdirs", "filelock"}
 PACKAGE_MAY_IMPORT = {"numpy", "numba", "llvmlite", "safetensors"}
-COMMAND_LINE = {"paper/command.py", "runs/datasets.py", "runs/options.py"}  # the files of the package that import click
+# The files of the package that import click.
+COMMAND_LINE = {"paper/command.py", "runs/datasets.py", "runs/options.py"}
 # Loaded by `fastsnn.__getattr__` at the first use of an estimator, so it may import these on top.
 ESTIMATORS_MAY_IMPORT = {"sklearn", "joblib"}  # scikit-learn depends on joblib
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}

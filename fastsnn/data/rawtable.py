@@ -42,8 +42,10 @@ class Encoding:
         cls, categorical: Names, numeric: Names, date: Names, drop: Names, **more: Any
     ) -> Encoding:
         """Return the options. Names of columns are a list, or text in which commas divide them."""
-        names = {"categorical": categorical, "numeric": numeric, "date": date, "drop": drop}
-        return cls(**{option: names_of(given, option) for option, given in names.items()}, **more)
+        return cls(
+            names_of(categorical, "categorical"), names_of(numeric, "numeric"),
+            names_of(date, "date"), names_of(drop, "drop"), **more,
+        )  # fmt: skip
 
     def given(self) -> list[str]:
         """Return the names of the options that differ from their defaults."""
@@ -129,7 +131,8 @@ def read_raw(
     targets = target_columns(path, target, file.names if file.header else None, width)
     names = file.names if file.header else None
     features = feature_columns(path, names, width, targets, None)
-    arrays, patterns, words = _infer(path, file, features, encoding)
+    numbers = targets if task != "classification" else []
+    arrays, patterns, words = _infer(path, file, features, numbers, encoding)
     columns = Columns(arrays, file.lines)
     table = _labelled(path, file, columns, targets, task, class_names, patterns, words)
     if not reader.installed():
@@ -209,9 +212,12 @@ def _read(
 
 
 def _infer(
-    path: Path, file: _File, features: Sequence[int], encoding: Encoding
+    path: Path, file: _File, features: Sequence[int], targets: Sequence[int], encoding: Encoding
 ) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
-    """Return (columns, formats of dates, words about both)."""
+    """Return (columns, formats of dates, words about both) of the features.
+
+    targets: columns of targets whose decimal points must be those of the features.
+    """
     forced = {
         name: kind
         for kind in ("categorical", "numeric", "date", "drop")
@@ -232,7 +238,12 @@ def _infer(
             if forced.get(name) == "date" and found[name].date is None:
                 found[name] = convert(values, "date", where)
         arrays[name] = found[name].values
-    _require_one_point(path, found)
+    of_targets = {
+        file.names[i]: infer(file.arrays[i], _where(path, file, i))
+        for i in targets
+        if file.arrays[i].dtype.kind == "O"
+    }
+    _require_one_point(path, found | of_targets)
     patterns = {name: typed.date for name, typed in found.items() if typed.date is not None}
     return arrays, patterns, _words(found)
 

@@ -139,8 +139,8 @@ class Standardizer:
         if len(x if rows is None else rows) == 0:
             raise ValueError("standardize: needs at least one row, got 0")
         if per == "all" and x.dtype == np.uint8:
-            mean, scale = _moments_of_bytes(x, rows)
-            return cls(_filled(features, mean, dtype), _filled(features, scale, dtype))
+            total = _moments_of_bytes(x, rows)
+            return cls(_filled(features, total[0], dtype), _filled(features, total[1], dtype))
         axis = 0 if per == "feature" else None
         rounded = np.float32 if dtype == np.float32 and x.dtype != np.uint8 else None
         # Sum the differences from the first row or value: for a constant column they are exactly 0.

@@ -151,6 +151,8 @@ def _numbers(cells: Cells, where: Where, comma: bool = False) -> np.ndarray:
 def _require_commas(cells: Cells, values: Sequence[str], where: Where) -> None:
     """Raise ValueError unless the commas of numbers are decimal commas beyond doubt."""
     wrong = [c for c in values if not _COMMA.fullmatch(c)]
+    if any("." in c and "," not in c for c in wrong):  # a decimal point is used elsewhere
+        wrong = [c for c in values if "," in c]
     if not wrong and all(_THOUSANDS.fullmatch(c) for c in values if "," in c):
         wrong = [c for c in values if "," in c]
     if wrong:
