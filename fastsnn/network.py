@@ -31,7 +31,8 @@ class Network:
     layers : sequence of layers
         Layers of `fastsnn.layers`. The first and the last must be a `Dense`; the last returns the
         raw outputs. Each other Dense may be followed by an activation, a normalization (before or
-        after the activation) and a dropout.
+        after the activation) and a dropout. After the first of these groups, a `Highway` or
+        `Residual` may take the place of a group.
     input_size : int >= 1
         Number of features of a row.
     seed : int in [0, 2**64)

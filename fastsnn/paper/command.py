@@ -132,6 +132,7 @@ def shared(command: Decorated) -> Decorated:
 def methods_option(
     known: Sequence[str], default: Sequence[str] | None = None
 ) -> Callable[[Decorated], Decorated]:
+    """Return the option --methods. default: None selects all known ones."""
     return click.option(
         "--methods", default=",".join(default or known), callback=listed(known),
         show_default=", ".join(default) if default else "all",
@@ -146,6 +147,7 @@ dry_option = click.option(
 
 
 def references_option(names: str) -> Callable[[Decorated], Decorated]:
+    """Return the option --references. names: the classifiers, for the help text."""
     return click.option(
         "--references", "with_references", is_flag=True, show_default="off",
         help=f"Also train the paper's reference classifiers with scikit-learn: {names}.",
@@ -161,6 +163,7 @@ def layers_option(default: dict[str, Sequence[int]], more: str) -> Callable[[Dec
 
 
 def epochs_option(default: dict[str, int]) -> Callable[[Decorated], Decorated]:
+    """Return the option --epochs. default: numbers by budget."""
     return click.option(
         "--epochs", type=Whole(min=1), metavar="N", help="Number of epochs of each training run.",
         show_default=by_budget({budget: (epochs,) for budget, epochs in default.items()}),

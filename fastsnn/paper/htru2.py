@@ -54,6 +54,7 @@ def trial(folds: Folds, grid: Grid, protocol: ModelSelection) -> TrialFunction:
 
 
 def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
+    """Return the study: the configurations are selected by the validation AUC. more: arguments of `Study`."""
     protocol = ModelSelection(epochs=grid.epochs, metric="auc")
     training, validation, _ = folds.rows(1)
 

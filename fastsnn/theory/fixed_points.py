@@ -55,9 +55,10 @@ def fixed_point(
 
     Raises
     ------
-    ValueError
-        If the variance collapses to 0 or grows without bound, or if the fixed point found is not
-        attracting (its Jacobian has an absolute eigenvalue of 1 or more).
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range. ValueError, too, if the variance
+        collapses to 0 or grows without bound, or if the fixed point found is not attracting (its
+        Jacobian has an absolute eigenvalue of 1 or more).
 
     Examples
     --------
