@@ -353,7 +353,7 @@ class Residual(Layer):
     Parameters
     ----------
     layers : list or tuple of layers
-        The layers of F, without another Residual.
+        The layers of F, without another Residual. `Network` raises ValueError for another order.
     """
 
     layers: Sequence["Layer"]

@@ -98,7 +98,7 @@ class Network:
 
     @property
     def parameters(self) -> np.ndarray:
-        """All tensors in one flat float32 array, read-only.
+        """All tensors in one flat float32 array (n,), read-only, padding between them included.
 
         To write them, use `load_state_dict`; or ``buffer.snapshot()``, which returns a copy, and
         ``buffer.restore(copy)``.

@@ -96,7 +96,7 @@ class Constant(Schedule):
 @dataclass(frozen=True)
 class StepDecay(Schedule):
     """Step decay: multiplication by `gamma` at equal intervals. PyTorch's StepLR, with `every` as a
-    fraction of the training instead of a number of steps::
+    fraction of the training run instead of a number of steps::
 
         factor = gamma ** floor(step / (every * n_steps))
 

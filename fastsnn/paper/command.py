@@ -117,7 +117,7 @@ def shared(seeds_default: str = "1") -> Callable[[Decorated], Decorated]:
         click.option("--resume", is_flag=True, show_default="off",
                      help="Continue: keep the finished training runs in --work, run the others."),
         click.option("--seeds", callback=seeds, metavar="N|N,N,...", show_default=seeds_default,
-                     help="Number of repeats (seeds 0, 1, ...), or a list of seeds (7, for seed 7 "
+                     help="Number of repeats (seeds 0, 1, ...), or a list of seeds (\"7,\": seed 7 "
                      "alone)."),
         click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
                      help="Size of the experiment. full: the paper's hyperparameters and epochs; "
