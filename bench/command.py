@@ -350,7 +350,7 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 )  # fmt: skip
 @click.option(
     "--learning-rate", type=Number(min=0), show_default="0.05 for sgd, 0.0003 for adam",
-    metavar="X", help="Learning rate.",
+    metavar="X", help="Learning rate of the compared steps.",
 )  # fmt: skip
 @click.option(
     "--threads", type=Whole(min=1), show_default="all processors", metavar="N",

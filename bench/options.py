@@ -40,7 +40,7 @@ def cases_option(default):
 
 def against_option(known):
     """Return the option --against for some libraries. known: name -> description."""
-    listed = ", ".join(f"{name}: {words}" for name, words in known.items())
+    listed = "; ".join(f"{name}: {words}" for name, words in known.items())
     return click.option(
         "--against", default="", show_default="none", metavar="NAME,NAME,...",
         help=f"Other libraries to benchmark. {listed}.",

@@ -30,7 +30,8 @@ class Rows(NamedTuple):
 
 
 def checked(network: Network, loss: Loss, x: object, y: object, copy: Copy = np.array) -> Rows:
-    """Check x and y. Raises TypeError or ValueError with the place of the first fault.
+    """Return x (n, features) and y as `Rows`, after all checks. Raises TypeError or ValueError with
+    the place of the first fault.
 
     Labels are copied by `copy`: kernels use classes as indices, so nothing may change them after
     the check.
@@ -65,7 +66,7 @@ def weights_of(
 
 
 def require_enough(network: Network, rows: int) -> None:
-    """Raise ValueError if a batch is too small for batch normalization."""
+    """Raise ValueError if a batch has 1 row and the network has batch normalization."""
     if rows < 2 and network.couples_rows:
         raise ValueError(
             f"batch normalization: at least 2 rows are required in a batch, got {rows}; "

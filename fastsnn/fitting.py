@@ -53,6 +53,7 @@ class Callback:
         Parameters
         ----------
         trainer : Trainer
+            The trainer that runs `fit`.
         epochs : int
             Number of the last epoch, earlier epochs of a resumed training run included.
         batches : int
@@ -68,6 +69,7 @@ class Callback:
         Parameters
         ----------
         trainer : Trainer
+            The trainer that runs `fit`.
         samples : int
             Rows of the mini-batch.
         loss : float
@@ -80,6 +82,7 @@ class Callback:
         Parameters
         ----------
         trainer : Trainer
+            The trainer that runs `fit`.
         history : list of dict
             Records of all epochs so far, see `Trainer.fit`; ``history[-1]`` is this epoch's.
 
@@ -96,6 +99,7 @@ class Callback:
         Parameters
         ----------
         trainer : Trainer
+            The trainer that runs `fit`.
         history : list of dict
             Records of all epochs, see `Trainer.fit`.
         """

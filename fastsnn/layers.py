@@ -327,7 +327,7 @@ class Highway(Layer):
     init : {"lecun_normal", "he_normal", "glorot_uniform"}
         Distribution of the initial w and u, see `Dense`.
     gate_bias : float
-        Initial value of c. Below 0 the layer starts close to the identity.
+        Initial value of c, finite in float32. Below 0 the layer starts close to the identity.
     """
 
     init: str = "he_normal"
@@ -353,7 +353,7 @@ class Residual(Layer):
     Parameters
     ----------
     layers : list or tuple of layers
-        The layers of F, without another Residual.
+        The layers of F, without another Residual. `Network` raises ValueError for another order.
     """
 
     layers: Sequence["Layer"]

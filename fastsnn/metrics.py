@@ -29,16 +29,17 @@ class Metric:
 
     Parameters
     ----------
-    name : word of the command line, and key of records and results.
-    task : "classification", "multitask" or "regression".
-    larger_is_better : True if the metric is maximized.
-    function : function that returns a float. classification: of (y, z, weight), with the classes
-        (n,) int and the raw outputs (n, classes), whose softmax is the probabilities. multitask:
-        the same in `_over_tasks`. regression: of (error, spread, weight), with prediction minus
-        target and target minus mean of its column, both (n, targets) in the units of the data.
-    each_epoch : True if the records of all epochs have it; other metrics only if monitored.
-    undefined : reason why the value is NaN.
-    parameter : keyword argument of `function` in (0, 1), which follows the name: "pinball:0.9".
+    name : str. Word of the command line, and key of records and results.
+    task : {"classification", "multitask", "regression"}
+    larger_is_better : bool. True if the metric is maximized.
+    function : callable that returns a float. The last argument is the weight (n,) of the rows, or
+        None. classification: ``function(y, z, weight)``, classes (n,) int and raw outputs (n,
+        classes). multitask: the same, labels (n, tasks) of 0, 1 and NaN and raw outputs (n, tasks).
+        regression: ``function(error, spread, weight)``, prediction minus target and target minus
+        mean of its column, both (n, targets) in the units of the data.
+    each_epoch : bool. True if the records of all epochs have it; others have it only if monitored.
+    undefined : str. Reason why the value is NaN.
+    parameter : str, optional. Keyword argument of `function` in (0, 1): q of "pinball:0.9".
     """
 
     name: str

@@ -31,7 +31,8 @@ class Network:
     layers : sequence of layers
         Layers of `fastsnn.layers`. The first and the last must be a `Dense`; the last returns the
         raw outputs. Each other Dense may be followed by an activation, a normalization (before or
-        after the activation) and a dropout.
+        after the activation) and a dropout. After the first of these groups, a `Highway` or
+        `Residual` may take the place of a group.
     input_size : int >= 1
         Number of features of a row.
     seed : int in [0, 2**64)
@@ -97,7 +98,7 @@ class Network:
 
     @property
     def parameters(self) -> np.ndarray:
-        """All tensors in one flat float32 array, read-only.
+        """All tensors in one flat float32 array (n,), read-only, padding between them included.
 
         To write them, use `load_state_dict`; or ``buffer.snapshot()``, which returns a copy, and
         ``buffer.restore(copy)``.

@@ -96,7 +96,7 @@ class Constant(Schedule):
 @dataclass(frozen=True)
 class StepDecay(Schedule):
     """Step decay: multiplication by `gamma` at equal intervals. PyTorch's StepLR, with `every` as a
-    fraction of the training instead of a number of steps::
+    fraction of the training run instead of a number of steps::
 
         factor = gamma ** floor(step / (every * n_steps))
 
@@ -119,7 +119,7 @@ class StepDecay(Schedule):
     [1.0, 1.0, 0.1, 0.1]
     """
 
-    summary: ClassVar[str] = "a tenth after each third"
+    summary: ClassVar[str] = "times 0.1 after each third of the run"
 
     every: float = 1 / 3
     gamma: float = 0.1
@@ -222,7 +222,7 @@ class ReduceOnPlateau(Schedule):
     """
 
     open_ended: ClassVar[bool] = True
-    summary: ClassVar[str] = "halved when the validation loss stops improving"
+    summary: ClassVar[str] = "halved after 5 epochs without a lower validation loss"
 
     monitor: str = "validation_loss"
     patience: int = 5

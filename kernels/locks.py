@@ -30,8 +30,8 @@ _forking = threading.local()
 
 
 class Lock:
-    """A reentrant lock, used in `with`. It is free in a forked child, unless the thread that forked
-    holds it.
+    """A reentrant lock (`threading.RLock`) for `with` statements. In a forked child it is free,
+    unless the thread that called fork holds it; that thread then holds it in the child, too.
     """
 
     def __init__(self):

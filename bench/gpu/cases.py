@@ -16,7 +16,7 @@ PEERS = {
     "torch-whole-graph-compile": "the same after torch.compile",
     "torch-graphs": "torch.compile with CUDA graphs (mode reduce-overhead)",
     "torch-compile": "torch.compile (mode default)",
-    "torch": "eager",
+    "torch": "PyTorch (eager)",
 }
 COMPILED = {"torch-whole-graph-compile", "torch-graphs", "torch-compile"}
 

@@ -82,7 +82,7 @@ class Dataset:
     target_names : tuple of str or None
         Name of each target or task; None if the data have no names.
     inputs : Standardizer
-        Standardization of x in every part, fitted on the training rows only.
+        Standardization of x in every part, fitted on the training rows only, or as given to `load`.
     targets : Standardizer or None
         Standardization of y in every part, fitted on the training rows only; None unless the task
         is regression. ``targets.inverse_transform(predictions)`` is in the units of the file.
@@ -91,6 +91,7 @@ class Dataset:
         data.
     found : str or None
         Properties detected in a user's file: header, delimiter, task and the reason for the task.
+        None for a named data set.
     recipe : fastsnn.tables.Recipe or None
         Encoding of the columns of the table as features, learned from the training rows; None if
         the features are the columns.

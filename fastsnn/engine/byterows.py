@@ -17,7 +17,8 @@ class Inputs(Protocol):
 
     def transform(
         self, x: np.ndarray, out: np.ndarray | None = None, rows: np.ndarray | None = None
-    ) -> np.ndarray: ...
+    ) -> np.ndarray:
+        """Return the features, float32, of the given rows of uint8 x, in `out` if it is given."""
 
 
 class ByteRows:

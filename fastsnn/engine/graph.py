@@ -50,10 +50,12 @@ class Node:
 
     @property
     def weight(self) -> str:
+        """Name of the weights (fan_out, fan_in), such as "3.weight"."""
         return f"{self.name}.weight"
 
     @property
     def bias(self) -> str:
+        """Name of the biases (fan_out,), such as "3.bias"."""
         return f"{self.name}.bias"
 
     @property

@@ -106,9 +106,9 @@ def seeds(ctx: click.Context, option: click.Parameter, text: str | None) -> tupl
     return tuple(range(int(words[0])))
 
 
-def shared(command: Decorated) -> Decorated:
-    """Add the options that all experiments have."""
-    for option in (
+def shared(seeds_default: str = "1") -> Callable[[Decorated], Decorated]:
+    """Return the decorator that adds the options of all experiments."""
+    options = (
         json_option,
         click.option("--work", metavar="DIR", show_default=WORK,
                      help="Folder of finished training runs, which --resume reads."),
@@ -116,26 +116,32 @@ def shared(command: Decorated) -> Decorated:
                      "paper-results", help="Folder for results and plots."),
         click.option("--resume", is_flag=True, show_default="off",
                      help="Continue: keep the finished training runs in --work, run the others."),
-        click.option("--seeds", callback=seeds, metavar="N|N,N,...",
-                     show_default="1; tox21: 1, 3, 5 for --budget tiny, small, full",
-                     help="Number of repeats (seeds 0, 1, ...), or a list of seeds (7, for seed 7 "
+        click.option("--seeds", callback=seeds, metavar="N|N,N,...", show_default=seeds_default,
+                     help="Number of repeats (seeds 0, 1, ...), or a list of seeds (\"7,\": seed 7 "
                      "alone)."),
         click.option("--budget", type=OneOf(BUDGETS), default="small", show_default=True,
                      help="Size of the experiment. full: the paper's hyperparameters and epochs; "
                      "small, tiny: fewer, smaller and shorter training runs. Deviations from the "
                      "paper are printed."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    )  # fmt: skip
+
+    def decorate(command: Decorated) -> Decorated:
+        for option in options:
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def methods_option(
     known: Sequence[str], default: Sequence[str] | None = None
 ) -> Callable[[Decorated], Decorated]:
+    """Return the option --methods. default: None selects all known ones."""
     return click.option(
         "--methods", default=",".join(default or known), callback=listed(known),
         show_default=", ".join(default) if default else "all",
-        metavar="NAME,NAME,...", help=f"Methods to train: {', '.join(known)}.",
+        metavar="NAME,NAME,...", help=f"Methods to train: {', '.join(known)}. "
+        "`fastsnn train --help` describes them under --method.",
     )  # fmt: skip
 
 
@@ -146,6 +152,7 @@ dry_option = click.option(
 
 
 def references_option(names: str) -> Callable[[Decorated], Decorated]:
+    """Return the option --references. names: the classifiers, for the help text."""
     return click.option(
         "--references", "with_references", is_flag=True, show_default="off",
         help=f"Also train the paper's reference classifiers with scikit-learn: {names}.",
@@ -161,6 +168,7 @@ def layers_option(default: dict[str, Sequence[int]], more: str) -> Callable[[Dec
 
 
 def epochs_option(default: dict[str, int]) -> Callable[[Decorated], Decorated]:
+    """Return the option --epochs. default: numbers by budget."""
     return click.option(
         "--epochs", type=Whole(min=1), metavar="N", help="Number of epochs of each training run.",
         show_default=by_budget({budget: (epochs,) for budget, epochs in default.items()}),
@@ -208,7 +216,7 @@ def _fig1(data: str) -> click.Command:
     @layers_option({budget: layers for budget, (layers, _) in FIG1.items()}, "")
     @epochs_option({budget: epochs for budget, (_, epochs) in FIG1.items()})
     @dry_option
-    @shared
+    @shared()
     def command(
         methods: tuple[str, ...],
         layers: tuple[int, ...] | None,
@@ -250,7 +258,7 @@ of the six default networks (2 methods, 3 depths) takes about half an hour on 2 
 @references_option("random forest, SVM, naive Bayes")
 @dry_option
 @workers_option
-@shared
+@shared()
 def uci(
     methods: tuple[str, ...],
     sets: tuple[str, ...] | None,
@@ -277,7 +285,7 @@ def uci(
 @references_option("naive Bayes, SVM, decision tree")
 @dry_option
 @workers_option
-@shared
+@shared()
 def htru2(
     methods: tuple[str, ...], with_references: bool, dry: bool, as_json: bool, **options: Any
 ) -> None:
@@ -297,11 +305,11 @@ def htru2(
 @methods_option(METHODS)
 @layers_option(
     {budget: grid.layers for budget, grid in BY_NAME["tox21"].items()},
-    " (resnet: residual blocks), from those of the budget",
+    " (resnet: residual blocks), chosen from those of the budget",
 )
 @dry_option
 @workers_option
-@shared
+@shared(by_budget({budget: (grid.seeds,) for budget, grid in BY_NAME["tox21"].items()}))
 def tox21(
     methods: tuple[str, ...],
     layers: tuple[int, ...] | None,
@@ -329,7 +337,7 @@ def tox21(
 @epochs_option(TUTORIAL)
 @dry_option
 @workers_option
-@shared
+@shared()
 def tutorial_mnist(
     networks: tuple[str, ...], epochs: int | None, dry: bool, as_json: bool, **options: Any
 ) -> None:

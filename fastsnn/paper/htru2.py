@@ -54,6 +54,10 @@ def trial(folds: Folds, grid: Grid, protocol: ModelSelection) -> TrialFunction:
 
 
 def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
+    """Return the study, which selects by the validation AUC.
+
+    more: further arguments of `Study`.
+    """
     protocol = ModelSelection(epochs=grid.epochs, metric="auc")
     training, validation, _ = folds.rows(1)
 

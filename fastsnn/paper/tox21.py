@@ -62,6 +62,7 @@ def _by_depth(configurations: Iterable[dict[str, Any]]) -> dict[int, list[dict[s
 
 
 def trial(folds: Folds, grid: Grid, protocol: ModelSelection) -> TrialFunction:
+    """Return the trial function of the search; its options name method, depth and seed."""
     parts = folds.parts(FOLD)
     task = Task("sigmoid_cross_entropy", folds.y.shape[1], mean_auc)
 
@@ -73,6 +74,10 @@ def trial(folds: Folds, grid: Grid, protocol: ModelSelection) -> TrialFunction:
 
 
 def study(folds: Folds, grid: Grid, speed: Speed, **more: Any) -> Study:
+    """Return the study, which selects by the mean validation AUC.
+
+    more: further arguments of `Study`.
+    """
     protocol = ModelSelection(epochs=grid.epochs, metric="auc")
     training, validation, _ = folds.parts(FOLD)
 

@@ -97,6 +97,10 @@ def cost(grid: Grid, speed: Speed) -> Callable[[dict[str, Any]], float]:
 
 
 def study(grid: Grid, speed: Speed, **more: Any) -> Study:
+    """Return the study, which selects by the validation accuracy.
+
+    more: further arguments of `Study`.
+    """
     protocol = ModelSelection(epochs=grid.epochs)
     about = {
         "experiment": "uci", "rows_per_epoch": grid.rows_per_epoch, "batch": grid.batch,

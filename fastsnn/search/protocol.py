@@ -26,7 +26,7 @@ from fastsnn.trainer import Trainer
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """Criterion that selects the best epoch of a training and the best trial of a search.
+    """Criterion that selects the best epoch of a training run and the best trial of a search.
 
     Parameters
     ----------

@@ -48,7 +48,9 @@ class Trial:
 
     @classmethod
     def of(cls, record: Any) -> Trial:
-        """Return the trial of a `record`. Raises ValueError for any other object."""
+        """Return the trial of a JSON object that `record` returned. Raises ValueError for any other
+        object.
+        """
         if not isinstance(record, dict) or not REQUIRED <= record.keys() <= REQUIRED | {"seconds"}:
             raise ValueError(
                 f"number, options, figures and error are required, got {shown(record)}"

@@ -55,9 +55,10 @@ def fixed_point(
 
     Raises
     ------
-    ValueError
-        If the variance collapses to 0 or grows without bound, or if the fixed point found is not
-        attracting (its Jacobian has an absolute eigenvalue of 1 or more).
+    TypeError, ValueError
+        If an argument has the wrong type or is out of range. ValueError, too, if the variance
+        collapses to 0 or grows without bound, or if the fixed point found is not attracting (its
+        Jacobian has an absolute eigenvalue of 1 or more).
 
     Examples
     --------
@@ -164,7 +165,7 @@ def selu_constants(
         sqrt(variance / (pi - 1)) = 0.683 sqrt(variance). The lower bound is -0.683 sqrt(variance)
         for small variances and tends to -sqrt(variance) for large ones.
     variance : float in [1e-100, 1e100]
-    weight_sum : float
+    weight_sum : float in [-1e100, 1e100]
         Sum of a unit's weights. Default: 0, its expectation for LeCun-normal weights.
     weight_square_sum : float in [1e-100, 1e100]
         Sum of their squares. Default: 1, its expectation for LeCun-normal weights.
