@@ -22,6 +22,7 @@ from .options import (
     seconds_option,
     threads_option,
 )
+from .tabular.command import tables
 
 # Default networks, defined here so that `fastsnn train` imports no benchmark module.
 STEP_CASES = (
@@ -38,6 +39,9 @@ def bench():
     Each benchmark prints tables on stdout and progress on stderr. Libraries given with --against
     must be installed. Stop other programs first: they distort the timings.
     """
+
+
+bench.add_command(tables)
 
 
 def _names(text):
