@@ -21,9 +21,13 @@ def _names(text: str) -> tuple[str, ...]:
 
 @click.command(epilog=examples("fastsnn bench tables --tables ames,uci/iris --systems fastsnn,mlp"))
 @click.option(
-    "--tables", default="", show_default="all raw tables and 30 UCI tasks", metavar="NAME,...",
+    "--tables", default="", show_default="all raw tables and uci", metavar="NAME,...",
     help="Tasks: hitters, ames, credit, telco_churn, diamonds, flights-delay, flights-carrier, "
-    "uci/NAME, or uci for 30 drawn UCI tasks. The files are read from FASTSNN_DATA.",
+    "uci/NAME, or uci for drawn UCI tasks. The files are read from FASTSNN_DATA.",
+)  # fmt: skip
+@click.option(
+    "--uci", type=Whole(min=1), default=30, show_default=True, metavar="N",
+    help="Number of UCI tasks that the name uci draws, of those with 100 to 5,000 rows.",
 )  # fmt: skip
 @click.option(
     "--systems", default="", show_default="all that are installed", metavar="NAME,...",
@@ -35,8 +39,13 @@ def _names(text: str) -> tuple[str, ...]:
     help="Number of cross-validation folds of a raw table. UCI tasks have one given test part.",
 )  # fmt: skip
 @click.option(
+    "--first", type=Whole(min=1), show_default="all", metavar="N",
+    help="Compute only the first N of the folds. The same command without it continues.",
+)  # fmt: skip
+@click.option(
     "--rows", type=Whole(min=50), show_default="all", metavar="N",
-    help="Reduce larger tables to a random subsample of N rows.",
+    help="Reduce larger tables, and training rows of larger UCI tasks, to a random subsample of N "
+    "rows.",
 )  # fmt: skip
 @click.option(
     "--limit", type=Number(min=0, min_open=True), default=600.0, show_default=True, metavar="X",
@@ -55,7 +64,7 @@ def _names(text: str) -> tuple[str, ...]:
     "computed again. Several processes may share it.",
 )  # fmt: skip
 @json_option
-def tables(tables, systems, folds, rows, limit, minutes, retry, out, json_path):
+def tables(tables, uci, systems, folds, first, rows, limit, minutes, retry, out, json_path):
     """Benchmark estimators at their defaults on tables.
 
     Trains fastsnn, scikit-learn's estimators, gradient boosting and RealMLP on one thread each, and
@@ -74,14 +83,15 @@ def tables(tables, systems, folds, rows, limit, minutes, retry, out, json_path):
     if importlib.util.find_spec("sklearn") is None:
         raise RuntimeError("bench tables: scikit-learn is not installed; pip install '.[sklearn]'")
     output.require(json_path)
-    chosen, wanted = available.resolve(_names(tables)), known.resolve(_names(systems))
+    chosen, wanted = available.resolve(_names(tables), uci), known.resolve(_names(systems))
     present, missing = run.present(wanted)
     for name, packages in missing.items():
         click.echo(f"{name} is left out: pip install {packages}", err=True)
     journal = Journal(out)
     try:
         found = run.measure(
-            chosen, present, folds, rows, limit, minutes or float("inf"), journal, retry,
+            chosen, present, folds, first or folds, rows, limit, minutes or float("inf"), journal,
+            retry,
             lambda line: click.echo(line, err=True),
         )  # fmt: skip
     finally:

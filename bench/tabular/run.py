@@ -60,19 +60,20 @@ def present(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def measure(
-    tables: Sequence[str], systems: Sequence[str], folds: int, rows: int | None, limit: float,
-    minutes: float, journal: Journal, retry: bool, report: Report,
+    tables: Sequence[str], systems: Sequence[str], folds: int, first: int, rows: int | None,
+    limit: float, minutes: float, journal: Journal, retry: bool, report: Report,
 ) -> dict[str, Any]:  # fmt: skip
     """Compute all results that the journal lacks; return all of them.
 
-    minutes: no result is begun later. retry: repeat results that have failed. Fold 1 of every table
-    comes first, so that a run that ends early has results for every table.
+    first: number of folds to compute. minutes: no result is begun later. retry: repeat results
+    that have failed. Fold 1 of every table comes first, so that a run that ends early has results
+    for every table.
     """
     until = time.monotonic() + 60 * minutes
     known, skipped = describe(tables, folds, rows, report)
     workers = {name: Worker(name) for name in systems}
     try:
-        for fold in range(1, folds + 1):
+        for fold in range(1, min(first, folds) + 1):
             for table in [name for name, about in known.items() if fold <= about["folds"]]:
                 for name, worker in workers.items():
                     request = {"table": table, "system": name, "fold": fold,

@@ -201,10 +201,14 @@ def notes(found: dict[str, Any]) -> list[str]:
     if some:
         folds = ", ".join(f"{name} {count}" for name, count in some.items())
         lines.append(f"Fewer than {found['folds']} folds finished: {folds}.")
+    errors: dict[tuple[str, str], str] = {}
+    for record in found["results"]:
+        if "error" in record:
+            errors.setdefault((record["table"], record["system"]), record["error"])
     lines += [
         f"{found['systems'][system]} failed on {name}: {error}"
-        for name, table in tables.items() for system, error in table["errors"].items()
-    ]  # fmt: skip
+        for (name, system), error in errors.items()
+    ]
     left = [name for name in found["tables"] if name not in tables]
     if left:
         lines.append(f"Without a result of every system, not shown: {', '.join(left)}.")

@@ -79,8 +79,8 @@ class Task:
     without_target: int = 0
 
 
-def uci_tasks() -> list[str]:
-    """Return the UCI tasks that are drawn by default.
+def uci_tasks(count: int = UCI_TASKS) -> list[str]:
+    """Return the UCI tasks that are drawn, sorted; a smaller draw is part of a larger one.
 
     A fixed permutation of all tasks with UCI_ROWS rows; its first ones that the archive on this
     machine has. Copies of the archive differ in the tasks that they lack.
@@ -89,10 +89,10 @@ def uci_tasks() -> list[str]:
     names = [name for name, shape in sorted(SHAPES.items()) if fewest <= shape.rows <= most]
     drawn = map(str, np.random.default_rng(SEED).permutation(names))
     present = set(uci.names())
-    return [f"uci/{name}" for name in sorted([n for n in drawn if n in present][:UCI_TASKS])]
+    return [f"uci/{name}" for name in sorted([n for n in drawn if n in present][:count])]
 
 
-def resolve(names: Sequence[str]) -> list[str]:
+def resolve(names: Sequence[str], count: int = UCI_TASKS) -> list[str]:
     """Return the names of tasks with "uci" replaced by the drawn UCI tasks; none: all tasks.
 
     Raises ValueError for an unknown name.
@@ -102,7 +102,7 @@ def resolve(names: Sequence[str]) -> list[str]:
         if name != UCI and name not in TABLES and name.removeprefix("uci/") not in SHAPES:
             known = ", ".join([*TABLES, UCI, "uci/NAME"])
             raise ValueError(f"--tables: names among {known} are required, got {name!r}")
-        found += uci_tasks() if name == UCI else [name]
+        found += uci_tasks(count) if name == UCI else [name]
     return list(dict.fromkeys(found))
 
 
