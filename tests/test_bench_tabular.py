@@ -273,7 +273,7 @@ def test_summary_by_hand():
     ]  # fmt: skip
     assert [line[-1] for line in lines[1:]] == ["0", "0", "1"]
     text = "\n".join([*show.verdicts(found), *show.notes(found)])
-    for part in ("Better than it: MLP on 1, SVM on 0", "SVM failed on r: E: no", "not shown: u",
+    for part in ("fastsnn ranks first on 0 of 2 raw tables. Ranked above it: MLP on 1, SVM on 0", "SVM failed on r: E: no", "not shown: u",
                  "uci/x is left out: absent", "lightgbm is not installed", "r (9)"):  # fmt: skip
         assert part in text
     assert show.details(found, ["c", "r"], "rmse") == [
@@ -282,16 +282,16 @@ def test_summary_by_hand():
 
 
 def test_ranks_are_shared():
-    assert show.ranks({"a": 1.0, "b": 2.0, "c": 2.0, "d": 3.0}, True, 4) == {
+    assert show.ranks({"a": 1.0, "b": 2.0, "c": 2.0, "d": 3.0}, True) == {
         "d": 1, "b": 2.5, "c": 2.5, "a": 4
     }  # fmt: skip
-    assert show.ranks({"a": 1.0, "b": 2.0}, False, 2) == {"a": 1, "b": 2}
+    assert show.ranks({"a": 1.0, "b": 2.0}, False) == {"a": 1, "b": 2}
 
 
 def test_the_block_of_the_documents():
     machine = {"processors": 2, "cpu": "X", "cpu_target": "x", "vector_lanes": 8, "versions": {}}
     text = documents.tabular(made_up() | {"machine": machine})
-    assert "| MLP | 1.25 |" in text and text.startswith("* Of 2 raw tables")
+    assert "| MLP | 1.25 |" in text and text.startswith("* fastsnn ranks first on 0")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         figures = {name: means(records[table, name], folds) for name in good}
         metric = MAIN[about["task"]]
         values = {name: figures[name][metric] for name in good}
-        places = ranks(values, METRICS[metric][1], len(cells))
+        places = ranks(values, METRICS[metric][1])
         tables[table] = {
             "metric": metric, "folds": len(folds), "figures": figures,
             "errors": {name: one["error"] for name, one in cells.items() if one["error"]},
@@ -63,7 +63,7 @@ def means(records: Records, folds: set[int]) -> dict[str, float]:
     return found
 
 
-def ranks(values: dict[str, float], larger: bool, n: int) -> dict[str, float]:
+def ranks(values: dict[str, float], larger: bool) -> dict[str, float]:
     """Return ranks from 1, the best; equal values share the mean of their ranks."""
     found = {}
     for name, value in values.items():
@@ -161,7 +161,7 @@ def blocks(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
 
 
 def verdicts(found: dict[str, Any], ours: str = "fastsnn") -> list[str]:
-    """Return where fastsnn loses: for each other system, on how many tasks it is better."""
+    """Return where fastsnn loses: for each other system, the number of tasks that it wins."""
     tables, lines = summary(found), []
     if ours not in found["systems"]:
         return lines
@@ -178,8 +178,8 @@ def verdicts(found: dict[str, Any], ours: str = "fastsnn") -> list[str]:
             sorted(counts.items(), key=lambda pair: -pair[1])
         )  # fmt: skip
         lines.append(
-            f"Of {len(names)} {kind}, {found['systems'][ours]} is alone the best on {first}. "
-            f"Better than it: {behind}."
+            f"{found['systems'][ours]} ranks first on {first} of {len(names)} {kind}. Ranked above "
+            f"it: {behind}."
         )
     return lines
 

@@ -128,7 +128,7 @@ def _scaled(part: Part, estimator: Any) -> Any:
     return TransformedTargetRegressor(pipeline, transformer=StandardScaler())
 
 
-class Network:
+class EncodedNetwork:
     """`SNNClassifier` or `SNNRegressor` on the features of a `Recipe`, if the columns need one."""
 
     def __init__(self, part: Part, **options: Any) -> None:
@@ -164,11 +164,11 @@ def _columns(part: Part, rows: np.ndarray) -> Any:
 
 
 def snn(part: Part) -> Made:
-    return Made(Network(part), _columns)
+    return Made(EncodedNetwork(part), _columns)
 
 
 def snn_4x128(part: Part) -> Made:
-    return Made(Network(part, layers=4, width=128), _columns)
+    return Made(EncodedNetwork(part, layers=4, width=128), _columns)
 
 
 def mlp(part: Part) -> Made:
