@@ -273,7 +273,8 @@ def test_summary_by_hand():
     ]  # fmt: skip
     assert [line[-1] for line in lines[1:]] == ["0", "0", "1"]
     text = "\n".join([*show.verdicts(found), *show.notes(found)])
-    for part in ("fastsnn ranks first on 0 of 2 raw tables. Ranked above it: MLP on 1, SVM on 0", "SVM failed on r: E: no", "not shown: u",
+    for part in ("fastsnn ranks first on 0 of 2 raw tables.",
+                 "Ranked above it: MLP on 1, SVM on 0", "SVM failed on r: E: no", "not shown: u",
                  "uci/x is left out: absent", "lightgbm is not installed", "r (9)"):  # fmt: skip
         assert part in text
     assert show.details(found, ["c", "r"], "rmse") == [
