@@ -24,6 +24,7 @@ from .options import (
     seconds_option,
     threads_option,
 )
+from .tabular.command import tables
 
 # Default networks, defined here so that `fastsnn train` imports no benchmark module.
 STEP_CASES = (
@@ -41,6 +42,9 @@ def bench():
     a warm-up. Libraries given with --against must be installed. Stop other programs first: they
     distort the timings.
     """
+
+
+bench.add_command(tables)
 
 
 def _names(text):

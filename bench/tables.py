@@ -21,12 +21,13 @@ from fastsnn.runs.console import clock
 from . import show
 from .case import Case
 from .gpu import results as on_gpu
+from .tabular import show as on_tables
 
 RESULTS = Path("bench", "results")  # in the checkout
 NOT_YET = "Not yet measured on hardware."
 PROGRAMS = {
     "python": "Python", "numba": "Numba", "numpy": "NumPy", "torch": "PyTorch", "jax": "JAX",
-    "onnxruntime": "ONNX Runtime",
+    "onnxruntime": "ONNX Runtime", "lightgbm": "LightGBM", "xgboost": "XGBoost",
 }  # fmt: skip
 # Names of columns for a reader of the documents; `fastsnn bench` and `reproduce` have less room.
 HEADS = {
@@ -66,7 +67,7 @@ def machine(found: dict[str, Any]) -> str:
 
 
 def when(found: dict[str, Any]) -> str:
-    command = re.sub(r" --(?:json|plot) \S+", "", found["machine"]["command"])
+    command = re.sub(r" --(?:json|plot|out) \S+", "", found["machine"]["command"])
     return f"`{command}`, {found['machine']['date']}"
 
 
@@ -236,7 +237,16 @@ def gpu(name: str, results: Path) -> str:
     return f"{markdown(table)}\n\n{on_gpu.machine(found)} {when(found)}"
 
 
-TABLES = {f.__name__: f for f in (speed, step, predict, train, kernels, grid, scaling, parts)}
+def tabular(found):
+    """Return the tables of `fastsnn bench tables`, and where fastsnn loses."""
+    made = [f"{title}:\n\n{markdown(rows)}" for title, rows in on_tables.blocks(found)]
+    lines = bullets([*on_tables.verdicts(found), *on_tables.notes(found)])
+    return "\n\n".join([lines, *made]) + f"\n\n{machine(found)} "
+
+
+TABLES = {
+    f.__name__: f for f in (speed, step, predict, train, kernels, grid, scaling, parts, tabular)
+}
 
 
 def block(name: str, results: Path, link: str = RESULTS.as_posix(), docs: str = "docs/") -> str:

@@ -37,7 +37,10 @@ COMMAND_LINE = {"paper/command.py", "runs/datasets.py", "runs/options.py"}
 ESTIMATORS_MAY_IMPORT = {"sklearn", "joblib"}  # scikit-learn depends on joblib
 BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
 # Imported on use, if installed.
-PEERS = {"torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn"}
+PEERS = {
+    "torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn", "pandas", "lightgbm",
+    "xgboost", "pytabkit",
+}  # fmt: skip
 # Imports of features that not everyone uses, and their extras in pyproject.toml.
 OPTIONAL = {
     "matplotlib": "plot", "optuna": "search", "distributed": "dask", "rdkit": "tox21",
