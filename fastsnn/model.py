@@ -21,6 +21,7 @@ from fastsnn.losses import Loss, probabilities
 from fastsnn.network import Network
 from fastsnn.storage import modelfile
 from fastsnn.storage.description import MEMBER, NAMES
+from fastsnn.tables import fitting
 from fastsnn.tables.recipe import Recipe
 
 Arrays = dict[str, np.ndarray]
@@ -107,7 +108,8 @@ class Model:
                     f"{part.mean.size:,}"
                 )
         if self.recipe is not None:
-            self._require_recipe(self.recipe)
+            names = fitting.feature_names(self.recipe, features, self.feature_names)
+            object.__setattr__(self, "feature_names", names)
         for name, size, fits in (
             ("class_names", outputs, self.task == "classification"),
             ("feature_names", features, True),
@@ -124,23 +126,6 @@ class Model:
                     f"Model: {name} must have {size:,} names like the network's "
                     f"{'inputs' if size is features else 'outputs'}, got {len(names):,}"
                 )
-
-    def _require_recipe(self, recipe: Recipe) -> None:
-        """Raise an error unless the recipe fits the network, and take its feature names."""
-        if not isinstance(recipe, Recipe):
-            raise TypeError(f"Model: recipe must be a Recipe, got {type(recipe).__name__}")
-        names = recipe.feature_names
-        if len(names) != self.network.input_size:
-            raise ValueError(
-                f"Model: the recipe must have {self.network.input_size:,} features like the "
-                f"network's inputs, has {len(names):,}"
-            )
-        if self.feature_names is not None and tuple(self.feature_names) != names:
-            raise ValueError(
-                f"Model: feature_names must be those of the recipe ({listed(names)}), got "
-                f"{listed(self.feature_names)}; leave them out"
-            )
-        object.__setattr__(self, "feature_names", names)
 
     @classmethod
     def of(cls, network: Network, dataset: Dataset) -> Model:
@@ -161,7 +146,7 @@ class Model:
         names = self.class_names or self.target_names
         of = f" of {len(names):,} ({listed(names)})" if names else ""
         several = f" each, {len(self.members):,} members" if len(self.members) > 1 else ""
-        recipe = f"a recipe of {len(self.recipe.columns):,} columns, " if self.recipe else ""
+        recipe = "" if self.recipe is None else f"a recipe of {len(self.recipe.columns)} columns, "
         return (
             f"Model({self.task}{of}, {recipe}{self.network.input_size:,} features, "
             f"{len(self.network.nodes)} layers, {self.network.n_parameters:,} parameters{several})"

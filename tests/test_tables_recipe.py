@@ -89,6 +89,9 @@ WRONG = {
     "not dates": ({"date": ["b"]}, ValueError, "column 'b', row 0: a date in ISO format such as"),
     "no dates": ({"date": ["a"]}, TypeError, "column 'a': dates are required, got int64"),
     "pattern": ({"date_patterns": {"b": "%Q"}}, ValueError, "pattern must be a format such as"),
+    "mask": ({"rows": [True, False, True]}, TypeError, "rows must be indices, int, got bool; use"),
+    "no rows": ({"rows": []}, ValueError, "rows must be indices of shape (n,), n > 0, got (0,)"),
+    "beyond": ({"rows": [0, 3]}, ValueError, "recipe: rows must be in [0, 3), got 0 to 3"),
     "none left": ({"drop": ["a", "b"]}, ValueError, "no column is left to learn from"),
 }
 

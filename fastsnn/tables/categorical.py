@@ -132,8 +132,9 @@ class Categorical:
         """Write the features of n values to `out`, float64 (n, len(features))."""
         names, index = names_of(values)
         codes = np.fromiter(map(self._code.get, names, repeat(self._unknown)), np.intp, len(names))
-        for i in np.flatnonzero(codes == self._unknown).tolist():  # other spellings
-            codes[i] = self._code.get(_clean(names[i], self.numbers), self._unknown)
+        if self.numbers:  # other spellings
+            for i in np.flatnonzero(codes == self._unknown).tolist():
+                codes[i] = self._code.get(_clean(names[i], True), self._unknown)
         if index is not None:
             codes = codes[index.ravel()]
         out[...] = 0

@@ -123,9 +123,8 @@ class Recipe:
             most values of a column are numbers (or dates) and few are not, with an example.
         """
         table = Columns.of(columns)
+        rows = None if rows is None else learn.checked_rows(rows, table.n_rows)
         n_rows = table.n_rows if rows is None else len(rows)
-        if not n_rows:
-            raise ValueError("recipe: at least one row is required, got none")
         given = {"categorical": categorical, "numeric": numeric, "date": date, "drop": drop}
         options = learn.Options.of(
             table, n_rows, given, max_categories, min_frequency, scaling, date_patterns
