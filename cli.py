@@ -344,26 +344,13 @@ def diagnose(
 
 
 @main.command(epilog=examples("fastsnn info --json", "fastsnn info --model runs/digits-1"))
-@click.option(
-    "--model", "model_file", metavar="FILE|DIR",
-    help="Describe this model file (model.safetensors) or run folder instead of the machine.",
-)  # fmt: skip
+@click.option("--model", "model_file", metavar="FILE|DIR", help="Describe this model or run.")
 @json_option
 def info(model_file: str | None, as_json: bool) -> None:
-    """Show versions, processor, threads, GPU and cache folders; or describe a model.
+    """Show versions, processor, threads, GPU and cache folders; or describe a model."""
+    from fastsnn.runs.modelinfo import about
 
-    With --model: task, layers, names, the figures of the best epoch, and for tables how each column
-    is encoded.
-    """
-    if model_file is not None:
-        from fastsnn.runs import modelinfo
-
-        found = modelinfo.describe(model_file)
-        show(found if as_json else modelinfo.table(found), as_json)
-        return
-    from fastsnn.info import info as collect
-
-    show(collect(), as_json)
+    show(about(model_file, as_json), as_json)
 
 
 main.add_command(bench)

@@ -95,7 +95,7 @@ def test_links_lead_somewhere(page):
 # ---- reference/api
 
 MODULES = [
-    "fastsnn", "fastsnn.schedules", "fastsnn.data", "fastsnn.theory", "fastsnn.search",
+    "fastsnn", "fastsnn.schedules", "fastsnn.data", "fastsnn.tables", "fastsnn.theory", "fastsnn.search",
 ]  # fmt: skip
 
 

@@ -247,5 +247,5 @@ def test_without_narwhals(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(RuntimeError) as caught:
         Columns.of(pandas.DataFrame({"a": [1]}))
-    assert "pip install 'fastsnn[tables]'" in str(caught.value)
+    assert "pip install '.[tables]'" in str(caught.value)
     assert Columns.of({"a": pandas.Series([1, 2])})["a"].tolist() == [1, 2]

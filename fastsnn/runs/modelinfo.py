@@ -1,4 +1,4 @@
-"""Description of a model file for `fastsnn info --model`."""
+"""The entries that `fastsnn info` prints: of the machine, or with --model of a model file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from fastsnn import checkpoint
 from fastsnn.checks.scalars import listed, shown
 from fastsnn.data.standardize import Standardizer
+from fastsnn.info import info
 from fastsnn.layers import Layer
 from fastsnn.model import Model
 from fastsnn.runs.folder import RunFolder
@@ -18,6 +19,14 @@ from fastsnn.selection import best_of_run
 from fastsnn.storage import modelfile
 
 MOST_NAMES = 20  # names listed in the table; JSON has all
+
+
+def about(path: str | None, as_json: bool) -> dict[str, Any]:
+    """Return the entries of the machine, or with a path those of a model."""
+    if path is None:
+        return info()
+    found = describe(path)
+    return found if as_json else table(found)
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def columns(
         import narwhals.stable.v2 as nw
     except ImportError as error:
         raise RuntimeError(
-            f"{where}: data frames need narwhals: pip install 'fastsnn[tables]'; or give a dict of "
+            f"{where}: data frames need narwhals: pip install '.[tables]'; or give a dict of "
             "columns or a list of dicts"
         ) from error
     if hasattr(type(table), "iloc"):  # pandas and its relatives allow any names

