@@ -1,4 +1,4 @@
-"""`fastsnn predict`, `evaluate` and `diagnose` with raw rows, in a process without other libraries."""
+"""`fastsnn predict`, `evaluate` and `diagnose` with raw rows, also without other libraries."""
 
 import os
 import subprocess

@@ -54,7 +54,9 @@ UGLY = {
     "utf-16": (PLAIN, "t.csv", "utf-16", ("encoding utf-16",)),
     "a BOM": (PLAIN, "t.csv", "utf-8-sig", ("delimiter ','",)),
     "quotes": (text(change=quoted), "t.csv", "utf-8", ()),
-    "gaps": (text(change=gaps), "t.csv", "utf-8", ("missing values '-', '?', 'NA', 'None', 'null'",)),
+    "gaps": (
+        text(change=gaps), "t.csv", "utf-8", ("missing values '-', '?', 'NA', 'None', 'null'",),
+    ),
     "a title": ("Sales of the year\n\n" + PLAIN, "t.csv", "utf-8", ("2 lines above the table",)),
     "spaces": (text(" , "), "t.csv", "utf-8", ("delimiter ','",)),
     "tabs": (text("\t"), "t.tsv", "utf-8", ("delimiter '\\t'",)),
@@ -89,7 +91,10 @@ def test_other_formats(write, tmp_path, name):
     if name.endswith(("json", "jsonl")):
         head, *rows = [line.split(",") for line in PLAIN.splitlines()]
         rows = [
-            {k: json.loads(v) if v[0].isdigit() and "/" not in v else v for k, v in zip(head, r)}
+            {
+                k: json.loads(v) if v[0].isdigit() and "/" not in v else v
+                for k, v in zip(head, r, strict=True)
+            }
             for r in rows
         ]
         if name == "t.json":
@@ -107,13 +112,17 @@ def test_other_formats(write, tmp_path, name):
     assert data.recipe == plain.recipe and np.array_equal(data.train.x, plain.train.x)
 
 
+def line_11(new):
+    return PLAIN.replace("\n9.5,Köln,false", f"\n{new},false")
+
+
 REFUSED = {
-    "a short row": (PLAIN.replace("\n9.5,Köln,false", "\n9.5,false"), ("line 11", "5 columns", "has 4")),
-    "a bad number": (PLAIN.replace("\n9.5,Köln", "\noops,Köln"), ("line 11, column 'size'", "'oops'")),
-    "a comma": (PLAIN.replace("\n9.5,Köln", '\n"9,5",Köln'), ("line 11, column 'size'", "'9,5'")),
-    "infinity": (PLAIN.replace("\n9.5,Köln", "\ninf,Köln"), ("line 11, column 'size'", "finite number")),
-    "an open quote": (PLAIN.replace("\n9.5,Köln", '\n9.5,"Köln'), ("line 11", "no closing quote")),
-    "a closing quote": (PLAIN.replace("\n9.5,Köln", '\n9.5,"Kö"ln'), ("line 11", "closing quote")),
+    "a short row": (line_11("9.5"), ("line 11", "5 columns", "has 4")),
+    "a bad number": (line_11("oops,Köln"), ("line 11, column 'size'", "'oops'")),
+    "a comma": (line_11('"9,5",Köln'), ("line 11, column 'size'", "'9,5'")),
+    "infinity": (line_11("inf,Köln"), ("line 11, column 'size'", "finite number")),
+    "an open quote": (line_11('9.5,"Köln'), ("line 11", "no closing quote")),
+    "a closing quote": (line_11('9.5,"Kö"ln'), ("line 11", "closing quote")),
     "control characters": (PLAIN.replace("\n9.5", "\n9\x01"), ("control character",)),
     "two delimiters": ("a;b,c\n" + "x;y,z\n" * 9, ("delimiter is ambiguous",)),
     "thousands": (
@@ -131,7 +140,9 @@ REFUSED = {
     "no name": (PLAIN.replace("size,town", ",town"), ("needs a name",)),
     "no rows": ("a,b,c\n", ("header only",)),
     "no targets": ("a,b\n" + "x,\ny,\nz,\n", ("at least one row with a target",)),
-    "a number among words": (PLAIN.replace(HEAD[1], "2020"), ("like the cells below, got 'size'", "--header")),
+    "a number among words": (
+        PLAIN.replace(HEAD[1], "2020"), ("like the cells below, got 'size'", "--header"),
+    ),
 }  # fmt: skip
 
 
@@ -187,9 +198,8 @@ def test_unclear_first_lines_are_refused(write, first):
 
 def test_text_without_a_header(write):
     rng = np.random.default_rng(0)
-    rows = [
-        "".join(f"{v}," for v in r) + k for r, k in zip(rng.choice(list("pqr"), (60, 3)), "uv" * 30)
-    ]
+    letters = rng.choice(list("pqr"), (60, 3))
+    rows = [",".join([*row, "uv"[i % 2]]) for i, row in enumerate(letters)]
     data = load(write("\n".join(rows) + "\n"), validation=0)
     assert data.found.startswith("no header") and len(data.train) == 60
 
@@ -350,7 +360,7 @@ def test_nested_columns_are_refused(write):
     path = write('{"a": 1, "b": [1, 2], "c": 3}\n' * 5, "t.jsonl")
     assert "column 'b': must hold numbers" in message(load, path)
     assert "could not be read" in message(load, write("{broken", "t.json"))
-    assert "is empty" in message(load, write("", "t.jsonl")) or True
+    assert "is empty" in message(load, write("", "t.jsonl"))
 
 
 def test_read_raw_needs_duckdb(write, monkeypatch):

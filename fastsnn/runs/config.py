@@ -140,6 +140,7 @@ class RunConfig:
     log_target: bool = option(
         False, "Train a regression on the logarithms of its targets, all above 0. Predictions and "
         "metrics are in the units of the data.", section="Data", search="shared",
+        default_text="off",
     )  # fmt: skip
     method: str = option(
         "snn", "Type of network: snn (SELU, alpha-dropout), or a baseline of the paper with ReLU: "
