@@ -74,11 +74,15 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> bool:
         """Copy the weights if the epoch is the best one; return True to stop."""
-        best = best_epoch(history, self.monitor)
+        best = self._best_index(history)
         self.best_epoch = best + 1
         if best == len(history) - 1 and self.restore_best:
             self._best.keep(trainer.network.buffer)
         return self.patience is not None and len(history) - 1 - best >= self.patience
+
+    def _best_index(self, history: Sequence[Mapping[str, Any]]) -> int:
+        """Return the index of the best record so far."""
+        return best_epoch(history, self.monitor)
 
     def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
         """Restore the weights of the best epoch."""

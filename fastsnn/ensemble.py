@@ -13,6 +13,7 @@ from fastsnn.network import Network
 
 Units = Callable[[np.ndarray], np.ndarray]
 
+
 def checked(network: Network, members: Sequence[Network]) -> tuple[Network, ...]:
     """Return the members of a `Model`; ``(network,)`` if there are none.
 

@@ -286,11 +286,11 @@ def mlp(
     input_size: int,
     output_size: int,
     layers: int = 32,
-    width: int = 256,
+    width: int | Sequence[int] = 256,
     dropout: float = 0.0,
     seed: int = 0,
 ) -> Network:
-    """Return a self-normalizing network with equally wide hidden layers.
+    """Return a self-normalizing network.
 
     Each hidden layer is `Dense(width)`, `SELU()` and, if `dropout` > 0, `AlphaDropout(dropout)`.
     The last layer is `Dense(output_size)`. Weights are LeCun-normal (Klambauer et al. 2017).
@@ -303,8 +303,9 @@ def mlp(
         Raw outputs: number of classes, tasks or targets.
     layers : int >= 1
         Hidden layers; the output layer is not counted. Up to 100,000.
-    width : int >= 1
-        Units of each hidden layer.
+    width : int >= 1, or sequence of int >= 1
+        Units of each hidden layer. A sequence has an entry per hidden layer; `layers` is then not
+        used.
     dropout : float in [0, 1)
         Probability of dropping a unit. 0 omits the dropout layers.
     seed : int in [0, 2**64)
@@ -327,7 +328,11 @@ def mlp(
     (97, 129475)
     """
     layers = check.integer(layers, "mlp: layers", 1, MOST_LAYERS)
-    width = check.integer(width, "mlp: width", 1, MOST_UNITS)
+    given = width if isinstance(width, list | tuple) else [width]
+    check.integer(len(given), "mlp: hidden layers", 1, MOST_LAYERS)
+    widths = [check.integer(units, "mlp: width", 1, MOST_UNITS) for units in given]
     output_size = check.integer(output_size, "mlp: output_size", 1, MOST_UNITS)
-    hidden = [Dense(width), SELU(), *([AlphaDropout(dropout)] if dropout else [])]
-    return Network([*hidden * layers, Dense(output_size)], input_size, seed)
+    rest: list[Layer] = [SELU(), *([AlphaDropout(dropout)] if dropout else [])]
+    hidden = [layer for units in widths for layer in (Dense(units), *rest)]
+    times = 1 if given is width else layers
+    return Network([*hidden * times, Dense(output_size)], input_size, seed)

@@ -159,6 +159,21 @@ def test_sizes(where):
         assert str(caught.value) == f"{where.strip()} must be an int, got {value!r}"
 
 
+def test_widths_of_each_layer():
+    net = fs.mlp(3, 2, width=[5, 4], dropout=0.1, seed=7)
+    drop = fs.AlphaDropout(0.1)
+    layers = [fs.Dense(5), fs.SELU(), drop, fs.Dense(4), fs.SELU(), drop, fs.Dense(2)]
+    same = fs.Network(layers, 3, 7)
+    assert net.layers == same.layers and (net.parameters == same.parameters).all()
+    assert fs.mlp(3, 2, width=(4, 4)).layers == fs.mlp(3, 2, layers=2, width=4).layers
+    for widths, text in (
+        ([], "mlp: hidden layers must be at least 1"),
+        ([4, 0], "mlp: width must"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            fs.mlp(3, 2, width=widths)
+
+
 @pytest.mark.parametrize("seed", [-1, 2**64, 2**100])
 def test_seeds_out_of_range(seed):
     for make in (

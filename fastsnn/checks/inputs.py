@@ -205,20 +205,25 @@ def class_weight(
     return found
 
 
-def balanced(labels: np.ndarray, targets: np.ndarray, n_outputs: int) -> np.ndarray:
+def balanced(
+    labels: np.ndarray, targets: np.ndarray, n_outputs: int, row_weight: np.ndarray | None = None
+) -> np.ndarray:
     """Return the weights for "balanced", float32 (n_outputs,), from validated labels.
 
     Classes: n / (k count), where k is the number of classes that occur, as in scikit-learn. Tasks:
     number of negative / number of positive labels, so that both contribute equally; 1 for a task
-    without negative or positive labels.
+    without negative or positive labels. row_weight: (n,) weights > 0; counts are then sums of them.
     """
     result = np.ones(n_outputs, np.float64)
     if len(labels):
-        counts = np.bincount(labels, minlength=n_outputs)
-        result[counts > 0] = len(labels) / ((counts > 0).sum() * counts[counts > 0])
+        counts = np.bincount(labels, row_weight, n_outputs)
+        result[counts > 0] = counts.sum() / ((counts > 0).sum() * counts[counts > 0])
     else:
+        known: np.ndarray = ~np.isnan(targets)
+        if row_weight is not None:
+            known, targets = known * row_weight[:, None], targets * row_weight[:, None]
         positive = np.asarray(np.nansum(targets, axis=0, dtype=np.float64))
-        negative = (~np.isnan(targets)).sum(axis=0) - positive
+        negative = known.sum(axis=0) - positive
         both = (positive > 0) & (negative > 0)
         result[both] = negative[both] / positive[both]
     return result.astype(np.float32)

@@ -25,7 +25,7 @@ from fastsnn.estimators.training import Held, Records, Trained, Training
 from fastsnn.layers import MOST_LAYERS, MOST_UNITS
 from fastsnn.losses import Loss, probabilities
 from fastsnn.model import Model
-from fastsnn.network import Network
+from fastsnn.network import Network, mlp
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.schedules import SCHEDULES
 
@@ -205,9 +205,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         features = given.x.shape[1]
         if fresh:
             x, y = given.x[learned.rows], encoded[learned.rows]
-            layers = options.layers_of(
-                options.widths_of(self), self.n_outputs_, options.dropout_of(self, task, len(x))
-            )
+            widths, dropout = options.widths_of(self), options.dropout_of(self, task, len(x))
             inputs, targets = Standardizer(np.zeros(features), np.ones(features)), None
             if self.standardize:
                 inputs = rows.standardizer(x, learned.weight)
@@ -225,7 +223,8 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
         def network_of(k: int) -> Network:
             if fresh:
-                return Network(layers, features, members.seed_of(self._seed, k))
+                seed = members.seed_of(self._seed, k)
+                return mlp(features, self.n_outputs_, width=widths, dropout=dropout, seed=seed)
             return self.model_.members[k]
 
         def model_of(*networks: Network) -> Model:

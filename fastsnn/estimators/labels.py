@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+<<<<<<< HEAD
 from fastsnn.tables.cells import number_name
+=======
+from fastsnn.checks import inputs as check
+from fastsnn.data.cells import number_name
+>>>>>>> w-members
 
 WHERE = "SNNClassifier"
 
@@ -63,8 +68,8 @@ def weights(
     """
     if given is None:
         return None
-    weight = np.ones(len(classes))
     if isinstance(given, dict):
+        weight = np.ones(len(classes))
         known = {label: i for i, label in enumerate(classes.tolist())}
         unknown = [label for label in given if label not in known]
         # As in scikit-learn, a label without rows is fine if all classes have a weight.
@@ -75,17 +80,9 @@ def weights(
         for label in given.keys() - set(unknown):
             weight[known[label]] = given[label]
         return weight
-    row_weight = np.ones(len(y)) if row_weight is None else row_weight
-    if y.ndim == 2:
-        positive = row_weight @ y
-        negative = row_weight.sum() - positive
-        both = (positive > 0) & (negative > 0)
-        weight[both] = negative[both] / positive[both]
-        return weight
-    sums = np.bincount(y, row_weight, len(classes))
-    present = sums > 0
-    weight[present] = sums.sum() / (present.sum() * sums[present])
-    return weight
+    if y.ndim == 1:
+        return check.balanced(y, check.NO_TARGETS, len(classes), row_weight)
+    return check.balanced(check.NO_INTEGERS, y, len(classes), row_weight)
 
 
 def names(classes: np.ndarray) -> tuple[str, ...] | None:

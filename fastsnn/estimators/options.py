@@ -1,4 +1,4 @@
-"""Parameters of the estimators as parts of a training: layers, loss, optimizer, schedule."""
+"""Parameters of the estimators as parts of a training: widths, loss, optimizer, schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fastsnn import schedules
 from fastsnn.checks.scalars import integer, shown
-from fastsnn.layers import MOST_UNITS, SELU, AlphaDropout, Dense, Layer
+from fastsnn.layers import MOST_UNITS
 from fastsnn.losses import Loss, loss_of, suggested
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BATCH_SIZE_FEW, defaults
@@ -37,13 +37,6 @@ def widths_of(estimator: Any) -> list[int]:
     if not sizes:
         raise ValueError("hidden_layer_sizes: at least one hidden layer is required, got none")
     return [integer(size, "hidden_layer_sizes", 1, MOST_UNITS) for size in sizes]
-
-
-def layers_of(widths: list[int], n_outputs: int, dropout_rate: float) -> list[Layer]:
-    """Return the layers of a self-normalizing network, as `fastsnn.mlp` makes them."""
-    dropout = [AlphaDropout(dropout_rate)] if dropout_rate else []
-    hidden = [layer for width in widths for layer in (Dense(width), SELU(), *dropout)]
-    return [*hidden, Dense(n_outputs)]
 
 
 def dropout_of(estimator: Any, task: str, n_rows: int) -> float:

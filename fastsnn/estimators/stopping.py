@@ -1,50 +1,45 @@
-"""Callback of early stopping: validation scores, the best weights, the end of the training."""
+"""Callback of early stopping by any score of the validation rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isinf
 from typing import Any
 
-from fastsnn.callbacks import Callback
-from fastsnn.selection import BestWeights, beats
-from fastsnn.trainer import Trainer
+from fastsnn.callbacks import EarlyStopping
+from fastsnn.selection import best_index
 
 
-class StopByScore(Callback):
-    """Stop the training when the score no longer improves, and restore the best weights.
+class StopByScore(EarlyStopping):
+    """`EarlyStopping` by a function, which adds "validation_score" to each record.
+
+    Only the epochs of this `fit` count. Among equal scores the first is the best.
 
     Parameters
     ----------
     score : callable
         Returns the score of the current weights for the record of the epoch. Larger is better; NaN
         is worse than any number.
-    patience : int >= 1
+    patience : int >= 1 or infinity
         Epochs in a row without an improvement before the training stops.
 
     Attributes
     ----------
     scores : list of float
         The score of each epoch.
-    best : int
-        Index of the best one; the first among equal ones.
     """
 
     def __init__(self, score: Callable[[dict[str, Any]], float], patience: float) -> None:
-        self.score, self.patience = score, patience
+        super().__init__("validation_score", None if isinf(patience) else int(patience))
+        self.score = score
         self.scores: list[float] = []
-        self.best = 0
-        self._weights = BestWeights()
 
-    def on_epoch_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> bool:
-        """Add "validation_score" to the record, and return True to stop."""
+    @property
+    def best_score(self) -> float:
+        """The score of the best epoch. Raises ValueError before the end of the first epoch."""
+        return self.scores[best_index(self.scores, larger=True)]
+
+    def _best_index(self, history: Any) -> int:
         score = history[-1]["validation_score"] = float(self.score(history[-1]))
         self.scores.append(score)
-        last = len(self.scores) - 1
-        if last == 0 or beats(score, self.scores[self.best], larger=True):
-            self.best = last
-            self._weights.keep(trainer.network.buffer)
-        return last - self.best >= self.patience
-
-    def on_fit_end(self, trainer: Trainer, history: list[dict[str, Any]]) -> None:
-        """Restore the best weights."""
-        self._weights.restore(trainer.network.buffer)
+        return len(history) - len(self.scores) + best_index(self.scores, larger=True)

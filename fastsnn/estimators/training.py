@@ -162,7 +162,8 @@ class Training:
             outputs = network.forward(common.x[part.held.rows], common.threads)
         best, score = len(history), None
         if stop is not None:
-            best, score = before + stop.best + 1, stop.scores[stop.best]
+            assert stop.best_epoch is not None  # at least one epoch was trained
+            best, score = stop.best_epoch, stop.best_score
         state = trainer.state_dict() if self.partial or snn.warm_start else None
         return Trained(network, history, best, score, state, outputs)
 
