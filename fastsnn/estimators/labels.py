@@ -7,12 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-<<<<<<< HEAD
-from fastsnn.tables.cells import number_name
-=======
 from fastsnn.checks import inputs as check
-from fastsnn.data.cells import number_name
->>>>>>> w-members
+from fastsnn.tables.cells import number_name
 
 WHERE = "SNNClassifier"
 
