@@ -8,6 +8,7 @@ from fastsnn.runs.options import Number, OneOf, Whole, examples
 
 from . import output
 from .case import CaseType
+from .estimators import estimators
 from .gpu.cases import CASES as GPU_CASES
 from .gpu.cases import MODES as GPU_MODES
 from .gpu.cases import PEERS as GPU_PEERS
@@ -44,6 +45,7 @@ def bench():
     """
 
 
+bench.add_command(estimators)
 bench.add_command(tables)
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's estimators and fastsnn's on the same work: one fit, and a grid search.
+"""The command `fastsnn bench estimators`: fits and a grid search in fastsnn, scikit-learn, skorch.
 
 Each system runs in its own process, `python -m fastsnn.bench.estimators`. Sizes, epochs, batch
 size, solver and learning rate are equal; all other parameters are each estimator's defaults. Early
@@ -7,16 +7,21 @@ stopping is off.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import time
 import warnings
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import click
 import numpy as np
 
-from . import child, timing
-from .versus import Report
+from fastsnn.runs.options import Whole, examples
+
+from . import child, output, show, timing
+from .options import equal_threads_option, json_option
 
 MODULE = "fastsnn.bench.estimators"
 ROWS, TEST_ROWS, COLUMNS = 40_000, 4_000, 50
@@ -30,18 +35,77 @@ GRID_SIZES = ((64,) * 4, (128,) * 4, (64,) * 8)
 GRID_RATES = (3e-4, 1e-3, 2e-3, 4e-3)
 GRID = {"configurations": len(GRID_SIZES) * len(GRID_RATES), "folds": 10, "batch_size": 32,
         "epochs": 20}  # fmt: skip
-SYSTEMS = ("fastsnn", "sklearn", "skorch")
+SYSTEMS = {"fastsnn": "fastsnn", "sklearn": "MLPClassifier", "skorch": "skorch"}
 
 
-def measure(threads: int, rounds: int, report: Report) -> list[dict[str, Any]]:
+@click.command(epilog=examples("fastsnn bench estimators --json estimators.json"))
+@equal_threads_option
+@click.option(
+    "--rounds", type=Whole(min=1), default=3, show_default=True, metavar="N",
+    help="Number of rounds. The systems are timed in turn in each round.",
+)  # fmt: skip
+@json_option
+def estimators(threads, rounds, json_path):
+    """Benchmark SNNClassifier against scikit-learn's MLPClassifier and skorch.
+
+    Trains networks of three sizes on 40,000 rows of 50 features, and runs a grid search with 10
+    folds over 12 configurations on the digits; each with the same layers, epochs, batch size,
+    solver and learning rate in all systems. Prints seconds, speed-up and accuracy. scikit-learn
+    must be installed; skorch is left out if it is not.
+    """
+    from fastsnn.engine import threads as processors
+
+    from .command import _end, _report
+
+    output.require(json_path)
+    if "scikit-learn" not in installed():
+        raise RuntimeError("bench estimators needs scikit-learn: pip install '.[sklearn]'")
+    rows = measure(processors.resolve(threads), rounds, _report)
+    packages = {name: importlib.metadata.version(name) for name in installed()}
+    found = {"what": "estimators", "packages": packages, "rows": rows}
+    _end(found, json_path, show.columns(table(rows)))
+
+
+def installed() -> list[str]:
+    """Return the names of the installed packages of the peers."""
+    return [
+        name for name, module in (("scikit-learn", "sklearn"), ("skorch", "skorch"))
+        if importlib.util.find_spec(module) is not None
+    ]  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the rows of the printed table: seconds, speed-ups over each peer, accuracies."""
+    names = [name for name in SYSTEMS if any(name in row["systems"] for row in rows)]
+    peers = [name for name in names if name != "fastsnn"]
+    made = [["work", *(SYSTEMS[name] for name in names),
+             *(f"speed-up over {SYSTEMS[name]}" for name in peers), "accuracies"]]  # fmt: skip
+    for row in rows:
+        settings, systems = row["settings"], row["systems"]
+        if "folds" in settings:
+            work = (f"grid search, digits: {settings['configurations']} configurations, "
+                    f"{settings['folds']} folds, {settings['epochs']} epochs")  # fmt: skip
+        else:
+            work = (f"fit: {settings['layers']} x {settings['width']}, batch "
+                    f"{settings['batch_size']}, {settings['epochs']} epochs")  # fmt: skip
+        made.append([
+            work,
+            *(show.duration(systems[n]["median_s"]) if n in systems else "-" for n in names),
+            *(f"{row['speedups'][n]:.2f}" if n in systems else "-" for n in peers),
+            " / ".join(f"{systems[n]['score']:.3f}" for n in names if n in systems),
+        ])  # fmt: skip
+    return made
+
+
+def measure(threads: int, rounds: int, report: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return a row for each work: seconds and score of each system, and ratios to fastsnn.
 
     skorch is left out if it is not installed.
     """
     rows = []
-    fits = [name for name in SYSTEMS if name != "skorch" or importlib.util.find_spec("skorch")]
+    fits = [name for name in SYSTEMS if name != "skorch" or "skorch" in installed()]
     for settings in (*FITS, GRID):
-        names = SYSTEMS[:2] if settings is GRID else fits
+        names = [n for n in fits if n != "skorch"] if settings is GRID else fits
         taken: dict[str, list[float]] = {name: [] for name in names}
         scores = {}
         for number in range(rounds):

@@ -18,6 +18,7 @@ from typing import Any
 from fastsnn.paper import show as shown
 from fastsnn.runs.console import clock
 
+from . import estimators as on_estimators
 from . import show
 from .case import Case
 from .gpu import results as on_gpu
@@ -237,6 +238,11 @@ def gpu(name: str, results: Path) -> str:
     return f"{markdown(table)}\n\n{on_gpu.machine(found)} {when(found)}"
 
 
+def estimators(found):
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    return f"{markdown(on_estimators.table(found['rows']))}\n\n{packages}. {machine(found)} "
+
+
 def tabular(found):
     """Return the tables of `fastsnn bench tables`, and where fastsnn loses."""
     made = [f"{title}:\n\n{markdown(rows)}" for title, rows in on_tables.blocks(found)]
@@ -245,7 +251,8 @@ def tabular(found):
 
 
 TABLES = {
-    f.__name__: f for f in (speed, step, predict, train, kernels, grid, scaling, parts, tabular)
+    f.__name__: f
+    for f in (speed, step, predict, train, kernels, grid, scaling, parts, estimators, tabular)
 }
 
 

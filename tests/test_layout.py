@@ -39,7 +39,7 @@ BENCH_MAY_IMPORT = {"numpy", "numba", "llvmlite", "click", "rich"}
 # Imported on use, if installed.
 PEERS = {
     "torch", "jax", "onnxruntime", "matplotlib", "scipy", "sklearn", "pandas", "lightgbm",
-    "xgboost", "pytabkit",
+    "xgboost", "pytabkit", "skorch",
 }  # fmt: skip
 # Imports of features that not everyone uses, and their extras in pyproject.toml.
 OPTIONAL = {
