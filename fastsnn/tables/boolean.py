@@ -79,16 +79,19 @@ class Boolean:
         """Names of the features."""
         return (self.name, f"{self.name}: missing") if self.gaps else (self.name,)
 
-    def encode(self, values: np.ndarray, out: np.ndarray, place: Place) -> None:
-        """Write the features of n values to `out`, float64 (n, len(features))."""
-        x = truth(values, place)
-        gaps = np.isnan(x)
-        out[:, 0] = np.where(gaps, float(self.usual), x)
+    def read(self, values: np.ndarray, place: Place) -> np.ndarray:
+        """Return the values of a column as `write` takes them; see `Numeric.read`."""
+        return truth(values, place)
+
+    def write(self, values: np.ndarray, out: np.ndarray) -> None:
+        """Write the features of values of `read`; see `Numeric.write`."""
+        gaps = np.isnan(values)
+        out[:, 0] = np.where(gaps, float(self.usual), values)
         if self.gaps:
             out[:, 1] = gaps
 
-    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
-        """Write the features of one plain value; see `Numeric.encode_plain`."""
+    def write_plain(self, value: object, row: list[float], start: int) -> bool:
+        """Write the features of one plain value; see `Numeric.write_plain`."""
         if value is None:
             row[start] = float(self.usual)
             if self.gaps:

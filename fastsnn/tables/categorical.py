@@ -128,15 +128,17 @@ class Categorical:
             names.append(f"{self.name}: other")
         return (*names, f"{self.name}: missing") if self.missing else tuple(names)
 
-    def encode(self, values: np.ndarray, out: np.ndarray, place: Place) -> None:
-        """Write the features of n values to `out`, float64 (n, len(features))."""
+    def read(self, values: np.ndarray, place: Place) -> np.ndarray:
+        """Return the number of the feature of each value, or `NOWHERE`; see `Numeric.read`."""
         names, index = names_of(values)
         codes = np.fromiter(map(self._code.get, names, repeat(self._unknown)), np.intp, len(names))
         if self.numbers:  # other spellings
             for i in np.flatnonzero(codes == self._unknown).tolist():
                 codes[i] = self._code.get(_clean(names[i], True), self._unknown)
-        if index is not None:
-            codes = codes[index.ravel()]
+        return codes if index is None else codes[index.ravel()]
+
+    def write(self, codes: np.ndarray, out: np.ndarray) -> None:
+        """Write the features of values of `read`; see `Numeric.write`."""
         out[...] = 0
         if self._unknown == NOWHERE:
             rows = np.flatnonzero(codes >= 0)
@@ -144,8 +146,8 @@ class Categorical:
         else:
             out[np.arange(len(codes)), codes] = 1
 
-    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
-        """Write the features of one plain value; see `Numeric.encode_plain`."""
+    def write_plain(self, value: object, row: list[float], start: int) -> bool:
+        """Write the features of one plain value; see `Numeric.write_plain`."""
         if value is not None and type(value) is not str:
             return False
         code = self._code.get(value)

@@ -144,11 +144,14 @@ class Date:
         waves = [f"{self.name}: {w} of {p}" for p in self.parts for w in ("sine", "cosine")]
         return (*self.number.features, *waves)
 
-    def encode(self, values: np.ndarray, out: np.ndarray, place: Place) -> None:
-        """Write the features of n values to `out`, float64 (n, len(features))."""
-        times = instants(values, place, self.pattern)
+    def read(self, values: np.ndarray, place: Place) -> np.ndarray:
+        """Return the values of a column as `write` takes them; see `Numeric.read`."""
+        return instants(values, place, self.pattern)
+
+    def write(self, times: np.ndarray, out: np.ndarray) -> None:
+        """Write the features of values of `read`; see `Numeric.write`."""
         first = len(self.number.features)
-        self.number.encode_numbers(days(times), out[:, :first])
+        self.number.write(days(times), out[:, :first])
         gaps = np.isnat(times)
         if gaps.any():
             times = np.where(gaps, np.datetime64(0, "us"), times)
@@ -157,8 +160,8 @@ class Date:
             for column, wave in enumerate((np.sin, np.cos), first + 2 * i):
                 out[:, column] = np.where(gaps, 0.0, wave(angle))
 
-    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
-        """Return False: no value is plain; see `Numeric.encode_plain`."""
+    def write_plain(self, value: object, row: list[float], start: int) -> bool:
+        """Return False: no value is plain; see `Numeric.write_plain`."""
         return False
 
     def describe(self) -> str:

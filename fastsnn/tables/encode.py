@@ -11,20 +11,22 @@ from fastsnn.tables.learn import Encoder
 from fastsnn.tables.place import Place
 from fastsnn.tables.values import of_list
 
-BLOCK = 2048  # rows encoded at a time, so that their features stay in the cache
+BLOCK = 2048  # rows written at a time, so that their features stay in the cache
 
 Part = tuple[Encoder, slice]  # the encoding of a column, and the range of its features
 
 
 def features_of(columns: Columns, parts: Sequence[Part], n_features: int, where: str) -> np.ndarray:
     """Return the features of columns, float64 (n, n_features)."""
-    n = columns.n_rows
-    out = np.empty((n, n_features))
-    for start in range(0, n, BLOCK):
+    read = [
+        encoder.read(columns[encoder.name], Place(where, encoder.name, columns.lines))
+        for encoder, _ in parts
+    ]
+    out = np.empty((columns.n_rows, n_features))
+    for start in range(0, columns.n_rows, BLOCK):
         rows = slice(start, start + BLOCK)
-        for encoder, part in parts:
-            place = Place(where, encoder.name, columns.lines, None, start)
-            encoder.encode(columns.arrays[encoder.name][rows], out[rows, part], place)
+        for (encoder, part), values in zip(parts, read, strict=True):
+            encoder.write(values[rows], out[rows, part])
     return out
 
 
@@ -47,12 +49,12 @@ def features_of_one(
             return None
         if type(value) is float and value != value:  # NaN
             value = None
-        if encoder.encode_plain(value, row, part.start):
+        if encoder.write_plain(value, row, part.start):
             continue
         if not is_single(value):
             return None
         place = Place(where, encoder.name)
         out = np.empty((1, part.stop - part.start))
-        encoder.encode(of_list([value], place), out, place)
+        encoder.write(encoder.read(of_list([value], place), place), out)
         row[part] = out[0].tolist()
     return np.array([row])

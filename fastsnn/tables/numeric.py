@@ -94,12 +94,12 @@ class Numeric:
         """Names of the features."""
         return (self.name, f"{self.name}: missing") if self.gaps else (self.name,)
 
-    def encode(self, values: np.ndarray, out: np.ndarray, place: Place) -> None:
-        """Write the features of n values to `out`, float64 (n, len(features))."""
-        self.encode_numbers(numbers(values, place), out)
+    def read(self, values: np.ndarray, place: Place) -> np.ndarray:
+        """Return the values of a column as `write` takes them. Raises an error for invalid ones."""
+        return numbers(values, place)
 
-    def encode_numbers(self, values: np.ndarray, out: np.ndarray) -> None:
-        """Write the features of numbers with NaN."""
+    def write(self, values: np.ndarray, out: np.ndarray) -> None:
+        """Write the features of n values of `read` to `out`, float64 (n, len(features))."""
         x = out[:, 0]
         x[...] = values
         if self.gaps:
@@ -113,9 +113,9 @@ class Numeric:
                 z = np.clip((x - self.median) / self.scale, -BEYOND, BEYOND)
             x[...] = z / np.sqrt(1.0 + (z / CLIP) * (z / CLIP))
 
-    def encode_plain(self, value: object, row: list[float], start: int) -> bool:
+    def write_plain(self, value: object, row: list[float], start: int) -> bool:
         """Write the features of one plain value to row[start:], which is 0, with the bits of
-        `encode`. Return False, and write nothing, if the value needs `encode`.
+        `write`. Return False, and write nothing, if the value needs `read` and `write`.
         """
         if value is None:
             x = self.median
