@@ -57,6 +57,7 @@ def test_another_member_is_the_estimator_with_its_seed():
     trainer = fs.Trainer(fs.mlp(64, 10, 2, 16, seed=seed), optimizer=fs.SGD(0.02), seed=seed)
     trainer.fit(snn.model_.inputs.transform(X), DIGITS, 4, 50)
     assert (trainer.network.parameters == weights(snn)[2]).all()
+    assert same(classifier(n_members=np.int64(3)).fit(X, DIGITS), THREE)
     seeds = {members.seed_of(s, k) for s in range(50) for k in range(50)}
     assert len(seeds) == 2500, "no two estimators share a member"
 

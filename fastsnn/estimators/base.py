@@ -160,7 +160,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             if merged is not None:
                 train = Chosen(np.arange(len(given.x))[train.rows][merged[0].rows],
                                merged[0].weight)  # fmt: skip
-            return train, None, [Part(train, held)] * self.n_members
+            return train, None, [Part(train, held)] * int(self.n_members)
         whole, places = Chosen(np.arange(len(given.x)), given.weight), None
         merged = rows.merged(Rows(given.x, encoded, given.weight), limit)
         if merged is not None:
