@@ -328,7 +328,7 @@ def diagnose(
 
 @main.command(epilog=examples("fastsnn info --json", "fastsnn info --model runs/digits-1"))
 @click.option(
-    "--model", "model_file", metavar="FILE|DIR",
+    "--model", "model_file", metavar="FILE|DIR", show_default="none",
     help="Describe this model file (model.safetensors) or run folder instead of the machine.",
 )  # fmt: skip
 @json_option
