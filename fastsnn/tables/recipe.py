@@ -76,7 +76,7 @@ class Recipe:
         numeric: Iterable[str] = (),
         date: Iterable[str] = (),
         drop: Iterable[str] = (),
-        max_categories: int = 100,
+        max_categories: int = learn.MOST_CATEGORIES,
         min_frequency: int | None = None,
         scaling: str = "standard",
         date_patterns: Mapping[str, str] | None = None,
