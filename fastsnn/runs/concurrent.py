@@ -40,8 +40,8 @@ def thread_pool(most: int, name: str) -> Iterator[tuple[Executor, Callable[[], L
     """Start an executor of `most` threads, and yield it with a function that makes the `report`
     callback of a training.
 
-    At the end of the ``with`` block, waiting training runs are cancelled, running ones are stopped at
-    their next report, and no thread remains.
+    At the end of the ``with`` block, waiting training runs are cancelled, running ones are stopped
+    at their next report, and no thread remains.
     """
     stop = threading.Event()
     executor = ThreadPoolExecutor(most, name)
