@@ -68,7 +68,8 @@ def sniff(path: Path) -> Dialect:
     with _opened(path) as (connection, place):
         rows = connection.execute(
             "SELECT Delimiter, Quote, SkipRows, len(Columns), NewLineDelimiter "
-            f"FROM sniff_csv({place}, sample_size = {SAMPLE}, all_varchar = true, max_line_size = {LINE})"
+            f"FROM sniff_csv({place}, sample_size = {SAMPLE}, all_varchar = true, "
+            f"max_line_size = {LINE})"
         ).fetchall()
     delimiter, quote, skip, width, newline = rows[0]
     quote = quote if quote in ('"', "'") else '"'
