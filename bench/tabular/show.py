@@ -156,9 +156,8 @@ def blocks(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
     for metric in METRICS:
         rows = details(found, raw, metric)
         if len(rows) > 1:
-            made.append(
-                (f"{METRICS[metric][0][0].upper()}{METRICS[metric][0][1:]} on the raw tables", rows)
-            )
+            title = METRICS[metric][0]
+            made.append((f"{title[0].upper()}{title[1:]} on the raw tables", rows))
     if raw:
         made.append(("CPU seconds to fit, raw tables", seconds(found, raw)))
     if names := groups(tables).get("UCI"):
