@@ -128,8 +128,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         Mean training loss of each epoch, with dropout. Several members: the mean over those that
         trained the epoch.
     validation_scores_ : list of float or None
-        Score of each epoch with `early_stopping`; larger is better. Several members: as
-        `loss_curve_`.
+        Score of each epoch with `early_stopping`; larger is better. Members: as `loss_curve_`.
     best_validation_score_ : float or None
         The best of them in the last call. Several members: the mean of their best scores.
     n_iter_ : int
