@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.inspection import partial_dependence, permutation_importance
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -232,7 +233,9 @@ def test_a_frame_is_encoded_if_it_needs_to_be(frame):
     numbers = frame[["new", "rooms"]]
     plain = regressor().fit(numbers, PRICE)
     array = regressor(recipe=None).fit(np.asarray(numbers, np.float64), PRICE)
-    assert plain.recipe_ is None and plain.model_.feature_names == ("new", "rooms")
+    assert plain.recipe_ is None
+    if hasattr(LinearRegression().fit(numbers, PRICE), "feature_names_in_"):  # not Polars in 1.6
+        assert plain.model_.feature_names == ("new", "rooms")
     assert (plain.predict(numbers) == array.predict(np.asarray(numbers, np.float64))).all()
     for column in ("size", "city", "day"):
         assert regressor(max_iter=1).fit(frame[[column, "rooms"]], PRICE).recipe_ is not None
