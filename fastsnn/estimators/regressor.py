@@ -45,8 +45,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         instance, such as ``fastsnn.Adam(1e-3, beta1=0.8)``, is used as it is; `learning_rate_init`,
         `momentum`, `nesterovs_momentum` and `weight_decay` are then ignored.
     learning_rate_init : float > 0 or "auto"
-        Peak learning rate. "auto" is the rule of ``fastsnn train``, by optimizer, task, rows and
-        depth.
+        Peak learning rate. "auto": 0.001 for "adam" and up to 8 layers; else the rule of ``fastsnn
+        train``, by optimizer, task, rows and depth.
     momentum : float in [0, 1)
         Momentum of those optimizers that have one, such as "sgd".
     nesterovs_momentum : bool
@@ -54,7 +54,7 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
     weight_decay : float >= 0 or "auto"
         Added to the gradient as ``weight_decay * parameter``, or decoupled, as the class of the
         optimizer says. It is not divided by the number of rows, unlike `alpha` of scikit-learn's
-        networks. "auto" is the rule of ``fastsnn train``.
+        networks. "auto": for "adam" and "sgd" 10 / rows, at most 0.1.
     schedule : str or Schedule
         Schedule of the learning rate over the epochs of a `fit`: a name of the command line, such
         as "constant" or "cosine", or an instance of a class of `fastsnn.schedules`.
@@ -63,7 +63,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
     batch_size : int >= 1 or "auto"
         Rows of a mini-batch. "auto": 128, below 5,000 rows 32.
     max_iter : int >= 1 or "auto"
-        Epochs. "auto": 22; below 5,000 rows as many as 1,600 updates need, from 40 to 400.
+        Epochs. "auto": 22; below 5,000 rows as many as 1,600 updates need, from 40 to 400, or half
+        of them for "adam" and up to 8 layers.
     early_stopping : bool
         Hold back a validation part, stop when its score no longer improves, and use the weights
         of the best epoch.
@@ -180,11 +181,11 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         self,
         hidden_layer_sizes: Any = None,
         layers: int = 4,
-        width: int = 256,
+        width: int = 128,
         *,
         dropout_rate: float | str = AUTO,
         loss: str | Loss = AUTO,
-        solver: str | Optimizer = "sgd",
+        solver: str | Optimizer = "adam",
         learning_rate_init: float | str = AUTO,
         schedule: str | Schedule = "cosine",
         momentum: float = 0.0,
