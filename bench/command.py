@@ -53,23 +53,6 @@ def _names(text):
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _report(line):
-    click.echo(f"measuring {line}", err=True)
-
-
-def _end(result, json_path, text):
-    """Print the tables, write the JSON file if requested, and return the machine's description."""
-    from fastsnn import machine
-    from fastsnn.storage import files
-
-    described = machine.describe()
-    click.echo(text)
-    if json_path:
-        content = json.dumps({"machine": described, **result}, indent=1)
-        files.replace(json_path, f"{content}\n".encode())
-    return described
-
-
 @bench.command(epilog=examples("fastsnn bench step --against torch,jax --threads 2"))
 @cases_option(STEP_CASES)
 @click.option(
@@ -98,10 +81,10 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
     peers = _names(against)
     rows = measuring.measure(
         cases, ("sgd", "adam") if optimizer == "both" else (optimizer,),
-        peers, processors.resolve(threads), seconds, rounds, _report,
+        peers, processors.resolve(threads), seconds, rounds, output.report,
     )  # fmt: skip
     text = show.columns(show.against(rows, peers))
-    described = _end({"what": "step", "rows": rows}, json_path, text)
+    described = output.end({"what": "step", "rows": rows}, json_path, text)
     if plot_path:
         plot.bars(plot_path, rows, described, "One training step")
 
@@ -120,8 +103,8 @@ def parts(cases, seconds, json_path):
     from . import show
 
     output.require(json_path)
-    rows = measuring.measure(cases, seconds, _report)
-    _end({"what": "parts", "rows": rows}, json_path, show.columns(show.parts(rows)))
+    rows = measuring.measure(cases, seconds, output.report)
+    output.end({"what": "parts", "rows": rows}, json_path, show.columns(show.parts(rows)))
 
 
 @bench.command(epilog=examples("fastsnn bench predict --against torch,onnxruntime"))
@@ -147,9 +130,9 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
 
     output.require(json_path, plot_path)
     peers = _names(against)
-    rows = measuring.measure(cases, peers, threads, seconds, rounds, _report)
+    rows = measuring.measure(cases, peers, threads, seconds, rounds, output.report)
     text = show.columns(show.predictions(rows, peers))
-    described = _end({"what": "predict", "rows": rows}, json_path, text)
+    described = output.end({"what": "predict", "rows": rows}, json_path, text)
     if plot_path:
         plot.bars(plot_path, rows, described, "One prediction")
 
@@ -170,9 +153,9 @@ def kernels(against, seconds, json_path, plot_path):
     from . import plot, show
 
     output.require(json_path, plot_path)
-    found = measuring.measure(seconds, _report, _names(against))
+    found = measuring.measure(seconds, output.report, _names(against))
     text = show.columns(show.kernels(found["rows"]))
-    described = _end({"what": "kernels", **found}, json_path, text)
+    described = output.end({"what": "kernels", **found}, json_path, text)
     if plot_path:
         plot.roofline(plot_path, found, described)
 
@@ -206,8 +189,8 @@ def scaling(threads, against, seconds, json_path, plot_path):
     if not counts:
         most = processors.available()
         counts = (*(2**i for i in range(most.bit_length()) if 2**i < most), most)
-    found = measuring.measure(counts, seconds, _report, _names(against))
-    described = _end({"what": "scaling", **found}, json_path, show.scaling(found))
+    found = measuring.measure(counts, seconds, output.report, _names(against))
+    described = output.end({"what": "scaling", **found}, json_path, show.scaling(found))
     if plot_path:
         plot.lines(plot_path, found, described)
 
@@ -236,8 +219,8 @@ def grid(cases, threads, seconds, rounds, json_path, plot_path):
 
     output.require(json_path, plot_path)
     chosen = list(cases) or measuring.cells()
-    rows = measuring.measure(chosen, processors.resolve(threads), seconds, rounds, _report)
-    described = _end({"what": "grid", "rows": rows}, json_path, show.grid(rows))
+    rows = measuring.measure(chosen, processors.resolve(threads), seconds, rounds, output.report)
+    described = output.end({"what": "grid", "rows": rows}, json_path, show.grid(rows))
     if plot_path:
         plot.heat(plot_path, rows, described)
 
@@ -266,8 +249,10 @@ def train(layers, epochs, against, threads, json_path):
     from . import train as measuring
 
     output.require(json_path)
-    rows = measuring.measure(layers, epochs, _names(against), processors.resolve(threads), _report)
-    _end({"what": "train", "rows": rows}, json_path, show.columns(show.train(rows)))
+    rows = measuring.measure(
+        layers, epochs, _names(against), processors.resolve(threads), output.report
+    )
+    output.end({"what": "train", "rows": rows}, json_path, show.columns(show.train(rows)))
 
 
 @bench.command(epilog=examples("fastsnn bench search --workers 2"))
@@ -292,8 +277,8 @@ def search(workers, epochs, json_path):
     from . import show
 
     output.require(json_path)
-    rows = measuring.measure(processors.resolve(workers), epochs, _report)
-    _end({"what": "search", "rows": rows}, json_path, show.columns(measuring.table(rows)))
+    rows = measuring.measure(processors.resolve(workers), epochs, output.report)
+    output.end({"what": "search", "rows": rows}, json_path, show.columns(measuring.table(rows)))
 
 
 @bench.command(epilog=examples("fastsnn bench gpu --precision tf32", "fastsnn bench gpu --check"))
@@ -330,12 +315,12 @@ def gpu(cases, modes, against, checking, seconds, json_path):
             raise ValueError(f"--against: one of {', '.join(GPU_PEERS)} is required, got {name!r}")
     store, never = results.Store(None), float("inf")
     if checking:
-        everything.checks(store, modes, never, _report)
-        everything.mnist(store, never, _report)
+        everything.checks(store, modes, never, output.report)
+        everything.mnist(store, never, output.report)
     else:
-        everything.times(store, list(map(str, cases)), modes, peers, seconds, never, _report)
+        everything.times(store, list(map(str, cases)), modes, peers, seconds, never, output.report)
     found = store.end()
-    _end(found, json_path, results.text(found))
+    output.end(found, json_path, results.text(found))
     wrong = sum("error" in result for result in store.found["checks"].values())
     if wrong:
         raise RuntimeError(f"bench gpu: {wrong} of {len(store.found['checks'])} checks failed")
@@ -390,7 +375,7 @@ def compare(case, threads, json_path, plot_path, **options):
     output.require(json_path, plot_path)
     comparison.require()
     threads = processors.resolve(threads)
-    result = comparison.compare(case, threads, **options, report=_report)
+    result = comparison.compare(case, threads, **options, report=output.report)
     compare_table.show(result)
     if json_path:
         files.replace(json_path, f"{json.dumps(result, indent=1)}\n".encode())

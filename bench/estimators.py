@@ -55,15 +55,13 @@ def estimators(threads, rounds, json_path):
     """
     from fastsnn.engine import threads as processors
 
-    from .command import _end, _report
-
     output.require(json_path)
     if "scikit-learn" not in installed():
         raise RuntimeError("bench estimators needs scikit-learn: pip install '.[sklearn]'")
-    rows = measure(processors.resolve(threads), rounds, _report)
+    rows = measure(processors.resolve(threads), rounds, output.report)
     packages = {name: importlib.metadata.version(name) for name in installed()}
     found = {"what": "estimators", "packages": packages, "rows": rows}
-    _end(found, json_path, show.columns(table(rows)))
+    output.end(found, json_path, show.columns(table(rows)))
 
 
 def installed() -> list[str]:

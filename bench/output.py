@@ -1,10 +1,14 @@
-"""Output paths, checked before anything is measured."""
+"""Output of a benchmark: paths, checked before anything is measured; progress, tables, JSON."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import click
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -32,3 +36,21 @@ def _require_writable(option, path):
         reason = error.strerror or str(error)
     if reason:
         raise RuntimeError(f"{option} {path}: it cannot be written ({reason}); choose another file")
+
+
+def report(line: str) -> None:
+    """Print what is measured, on stderr."""
+    click.echo(f"measuring {line}", err=True)
+
+
+def end(result: dict[str, Any], json_path: str | None, text: str) -> dict[str, Any]:
+    """Print the tables, write the JSON file if requested, and return the machine's description."""
+    from fastsnn import machine
+    from fastsnn.storage import files
+
+    described = machine.describe()
+    click.echo(text)
+    if json_path:
+        content = json.dumps({"machine": described, **result}, indent=1)
+        files.replace(json_path, f"{content}\n".encode())
+    return described

@@ -5,7 +5,8 @@ from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classif
 
 import fastsnn as fs
 
-SMALL = {"layers": 2, "width": 16, "max_iter": 4, "random_state": 3}
+SMALL = {"layers": 2, "width": 16, "solver": "sgd", "max_iter": 4, "random_state": 3}
+PLAIN = "softmax_cross_entropy"  # the loss without label smoothing
 X, DIGITS = (part[:400] for part in load_digits(return_X_y=True))
 NAMES = np.array([f"digit {i}" for i in range(10)])[DIGITS]
 XR, Y = load_diabetes(return_X_y=True)

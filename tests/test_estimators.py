@@ -13,7 +13,20 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install '.[sklearn]'")
 
-from estimator_data import DIGITS, LABELS, NAMES, XM, XR, Y2, X, Y, classifier, proba, regressor
+from estimator_data import (
+    DIGITS,
+    LABELS,
+    NAMES,
+    PLAIN,
+    XM,
+    XR,
+    Y2,
+    X,
+    Y,
+    classifier,
+    proba,
+    regressor,
+)
 from sklearn.base import clone
 
 import fastsnn as fs
@@ -26,7 +39,7 @@ CLASSIFIER = classifier().fit(X, DIGITS)
 
 def test_a_classifier_is_a_trainer_by_hand():
     snn = classifier(
-        dropout_rate=0.1, learning_rate_init=0.02, batch_size=50, schedule="constant"
+        dropout_rate=0.1, learning_rate_init=0.02, batch_size=50, schedule="constant", loss=PLAIN
     ).fit(X, NAMES)
     inputs = Standardizer.fit(X)
     net = fs.mlp(64, 10, layers=2, width=16, dropout=0.1, seed=3)
@@ -37,6 +50,32 @@ def test_a_classifier_is_a_trainer_by_hand():
     model = fs.Model(net, "classification", inputs)
     assert (proba(snn).astype(np.float32) == model.predict(X)).all()
     assert (snn.predict(X) == np.unique(NAMES)[model.predict(X).argmax(1)]).all()
+
+
+@pytest.mark.parametrize("layers", [4, 9])
+def test_defaults(layers):
+    """400 rows: Adam has half the epochs and its own rate up to 8 layers."""
+    snn = fs.SNNClassifier(layers=layers, random_state=0, n_jobs=1)
+    assert (snn.layers, fs.SNNClassifier().layers, snn.width) == (layers, 4, 128)
+    few = layers <= 8
+    snn.set_params(width=8, max_iter="auto" if few else 2).fit(X, NAMES)
+    dropout, rate, epochs = min(0.5 / layers, 0.05), 1e-3 if few else 1e-4, 64 if few else 2
+    net = fs.mlp(64, 10, layers, 8, dropout, seed=0)
+    smooth = fs.losses.SoftmaxCrossEntropy(0.1)
+    trainer = fs.Trainer(net, smooth, fs.Adam(rate), threads=1, seed=0)
+    cosine = fs.schedules.CosineDecay()
+    trainer.fit(Standardizer.fit(X).transform(X), DIGITS, epochs, 32, schedule=cosine)
+    assert (snn.model_.network.parameters == net.parameters).all()
+
+
+def test_defaults_of_a_regression():
+    snn = fs.SNNRegressor(width=8, max_iter=2, random_state=0, n_jobs=1).fit(XR, Y)
+    net = fs.mlp(10, 1, 4, 8, seed=0)
+    trainer = fs.Trainer(net, "mse", fs.Adam(1e-3, weight_decay=10 / 442), threads=1, seed=0)
+    y = Standardizer.fit(Y[:, None]).transform(Y[:, None])
+    x = Standardizer.fit(XR).transform(XR)
+    trainer.fit(x, y, 2, 32, schedule=fs.schedules.CosineDecay())
+    assert (snn.model_.network.parameters == net.parameters).all()
 
 
 def test_a_regressor_is_a_trainer_by_hand():
@@ -156,7 +195,7 @@ def test_class_weights():
     balanced = classifier(class_weight="balanced", standardize=True).fit(X, y)
     assert np.allclose(balanced.loss_curve_, by_hand.loss_curve_, rtol=0.05)
     trainer = fs.Trainer(fs.mlp(64, 2, 2, 16, seed=3), class_weight={0: 1, 1: 5}, seed=3)
-    options = {"dropout_rate": 0, "learning_rate_init": 0.01, "schedule": "constant"}
+    options = {"dropout_rate": 0, "learning_rate_init": 0.01, "schedule": "constant", "loss": PLAIN}
     odd = np.where(y, "odd", "even")
     snn = classifier(class_weight={"odd": 5}, batch_size=128, **options).fit(X, odd)
     trainer.fit(Standardizer.fit(X).transform(X), y, 4)

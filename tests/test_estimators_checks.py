@@ -12,7 +12,7 @@ from fastsnn.estimators import SNNClassifier, SNNRegressor  # noqa: E402
 
 # Small, because a check trains up to ten networks; all other parameters are the defaults.
 SMALL = {"layers": 2, "width": 16, "max_iter": 20, "n_jobs": 1}
-MEMBERS = {**SMALL, "n_members": 3, "n_jobs": 2, "max_iter": 12}
+MEMBERS = {**SMALL, "n_members": 3, "n_jobs": 2, "max_iter": 40}
 CHECKS = parametrize_with_checks([
     kind(**options) for kind in (SNNClassifier, SNNRegressor)
     for options in (SMALL, MEMBERS, MEMBERS | {"members": "folds"})

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install '.[sklearn]'")
 
-from estimator_data import DIGITS, NAMES, XR, Y2, X, Y, classifier, regressor
+from estimator_data import DIGITS, NAMES, PLAIN, XR, Y2, X, Y, classifier, regressor
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 
@@ -50,7 +50,7 @@ def test_bootstrap_samples():
 
 
 def test_a_member_trains_on_the_rows_outside_of_its_fold():
-    options = {"dropout_rate": 0, "learning_rate_init": 0.02, "schedule": "constant"}
+    options = {"dropout_rate": 0, "learning_rate_init": 0.02, "schedule": "constant", "loss": PLAIN}
     snn = classifier(n_members=4, members="folds", batch_size=50, **options).fit(X, DIGITS)
     parts = members.parts_of("folds", Chosen(np.arange(400), None), 4, DIGITS, 3)
     x = fs.data.Standardizer.fit(X).transform(X)

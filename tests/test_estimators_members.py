@@ -17,7 +17,20 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip instal
 
 import joblib
 import sklearn
-from estimator_data import DIGITS, LABELS, NAMES, XM, XR, Y2, X, Y, classifier, proba, regressor
+from estimator_data import (
+    DIGITS,
+    LABELS,
+    NAMES,
+    PLAIN,
+    XM,
+    XR,
+    Y2,
+    X,
+    Y,
+    classifier,
+    proba,
+    regressor,
+)
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
@@ -52,7 +65,7 @@ def test_another_member_is_the_estimator_with_its_seed():
     assert seed == np.random.SeedSequence(3, spawn_key=(2,)).generate_state(1, np.uint64)[0]
     net = fs.mlp(64, 10, 2, 16, dropout=0.05, seed=seed)
     assert not (net.parameters == weights(THREE)[2]).all()
-    options = {"dropout_rate": 0, "learning_rate_init": 0.02, "schedule": "constant"}
+    options = {"dropout_rate": 0, "learning_rate_init": 0.02, "schedule": "constant", "loss": PLAIN}
     snn = classifier(n_members=3, batch_size=50, **options).fit(X, DIGITS)
     trainer = fs.Trainer(fs.mlp(64, 10, 2, 16, seed=seed), optimizer=fs.SGD(0.02), seed=seed)
     trainer.fit(snn.model_.inputs.transform(X), DIGITS, 4, 50)

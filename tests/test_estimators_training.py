@@ -8,7 +8,20 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install '.[sklearn]'")
 
-from estimator_data import DIGITS, LABELS, NAMES, XM, XR, Y2, X, Y, classifier, proba, regressor
+from estimator_data import (
+    DIGITS,
+    LABELS,
+    NAMES,
+    PLAIN,
+    XM,
+    XR,
+    Y2,
+    X,
+    Y,
+    classifier,
+    proba,
+    regressor,
+)
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 
@@ -68,8 +81,8 @@ def test_schedules(schedule, early_stopping):
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "rmsprop", "lion", "nadam"])
 def test_solvers(solver):
-    options = {"solver": solver, "learning_rate_init": 0.001, "weight_decay": 0.01}
-    snn = classifier(batch_size=64, dropout_rate=0, schedule="constant", **options)
+    options = {"learning_rate_init": 0.001, "weight_decay": 0.01, "loss": PLAIN}
+    snn = classifier(batch_size=64, dropout_rate=0, schedule="constant", solver=solver, **options)
     kind = next(getattr(fs, n) for n in fs.optimizers.__all__ if n.lower() == solver)
     trainer = fs.Trainer(
         fs.mlp(64, 10, 2, 16, seed=3), optimizer=kind(0.001, weight_decay=0.01), seed=3
