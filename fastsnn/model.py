@@ -210,7 +210,8 @@ class Model:
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Return predictions for raw features, which are standardized first.
 
-        Several members: the mean of their probabilities, or of their values.
+        Several members: the mean of their probabilities, or of their values; of values with
+        standardized logarithms (``targets.log``) the geometric mean.
 
         Parameters
         ----------

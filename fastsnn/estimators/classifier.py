@@ -83,7 +83,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
     standardize : bool
         Standardize the features to mean 0 and variance 1, which self-normalizing networks require,
         by the training rows and their weights.
-    n_members : int >= 1
+    n_members : int in [1, 10000]
         Networks to train, concurrently on the processors of `n_jobs`. The prediction is their mean,
         and a `Model` holds all of them.
     members : {"seeds", "folds", "bootstrap"}
