@@ -153,8 +153,9 @@ def test_out_of_fold_predictions_need_members_that_never_saw_the_fold():
         snn.set_params(warm_start=True, members="folds").fit(X, DIGITS)
 
 
-def test_a_score_that_needs_all_classes_names_the_missing_one():
-    y = np.where(np.arange(400) == 7, "rare", NAMES)
+@pytest.mark.parametrize("dtype", [object, str])
+def test_a_score_that_needs_all_classes_names_the_missing_one(dtype):
+    y = np.where(np.arange(400) == 7, "rare", NAMES).astype(dtype)
     snn = classifier(n_members=3, members="folds", early_stopping=True, scoring="roc_auc_ovr")
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # text of scikit-learn
         snn.fit(X, y)

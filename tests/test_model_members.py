@@ -271,3 +271,18 @@ def test_the_command_line_reads_members(task, tmp_path):
     assert "members" not in modelinfo.describe(path) and modelfile.read(path)[1]["format"] == 1
     found = diagnose_model(fs.load_model(path), str(file), header=False).findings
     assert not any(f.rule == "members" for f in found)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_the_spread_neither_overflows_nor_underflows(scale):
+    nets = networks("regression")
+    zeros, ones = np.zeros(2), np.ones(2)
+    one, scaled = (fs.Model(nets[0], "regression", None, Standardizer(zeros, ones * by),
+                            members=nets) for by in (1.0, scale))  # fmt: skip
+    expected = one.predict(X, return_std=True)[1]
+    assert np.allclose(scaled.predict(X, return_std=True)[1], expected * scale, rtol=1e-14, atol=0)
+    offset = fs.Model(nets[0], "regression", None, Standardizer(ones * 1e12, ones), members=nets)
+    assert (offset.predict(X, return_std=True)[1] == expected).all()
+    z = [np.full((1, 1), by * scale) for by in (1.0, 2.0, 6.0)]
+    of_combined = combined("regression", z, spread=True)[1]
+    assert of_combined[0, 0] == pytest.approx(np.std([1, 2, 6]) * scale, rel=1e-14, abs=0)

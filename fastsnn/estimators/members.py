@@ -30,7 +30,7 @@ def unchanged_by_errors(
     """Return the method, which restores the attributes of its object if it raises an exception."""
 
     @wraps(method)
-    def restoring(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
+    def restoring(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
         before = dict(self.__dict__)
         try:
             return method(self, *arguments, **options)
