@@ -1,4 +1,4 @@
-"""Files of networks, models and trainings; `fastsnn.storage.modelfile` documents the format."""
+"""Files of networks, models and training runs; `fastsnn.storage.modelfile` documents the format."""
 
 from __future__ import annotations
 

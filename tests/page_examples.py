@@ -31,7 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SKIPPED = ("installs", "needs a GPU", "takes minutes", "downloads")
-PACKAGES = {"PyTorch": "torch", "pandas": "pandas"}  # not in the extra `dev`
+PACKAGES = {"PyTorch": "torch", "pandas": "pandas"}  # the package does not need them
 COMMENT = re.compile(r"(?:% |<!-- )(skip|fails): (.*?)(?: -->)?")
 PROMISE = re.compile(r"print\(.*\)  # (.*)")
 COMMAND_SECONDS = 600

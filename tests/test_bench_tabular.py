@@ -316,3 +316,15 @@ def test_missing_systems_are_named(data, monkeypatch):
     result = call("bench", "tables", "--tables", "hitters", *FAST)
     assert "svm is left out: pip install absent-package" in result.stderr
     assert "svm is not installed (pip install absent-package) and left out." in result.stdout
+
+
+@pytest.mark.parametrize("name", ["fastsnn-4x128", "fastsnn-adam"])
+def test_fastsnn_learns_numbers(name):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 3))
+    folds = [(np.arange(60), np.arange(60, 80))]
+    y = (x[:, 0] > 0).astype(int)
+    task = tasks.Task("t", "classification", None, x, (), y, 2, folds, 80)
+    assert worker.measure(name, task, 1)["metrics"]["accuracy"] > 0.8
+    task = tasks.Task("t", "regression", None, x, (), 3 * x[:, 0], 0, folds, 80)
+    assert worker.measure(name, task, 1)["metrics"]["r2"] > 0.8

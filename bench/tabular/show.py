@@ -120,11 +120,15 @@ def details(found: dict[str, Any], names: Sequence[str], metric: str) -> list[li
         if any(metric in one for one in figures.values()):
             values = [
                 "failed" if system in tables[name]["errors"]
-                else f"{one[metric]:.4g}" if metric in (one := figures[system]) else "-"
+                else _four(one[metric]) if metric in (one := figures[system]) else "-"
                 for system in found["systems"]
             ]  # fmt: skip
             rows.append([name.removeprefix("uci/"), *values])
     return rows
+
+
+def _four(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1e4 else f"{value:.4g}"
 
 
 def seconds(found: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
@@ -152,7 +156,8 @@ def blocks(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
     for metric in METRICS:
         rows = details(found, raw, metric)
         if len(rows) > 1:
-            made.append((f"{METRICS[metric][0]} on the raw tables", rows))
+            title = METRICS[metric][0]
+            made.append((f"{title[0].upper()}{title[1:]} on the raw tables", rows))
     if raw:
         made.append(("CPU seconds to fit, raw tables", seconds(found, raw)))
     if names := groups(tables).get("UCI"):

@@ -59,8 +59,8 @@ def read_cells(path: Path) -> Cells:
     if path.name.lower().endswith(ZSTD):
         reader.require(path)
         return _read(path, path, None, [])
-    encoding = _encoding(path)
-    with _in_utf8(path, encoding) as file:
+    encoding, plain = _encoding(path)
+    with _in_utf8(path, encoding, plain) as file:
         words = [] if encoding == "utf-8" else [f"encoding {encoding}"]
         return _read(path, file, encoding, words)
 
@@ -75,9 +75,11 @@ def _read(path: Path, file: Path, encoding: str | None, words: list[str]) -> Cel
             first, whole = _sample(path, encoding)
             dialect = _dialect(path, file, first, whole)
             ends = _count_lines(path, encoding)
-        if not reader.installed():
-            return _by_python(path, encoding or "utf-8", dialect, words)
-        columns = reader.cells(file, dialect)
+        if encoding is not None and (dialect.width == 1 or not reader.installed()):
+            # The rows of a single column that are blank are lines without a cell, or empty cells.
+            return _by_python(path, encoding, dialect, words)
+        most = None if encoding is not None else table_limit(path) // dialect.width
+        columns = reader.cells(file, dialect, most)
     except reader.Unreadable as error:
         if encoding is not None:
             _by_python(path, encoding, dialect, words)  # raises an error with the line
@@ -102,15 +104,6 @@ def _checked(
 ) -> Cells:  # fmt: skip
     if len(at) == 0:
         raise ValueError(f"{path}: must have at least one row of data, is empty")
-    for i, column in enumerate(columns):
-        for cell in dict.fromkeys(column):
-            if cell and cell[:1].isspace() and cell.lstrip()[:1] == '"':
-                row = int(np.flatnonzero(column == cell)[0])
-                raise ValueError(
-                    f"{path}, line {at[row]}, column {i} (from 0): no space is allowed before the "
-                    f"opening quote of a cell, got {shown(cell)}; remove it (pandas: read_csv with "
-                    "skipinitialspace=True reads such files)"
-                )
     found = [f"delimiter {dialect.delimiter!r}", *words]
     if dialect.quote != '"':
         found.append(f"quote {dialect.quote!r}")
@@ -124,14 +117,19 @@ def _size(column: np.ndarray) -> int:
 
 
 @contextmanager
-def _in_utf8(path: Path, encoding: str) -> Iterator[Path]:
-    """Yield a file with the same text in UTF-8: the file itself, or a temporary copy."""
-    if encoding == "utf-8":
+def _in_utf8(path: Path, encoding: str, plain: bool) -> Iterator[Path]:
+    """Yield a file with the same text in UTF-8 whose lines end with LF: the file itself if it is
+    `plain`, or a temporary copy.
+    """
+    if plain and encoding == "utf-8":
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="fastsnn-") as folder:
         copy = Path(folder) / "table.csv"
-        with _text(path, encoding) as source, open(copy, "w", encoding="utf-8") as target:
+        with (
+            _text(path, encoding) as source,
+            open(copy, "w", encoding="utf-8", newline="\n") as target,
+        ):
             while piece := source.read(PIECE):
                 target.write(piece)
         yield copy
@@ -144,8 +142,10 @@ def _text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
         yield file
 
 
-def _encoding(path: Path) -> str:
-    """Return the encoding of a file: by its byte order mark, else UTF-8 if all bytes fit.
+def _encoding(path: Path) -> tuple[str, bool]:
+    """Return (encoding of a file, True if no line ends with CR).
+
+    The encoding is that of the byte order mark, else UTF-8 if all bytes fit.
 
     Raises ValueError for a file that is not text, and for a compressed file that is too large.
     """
@@ -162,7 +162,8 @@ def _encoding(path: Path) -> str:
             raise too_large(path, limit)
     for encoding in [named] if named else ["utf-8", *ONE_BYTE]:
         with open_file(path) as file:
-            text = io.TextIOWrapper(file, encoding)
+            text = io.TextIOWrapper(file, encoding, newline="")
+            plain = True
             try:
                 while piece := text.read(PIECE):
                     if found := _CONTROLS.search(piece):
@@ -170,7 +171,8 @@ def _encoding(path: Path) -> str:
                             f"{path}: must be text, but has the control character "
                             f"{found[0]!r}, as in binary files; save it as CSV in UTF-8"
                         )
-                return encoding
+                    plain = plain and "\r" not in piece
+                return encoding, plain
             except UnicodeDecodeError:
                 pass
             finally:
@@ -241,6 +243,13 @@ def _by_python(path: Path, encoding: str, dialect: Dialect, words: list[str]) ->
                     f"{path}, line {line}: must have {width} columns like the first "
                     f"line, has {len(row)}; correct the line"
                 )
+            for i, cell in enumerate(row):
+                if cell[:1].isspace() and cell.lstrip()[:1] == '"':
+                    raise ValueError(
+                        f"{path}, line {line}, column {i} (from 0): no space is allowed before "
+                        f"the opening quote of a cell, got {shown(cell)}; remove it (pandas: "
+                        "read_csv with skipinitialspace=True reads such files)"
+                    )
             rows.append(row)
             at.append(line)
     return _checked(path, reader.columns_of(rows), np.array(at, np.int64), dialect, words)

@@ -335,9 +335,10 @@ def _labelled(
         return _where(path, file, targets[target or 0])(int(kept[row]))
 
     cells = [_target(path, file, i, task) for i in targets]
+    columns_y = [Column.of(c) for c in cells]
     reason = ""
     if task == "auto":
-        task, reason = infer_task([Column.of(c) for c in cells], where)
+        task, reason = infer_task(columns_y, where)
         reason = f"; {task}: {reason}"
     gaps = np.stack([_is_gap(c, class_names or ()) for c in cells])
     out = gaps.all(axis=0) if task == "multitask" else gaps.any(axis=0)
@@ -348,10 +349,11 @@ def _labelled(
         cells = [
             c[kept] if isinstance(c, np.ndarray) else [c[i] for i in kept.tolist()] for c in cells
         ]
+        columns_y = [Column.of(c) for c in cells]
         columns = columns.take(kept)
         n = int(out.sum())
         words = [*words, f"{n:,} row{'s'[: n != 1]} without a target left out"]
-    y, names = encode([Column.of(c) for c in cells], task, class_names, where)
+    y, names = encode(columns_y, task, class_names, where)
     return RawTable(
         columns, task, y, names, tuple(file.names[i] for i in targets),
         "; ".join([*file.found, *words]) + reason, int(out.sum()), patterns,

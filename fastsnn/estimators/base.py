@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,12 +13,18 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
 from fastsnn import ensemble
 from fastsnn.checkpoint import State, from_bytes, to_bytes
 from fastsnn.data.standardize import Standardizer
-from fastsnn.estimators import members, options, rows
+from fastsnn.estimators import frames, members, options, rows
 from fastsnn.estimators.members import BOOTSTRAP, FOLDS, MOST_MEMBERS, SEEDS, Part
 from fastsnn.estimators.options import AUTO
 from fastsnn.estimators.parallel import threads_of
@@ -29,6 +36,8 @@ from fastsnn.model import Model
 from fastsnn.network import Network, mlp
 from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.schedules import SCHEDULES
+from fastsnn.tables.columns import Columns, names_of
+from fastsnn.tables.recipe import Recipe
 
 FLOATS = (np.float64, np.float32)
 
@@ -66,6 +75,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         ],
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
         "standardize": ["boolean"],
+        "recipe": [StrOptions({AUTO}), dict, None],
         "n_members": [Interval(Integral, 1, MOST_MEMBERS, closed="both")],
         "members": [StrOptions({SEEDS, FOLDS, BOOTSTRAP})],
         "warm_start": ["boolean"],
@@ -108,7 +118,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         names = _target_names(y)
         x, y = self._validated(X, y, fresh)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, x, dtype=np.float64)
+            sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64)
         given = rows.weighted(x, y, sample_weight, name)
         task, encoded = self._encode(given, fresh, classes)
         if fresh:
@@ -116,30 +126,49 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             if not isinstance(seed, Integral):
                 seed = check_random_state(seed).randint(2**31 - 1)
             self._seed, self._kind = int(seed), self.members
-        learned, places, parts = self._parts(given, encoded, task)
-        training = self._training(given, encoded, task, learned, parts, names, fresh, partial)
+        train, held = self._split(given, encoded, task)
+        recipe = None if fresh else self.model_.recipe
+        if isinstance(given.x, Columns):
+            if recipe is None:
+                recipe = frames.learn(self, given.x, train.rows)
+            given = given._replace(x=recipe.transform(given.x, "X"))
+        learned, places, parts = self._parts(given, encoded, task, train, held)
+        training = self._training(
+            given, encoded, task, learned, parts, names, recipe, fresh, partial
+        )
         trained = training.run()
         self._set_fitted(trained, training)
         self.oof_score_ = None
         self._keep_held(None)
         if self.members != SEEDS:
-            held = self._held_back(trained, training)
+            found = self._held_back(trained, training)
             if places is not None:
-                held = held[learned.rows][places]
-            scored = np.isfinite(held).all(axis=1)
+                found = found[learned.rows][places]
+            scored = np.isfinite(found).all(axis=1)
             weight = None if given.weight is None else given.weight[scored]
-            self.oof_score_ = self._judge_held(encoded[scored], held[scored], weight)
-            kept = np.full((len(x), self.n_outputs_), np.nan)  # NaN in rows without weight
-            kept[slice(None) if sample_weight is None else sample_weight > 0] = held
+            self.oof_score_ = self._judge_held(encoded[scored], found[scored], weight)
+            kept = np.full((len(y), self.n_outputs_), np.nan)  # NaN in rows without weight
+            kept[slice(None) if sample_weight is None else sample_weight > 0] = found
             self._keep_held(kept)
         return self
 
-    def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        x, y = validate_data(
-            self, X, y, reset=reset, multi_output=True, dtype=FLOATS, ensure_all_finite=False,
-            y_numeric=self._y_numeric,
-        )  # fmt: skip
-        self._require_finite(x)
+    def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray | Columns, np.ndarray]:
+        """Return the features, or the columns of a data frame to encode; and the targets."""
+        columns = frames.to_encode(self, X) if reset else frames.known(self, X)
+        if columns is None:
+            x, y = validate_data(
+                self, X, y, reset=reset, multi_output=True, dtype=FLOATS, ensure_all_finite=False,
+                y_numeric=self._y_numeric,
+            )  # fmt: skip
+            self._require_finite(x)
+        else:
+            if y is None:
+                raise ValueError(f"{type(self).__name__} requires y to be passed, got None")
+            x, y = columns, _check_y(y, multi_output=True, y_numeric=self._y_numeric)
+            check_consistent_length(x, y)
+            if reset:
+                self.feature_names_in_ = np.array(names_of(X), object)
+                self.n_features_in_ = len(self.feature_names_in_)
         return x, (y.toarray() if hasattr(y, "toarray") else y)  # a sparse indicator matrix
 
     def _require_finite(self, x: np.ndarray) -> None:
@@ -155,14 +184,13 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         )
 
     def _parts(
-        self, given: Rows, encoded: np.ndarray, task: str
+        self, given: Rows, encoded: np.ndarray, task: str, train: Chosen, held: Chosen | None
     ) -> tuple[Chosen, np.ndarray | None, list[Part]]:
         """Return the rows from which the standardization is learned, the place of each given row
-        among them if equal rows were merged, and the rows of each member.
+        among them if equal rows were merged, and the rows of each member. train, held: of `_split`.
         """
         limit = options.merge_limit(self)
         if self.members == SEEDS:
-            train, held = self._split(given, encoded, task)
             x, y = given.x[train.rows], encoded[train.rows]
             merged = rows.merged(Rows(x, y, train.weight), limit)
             if merged is not None:
@@ -178,8 +206,8 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return whole, places, parts
 
     def _split(self, given: Rows, encoded: np.ndarray, task: str) -> tuple[Chosen, Chosen | None]:
-        """Return the training rows, and the validation part."""
-        if not self.early_stopping:
+        """Return the training rows, and the validation part that all members share."""
+        if not self.early_stopping or self.members != SEEDS:
             return Chosen(slice(None), given.weight), None
         n = len(encoded)
         if n < 2:
@@ -206,6 +234,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         learned: Chosen,
         parts: list[Part],
         names: tuple[str, ...] | None,
+        recipe: Recipe | None,
         fresh: bool,
         partial: bool,
     ) -> Training:
@@ -220,13 +249,13 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 if task == "regression":
                     targets = rows.standardizer(y, learned.weight)
             columns = getattr(self, "feature_names_in_", None)
-            columns = None if columns is None else tuple(map(str, columns))
-            described = inputs, targets, self._class_names(), columns, names
+            columns = None if columns is None or recipe else tuple(map(str, columns))
+            described = inputs, targets, self._class_names(), columns, names, recipe
         else:
             model = self.model_
             described = (
                 model.inputs, model.targets, model.class_names, model.feature_names,
-                model.target_names,
+                model.target_names, recipe,
             )  # fmt: skip
 
         def network_of(k: int) -> Network:
@@ -285,7 +314,9 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         if self.scoring is None and held.weight is None and task == "classification":
             return lambda record: record["validation_accuracy"]
         view = object.__new__(type(self))  # predicts with the weights of the moment
-        view.__dict__.update(self.__dict__, model_=model, n_jobs=n_jobs)
+        model = replace(model, recipe=None)  # the held rows are encoded
+        own = {"model_": model, "n_jobs": n_jobs, "n_features_in_": held.x.shape[1]}
+        view.__dict__.update(self.__dict__, **own)
         view.__dict__.pop("feature_names_in_", None)  # the held rows are an array
         scorer = check_scoring(view, scoring=self.scoring)
         weight = {} if held.weight is None else {"sample_weight": held.weight}
@@ -298,9 +329,12 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _outputs(self, X: Any, spread: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Return `ensemble.outputs` of the members for raw features."""
         check_is_fitted(self)
-        x = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite=False)
-        self._require_finite(x)
         model = self.model_
+        if model.recipe is None:
+            x = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite=False)
+            self._require_finite(x)
+        else:
+            x = model.recipe.transform(frames.known(self, X), "X")
         x = model.inputs.transform(x, names=model.feature_names)
         threads = threads_of(self.n_jobs, float(len(x)) * model.network.n_parameters)
         return ensemble.outputs(model.members, model.task, x, threads, spread)
@@ -313,6 +347,11 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         if task != "regression":
             return probabilities(task, z)
         return z.astype(np.float64) if targets is None else targets.inverse_transform(z)
+
+    @property
+    def recipe_(self) -> Recipe | None:
+        """Encoding of the columns of the data frame, or None."""
+        return self.model_.recipe
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes, with the network as the bytes of a model file."""

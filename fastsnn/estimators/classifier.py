@@ -22,20 +22,20 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
     """Self-normalizing network for classification, with scikit-learn's interface.
 
     Handles two or more classes, and several labels per row (indicator matrices). Inputs are
-    standardized by default. `X` must be dense and finite: encode text, and impute gaps.
+    standardized by default. Data frames may have text, dates and gaps (see `recipe`); other `X`
+    must be dense and finite.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, optional
         Units of each hidden layer. Default: `layers` times `width`.
     layers : int >= 1
-        Hidden layers, if `hidden_layer_sizes` is None. On small
-        tables, 8 are more accurate than the 32 of ``fastsnn train``.
+        Hidden layers, if `hidden_layer_sizes` is None. On small tables, 8 are more accurate than
+        the 32 of ``fastsnn train``.
     width : int >= 1
         Units of each hidden layer, if `hidden_layer_sizes` is None.
     dropout_rate : float in [0, 1) or "auto"
-        Probability of dropping a unit (alpha-dropout). "auto": 0.5 / layers, at
-        most 0.05.
+        Probability of dropping a unit (alpha-dropout). "auto": 0.5 / layers, at most 0.05.
     loss : str, Loss or "auto"
         "auto": "softmax_cross_entropy"; for several labels "sigmoid_cross_entropy". A parameter
         follows a colon, as in "softmax_cross_entropy:0.1" (label smoothing).
@@ -67,15 +67,15 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         Hold back a validation part, stop when its score no longer improves, and use the weights
         of the best epoch.
     validation_fraction : float in (0, 1)
-        Share of the rows in the validation part. The classes are stratified, if each has
-        at least two rows and there are rows enough.
+        Share of the rows in the validation part. The classes are stratified, if each has at least
+        two rows and there are rows enough.
     n_iter_no_change : int >= 1 or numpy.inf
         Epochs in a row without an improvement before the training stops. Used with
         `early_stopping` alone.
     scoring : str, callable or None
         Score of the validation part: the name of one of scikit-learn's scorers, a callable
         ``scorer(estimator, X, y)``, "loss" (the negative, unweighted loss), or None, that of the
-        method `score`.
+        method `score`. A callable gets the features of `recipe`.
     class_weight : dict, "balanced" or None
         Weights of the classes by label; classes that a dict omits have weight 1. "balanced":
         n / (classes * count of the class), with sums of `sample_weight` as counts. Several labels:
@@ -83,6 +83,11 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
     standardize : bool
         Standardize the features to mean 0 and variance 1, which self-normalizing networks require,
         by the training rows and their weights.
+    recipe : "auto", dict or None
+        Encoding of data frames by `fastsnn.tables.Recipe.fit`, learned from the training rows
+        (without the validation part; with "folds" from all rows). "auto" encodes a data frame with
+        text, categories, dates or missing values; arrays and other data frames are numbers. A dict
+        has options, such as ``{"categorical": ["zip"]}``, and always encodes. None: never.
     n_members : int in [1, 10000]
         Networks to train, concurrently on the processors of `n_jobs`. The prediction is their mean,
         and a `Model` holds all of them.
@@ -94,8 +99,8 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         of `validation_fraction`, and give `oof_score_`. The standardization is learned from all
         rows, because the members of a model share it.
     warm_start : bool
-        True: `fit` trains the network of the previous call for `max_iter` further epochs. The
-        standardization, the classes and the sizes of the network are kept.
+        True: `fit` trains the network of the previous call for `max_iter` further epochs. Recipe,
+        standardization, classes and sizes of the network are kept.
     random_state : int, RandomState or None
         An int is the seed of the initial weights, the dropout masks, the order of the rows and the
         validation part, as in `mlp` and `Trainer`. The same int gives the same bits. Member k > 0
@@ -105,8 +110,8 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         CPU threads; no result depends on it. None: all processors, or one for small networks.
         -1: all processors. In a worker of joblib, as in ``GridSearchCV(n_jobs=2)``, it is 1.
     verbose : bool or int
-        Show the progress on stderr: a line per epoch (several members: per member), and on a
-        terminal a live line.
+        Show the progress on stderr: a line per epoch (several members: per member), on a terminal a
+        live line; and before it the notes of the recipe.
     backend : {"cpu", "cuda"}
         Where to train and predict, see `Trainer`.
     precision : {"float32", "tf32", "bf16"}
@@ -123,8 +128,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         Mean training loss of each epoch, with dropout. Several members: the mean over those that
         trained the epoch.
     validation_scores_ : list of float or None
-        Score of each epoch with `early_stopping`; larger is better. Several members: as
-        `loss_curve_`.
+        Score of each epoch with `early_stopping`; larger is better. Members: as `loss_curve_`.
     best_validation_score_ : float or None
         The best of them in the last call. Several members: the mean of their best scores.
     n_iter_ : int
@@ -146,12 +150,14 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
     oof_decision_function_ : (n_samples, n_outputs) float64 array or None
         The out-of-fold predictions: probabilities, as from `predict_proba`. NaN for rows of weight
         0, and for rows that all members have drawn.
+    recipe_ : fastsnn.tables.Recipe or None
+        Encoding of the data frame, ``model_.recipe``; None for numbers.
     n_outputs_ : int
         Outputs of the network.
     n_features_in_ : int
-        Features of a row.
+        Columns of `X`.
     feature_names_in_ : (n_features,) array of str
-        Names of the features, if `X` was a data frame with text as column names.
+        Names of the columns, if `X` was a data frame with text as column names.
 
     Notes
     -----
@@ -200,6 +206,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         scoring: Any = None,
         class_weight: dict[Any, float] | str | None = None,
         standardize: bool = True,
+        recipe: Any = AUTO,
         n_members: int = 1,
         members: str = "seeds",
         warm_start: bool = False,
@@ -228,6 +235,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         self.scoring = scoring
         self.class_weight = class_weight
         self.standardize = standardize
+        self.recipe = recipe
         self.n_members = n_members
         self.members = members
         self.warm_start = warm_start
@@ -243,8 +251,8 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
 
         Parameters
         ----------
-        X : array-like (n_samples, n_features)
-            Finite numbers; a data frame's column names are kept.
+        X : array-like or data frame (n_samples, n_features)
+            Finite numbers; in a data frame anything that `recipe` encodes.
         y : array-like (n_samples,) or (n_samples, n_labels)
             Labels of at least two classes, numbers or text; or, for several labels per row, an
             indicator matrix of 0 and 1.
@@ -272,7 +280,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
     ) -> SNNClassifier:
         """Train the network for one epoch of these rows, with a constant learning rate.
 
-        The first call makes the network, and the standardization from its rows, which later calls
+        The first call makes the network, and learns recipe and standardization, which later calls
         keep. It exists with ``members="seeds"`` alone.
 
         Parameters
@@ -321,7 +329,8 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         ValueError
-            If `X` has NaN, infinity or another number of features than in `fit`.
+            If `X` has NaN, infinity or another number of features than in `fit`; with a recipe, if
+            a column is missing, in another order, or has a value of another kind.
         """
         z = self._raw(X)
         if self._multilabel:
@@ -340,9 +349,9 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         -------
         float64 array
             Two classes: (n_samples,), the logarithm of the odds of ``classes_[1]``. More classes:
-            (n_samples, n_classes), whose softmax are the probabilities. Multilabel
-            targets: (n_samples, n_labels), whose sigmoid are the probabilities. Several members:
-            logarithms of the mean probabilities and of their odds.
+            (n_samples, n_classes), whose softmax are the probabilities. Multilabel targets:
+            (n_samples, n_labels), whose sigmoid are the probabilities. Several members: logarithms
+            of the mean probabilities and of their odds.
 
         Raises
         ------
@@ -365,9 +374,9 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         Returns
         -------
         probabilities : float64 array
-            (n_samples, n_classes), in the order of `classes_`. Multilabel targets:
-            (n_samples, n_labels), the probability of each label, as `MLPClassifier` returns them.
-            Several members: the mean of their probabilities.
+            (n_samples, n_classes), in the order of `classes_`. Multilabel targets: (n_samples,
+            n_labels), the probability of each label, as `MLPClassifier` returns them. Several
+            members: the mean of their probabilities.
         deviation : float64 array
             With `return_std`: standard deviation (divisor `n_members`) of the same shape; 0 with
             one member.

@@ -16,8 +16,14 @@ WHERE = "SNNClassifier"
 def is_multilabel(y: np.ndarray) -> bool:
     """Return True for an indicator matrix (n, labels), False for one label per row.
 
-    Raises ValueError for numbers that are no labels, and for several columns of labels.
+    Raises ValueError for missing values, for numbers that are no labels, and for several columns of
+    labels.
     """
+    if y.dtype.kind == "O" and any(value is None for value in y.flat):
+        row = next(i for i, value in enumerate(y.flat) if value is None) // (y.size // len(y))
+        raise ValueError(
+            f"{WHERE}: y: labels are required, got None in row {row}; leave out such rows"
+        )
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y")
     if kind == "multiclass-multioutput":

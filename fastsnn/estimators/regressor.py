@@ -21,15 +21,16 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
     """Self-normalizing network for regression, with scikit-learn's interface.
 
     Handles one or several targets. Inputs and targets are standardized by default; predictions are
-    in the units of the targets. `X` must be dense and finite: encode text, and impute gaps.
+    in the units of the targets. Data frames may have text, dates and gaps (see `recipe`); other
+    `X` must be dense and finite.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, optional
         Units of each hidden layer. Default: `layers` times `width`.
     layers : int >= 1
-        Hidden layers, if `hidden_layer_sizes` is None. Deeper
-        networks are harder to train on numbers.
+        Hidden layers, if `hidden_layer_sizes` is None. Deeper networks are harder to train on
+        numbers.
     width : int >= 1
         Units of each hidden layer, if `hidden_layer_sizes` is None.
     dropout_rate : float in [0, 1) or "auto"
@@ -74,10 +75,15 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
     scoring : str, callable or None
         Score of the validation part: the name of one of scikit-learn's scorers, a callable
         ``scorer(estimator, X, y)``, "loss" (the negative, unweighted loss), or None, that of the
-        method `score`.
+        method `score`. A callable gets the features of `recipe`.
     standardize : bool
         Standardize features and targets to mean 0 and variance 1, which self-normalizing networks
         require, by the training rows and their weights.
+    recipe : "auto", dict or None
+        Encoding of data frames by `fastsnn.tables.Recipe.fit`, learned from the training rows
+        (without the validation part; with "folds" from all rows). "auto" encodes a data frame with
+        text, categories, dates or missing values; arrays and other data frames are numbers. A dict
+        has options, such as ``{"categorical": ["zip"]}``, and always encodes. None: never.
     n_members : int in [1, 10000]
         Networks to train, concurrently on the processors of `n_jobs`. The prediction is their mean,
         and a `Model` holds all of them.
@@ -89,8 +95,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         `validation_fraction`, and give `oof_score_`. The standardization is learned from all rows,
         because the members of a model share it.
     warm_start : bool
-        True: `fit` trains the network of the previous call for `max_iter` further epochs. The
-        standardization and the sizes of the network are kept.
+        True: `fit` trains the network of the previous call for `max_iter` further epochs. Recipe,
+        standardization and sizes of the network are kept.
     random_state : int, RandomState or None
         An int is the seed of the initial weights, the dropout masks, the order of the rows and the
         validation part, as in `mlp` and `Trainer`. The same int gives the same bits. Member k > 0
@@ -100,8 +106,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         CPU threads; no result depends on it. None: all processors, or one for small networks.
         -1: all processors. In a worker of joblib, as in ``GridSearchCV(n_jobs=2)``, it is 1.
     verbose : bool or int
-        Show the progress on stderr: a line per epoch (several members: per member), and on a
-        terminal a live line.
+        Show the progress on stderr: a line per epoch (several members: per member), on a terminal a
+        live line; and before it the notes of the recipe.
     backend : {"cpu", "cuda"}
         Where to train and predict, see `Trainer`.
     precision : {"float32", "tf32", "bf16"}
@@ -139,12 +145,14 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
     oof_prediction_ : float64 array (n_samples,) or (n_samples, n_outputs), or None
         The out-of-fold predictions. NaN for rows of weight 0, and for rows that all members have
         drawn.
+    recipe_ : fastsnn.tables.Recipe or None
+        Encoding of the data frame, ``model_.recipe``; None for numbers.
     n_outputs_ : int
         Outputs of the network.
     n_features_in_ : int
-        Features of a row.
+        Columns of `X`.
     feature_names_in_ : (n_features,) array of str
-        Names of the features, if `X` was a data frame with text as column names.
+        Names of the columns, if `X` was a data frame with text as column names.
 
     Notes
     -----
@@ -189,6 +197,7 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         n_iter_no_change: float = 10,
         scoring: Any = None,
         standardize: bool = True,
+        recipe: Any = AUTO,
         n_members: int = 1,
         members: str = "seeds",
         warm_start: bool = False,
@@ -216,6 +225,7 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         self.n_iter_no_change = n_iter_no_change
         self.scoring = scoring
         self.standardize = standardize
+        self.recipe = recipe
         self.n_members = n_members
         self.members = members
         self.warm_start = warm_start
@@ -231,8 +241,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
 
         Parameters
         ----------
-        X : array-like (n_samples, n_features)
-            Finite numbers; a data frame's column names are kept.
+        X : array-like or data frame (n_samples, n_features)
+            Finite numbers; in a data frame anything that `recipe` encodes.
         y : array-like (n_samples,) or (n_samples, n_outputs)
             Finite numbers.
         sample_weight : array-like (n_samples,), optional
@@ -257,7 +267,7 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> SNNRegressor:
         """Train the network for one epoch of these rows, with a constant learning rate.
 
-        The first call makes the network, and the standardization from its rows, which later calls
+        The first call makes the network, and learns recipe and standardization, which later calls
         keep. It exists with ``members="seeds"`` alone. Parameters, result and errors are those of
         `fit`.
         """
@@ -287,7 +297,8 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         ValueError
-            If `X` has NaN, infinity or another number of features than in `fit`.
+            If `X` has NaN, infinity or another number of features than in `fit`; with a recipe, if
+            a column is missing, in another order, or has a value of another kind.
         """
         z, deviation = self._outputs(X, return_std)
         y = self._values(z)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from math import fsum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastsnn.data.standardize import NOISE, Standardizer
+from fastsnn.tables.columns import Columns
 
 
 class Rows(NamedTuple):
-    """Training rows: x (n, features), y (n,) or (n, outputs), weights (n,) or None for 1."""
+    """Training rows: x (n, features), or the columns of a data frame before it is encoded; y (n,)
+    or (n, outputs), weights (n,) or None for 1.
+    """
 
-    x: np.ndarray
+    x: Any
     y: np.ndarray
     weight: np.ndarray | None
 
@@ -30,7 +33,7 @@ class Chosen(NamedTuple):
         return Chosen(index, None if self.weight is None else self.weight[places])
 
 
-def weighted(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, where: str) -> Rows:
+def weighted(x: Any, y: np.ndarray, weight: np.ndarray | None, where: str) -> Rows:
     """Return the rows with a weight above 0. Equal weights become None.
 
     Raises ValueError if a weight is negative, or all are 0.
@@ -46,7 +49,8 @@ def weighted(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, where: str
     if not used.any():
         raise ValueError(f"{where}: sample_weight: all weights are zero; give some row a weight")
     if not used.all():
-        x, y, weight = x[used], y[used], weight[used]
+        x = x.take(np.flatnonzero(used)) if isinstance(x, Columns) else x[used]
+        y, weight = y[used], weight[used]
     return Rows(x, y, unless_equal(weight))
 
 

@@ -1,4 +1,4 @@
-"""Trainings that run concurrently in threads of this process, and their end if one fails.
+"""Training runs in threads of this process, and their end if one fails.
 
 Kernels release the interpreter lock, so threads suffice, and share a single copy of the data.
 """
@@ -40,8 +40,8 @@ def thread_pool(most: int, name: str) -> Iterator[tuple[Executor, Callable[[], L
     """Start an executor of `most` threads, and yield it with a function that makes the `report`
     callback of a training.
 
-    At the end of the ``with`` block, waiting trainings are cancelled, running ones are stopped at
-    their next report, and no thread remains.
+    At the end of the ``with`` block, waiting training runs are cancelled, running ones are stopped
+    at their next report, and no thread remains.
     """
     stop = threading.Event()
     executor = ThreadPoolExecutor(most, name)

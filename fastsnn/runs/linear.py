@@ -74,7 +74,10 @@ def validation_r2(dataset: Dataset) -> float | None:
     held = dataset.validation
     scale = None if dataset.targets is None else dataset.targets.scale
     z = _terms(held.x, np.arange(len(held))) @ w
-    r2 = metrics.evaluate("regression", z, held.y, scale)["r2"]
+    units = None
+    if dataset.targets is not None and dataset.targets.log and held.raw_y is not None:
+        units = dataset.targets.inverse_transform(z), held.raw_y
+    r2 = metrics.evaluate("regression", z, held.y, scale if units is None else None, units)["r2"]
     return None if isnan(r2) else r2
 
 

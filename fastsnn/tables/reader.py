@@ -21,7 +21,7 @@ from fastsnn.checks.scalars import shown
 
 INSTALL = "pip install '.[tables]'"
 THREADS = 4  # most threads of DuckDB
-LINE = 64 << 20  # most bytes of a line
+LINE = 8 << 20  # most bytes of a line
 SAMPLE = 20_480  # rows from which DuckDB detects the delimiter
 PARQUET, JSON = (".parquet",), (".json", ".jsonl", ".ndjson")
 # Types of DuckDB that become another type of NumPy than DuckDB's own choice.
@@ -39,12 +39,14 @@ class Dialect:
     """How the lines of a CSV file are divided into cells.
 
     delimiter, quote: one character each. skip: lines above the table. width: number of columns.
+    newline: end of a line, as DuckDB writes it.
     """
 
     delimiter: str
     quote: str
     skip: int
     width: int
+    newline: str = "\\n"
 
 
 def installed() -> bool:
@@ -65,18 +67,21 @@ def sniff(path: Path) -> Dialect:
     """Return the dialect that DuckDB detects in a CSV file in UTF-8. Raises `Unreadable`."""
     with _opened(path) as (connection, place):
         rows = connection.execute(
-            f"SELECT Delimiter, Quote, SkipRows, len(Columns) FROM sniff_csv({place}, "
-            f"sample_size = {SAMPLE}, all_varchar = true, max_line_size = {LINE})"
+            "SELECT Delimiter, Quote, SkipRows, len(Columns), NewLineDelimiter "
+            f"FROM sniff_csv({place}, sample_size = {SAMPLE}, all_varchar = true, "
+            f"max_line_size = {LINE})"
         ).fetchall()
-    delimiter, quote, skip, width = rows[0]
-    return Dialect(delimiter, quote if quote in ('"', "'") else '"', int(skip), int(width))
+    delimiter, quote, skip, width, newline = rows[0]
+    quote = quote if quote in ('"', "'") else '"'
+    return Dialect(delimiter, quote, int(skip), int(width), newline)
 
 
-def cells(path: Path, dialect: Dialect) -> list[np.ndarray]:
+def cells(path: Path, dialect: Dialect, most: int | None = None) -> list[np.ndarray]:
     """Return the cells of a CSV file in UTF-8, one object array (n,) of str and None per column.
 
     Lines above the table are skipped, the header is row 0. Blank lines are skipped. Empty cells
-    without quotes are None. Raises `Unreadable`, also for a row with another number of columns.
+    without quotes are None. most: number of rows after which reading stops. Raises `Unreadable`,
+    also for a row with another number of columns.
     """
     names = [f"c{i}" for i in range(dialect.width)]
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
@@ -86,7 +91,8 @@ def cells(path: Path, dialect: Dialect) -> list[np.ndarray]:
             f"delim = {_literal(dialect.delimiter)}, quote = {_literal(dialect.quote)}, "
             f"escape = {_literal(dialect.quote)}, skip = {dialect.skip}, "
             f"columns = {{{columns}}}, nullstr = '', null_padding = false, strict_mode = true, "
-            f"hive_partitioning = false, max_line_size = {LINE}, buffer_size = {8 * LINE})"
+            f"new_line = '{dialect.newline}', hive_partitioning = false, max_line_size = {LINE})"
+            + ("" if most is None else f" LIMIT {most}")
         ).fetchnumpy()
     return [_plain(found[name]) for name in names]
 

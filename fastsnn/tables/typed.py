@@ -21,6 +21,8 @@ Cells = Sequence[str | None] | np.ndarray
 Where = Callable[[int], str]  # index of a row -> "FILE, line 7, column 'x'"
 DASHES = frozenset({"-", "--", "."})  # missing values among numbers and dates; text elsewhere
 EXACT = 2**53  # float64 represents all smaller integers
+_DIGITS = set("0123456789")
+_LETTERS = _DIGITS | set("+-.eE")
 _COMMA = re.compile(r"[+-]?(?:\d+|\d*,\d+)(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # 1,234 may also be a number of thousands
 _DATE = re.compile(
@@ -55,6 +57,9 @@ def infer(cells: Cells, where: Where) -> Typed:
     Raises ValueError, with line and column, for an infinite number, for commas that may be decimal
     or separate thousands, and for dates whose day and month cannot be told apart.
     """
+    plain = _plain(cells)
+    if plain is not None:
+        return plain
     values, gaps, dashes = _split(cells)
     if not values and not dashes:
         return Typed(np.full(len(cells), np.nan), missing=gaps)
@@ -79,6 +84,9 @@ def convert(cells: Cells, kind: str, where: Where) -> Typed:
     """
     if kind != "numeric":
         return Typed(_text(cells, DASHES if kind == "date" else frozenset()))
+    plain = _plain(cells)
+    if plain is not None and not plain.codes:
+        return plain
     values, *_ = _split(cells)
     others = [c for c in values if number(c) is None]
     comma = bool(others) and all(map(has_decimal_comma, others))
@@ -93,6 +101,38 @@ def decimal_comma(where: str, cell: str) -> ValueError:
         f"{where}: must be a number with a decimal point, got {shown(cell)}; write numbers as "
         "70.5, without commas (pandas: to_csv writes points, read_csv reads decimal=',')"
     )
+
+
+def _plain(cells: Cells) -> Typed | None:
+    """Return what `infer` returns for numbers in plain notation and empty cells, in less time.
+
+    None for all other columns.
+    """
+    values = [c for c in cells if c is not None]
+    letters = set("".join(values))
+    if not values or not letters <= _LETTERS:
+        return None
+    try:
+        numbers = np.array(list(map(float, values)))
+    except ValueError:  # an empty cell in quotes, 1.2.3
+        return None
+    if not np.abs(numbers).max() <= LARGEST:
+        return None
+    if letters <= _DIGITS and any(c[0] == "0" and len(c) > 1 for c in values):
+        return Typed(_text(cells), codes=True)
+    if len(values) < len(cells):
+        found = np.full(len(cells), np.nan)
+        found[[c is not None for c in cells]] = numbers
+    else:
+        found = _whole(numbers)
+    return Typed(found, point="." in letters)
+
+
+def _whole(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers as int64 if all are whole, exact and not missing."""
+    if np.all(np.abs(numbers) < EXACT) and np.all(numbers == np.rint(numbers)):
+        return numbers.astype(np.int64)
+    return numbers
 
 
 def _split(cells: Cells) -> tuple[list[str], frozenset[str], frozenset[str]]:
@@ -142,10 +182,7 @@ def _numbers(cells: Cells, where: Where, comma: bool = False) -> np.ndarray:
             "column as categorical"
         )
 
-    found = _mapped(cells, convert, np.nan, np.float64)
-    if np.all(np.abs(found) < EXACT) and np.all(found == np.rint(found)):
-        return found.astype(np.int64)
-    return found
+    return _whole(_mapped(cells, convert, np.nan, np.float64))
 
 
 def _require_commas(cells: Cells, values: Sequence[str], where: Where) -> None:
