@@ -63,8 +63,8 @@ def combined(
     spread : bool
         True: compute the spread.
     units : callable, optional
-        Converts outputs of a regression to the units of the data, in which the spread is computed.
-        Default: they are.
+        Converts outputs of a regression to the units in which the spread is computed. Default: the
+        spread is that of the outputs.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def combined(
     ([[2.0]], [[1.0]])
     """
     count, first, total = 0, np.empty(0), [np.empty(0)]
-    mean, squares = np.empty(0), np.empty(0)
+    mean, root = np.empty(0), np.empty(0)  # root: of the sum of squares, without overflow
     add = np.add if task == "regression" else np.logaddexp
     for z in outputs:
         count += 1
@@ -91,17 +91,17 @@ def combined(
             value = probabilities(task, z) if task != "regression" else units(z) if units else z
             value = value.astype(np.float64, copy=False)
             if count == 1:
-                mean, squares = value, np.zeros_like(value)
+                mean, root = value, np.zeros_like(value)
             change = value - mean
             mean = mean + change / count
-            squares += change * (value - mean)
+            root = np.hypot(root, np.sqrt(np.abs(change)) * np.sqrt(np.abs(value - mean)))
         if count == 1:
             first = z
             continue
         if count == 2:
             total = _terms(task, first)
         total = [add(one, other) for one, other in zip(total, _terms(task, z), strict=True)]
-    deviation = np.sqrt(squares / count) if spread else None
+    deviation = root / np.sqrt(count) if spread else None
     if count == 1:
         return first, deviation
     if task == "regression":

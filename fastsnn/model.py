@@ -210,7 +210,8 @@ class Model:
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Return predictions for raw features, which are standardized first.
 
-        Several members: the mean of their probabilities, or of their values.
+        Several members: the mean of their probabilities, or of their values; of values with
+        standardized logarithms (``targets.log``) the geometric mean.
 
         Parameters
         ----------
@@ -244,8 +245,14 @@ class Model:
             column names, missing columns, and values that do not have the kind of their column.
         """
         x = self._standardized(x)
-        units = None if self.targets is None else self.targets.inverse_transform
-        z, deviation = ensemble.outputs(self.members, self.task, x, threads, return_std, units)
+        targets = self.targets
+        units = None if targets is None else targets.inverse_transform
+        spread_units = units if targets is not None and targets.log else None
+        z, deviation = ensemble.outputs(
+            self.members, self.task, x, threads, return_std, spread_units
+        )
+        if deviation is not None and targets is not None and not targets.log:
+            deviation = deviation * targets.scale  # more exact than in the units of the data
         if self.task != "regression":
             mean = probabilities(self.task, z).astype(np.float32)
         else:

@@ -295,6 +295,7 @@ def test_data_frames():
     "options, y, text",
     [
         ({}, DIGITS * 0, "at least 2 classes are required, got 1 class"),
+        ({}, np.full(400, "q"), "got 1 class, 'q'"),
         ({}, np.stack([DIGITS, DIGITS], 1), "one label per row, or an indicator matrix"),
         ({}, DIGITS + 0.5, "Unknown label type"),
         ({"loss": "mse"}, DIGITS, "a loss for classification targets is required"),
@@ -327,6 +328,9 @@ def test_what_else_is_refused():
         classifier(class_weight="balanced").partial_fit(X, DIGITS, classes=range(10))
     with pytest.raises(ValueError, match="labels of classes_ are required, got 12 in row 1"):
         classifier().partial_fit(X[:2], [1, 12], classes=range(10))
+    for dtype in (object, str):
+        with pytest.raises(ValueError, match="classes_ are required, got 'zero' in row 1"):
+            classifier().partial_fit(X[:2], np.array(["a", "zero"], dtype), classes=["a", "b"])
     with pytest.raises(ValueError, match="an indicator matrix as before"):
         classifier(warm_start=True).fit(XM, LABELS).fit(XM, LABELS[:, 0])
     with pytest.raises(ValueError, match="2 columns are required"):

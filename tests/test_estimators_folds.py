@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 
 import fastsnn as fs
-from fastsnn.estimators import members
+from fastsnn.estimators import members, training
 from fastsnn.estimators.rows import Chosen
 
 
@@ -124,3 +124,41 @@ def test_weights_are_repetitions_if_each_update_uses_all_rows(kind):
         held = weighted.oof_prediction_[back].repeat(weight)
         assert np.array_equal(held, repeated.oof_prediction_, equal_nan=True)
         assert weighted.oof_score_ == pytest.approx(repeated.oof_score_, rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 20}])
+def test_each_update_of_few_rows_uses_all_rows_of_the_member(options, monkeypatch):
+    """Folds of 7, 7 and 6 of 20 rows: the members have 13, 13 and 14 training rows."""
+    seen, fit = [], training.Trainer.fit
+
+    def recorded(self, x, y, epochs, batch_size, *arguments):
+        seen.append((len(x), batch_size))
+        return fit(self, x, y, epochs, batch_size, *arguments)
+
+    monkeypatch.setattr(training.Trainer, "fit", recorded)
+    folds = {"n_members": 3, "members": "folds", "n_jobs": 1, **options}
+    classifier(**folds).fit(X[:20], DIGITS[:20])
+    regressor(**folds).fit(XR[:20], Y[:20])
+    assert seen == [(13, 13), (13, 13), (14, 14)] * 2
+
+
+def test_out_of_fold_predictions_need_members_that_never_saw_the_fold():
+    snn = classifier(n_members=3, warm_start=True).fit(X, DIGITS)
+    for kind in ("folds", "bootstrap"):
+        snn.set_params(members=kind)
+        with pytest.raises(ValueError, match=f"members='seeds' is required .* got '{kind}'"):
+            snn.fit(X, DIGITS)
+    snn.set_params(warm_start=False).fit(X, DIGITS)
+    with pytest.raises(ValueError, match="members='bootstrap' is required"):
+        snn.set_params(warm_start=True, members="folds").fit(X, DIGITS)
+
+
+@pytest.mark.parametrize("dtype", [object, str])
+def test_a_score_that_needs_all_classes_names_the_missing_one(dtype):
+    y = np.where(np.arange(400) == 7, "rare", NAMES).astype(dtype)
+    snn = classifier(n_members=3, members="folds", early_stopping=True, scoring="roc_auc_ovr")
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # text of scikit-learn
+        snn.fit(X, y)
+    notes = " ".join(caught.value.__notes__)
+    assert "have none of class 'rare'" in notes and "in member " in notes
+    assert snn.set_params(scoring="loss").fit(X, y).oof_score_ > 0

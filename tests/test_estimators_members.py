@@ -220,6 +220,7 @@ def test_the_configuration_of_the_caller_applies_to_members():
     "options, rows, text",
     [
         ({"n_members": 0}, 400, "The 'n_members' parameter"),
+        ({"n_members": 10**6}, 400, r"The 'n_members' parameter .* range \[1, 10000\]"),
         ({"n_members": 2, "members": "trees"}, 400, "The 'members' parameter"),
         ({"members": "folds"}, 400, 'members="folds" needs n_members >= 2, got 1'),
         ({"members": "folds", "n_members": 30}, 20, "needs a row per member, 30, got 20 rows"),
@@ -268,6 +269,30 @@ def test_the_first_exception_ends_the_others(n_jobs):
         snn.fit(X, DIGITS)
     assert len(calls) < 1000 and time.perf_counter() - started < 120
     assert not any(t.name.startswith("member") for t in threading.enumerate())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_training_that_fails_keeps_the_estimator(count):
+    new = classifier(n_members=count, learning_rate_init=1e6, schedule="constant")
+    before = dict(vars(new))
+    with pytest.raises(FloatingPointError):
+        new.fit(X, DIGITS)
+    assert vars(new) == before and not hasattr(new, "classes_")
+    snn = regressor(n_members=count, warm_start=True, schedule="constant").fit(XR, Y)
+    copied, model, z = pickle.loads(pickle.dumps(snn)), snn.model_, snn.predict(XR)
+    for x, y, warm in ((XR, Y, True), (XR[:, :3], Y2, False)):
+        snn.set_params(learning_rate_init=1e6, warm_start=warm)
+        with pytest.raises(FloatingPointError):
+            snn.fit(x, y)
+        assert snn.model_ is model and (snn.predict(XR) == z).all() and snn.n_iter_ == 4
+    with pytest.raises(FloatingPointError):
+        snn.set_params(learning_rate_init=1e6).partial_fit(XR, Y).partial_fit(XR, Y)
+    assert (model.predict(XR)[:, 0] == z).all(), "a model in use does not change"
+    again = regressor(n_members=count, warm_start=True, schedule="constant").fit(XR, Y)
+    with pytest.raises(FloatingPointError):
+        again.set_params(learning_rate_init=1e6).fit(XR, Y)
+    again.set_params(learning_rate_init="auto").fit(XR, Y)
+    assert same(again, copied.fit(XR, Y)), "training continues as if the failed one had not been"
 
 
 def test_of_several_errors_the_first_member_counts():

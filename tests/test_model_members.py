@@ -11,7 +11,10 @@ from fuzz.target_model import joined, parts
 import fastsnn as fs
 from fastsnn import checkpoint, metrics
 from fastsnn.data import Split, Standardizer
+from fastsnn.diagnose.measure import diagnose_model
 from fastsnn.ensemble import combined
+from fastsnn.runs import inference, modelinfo
+from fastsnn.storage import modelfile
 
 RNG = np.random.default_rng(7)
 X = RNG.normal([3, -200, 0], [1, 50, 0.01], (60, 3))
@@ -236,3 +239,50 @@ def test_crafted_states(numbers, tmp_path):
     (tmp_path / "m").write_bytes(saved(2, states=True))
     with pytest.raises(ValueError, match="members: 1 is required to resume, got 2"):
         checkpoint.load_training(tmp_path / "m")
+
+
+def test_logarithmic_targets():
+    """The mean of standardized logarithms is the geometric mean of the values."""
+    y = np.exp(RNG.normal(3, 1, (60, 2)))
+    nets = networks("regression")
+    m = fs.Model(nets[0], "regression", Standardizer.fit(X), Standardizer.fit(y, log=True),
+                 members=nets)  # fmt: skip
+    each = np.array([one.predict(X) for one in alone(m)])
+    mean, deviation = m.predict(X, return_std=True)
+    assert np.allclose(mean, np.exp(np.log(each).mean(0)), rtol=1e-6)
+    assert np.allclose(deviation, each.std(0), rtol=1e-5)
+    assert m.evaluate(X, y)["rmse"] == pytest.approx(np.sqrt(((mean - y) ** 2).mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_command_line_reads_members(task, tmp_path):
+    model(task).save(path := tmp_path / "m")
+    assert modelfile.read(path)[1]["format"] == 2, "an older version names the newer format"
+    assert modelinfo.describe(path)["members"] == 3
+    shown = modelinfo.table(modelinfo.describe(path))
+    assert shown["members"] == "3, each with these layers and parameters"
+    np.savetxt(file := tmp_path / "x.csv", X, delimiter=",")
+    loaded = fs.load_model(path)
+    assert (inference.predict(loaded, str(file), header=False) == loaded.predict(X)).all()
+    (note,) = (f for f in diagnose_model(loaded, str(file), header=False).findings
+               if f.rule == "members")  # fmt: skip
+    assert (note.severity, note.text) == ("note", "of 3 networks, the first was measured")
+    model(task, 1).save(path)
+    assert "members" not in modelinfo.describe(path) and modelfile.read(path)[1]["format"] == 1
+    found = diagnose_model(fs.load_model(path), str(file), header=False).findings
+    assert not any(f.rule == "members" for f in found)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1.0, 1e160, 1e300])
+def test_the_spread_neither_overflows_nor_underflows(scale):
+    nets = networks("regression")
+    zeros, ones = np.zeros(2), np.ones(2)
+    one, scaled = (fs.Model(nets[0], "regression", None, Standardizer(zeros, ones * by),
+                            members=nets) for by in (1.0, scale))  # fmt: skip
+    expected = one.predict(X, return_std=True)[1]
+    assert np.allclose(scaled.predict(X, return_std=True)[1], expected * scale, rtol=1e-14, atol=0)
+    offset = fs.Model(nets[0], "regression", None, Standardizer(ones * 1e12, ones), members=nets)
+    assert (offset.predict(X, return_std=True)[1] == expected).all()
+    z = [np.full((1, 1), by * scale) for by in (1.0, 2.0, 6.0)]
+    of_combined = combined("regression", z, spread=True)[1]
+    assert of_combined[0, 0] == pytest.approx(np.std([1, 2, 6]) * scale, rel=1e-14, abs=0)

@@ -186,7 +186,8 @@ def diagnose_model(
 ) -> Diagnosis:
     """Return `diagnose` of a saved model on the rows that `inference.evaluate` uses.
 
-    With labels, the findings also cover the model's metrics. Gradients are not measured if a file
+    Of a model with several members, the first network is measured; a note says so. With labels, the
+    findings also cover the metrics of this network. Gradients are not measured if a file
     has no labels of the model. The parameters are those of `inference.evaluate`.
     """
     y, reason = None, ""
@@ -203,9 +204,11 @@ def diagnose_model(
     if y is not None:
         y = y[chosen] if model.targets is None else model.targets.transform(y, rows=chosen)
     found = diagnose(model.network, x, y, model.task, threads, reason)
-    if y is None:
-        return found
-    return replace(found, findings=(*found.findings, *_of_figures(model, x, y, threads)))
+    more = [] if y is None else _of_figures(model, x, y, threads)
+    if len(model.members) > 1:
+        text = f"of {len(model.members):,} networks, the first was measured"
+        more.append(Finding("members", (), text, "note"))
+    return replace(found, findings=(*found.findings, *more))
 
 
 def _of_figures(model: Model, x: np.ndarray, y: np.ndarray, threads: int | None) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ from fastsnn import ensemble
 from fastsnn.checkpoint import State, from_bytes, to_bytes
 from fastsnn.data.standardize import Standardizer
 from fastsnn.estimators import frames, members, options, rows
-from fastsnn.estimators.members import BOOTSTRAP, FOLDS, SEEDS, Part
+from fastsnn.estimators.members import BOOTSTRAP, FOLDS, MOST_MEMBERS, SEEDS, Part
 from fastsnn.estimators.options import AUTO
 from fastsnn.estimators.parallel import threads_of
 from fastsnn.estimators.rows import Chosen, Rows
@@ -75,7 +76,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
         "standardize": ["boolean"],
         "recipe": [StrOptions({AUTO}), dict, None],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_members": [Interval(Integral, 1, MOST_MEMBERS, closed="both")],
         "members": [StrOptions({SEEDS, FOLDS, BOOTSTRAP})],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -90,9 +91,11 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     model_: Model
     n_iter_: int
     n_outputs_: int
+    _kind: str  # `members` of the training
     _histories: list[Records]  # of each member
     _states: list[State]  # of each member's trainer; empty if they are not needed
 
+    @members.unchanged_by_errors
     def _train(
         self, X: Any, y: Any, sample_weight: Any, partial: bool, classes: Any = None
     ) -> BaseSNN:
@@ -107,6 +110,11 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 f"{name}: n_members={len(self.model_.members)} is required to train further, as "
                 f"before, got {self.n_members}"
             )
+        if not fresh and self.members != self._kind:
+            raise ValueError(
+                f"{name}: members={self._kind!r} is required to train further, as before, got "
+                f"{self.members!r}"
+            )
         names = _target_names(y)
         x, y = self._validated(X, y, fresh)
         if sample_weight is not None:
@@ -117,7 +125,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             seed = self.random_state
             if not isinstance(seed, Integral):
                 seed = check_random_state(seed).randint(2**31 - 1)
-            self._seed = int(seed)
+            self._seed, self._kind = int(seed), self.members
         train, held = self._split(given, encoded, task)
         recipe = None if fresh else self.model_.recipe
         if isinstance(given.x, Columns):
@@ -254,7 +262,7 @@ class BaseSNN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             if fresh:
                 seed = members.seed_of(self._seed, k)
                 return mlp(features, self.n_outputs_, width=widths, dropout=dropout, seed=seed)
-            return self.model_.members[k]
+            return copy.deepcopy(self.model_.members[k])  # `model_` is kept if the training fails
 
         def model_of(*networks: Network) -> Model:
             return Model(networks[0], task, *described, members=networks)

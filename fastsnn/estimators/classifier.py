@@ -89,7 +89,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         (without the validation part; with "folds" from all rows). "auto" encodes a data frame with
         text, categories, dates or missing values; arrays and other data frames are numbers. A dict
         has options, such as ``{"categorical": ["zip"]}``, and always encodes. None: never.
-    n_members : int >= 1
+    n_members : int in [1, 10000]
         Networks to train, concurrently on the processors of `n_jobs`. The prediction is their mean,
         and a `Model` holds all of them.
     members : {"seeds", "folds", "bootstrap"}

@@ -44,7 +44,7 @@ def numbered(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     if unknown.any():
         row = int(np.argmax(unknown))
         raise ValueError(
-            f"{WHERE}: y: labels of classes_ are required, got {y[row].item()!r} in row {row}, "
+            f"{WHERE}: y: labels of classes_ are required, got {y.tolist()[row]!r} in row {row}, "
             "which is not one of them"
         )
     return numbers.astype(np.int64)
@@ -54,7 +54,7 @@ def require_two(classes: np.ndarray) -> None:
     """Raise ValueError for fewer than two classes."""
     if len(classes) < 2:
         raise ValueError(
-            f"{WHERE}: y: at least 2 classes are required, got 1 class, {classes[0]!r}"
+            f"{WHERE}: y: at least 2 classes are required, got 1 class, {classes.tolist()[0]!r}"
         )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from fastsnn.estimators.rows import Chosen
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SEEDS, FOLDS, BOOTSTRAP = "seeds", "folds", "bootstrap"
+MOST_MEMBERS = 10_000
 
 
 class Part(NamedTuple):
@@ -17,6 +22,24 @@ class Part(NamedTuple):
 
     train: Chosen
     held: Chosen | None
+
+
+def unchanged_by_errors(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], T]:
+    """Return the method, which restores the attributes of its object if it raises an exception."""
+
+    @wraps(method)
+    def restoring(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        before = dict(self.__dict__)
+        try:
+            return method(self, *arguments, **options)
+        except BaseException:  # KeyboardInterrupt, too
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    return restoring
 
 
 def seed_of(seed: int, k: int) -> int:

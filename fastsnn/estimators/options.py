@@ -26,7 +26,7 @@ SMOOTHING = 0.1
 
 
 class Settings(NamedTuple):
-    """Settings of a training, without "auto"."""
+    """Settings of a training, without "auto". batch_size: not limited by the number of rows."""
 
     batch_size: int
     epochs: int
@@ -80,7 +80,6 @@ def settings_of(estimator: Any, task: str, x: np.ndarray) -> Settings:
         value = getattr(estimator, name)
         return rule[default] if isinstance(value, str) else value
 
-    batch_size = min(int(chosen("batch_size", "batch_size")), len(x))
     optimizer = estimator.solver
     if isinstance(optimizer, str):
         options = {
@@ -92,6 +91,7 @@ def settings_of(estimator: Any, task: str, x: np.ndarray) -> Settings:
         kind = OPTIMIZERS[optimizer]
         known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # dataclasses
         optimizer = kind(**{name: v for name, v in options.items() if name in known})
+    batch_size = int(chosen("batch_size", "batch_size"))
     return Settings(batch_size, int(chosen("max_iter", "epochs")), optimizer)
 
 

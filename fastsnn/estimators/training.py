@@ -13,6 +13,7 @@ import numpy as np
 import sklearn
 
 from fastsnn.checkpoint import State
+from fastsnn.checks.scalars import shown
 from fastsnn.data.standardize import Standardizer
 from fastsnn.estimators import options
 from fastsnn.estimators.members import SEEDS, Part, seed_of
@@ -84,8 +85,9 @@ class Training:
         x = model.inputs.transform(self.given.x)
         y = _standardized(model.targets, self.encoded)
         # Folds differ by at most one row, so that all members have the settings of the first.
-        settings = options.settings_of(snn, self.task, x[self.parts[0].train.rows])
-        work = 3.0 * settings.batch_size * first.n_parameters
+        rows = x[self.parts[0].train.rows]
+        settings = options.settings_of(snn, self.task, rows)
+        work = 3.0 * min(settings.batch_size, len(rows)) * first.n_parameters
         most, threads = threads_of_members(snn.n_jobs, count, work, snn.backend)
         shared = None
         if all(part is self.parts[0] for part in self.parts):
@@ -104,7 +106,7 @@ class Training:
         with sklearn.config_context(**common.config):  # scikit-learn's is that of the thread
             try:
                 return self._train(common, k, network or self.network_of(k), report)
-            except FloatingPointError as error:
+            except Exception as error:
                 if len(self.parts) > 1:
                     error.add_note(f"in member {k + 1} of {len(self.parts)}")
                 raise
@@ -152,7 +154,7 @@ class Training:
         elif shown is not None:
             callbacks.append(shown)
         trainer.fit(
-            x, y, epochs, settings.batch_size, held, callbacks, schedule,
+            x, y, epochs, min(settings.batch_size, len(x)), held, callbacks, schedule,
             None if weight is None else weight / weight.mean(), history,
         )  # fmt: skip
         if several and shown is not None:
@@ -171,7 +173,24 @@ class Training:
         index = held.rows
         part = Held(self.given.x[index], self.given.y[index], held.weight, self.encoded[index])
         jobs = threads if len(self.parts) > 1 else self.estimator.n_jobs
-        return self.estimator._score_of(self.model_of(network), self.task, part, jobs)
+        score = self.estimator._score_of(self.model_of(network), self.task, part, jobs)
+        if self.task != "classification":
+            return score
+        missing = np.setdiff1d(self.encoded, part.encoded)
+
+        def noted(record: dict[str, Any]) -> Any:
+            try:
+                return score(record)
+            except ValueError as error:
+                if len(missing):
+                    label = self.estimator.classes_.tolist()[missing[0]]
+                    error.add_note(
+                        f"the validation rows have none of class {shown(label)}; give more rows "
+                        'of it, or use scoring="loss"'
+                    )
+                raise
+
+        return noted
 
 
 class _Common(NamedTuple):

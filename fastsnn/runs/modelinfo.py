@@ -33,9 +33,9 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a description, ready for JSON, of a model file or of the model in a run folder.
 
     Entries: "file", "version", "task", "layers" (one text per layer), "parameters", "features",
-    "outputs", the names, the standardization; with a recipe "recipe", a dict per column; for a run
-    folder "epoch" and the figures of the best epoch. Raises ValueError and RuntimeError, as
-    `checkpoint.load_model`.
+    "outputs", "members" if there are several, the names, the standardization; with a recipe
+    "recipe", a dict per column; for a run folder "epoch" and the figures of the best epoch. Raises
+    ValueError and RuntimeError, as `checkpoint.load_model`.
     """
     file = checkpoint.file_of(path)
     _, description = modelfile.read(file)
@@ -50,6 +50,8 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         "features": network.input_size,
         "outputs": network.output_size,
     }
+    if len(model.members) > 1:
+        found["members"] = len(model.members)
     for name in ("class_names", "target_names", "feature_names"):
         if getattr(model, name) is not None:
             found[name] = list(getattr(model, name))
@@ -82,6 +84,8 @@ def table(found: dict[str, Any]) -> dict[str, Any]:
     for name in ("class_names", "target_names", "feature_names"):
         if name in found:
             shortened[name] = listed(found[name], MOST_NAMES)
+    if "members" in found:
+        shortened["members"] = f"{found['members']:,}, each with these layers and parameters"
     shortened["layers"] = ", ".join(_runs(found["layers"]))
     columns = shortened.pop("recipe", None)
     if columns is not None:

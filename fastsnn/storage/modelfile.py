@@ -27,7 +27,7 @@ from fastsnn.version import __version__
 
 KEY = "fastsnn"
 FORMAT = 2  # newest format; format 1 lacks the entries of NEWER
-NEWER = ("recipe", "log_target")
+NEWER = ("recipe", "log_target", "members")
 
 
 def write(
