@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsnn.tables import Columns, Recipe
+from fastsnn.tables.dates import iso, iso_all
 
 RNG = np.random.default_rng(0)
 NAN = np.nan
@@ -261,3 +262,21 @@ def test_extra_columns_are_ignored():
     recipe, more = Recipe.fit(X), {"c": [object()] * 3, "d": [[1], [2], [3]]}
     assert np.array_equal(recipe.transform(X | more), recipe.transform(X))
     assert np.array_equal(recipe.transform({"a": 1, "b": "x", "c": []}), recipe.transform(X)[:1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-02-29", "2019-02-29", "2020-02-30", "2020-13-01", "2020-00-10", "0000-01-01",
+        "0001-01-01", "9999-12-31 23:59:59.999999", "2020-01-01 24:00", "2020-01-01 23:60",
+        "2020-01-01 23:59:60", "2020-01-01T05:30", "2020-01-01 05:30:00.5", "2020-01-01 05",
+        "2020-01-01T", "2020-01-01 05:30:00Z", "2020-01-01 05:30:00+01:00", "20200101", "2020-01",
+        "2020", "+2020-01-01", "-2020-01-01", "NaT", "now", "today", "٢٠٢٠-01-01", "2020-1-1",
+    ],
+)  # fmt: skip
+def test_many_iso_dates_are_read_like_a_single_one(text):
+    one, many = iso(text), iso_all(["2020-01-31", text])
+    if many is not None:
+        assert many[1] == one and many.dtype == "M8[us]"
+    else:  # the slower reader decides
+        assert one is None or text.endswith(("Z", "+01:00", "24:00"))
