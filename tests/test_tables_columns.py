@@ -265,6 +265,7 @@ def test_pandas_times_of_any_time_zone_become_utc(zone):
         np.array(["2020-01-01", "400000-01-01"], "M8[D]"),
         np.array(["2020", "-5"], "M8[Y]"),
         [dt.date(2020, 1, 1), np.datetime64("400000-01-01")],
+        [None, np.datetime64(18_446_744_073_710 + 10**9, "s")],  # 2001 after a wrap
     ],
 )
 def test_a_date_beyond_year_9999_is_refused(values):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsnn.tables import Columns, Recipe
-from fastsnn.tables.dates import iso, iso_all
+from fastsnn.tables.dates import iso, iso_all, written_all
 
 RNG = np.random.default_rng(0)
 NAN = np.nan
@@ -280,3 +280,34 @@ def test_many_iso_dates_are_read_like_a_single_one(text):
         assert many[1] == one and many.dtype == "M8[us]"
     else:  # the slower reader decides
         assert one is None or text.endswith(("Z", "+01:00", "24:00"))
+
+
+@pytest.mark.parametrize("pattern", ["%d.%m.%Y", "%m/%d/%Y %H:%M", "%Y/%m/%dT%H:%M:%S"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.2.2020", "29.02.2020", "29.02.2019", "31.04.2020", "01.01.0000", "01.01.0001",
+        "1.1.20", " 1.2.2020", "1.2.2020 05:30", "12/31/2020 5:07", "13/01/2020 05:30",
+        "12/31/2020 24:00", "12/31/2020  05:30", "2020/1/2T03:04:05", "2020/01/02T03:04:60",
+        "2020/01/02 03:04:05", "1x2x2020", "",
+    ],
+)  # fmt: skip
+def test_many_dates_of_a_pattern_are_read_by_strptime(text, pattern):
+    try:
+        one = dt.datetime.strptime(text, pattern)
+    except ValueError:
+        one = None
+    found = written_all([text], pattern)
+    if found is not None:
+        assert found.tolist() == [one]
+    else:  # the slower reader decides
+        assert (
+            one is None
+            or " " in (text[:1], text[10:12].strip("0123456789"))
+            or text.endswith(":60")
+        )
+
+
+def test_other_patterns_are_left_to_strptime():
+    for pattern in ("%d.%m.%y", "%d %b %Y", "%Y-%j", "%d.%m.%Y %d", "100%", "%%"):
+        assert written_all(["01.02.20"], pattern) is None

@@ -296,3 +296,12 @@ def test_other_spellings_of_known_categories_stay_apart():
     assert recipe.feature_names == ("a=01", "a=1", "a=1.0", "a=x")
     np.testing.assert_array_equal(recipe.transform({"a": ["01", "1", "1.0", "x"]}), np.eye(4))
     assert not recipe.transform({"a": "001"}).any()
+
+
+@pytest.mark.parametrize("value", [0, 0.0, "0", "0.0", "No", "F", False])
+def test_numbers_of_booleans(value):
+    recipe = Recipe.fit({"a": [True, False, True]})
+    assert recipe.transform({"a": value}) == recipe.transform({"a": [value, True]})[0] == 0
+    for wrong in "2", "0.5", "on", "nan1":
+        with pytest.raises(ValueError, match="column 'a', row 0: true or false, yes or no, 1 or 0"):
+            recipe.transform({"a": wrong})

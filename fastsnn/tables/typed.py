@@ -16,6 +16,7 @@ import numpy as np
 
 from fastsnn.checks.scalars import shown
 from fastsnn.tables.cells import LARGEST, has_decimal_comma, is_code, is_missing, number
+from fastsnn.tables.dates import written_all
 from fastsnn.tables.kinds import FEW, MANY
 
 Cells = Sequence[str | None] | np.ndarray
@@ -241,7 +242,9 @@ def _require_no_typing_error(
             )
 
 
-def _fits(values: Iterable[str], pattern: str) -> bool:
+def _fits(values: Sequence[str], pattern: str) -> bool:
+    if written_all(values, pattern) is not None:
+        return True
     return all(_moment(c, pattern) is not None for c in values)
 
 

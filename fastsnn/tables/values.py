@@ -103,7 +103,11 @@ def of_list(values: Sequence[Any], place: Place) -> np.ndarray:
     if kinds <= {"int", "float", "bool"}:
         return _numbers(values, place, kinds == {"int"} and not gaps)
     if kinds == {"date"}:
-        return _times(np.array([NAT if v is None else _utc(v, place) for v in values]), place)
+        times = [NAT if v is None else _utc(v, place) for v in values]
+        for row, time in enumerate(values):  # conversion to microseconds wraps around
+            if isinstance(time, np.datetime64) and _year(time) != _year(times[row]):
+                raise ValueError(f"{place.at(row)}: {YEARS}, got {time}; correct it")
+        return _times(np.array(times), place)
     if kinds == {"duration"}:
         return _array(values, "timedelta64[us]") / SECOND
     if ("date" in kinds and "text" not in kinds) or "duration" in kinds:
@@ -124,6 +128,10 @@ def text(values: Iterable[str | None]) -> np.ndarray:
     array = np.empty(len(values), object)
     array[:] = values
     return array
+
+
+def _year(time: np.datetime64) -> int:
+    return int(time.astype("datetime64[Y]").astype(np.int64))
 
 
 def _times(array: np.ndarray, place: Place) -> np.ndarray:
