@@ -249,3 +249,32 @@ def test_without_narwhals(monkeypatch):
         Columns.of(pandas.DataFrame({"a": [1]}))
     assert "pip install '.[tables]'" in str(caught.value)
     assert Columns.of({"a": pandas.Series([1, 2])})["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Etc/GMT+5", "Asia/Ho_Chi_Minh", "-05:00"])
+def test_pandas_times_of_any_time_zone_become_utc(zone):
+    pd = pytest.importorskip("pandas")
+    times = pd.Series(pd.to_datetime(["2020-01-31 12:00", None])).dt.tz_localize("UTC")
+    columns = Columns.of(pd.DataFrame({"a": times.dt.tz_convert(zone)}))
+    np.testing.assert_array_equal(columns["a"], np.array(["2020-01-31T12", "NaT"], "M8[us]"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(["2020-01-01", "400000-01-01"], "M8[D]"),
+        np.array(["2020", "-5"], "M8[Y]"),
+        [dt.date(2020, 1, 1), np.datetime64("400000-01-01")],
+        [None, np.datetime64(18_446_744_073_710 + 10**9, "s")],  # 2001 after a wrap
+    ],
+)
+def test_a_date_beyond_year_9999_is_refused(values):
+    message = "x, column 'a', row 1: a date of the years 1 to 9999 is required, got "
+    with pytest.raises(ValueError, match=message):
+        Columns.of({"a": values})
+
+
+def test_a_time_that_is_beyond_year_9999_in_utc_is_refused():
+    zone = dt.timezone(dt.timedelta(hours=-5))
+    with pytest.raises(ValueError, match="column 'a'.*: a date of the years 1 to 9999 is required"):
+        Columns.of({"a": [dt.datetime.max.replace(tzinfo=zone)]})

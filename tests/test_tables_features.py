@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsnn.tables import Columns, Recipe
+from fastsnn.tables.dates import iso, iso_all, written_all
 
 RNG = np.random.default_rng(0)
 NAN = np.nan
@@ -261,3 +262,49 @@ def test_extra_columns_are_ignored():
     recipe, more = Recipe.fit(X), {"c": [object()] * 3, "d": [[1], [2], [3]]}
     assert np.array_equal(recipe.transform(X | more), recipe.transform(X))
     assert np.array_equal(recipe.transform({"a": 1, "b": "x", "c": []}), recipe.transform(X)[:1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-02-29", "2019-02-29", "2020-02-30", "2020-13-01", "2020-00-10", "0000-01-01",
+        "0001-01-01", "9999-12-31 23:59:59.999999", "2020-01-01 24:00", "2020-01-01 23:60",
+        "2020-01-01 23:59:60", "2020-01-01T05:30", "2020-01-01 05:30:00.5", "2020-01-01 05",
+        "2020-01-01T", "2020-01-01 05:30:00Z", "2020-01-01 05:30:00+01:00", "20200101", "2020-01",
+        "2020", "+2020-01-01", "-2020-01-01", "NaT", "now", "today", "٢٠٢٠-01-01", "2020-1-1",
+    ],
+)  # fmt: skip
+def test_many_iso_dates_are_read_like_a_single_one(text):
+    one, many = iso(text), iso_all(["2020-01-31", text])
+    if many is not None:
+        assert many[1] == one and many.dtype == "M8[us]"
+    else:  # the slower reader decides
+        assert one is None or text.endswith(("Z", "+01:00", "24:00"))
+
+
+@pytest.mark.parametrize("pattern", ["%d.%m.%Y", "%m/%d/%Y %H:%M", "%Y/%m/%dT%H:%M:%S"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.2.2020", "29.02.2020", "29.02.2019", "31.04.2020", "01.01.0000", "01.01.0001",
+        "1.1.20", " 1.2.2020", "1.2.2020 05:30", "12/31/2020 5:07", "13/01/2020 05:30",
+        "12/31/2020 24:00", "12/31/2020  05:30", "2020/1/2T03:04:05", "2020/01/02T03:04:60",
+        "2020/01/02 03:04:05", "1x2x2020", "",
+    ],
+)  # fmt: skip
+def test_many_dates_of_a_pattern_are_read_by_strptime(text, pattern):
+    try:
+        one = dt.datetime.strptime(text, pattern)
+    except ValueError:
+        one = None
+    found = written_all([text], pattern)
+    if found is not None:
+        assert found.tolist() == [one]
+    else:  # the slower reader decides
+        spaces = text.startswith(" ") or "  " in text  # more than the pattern has
+        assert one is None or spaces or text.endswith(":60")
+
+
+def test_other_patterns_are_left_to_strptime():
+    for pattern in ("%d.%m.%y", "%d %b %Y", "%Y-%j", "%d.%m.%Y %d", "100%", "%%"):
+        assert written_all(["01.02.20"], pattern) is None

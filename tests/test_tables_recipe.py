@@ -265,3 +265,43 @@ def test_texts():
     assert sum(c["features"] for c in recipe.describe()) == len(recipe.feature_names)
     for kind in RECIPES.values():
         assert all(c["learned"] and "\n" not in c["learned"] for c in kind.describe())
+
+
+@pytest.mark.parametrize(
+    ("trained", "new"),
+    [
+        (["False", "True"], [False, True]),
+        (["false", "true"], ["FALSE", "True"]),
+        ([False, True], ["False", "True"]),
+        (["1", "2", "3+"], [1.0, "2.0", "3+"]),
+        (["1.0", "2.0", "3+"], [1, 2, "3+"]),
+        (["2020-01-01T00:00:00.000", "2020-01-02T00:00:00.000"], ["2020-01-01", "2020-01-02"]),
+        (
+            np.array(["2020-01-01", "2020-01-02"], "M8[us]"),
+            ["2020-01-01 00:00:00", "2020-01-02T00:00Z"],
+        ),
+    ],
+)
+def test_a_category_is_recognized_in_the_spelling_of_another_source(trained, new):
+    recipe = Recipe.fit({"a": trained}, categorical=["a"], min_frequency=1)
+    expected = np.eye(len(trained))
+    np.testing.assert_array_equal(recipe.transform({"a": trained}), expected)
+    np.testing.assert_array_equal(recipe.transform({"a": new}), expected)
+    one_by_one = np.concatenate([recipe.transform({"a": value}) for value in new])
+    np.testing.assert_array_equal(one_by_one, expected)
+
+
+def test_other_spellings_of_known_categories_stay_apart():
+    recipe = Recipe.fit({"a": ["01", "1", "1.0", "x"]}, min_frequency=1)
+    assert recipe.feature_names == ("a=01", "a=1", "a=1.0", "a=x")
+    np.testing.assert_array_equal(recipe.transform({"a": ["01", "1", "1.0", "x"]}), np.eye(4))
+    assert not recipe.transform({"a": "001"}).any()
+
+
+@pytest.mark.parametrize("value", [0, 0.0, "0", "0.0", "No", "F", False])
+def test_numbers_of_booleans(value):
+    recipe = Recipe.fit({"a": [True, False, True]})
+    assert recipe.transform({"a": value}) == recipe.transform({"a": [value, True]})[0] == 0
+    for wrong in "2", "0.5", "on", "nan1":
+        with pytest.raises(ValueError, match="column 'a', row 0: true or false, yes or no, 1 or 0"):
+            recipe.transform({"a": wrong})

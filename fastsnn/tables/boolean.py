@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastsnn.checks.scalars import shown
-from fastsnn.tables import entries
+from fastsnn.tables import cells, entries
 from fastsnn.tables.place import Place
 from fastsnn.tables.values import distinct, missing
 
@@ -20,7 +20,7 @@ TRUTH = {word: float(value) for pair in PAIRS for value, word in enumerate(pair)
 def truth(values: np.ndarray, place: Place) -> np.ndarray:
     """Return a column as 0, 1 and NaN (missing).
 
-    Text must be one of the words of `PAIRS`, in any case, or "0" or "1"; numbers must be 0 or 1.
+    Text must be one of the words of `PAIRS`, in any case, or a number; numbers must be 0 or 1.
     Raises ValueError for other values.
     """
     if values.dtype.kind == "b":
@@ -45,7 +45,8 @@ def truth(values: np.ndarray, place: Place) -> np.ndarray:
 def _truth(value: str | None) -> float:
     if value is None:
         return np.nan
-    return TRUTH.get(value.lower(), {"0": 0.0, "1": 1.0}.get(value, np.nan))
+    number = TRUTH.get(value.lower(), cells.number(value))
+    return number if number in (0, 1) else np.nan
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fastsnn.checks.scalars import listed, shown
 from fastsnn.tables import cells, entries
+from fastsnn.tables.dates import iso
 from fastsnn.tables.place import Place
 
 NOWHERE = -1  # code of a value without a feature
+_WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+")
 
 
 def names_of(values: np.ndarray) -> tuple[list[str | None], np.ndarray | None]:
@@ -27,9 +29,7 @@ def names_of(values: np.ndarray) -> tuple[list[str | None], np.ndarray | None]:
         return values.tolist(), None
     found, index = np.unique(values, return_inverse=True)
     if values.dtype.kind == "M":
-        missing = np.isnat(found)
-        names = [n.replace("T", " ") for n in np.datetime_as_string(found, timezone="naive")]
-        names = [n.removesuffix(".000000").removesuffix(" 00:00:00") for n in names]
+        missing, names = np.isnat(found), [_date_name(v) for v in found]
     elif values.dtype.kind == "b":
         missing, names = np.zeros(len(found), bool), [str(v).lower() for v in found.tolist()]
     else:
@@ -59,6 +59,24 @@ def _clean(name: str | None, numbers: bool) -> str | None:
     return cells.number_name(name) if numbers and cells.is_finite(name) else name
 
 
+def _date_name(value: np.datetime64) -> str:
+    return str(value).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00")
+
+
+def _usual(name: str, numbers: bool) -> str:
+    """Return the usual spelling of a value: "true" for "True", "1" for "1.0", "2020-01-31" for
+    "2020-01-31T00:00:00"; with `numbers` the canonical name of a number.
+    """
+    if numbers and cells.is_finite(name):
+        return cells.number_name(name)
+    if name.lower() in ("true", "false"):
+        return name.lower()
+    if (whole := _WHOLE.fullmatch(name)) is not None:
+        return whole[1]
+    date = iso(name)
+    return name if date is None else _date_name(date)
+
+
 @dataclass(frozen=True)
 class Categorical:
     """One-hot encoding of a categorical column.
@@ -66,7 +84,9 @@ class Categorical:
     The features are those of the `categories`, then that of the bucket, then that of missing
     values. A row has 1 in one of them. Unknown categories, and missing values if training rows had
     none, are in the bucket; without a bucket, all features of the row are 0, as with
-    ``OneHotEncoder(handle_unknown="infrequent_if_exist")`` of scikit-learn.
+    ``OneHotEncoder(handle_unknown="infrequent_if_exist")`` of scikit-learn. Values that are
+    spelled differently in another source are recognized: True and "true", 1.0 and "1", a date and
+    its ISO text.
 
     Parameters
     ----------
@@ -89,6 +109,7 @@ class Categorical:
     numbers: bool
     _code: dict[str | None, int] = field(init=False, repr=False, compare=False)
     _unknown: int = field(init=False, repr=False, compare=False)
+    _usual: dict[str, int] = field(init=False, repr=False, compare=False)
 
     kind: ClassVar[str] = "categorical"
     KEYS: ClassVar = ("kind", "name", "categories", "infrequent", "missing", "numbers")
@@ -99,6 +120,10 @@ class Categorical:
         code[None] = len(code) + bool(self.infrequent) if self.missing else unknown
         object.__setattr__(self, "_code", code)
         object.__setattr__(self, "_unknown", unknown)
+        usual: dict[str, int] = {}
+        for i, name in enumerate(self.categories):
+            usual.setdefault(_usual(name, self.numbers), i)
+        object.__setattr__(self, "_usual", usual)
 
     @classmethod
     def fit(cls, name: str, counts: Mapping[str | None, int], most: int, least: int) -> Categorical:
@@ -131,11 +156,19 @@ class Categorical:
     def read(self, values: np.ndarray, place: Place) -> np.ndarray:
         """Return the number of the feature of each value, or `NOWHERE`; see `Numeric.read`."""
         names, index = names_of(values)
-        codes = np.fromiter(map(self._code.get, names, repeat(self._unknown)), np.intp, len(names))
-        if self.numbers:  # other spellings
-            for i in np.flatnonzero(codes == self._unknown).tolist():
-                codes[i] = self._code.get(_clean(names[i], True), self._unknown)
+        known = self._code
+        more = {name: self._find(name) for name in set(names) - known.keys()}
+        if more:
+            known = known | more
+        codes = np.fromiter(map(known.__getitem__, names), np.intp, len(names))
         return codes if index is None else codes[index.ravel()]
+
+    def _find(self, name: str | None) -> int:
+        """Return the code of a name that is not one of `categories` as it is spelled."""
+        name = _clean(name, False)
+        if name is None or name in self._code:
+            return self._code[name]
+        return self._usual.get(_usual(name, self.numbers), self._unknown)
 
     def write(self, codes: np.ndarray, out: np.ndarray) -> None:
         """Write the features of values of `read`; see `Numeric.write`."""
@@ -152,7 +185,7 @@ class Categorical:
             return False
         code = self._code.get(value)
         if code is None:
-            code = self._code.get(_clean(value, self.numbers), self._unknown)
+            code = self._find(value)
         if code != NOWHERE:
             row[start + code] = 1.0
         return True

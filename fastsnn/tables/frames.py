@@ -84,12 +84,15 @@ def _column(series: Any, place: Place) -> np.ndarray:
         )
     if kind in ("Categorical", "Enum"):  # the categories of pandas may be numbers
         return text(_words(series.to_list(), place))
+    native = getattr(series.to_native(), "dtype", dtype)
+    if kind == "Unknown" and getattr(native, "tz", None) is not None:
+        # narwhals knows few names of time zones of pandas; the values are UTC.
+        return of_array(series.to_native().to_numpy(dtype="datetime64[us]"), place)
     if dtype.is_integer() or dtype.is_float() or (dtype.is_temporal() and kind != "Time"):
         return of_array(series.to_numpy(), place)
     if kind == "Boolean" and not series.is_null().any():
         return of_array(series.to_numpy().astype(bool), place)
     if kind == "Unknown" and not series.is_null().all():
-        native = getattr(series.to_native(), "dtype", dtype)
         raise TypeError(
             f"{place}: numbers, text, true and false, dates or durations are required, got "
             f"{listed([str(native)])}; convert or remove this column"

@@ -7,7 +7,7 @@ import numpy as np
 from fastsnn.checks.scalars import shown
 from fastsnn.tables import cells
 from fastsnn.tables.boolean import PAIRS
-from fastsnn.tables.dates import iso
+from fastsnn.tables.dates import iso, iso_all
 from fastsnn.tables.place import Place
 from fastsnn.tables.values import missing
 
@@ -35,6 +35,8 @@ def infer(values: np.ndarray, place: Place) -> str:
         return "boolean"
     if any(map(cells.is_code, words)):
         return "categorical"
+    if iso_all(words) is not None:
+        return "date"
     for kind, is_one in (("number", cells.number), ("date", iso)):
         found = sum(is_one(word) is not None for word in words)
         if found == len(words):

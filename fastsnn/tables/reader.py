@@ -7,6 +7,7 @@ divides a CSV file into cells; `fastsnn.tables.typed` gives the cells their type
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,9 +26,16 @@ LINE = 8 << 20  # most bytes of a line
 SAMPLE = 20_480  # rows from which DuckDB detects the delimiter
 PARQUET, JSON = (".parquet",), (".json", ".jsonl", ".ndjson")
 # Types of DuckDB that become another type of NumPy than DuckDB's own choice.
-_CAST = {"DATE": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "HUGEINT": "DOUBLE",
+_CAST = {"DATE": "TIMESTAMP", "HUGEINT": "DOUBLE",
          "UHUGEINT": "DOUBLE", "UUID": "VARCHAR", "TIME": "VARCHAR"}  # fmt: skip
 _CAST |= {f"TIMESTAMP_{unit}": "TIMESTAMP" for unit in ("S", "MS", "NS")}
+ZONED = "TIMESTAMP WITH TIME ZONE"
+# Strings of JSON, and mixed values, are read as text, whose type `typed` finds, as in CSV files:
+# DuckDB takes "31-01-20" for a date of 2031.
+_TEXT = dict.fromkeys(
+    ("DATE", "TIME", "TIMESTAMP", "TIMESTAMP_NS", ZONED, "UUID", "JSON"), "VARCHAR"
+)
+_RENAMED = re.compile(r"(.+)_\d+", re.DOTALL)
 
 
 class Unreadable(Exception):
@@ -119,6 +127,11 @@ def typed(path: Path, limit: int) -> dict[str, np.ndarray]:
         else:
             source = f"read_json({place}, hive_partitioning = false, sample_size = -1)"
         described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        _require_cases(path, connection, place, [name for name, *_ in described])
+        if not suffixes.endswith(PARQUET):
+            described = [(name, _TEXT.get(kind, kind)) for name, kind, *_ in described]
+            types = ", ".join(f"{_quoted(name)}: {_literal(kind)}" for name, kind in described)
+            source = f"read_json({place}, hive_partitioning = false, columns = {{{types}}})"
         picked = []
         for name, kind, *_ in described:
             base = kind.split("(")[0]
@@ -128,11 +141,36 @@ def typed(path: Path, limit: int) -> dict[str, np.ndarray]:
                     f"holds {kind.split('(')[0].lower()}; remove the column"
                 )
             to = _CAST.get(base) or ("DOUBLE" if base == "DECIMAL" else None)
-            to = "VARCHAR" if base in ("ENUM", "JSON") else to
-            quoted = '"' + name.replace('"', '""') + '"'
-            picked.append(quoted if to is None else f"{quoted}::{to} AS {quoted}")
+            to = "VARCHAR" if base == "ENUM" else to
+            quoted = _quoted(name)
+            if kind == ZONED:  # a cast would depend on the time zone of the machine
+                picked.append(f"make_timestamp(epoch_us({quoted})) AS {quoted}")
+            else:
+                picked.append(quoted if to is None else f"{quoted}::{to} AS {quoted}")
         found = connection.execute(f"SELECT {', '.join(picked)} FROM {source}").fetchnumpy()
     return {name: _plain(found[name]) for name, *_ in described}
+
+
+def _require_cases(path: Path, connection: Any, place: str, names: Sequence[str]) -> None:
+    """Raise ValueError if DuckDB renamed a column, because names differ in nothing but case."""
+    known = {name.lower() for name in names}
+    if not any(m and m[1].lower() in known for m in map(_RENAMED.fullmatch, names)):
+        return
+    if path.name.lower().endswith(PARQUET):
+        query = f"SELECT name FROM parquet_schema({place})"
+    else:
+        query = f"SELECT DISTINCT unnest(json_keys(json)) FROM read_json_objects({place})"
+    real = {name for (name,) in connection.execute(query).fetchall()}
+    for name in names:
+        if name not in real:
+            raise ValueError(
+                f"{path}: names of columns must differ in more than upper and lower case, "
+                f"{shown(name.rpartition('_')[0])} occurs twice; rename one of the columns"
+            )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain(values: Any) -> np.ndarray:

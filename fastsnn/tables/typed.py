@@ -16,6 +16,8 @@ import numpy as np
 
 from fastsnn.checks.scalars import shown
 from fastsnn.tables.cells import LARGEST, has_decimal_comma, is_code, is_missing, number
+from fastsnn.tables.dates import written_all
+from fastsnn.tables.kinds import FEW, MANY
 
 Cells = Sequence[str | None] | np.ndarray
 Where = Callable[[int], str]  # index of a row -> "FILE, line 7, column 'x'"
@@ -199,9 +201,10 @@ def _require_commas(cells: Cells, values: Sequence[str], where: Where) -> None:
 def _date_format(cells: Cells, values: Sequence[str], where: Where) -> str | None:
     """Return the format of dates other than ISO dates; None if the values are no such dates.
 
-    Raises ValueError if they are dates by day and month and by month and day.
+    Raises ValueError if they are dates by day and month and by month and day, or if most are dates
+    and few are not.
     """
-    found = _DATE.fullmatch(values[0])
+    found = next(filter(None, map(_DATE.fullmatch, values)), None)
     if found is None or (found[1].isdigit() and len(found[1]) == 4 and found[2] == "-"):
         return None
     mark, gap = found[2], found[4]
@@ -220,10 +223,28 @@ def _date_format(cells: Cells, values: Sequence[str], where: Where) -> str | Non
             f"month, got {shown(values[0])}; write dates as 2013-01-31, or declare the column as "
             "categorical"
         )
+    if not fitting:
+        _require_no_typing_error(cells, values, [order + clock for order in orders], where)
     return fitting[0] if fitting else None
 
 
-def _fits(values: Iterable[str], pattern: str) -> bool:
+def _require_no_typing_error(
+    cells: Cells, values: Sequence[str], patterns: Iterable[str], where: Where
+) -> None:
+    """Raise ValueError if most values are dates by one of the patterns, and few are not."""
+    for pattern in patterns:
+        odd = [c for c in values if _moment(c, pattern) is None]
+        if len(values) - len(odd) >= MANY and len(odd) <= FEW * len(values):
+            raise ValueError(
+                f"{where(_row(cells, odd[0]))}: a date written as {shown(pattern)} is required, as "
+                f"in most rows, got {shown(odd[0])}; correct it, or declare the column as "
+                "categorical"
+            )
+
+
+def _fits(values: Sequence[str], pattern: str) -> bool:
+    if written_all(values, pattern) is not None:
+        return True
     return all(_moment(c, pattern) is not None for c in values)
 
 

@@ -34,6 +34,8 @@ from fastsnn.tables.place import Place
 
 MISSING_TYPES = ("NoneType", "NAType", "NaTType", "MaskedConstant")
 SECOND = np.timedelta64(1, "s")
+NAT = np.datetime64("NaT", "us")
+YEARS = "a date of the years 1 to 9999 is required"
 WANTED = "numbers, text, true and false, dates or durations are required"
 KNOWN: dict[type, str] = {}  # results of `_kind`
 
@@ -67,7 +69,7 @@ def of_array(array: np.ndarray, place: Place) -> np.ndarray:
         wide = kind == "u" and array.dtype.itemsize == 8
         return array.astype(np.uint64 if wide else np.int64, copy=False)
     if kind == "M":
-        return array.astype("datetime64[us]", copy=False)
+        return _times(array, place)
     if kind == "m":
         return array / SECOND  # NaT becomes NaN
     if kind in "OUT":
@@ -101,7 +103,11 @@ def of_list(values: Sequence[Any], place: Place) -> np.ndarray:
     if kinds <= {"int", "float", "bool"}:
         return _numbers(values, place, kinds == {"int"} and not gaps)
     if kinds == {"date"}:
-        return _array([None if v is None else _utc(v) for v in values], "datetime64[us]")
+        times = [NAT if v is None else _utc(v, place) for v in values]
+        for row, time in enumerate(values):  # conversion to microseconds wraps around
+            if isinstance(time, np.datetime64) and _year(time) != _year(times[row]):
+                raise ValueError(f"{place.at(row)}: {YEARS}, got {time}; correct it")
+        return _times(np.array(times), place)
     if kinds == {"duration"}:
         return _array(values, "timedelta64[us]") / SECOND
     if ("date" in kinds and "text" not in kinds) or "duration" in kinds:
@@ -122,6 +128,20 @@ def text(values: Iterable[str | None]) -> np.ndarray:
     array = np.empty(len(values), object)
     array[:] = values
     return array
+
+
+def _year(time: np.datetime64) -> int:
+    return int(time.astype("datetime64[Y]").astype(np.int64))
+
+
+def _times(array: np.ndarray, place: Place) -> np.ndarray:
+    """Return times as datetime64[us]. Raises ValueError for years beyond 9999."""
+    years = array.astype("datetime64[Y]").astype(np.int64)
+    beyond = ~np.isnat(array) & ((years < 1 - 1970) | (years > 9999 - 1970))
+    if beyond.any():
+        row = int(beyond.argmax())
+        raise ValueError(f"{place.at(row)}: {YEARS}, got {array[row]}; correct it")
+    return array.astype("datetime64[us]", copy=False)
 
 
 def missing(values: np.ndarray) -> np.ndarray:
@@ -213,11 +233,15 @@ def _numbers(values: Sequence[Any], place: Place, whole: bool) -> np.ndarray:
         ) from error
 
 
-def _utc(value: Any) -> Any:
+def _utc(value: Any, place: Place | None = None) -> Any:
     """Return a date or time without a time zone."""
     if isinstance(value, datetime.datetime):
         if value.tzinfo is not None:
-            value = value.astimezone(datetime.UTC)
+            try:
+                value = value.astimezone(datetime.UTC)
+            except OverflowError as error:
+                at = "" if place is None else f"{place}: "
+                raise ValueError(f"{at}{YEARS}, in UTC, got {value}; correct it") from error
         return np.datetime64(value.replace(tzinfo=None), "us")
     return np.datetime64(value, "us")
 
