@@ -37,8 +37,8 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
     dropout_rate : float in [0, 1) or "auto"
         Probability of dropping a unit (alpha-dropout). "auto": 0.5 / layers, at most 0.05.
     loss : str, Loss or "auto"
-        "auto": "softmax_cross_entropy:0.1", whose number is the label smoothing; for several labels
-        "sigmoid_cross_entropy".
+        "auto": "softmax_cross_entropy:0.1", whose number is the label smoothing, or 0 with
+        `class_weight`; for several labels "sigmoid_cross_entropy".
     solver : str or Optimizer
         Optimizer: a class of `fastsnn.optimizers` in lower case, such as "sgd" or "adam". An
         instance, such as ``fastsnn.Adam(1e-3, beta1=0.8)``, is used as it is; `learning_rate_init`,

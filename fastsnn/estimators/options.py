@@ -20,7 +20,8 @@ from fastsnn.schedules import Schedule
 AUTO = "auto"
 # Adam for small tables, chosen on UCI tasks that `fastsnn bench tables` does not use: as accurate
 # as networks of twice the depth and width with sgd, in a tenth of the time. Label smoothing keeps
-# probabilities away from 0 and 1, which small tables cannot justify.
+# probabilities away from 0 and 1, which small tables cannot justify. Class weights would multiply
+# the part of each class that smoothing adds to every row.
 LAYERS_ADAM, RATE_ADAM, SHARE_ADAM = 8, 1e-3, 0.5
 SMOOTHING = 0.1
 
@@ -54,7 +55,9 @@ def dropout_of(estimator: Any, task: str, n_rows: int) -> float:
 def loss_for(estimator: Any, task: str) -> Loss:
     """Return the loss. Raises ValueError for an unknown one and for one of another task."""
     if estimator.loss == AUTO:
-        return SoftmaxCrossEntropy(SMOOTHING) if task == "classification" else suggested(task)
+        if task == "classification" and estimator.class_weight is None:
+            return SoftmaxCrossEntropy(SMOOTHING)
+        return suggested(task)
     loss = loss_of(estimator.loss, "loss")
     if loss.task != task:
         raise ValueError(
