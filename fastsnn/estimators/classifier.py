@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from fastsnn.estimators.base import can_continue
 from fastsnn.estimators.labelled import LabelledSNN
 from fastsnn.estimators.options import AUTO
-from fastsnn.losses import Loss, log_softmax
+from fastsnn.losses import Loss
 from fastsnn.optimizers import Optimizer
 from fastsnn.schedules import Schedule
 
@@ -339,30 +339,6 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         predicted: np.ndarray = self.classes_[z.argmax(axis=1)]
         return predicted
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the raw outputs of the network.
-
-        Parameters
-        ----------
-        X : array-like (n_samples, n_features)
-
-        Returns
-        -------
-        float64 array
-            Two classes: (n_samples,), the logarithm of the odds of ``classes_[1]``. More classes:
-            (n_samples, n_classes), whose softmax are the probabilities. Multilabel targets:
-            (n_samples, n_labels), whose sigmoid are the probabilities. Several members: logarithms
-            of the mean probabilities and of their odds.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError, ValueError
-            As `predict`.
-        """
-        z = self._raw(X).astype(np.float64)
-        odds: np.ndarray = z[:, 1] - z[:, 0] if not self._multilabel and z.shape[1] == 2 else z
-        return odds
-
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Return the probabilities.
 
@@ -389,11 +365,6 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         """
         z, deviation = self._outputs(X, return_std)
         return self._values(z) if deviation is None else (self._values(z), deviation)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithms of `predict_proba`, without underflow."""
-        z = self._raw(X)
-        return -np.logaddexp(0, -z.astype(np.float64)) if self._multilabel else log_softmax(z)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

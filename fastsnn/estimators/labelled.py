@@ -1,4 +1,4 @@
-"""Targets of a classifier: classes, indicator matrices, their weights and names."""
+"""The part of a classifier that is about labels: classes, weights, names, raw outputs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 from fastsnn.estimators import labels
 from fastsnn.estimators.base import BaseSNN
 from fastsnn.estimators.rows import Rows
+from fastsnn.losses import log_softmax
 
 
 class LabelledSNN(BaseSNN):
@@ -18,6 +19,35 @@ class LabelledSNN(BaseSNN):
     _y_numeric = False
     classes_: np.ndarray
     _multilabel: bool
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the raw outputs of the network.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_features)
+
+        Returns
+        -------
+        float64 array
+            Two classes: (n_samples,), the logarithm of the odds of ``classes_[1]``. More classes:
+            (n_samples, n_classes), whose softmax are the probabilities. Multilabel targets:
+            (n_samples, n_labels), whose sigmoid are the probabilities. Several members: logarithms
+            of the mean probabilities and of their odds.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError
+            As `predict`.
+        """
+        z = self._raw(X).astype(np.float64)
+        odds: np.ndarray = z[:, 1] - z[:, 0] if not self._multilabel and z.shape[1] == 2 else z
+        return odds
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of `predict_proba`, without underflow."""
+        z = self._raw(X)
+        return -np.logaddexp(0, -z.astype(np.float64)) if self._multilabel else log_softmax(z)
 
     def _encode(self, given: Rows, fresh: bool, classes: Any) -> tuple[str, np.ndarray]:
         """Set `classes_`; return the task, and class numbers (n,) or labels (n, labels)."""
