@@ -318,7 +318,7 @@ def test_missing_systems_are_named(data, monkeypatch):
     assert "svm is not installed (pip install absent-package) and left out." in result.stdout
 
 
-@pytest.mark.parametrize("name", ["fastsnn-4x128", "fastsnn-adam"])
+@pytest.mark.parametrize("name", ["fastsnn", "fastsnn-5"])
 def test_fastsnn_learns_numbers(name):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 3))

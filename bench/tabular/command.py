@@ -31,8 +31,8 @@ def _names(text: str) -> tuple[str, ...]:
 )  # fmt: skip
 @click.option(
     "--systems", default="", show_default="all that are installed", metavar="NAME,...",
-    help="Systems: fastsnn, fastsnn-4x128, fastsnn-adam, mlp, svm, random-forest, boosting, "
-    "lightgbm, xgboost, realmlp.",
+    help="Systems: fastsnn, fastsnn-5 (5 members), mlp, svm, random-forest, boosting, lightgbm, "
+    "xgboost, realmlp.",
 )  # fmt: skip
 @click.option(
     "--folds", type=Whole(min=2), default=5, show_default=True, metavar="N",

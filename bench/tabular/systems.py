@@ -167,26 +167,8 @@ def snn(part: Part) -> Made:
     return Made(EncodedNetwork(part), _columns)
 
 
-def snn_4x128(part: Part) -> Made:
-    return Made(EncodedNetwork(part, layers=4, width=128), _columns)
-
-
-def snn_adam(part: Part) -> Made:
-    """Return a candidate for the defaults, chosen on UCI tasks that are not drawn by default.
-
-    Half of the default epochs; a classification has label smoothing.
-    """
-    from fastsnn.runs.defaults import defaults
-
-    rule = defaults(
-        len(part.train), part.task.task, method="snn", layers=4, width=128, optimizer="adam"
-    )
-    loss = {} if part.regression else {"loss": "softmax_cross_entropy:0.05"}
-    network = EncodedNetwork(
-        part, layers=4, width=128, solver="adam", learning_rate_init=1e-3,
-        max_iter=max(1, rule["epochs"] // 2), **loss,
-    )  # fmt: skip
-    return Made(network, _columns)
+def snn_members(part: Part) -> Made:
+    return Made(EncodedNetwork(part, n_members=5), _columns)
 
 
 def mlp(part: Part) -> Made:
@@ -263,8 +245,7 @@ SKLEARN = (("sklearn",), ("scikit-learn",))
 TREES = (("sklearn", "pandas"), ("scikit-learn", "pandas"))
 SYSTEMS = {
     "fastsnn": System("fastsnn", *SKLEARN, snn),
-    "fastsnn-4x128": System("fastsnn 4 x 128", *SKLEARN, snn_4x128),
-    "fastsnn-adam": System("fastsnn 4 x 128, Adam", *SKLEARN, snn_adam),
+    "fastsnn-5": System("fastsnn, 5 members", *SKLEARN, snn_members),
     "mlp": System("MLP (scikit-learn)", *SKLEARN, mlp),
     "svm": System("SVM", *SKLEARN, svm),
     "random-forest": System("random forest", *SKLEARN, random_forest),
