@@ -264,8 +264,8 @@ def evaluate(
               help="CSV file; .npz file, whose array x is used; or the name of a data set (see "
               "`fastsnn data list`), whose test set is used. A model of a table with text, gaps, "
               "booleans or dates needs a CSV, Parquet or JSON file. Columns of a CSV file with a "
-              "header are found by name, in any order, and others (such as the target) are ignored; without a header, give the "
-              "features alone.")
+              "header are found by name, in any order, and others (such as the target) are "
+              "ignored; without a header, give the features alone.")
 @header_option
 @click.option("--out", metavar="FILE", show_default="stdout", help="CSV file to write.")
 @threads_option

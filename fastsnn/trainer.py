@@ -230,7 +230,7 @@ class Trainer:
         Parameters
         ----------
         report : callable, optional
-            Called as ``report(line)`` to compile. Default: a warning of the logger "fastsnn".
+            Called as ``report(line)`` before a compilation. Default: warning of logger "fastsnn".
 
         Returns
         -------

@@ -151,7 +151,7 @@ class Recipe:
         return {encoder.name: encoder.pattern for encoder in dates}
 
     def kinds(self) -> dict[str, str]:
-        """Return the kind of each column by name, for a reader of files."""
+        """Return the kind of each column ("numeric", "boolean", "categorical", "date") by name."""
         return {encoder.name: encoder.kind for encoder in self.columns}
 
     def describe(self) -> list[dict[str, Any]]:
