@@ -249,7 +249,10 @@ def _pre_activation(
 
 
 def selu_parameters(alpha: float, lambda_: float) -> tuple[float, float]:
-    """Return `alpha` and `lambda_` as floats. Raises TypeError or ValueError out of the ranges of `moment_map`."""
+    """Return `alpha` and `lambda_` as floats.
+
+    Raises TypeError or ValueError if one is out of the range that `moment_map` gives.
+    """
     alpha, lambda_ = plain(alpha), plain(lambda_)
     for name, value in (("alpha", alpha), ("lambda_", lambda_)):
         if isinstance(value, bool) or not isinstance(value, int | float):
