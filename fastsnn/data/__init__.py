@@ -88,8 +88,8 @@ def load(
         .json file (also .jsonl, .ndjson). For a data set with folds, fold 1 is loaded; `load_folds`
         returns all folds.
     target : str, int or list, optional
-        Target column or columns of a file other than .npz, see `read_table`; the last column by default. Not
-        accepted for named data sets.
+        Target column or columns of a file other than .npz, see `read_table`; the last column by
+        default. Not accepted for named data sets.
     task : {"auto", "classification", "multitask", "regression"}
         "auto" infers the task of a file from its targets, see `targets.infer_task`.
     header : bool, optional

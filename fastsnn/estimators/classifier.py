@@ -345,7 +345,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
             Two classes: (n_samples,), the logarithm of the odds of ``classes_[1]``. More classes:
             (n_samples, n_classes), whose softmax are the probabilities. Multilabel
             targets: (n_samples, n_labels), whose sigmoid are the probabilities. Several members:
-            logarithms of the mean probabilities and of their odds.
+            log odds of the mean probability; for more than two classes, its logarithm.
 
         Raises
         ------
