@@ -48,7 +48,8 @@ def given(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
 header_option, threads_option, backend_option = map(setting, ("header", "threads", "backend"))
 target_option = click.option(
     "--target", metavar="COLUMN", show_default="the target columns of the model",
-    help="CSV target column(s): name, index from 0, or a comma-separated list.",
+    help="Target column(s) of a file other than .npz: name, index from 0, or a comma-separated "
+    "list.",
 )  # fmt: skip
 model_option = click.option(
     "--model", "model_file", required=True, metavar="FILE|DIR",
@@ -81,7 +82,8 @@ def main() -> None:
 @click.option(
     "--out", metavar="DIR", show_default="runs/DATA-N with the next free number N",
     help="Run folder to write: config.toml, metrics.jsonl (one line per epoch), model.safetensors "
-    "(best epoch), last.safetensors (for --resume).",
+    "(best epoch), last.safetensors (for --resume). Without --resume, a folder with a run is an "
+    "error.",
 )  # fmt: skip
 @click.option(
     "--resume", "resuming", is_flag=True, show_default="off",
@@ -151,12 +153,13 @@ def train(
 @click.option("--grid", "grids", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=V,V,...", show_default="none",
               help="Option to search (spelled with underscores) and its values: any network or "
-              "training option but metric; standardize; seed. Repeatable; all combinations are "
-              "tried.")
+              "training option but metric; standardize; seed. Repeatable. With --sampler grid all "
+              "combinations are tried; otherwise values are sampled from the list.")
 @click.option("--range", "ranges", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=LOW:HIGH[:log]", show_default="none",
               help="Numeric option and the interval to sample it from, with --sampler random or "
-              "optuna; :log samples it log-uniformly. Repeatable.")
+              "optuna; :log samples it log-uniformly. An integer option is sampled as integers, "
+              "both ends included. Repeatable.")
 @click.option("--sampler", cls=Sectioned, section="Search",
               type=OneOf(["grid", "random", "optuna"]), default="grid", show_default=True,
               help="Configurations to train: all combinations, random draws, or proposals of "
@@ -168,9 +171,11 @@ def train(
 @click.option("--dask", cls=Sectioned, section="Search", metavar="ADDRESS",
               show_default="threads of this process",
               help="Address tcp://HOST:PORT of a Dask scheduler on whose workers to train; local "
-              "starts worker processes on this machine.")
+              "starts worker processes on this machine. --workers is then by default the number of "
+              "all their threads.")
 @click.option("--out", metavar="DIR", show_default="runs/DATA-N with the next free number N",
-              help="Folder to write: trials.jsonl, one line per finished trial.")
+              help="Folder to write: trials.jsonl, one line per finished trial. Without --resume, "
+              "a folder with a search is an error.")
 @click.option("--resume", is_flag=True, show_default="off",
               help="Continue the search in --out and keep its finished trials. Repeat all options; "
               "--grid may have more values and --trials may be higher.")
@@ -185,8 +190,9 @@ def search(
 
     Trains many configurations concurrently. Tries the options given with --grid and --range; all
     other options are fixed. By default a trial has 100 epochs and 15 % of the training rows are
-    held out, as in the paper. Its score is the best value of the validation metric, averaged over
-    10 epochs. Prints the best 10 trials and the `fastsnn train` command of the winner.
+    held out, as in the paper. Its score is the best moving average of the validation metric over 10
+    epochs (over all epochs if there are fewer). Prints the best 10 trials and the `fastsnn train`
+    command of the winner.
     """
     from fastsnn.runs import console
     from fastsnn.search import command, progress, words
@@ -237,9 +243,10 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Evaluate a saved model on labelled data.
 
-    Prints the number of rows, the loss (for a regression that of standardized targets), and the
-    metrics of the task in units of the target. A metric that is not defined for these rows is "-",
-    and the reason is printed.
+    Prints the number of rows, the loss (the default loss of the task, even if the model was trained
+    with another --loss; for a regression that of standardized targets), and the metrics of the task
+    in units of the target. A metric that is not defined for these rows is "-", and the reason is
+    printed.
     """
     from fastsnn.runs import console, inference
 
@@ -254,10 +261,11 @@ def evaluate(
 @main.command(epilog=examples("fastsnn predict --model runs/table-1 --data new.csv --out out.csv"))
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
-              help="CSV or .npz file, or the name of a data set (see `fastsnn data list`), whose "
-              "test set is used. Columns of a CSV file with a header are found by name, in any "
-              "order, and others (such as the target) are ignored; without a header, give the "
-              "features alone.")
+              help="CSV file; .npz file, whose array x is used; or the name of a data set (see "
+              "`fastsnn data list`), whose test set is used. A model of a table with text, gaps, "
+              "booleans or dates needs a CSV, Parquet or JSON file. Columns of a CSV file with a "
+              "header are found by name, in any order, and others (such as the target) are "
+              "ignored; without a header, give the features alone.")
 @header_option
 @click.option("--out", metavar="FILE", show_default="stdout", help="CSV file to write.")
 @threads_option
@@ -306,9 +314,10 @@ def diagnose(
 ) -> None:  # fmt: skip
     """Diagnose the layers of a saved model.
 
-    Runs the rows, or 1,000 evenly spaced ones, through the network. Prints the mean and variance
-    of the outputs, the weights, gradients and dead or saturated units of each layer, and then the
-    problems found, each with its cause or a remedy. Problems do not change the exit code.
+    Runs all rows, or 1,000 evenly spaced ones if there are more, through the network. Prints the
+    mean and variance of the outputs, the weights, gradients and dead or saturated units of each
+    layer, and then the problems found, each with its cause or a remedy. Problems do not change the
+    exit code.
     """
     from fastsnn.diagnose import plot as diagnose_plot
     from fastsnn.diagnose import show as diagnose_show

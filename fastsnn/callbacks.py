@@ -85,5 +85,5 @@ class EarlyStopping(Callback):
         return best_epoch(history, self.monitor)
 
     def on_fit_end(self, trainer: Trainer, history: Sequence[Mapping[str, Any]]) -> None:
-        """Restore the weights of the best epoch."""
+        """Restore the weights of the best epoch if `restore_best` is True."""
         self._best.restore(trainer.network.buffer)

@@ -251,12 +251,13 @@ LARGER_IS_BETTER = {m.name: m.larger_is_better for m in METRICS} | {"loss": Fals
 def metric_of(name: str, task: str, where: str = "metric:") -> Metric:
     """Return the metric of a task for a name, or for a name and parameter: "pinball:0.9".
 
-    Raises ValueError for a name that the task does not have, and for a parameter out of range.
+    `where` is the start of the error message. Raises ValueError for a name that the task does not
+    have, for "loss", which is not a metric, and for a parameter out of range.
     """
     base, colon, text = name.partition(":") if isinstance(name, str) else ("", "", "")
     row = _ROWS.get((task, base))
     if row is None or (colon and row.parameter is None):
-        known = ", ".join(["loss", *names_of(task)])
+        known = ", ".join([*["loss"] * (name != "loss"), *names_of(task)])
         raise ValueError(f"{where} must be one of {known} for {task}, got {shown(name)}")
     if not colon or row.parameter is None:
         return row

@@ -269,6 +269,8 @@ class Model:
     ) -> dict[str, float]:
         """Return the loss and metrics on raw features and labels.
 
+        The loss is the default loss of the task, even if the model was trained with another one.
+
         Parameters
         ----------
         x : (n, features) array, list of rows, or data frame
@@ -325,7 +327,7 @@ class Model:
         threads : int >= 1, optional
             As for `predict`.
         x : optional
-            Features of the part in device memory, if they were copied there.
+            Used internally: features of the part in device memory. Default: ``part.x``.
         loss : Loss, optional
             Loss that is reported as "loss". Default: that of the task.
         names, sample_weight : optional

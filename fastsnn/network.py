@@ -100,8 +100,8 @@ class Network:
     def parameters(self) -> np.ndarray:
         """All tensors in one flat float32 array (n,), read-only, padding between them included.
 
-        To write them, use `load_state_dict`; or ``buffer.snapshot()``, which returns a copy, and
-        ``buffer.restore(copy)``.
+        To write them, use `load_state_dict`; or ``net.buffer.snapshot()``, which returns a copy,
+        and ``net.buffer.restore(copy)``.
         """
         return self.buffer.host
 
@@ -209,7 +209,10 @@ class Network:
     ) -> list[np.ndarray]:
         """Return the outputs of the hidden layers.
 
-        A Dense with its activation and dropout counts as one layer, a normalization as another one.
+        A Dense with its activation and dropout counts as one layer, a normalization as another one:
+        a Dense with one gives two arrays, before and after it. A Highway gives two arrays: relu(wx
+        + b) next to the gate, (n, 2 units), then its output. A Residual gives one per inner Dense
+        or normalization; the last is the sum.
 
         Parameters
         ----------
@@ -229,8 +232,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If `x` has a wrong shape or type, or `seed` is out of range. NaN and infinity in `x` are
-            not checked.
+            If `x` has a wrong shape or type, `seed` is out of range, or `step` is not an int. NaN
+            and infinity in `x` are not checked.
         """
         return self._predictor.activations(x, training, check.seed(seed), step)
 

@@ -167,7 +167,7 @@ class CosineDecay(Schedule):
     [1.0, 0.85, 0.5, 0.15]
     """
 
-    summary: ClassVar[str] = "warm-up, then half a cosine to 0"
+    summary: ClassVar[str] = "linear warm-up over the first 2 % of updates, then half a cosine to 0"
 
     warmup: float = 0.02
     floor: float = 0.0
@@ -287,7 +287,7 @@ class OneCycle(Schedule):
     warmup : float in [0, 1)
         Length of the rise as a fraction of the whole training run.
     start : float in [0, 1]
-        Factor of the first update.
+        Factor of the first update if warmup * n_steps > 1; otherwise there is no rise.
     end : float in [0, 1]
         Factor of the last update.
 

@@ -230,7 +230,7 @@ class Trainer:
         Parameters
         ----------
         report : callable, optional
-            Called as ``report(line)`` if kernels must be compiled. Default: a log entry.
+            Called as ``report(line)`` before a compilation. Default: warning of logger "fastsnn".
 
         Returns
         -------

@@ -23,7 +23,8 @@ def _names(text: str) -> tuple[str, ...]:
 @click.option(
     "--tables", default="", show_default="all raw tables and uci", metavar="NAME,...",
     help="Tasks: hitters, ames, credit, telco_churn, diamonds, flights-delay, flights-carrier, "
-    "uci/NAME, or uci for drawn UCI tasks. The files are read from FASTSNN_DATA.",
+    "uci/NAME, or uci for drawn UCI tasks. Files are searched in "
+    "$FASTSNN_DATA/<set>, then in the user's cache.",
 )  # fmt: skip
 @click.option(
     "--uci", type=Whole(min=1), default=30, show_default=True, metavar="N",

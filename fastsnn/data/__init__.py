@@ -88,8 +88,8 @@ def load(
         .json file (also .jsonl, .ndjson). For a data set with folds, fold 1 is loaded; `load_folds`
         returns all folds.
     target : str, int or list, optional
-        Target column or columns of a CSV file, see `read_table`; the last column by default. Not
-        accepted for named data sets.
+        Target column or columns of a file other than .npz, see `read_table`; the last column by
+        default. Not accepted for named data sets.
     task : {"auto", "classification", "multitask", "regression"}
         "auto" infers the task of a file from its targets, see `targets.infer_task`.
     header : bool, optional
@@ -122,7 +122,8 @@ def load(
     drop : str or list of str, optional
         Columns of a file to leave out.
     max_categories : int >= 2
-        Maximum features of a categorical column; less frequent categories share one.
+        Maximum features of a categorical column, including the one that less frequent categories
+        share, but not the one of missing values.
     min_frequency : int >= 1, optional
         Categories with fewer training rows share a feature. Default: 1 % of the training rows, at
         most 10.

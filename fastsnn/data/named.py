@@ -19,7 +19,10 @@ DATASETS: dict[str, Callable[..., Table]] = {name: entry.read for name, entry in
 
 
 def is_named(name: str) -> bool:
-    """Return True if `name` names a data set: a key of `DATASETS` or "uci/NAME", not a file."""
+    """Return True if `name` names a data set: a key of `DATASETS` or "uci/NAME", not a file.
+
+    It is not checked that the UCI task exists.
+    """
     return name in DATASETS or (name.startswith(UCI) and not is_table(name))
 
 

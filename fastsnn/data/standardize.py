@@ -257,7 +257,7 @@ class Standardizer:
         )
 
     def inverse_transform(self, x: np.ndarray) -> np.ndarray:
-        """Return x * scale + mean, or exp(x * scale + mean), the inverse of `transform`.
+        """Return x * scale + mean, or its exp if `log` is True, the inverse of `transform`.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, optional
-        Units of each hidden layer. Default: `layers` times `width`.
+        Units of each hidden layer. Default: `layers` hidden layers of `width` units each.
     layers : int >= 1
         Hidden layers, if `hidden_layer_sizes` is None. On small tables, 4 of 128 units are more
         accurate than the 32 of ``fastsnn train``.
@@ -47,7 +47,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         Peak learning rate. "auto": 0.001 for "adam" and up to 8 layers; else the rule of ``fastsnn
         train``, by optimizer, task, rows and depth.
     momentum : float in [0, 1)
-        Momentum of those optimizers that have one, such as "sgd".
+        Momentum of optimizers that have one, such as "sgd". Ignored by the others.
     nesterovs_momentum : bool
         Nesterov momentum of "sgd"; needs `momentum` > 0.
     weight_decay : float >= 0 or "auto"
@@ -94,11 +94,11 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         and a `Model` holds all of them.
     members : {"seeds", "folds", "bootstrap"}
         What distinguishes the members. "seeds": initial weights, dropout masks and the order of the
-        rows; all train on the same rows. "folds": in addition, member k does not train on fold k of
-        `n_members` stratified folds. "bootstrap": each trains on as many rows as there are, drawn
-        with replacement. The rows that a member does not train on are its validation part, instead
-        of `validation_fraction`, and give `oof_score_`. The standardization is learned from all
-        rows, because the members of a model share it.
+        rows; all train on the same rows. "folds" (`n_members` >= 2): in addition, member k does not
+        train on fold k of `n_members` stratified folds. "bootstrap": each trains on as many rows as
+        there are, drawn with replacement. The rows that a member does not train on are its
+        validation part, instead of `validation_fraction`, and give `oof_score_`. The
+        standardization is learned from all rows, because the members of a model share it.
     warm_start : bool
         True: `fit` trains the network of the previous call for `max_iter` further epochs. Recipe,
         standardization, classes and sizes of the network are kept.
@@ -107,9 +107,12 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         validation part, as in `mlp` and `Trainer`. The same int gives the same bits. Member k > 0
         has the seed
         ``numpy.random.SeedSequence(seed, spawn_key=(k,)).generate_state(1, numpy.uint64)[0]``.
+        None or a RandomState: each new fit draws the seed, from NumPy's global generator or from
+        that one.
     n_jobs : int or None
         CPU threads; no result depends on it. None: all processors, or one for small networks.
-        -1: all processors. In a worker of joblib, as in ``GridSearchCV(n_jobs=2)``, it is 1.
+        -1: all processors; -2: all but one; 0 is an error. In a worker of joblib, as in
+        ``GridSearchCV(n_jobs=2)``, it is 1.
     verbose : bool or int
         Show the progress on stderr: a line per epoch (several members: per member), on a terminal a
         live line; and before it the notes of the recipe.

@@ -32,8 +32,8 @@ class LabelledSNN(BaseSNN):
         float64 array
             Two classes: (n_samples,), the logarithm of the odds of ``classes_[1]``. More classes:
             (n_samples, n_classes), whose softmax are the probabilities. Multilabel targets:
-            (n_samples, n_labels), whose sigmoid are the probabilities. Several members: logarithms
-            of the mean probabilities and of their odds.
+            (n_samples, n_labels), whose sigmoid are the probabilities. Several members: log odds
+            of the mean probability; for more than two classes, its logarithm.
 
         Raises
         ------

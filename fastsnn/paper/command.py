@@ -115,7 +115,8 @@ def shared(seeds_default: str = "1") -> Callable[[Decorated], Decorated]:
         click.option("--out", metavar="DIR", show_default="bench/results/paper if it exists, else "
                      "paper-results", help="Folder for results and plots."),
         click.option("--resume", is_flag=True, show_default="off",
-                     help="Continue: keep the finished training runs in --work, run the others."),
+                     help="Continue: keep the finished training runs in --work, run the others. "
+                     "Without it, finished runs there are an error."),
         click.option("--seeds", callback=seeds, metavar="N|N,N,...", show_default=seeds_default,
                      help="Number of repeats (seeds 0, 1, ...), or a list of seeds (\"7,\": seed 7 "
                      "alone)."),

@@ -60,7 +60,8 @@ def _fields(kind: type) -> set[str]:
 def names_option(help: str, default_text: str = "by their values") -> Any:
     """Return the field of an option that takes names of columns of a table."""
     return option(
-        None, f"{help}: names, joined by commas (a name with a comma in quotes).", section="Data",
+        None, f"{help}: names, or without a header indices from 0, joined by commas (a name with a "
+        "comma in quotes).", section="Data",
         metavar="COLUMN,...", default_text=default_text, search="shared",
         check=lambda text: names_of(text, "names of columns"),
     )  # fmt: skip
@@ -88,14 +89,16 @@ class RunConfig:
     """
 
     data: str = option(
-        "digits", "Name of a data set (see `fastsnn data list`), or a file: .csv, .tsv, .txt or "
+        "digits", "Name of a data set (see `fastsnn data list`), downloaded if it is not on this "
+        "machine, or a file: .csv, .tsv, .txt or "
         ".data, optionally with .gz or .zst, .parquet, .json, .jsonl, or .npz with the arrays x "
         "and y (or x_train, y_train, and the same with _validation and _test).", section="Data",
         metavar="NAME|FILE", search="shared", changeable=True,
     )  # fmt: skip
     target: str | None = option(
-        None, "CSV target column(s): name, index from 0, or a comma-separated list.",
-        section="Data", metavar="COLUMN", default_text="the last column", search="shared",
+        None, "Target column(s) of a file other than .npz: name, index from 0, or a "
+        "comma-separated list.", section="Data",
+        metavar="COLUMN", default_text="the last column", search="shared",
     )  # fmt: skip
     header: bool | None = option(
         None, "Read line 1 of a CSV file as column names, or as data.", section="Data",
@@ -117,7 +120,8 @@ class RunConfig:
     )  # fmt: skip
     standardize: str = option(
         "auto", "Standardize the inputs to mean 0 and variance 1, per feature or over all "
-        "features; auto: all for images, else feature.", section="Data",
+        "features; auto: all for images (digits, mnist, cifar10 "
+        "and uint8 arrays in .npz), else feature.", section="Data",
         choices=("auto", *PER),
     )  # fmt: skip
     categorical: str | None = names_option("Feature columns of text or codes, encoded one-hot")
@@ -125,7 +129,8 @@ class RunConfig:
     date: str | None = names_option("Feature columns of dates or times")
     drop: str | None = names_option("Columns to leave out", "none")
     max_categories: int = option(
-        100, "Maximum features of a categorical column; less frequent categories share one.",
+        100, "Maximum features of a categorical column, including the one that less frequent "
+        "categories share, but not the one of missing values.",
         section="Data", low=2, most=MOST_UNITS,
     )  # fmt: skip
     min_frequency: int | None = option(
@@ -183,7 +188,8 @@ class RunConfig:
         f"{_and(OPEN_ENDED)} depend on --epochs.", choices=tuple(SCHEDULES),
     )  # fmt: skip
     momentum: float = option(
-        0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}.",
+        0.0, f"Momentum of {_and(OPTIMIZERS[name].__name__ for name in _takes('momentum'))}; "
+        "above 0 it is an error with other optimizers.",
         low=0, high=1, brackets="[)", optimizer=True,
     )  # fmt: skip
     weight_decay: float | None = option(

@@ -31,11 +31,12 @@ def data_list(as_json: bool) -> None:
 def data_fetch(name: str, as_json: bool) -> None:
     """Download the data set NAME and verify its checksum.
 
-    NAME is one of the names that `fastsnn data list` prints. The files are stored in the user's
-    cache folder; the environment variable FASTSNN_CACHE selects another one. Nothing is downloaded
-    if they are already on this machine. An interrupted download resumes where it stopped; if a
-    server fails, the next one is tried. An archive whose checksum is unknown is verified by the
-    checksums inside it. Prints the files, how they were verified, their source and terms of use.
+    NAME is one of the names that `fastsnn data list` prints. Its files are searched in its folder
+    below $FASTSNN_DATA, if that is set, and then in the user's cache folder, where downloads go;
+    the environment variable FASTSNN_CACHE selects another one. Nothing is downloaded if they are
+    already on this machine. An interrupted download resumes where it stopped; if a server fails,
+    the next one is tried. An archive whose checksum is unknown is verified by the checksums inside
+    it. Prints the files, how they were verified, their source and terms of use.
     """
     from fastsnn.data.show import fetch
 

@@ -43,7 +43,7 @@ class Trial:
 
     @property
     def score(self) -> float | None:
-        """The figure "score"; None, if it is missing or not finite, ranks last."""
+        """``figures["score"]``, or None if it is missing or not finite; such trials rank last."""
         return self.figures.get("score")
 
     @classmethod

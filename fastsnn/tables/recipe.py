@@ -21,8 +21,10 @@ class Recipe:
 
     * numeric: the number; a missing value becomes the median of the training rows.
     * boolean: 1 for true and 0 for false; a missing value becomes the more frequent one.
-    * categorical: one feature per category, 1 in its rows; one for all infrequent and unknown
-      categories; one for missing values.
+    * categorical: one feature per category, 1 in its rows. If the training rows have infrequent
+      categories, one more is 1 for those and for unknown ones. If they have missing values, one
+      more is 1 for those. Without such a feature, an unknown category is 0 in all features of the
+      column, and a missing value counts as an unknown category.
     * date: days since 1970-01-01, and sine and cosine of those of the day of the year, the day of
       the week and the time of day that vary.
 
@@ -107,9 +109,10 @@ class Recipe:
             at most 10.
         scaling : {"standard", "robust"}
             "standard" leaves numbers as they are, for a `fastsnn.data.Standardizer`. "robust"
-            subtracts the median, divides by the interquartile range and clips smoothly to (-3, 3).
+            gives ``z / sqrt(1 + (z / 3)**2)`` with z = (x - median) / interquartile range (half the
+            range where that is 0). A missing value first becomes the median.
         date_patterns : dict of str to str, optional
-            Formats of date columns for `datetime.datetime.strptime`, next to ISO dates.
+            Formats, as for `datetime.datetime.strptime`, of date columns that are not ISO dates.
 
         Returns
         -------
@@ -148,7 +151,7 @@ class Recipe:
         return {encoder.name: encoder.pattern for encoder in dates}
 
     def kinds(self) -> dict[str, str]:
-        """Return the kind of each column by name, for a reader of files."""
+        """Return the kind of each column ("numeric", "boolean", "categorical", "date") by name."""
         return {encoder.name: encoder.kind for encoder in self.columns}
 
     def describe(self) -> list[dict[str, Any]]:
@@ -203,7 +206,7 @@ class Recipe:
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> Recipe:
-        """Return the recipe of a description, which is checked entry by entry.
+        """Return the recipe of a description, a result of `to_dict`, checked entry by entry.
 
         Raises ValueError, with the reason and the column.
         """

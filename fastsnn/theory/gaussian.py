@@ -90,8 +90,9 @@ def erfcx(x: np.ndarray) -> np.ndarray:
 
 
 def nodes(k: np.ndarray, s: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield (z - k, z, weight) for the 96 nodes of Gauss-Legendre quadrature, 48 on each side of 0;
-    s may be 0.
+    """Yield (z - k, z, weight) for the 96 nodes of Gauss-Legendre quadrature, 48 on each side of 0.
+
+    z is normal with mean k and variance s, which may be 0.
 
     Exact to rounding for functions that are smooth on each side, for standard deviations up to 0.1
     or so. `half` is inaccurate for small s, where its terms nearly cancel.

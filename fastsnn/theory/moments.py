@@ -249,7 +249,10 @@ def _pre_activation(
 
 
 def selu_parameters(alpha: float, lambda_: float) -> tuple[float, float]:
-    """Return both as floats. Raises TypeError or ValueError out of the ranges of `moment_map`."""
+    """Return `alpha` and `lambda_` as floats.
+
+    Raises TypeError or ValueError if one is out of the range that `moment_map` gives.
+    """
     alpha, lambda_ = plain(alpha), plain(lambda_)
     for name, value in (("alpha", alpha), ("lambda_", lambda_)):
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -263,7 +266,10 @@ def selu_parameters(alpha: float, lambda_: float) -> tuple[float, float]:
 
 
 def floats(values: ArrayLike, where: str) -> np.ndarray:
-    """Return a float64 array. Raises TypeError or ValueError for anything but real numbers."""
+    """Return a float64 array. Raises TypeError or ValueError for anything but real numbers.
+
+    `where` is the start of the error message.
+    """
     try:
         array = np.asarray(values)
         if array.dtype.kind in "fiub":
