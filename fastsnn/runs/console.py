@@ -196,8 +196,10 @@ def columns(rows: list[list[str]]) -> str:
 
 
 def label(name: str) -> str:
-    """Return a name in words; names of environment variables are unchanged."""
-    return name if name.isupper() else name.replace("_", " ")
+    """Return a name in words. Names of environment variables are unchanged, and so are indented
+    names, which come from the data.
+    """
+    return name if name.isupper() or name[:1] == " " else name.replace("_", " ")
 
 
 def cell(name: str, value: object) -> str:

@@ -361,9 +361,10 @@ def _describe(
     notes += dataset.recipe.notes if dataset.recipe is not None else ()
     note = "".join(f"note: {text}\n" for text in notes)
     found = f" ({dataset.found})" if dataset.found else ""
+    task = "regression on logarithms" if config.log_target else dataset.task
     hidden = "hidden layer" if config.method == "snn" else f"{config.method} layer"
     return (
-        f"{Path(config.data).name}: {dataset.task}, rows: {rows}; "
+        f"{Path(config.data).name}: {task}, rows: {rows}; "
         f"{count(dataset.n_features, 'feature')}, {count(dataset.n_outputs, 'output')}{found}\n"
         f"{note}"
         f"{count(config.layers, hidden)} of {config.width}, "

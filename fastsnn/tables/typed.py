@@ -180,7 +180,7 @@ def _numbers(cells: Cells, where: Where, comma: bool = False) -> np.ndarray:
         if value is None and has_decimal_comma(cell):
             raise decimal_comma(place, cell)
         raise ValueError(
-            f"{place}: must be a finite number, got {shown(cell)}; correct it, or declare the "
+            f"{place}: must be a finite number, got {shown(cell)}; correct it, or in training declare the "
             "column as categorical"
         )
 
