@@ -180,8 +180,8 @@ def _numbers(cells: Cells, where: Where, comma: bool = False) -> np.ndarray:
         if value is None and has_decimal_comma(cell):
             raise decimal_comma(place, cell)
         raise ValueError(
-            f"{place}: must be a finite number, got {shown(cell)}; correct it, or in training declare the "
-            "column as categorical"
+            f"{place}: must be a finite number, got {shown(cell)}; correct it, or in training "
+            "declare the column as categorical"
         )
 
     return _whole(_mapped(cells, convert, np.nan, np.float64))
