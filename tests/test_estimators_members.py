@@ -311,7 +311,8 @@ def test_of_several_errors_the_first_member_counts():
 
 def test_an_interrupt_ends_all_members(tmp_path):
     code = (
-        "import numpy as np, threading, fastsnn as fs\n"
+        "import numpy as np, signal, threading, fastsnn as fs\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # nohup ignores it
         "x = np.random.default_rng(0).normal(size=(4000, 20)); y = (x[:, 0] > 0).astype(int)\n"
         "snn = fs.SNNClassifier(layers=2, width=32, max_iter=10**6, n_members=3, n_jobs=2)\n"
         "fs.SNNClassifier(layers=2, width=32, max_iter=1).fit(x, y)\n"
@@ -323,7 +324,10 @@ def test_an_interrupt_ends_all_members(tmp_path):
         assert run.stdout.readline() == "go\n"
         time.sleep(1)
         run.send_signal(signal.SIGINT)
-        assert run.communicate(timeout=60)[0] == "stopped 1\n"
+        try:
+            assert run.communicate(timeout=60)[0] == "stopped 1\n"
+        finally:
+            run.kill()
 
 
 # ---- progress
