@@ -54,7 +54,7 @@ def _names(text: str) -> tuple[str, ...]:
 )  # fmt: skip
 @click.option(
     "--minutes", type=Number(min=0, min_open=True), show_default="no limit", metavar="X",
-    help="Begin no result after so many minutes. The same command continues.",
+    help="Minutes after which no result is begun. The same command continues.",
 )  # fmt: skip
 @click.option(
     "--retry", is_flag=True, show_default="off", help="Repeat results that are stored as failed."

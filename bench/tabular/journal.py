@@ -19,7 +19,7 @@ Key = tuple[str, str, int, int, "int | None"]  # table, system, fold, folds, row
 
 
 def key_of(record: dict[str, Any]) -> Key:
-    """Return what identifies a result: rows and folds of the task belong to it."""
+    """Return the key of a result; results with other rows or folds are other results."""
     return tuple(record[name] for name in ("table", "system", "fold", "folds", "rows"))
 
 
@@ -82,4 +82,5 @@ class Journal:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
     def close(self) -> None:
+        """Close the file, which ends all locks."""
         os.close(self._file)

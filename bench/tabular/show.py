@@ -166,7 +166,9 @@ def blocks(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
 
 
 def verdicts(found: dict[str, Any], ours: str = "fastsnn") -> list[str]:
-    """Return where fastsnn loses: for each other system, the number of tasks that it wins."""
+    """Return a sentence per group of tasks: on how many `ours` ranks first, and on how many each
+    other system ranks above it.
+    """
     tables, lines = summary(found), []
     if ours not in found["systems"]:
         return lines
@@ -178,19 +180,19 @@ def verdicts(found: dict[str, Any], ours: str = "fastsnn") -> list[str]:
                 counts[system] = sum(theirs < own for theirs, own in ranked)
         first = sum(tables[name]["ranks"][ours] == 1 for name in names)
         kind = "raw tables" if title == "tables" else "UCI tasks"
-        behind = ", ".join(
+        above = ", ".join(
             f"{found['systems'][system]} on {count}" for system, count in
             sorted(counts.items(), key=lambda pair: -pair[1])
         )  # fmt: skip
         lines.append(
             f"{found['systems'][ours]} ranks first on {first} of {len(names)} {kind}. Ranked above "
-            f"it: {behind}."
+            f"it: {above}."
         )
     return lines
 
 
 def notes(found: dict[str, Any]) -> list[str]:
-    """Return what a reader must know: subsamples, failures, what is missing."""
+    """Return notes about subsamples, unfinished folds, failures, and systems left out."""
     tables, lines = summary(found), []
     reduced = [
         f"{name} ({about['file_rows'] - about['without_target']:,})"

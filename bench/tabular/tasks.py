@@ -20,7 +20,7 @@ from fastsnn.data.ucinames import SHAPES
 
 FOLDER = "tables"  # below $FASTSNN_DATA
 SEED = 0  # of subsamples, folds and the draw of UCI tasks
-UCI_TASKS, UCI_ROWS = 30, (100, 5000)  # drawn by default, from tasks with so many rows
+UCI_TASKS, UCI_ROWS = 30, (100, 5000)  # drawn by default; rows of such tasks, at least and at most
 UCI = "uci"  # as a name: the drawn tasks
 
 

@@ -31,7 +31,7 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         Units of each hidden layer. Default: `layers` hidden layers of `width` units each.
     layers : int >= 1
         Hidden layers, if `hidden_layer_sizes` is None. On small tables, 4 of 128 units are more
-        accurate than the 32 of ``fastsnn train``.
+        accurate than the 32 layers of ``fastsnn train``.
     width : int >= 1
         Units of each hidden layer, if `hidden_layer_sizes` is None.
     dropout_rate : float in [0, 1) or "auto"

@@ -145,12 +145,12 @@ class Training:
         callbacks: list[Any] = [] if stop is None else [stop]
         if several:
 
-            def told(fraction: float) -> None:
+            def report_both(fraction: float) -> None:
                 report(fraction)
                 if shown is not None:
                     shown.report(k, fraction)
 
-            schedule = options.Reported(copy.deepcopy(schedule), told)
+            schedule = options.Reported(copy.deepcopy(schedule), report_both)
         elif shown is not None:
             callbacks.append(shown)
         trainer.fit(
@@ -194,8 +194,10 @@ class Training:
 
 
 class _Common(NamedTuple):
-    """What the members share during `Training.run`: x (n, features) and y, standardized; both of
-    the training rows if all members have the same ones; threads of each member.
+    """Arguments that all members share during `Training.run`.
+
+    x, y: features (n, features) and targets, standardized. shared: both of the training rows, if
+    all members train on the same ones. threads: of each member.
     """
 
     x: np.ndarray

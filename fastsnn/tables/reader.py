@@ -44,7 +44,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the lines of a CSV file are divided into cells.
+    """Dialect of a CSV file: the division of its lines into cells.
 
     delimiter, quote: one character each. skip: lines above the table. width: number of columns.
     newline: end of a line, as DuckDB writes it.
