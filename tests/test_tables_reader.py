@@ -11,7 +11,7 @@ from data_files import message, write_file
 
 from fastsnn.data import load, read_table
 from fastsnn.data.rawcells import read_cells
-from fastsnn.data.rawtable import Encoding, names_of, read_known, read_raw
+from fastsnn.data.rawtable import Encoding, read_known, read_raw, split_names
 from fastsnn.tables import reader
 from fastsnn.tables.typed import convert, infer
 
@@ -280,12 +280,12 @@ def test_options(write):
 
 
 def test_names_of_columns():
-    assert names_of('a, "b, c",d', "drop") == ("a", "b, c", "d")
-    assert names_of(["a,b"], "drop") == ("a,b",) and names_of(None, "drop") == ()
-    assert "must not be empty" in message(names_of, "a,,b", "drop")
-    assert "joined by commas" in message(names_of, 'a,"b', "drop")
+    assert split_names('a, "b, c",d', "drop") == ("a", "b, c", "d")
+    assert split_names(["a,b"], "drop") == ("a,b",) and split_names(None, "drop") == ()
+    assert "must not be empty" in message(split_names, "a,,b", "drop")
+    assert "joined by commas" in message(split_names, 'a,"b', "drop")
     with pytest.raises(TypeError, match="drop: names of columns are required, got 3"):
-        names_of(3, "drop")
+        split_names(3, "drop")
     assert Encoding().given() == [] and Encoding(drop=("a",)).given() == ["drop"]
 
 

@@ -36,6 +36,7 @@ from fastsnn.data.rawtable import Encoding, RawTable
 from fastsnn.data.standardize import PER, Standardizer
 from fastsnn.data.table import Table, is_table, read_features, read_table
 from fastsnn.engine.byterows import ByteRows
+from fastsnn.tables.learn import MOST_CATEGORIES
 
 __all__ = [
     "DATASETS",
@@ -72,7 +73,7 @@ def load(
     numeric: str | Sequence[str] = (),
     date: str | Sequence[str] = (),
     drop: str | Sequence[str] = (),
-    max_categories: int = 100,
+    max_categories: int = MOST_CATEGORIES,
     min_frequency: int | None = None,
     scaling: str = "standard",
     log_target: bool = False,

@@ -19,6 +19,7 @@ from fastsnn.data.rawheader import is_header
 from fastsnn.data.targets import Column, encode, infer_task
 from fastsnn.tables import Columns, reader
 from fastsnn.tables.cells import is_missing
+from fastsnn.tables.learn import MOST_CATEGORIES
 from fastsnn.tables.typed import Typed, convert, infer
 
 TYPED = (*reader.PARQUET, *reader.JSON)  # endings of files that have types
@@ -33,7 +34,7 @@ class Encoding:
     numeric: tuple[str, ...] = ()
     date: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
-    max_categories: int = 100
+    max_categories: int = MOST_CATEGORIES
     min_frequency: int | None = None
     scaling: str = "standard"
 
@@ -43,8 +44,8 @@ class Encoding:
     ) -> Encoding:
         """Return the options. Names of columns are a list, or text in which commas divide them."""
         return cls(
-            names_of(categorical, "categorical"), names_of(numeric, "numeric"),
-            names_of(date, "date"), names_of(drop, "drop"), **more,
+            split_names(categorical, "categorical"), split_names(numeric, "numeric"),
+            split_names(date, "date"), split_names(drop, "drop"), **more,
         )  # fmt: skip
 
     def given(self) -> list[str]:
@@ -83,7 +84,7 @@ class _File:
     found: list[str]
 
 
-def names_of(names: Names, option: str) -> tuple[str, ...]:
+def split_names(names: Names, option: str) -> tuple[str, ...]:
     """Return names of columns; text is divided at commas, as a line of a CSV file with quotes.
 
     Raises TypeError or ValueError, which begin with `option`, for anything else.

@@ -17,7 +17,7 @@ from fastsnn import metrics
 from fastsnn.checks import inputs as check
 from fastsnn.checks.scalars import shown
 from fastsnn.data.dataset import TASKS
-from fastsnn.data.rawtable import Encoding, names_of
+from fastsnn.data.rawtable import Encoding, split_names
 from fastsnn.data.standardize import PER
 from fastsnn.data.table import is_table
 from fastsnn.engine import threads as processors
@@ -29,7 +29,7 @@ from fastsnn.optimizers import OPTIMIZERS, Optimizer
 from fastsnn.runs.defaults import BY_RULE, SEARCH_EPOCHS, SEARCH_VALIDATION, defaults
 from fastsnn.runs.row import Row, option, rows_of, typed
 from fastsnn.schedules import SCHEDULES, Schedule
-from fastsnn.tables.learn import SCALING
+from fastsnn.tables.learn import MOST_CATEGORIES, SCALING
 
 # Schedules whose rates do not depend on the number of epochs, so that a resumed run may change it.
 OPEN_ENDED = tuple(name for name, kind in SCHEDULES.items() if kind.open_ended)
@@ -63,7 +63,7 @@ def names_option(help: str, default_text: str = "by their values") -> Any:
         None, f"{help}: names, or without a header indices from 0, joined by commas (a name with a "
         "comma in quotes).", section="Data",
         metavar="COLUMN,...", default_text=default_text, search="shared",
-        check=lambda text: names_of(text, "names of columns"),
+        check=lambda text: split_names(text, "names of columns"),
     )  # fmt: skip
 
 
@@ -129,8 +129,8 @@ class RunConfig:
     date: str | None = names_option("Feature columns of dates or times")
     drop: str | None = names_option("Columns to leave out", "none")
     max_categories: int = option(
-        100, "Maximum features of a categorical column, including the one that less frequent "
-        "categories share, but not the one of missing values.",
+        MOST_CATEGORIES, "Maximum features of a categorical column, including the one that less "
+        "frequent categories share, but not the one of missing values.",
         section="Data", low=2, most=MOST_UNITS,
     )  # fmt: skip
     min_frequency: int | None = option(

@@ -14,12 +14,13 @@ from fastsnn.checks.scalars import listed, shown
 from fastsnn.tables import cells, entries
 from fastsnn.tables.dates import iso
 from fastsnn.tables.place import Place
+from fastsnn.tables.values import date_text
 
 NOWHERE = -1  # code of a value without a feature
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+")
 
 
-def names_of(values: np.ndarray) -> tuple[list[str | None], np.ndarray | None]:
+def category_names(values: np.ndarray) -> tuple[list[str | None], np.ndarray | None]:
     """Return the values of a column as names, None for a missing value, and the index of each row.
 
     Text is returned row by row with the index None. Numbers have their canonical names, "1" for 1
@@ -29,7 +30,7 @@ def names_of(values: np.ndarray) -> tuple[list[str | None], np.ndarray | None]:
         return values.tolist(), None
     found, index = np.unique(values, return_inverse=True)
     if values.dtype.kind == "M":
-        missing, names = np.isnat(found), [_date_name(v) for v in found]
+        missing, names = np.isnat(found), [date_text(v) for v in found]
     elif values.dtype.kind == "b":
         missing, names = np.zeros(len(found), bool), [str(v).lower() for v in found.tolist()]
     else:
@@ -40,7 +41,7 @@ def names_of(values: np.ndarray) -> tuple[list[str | None], np.ndarray | None]:
 
 def count(values: np.ndarray) -> Counter[str | None]:
     """Return the number of rows of each category; that of missing values under None."""
-    names, index = names_of(values)
+    names, index = category_names(values)
     if index is None:
         return Counter(names)
     found: Counter[str | None] = Counter()
@@ -59,10 +60,6 @@ def _clean(name: str | None, numbers: bool) -> str | None:
     return cells.number_name(name) if numbers and cells.is_finite(name) else name
 
 
-def _date_name(value: np.datetime64) -> str:
-    return str(value).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00")
-
-
 def _usual(name: str, numbers: bool) -> str:
     """Return the usual spelling of a value: "true" for "True", "1" for "1.0", "2020-01-31" for
     "2020-01-31T00:00:00"; with `numbers` the canonical name of a number.
@@ -74,7 +71,7 @@ def _usual(name: str, numbers: bool) -> str:
     if (whole := _WHOLE.fullmatch(name)) is not None:
         return whole[1]
     date = iso(name)
-    return name if date is None else _date_name(date)
+    return name if date is None else date_text(date)
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ class Categorical:
 
     def read(self, values: np.ndarray, place: Place) -> np.ndarray:
         """Return the number of the feature of each value, or `NOWHERE`; see `Numeric.read`."""
-        names, index = names_of(values)
+        names, index = category_names(values)
         known = self._code
         more = {name: self._find(name) for name in set(names) - known.keys()}
         if more:

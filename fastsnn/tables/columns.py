@@ -20,6 +20,8 @@ WANTED = "a table with column names is required (a data frame, dict of columns o
 class Columns(Mapping[str, np.ndarray]):
     """Named columns of equal length n, not encoded yet.
 
+    `Columns.of` converts and checks a table. The constructor does neither.
+
     Parameters
     ----------
     arrays : dict of str to numpy.ndarray

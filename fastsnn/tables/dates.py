@@ -14,10 +14,9 @@ from fastsnn.checks.scalars import shown
 from fastsnn.tables import entries
 from fastsnn.tables.numeric import Numeric
 from fastsnn.tables.place import Place
-from fastsnn.tables.values import distinct, missing
+from fastsnn.tables.values import NAT, distinct, missing
 
 DAY = 86_400_000_000  # microseconds
-MISSING = np.datetime64("NaT", "us")
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:[.]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 # The part of ISO without a time zone, in ASCII digits, and without the year 0.
 _LOCAL = re.compile(r"(?!0000)\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:[.]\d{1,6})?)?)?", re.ASCII)
@@ -92,7 +91,7 @@ def instants(values: np.ndarray, place: Place, pattern: str | None = None) -> np
     if values.dtype.kind == "M":
         return values
     if values.dtype.kind == "f" and np.isnan(values).all():
-        return np.full(len(values), MISSING)
+        return np.full(len(values), NAT)
     if values.dtype.kind != "O":
         raise TypeError(f"{place}: dates are required, got {values.dtype.name}")
 
@@ -100,7 +99,7 @@ def instants(values: np.ndarray, place: Place, pattern: str | None = None) -> np
         found = None if text is None else iso(text)
         if found is None and text is not None and pattern is not None:
             found = _written(text, pattern)
-        return MISSING if found is None else found
+        return NAT if found is None else found
 
     words = [word for word in dict.fromkeys(values.tolist()) if word is not None]
     known = iso_all(words)
@@ -108,7 +107,7 @@ def instants(values: np.ndarray, place: Place, pattern: str | None = None) -> np
         known = written_all(words, pattern)
     convert: Callable[[str | None], np.datetime64] = read
     if known is not None:
-        convert = dict(zip([*words, None], [*known, MISSING], strict=True)).__getitem__
+        convert = dict(zip([*words, None], [*known, NAT], strict=True)).__getitem__
     found = distinct(values, convert, "datetime64[us]")
     wrong = np.isnat(found) & ~missing(values)
     if wrong.any():

@@ -71,7 +71,7 @@ class Recipe:
     @classmethod
     def fit(
         cls,
-        columns: object,
+        table: object,
         rows: np.ndarray | None = None,
         *,
         categorical: Iterable[str] = (),
@@ -92,7 +92,7 @@ class Recipe:
 
         Parameters
         ----------
-        columns : Columns, data frame, dict of columns, or list of dicts
+        table : Columns, data frame, dict of columns, or list of dicts
             The table, without its targets.
         rows : numpy.ndarray of int, optional
             Indices of the training rows. Default: all rows.
@@ -125,14 +125,14 @@ class Recipe:
             If the table or an option is invalid, a value does not have the kind of its column, or
             most values of a column are numbers (or dates) and few are not, with an example.
         """
-        table = Columns.of(columns)
-        rows = None if rows is None else learn.checked_rows(rows, table.n_rows)
-        n_rows = table.n_rows if rows is None else len(rows)
+        columns = Columns.of(table)
+        rows = None if rows is None else learn.checked_rows(rows, columns.n_rows)
+        n_rows = columns.n_rows if rows is None else len(rows)
         given = {"categorical": categorical, "numeric": numeric, "date": date, "drop": drop}
         options = learn.Options.of(
-            table, n_rows, given, max_categories, min_frequency, scaling, date_patterns
+            columns, n_rows, given, max_categories, min_frequency, scaling, date_patterns
         )
-        return cls(*learn.learn(table, rows, options))
+        return cls(*learn.learn(columns, rows, options))
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -162,6 +162,11 @@ def distinct(values: np.ndarray, convert: Callable[[Any], Any], dtype: Any) -> n
     return np.array([found[value] for value in listed], dtype)
 
 
+def date_text(value: np.datetime64) -> str:
+    """Return ISO text, "2013-01-31" for midnight, else "2013-01-31 05:30:00"."""
+    return str(value).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00")
+
+
 def _clean(value: str) -> str | None:
     value = str.__str__(value).strip()
     return None if is_missing(value) else value
@@ -207,7 +212,7 @@ def _word(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if _kind(type(value)) == "date":
-        return str(_utc(value)).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00")
+        return date_text(_utc(value))
     if isinstance(value, bool | np.bool):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
