@@ -229,7 +229,7 @@ def search(
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="Name of a data set (see `fastsnn data list`) or a labelled file. Only the test "
-              "rows are used if the data have such.")
+              "rows are used if there are any.")
 @target_option
 @header_option
 @click.option("--metric", "names", multiple=True, metavar="NAME", show_default="all of the task",
@@ -300,7 +300,7 @@ def predict(
 @model_option
 @click.option("--data", required=True, metavar="NAME|FILE",
               help="Name of a data set (see `fastsnn data list`) or a file. Only the test rows are "
-              "used if the data have such. Gradients need labelled data.")
+              "used if there are any. Gradients need labelled data.")
 @target_option
 @header_option
 @click.option("--plot", metavar="FILE", show_default="none",

@@ -20,6 +20,7 @@ from .options import (
     equal_threads_option,
     json_option,
     libraries,
+    listed_names,
     plot_option,
     rounds_option,
     seconds_option,
@@ -49,10 +50,6 @@ bench.add_command(estimators)
 bench.add_command(tables)
 
 
-def _names(text):
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 @bench.command(epilog=examples("fastsnn bench step --against torch,jax --threads 2"))
 @cases_option(STEP_CASES)
 @click.option(
@@ -78,7 +75,7 @@ def step(cases, optimizer, against, threads, seconds, rounds, json_path, plot_pa
     from . import step as measuring
 
     output.require(json_path, plot_path)
-    peers = _names(against)
+    peers = listed_names(against)
     rows = measuring.measure(
         cases, ("sgd", "adam") if optimizer == "both" else (optimizer,),
         peers, processors.resolve(threads), seconds, rounds, output.report,
@@ -129,7 +126,7 @@ def predict(cases, against, threads, seconds, rounds, json_path, plot_path):
     from . import predict as measuring
 
     output.require(json_path, plot_path)
-    peers = _names(against)
+    peers = listed_names(against)
     rows = measuring.measure(cases, peers, threads, seconds, rounds, output.report)
     text = show.columns(show.predictions(rows, peers))
     described = output.end({"what": "predict", "rows": rows}, json_path, text)
@@ -153,7 +150,7 @@ def kernels(against, seconds, json_path, plot_path):
     from . import plot, show
 
     output.require(json_path, plot_path)
-    found = measuring.measure(seconds, output.report, _names(against))
+    found = measuring.measure(seconds, output.report, listed_names(against))
     text = show.columns(show.kernels(found["rows"]))
     described = output.end({"what": "kernels", **found}, json_path, text)
     if plot_path:
@@ -183,13 +180,13 @@ def scaling(threads, against, seconds, json_path, plot_path):
 
     output.require(json_path, plot_path)
     try:
-        counts = tuple(map(processors.resolve, map(int, _names(threads))))
+        counts = tuple(map(processors.resolve, map(int, listed_names(threads))))
     except ValueError as error:
         raise click.UsageError(f"--threads: whole numbers are required, got {threads!r}") from error
     if not counts:
         most = processors.available()
         counts = (*(2**i for i in range(most.bit_length()) if 2**i < most), most)
-    found = measuring.measure(counts, seconds, output.report, _names(against))
+    found = measuring.measure(counts, seconds, output.report, listed_names(against))
     described = output.end({"what": "scaling", **found}, json_path, show.scaling(found))
     if plot_path:
         plot.lines(plot_path, found, described)
@@ -250,7 +247,7 @@ def train(layers, epochs, against, threads, json_path):
 
     output.require(json_path)
     rows = measuring.measure(
-        layers, epochs, _names(against), processors.resolve(threads), output.report
+        layers, epochs, listed_names(against), processors.resolve(threads), output.report
     )
     output.end({"what": "train", "rows": rows}, json_path, show.columns(show.train(rows)))
 
@@ -309,7 +306,7 @@ def gpu(cases, modes, against, checking, seconds, json_path):
 
     output.require(json_path)
     backends.require("cuda")
-    peers = _names(against)
+    peers = listed_names(against)
     for name in peers:
         if name not in GPU_PEERS:
             raise ValueError(f"--against: one of {', '.join(GPU_PEERS)} is required, got {name!r}")

@@ -52,6 +52,11 @@ def libraries(*names):
     return {name: LIBRARIES[name] for name in names}
 
 
+def listed_names(text: str) -> tuple[str, ...]:
+    """Return the names in the text of an option, which commas divide."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 threads_option = click.option(
     "--threads",
     type=Whole(min=1),

@@ -10,13 +10,9 @@ import click
 from fastsnn.runs.options import Number, Whole, examples
 
 from .. import output
-from ..options import json_option
+from ..options import json_option, listed_names
 
 JOURNAL = "runs/bench/tables.jsonl"
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 @click.command(epilog=examples("fastsnn bench tables --tables ames,uci/iris --systems fastsnn,mlp"))
@@ -84,7 +80,8 @@ def tables(tables, uci, systems, folds, first, rows, limit, minutes, retry, out,
     if importlib.util.find_spec("sklearn") is None:
         raise RuntimeError("bench tables: scikit-learn is not installed; pip install '.[sklearn]'")
     output.require(json_path)
-    chosen, wanted = available.resolve(_names(tables), uci), known.resolve(_names(systems))
+    chosen = available.resolve(listed_names(tables), uci)
+    wanted = known.resolve(listed_names(systems))
     present, missing = run.present(wanted)
     for name, packages in missing.items():
         click.echo(f"{name} is left out: pip install {packages}", err=True)
