@@ -8,7 +8,7 @@ from fastsnn.runs.options import Number, OneOf, Whole, examples
 
 from . import output
 from .case import CaseType
-from .estimators import estimators
+from .estimators_command import estimators
 from .gpu.cases import CASES as GPU_CASES
 from .gpu.cases import MODES as GPU_MODES
 from .gpu.cases import PEERS as GPU_PEERS

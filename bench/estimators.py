@@ -1,4 +1,4 @@
-"""The command `fastsnn bench estimators`: fits and a grid search in fastsnn, scikit-learn, skorch.
+"""Fits and a grid search in fastsnn, scikit-learn and skorch: `fastsnn bench estimators`.
 
 Each system runs in its own process, `python -m fastsnn.bench.estimators`. Sizes, epochs, batch
 size, solver and learning rate are equal; all other parameters are each estimator's defaults. Early
@@ -7,7 +7,6 @@ stopping is off.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import time
 import warnings
@@ -15,13 +14,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import click
 import numpy as np
 
-from fastsnn.runs.options import Whole, examples
-
-from . import child, output, show, timing
-from .options import equal_threads_option, json_option
+from . import child, show, timing
 
 MODULE = "fastsnn.bench.estimators"
 ROWS, TEST_ROWS, COLUMNS = 40_000, 4_000, 50
@@ -36,32 +31,6 @@ GRID_RATES = (3e-4, 1e-3, 2e-3, 4e-3)
 GRID = {"configurations": len(GRID_SIZES) * len(GRID_RATES), "folds": 10, "batch_size": 32,
         "epochs": 20}  # fmt: skip
 SYSTEMS = {"fastsnn": "fastsnn", "sklearn": "MLPClassifier", "skorch": "skorch"}
-
-
-@click.command(epilog=examples("fastsnn bench estimators --json estimators.json"))
-@equal_threads_option
-@click.option(
-    "--rounds", type=Whole(min=1), default=3, show_default=True, metavar="N",
-    help="Number of rounds. The systems are timed in turn in each round.",
-)  # fmt: skip
-@json_option
-def estimators(threads, rounds, json_path):
-    """Benchmark SNNClassifier against scikit-learn's MLPClassifier and skorch.
-
-    Trains networks of three sizes on 40,000 rows of 50 features, and runs a grid search with 10
-    folds over 12 configurations on the digits; each with the same layers, epochs, batch size,
-    solver and learning rate in all systems. Prints seconds, speed-up and accuracy. scikit-learn
-    must be installed; skorch is left out if it is not.
-    """
-    from fastsnn.engine import threads as processors
-
-    output.require(json_path)
-    if "scikit-learn" not in installed():
-        raise RuntimeError("bench estimators needs scikit-learn: pip install '.[sklearn]'")
-    rows = measure(processors.resolve(threads), rounds, output.report)
-    packages = {name: importlib.metadata.version(name) for name in installed()}
-    found = {"what": "estimators", "packages": packages, "rows": rows}
-    output.end(found, json_path, show.columns(table(rows)))
 
 
 def installed() -> list[str]:

@@ -43,12 +43,18 @@ def report(line: str) -> None:
     click.echo(f"measuring {line}", err=True)
 
 
-def end(result: dict[str, Any], json_path: str | None, text: str) -> dict[str, Any]:
-    """Print the tables, write the JSON file if requested, and return the machine's description."""
+def end(
+    result: dict[str, Any], json_path: str | None, text: str, versions: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Print the tables, write the JSON file if requested, and return the machine's description.
+
+    versions: of further packages, added to those of the machine.
+    """
     from fastsnn import machine
     from fastsnn.storage import files
 
     described = machine.describe()
+    described["versions"] |= versions or {}
     click.echo(text)
     if json_path:
         content = json.dumps({"machine": described, **result}, indent=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 
 import click
 
@@ -68,9 +67,7 @@ def tables(tables, uci, systems, folds, first, rows, limit, minutes, retry, out,
     prints accuracy or RMSE of the test rows, ranks and CPU seconds. Systems that are not installed
     are named and left out.
     """
-    from fastsnn import machine
     from fastsnn.runs.console import columns
-    from fastsnn.storage import files
 
     from . import run, show
     from . import systems as known
@@ -96,12 +93,6 @@ def tables(tables, uci, systems, folds, first, rows, limit, minutes, retry, out,
         journal.close()
     found["missing"] = missing
     versions = {k: v for name in present for k, v in known.SYSTEMS[name].versions().items()}
-    for title, rows_of in show.blocks(found):
-        click.echo(f"{title}\n{columns(rows_of)}\n")
-    for line in [*show.verdicts(found), *show.notes(found)]:
-        click.echo(line)
-    if json_path:
-        described = machine.describe()
-        described["versions"] |= versions
-        content = json.dumps({"machine": described, **found}, indent=1)
-        files.replace(json_path, f"{content}\n".encode())
+    blocks = [f"{title}\n{columns(rows_of)}\n" for title, rows_of in show.blocks(found)]
+    lines = [*blocks, *show.verdicts(found), *show.notes(found)]
+    output.end(found, json_path, "\n".join(lines), versions)

@@ -128,31 +128,13 @@ def _scaled(part: Part, estimator: Any) -> Any:
     return TransformedTargetRegressor(pipeline, transformer=StandardScaler())
 
 
-class EncodedNetwork:
-    """`SNNClassifier` or `SNNRegressor` on the features of a `Recipe`, if the columns need one."""
+def _network(part: Part, **options: Any) -> Made:
+    """Return `SNNClassifier` or `SNNRegressor`; columns of raw tables are encoded by its recipe."""
+    import fastsnn
 
-    def __init__(self, part: Part, **options: Any) -> None:
-        import fastsnn
-
-        kind = fastsnn.SNNRegressor if part.regression else fastsnn.SNNClassifier
-        self.estimator = kind(random_state=SEED, n_jobs=1, **options)
-        self.recipe = None
-
-    def fit(self, x: Any, y: np.ndarray) -> None:
-        if not isinstance(x, np.ndarray):
-            from fastsnn.tables import Recipe
-
-            self.recipe = Recipe.fit(x)
-        self.estimator.fit(self._features(x), y)
-
-    def _features(self, x: Any) -> np.ndarray:
-        return x if self.recipe is None else self.recipe.transform(x)
-
-    def predict(self, x: Any) -> np.ndarray:
-        return self.estimator.predict(self._features(x))
-
-    def predict_proba(self, x: Any) -> np.ndarray:
-        return self.estimator.predict_proba(self._features(x))
+    kind = fastsnn.SNNRegressor if part.regression else fastsnn.SNNClassifier
+    recipe = None if part.task.columns is None else {}
+    return Made(kind(random_state=SEED, n_jobs=1, recipe=recipe, **options), _columns)
 
 
 def _columns(part: Part, rows: np.ndarray) -> Any:
@@ -164,11 +146,11 @@ def _columns(part: Part, rows: np.ndarray) -> Any:
 
 
 def snn(part: Part) -> Made:
-    return Made(EncodedNetwork(part), _columns)
+    return _network(part)
 
 
 def snn_members(part: Part) -> Made:
-    return Made(EncodedNetwork(part, n_members=5), _columns)
+    return _network(part, n_members=5)
 
 
 def mlp(part: Part) -> Made:

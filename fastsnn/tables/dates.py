@@ -14,7 +14,7 @@ from fastsnn.checks.scalars import shown
 from fastsnn.tables import entries
 from fastsnn.tables.numeric import Numeric
 from fastsnn.tables.place import Place
-from fastsnn.tables.values import NAT, distinct, missing
+from fastsnn.tables.values import NAT, distinct, missing, utc
 
 DAY = 86_400_000_000  # microseconds
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:[.]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
@@ -31,8 +31,8 @@ def iso(text: str) -> np.datetime64 | None:
     if ISO.fullmatch(text) is None or not text.isascii():
         return None
     try:
-        return _utc(datetime.datetime.fromisoformat(text))
-    except (ValueError, OverflowError):
+        return utc(datetime.datetime.fromisoformat(text))
+    except ValueError:
         return None
 
 
@@ -70,16 +70,10 @@ def written_all(words: Sequence[str], pattern: str) -> np.ndarray | None:
     return iso_all(found)
 
 
-def _utc(value: datetime.datetime) -> np.datetime64:
-    if value.tzinfo is not None:
-        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
-    return np.datetime64(value, "us")
-
-
 def _written(text: str, pattern: str) -> np.datetime64 | None:
     try:
-        return _utc(datetime.datetime.strptime(text, pattern))
-    except (ValueError, OverflowError):
+        return utc(datetime.datetime.strptime(text, pattern))
+    except ValueError:
         return None
 
 

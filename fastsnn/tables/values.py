@@ -103,7 +103,7 @@ def of_list(values: Sequence[Any], place: Place) -> np.ndarray:
     if kinds <= {"int", "float", "bool"}:
         return _numbers(values, place, kinds == {"int"} and not gaps)
     if kinds == {"date"}:
-        times = [NAT if v is None else _utc(v, place) for v in values]
+        times = [NAT if v is None else utc(v, place) for v in values]
         for row, time in enumerate(values):  # conversion to microseconds wraps around
             if isinstance(time, np.datetime64) and _year(time) != _year(times[row]):
                 raise ValueError(f"{place.at(row)}: {YEARS}, got {time}; correct it")
@@ -212,7 +212,7 @@ def _word(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if _kind(type(value)) == "date":
-        return date_text(_utc(value))
+        return date_text(utc(value))
     if isinstance(value, bool | np.bool):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
@@ -238,7 +238,7 @@ def _numbers(values: Sequence[Any], place: Place, whole: bool) -> np.ndarray:
         ) from error
 
 
-def _utc(value: Any, place: Place | None = None) -> Any:
+def utc(value: Any, place: Place | None = None) -> np.datetime64:
     """Return a date or time without a time zone."""
     if isinstance(value, datetime.datetime):
         if value.tzinfo is not None:
