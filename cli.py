@@ -153,8 +153,9 @@ def train(
 @click.option("--grid", "grids", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=V,V,...", show_default="none",
               help="Option to search (spelled with underscores) and its values: any network or "
-              "training option but metric; standardize; seed. Repeatable. With --sampler grid all "
-              "combinations are tried; otherwise values are sampled from the list.")
+              "training option but metric; standardize, scaling, max_categories, min_frequency; "
+              "seed. Repeatable. With --sampler grid all combinations are tried; otherwise values "
+              "are sampled from the list.")
 @click.option("--range", "ranges", cls=Sectioned, section="Search", multiple=True,
               metavar="NAME=LOW:HIGH[:log]", show_default="none",
               help="Numeric option and the interval to sample it from, with --sampler random or "
@@ -315,9 +316,10 @@ def diagnose(
     """Diagnose the layers of a saved model.
 
     Runs all rows, or 1,000 evenly spaced ones if there are more, through the network. Prints the
-    mean and variance of the outputs, the weights, gradients and dead or saturated units of each
-    layer, and then the problems found, each with its cause or a remedy. Problems do not change the
-    exit code.
+    mean and variance of the outputs, the weights and gradients of each layer, its dead units (the
+    same output for every row) and saturated units (in a flat part of the activation for at least
+    95 % of the rows), and then the problems found, each with its cause or a remedy. Problems do not
+    change the exit code.
     """
     from fastsnn.diagnose import plot as diagnose_plot
     from fastsnn.diagnose import show as diagnose_show

@@ -296,7 +296,7 @@ def each_epoch(task: str, callbacks: Iterable[object] = (), *more: str) -> list[
 
 
 def undefined(task: str, figures: dict[str, Any]) -> dict[str, str]:
-    """Return the reason for each metric that is NaN, by its name."""
+    """Return the reason for each metric of a result of `evaluate` that is NaN, by its name."""
     return {
         name: metric_of(name, task).undefined
         for name, value in figures.items()

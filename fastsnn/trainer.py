@@ -70,8 +70,8 @@ class Trainer:
     precision : {"float32", "tf32", "bf16"}
         Precision of matrix products with ``backend="cuda"``. "tf32" and "bf16" round both operands
         to 11 and 8 significant bits and use tensor cores (compute capability 8.0 or newer). All
-        other arithmetic is in float32, and so are products if the single-launch schedule of narrow
-        networks is faster.
+        other arithmetic is in float32, and so are the products of narrow networks whose layers all
+        run in one kernel, where that is estimated to be faster.
 
     Raises
     ------

@@ -18,8 +18,8 @@ JOURNAL = "runs/bench/tables.jsonl"
 @click.option(
     "--tables", default="", show_default="all raw tables and uci", metavar="NAME,...",
     help="Tasks: hitters, ames, credit, telco_churn, diamonds, flights-delay, flights-carrier, "
-    "uci/NAME, or uci for drawn UCI tasks. Files are searched in "
-    "$FASTSNN_DATA/<set>, then in the user's cache.",
+    "uci/NAME, or uci for drawn UCI tasks. Raw tables are read from tables/NAME.csv.gz (both "
+    "flights tasks: flights.csv.gz) below $FASTSNN_DATA or the user's cache folder.",
 )  # fmt: skip
 @click.option(
     "--uci", type=Whole(min=1), default=30, show_default=True, metavar="N",
@@ -27,8 +27,8 @@ JOURNAL = "runs/bench/tables.jsonl"
 )  # fmt: skip
 @click.option(
     "--systems", default="", show_default="all that are installed", metavar="NAME,...",
-    help="Systems: fastsnn, fastsnn-5 (5 members), mlp, svm, random-forest, boosting, lightgbm, "
-    "xgboost, realmlp.",
+    help="Systems: fastsnn, fastsnn-5 (5 members); mlp, svm, random-forest, boosting "
+    "(HistGradientBoosting) of scikit-learn; lightgbm, xgboost; realmlp of pytabkit.",
 )  # fmt: skip
 @click.option(
     "--folds", type=Whole(min=2), default=5, show_default=True, metavar="N",
@@ -45,7 +45,8 @@ JOURNAL = "runs/bench/tables.jsonl"
 )  # fmt: skip
 @click.option(
     "--limit", type=Number(min=0, min_open=True), default=600.0, show_default=True, metavar="X",
-    help="Seconds after which one result counts as failed.",
+    help="Wall-clock seconds after which one result (a system on a fold of a task) is stopped and "
+    "counts as failed.",
 )  # fmt: skip
 @click.option(
     "--minutes", type=Number(min=0, min_open=True), show_default="no limit", metavar="X",

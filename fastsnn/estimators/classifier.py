@@ -285,7 +285,9 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         """Train the network for one epoch of these rows, with a constant learning rate.
 
         The first call makes the network, and learns recipe and standardization, which later calls
-        keep. It exists with ``members="seeds"`` alone.
+        keep. It exists with ``members="seeds"`` alone. The rate is `learning_rate_init`. "auto"
+        options follow from the rows of each call: give numbers if the calls have different sizes.
+        After `fit`, it continues from that network.
 
         Parameters
         ----------
@@ -303,7 +305,8 @@ class SNNClassifier(ClassifierMixin, LabelledSNN):  # type: ignore[misc]  # scik
         Raises
         ------
         TypeError, ValueError, FloatingPointError
-            As `fit`; and for ``class_weight="balanced"``, because it needs all rows.
+            As `fit`; for ``class_weight="balanced"``, because it needs all rows; for
+            ``early_stopping=True``; and if `n_members` has changed since the first call.
         """
         if self.class_weight == "balanced":
             raise ValueError(

@@ -272,8 +272,11 @@ class SNNRegressor(RegressorMixin, BaseSNN):  # type: ignore[misc]  # scikit-lea
         """Train the network for one epoch of these rows, with a constant learning rate.
 
         The first call makes the network, and learns recipe and standardization, which later calls
-        keep. It exists with ``members="seeds"`` alone. Parameters, result and errors are those of
-        `fit`.
+        keep. It exists with ``members="seeds"`` alone. The rate is `learning_rate_init`. "auto"
+        options follow from the rows of each call: give numbers if the calls have different sizes.
+        After `fit`, it continues from that network. Parameters, result and errors are those of
+        `fit`; it also raises ValueError for ``early_stopping=True``, and if `n_members` has changed
+        since the first call.
         """
         return self._train(X, y, sample_weight, partial=True)
 

@@ -138,8 +138,8 @@ class RunConfig:
         most=MOST_UNITS, default_text="1 % of the training rows, at most 10",
     )  # fmt: skip
     scaling: str = option(
-        "standard", "Scaling of numeric columns of a table before --standardize: none further "
-        "(standard), or by median and quartiles, with smooth clipping of outliers (robust).",
+        "standard", "Scaling of numeric columns of a table before --standardize. standard: "
+        "none; robust: by median and quartiles, with smooth clipping of outliers.",
         section="Data", choices=SCALING,
     )  # fmt: skip
     log_target: bool = option(

@@ -19,14 +19,16 @@ class Recipe:
 
     `Recipe.fit` learns one. The features are in the order of the columns:
 
-    * numeric: the number; a missing value becomes the median of the training rows.
+    * numeric: the number, scaled if `scaling` is "robust" (see `fit`; so are the days of a date). A
+      missing value first becomes the median of the training rows.
     * boolean: 1 for true and 0 for false; a missing value becomes the more frequent one.
     * categorical: one feature per category, 1 in its rows. If the training rows have infrequent
       categories, one more is 1 for those and for unknown ones. If they have missing values, one
       more is 1 for those. Without such a feature, an unknown category is 0 in all features of the
       column, and a missing value counts as an unknown category.
     * date: days since 1970-01-01, and sine and cosine of those of the day of the year, the day of
-      the week and the time of day that vary.
+      the week and the time of day that vary. A missing date has the median of the days, and 0 for
+      sine and cosine.
 
     A numeric, boolean or date column with missing values in the training rows has one more feature,
     1 where the value is missing.

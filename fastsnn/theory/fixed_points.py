@@ -187,7 +187,8 @@ def selu_constants(
     solutions are the same.
 
     For weight_sum = 0 all these fixed points attract. The eigenvalues of the Jacobian are 0 and
-    weight_square_sum dv~/ds = Cov(f, z f') / variance for f = selu. With h = z f' - f, which is 0
+    weight_square_sum dv~/ds (v~, the variance of the output, and s: see `moment_map`) =
+    Cov(f, z f') / variance for f = selu. With h = z f' - f, which is 0
     for z > 0 and lambda alpha (1 - (1 - z) exp(z)) else, the second one is
     1 + Cov(f, h) / variance. f rises and h falls with z, hence Cov(f, h) < 0. For z <= 0,
     0 <= h <= -f; and the means of f over the two sides of 0, which are equally probable, have
